@@ -1,0 +1,47 @@
+# `make run`: from a fresh clone to a neighbour table and a report. `make test`: the whole test suite.
+
+VENV ?= .venv
+MODERN := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c '$(MODERN)' 2>/dev/null && echo $$name && break; done)
+ARGS ?=
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+TESTABLE := $(VENV)/.testable
+
+.PHONY: run test install check help clean
+
+help: ## Show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+run: $(INSTALLED) ## Run the whole pipeline (ARGS="--set key=value" to change it) and show one note with its neighbours
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/spark-submit jobs/refresh.py $(ARGS)
+
+test: $(TESTABLE) ## Run the linter, the type checker and all tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+install: $(INSTALLED) ## Create the virtual environment and make its spark-submit ready
+
+$(INSTALLED): setup.py conf/spark-defaults.conf | check
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m uninote.install
+	touch $@
+
+$(TESTABLE): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+check:
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(MODERN)' 2>/dev/null \
+	  || { echo "error: UniNote needs Python 3.11 or newer; the one found ($(or $(PYTHON),none)) is not." \
+	  "Name one: make run PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "error: $(PYTHON) lacks the venv module (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@version=$$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1); \
+	  test "$${version:-0}" -ge 17 \
+	  || { echo "error: Spark needs Java 17 or newer on PATH; found: $${version:-none}" >&2; exit 1; }
+
+clean: ## Remove the demo lake and the demo corpus, keeping the environment
+	rm -rf .uninote

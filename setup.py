@@ -1,0 +1,32 @@
+"""Packaging of UniNote: what is installed, and the versions it was seen working with."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="uninote",
+    version="0.1.0",
+    description="Spark batch embedding, IVF-PQ indexing and item-to-item neighbours for multimodal notes",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["uninote", "uninote.*", "udfs", "udfs.*"]),
+    package_data={"uninote": ["py.typed", "report/*.html", "report/*.css"]},
+    install_requires=[
+        "pyspark==4.2.0",
+        "delta-spark==4.4.0",
+        "torch>=2.15,<2.16",
+        "transformers>=5.23,<5.24",
+        "tokenizers>=0.23",
+        "safetensors>=0.8",
+        "faiss-cpu>=1.15,<1.16",
+        "pyarrow>=26,<27",
+        "pandas>=2.3,<3",  # pyspark 4.2 warns about pandas 3
+        "numpy>=2.4,<3",
+        "pillow>=13",
+        "pydantic>=2.14,<3",
+        "jinja2>=3.1,<4",
+        "pyyaml>=6,<7",
+    ],
+    extras_require={
+        "test": ["pytest>=9,<10", "deltalake>=1.6,<2", "polars>=2,<3", "ruff>=0.17,<0.18", "mypy>=2.4,<3"],
+    },
+)

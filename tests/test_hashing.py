@@ -1,0 +1,42 @@
+"""What counts as a change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from uninote.hashing import content_hash, meta_hash
+from uninote.notes import Note, NoteImage
+
+NOTE = Note("title", "body", ("a", "b"), (NoteImage("x.png", "text"),))
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        replace(NOTE, title="other"),
+        replace(NOTE, body="other"),
+        replace(NOTE, topics=("b", "a")),
+        replace(NOTE, images=(NoteImage("y.png", "text"),)),
+        replace(NOTE, images=(NoteImage("x.png", "other"),)),
+    ],
+)
+def test_every_part_the_model_sees_changes_the_content_hash(edited):
+    assert content_hash(edited, ["v1"]) != content_hash(NOTE, ["v1"])
+
+
+def test_a_file_replaced_in_place_changes_the_content_hash():
+    assert content_hash(NOTE, ["v1"]) != content_hash(NOTE, ["v2"])
+
+
+def test_text_moved_between_parts_is_a_change():
+    assert content_hash(Note("ab", "c"), []) != content_hash(Note("a", "bc"), [])
+
+
+def test_text_that_utf8_cannot_hold_still_has_a_hash():
+    assert content_hash(Note("\ud800"), []) != content_hash(Note("\ud801"), [])
+
+
+def test_absent_and_empty_attributes_differ():
+    assert meta_hash([None, "a"]) != meta_hash(["", "a"])

@@ -1,0 +1,51 @@
+"""The order of the layers, and the shape of the job scripts."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS = ("jobs", "uninote.pipelines", "udfs", "uninote")  # each may import itself and what stands to its right
+HOMES = {
+    "faiss": {"uninote/index/", "uninote/kmeans.py"},
+    "yaml": {"uninote/config.py"},
+    "boto3": {"uninote/media.py"},
+    "pyspark": {"uninote/pipelines/", "uninote/schemas.py"},
+}
+SOURCES = [path for top in ("jobs", "udfs", "uninote") for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+def layer(module: str) -> int | None:
+    return next((n for n, name in enumerate(LAYERS) if module == name or module.startswith(f"{name}.")), None)
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_to_lower_layers_only(path):
+    own = layer(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    back = {name for name in imports(path) if (found := layer(name)) is not None and found < own}
+    assert not back
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_with_one_home_is_imported_there_only(library):
+    users = {str(path.relative_to(ROOT)) for path in SOURCES if library in {name.split(".")[0] for name in imports(path)}}
+    assert not {user for user in users if not user.startswith(tuple(HOMES[library]))}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "jobs").glob("*.py")), ids=lambda path: path.name)
+def test_jobs_are_thin(path):
+    assert len(path.read_text().splitlines()) < 60

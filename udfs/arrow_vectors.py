@@ -1,0 +1,35 @@
+"""Vectors between Arrow and numpy without a Python object per row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+
+def to_matrix(column: pa.ListArray) -> np.ndarray:
+    """Return a list<float> column without nulls, all rows of one length, as float32 (rows, width)."""
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(column), -1) if len(column) else np.empty((0, 0), np.float32)
+
+
+def read_rows(batches: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, np.ndarray]:
+    """Return all (item_key, vector) rows of some batches: int64 (rows,) and float32 (rows, width), in their order."""
+    parts = [(batch.column("item_key").to_numpy(), to_matrix(batch.column("vector"))) for batch in batches if len(batch)]
+    if not parts:
+        return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+    return np.concatenate([keys for keys, _ in parts]), np.concatenate([vectors for _, vectors in parts])
+
+
+def to_ragged(matrix: np.ndarray, keep: np.ndarray) -> pa.ListArray:
+    """Return the kept elements of each row as a list column; `keep` is a mask of the shape of `matrix`."""
+    offsets = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix[keep]))
+
+
+def to_array(matrix: np.ndarray) -> pa.ListArray:
+    """Return the rows of a two-dimensional array as a list column of its dtype."""
+    rows, width = matrix.shape
+    offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32) if width else np.zeros(rows + 1, np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.reshape(-1)))

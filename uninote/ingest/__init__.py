@@ -1,0 +1,1 @@
+"""From whatever a source looks like to the columns of the notes table."""

@@ -1,0 +1,63 @@
+"""Which source column holds which field of a note."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from uninote.errors import UninoteError
+
+# Tried in order, whatever the case; the first that the source has is taken.
+GUESSES: Mapping[str, tuple[str, ...]] = {
+    "note_id": ("note_id", "item_id", "id", "nid", "doc_id", "post_id", "key"),
+    "title": ("title", "name", "subject", "headline"),
+    "body": ("body", "text", "content", "desc", "article", "description"),
+    "caption": ("caption", "alt", "alt_text"),
+    "topics": ("topics", "tags", "hashtags", "keywords", "labels"),
+    "images": ("images", "image", "image_paths", "image_urls", "pictures", "photos", "img", "media"),
+    "ocr": ("ocr", "ocr_texts", "ocr_text"),
+    "category": ("category", "cat", "class", "label", "type"),
+    "author": ("author", "author_id", "user", "user_id", "creator"),
+    "language": ("language", "lang", "locale"),
+    "visibility": ("visibility", "privacy"),
+    "updated_at": ("updated_at", "modified_at", "mtime", "timestamp", "created_at", "date"),
+}
+CONTENT = ("title", "body", "topics", "images", "ocr")
+
+
+class SourceColumnsError(UninoteError):
+    """The columns of a source cannot be mapped to a note."""
+
+
+def map_columns(found: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
+    """Return field -> source column: those `chosen`, guesses for the others, nothing for a field the source lacks.
+
+    Raises SourceColumnsError when a chosen column is missing, when no id can be found, or when nothing could be embedded.
+    """
+    unknown = [f"{field} (accepted: {', '.join(GUESSES)})" for field in chosen if field not in GUESSES]
+    absent = [f"{field}: {column}" for field, column in chosen.items() if column not in found]
+    if unknown or absent:
+        raise SourceColumnsError(
+            f"ingest.columns names what is not there: {'; '.join(unknown + absent)}. The source has: {', '.join(found)}"
+        )
+    lower = {column.lower(): column for column in reversed(found)}
+    free = {name: column for name, column in lower.items() if column not in chosen.values()}
+    mapping = dict(chosen)
+    for field, guesses in GUESSES.items():
+        guess = next((free.pop(name) for name in guesses if name in free), None) if field not in chosen else None
+        if guess is not None:
+            mapping[field] = guess
+    _check(mapping, found)
+    return mapping
+
+
+def _check(mapping: Mapping[str, str], found: Sequence[str]) -> None:
+    if "note_id" not in mapping:
+        raise SourceColumnsError(
+            f"no column of the source looks like an id; name it with --set ingest.columns.note_id=<column>. "
+            f"The source has: {', '.join(found)}"
+        )
+    if not any(field in mapping for field in CONTENT):
+        raise SourceColumnsError(
+            f"no column of the source looks like a title, body, topics or images; name them with "
+            f"--set ingest.columns.body=<column>. The source has: {', '.join(found)}"
+        )

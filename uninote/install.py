@@ -1,0 +1,144 @@
+"""Make this environment's spark-submit ready: Delta's jars and a spark-defaults.conf where it looks for them.
+
+Delta must be on the class path before the JVM starts, so a setting made inside a job comes too late. Run once after
+`pip install`: `python -m uninote.install`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from uninote.errors import UninoteError
+
+DELTA_JAR = ("io.delta", "delta-spark_4.2_2.13", "4.4.0")  # one artifact per Spark minor version
+MIN_JAVA = 17
+DEFAULTS = Path(__file__).parent.parent / "conf" / "spark-defaults.conf"  # where a checkout has it
+
+# Ivy ships inside pyspark; it honours the user's own settings file, and hence any mirror, through --ivy-settings.
+# Everything excluded here is on Spark's class path already, in the version Spark was built with.
+IVY_MODULE = """<ivy-module version="2.0">
+  <info organisation="uninote" module="jars"/>
+  <dependencies>
+    <dependency org="{org}" name="{name}" rev="{version}" conf="*->master,runtime,compile"/>
+    <exclude org="org.apache.hadoop"/><exclude org="org.scala-lang"/><exclude org="org.apache.logging.log4j"/>
+    <exclude org="org.slf4j"/><exclude org="org.apache.parquet"/><exclude org="com.github.luben"/>
+    <exclude org="org.xerial.snappy"/><exclude org="commons-logging"/><exclude org="commons-pool"/>
+    <exclude org="io.airlift"/><exclude org="javax.annotation"/><exclude org="com.google.code.findbugs"/>
+    <exclude org="org.roaringbitmap"/><exclude org="org.antlr"/>
+  </dependencies>
+</ivy-module>
+"""
+
+
+class InstallError(UninoteError):
+    """The environment cannot be made ready; the message holds the remedy."""
+
+
+def spark_home() -> Path:
+    """Return the folder of the installed pyspark package, which is this environment's SPARK_HOME."""
+    found = importlib.util.find_spec("pyspark")
+    if found is None or found.origin is None:
+        raise InstallError("pyspark is not installed in this environment; run: pip install .")
+    return Path(found.origin).parent
+
+
+def has_delta(home: Path) -> bool:
+    """Say whether Delta's jars, in the version this release was tested with, are on Spark's class path."""
+    return (home / "jars" / f"{DELTA_JAR[1]}-{DELTA_JAR[2]}.jar").exists()
+
+
+def check_java() -> None:
+    """Raise InstallError unless the `java` that Spark will start is new enough."""
+    try:
+        printed = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InstallError(f"no working `java` on PATH ({error}); Spark needs Java {MIN_JAVA} or newer") from error
+    version = re.search(r'version "(\d+)', printed)
+    if version is None or int(version[1]) < MIN_JAVA:
+        raise InstallError(f"Spark needs Java {MIN_JAVA} or newer; `java -version` says: {printed.splitlines()[0]}")
+
+
+def install_jars(home: Path, jar_folder: Path | None, ivy_settings: Path | None) -> list[str]:
+    """Put Delta's jars beside Spark's own and return their names; from `jar_folder` when given, else through Ivy."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source = jar_folder if jar_folder is not None else _download(home, Path(scratch), ivy_settings)
+        present = {_artifact(jar) for jar in (home / "jars").glob("*.jar")}
+        wanted = [jar for jar in sorted(source.glob("*.jar")) if _artifact(jar) not in present]
+        # The one whose presence means "done" goes last, so that an interrupted copy is not taken for a finished one.
+        wanted.sort(key=lambda jar: jar.name.startswith(DELTA_JAR[1]))
+        for jar in wanted:
+            shutil.copy2(jar, home / "jars" / jar.name)
+    if not has_delta(home):
+        raise InstallError(f"{source} does not hold {DELTA_JAR[1]}-{DELTA_JAR[2]}.jar; found: {[j.name for j in wanted]}")
+    return [jar.name for jar in wanted]
+
+
+def _artifact(jar: Path) -> str:
+    return re.sub(r"-\d[\w.\-]*\.jar$", "", jar.name)
+
+
+def _download(home: Path, scratch: Path, ivy_settings: Path | None) -> Path:
+    ivy = next((home / "jars").glob("ivy-*.jar"))
+    org, name, version = DELTA_JAR
+    module = scratch / "ivy.xml"
+    module.write_text(IVY_MODULE.format(org=org, name=name, version=version))
+    target = scratch / "jars"
+    command = ["java", "-jar", str(ivy), "-ivy", str(module), "-types", "jar", "bundle"]
+    command += ["-retrieve", f"{target}/[artifact]-[revision].[ext]"]
+    if ivy_settings is not None:
+        command += ["-settings", str(ivy_settings)]
+    finished = subprocess.run(command, capture_output=True, text=True)
+    if finished.returncode != 0 or not any(target.glob(f"{name}-*.jar")):
+        raise InstallError(
+            f"Delta's jars ({org}:{name}:{version}) could not be downloaded.\n"
+            f"Behind a mirror: python -m uninote.install --ivy-settings <ivysettings.xml>\n"
+            f"Without network: fetch the jars elsewhere, then python -m uninote.install --jars <folder with the jars>\n"
+            f"Ivy said: {' | '.join(_complaints(finished.stdout + finished.stderr))}"
+        )
+    return target
+
+
+def _complaints(printed: str) -> list[str]:
+    lines = [line.strip() for line in printed.splitlines()]
+    return [line for line in lines if re.search(r"UNRESOLVED|FAILED|[Ee]xception|not found|refused", line)][:5] or lines[-3:]
+
+
+def install_defaults(home: Path, template: Path) -> Path:
+    """Write spark-defaults.conf for this environment from `template`, with this interpreter for the Python workers."""
+    if not template.is_file():
+        raise InstallError(f"{template} does not exist; name the project's conf/spark-defaults.conf with --defaults")
+    target = home / "conf" / "spark-defaults.conf"
+    target.parent.mkdir(exist_ok=True)
+    # Without this line, spark-submit runs whatever `python3` comes first on PATH.
+    target.write_text(f"{template.read_text()}\nspark.pyspark.python {sys.executable}\n")
+    return target
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Install jars and defaults; 0 when the environment is ready, 1 with a message when it cannot be made so."""
+    parser = argparse.ArgumentParser(prog="python -m uninote.install", description=__doc__)
+    parser.add_argument("--jars", type=Path, help="folder with Delta's jars, for machines without network")
+    parser.add_argument("--ivy-settings", type=Path, help="Ivy settings file that names your mirror")
+    parser.add_argument("--defaults", type=Path, default=DEFAULTS, help="spark-defaults.conf to install")
+    options = parser.parse_args(arguments)
+    try:
+        check_java()
+        home = spark_home()
+        added = [] if has_delta(home) else install_jars(home, options.jars, options.ivy_settings)
+        defaults = install_defaults(home, options.defaults)
+    except InstallError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    sys.stderr.write(f"Spark in {home} is ready: {len(added)} jars added, defaults in {defaults}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

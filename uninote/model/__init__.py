@@ -1,0 +1,1 @@
+"""The encoder: prompts, processing, the tower, and the folders it is kept in."""

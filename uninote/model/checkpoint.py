@@ -1,0 +1,175 @@
+"""A checkpoint folder as the driver sees it: its identity, widths and limits. Opens no weights into memory, needs no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import PIL
+
+from uninote.errors import UninoteError
+from uninote.model.prompts import POOLING, PROMPT_VERSION
+
+MODEL_TYPE = "qwen3_vl"
+CARD = "uninote.json"
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+PROCESSOR_FILES = ("tokenizer.json", "preprocessor_config.json")
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+class CheckpointError(UninoteError):
+    """A folder that cannot be used as a checkpoint: what is missing, and what was found."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a note the model sees. Pixels are those of one image after resizing."""
+
+    max_tokens: int
+    max_images: int
+    min_pixels: int
+    max_pixels: int
+
+
+# For published folders, which declare none: tokens and pixels as in Qwen3-VL-Embedding's reference code; the number of
+# images is this project's choice.
+PUBLISHED_LIMITS = Limits(max_tokens=8192, max_images=8, min_pixels=4 * 32 * 32, max_pixels=1800 * 32 * 32)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint declares: its full width, all widths it was trained for (ascending), and its limits."""
+
+    full_width: int
+    widths: tuple[int, ...]
+    limits: Limits
+
+
+def read_card(folder: str | Path) -> Card:
+    """Return what the checkpoint in `folder` declares, reading two small files.
+
+    A published folder, without `uninote.json`, promises its full width alone and has PUBLISHED_LIMITS. Raises
+    CheckpointError when the folder is no Qwen3-VL checkpoint, or made for another prompt version.
+    """
+    folder = Path(folder)
+    full_width = int(read_config(folder)["text_config"]["hidden_size"])
+    if not (folder / CARD).exists():
+        return Card(full_width, (full_width,), PUBLISHED_LIMITS)
+    values = _read_json(folder / CARD)
+    expected = {"prompt_version", "widths", *(field.name for field in fields(Limits))}
+    if problem := _compare(values, expected) or _mistyped(values, full_width):
+        raise CheckpointError(f"{folder / CARD}: {problem}")
+    limits = Limits(**{field.name: values[field.name] for field in fields(Limits)})
+    return Card(full_width, tuple(values["widths"]), limits)
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write `uninote.json` into `folder`."""
+    values = {"prompt_version": PROMPT_VERSION, "widths": list(card.widths), **asdict(card.limits)}
+    (folder / CARD).write_text(json.dumps(values, indent=2) + "\n")
+
+
+def generation(folder: str | Path) -> str:
+    """Return the encoder's identity: 16 hexadecimal characters over all that moves its vectors, wherever it lies.
+
+    These are the bytes of weights, configuration, tokenizer and image settings, the prompt version, the pooling, the
+    limits, and the imaging library with its version. Declared widths are not: they move no vector.
+    """
+    folder = Path(folder)
+    card = read_card(folder)
+    digest = hashlib.sha256()
+    for path in [folder / "config.json", *(folder / name for name in PROCESSOR_FILES), *weight_files(folder)]:
+        digest.update(f"{path.name}\0{_file_digest(path)}\0".encode())
+    choices = [PROMPT_VERSION, POOLING, asdict(card.limits), "pillow", PIL.__version__]
+    digest.update(json.dumps(choices, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return config.json of a Qwen3-VL checkpoint. Raises CheckpointError for anything else."""
+    config = _read_json(folder / "config.json")
+    if config.get("model_type") != MODEL_TYPE:
+        found = f"model_type {config.get('model_type')!r}, architectures {config.get('architectures')!r}"
+        raise CheckpointError(f"{folder}: not a Qwen3-VL checkpoint (model_type {MODEL_TYPE!r}); found {found}")
+    width = config.get("text_config", {}).get("hidden_size")
+    if not isinstance(width, int) or width < 1:
+        raise CheckpointError(f"{folder / 'config.json'}: text_config.hidden_size is {width!r}; it must be the full width")
+    return config
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the safetensors files of the weights, sorted by name. Raises CheckpointError when some are missing."""
+    if (folder / INDEX).exists():
+        names = sorted(set(_weight_map(folder).values()))
+    elif (folder / SINGLE).exists():
+        names = [SINGLE]
+    else:
+        raise CheckpointError(_no_weights(folder))
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise CheckpointError(f"{folder}: {INDEX} names {missing}, which are not there; found {_listing(folder)}")
+    return [folder / name for name in names]
+
+
+def _weight_map(folder: Path) -> dict[str, str]:
+    weight_map = _read_json(folder / INDEX).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{folder / INDEX}: has no weight_map")
+    for name in weight_map.values():
+        if not isinstance(name, str) or os.path.basename(name) != name or not name.endswith(".safetensors"):
+            raise CheckpointError(f"{folder / INDEX}: {name!r} is not the name of a safetensors file in that folder")
+    return weight_map
+
+
+def _no_weights(folder: Path) -> str:
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+    if pickles:
+        return f"{folder}: weights are in {pickles}, which can run code when loaded; convert them to safetensors"
+    return f"{folder}: neither {SINGLE} nor {INDEX} is there; found {_listing(folder)}"
+
+
+def _compare(values: dict[str, Any], expected: set[str]) -> str:
+    missing, unknown = sorted(expected - set(values)), sorted(set(values) - expected)
+    return f"missing {missing}, unknown {unknown}" if missing or unknown else ""
+
+
+def _mistyped(values: dict[str, Any], full_width: int) -> str:
+    if values["prompt_version"] != PROMPT_VERSION:
+        return f"made for prompt version {values['prompt_version']!r}; this release writes {PROMPT_VERSION!r}"
+    widths = values["widths"]
+    is_sorted = isinstance(widths, list) and all(type(width) is int for width in widths) and widths == sorted(set(widths))
+    if not is_sorted or not widths or widths[0] < 1 or widths[-1] != full_width:
+        return f"widths {widths!r} must be ascending positive integers that end with the full width, {full_width}"
+    wrong = [field.name for field in fields(Limits) if type(values[field.name]) is not int or values[field.name] < 1]
+    return f"{wrong} must be positive integers" if wrong else ""
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{path.parent}: {path.name} cannot be read; found {_listing(path.parent)}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: holds {type(value).__name__}, not an object")
+    return value
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{path.parent}: {path.name} cannot be read; found {_listing(path.parent)}") from error
+
+
+def _listing(folder: Path) -> str:
+    if not folder.is_dir():
+        return "no such folder"
+    names = sorted(path.name for path in folder.iterdir())
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "an empty folder"

@@ -1,0 +1,23 @@
+"""A note as the encoders see it: the currency between tables, media and models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NoteImage:
+    """One image of a note, in its place. `uri` is as the source wrote it; `ocr` is the text read in it, "" when none."""
+
+    uri: str
+    ocr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What of a note reaches a model. Texts are "" when absent, never None; captions stay out: they are training targets."""
+
+    title: str = ""
+    body: str = ""
+    topics: tuple[str, ...] = ()
+    images: tuple[NoteImage, ...] = ()

@@ -1,0 +1,126 @@
+"""The embed stage: every note whose content changed gets a vector at every width, or a reason why not."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import ArrayType, BooleanType, IntegerType, LongType, StringType, StructField, StructType
+
+from udfs.embed import EmbedTask, make_embed
+from udfs.model_files import pack
+from udfs.notes import MODEL_COLUMNS
+from uninote.errors import UninoteError
+from uninote.pipelines import changes, tables
+from uninote.pipelines.embed_commit import STAGE, WHOLE, Results, publish, published, start, undo_unfinished, versions
+from uninote.pipelines.encoders import check_widths, media_policy
+from uninote.pipelines.keys import with_new_keys
+from uninote.pipelines.progress import watched
+from uninote.pipelines.run import Outcome, Run, record
+from uninote.schemas import VECTOR
+
+STAGING = "staging/embed"  # the model's output, stored before it is split: a lazy frame used twice would run it twice
+REJECT = StructType([StructField(name, StringType()) for name in ("item_id", "kind", "reason", "message")])
+
+
+def embed(run: Run) -> dict[str, Any]:
+    """Bring the embeddings, items and quarantine of the configured model up to the newest notes."""
+    started = time.time()
+    widths = check_widths(run.model, run.config.embed)
+    version = tables.table_version(run.spark, run.lake.uri("notes"))
+    notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
+    before = undo_unfinished(run)
+    found = changes.find_changes(run, notes, again=not before.has(widths[0])).persist()
+    by_change = Counter({row["change"]: row["count"] for row in found.groupBy("change").count().collect()})
+    keyed = with_new_keys(found, before.next_key, by_change[changes.EMBED])
+    start(run, widths, before.next_key + by_change[changes.EMBED], started)
+    staged = _stage(run, notes, keyed, by_change[changes.EMBED])
+    counts = _reconcile(by_change, staged)
+    _quarantine_in_bounds(run, counts)
+    publish(run, Results(staged, keyed), widths, before)
+    record(run, STAGE, WHOLE, Outcome("done", counts, {"notes": version}, versions(run, widths)), started)
+    tables.remove(run.spark, run.generation.uri(STAGING))
+    found.unpersist()
+    return {
+        "tables": {name: run.generation.uri(name) for name in published(widths)}
+        | {"quarantine": run.lake.uri("quarantine")},
+        **counts,
+        "notes_per_s": round(counts["embedded"] / (time.time() - started), 1),
+        "generation": run.model.generation,
+        "widths": list(widths),
+    }
+
+
+def _stage(run: Run, notes: DataFrame, keyed: DataFrame, rows: int) -> DataFrame:
+    """Run the model over what changed, and store what it said of every note."""
+    work = keyed.where(F.col("change") == changes.EMBED).select("note_id", "item_id", "item_key", "content_hash", "meta_hash")
+    partitions = max(1, -(-rows // run.config.embed.notes_per_task))
+    # By content, so that reposts meet in one task and are computed once.
+    shuffled = notes.select("note_id", *MODEL_COLUMNS).join(work, "note_id").repartition(partitions, "content_hash")
+    uri = run.generation.uri(STAGING)
+    if rows == 0:
+        return run.spark.createDataFrame([], _staged_schema(run))
+    with watched(run.spark.sparkContext, "embed: notes", rows) as done:
+        files = run.spark.sparkContext.broadcast(pack(run.model.folder))
+        task = EmbedTask(
+            generation=run.model.generation,
+            batch_tokens=run.config.embed.batch_tokens,
+            threads=int(run.spark.conf.get("spark.task.cpus", "1")),  # type: ignore[arg-type]
+            media=media_policy(run),
+        )
+        schema = _staged_schema(run)
+        embedded = shuffled.mapInArrow(make_embed(task, lambda: files.value, done.add, to_arrow_schema(schema)), schema)
+        embedded.write.mode("overwrite").parquet(uri)
+        files.destroy()
+    return run.spark.read.schema(schema).parquet(uri)
+
+
+def _staged_schema(run: Run) -> StructType:
+    return StructType(
+        [
+            StructField("note_id", run.note_id),
+            StructField("item_id", StringType()),
+            StructField("item_key", LongType()),
+            StructField("content_hash", StringType()),
+            StructField("meta_hash", StringType()),
+            StructField("vector", VECTOR),
+            StructField("degraded", BooleanType()),
+            StructField("num_tokens", IntegerType()),
+            StructField("rejects", ArrayType(REJECT)),
+        ]
+    )
+
+
+def _reconcile(by_change: Counter[str], staged: DataFrame) -> dict[str, int]:
+    """Count every note once. Raises UninoteError when a note is unaccounted for."""
+    got = staged.agg(
+        F.count("vector").alias("embedded"),
+        F.count_if(F.col("vector").isNull()).alias("quarantined"),
+        F.count_if("degraded").alias("degraded"),
+    ).first()
+    counts = {
+        "notes_in": by_change.total() - by_change[changes.DELETED],
+        "embedded": got["embedded"],
+        "unchanged": by_change[changes.UNCHANGED] + by_change[changes.ATTRIBUTES],
+        "quarantined": got["quarantined"] + by_change[changes.QUARANTINED],
+        "deleted": by_change[changes.DELETED],
+        "degraded": got["degraded"],
+        "attributes_changed": by_change[changes.ATTRIBUTES],
+    }
+    if counts["notes_in"] != counts["embedded"] + counts["unchanged"] + counts["quarantined"]:
+        raise UninoteError(f"notes in and notes out differ, nothing was published: {counts}")
+    return counts
+
+
+def _quarantine_in_bounds(run: Run, counts: dict[str, int]) -> None:
+    allowed = run.config.embed.max_quarantined_share
+    if counts["quarantined"] > allowed * counts["notes_in"]:
+        raise UninoteError(
+            f"{counts['quarantined']:,} of {counts['notes_in']:,} notes cannot be embedded, more than "
+            f"embed.max_quarantined_share={allowed}; nothing was published. Is media.roots right? Raise the share to go on"
+        )
+

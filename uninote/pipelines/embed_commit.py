@@ -1,0 +1,125 @@
+"""How the results of embedding become visible, and how a killed run is undone.
+
+Order of commits: ledger ("started", with the versions to go back to), vectors, items, quarantine, ledger ("done").
+A run that finds another's "started" without its "done" first restores those versions, so a killed run leaves no trace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from udfs.widths import make_truncate
+from uninote.lake import embeddings_name
+from uninote.pipelines import changes, tables
+from uninote.pipelines.progress import say
+from uninote.pipelines.run import Outcome, Run, last_entry, record
+from uninote.schemas import TableSpec, embeddings_table, items_table, quarantine_table
+
+STAGE, WHOLE = "embed", "all"
+NEXT_KEY = "next_key"
+
+
+@dataclass(frozen=True)
+class Before:
+    """What earlier runs left: the tables that were kept up to date, and the first item_key never given out.
+
+    Keys are not given out twice, not even those of a killed run or of items since deleted: old index segments and
+    neighbour lists may still hold them.
+    """
+
+    kept: frozenset[str]
+    next_key: int
+
+    def has(self, width: int) -> bool:
+        """Say whether the vectors of `width` are as new as the items."""
+        return embeddings_name(width) in self.kept
+
+
+@dataclass(frozen=True)
+class Results:
+    """`staged`: what the model said of each note it was given. `keyed`: every note, its item_key and its change."""
+
+    staged: DataFrame
+    keyed: DataFrame
+
+    def gone(self) -> DataFrame:
+        """Keys whose vectors must go: of deleted notes, and of notes edited into something unusable."""
+        deleted = self.keyed.where(F.col("change") == changes.DELETED).select("item_key")
+        return deleted.union(self.staged.where("vector IS NULL").select("item_key"))
+
+
+def published(widths: tuple[int, ...]) -> list[str]:
+    """Names of the tables of a generation that one run of embed keeps in step."""
+    return ["items", *map(embeddings_name, widths)]
+
+
+def undo_unfinished(run: Run) -> Before:
+    """Restore the tables that a killed run had begun to write to the versions it started from."""
+    begun = last_entry(run, STAGE, WHOLE, "started")
+    done = last_entry(run, STAGE, WHOLE)
+    if begun is not None and (done is None or done["run_id"] != begun["run_id"]):
+        say(f"embed: run {begun['run_id']} did not finish; going back to where it started")
+        for name, version in begun["outputs"].items():
+            tables.restore(run.spark, run.generation.uri(name), version)
+    return Before(
+        kept=frozenset(done["outputs"] if done is not None else ()),
+        next_key=int(begun["counts"][NEXT_KEY]) if begun is not None else 0,
+    )
+
+
+def versions(run: Run, widths: tuple[int, ...]) -> dict[str, int]:
+    """Return the present version of each table of `published`, ABSENT for one that does not exist."""
+    return {name: tables.version_or_absent(run.spark, run.generation.uri(name)) for name in published(widths)}
+
+
+def start(run: Run, widths: tuple[int, ...], next_key: int, started: float) -> None:
+    """Write down what to restore if this run should die."""
+    outcome = Outcome("started", {NEXT_KEY: next_key}, outputs=versions(run, widths))
+    record(run, STAGE, WHOLE, outcome, started)
+
+
+def publish(run: Run, results: Results, widths: tuple[int, ...], before: Before) -> None:
+    """Commit vectors, then items, then quarantine. `widths` come widest first: the others are cut from it."""
+    gone = results.gone()
+    good = results.staged.where("vector IS NOT NULL")
+    for width in widths:
+        spec = embeddings_table(run.note_id, embeddings_name(width))
+        uri = run.generation.uri(spec.name)
+        if width == widths[0] or before.has(width):
+            _apply(_at_width(good.select(*spec.columns), width, spec), gone, spec, uri)
+        else:  # a width that is new, or was left out of some runs: cut from all that is stored
+            widest = tables.read_table(run.spark, run.generation.uri(embeddings_name(widths[0])))
+            tables.overwrite(_at_width(widest, width, spec), spec, uri)
+    spec = items_table(run.note_id)
+    edited = results.keyed.where(F.col("change") == changes.ATTRIBUTES)
+    items = good.unionByName(edited, allowMissingColumns=True).withColumn("kind", F.lit("note"))
+    _apply(items.select(*spec.columns), gone, spec, run.generation.uri(spec.name))
+    _quarantine(run, results.staged)
+
+
+def _at_width(vectors: DataFrame, width: int, spec: TableSpec) -> DataFrame:
+    return vectors.mapInArrow(make_truncate(width), spec.schema)
+
+
+def _apply(rows: DataFrame, gone: DataFrame, spec: TableSpec, uri: str) -> None:
+    kept = rows.withColumn(tables.DELETED, F.lit(False))
+    removed = gone.withColumn(tables.DELETED, F.lit(True))
+    tables.apply_changes(kept.unionByName(removed, allowMissingColumns=True), spec, uri)
+
+
+def _quarantine(run: Run, staged: DataFrame) -> None:
+    spec = quarantine_table(run.note_id)
+    rejects = staged.select("note_id", "content_hash", F.explode("rejects").alias("reject")).select(
+        "note_id",
+        "content_hash",
+        "reject.*",
+        F.lit(STAGE).alias("stage"),
+        F.lit(run.model.generation).alias("generation"),
+        F.lit(run.run_id).alias("run_id"),
+        F.current_timestamp().alias("quarantined_at"),
+    )
+    if not rejects.isEmpty():
+        tables.append(rejects, spec, run.lake.uri(spec.name))

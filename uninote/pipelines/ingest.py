@@ -1,0 +1,140 @@
+"""The ingest stage: a source becomes the notes table, in one commit that holds only what changed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from uninote.config import DEMO
+from uninote.demo.workspace import demo_corpus
+from uninote.errors import UninoteError
+from uninote.ingest.columns import map_columns
+from uninote.ingest.sources import Source, SourceError, find_source
+from uninote.pipelines import tables
+from uninote.pipelines.encoders import MEDIA_ROOT
+from uninote.pipelines.normalise import normalise
+from uninote.pipelines.progress import say
+from uninote.pipelines.run import Outcome, Run, record
+from uninote.schemas import TableSpec, notes_table, quarantine_table
+
+STAGE = "ingest"
+CORRUPT = "_corrupt_record"
+SOURCE = "uninote.source"
+
+
+class NoteIdError(UninoteError):
+    """The ids of a source do not identify its notes."""
+
+
+def ingest(run: Run) -> dict[str, Any]:
+    """Make `notes` say what the source says: insert, update and delete; nothing is written when nothing changed."""
+    started = time.time()
+    location = run.config.ingest.source
+    source = find_source(str(demo_corpus(run.config.demo)) if location == DEMO else location)
+    rows = _read(run, source).persist()
+    notes, rejects = _notes_and_rejects(rows, run.config.ingest.columns)
+    spec = notes_table(tables.note_id_type(notes))
+    notes = notes.persist()
+    _check_ids(notes)
+    uri = run.lake.uri(spec.name)
+    counts = _write(run, notes, spec, uri) | {"rows_in": rows.count(), "quarantined": rejects.count()}
+    if counts["rows_in"] != counts["notes"] + counts["quarantined"]:
+        raise UninoteError(f"rows in and rows out differ: {counts}")
+    if source.media_root is not None:
+        tables.set_property(run.spark, uri, MEDIA_ROOT, source.media_root)
+    tables.set_property(run.spark, uri, SOURCE, source.uri)
+    _quarantine(run, rejects, spec)
+    state = "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
+    record(run, STAGE, "all", Outcome(state, counts, outputs={"notes": tables.table_version(run.spark, uri)}), started)
+    notes.unpersist()
+    rows.unpersist()
+    return {"state": state, "tables": {"notes": uri}, **counts}
+
+
+def _read(run: Run, source: Source) -> DataFrame:
+    say(f"ingest: reading {source.uri}")
+    reader = run.spark.read
+    if source.kind == "delta":
+        return tables.read_table(run.spark, source.uri)
+    if source.kind == "parquet":
+        return reader.parquet(source.uri)
+    if source.kind == "csv":
+        return reader.csv(source.uri, header=True, multiLine=True, escape='"')
+    return reader.json(source.uri, multiLine=source.kind == "json", columnNameOfCorruptRecord=CORRUPT)
+
+
+def _notes_and_rejects(rows: DataFrame, chosen: dict[str, str]) -> tuple[DataFrame, DataFrame]:
+    """Split into notes and rows that are none: lines that do not parse, and rows without an id."""
+    columns = [column for column in rows.columns if column != CORRUPT]
+    if not columns or rows.isEmpty():
+        raise SourceError("the source has no rows that can be read")
+    mapping = map_columns(columns, chosen)
+    ignored = [column for column in columns if column not in mapping.values()]
+    say("ingest: " + ", ".join(f"{field} from {column}" for field, column in mapping.items()))
+    if ignored:
+        say(f"ingest: not used: {', '.join(ignored)}")
+    corrupt = F.col(CORRUPT).isNotNull() if CORRUPT in rows.columns else F.lit(False)
+    nameless = F.col(f"`{mapping['note_id']}`").isNull() | (F.trim(F.col(f"`{mapping['note_id']}`").cast("string")) == "")
+    content = F.to_json(F.struct(*(F.col(f"`{column}`") for column in columns)))
+    rejects = rows.where(corrupt | nameless).select(
+        F.when(corrupt, "row_unreadable").otherwise("note_id_missing").alias("reason"),
+        F.coalesce(F.col(CORRUPT) if CORRUPT in rows.columns else F.lit(None), content).alias("message"),
+    )
+    return normalise(rows.where(~corrupt & ~nameless), mapping), rejects
+
+
+def _check_ids(notes: DataFrame) -> None:
+    repeated = notes.groupBy("note_id").count().where("count > 1").orderBy(F.desc("count"), "note_id")
+    examples = [f"{row['note_id']} ({row['count']} times)" for row in repeated.limit(5).collect()]
+    if examples:
+        raise NoteIdError(
+            f"note_id must identify a note, but {repeated.count():,} of them repeat: {', '.join(examples)}. Nothing was "
+            f"written. Remove the repetitions, or choose another column with --set ingest.columns.note_id=<column>"
+        )
+
+
+def _write(run: Run, notes: DataFrame, spec: TableSpec, uri: str) -> dict[str, int]:
+    total = notes.count()
+    if not tables.has_table(run.spark, uri):
+        tables.create(run.spark, spec, uri, {"delta.enableChangeDataFeed": "true"})
+    before = tables.read_table(run.spark, uri)
+    if tables.note_id_type(before) != tables.note_id_type(notes):
+        raise NoteIdError(
+            f"this lake's note_id is {tables.note_id_type(before).simpleString()}, the source's is "
+            f"{tables.note_id_type(notes).simpleString()}; use another lake: --set lake=<folder>"
+        )
+    changes = _changes(before, notes).persist()
+    counts = {row["kind"]: row["count"] for row in changes.groupBy("kind").count().collect()}
+    if counts:
+        tables.apply_changes(changes.drop("kind"), spec, uri)
+    changes.unpersist()
+    return {"notes": total} | {kind: counts.get(kind, 0) for kind in ("inserted", "updated", "deleted")}
+
+
+def _changes(before: DataFrame, after: DataFrame) -> DataFrame:
+    """Return the rows to upsert or remove, with their `kind`."""
+    old = before.select("note_id", F.to_json(F.struct(*before.columns)).alias("_old"))
+    new = after.withColumn("_new", F.to_json(F.struct(*before.columns)))
+    kind = F.when(F.col("_old").isNull(), "inserted").when(F.col("_new").isNull(), "deleted").otherwise("updated")
+    changed = new.join(old, "note_id", "full").where("NOT (_old <=> _new)").withColumn("kind", kind)
+    return changed.withColumn(tables.DELETED, F.col("kind") == "deleted").drop("_old", "_new")
+
+
+def _quarantine(run: Run, rejects: DataFrame, spec: TableSpec) -> None:
+    if rejects.isEmpty():
+        return
+    table = quarantine_table(spec.schema["note_id"].dataType)
+    known = {
+        "item_id": F.sha2("message", 256),  # such a row has no id of its own
+        "kind": F.lit("row"),
+        "stage": F.lit(STAGE),
+        "reason": F.col("reason"),
+        "message": F.substring("message", 1, 2000),
+        "run_id": F.lit(run.run_id),
+        "quarantined_at": F.current_timestamp(),
+    }
+    columns = [known.get(name, F.lit(None)).cast(table.schema[name].dataType).alias(name) for name in table.columns]
+    tables.append(rejects.select(*columns), table, run.lake.uri(table.name))

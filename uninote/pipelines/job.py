@@ -1,0 +1,49 @@
+"""What every job script does: arguments, configuration, session, one stage, a summary, and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from uninote.config import load_config
+from uninote.errors import ConfigError, UninoteError
+from uninote.pipelines.progress import say
+from uninote.pipelines.run import Run
+from uninote.pipelines.session import open_session
+
+DONE, FAILED, BAD_CONFIG = 0, 1, 2
+
+
+def run_job(name: str, work: Callable[[Run], dict[str, Any]], script: str, arguments: Sequence[str] | None = None) -> int:
+    """Do `work` as the job `name` and print its summary, one JSON object, as the last line on stdout.
+
+    `script` is the job's file: the default configuration is found relative to it. Returns 0 when done, 2 when the
+    configuration is wrong, 1 on any other failure.
+    """
+    parser = argparse.ArgumentParser(prog=f"{name}.py", description=sys.modules["__main__"].__doc__)
+    default = Path(script).resolve().parent.parent / "conf" / "local.yaml"
+    parser.add_argument("--config", type=Path, default=default, help=f"configuration file (default: {default})")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override one value")
+    options = parser.parse_args(arguments)
+    try:
+        config = load_config(options.config, options.set)
+        run = Run(open_session(name, config.spark), config, tuple(options.set))
+        summary = work(run)
+    except ConfigError as error:
+        say(f"error: {error}")
+        return BAD_CONFIG
+    except UninoteError as error:
+        say(f"error in {name}: {error}")
+        return FAILED
+    except Exception as error:
+        traceback.print_exc()
+        say(f"error in {name}: unexpected {type(error).__name__}; what was committed before it stays, and the same "
+            f"command can be run again")
+        return FAILED
+    sys.stdout.write(json.dumps(summary, ensure_ascii=False) + "\n")
+    return DONE

@@ -1,0 +1,52 @@
+"""Progress on stderr while a stage runs: rows done of all, rate, time left."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark import Accumulator, SparkContext
+
+PERIOD_S = 5.0
+
+
+def say(text: str) -> None:
+    """Write one line for people; stdout is kept for the summary."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def watched(context: SparkContext, label: str, total: int) -> Iterator[Accumulator[int]]:
+    """Yield a counter that executors add finished rows to, and print its state every few seconds.
+
+    Spark reports counters when a task ends, and again for a task that is repeated: progress, not accounting. `label` is
+    also the description of the Spark jobs, so that the web UI says what runs.
+    """
+    done = context.accumulator(0)
+    stop = threading.Event()
+    started = time.monotonic()
+
+    def report() -> None:
+        while not stop.wait(PERIOD_S):
+            say(_line(label, min(done.value, total), total, time.monotonic() - started))
+
+    thread = threading.Thread(target=report, daemon=True)
+    context.setJobDescription(label)
+    thread.start()
+    try:
+        yield done
+    finally:
+        stop.set()
+        thread.join()
+        context.setJobDescription(None)  # type: ignore[arg-type]
+    say(_line(label, min(done.value, total), total, time.monotonic() - started))
+
+
+def _line(label: str, done: int, total: int, seconds: float) -> str:
+    rate = done / seconds if seconds else 0.0
+    left = f", {(total - done) / rate:,.0f} s left" if 0 < done < total and rate else ""
+    return f"{label}: {done:,} / {total:,} in {seconds:,.0f} s ({rate:,.1f}/s{left})"

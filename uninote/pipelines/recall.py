@@ -1,0 +1,81 @@
+"""Recall of the neighbour lists, measured on a sample of notes against exact search through the whole corpus."""
+
+from __future__ import annotations
+
+import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from udfs.neighbours import make_exact
+from uninote.neighbours.merge import merge_topk
+from uninote.neighbours.recall import tie_aware_recall
+from uninote.pipelines import tables
+from uninote.pipelines.progress import say
+from uninote.pipelines.run import Run
+from uninote.pipelines.sampling import collect_vectors, sample_vectors
+from uninote.pipelines.snapshot import Snapshot
+from uninote.schemas import NEIGHBOUR_STATE
+
+AT_K = "recall_at_k"
+SAMPLE = "recall_sample"
+
+
+def width_metric(width: int) -> str:
+    """Return the ledger's name for the share of the widest width's exact neighbours that `width` finds."""
+    return f"recall_w{width}"
+
+
+def measure_recall(run: Run, snapshot: Snapshot, width: int, rows: int) -> dict[str, float]:
+    """Return recall@K of the stored lists at `width`, and how well exact search at each width does, for the ledger."""
+    settings = run.config.neighbours
+    keys, _ = sample_vectors(snapshot.vectors(width), rows, settings.recall_sample, settings.seed)
+    say(f"neighbours: measuring recall on {len(keys):,} notes")
+    exact = {one: _exact(run, snapshot.vectors(one), keys) for one in {width, *snapshot.widths}}
+    listed = _listed(run, keys)
+    metrics = {SAMPLE: float(len(keys)), AT_K: _recall(snapshot.vectors(width), keys, listed, exact[width][1])}
+    widest = snapshot.widths[0]
+    for one in snapshot.widths:
+        found = exact[one][0]
+        metrics[width_metric(one)] = _recall(snapshot.vectors(widest), keys, found, exact[widest][1])
+    return metrics
+
+
+def _exact(run: Run, vectors: DataFrame, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the true (keys, scores), each (len(keys), K), best first, -1 padded."""
+    k = run.config.neighbours.k
+    queries = run.spark.sparkContext.broadcast(collect_vectors(_of(vectors, keys)))
+    found = vectors.select("item_key", "vector").mapInArrow(make_exact(lambda: queries.value, k), NEIGHBOUR_STATE.schema)
+    by_query = found.orderBy("item_key").toArrow()
+    parts = by_query.num_rows // len(keys)
+    lists = (by_query[name].combine_chunks().flatten().to_numpy() for name in ("neighbour_keys", "scores"))
+    merged = merge_topk(*(flat.reshape(len(keys), parts * k) for flat in lists), k)
+    queries.destroy()
+    return merged
+
+
+def _listed(run: Run, keys: np.ndarray) -> np.ndarray:
+    """Return the stored neighbours of `keys`, (len(keys), K), -1 padded."""
+    k = run.config.neighbours.k
+    state = tables.read_table(run.spark, run.generation.uri(NEIGHBOUR_STATE.name))
+    rows = _of(state, keys).select("item_key", F.slice("neighbour_keys", 1, k).alias("found")).collect()
+    by_key = {row["item_key"]: row["found"] for row in rows}
+    listed = np.full((len(keys), k), -1, np.int64)
+    for position, key in enumerate(keys):
+        found = by_key.get(int(key), [])  # a note that the join lost counts as having found nothing
+        listed[position, : len(found)] = found
+    return listed
+
+
+def _recall(vectors: DataFrame, keys: np.ndarray, found: np.ndarray, exact_scores: np.ndarray) -> float:
+    """Score what was found from the stored vectors, never from the join's own word, and compare."""
+    known, matrix = collect_vectors(_of(vectors, np.unique(np.concatenate([keys, found[found >= 0]]))))
+    queries = matrix[np.searchsorted(known, keys)]
+    rows = matrix[np.searchsorted(known, np.where(found >= 0, found, known[0]))]
+    scores = np.einsum("qd,qkd->qk", queries, rows, dtype=np.float64)
+    scores[found < 0] = -np.inf
+    return tie_aware_recall(scores, exact_scores, exact_scores.shape[1])
+
+
+def _of(frame: DataFrame, keys: np.ndarray) -> DataFrame:
+    wanted = frame.sparkSession.createDataFrame([(int(key),) for key in np.unique(keys)], "item_key bigint")
+    return frame.join(F.broadcast(wanted), "item_key")

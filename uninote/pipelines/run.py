@@ -1,0 +1,96 @@
+"""One run of one or more stages: what every stage needs to know, and the ledger it writes to."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
+
+from uninote.config import Config
+from uninote.lake import GenerationLake, Lake
+from uninote.pipelines import tables
+from uninote.pipelines.encoders import ModelFolder, open_model
+from uninote.schemas import RUNS
+
+
+@dataclass(frozen=True)
+class Run:
+    """The session, the configuration and its overrides, and an id that every row written by this run can be traced to."""
+
+    spark: SparkSession
+    config: Config
+    overrides: tuple[str, ...] = ()
+    run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
+
+    @property
+    def lake(self) -> Lake:
+        """The lake this run works on."""
+        return Lake(self.config.lake)
+
+    @cached_property
+    def model(self) -> ModelFolder:
+        """The configured checkpoint; its weights are hashed once a run."""
+        return open_model(self.config)
+
+    @property
+    def generation(self) -> GenerationLake:
+        """The part of the lake that belongs to the configured model."""
+        return GenerationLake(self.lake, self.model.generation)
+
+    @cached_property
+    def note_id(self) -> DataType:
+        """The type of `note_id` in this lake. Raises MissingTableError before the first ingest."""
+        return tables.note_id_type(tables.read_table(self.spark, self.lake.uri("notes")))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage has to say for the ledger. `inputs` and `outputs`: versions of the tables it read and left."""
+
+    state: str
+    counts: Mapping[str, int]
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    outputs: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    fingerprint: str = ""
+
+
+def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) -> None:
+    """Append one line to the ledger. `started` is the `time.time()` at which the stage began."""
+    row = Row(
+        run_id=run.run_id,
+        stage=stage,
+        unit=unit,
+        state=outcome.state,
+        generation=None if stage == "ingest" else run.model.generation,
+        fingerprint=outcome.fingerprint,
+        started_at=datetime.fromtimestamp(started, UTC),
+        seconds=time.time() - started,
+        config_hash=run.config.content_hash(),
+        overrides=list(run.overrides),
+        inputs=dict(outcome.inputs),
+        outputs=dict(outcome.outputs),
+        counts=dict(outcome.counts),
+        metrics=dict(outcome.metrics),
+    )
+    frame = run.spark.createDataFrame([tuple(row[column] for column in RUNS.columns)], RUNS.schema)
+    tables.append(frame, RUNS, run.lake.uri("runs"))
+
+
+def ledger(run: Run, stage: str) -> DataFrame:
+    """Return the finished entries of `stage` for the configured model, newest first."""
+    entries = tables.read_or_empty(run.spark, RUNS, run.lake.uri("runs"))
+    mine = F.col("generation").isNull() | (F.col("generation") == run.model.generation)
+    return entries.where((F.col("stage") == stage) & mine).orderBy(F.desc("started_at"))
+
+
+def last_entry(run: Run, stage: str, unit: str, state: str = "done") -> Row | None:
+    """Return the newest ledger entry of `stage` and `unit` in `state`, null when there is none."""
+    return ledger(run, stage).where((F.col("unit") == unit) & (F.col("state") == state)).first()

@@ -1,0 +1,53 @@
+"""The newest complete set of embeddings: versions of tables that were left in step by one run of embed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from uninote.lake import embeddings_name
+from uninote.pipelines.run import Run, last_entry
+from uninote.pipelines.tables import MissingTableError, read_table
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Table name to Delta version, of one generation."""
+
+    run: Run
+    versions: Mapping[str, int]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The embedded widths, widest first."""
+        prefix = embeddings_name(0)[:-1]
+        found = (int(name.removeprefix(prefix)) for name in self.versions if name.startswith(prefix))
+        return tuple(sorted(found, reverse=True))
+
+    def read(self, name: str) -> DataFrame:
+        """Return the table `name` as it was left."""
+        return read_table(self.run.spark, self.run.generation.uri(name), self.versions[name])
+
+    def vectors(self, width: int) -> DataFrame:
+        """Return the embeddings of `width`. Raises UninoteError when that width is not embedded."""
+        return self.read(self.vectors_name(width))
+
+    def vectors_name(self, width: int) -> str:
+        """Return the name of the embeddings of `width`; the same check."""
+        name = embeddings_name(width)
+        if name not in self.versions:
+            widths = ", ".join(map(str, self.widths))
+            raise MissingTableError(f"width {width} is not embedded; embedded are {widths}. Add it to embed.widths")
+        return name
+
+
+def newest_snapshot(run: Run) -> Snapshot:
+    """Return what the last finished run of embed left. Raises MissingTableError when there was none."""
+    done = last_entry(run, "embed", "all")
+    if done is None:
+        raise MissingTableError(
+            f"nothing is embedded yet in {run.lake.root} with the model {run.model.generation}; run jobs/embed.py first"
+        )
+    return Snapshot(run, done["outputs"])

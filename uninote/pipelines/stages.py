@@ -1,0 +1,62 @@
+"""The stages in their order, by the names of their jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from uninote.config import DEMO
+from uninote.pipelines.embed import embed
+from uninote.pipelines.index import index
+from uninote.pipelines.ingest import ingest
+from uninote.pipelines.neighbours import neighbours
+from uninote.pipelines.progress import say
+from uninote.pipelines.report import report
+from uninote.pipelines.run import Run
+from uninote.pipelines.tables import MissingTableError
+
+Summary = dict[str, Any]
+Stage = Callable[[Run], Summary]
+
+STAGES: Mapping[str, Stage] = {
+    "ingest": ingest,
+    "embed": embed,
+    "index": index,
+    "neighbours": neighbours,
+    "report": report,
+}
+
+
+def run_stage(run: Run, name: str) -> Summary:
+    """Run one stage and return its summary.
+
+    On the demo corpus the stages it needs are run first where their tables are missing, so that every job can be tried
+    right after the install; on anybody's own data that is an error, not a surprise.
+    """
+    started = time.time()
+    try:
+        summary = STAGES[name](run)
+    except MissingTableError:
+        if run.config.ingest.source != DEMO or name == "ingest":
+            raise
+        before = list(STAGES)[: list(STAGES).index(name)]
+        say(f"{name}: the demo lake lacks what this job needs; running {', '.join(before)} first")
+        for earlier in before:
+            STAGES[earlier](run)
+        summary = STAGES[name](run)
+    return summary | {"seconds": round(time.time() - started, 1)}
+
+
+def refresh(run: Run) -> Summary:
+    """Run every stage; each skips what did not change since it last ran."""
+    started = time.time()
+    stages = {name: run_stage(run, name) for name in STAGES}
+    made = {name: uri for summary in stages.values() for name, uri in summary["tables"].items()}
+    return {
+        "tables": made,
+        "stages": stages,
+        "lake": run.lake.root,
+        "report": stages["report"]["report"],
+        "seconds": round(time.time() - started, 1),
+    }

@@ -1,0 +1,167 @@
+"""The tables this project owns: one TableSpec each, the single source of column names, types and keys.
+
+`note_id` is a string or a bigint, whichever the source has, so specs that hold one are functions of its type.
+Columns stay nullable in Spark; that keys are present and unique is checked by the run that writes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DataType,
+    DoubleType,
+    FloatType,
+    LongType,
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+from uninote.errors import UninoteError
+
+VECTOR = ArrayType(FloatType(), containsNull=False)
+_COUNTS = MapType(StringType(), LongType())
+
+
+class TableSchemaError(UninoteError):
+    """A frame does not have the columns its TableSpec asks for."""
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table: its name within the lake or generation, its columns, and the columns that identify a row."""
+
+    name: str
+    schema: StructType
+    key: tuple[str, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """Column names in schema order."""
+        return self.schema.fieldNames()
+
+    def check(self, found: StructType) -> None:
+        """Raise TableSchemaError unless `found` has exactly these columns and types, in any order, nullability apart."""
+        wanted = {field.name: _type_name(field.dataType) for field in self.schema}
+        got = {field.name: _type_name(field.dataType) for field in found}
+        problems = [f"  missing:    {name} {kind}" for name, kind in wanted.items() if name not in got]
+        problems += [f"  unexpected: {name} {kind}" for name, kind in got.items() if name not in wanted]
+        problems += [
+            f"  mistyped:   {name} is {got[name]}, must be {kind}"
+            for name, kind in wanted.items()
+            if name in got and got[name] != kind
+        ]
+        if problems:
+            raise TableSchemaError(f"the columns do not fit table {self.name!r}:\n" + "\n".join(problems))
+
+
+def _type_name(kind: DataType) -> str:
+    return kind.simpleString()
+
+
+def _struct(**columns: DataType) -> StructType:
+    return StructType([StructField(name, kind) for name, kind in columns.items()])
+
+
+def notes_table(note_id: DataType) -> TableSpec:
+    """Notes as upstream has them, or as ingest makes them. Absent texts are null; `caption` is a training target only."""
+    image = _struct(uri=StringType(), ocr=StringType())
+    schema = _struct(
+        note_id=note_id,
+        title=StringType(),
+        body=StringType(),
+        caption=StringType(),
+        topics=ArrayType(StringType()),
+        images=ArrayType(image),
+        category=StringType(),
+        author=StringType(),
+        language=StringType(),
+        visibility=StringType(),
+        updated_at=TimestampType(),
+    )
+    return TableSpec("notes", schema, ("note_id",))
+
+
+def items_table(note_id: DataType) -> TableSpec:
+    """What has a vector: narrow, so that change detection never opens one.
+
+    `content_hash` covers all the model sees, `meta_hash` what filters use. `degraded`: embedded without a broken part.
+    """
+    schema = _struct(
+        item_key=LongType(),
+        item_id=StringType(),
+        note_id=note_id,
+        kind=StringType(),
+        content_hash=StringType(),
+        meta_hash=StringType(),
+        degraded=BooleanType(),
+    )
+    return TableSpec("items", schema, ("item_key",))
+
+
+def embeddings_table(note_id: DataType, name: str) -> TableSpec:
+    """One table a width; `vector` is float32, L2-normalised, never null."""
+    schema = _struct(
+        item_key=LongType(), item_id=StringType(), note_id=note_id, content_hash=StringType(), vector=VECTOR
+    )
+    return TableSpec(name, schema, ("item_key",))
+
+
+def quarantine_table(note_id: DataType) -> TableSpec:
+    """Append-only history of what could not be processed. A part's `item_id` is its note's plus `#image/<position>`."""
+    schema = _struct(
+        item_id=StringType(),
+        note_id=note_id,
+        kind=StringType(),
+        stage=StringType(),
+        reason=StringType(),
+        message=StringType(),
+        content_hash=StringType(),
+        generation=StringType(),
+        run_id=StringType(),
+        quarantined_at=TimestampType(),
+    )
+    return TableSpec("quarantine", schema, ("item_id", "stage", "run_id"))
+
+
+NEIGHBOUR_STATE = TableSpec(
+    "neighbour_state",
+    _struct(
+        item_key=LongType(), neighbour_keys=ArrayType(LongType(), False), scores=ArrayType(FloatType(), False)
+    ),
+    ("item_key",),
+)
+
+
+def neighbours_table(note_id: DataType) -> TableSpec:
+    """The product: at most K neighbours of each note, best first; empty when the corpus has no other note."""
+    neighbour = _struct(note_id=note_id, score=FloatType())
+    return TableSpec("neighbours", _struct(note_id=note_id, neighbours=ArrayType(neighbour)), ("note_id",))
+
+
+RUNS = TableSpec(
+    "runs",
+    _struct(
+        run_id=StringType(),
+        stage=StringType(),
+        unit=StringType(),
+        state=StringType(),
+        generation=StringType(),
+        fingerprint=StringType(),
+        started_at=TimestampType(),
+        seconds=DoubleType(),
+        config_hash=StringType(),
+        overrides=ArrayType(StringType()),
+        inputs=_COUNTS,
+        outputs=_COUNTS,
+        counts=_COUNTS,
+        metrics=MapType(StringType(), DoubleType()),
+    ),
+    ("run_id", "stage", "unit"),
+)
+"""The ledger: what ran on what, and what came of it (`inputs`, `outputs`: table name to Delta version)."""

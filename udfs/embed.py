@@ -86,6 +86,9 @@ class _Work:
         """Leave out images that cannot be read; their OCR texts stay with the note as its body's last lines."""
         kept, images, orphaned = [], [], []
         for position, image in enumerate(note.images):
+            if not image.uri:  # a text read in an image that the source does not have
+                orphaned.append(image.ocr)
+                continue
             try:
                 images.append(load_image(image.uri, media))
                 kept.append(image)

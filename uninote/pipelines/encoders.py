@@ -41,9 +41,9 @@ def open_model(config: Config) -> ModelFolder:
     """Return the configured checkpoint without loading it. Raises CheckpointError when the folder is none."""
     chosen = config.model.checkpoint
     folder = demo_checkpoint(config.demo) if chosen == DEMO else Path(chosen)
-    settings = checkpoint.read_settings(folder)
-    widths = tuple(sorted(settings.widths, reverse=True))
-    return ModelFolder(folder, checkpoint.generation(folder), settings.full_width, widths)
+    card = checkpoint.read_card(folder)
+    widths = tuple(sorted(card.widths, reverse=True))
+    return ModelFolder(folder, checkpoint.generation(folder), card.full_width, widths)
 
 
 def check_widths(model: ModelFolder, config: EmbedConfig) -> tuple[int, ...]:

@@ -94,3 +94,11 @@ def ledger(run: Run, stage: str) -> DataFrame:
 def last_entry(run: Run, stage: str, unit: str, state: str = "done") -> Row | None:
     """Return the newest ledger entry of `stage` and `unit` in `state`, null when there is none."""
     return ledger(run, stage).where((F.col("unit") == unit) & (F.col("state") == state)).first()
+
+
+def newest_entries(run: Run) -> dict[tuple[str, str], Row]:
+    """Return the newest entry of each (stage, unit) that came to an end, in the order in which they did."""
+    entries = tables.read_or_empty(run.spark, RUNS, run.lake.uri("runs"))
+    mine = F.col("generation").isNull() | (F.col("generation") == run.model.generation)
+    rows = entries.where(mine & (F.col("state") != "started")).orderBy("started_at").collect()
+    return {(row["stage"], row["unit"]): row for row in rows}

@@ -101,6 +101,8 @@ def apply_changes(changes: DataFrame, spec: TableSpec, uri: str) -> None:
     Applying the same changes twice gives the same table.
     """
     spec.check(changes.drop(DELETED).schema)
+    if changes.isEmpty() and has_table(changes.sparkSession, uri):  # an empty commit would look like news to readers
+        return
     if not has_table(changes.sparkSession, uri):
         append(changes.where(~F.col(DELETED)).drop(DELETED), spec, uri)
         return

@@ -1,0 +1,61 @@
+"""One Spark session, one small demo corpus and one small checkpoint for the whole run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from uninote.config import load_config
+from uninote.pipelines.run import Run
+from uninote.pipelines.session import open_session
+
+DEMO_NOTES = 240
+CONFIG = """\
+lake: {folder}/lake
+demo: {{folder: {demo}, notes: {notes}}}
+ingest: {{source: demo}}
+model: {{checkpoint: demo}}
+neighbours: {{k: 10, recall_sample: 100}}
+embed: {{notes_per_task: 60}}
+"""
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory):
+    """Where the demo corpus and its checkpoint are made once."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """The session every Spark test shares: no web UI, few partitions, a warehouse of its own."""
+    session = open_session(
+        "tests",
+        {
+            "spark.ui.enabled": "false",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.databricks.delta.snapshotPartitions": "1",
+            "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
+        },
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def config_file(tmp_path, demo_folder) -> Path:
+    """A configuration whose lake is the test's own."""
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.format(folder=tmp_path, demo=demo_folder, notes=DEMO_NOTES))
+    return path
+
+
+@pytest.fixture
+def make_run(spark, config_file):
+    """Return a function from overrides to a fresh run on the test's lake."""
+
+    def make(*overrides: str) -> Run:
+        return Run(spark, load_config(config_file, overrides), overrides)
+
+    return make

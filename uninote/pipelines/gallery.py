@@ -1,0 +1,60 @@
+"""A few notes beside their neighbours, for people to look at."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from uninote.media import MediaError, load_image
+from uninote.pipelines import tables
+from uninote.pipelines.encoders import media_policy
+from uninote.pipelines.run import Run
+from uninote.report.data import GalleryNote, GalleryRow
+from uninote.report.thumbnails import thumbnail
+
+TEXT_CHARACTERS = 240
+
+
+def gallery(run: Run) -> tuple[GalleryRow, ...]:
+    """Return some notes that have neighbours, the same ones every night as long as they live."""
+    settings = run.config.report
+    lists = tables.read_table(run.spark, run.generation.uri("neighbours")).where("size(neighbours) > 0")
+    chosen = lists.orderBy(F.xxhash64("note_id"), "note_id").limit(settings.gallery_notes)
+    rows = [(row["note_id"], row["neighbours"][: settings.gallery_neighbours]) for row in chosen.collect()]
+    shown = {note_id for note_id, _ in rows} | {one["note_id"] for _, found in rows for one in found}
+    notes = {row["note_id"]: row for row in _of(run, shown).collect()}
+    return tuple(
+        GalleryRow(
+            _card(run, notes[note_id], None), tuple(_card(run, notes[one["note_id"]], one["score"]) for one in found)
+        )
+        for note_id, found in rows
+        if note_id in notes
+    )
+
+
+def _of(run: Run, note_ids: set[object]) -> DataFrame:
+    notes = tables.read_table(run.spark, run.lake.uri("notes"))
+    wanted = run.spark.createDataFrame([(one,) for one in note_ids], notes.select("note_id").schema)
+    return notes.join(F.broadcast(wanted), "note_id")
+
+
+def _card(run: Run, note: Row, score: float | None) -> GalleryNote:
+    return GalleryNote(
+        note_id=str(note["note_id"]),
+        title=note["title"] or "",
+        body=(note["body"] or "")[:TEXT_CHARACTERS],
+        topics=tuple(note["topics"] or ()),
+        category=note["category"] or "",
+        image=_thumbnail(run, note),
+        score=score,
+    )
+
+
+def _thumbnail(run: Run, note: Row) -> bytes | None:
+    """Return the first image that can be read."""
+    for image in note["images"] or ():
+        try:
+            return thumbnail(load_image(image["uri"] or "", media_policy(run)))
+        except MediaError:
+            continue
+    return None

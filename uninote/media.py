@@ -100,7 +100,7 @@ def _locate(uri: str, policy: MediaPolicy) -> Path:
         except (OSError, ValueError, RuntimeError):  # a NUL, a lone surrogate, a name too long, a loop of symlinks
             inside = True
     if not inside:
-        raise MediaError("media_outside_roots", uri, f"is outside the folders allowed: {list(policy.roots)} (media.roots)")
+        raise MediaError("media_outside_roots", uri, f"outside the folders allowed: {list(policy.roots)} (media.roots)")
     raise MediaError("media_missing", uri, "there is no such file")
 
 
@@ -158,7 +158,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
         low, high, image = 0.0, 65535.0, image.convert("I")
     else:
         low, high = (float(value) for value in image.getextrema())  # type: ignore[arg-type]
-        if 0 <= low and high <= 65535 and image.mode == "I":
+        if image.mode == "I" and low >= 0 and high <= 65535:
             low, high = 0.0, 65535.0
     scale = 255 / (high - low) if high > low else 0.0
     return image.convert("F").point(lambda value: value * scale - low * scale).convert("L")

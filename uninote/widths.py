@@ -16,7 +16,8 @@ def truncate(vectors: np.ndarray, width: int) -> np.ndarray:
     if vectors.ndim != 2:
         raise UninoteError(f"vectors have shape {vectors.shape}; truncate takes (rows, width)")
     if not 1 <= width <= vectors.shape[1]:
-        raise UninoteError(f"width {width} cannot be cut from vectors of width {vectors.shape[1]}; ask for 1 to that many")
-    prefix = vectors[:, :width].astype(np.float32)
+        raise UninoteError(f"width {width} cannot be cut from vectors of width {vectors.shape[1]}; the least is 1")
+    prefix: np.ndarray = vectors[:, :width].astype(np.float32)
     norms = np.linalg.norm(prefix, axis=1, keepdims=True)
-    return np.divide(prefix, norms, out=prefix, where=norms > 0)
+    np.divide(prefix, norms, out=prefix, where=norms > 0)
+    return prefix

@@ -54,7 +54,7 @@ def crop_edges(image: Image.Image, rng: random.Random) -> Image.Image:
     return image.crop((int(width * left), int(height * top), int(width * (1 - right)), int(height * (1 - bottom))))
 
 
-def encode_image(image: Image.Image, extension: str, rng: random.Random, quality: int = 85) -> bytes:
+def encode_image(image: Image.Image, extension: str, rng: random.Random, quality: int) -> bytes:
     """Encode as "jpg" or "png"; a third of the PNGs have transparent corners (RGBA), a third a palette."""
     buffer = io.BytesIO()
     if extension == "jpg":
@@ -79,7 +79,7 @@ def _dress_png(image: Image.Image, rng: random.Random) -> Image.Image:
 def _paint_pattern(canvas: ImageDraw.ImageDraw, scene: Scene, rng: random.Random) -> None:
     width, height = canvas.im.size
     wall = COLOURS[scene.background].wall
-    tint = mix(wall, (255, 255, 255), 0.5) if sum(wall) < 660 else mix(wall, (120, 120, 120), 0.25)
+    tint = mix(wall, (255, 255, 255), 0.5) if sum(wall) < 700 else mix(wall, (120, 120, 120), 0.25)
     step = rng.choice((24, 30, 36))
     if scene.pattern == "striped":
         _paint_stripes(canvas, (width, height), step, tint)
@@ -122,7 +122,7 @@ def _fit_font(text: str, width: float) -> ImageFont.FreeTypeFont:
 def _font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):
-        raise UninoteError("this Pillow has no FreeType, which writes the text in the demo images: install Pillow's wheel")
+        raise UninoteError("this Pillow lacks FreeType, needed to write text in the demo images: install its wheel")
     return font
 
 

@@ -16,7 +16,7 @@ _EN_PATTERN = {"plain": "", "striped": "striped ", "dotted": "dotted "}
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`count` subjects of one colour before a background; `text` is what is written in the image, "" when nothing is."""
+    """`count` subjects of one colour before a background; `text` is what is written in the image, "" when nothing."""
 
     subject: str
     colour: str
@@ -47,6 +47,11 @@ def name_subject(scene: Scene, language: str) -> str:
     return COLOURS[scene.colour].zh + subject.zh if language == "zh" else f"{scene.colour} {subject.en}"
 
 
+def with_article(noun: str) -> str:
+    """Put "a" or "an" before an English noun."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def _describe_zh(scene: Scene) -> tuple[str, ...]:
     subject = SUBJECTS[scene.subject]
     what = f"{_ZH_COUNT[scene.count]}{subject.measure}{COLOURS[scene.colour].zh}{subject.zh}"
@@ -58,4 +63,5 @@ def _describe_en(scene: Scene) -> tuple[str, ...]:
     subject = SUBJECTS[scene.subject]
     what = f"{_EN_COUNT[scene.count]} {scene.colour} {subject.en if scene.count == 1 else subject.plural}"
     wall = f"{_EN_PATTERN[scene.pattern]}{scene.background} background"
-    return (f"{what} on a {wall}", f"{what} against a {wall}", f"a picture of {what}, {wall}")
+    a_wall = with_article(wall)
+    return (f"{what} on {a_wall}", f"{what} against {a_wall}", f"a picture of {what}, {wall}")

@@ -1,4 +1,4 @@
-"""A checkpoint folder as the driver sees it: its identity, widths and limits. Opens no weights into memory, needs no torch."""
+"""A checkpoint folder as the driver sees it: its identity, widths and limits. Keeps no weights, needs no torch."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder}: not a Qwen3-VL checkpoint (model_type {MODEL_TYPE!r}); found {found}")
     width = config.get("text_config", {}).get("hidden_size")
     if not isinstance(width, int) or width < 1:
-        raise CheckpointError(f"{folder / 'config.json'}: text_config.hidden_size is {width!r}; it must be the full width")
+        raise CheckpointError(f"{folder / 'config.json'}: text_config.hidden_size is {width!r}, not a width")
     return config
 
 
@@ -141,8 +141,8 @@ def _mistyped(values: dict[str, Any], full_width: int) -> str:
     if values["prompt_version"] != PROMPT_VERSION:
         return f"made for prompt version {values['prompt_version']!r}; this release writes {PROMPT_VERSION!r}"
     widths = values["widths"]
-    is_sorted = isinstance(widths, list) and all(type(width) is int for width in widths) and widths == sorted(set(widths))
-    if not is_sorted or not widths or widths[0] < 1 or widths[-1] != full_width:
+    is_typed = isinstance(widths, list) and bool(widths) and all(type(width) is int for width in widths)
+    if not is_typed or widths != sorted(set(widths)) or widths[0] < 1 or widths[-1] != full_width:
         return f"widths {widths!r} must be ascending positive integers that end with the full width, {full_width}"
     wrong = [field.name for field in fields(Limits) if type(values[field.name]) is not int or values[field.name] < 1]
     return f"{wrong} must be positive integers" if wrong else ""

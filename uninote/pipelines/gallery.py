@@ -15,20 +15,34 @@ from uninote.report.thumbnails import thumbnail
 TEXT_CHARACTERS = 240
 
 
-def gallery(run: Run) -> tuple[GalleryRow, ...]:
+def worked_example(run: Run) -> str:
+    """Return one note and its best neighbours as text for a terminal; empty when no note has any."""
+    return "\n".join(_as_text(row) for row in gallery(run, notes=1))
+
+
+def _as_text(row: GalleryRow) -> str:
+    lines = (f"  {note.score:.4f}  {_headline(note)}" for note in row.neighbours)
+    return "\n".join([f"note {_headline(row.query)}", "its nearest neighbours:", *lines])
+
+
+def _headline(note: GalleryNote) -> str:
+    return f"{note.note_id}  {note.title or note.body[:60]}  [{', '.join(note.topics)}]"
+
+
+def gallery(run: Run, notes: int) -> tuple[GalleryRow, ...]:
     """Return some notes that have neighbours, the same ones every night as long as they live."""
     settings = run.config.report
     lists = tables.read_table(run.spark, run.generation.uri("neighbours")).where("size(neighbours) > 0")
-    chosen = lists.orderBy(F.xxhash64("note_id"), "note_id").limit(settings.gallery_notes)
+    chosen = lists.orderBy(F.xxhash64("note_id"), "note_id").limit(notes)
     rows = [(row["note_id"], row["neighbours"][: settings.gallery_neighbours]) for row in chosen.collect()]
     shown = {note_id for note_id, _ in rows} | {one["note_id"] for _, found in rows for one in found}
-    notes = {row["note_id"]: row for row in _of(run, shown).collect()}
+    cards = {row["note_id"]: row for row in _of(run, shown).collect()}
     return tuple(
         GalleryRow(
-            _card(run, notes[note_id], None), tuple(_card(run, notes[one["note_id"]], one["score"]) for one in found)
+            _card(run, cards[note_id], None), tuple(_card(run, cards[one["note_id"]], one["score"]) for one in found)
         )
         for note_id, found in rows
-        if note_id in notes
+        if note_id in cards
     )
 
 

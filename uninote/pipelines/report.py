@@ -69,7 +69,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
             if ("index", unit_of(width)) in entries
         ),
         similarity=_similarity(run) if joined else None,
-        gallery=gallery(run) if joined else (),
+        gallery=gallery(run, run.config.report.gallery_notes) if joined else (),
         tables=_table_uris(run, snapshot),
         k=run.config.neighbours.k,
         warnings=(),

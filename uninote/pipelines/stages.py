@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from uninote.config import DEMO
 from uninote.pipelines.embed import embed
+from uninote.pipelines.gallery import worked_example
 from uninote.pipelines.index import index
 from uninote.pipelines.ingest import ingest
 from uninote.pipelines.neighbours import neighbours
@@ -53,6 +55,9 @@ def refresh(run: Run) -> Summary:
     started = time.time()
     stages = {name: run_stage(run, name) for name in STAGES}
     made = {name: uri for summary in stages.values() for name, uri in summary["tables"].items()}
+    sys.stdout.write(
+        f"\n{worked_example(run)}\n\nneighbours: {made['neighbours']}\nreport:     {stages['report']['report']}\n\n"
+    )
     return {
         "tables": made,
         "stages": stages,

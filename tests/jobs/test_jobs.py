@@ -1,0 +1,71 @@
+"""The job scripts as a person runs them: exit codes, messages, and the literal spark-submit from another folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builders import make_note, write_source
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def run_in_process(job, arguments, capsys):
+    """Run a job's main and return (exit code, its last line on stdout as JSON or null, stderr)."""
+    code = runpy.run_path(str(ROOT / "jobs" / f"{job}.py"))["main"]([str(one) for one in arguments])
+    printed = capsys.readouterr()
+    last = printed.out.strip().splitlines()[-1:]
+    return code, json.loads(last[0]) if last else None, printed.err
+
+
+@pytest.mark.parametrize("job", ["ingest", "embed", "index", "neighbours", "report", "refresh"])
+def test_a_wrong_configuration_ends_with_2_and_every_problem(job, capsys):
+    code, summary, stderr = run_in_process(job, ["--set", "neighbours.q=1", "--set", "embed.batch_tokens=many"], capsys)
+    assert (code, summary) == (2, None)
+    assert "neighbours.q: unknown key; accepted keys here: width, k" in stderr
+    assert "embed.batch_tokens: input should be a valid integer; got 'many'" in stderr
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(("job", "told"), [("embed", "lake/notes"), ("neighbours", "lake/notes"), ("report", "lake/notes")])
+def test_a_missing_table_ends_with_1_and_what_to_run(spark, config_file, tmp_path, capsys, job, told):
+    source = write_source(tmp_path / "source", [make_note("a")])
+    code, summary, stderr = run_in_process(job, ["--config", config_file, "--set", f"ingest.source={source}"], capsys)
+    assert (code, summary) == (1, None)
+    assert f"error in {job}: there is no Delta table at {tmp_path}/{told}" in stderr or "nothing is embedded yet" in stderr
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.spark
+def test_a_folder_that_is_no_checkpoint_ends_with_1(spark, config_file, tmp_path, capsys):
+    source = write_source(tmp_path / "source", [make_note("a")])
+    arguments = ["--config", config_file, "--set", f"ingest.source={source}", "--set", f"model.checkpoint={source}"]
+    assert run_in_process("ingest", arguments, capsys)[0] == 0
+    code, _, stderr = run_in_process("embed", arguments, capsys)
+    assert code == 1
+    assert "config.json cannot be read; found items.jsonl" in stderr
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_the_literal_spark_submit_works_from_another_folder(config_file, tmp_path):
+    source = write_source(tmp_path / "source", [make_note("a"), make_note("b")])
+    submit = [str(Path(sys.executable).parent / "spark-submit")]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    arguments = ["--config", str(config_file), "--set", f"ingest.source={source}"]
+    for job in ("ingest", "embed"):
+        done = subprocess.run(
+            [*submit, str(ROOT / "jobs" / f"{job}.py"), *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        summary = json.loads(done.stdout.strip().splitlines()[-1])
+    assert summary["embedded"] == summary["notes_in"] == 2
+    assert summary["tables"]["embeddings/w64"].startswith(str(tmp_path))
+    assert {"seconds", "notes_per_s", "unchanged", "quarantined", "deleted"} <= set(summary)

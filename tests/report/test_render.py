@@ -1,0 +1,189 @@
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+from sample_report import make_gallery, make_gallery_note, make_histogram, make_report
+
+from uninote.report.data import GalleryNote, GalleryRow, QuarantineReason, Reconciliation
+from uninote.report.render import render
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> {{ 7 * 7 }} ]]>--><style>"
+VOID = {"meta", "img"}
+# Title (twice), lake, warning, reason, sample, table; title, body, topic, category and id of three notes.
+SHOWN = 2 + 1 + 1 + 1 + 2 + 1 + 3 * 5
+EMPTY = {
+    "stages": (),
+    "reconciliation": None,
+    "quarantine": (),
+    "recall": None,
+    "width_recalls": (),
+    "indexes": (),
+    "similarity": None,
+    "gallery": (),
+    "tables": {},
+}
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, its text, and the tags that were not closed in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.open, self.unclosed, self.pieces = [], [], [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.unclosed.append(tag)
+
+    def handle_data(self, data):
+        self.pieces.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", "".join(self.pieces))
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def hostile_report():
+    note = GalleryNote(HOSTILE, HOSTILE, HOSTILE, (HOSTILE,), HOSTILE, make_gallery_note(1).image, 0.5)
+    bare = GalleryNote(HOSTILE, HOSTILE, HOSTILE, (HOSTILE,), HOSTILE, None, None)
+    return make_report(
+        title=HOSTILE,
+        lake=HOSTILE,
+        warnings=(HOSTILE,),
+        quarantine=(QuarantineReason(HOSTILE, 1, ((HOSTILE, HOSTILE),)),),
+        gallery=(GalleryRow(bare, (note, bare)),),
+        tables={HOSTILE: "javascript:alert(3)"},
+    )
+
+
+def test_hostile_text_stays_text():
+    page = Page(render(hostile_report()))
+    assert not page.all("script")
+    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+    assert all(attrs["src"].startswith("data:image/jpeg;base64,") for attrs in page.all("img"))
+    assert len(page.all("style")) == 1
+    assert page.text.count("<script>alert(1)</script>") == SHOWN
+    assert "{{ 7 * 7 }}" in page.text
+
+
+@pytest.mark.parametrize(
+    "report", [make_report(), hostile_report(), make_report(**EMPTY)], ids=["full", "hostile", "empty"]
+)
+def test_every_tag_is_closed_in_order(report):
+    page = Page(render(report))
+    assert not page.unclosed
+    assert not page.open
+
+
+@pytest.mark.parametrize("character", [chr(0xD83D), chr(0xDCFF), "\x00", "\x1b"])
+def test_what_no_file_can_hold_becomes_a_replacement_character(character):
+    note = GalleryNote("n1", f"喵{character}呜", character, (character,), character)
+    html = render(make_report(gallery=(GalleryRow(note, ()),), warnings=(character,)))
+    assert "喵\ufffd呜" in html.encode("utf-8").decode("utf-8")
+    assert character not in html
+
+
+def test_whole_emoji_and_chinese_survive():
+    note = GalleryNote("n1", "猫咪🐈 & “quotes”", "")
+    assert "猫咪🐈 &amp; “quotes”" in render(make_report(gallery=(GalleryRow(note, ()),)))
+
+
+def test_the_page_asks_for_nothing_from_elsewhere():
+    html = render(make_report())
+    page = Page(html)
+    assert not [tag for tag, _ in page.tags if tag in {"script", "link", "iframe", "object", "base"}]
+    assert not [word for word in ("url(", "@import", "http://", "https://") if word in html]
+    assert "default-src 'none'" in page.all("meta")[-1]["content"]
+
+
+def test_links_lead_to_sections_that_exist():
+    for report in (make_report(warnings=("a",)), make_report(**EMPTY)):
+        page = Page(render(report))
+        ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
+        assert {attrs["href"] for attrs in page.all("a")} <= {f"#{one}" for one in ids}
+
+
+def test_ids_are_given_once():
+    ids = [attrs["id"] for _, attrs in Page(render(make_report())).tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+def test_pictures_have_alternative_texts_and_tables_have_headers():
+    page = Page(render(make_report()))
+    assert page.all("img")
+    assert all(attrs["alt"] for attrs in page.all("img"))
+    assert all(attrs["scope"] in {"col", "row"} for attrs in page.all("th"))
+
+
+def test_headings_never_skip_a_level():
+    levels = [int(tag[1]) for tag, _ in Page(render(make_report())).tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_empty_sections_are_left_out_or_say_so():
+    text = Page(render(make_report(**EMPTY))).text
+    for sentence in (
+        "no finished stage",
+        "Nothing is in quarantine",
+        "Recall has not been measured",
+        "were not counted",
+    ):
+        assert sentence in text
+    for heading in ("Indexes", "Similarity", "Gallery", "Tables"):
+        assert heading not in text
+
+
+def test_the_equation_shows_whether_it_holds():
+    assert "3,000 notes in = 97 embedded + 2,897 unchanged + 6 quarantined" in Page(render(make_report())).text
+    text = Page(render(make_report(reconciliation=Reconciliation(3000, 97, 2895, 6, 0, 0, 0)))).text
+    assert "3,000 notes in ≠ 97 embedded" in text
+    assert "2 notes lost" in text
+    text = Page(render(make_report(reconciliation=Reconciliation(3000, 98, 2897, 6, 0, 0, 0)))).text
+    assert "1 note too many" in text
+
+
+@pytest.mark.parametrize("step", [0.013, 3e-5, 2e-7])
+def test_scores_of_neighbours_can_be_told_apart(step):
+    html = render(make_report(gallery=make_gallery(2, 8, step)))
+    scores = re.findall(r'class="score">([^<]+)<', html)
+    assert len(scores) == 16
+    assert len(set(scores[:8])) == 8
+
+
+def test_topics_shared_with_the_query_are_marked_and_come_first():
+    query = GalleryNote("q", "q", "", ("coffee", "杭州"))
+    neighbour = GalleryNote("n", "n", "", ("tea", "coffee"), score=0.9)
+    html = render(make_report(gallery=(GalleryRow(query, (neighbour,)),)))
+    assert re.findall(r"<li[^>]*>#([^<]+)</li>", html) == ["coffee", "杭州", "coffee", "tea"]
+    assert html.count('<li class="shared">#') == 1
+
+
+def test_chinese_text_is_marked_as_chinese():
+    query = GalleryNote("q", "杭州咖啡", "plain words")
+    html = render(make_report(gallery=(GalleryRow(query, ()),)))
+    assert re.search(r'<h3[^>]* lang="zh"[^>]*>杭州咖啡', html)
+    assert not re.search(r'lang="zh"[^>]*>(<span>)?plain words', html)
+
+
+def test_an_encoder_that_finds_everything_alike_is_pointed_out():
+    assert "hardly tells notes apart" in render(make_report(similarity=make_histogram(0.9991, 0.9999)))
+    assert "hardly tells notes apart" not in render(make_report())
+
+
+def test_one_report_always_gives_the_same_page():
+    assert render(make_report()) == render(make_report())

@@ -1,0 +1,93 @@
+"""What happens to the corpus within a day: notes come, change and go."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from uninote.demo.authoring import FIRST_DAY, Desk, draw_image, lead_scene, write_notes
+from uninote.demo.broken import EMPTY_REJECT, empty_note, expected_reject
+from uninote.demo.dice import dice
+from uninote.demo.records import DemoNote
+from uninote.demo.topics import CATEGORIES, TOPICS
+from uninote.demo.wording import Slots, append_sentence, write_title, write_update
+
+SHARES = {"insert": 0.02, "content": 0.02, "attributes": 0.01, "delete": 0.01}
+_TOPICS = {topic.key: topic for topic in TOPICS}
+
+
+@dataclass(frozen=True, slots=True)
+class NextDay:
+    """The complete snapshot of the second day, and the change of each note that has one."""
+
+    notes: list[DemoNote]
+    changes: dict[str, str]
+
+
+def live_next_day(desk: Desk, notes: Sequence[DemoNote], originals: Sequence[DemoNote]) -> NextDay:
+    """Insert, edit and delete the share of notes that SHARES says, at least one of each.
+
+    From 200 notes on, one edit empties a good note and one fills an empty one.
+    """
+    rng = dice(desk.seed, "next day")
+    sound = [note.note_id for note in notes if _is_sound(note)]
+    counts = {change: max(1, round(len(notes) * share)) for change, share in SHARES.items()}
+    touched = rng.sample(sound, sum(counts.values()) - counts["insert"])
+    kinds = [change for change, count in counts.items() if change != "insert" for _ in range(count)]
+    changes = dict(zip(touched, kinds, strict=True)) | _repair(notes)
+    emptied = touched[0] if len(notes) >= 200 else None
+    stayed = [note for note in notes if changes.get(note.note_id) != "delete"]
+    edited = [_change(desk, note, changes.get(note.note_id), note.note_id == emptied) for note in stayed]
+    numbers = range(len(notes), len(notes) + counts["insert"])
+    inserted = [_stamp(desk, note) for note in write_notes(desk, numbers, list(originals))]
+    return NextDay(edited + inserted, changes | {note.note_id: "insert" for note in inserted})
+
+
+def _is_sound(note: DemoNote) -> bool:
+    return not expected_reject(note) and all(not image.damage for image in note.images)
+
+
+def _repair(notes: Sequence[DemoNote]) -> dict[str, str]:
+    """Choose the first empty note to get its content today."""
+    return next(({note.note_id: "content"} for note in notes if expected_reject(note) == EMPTY_REJECT), {})
+
+
+def _change(desk: Desk, note: DemoNote, change: str | None, emptied: bool) -> DemoNote:
+    if change is None:
+        return note
+    rng = dice(desk.seed, "edit", note.note_id)
+    if emptied:
+        return _stamp(desk, empty_note(note))
+    edit = _edit_content if change == "content" else _edit_attributes
+    return _stamp(desk, edit(desk, note, rng))
+
+
+def _edit_content(desk: Desk, note: DemoNote, rng: random.Random) -> DemoNote:
+    topic = _TOPICS[note.topic]
+    slots = Slots(topic, lead_scene(note.images, topic, rng), note.language, rng)
+    kind = rng.choice(("title", "body", "image")) if not expected_reject(note) else "body"
+    if kind == "image":
+        fresh = draw_image(desk, topic, note.language, f"{note.note_id}_new")
+        return replace(note, images=(fresh, *note.images[1:]))
+    if kind == "title":
+        title = write_title(slots, note.language, rng)
+        return replace(note, title=title if title not in ("", note.title) else note.title + "！")
+    return replace(note, body=append_sentence(note.body, write_update(slots, note.language, rng), note.language))
+
+
+def _edit_attributes(desk: Desk, note: DemoNote, rng: random.Random) -> DemoNote:
+    match rng.choice(("category", "author", "visibility")):
+        case "category":
+            return replace(note, category=rng.choice([name for name in CATEGORIES if name != note.category]))
+        case "author":
+            others = [author for author in (desk.choose_author(rng) for _ in range(50)) if author != note.author]
+            return replace(note, author=others[0])
+        case _:
+            return replace(note, visibility="private" if note.visibility == "public" else "public")
+
+
+def _stamp(desk: Desk, note: DemoNote) -> DemoNote:
+    seconds = dice(desk.seed, "stamp", note.note_id).randrange(1, 86_400)
+    return replace(note, updated_at=FIRST_DAY + timedelta(seconds=seconds))

@@ -1,0 +1,79 @@
+"""The notes of the corpus with all that is known about them, and the lines they become."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from uninote.demo.scenes import Scene
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoImage:
+    """An image of a note. Two images with one uri are one file.
+
+    Equal `drawing` names mean equal pixels before the `edit`: "" none, "crop" or "recompress". `damage` says how the
+    file was broken on purpose ("" when it is sound); `scene` is null where a damaged file shows nothing.
+    """
+
+    uri: str
+    scene: Scene | None
+    description: str = ""
+    drawing: str = ""
+    edit: str = ""
+    damage: str = ""
+
+    @property
+    def ocr(self) -> str:
+        return self.scene.text if self.scene else ""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoNote:
+    """A note as its author wrote it, and its latent truth: `topic`, `subjects`, whose duplicate it is."""
+
+    note_id: str
+    topic: str
+    subjects: tuple[str, ...]
+    title: str
+    body: str
+    hashtags: tuple[str, ...]
+    images: tuple[DemoImage, ...]
+    category: str
+    author: str
+    language: str
+    visibility: str
+    updated_at: datetime
+    duplicate_of: str | None = None
+    duplicate_kind: str | None = None
+
+
+def item_row(note: DemoNote) -> Row:
+    """Return the note as a line of items.jsonl."""
+    return {
+        "note_id": note.note_id,
+        "title": note.title,
+        "body": note.body,
+        "caption": next((image.description for image in note.images if image.scene), None),
+        "topics": list(note.hashtags),
+        "images": [{"uri": image.uri, "ocr": image.ocr} for image in note.images],
+        "category": note.category,
+        "author": note.author,
+        "language": note.language,
+        "visibility": note.visibility,
+        "updated_at": note.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def truth_image(image: DemoImage, rejects: dict[str, str]) -> Row:
+    """Return what is known of an image. `rejects` turns a damage into the reason a reader should give."""
+    return {
+        "uri": image.uri,
+        "shows": asdict(image.scene) if image.scene else None,
+        "description": image.description or None,
+        "damage": image.damage or None,
+        "expected_reject": rejects[image.damage] if image.damage else None,
+    }

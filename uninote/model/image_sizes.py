@@ -1,0 +1,31 @@
+"""The size an image has for the model: multiples of the grid, within the pixel limits, whatever its shape."""
+
+from __future__ import annotations
+
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+from uninote.errors import UninoteError
+from uninote.model.checkpoint import Limits
+
+MAX_ASPECT = 200  # beyond it the published resizing refuses; such images are squeezed instead
+
+
+def target_size(height: int, width: int, grid: int, limits: Limits) -> tuple[int, int]:
+    """Return height and width after resizing: the published rule, and never more than `limits.max_pixels`."""
+    height, width = min(height, width * MAX_ASPECT), min(width, height * MAX_ASPECT)
+    new_height, new_width = smart_resize(height, width, grid, limits.min_pixels, limits.max_pixels)
+    if new_height >= new_width:
+        return min(new_height, limits.max_pixels // new_width // grid * grid), new_width
+    return new_height, min(new_width, limits.max_pixels // new_height // grid * grid)
+
+
+def check_limits(limits: Limits, grid: int, frame_tokens: int) -> None:
+    """Raise UninoteError unless every image can be resized within the limits, and one of them fits into a prompt."""
+    least = 4 * max(limits.min_pixels, grid * grid)
+    if limits.max_pixels < least:
+        raise UninoteError(f"max_pixels is {limits.max_pixels}; with these min_pixels the least is {least}")
+    needed = frame_tokens + limits.max_pixels // grid**2
+    if limits.max_tokens < needed:
+        raise UninoteError(
+            f"max_tokens is {limits.max_tokens}; the prompt and one image of {limits.max_pixels} pixels need {needed}"
+        )

@@ -1,0 +1,78 @@
+"""UniNote behind the encoder protocol: processor and tower of one checkpoint, on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image
+
+from uninote.model.checkpoint import CheckpointError, read_card
+from uninote.model.processing import NoteProcessor, Prepared
+from uninote.model.tower import UniNote
+from uninote.notes import Note
+
+
+class NoteEncoder:
+    """Embeds with a UniNote tower: float32 on a CPU, the checkpoint's own type on a GPU."""
+
+    def __init__(self, tower: UniNote, processor: NoteProcessor, widths: tuple[int, ...]) -> None:
+        self.widths = widths
+        self._processor = processor
+        self._tower = tower
+        self._device = next(tower.parameters()).device
+
+    @classmethod
+    def load(cls, folder: str | Path, threads: int | None = None) -> NoteEncoder:
+        """Load `folder`; `threads` sets the process' arithmetic threads. Raises CheckpointError."""
+        if threads is not None:
+            torch.set_num_threads(threads)
+        card = read_card(folder)
+        processor = NoteProcessor.from_pretrained(folder)
+        tower = UniNote.from_pretrained(folder)
+        _check_agreement(tower, processor)
+        # A checkpoint stored as float32 stays shared between processes here; one stored as bfloat16 is copied.
+        return cls(tower.cuda() if torch.cuda.is_available() else tower.float(), processor, card.widths)
+
+    @property
+    def full_width(self) -> int:
+        """The width of the vectors that `embed` returns."""
+        return self._tower.full_width
+
+    def prepare(self, note: Note, images: Sequence[Image]) -> Prepared:
+        """Lay out one note; `images` are those of `note.images`, in order."""
+        return self._processor.prepare(note, images)
+
+    def embed(self, prepared: Sequence[Prepared]) -> np.ndarray:
+        """Return float32 (n, full_width), L2-normalised. A batch too large for the GPU is halved and tried again."""
+        if not prepared:
+            return np.zeros((0, self.full_width), dtype=np.float32)
+        try:
+            return self._embed_batch(prepared)
+        except torch.cuda.OutOfMemoryError:
+            if len(prepared) == 1:
+                raise
+        torch.cuda.empty_cache()  # outside the handler, whose traceback would keep the failed batch's tensors alive
+        half = len(prepared) // 2
+        return np.concatenate([self.embed(prepared[:half]), self.embed(prepared[half:])])
+
+    @torch.inference_mode()
+    def _embed_batch(self, prepared: Sequence[Prepared]) -> np.ndarray:
+        batch = {name: tensor.to(self._device) for name, tensor in self._processor.collate(prepared).items()}
+        vectors: np.ndarray = self._tower(batch).cpu().numpy()
+        return vectors
+
+
+def _check_agreement(tower: UniNote, processor: NoteProcessor) -> None:
+    """Raise CheckpointError when tokenizer and configuration do not belong together: every vector would be wrong."""
+    config: Any = tower.model.config
+    told = (config.image_token_id, config.vision_config.patch_size, config.vision_config.spatial_merge_size)
+    found = (processor.tokenizer.image_pad, processor.patch_size, processor.merge_size)
+    if told != found:
+        raise CheckpointError(f"image token, patch and merge size are {told} in config.json, {found} elsewhere")
+    if processor.tokenizer.vocabulary > config.text_config.vocab_size:
+        counts = f"{processor.tokenizer.vocabulary} tokens, the model {config.text_config.vocab_size}"
+        raise CheckpointError(f"the tokenizer has {counts}; they must come from one checkpoint")

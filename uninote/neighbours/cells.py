@@ -1,0 +1,94 @@
+"""Overlapping cells: which rows of the corpus meet in one run of the kernel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from uninote.errors import UninoteError
+from uninote.kmeans import fit_kmeans, nearest_centroids
+
+HEAVY = 1.5  # a cell of more than this many mean cells is split
+_SPLIT_ROUNDS = 3
+
+
+class CellsError(UninoteError):
+    """The corpus cannot be cut into cells as asked."""
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """How the corpus is cut: each row is at home in one of `num_cells` cells and visits `overlap` - 1 more."""
+
+    rows: int
+    cell_rows: int
+    num_cells: int
+    overlap: int
+
+    @property
+    def visits(self) -> int:
+        """Copies of rows that the join ships, homes included."""
+        return self.rows * self.overlap
+
+
+def plan_cells(rows: int, cell_rows: int, overlap: int) -> CellPlan:
+    """Plan cells of about `cell_rows` home rows; a kernel sees about `overlap` times as many. One cell needs no overlap."""
+    if min(rows, cell_rows, overlap) < 1:
+        raise CellsError(f"rows {rows}, cell_rows {cell_rows} and overlap {overlap} must all be at least 1")
+    num_cells = -(-rows // cell_rows)
+    return CellPlan(rows, cell_rows, num_cells, min(overlap, num_cells))
+
+
+def fit_cells(sample: np.ndarray, num_cells: int, seed: int) -> np.ndarray:
+    """Return the centroids of about `num_cells` cells, float32 (cells, width), of `sample`, float32 (rows, width).
+
+    Cells of more than HEAVY times the mean are split, so there may be more, and cells without a row are dropped. A heavy
+    cell that will not split, as one of identical rows, has its centroid repeated: `assign_cells` spreads its rows over the
+    copies, where they meet only each other. For identical rows that costs nothing but the choice among ties.
+    """
+    centroids = fit_kmeans(sample, num_cells, seed)
+    mean_rows = len(sample) / num_cells
+    for _ in range(_SPLIT_ROUNDS):
+        centroids, home, rows = _occupied(sample, centroids)
+        heavy = np.flatnonzero(rows > HEAVY * mean_rows)
+        if not len(heavy):
+            return centroids
+        parts = [fit_kmeans(sample[home == cell], math.ceil(rows[cell] / mean_rows), seed) for cell in heavy]
+        centroids = np.concatenate([np.delete(centroids, heavy, axis=0), *parts])
+    centroids, _, rows = _occupied(sample, centroids)
+    return np.repeat(centroids, np.where(rows > HEAVY * mean_rows, np.ceil(rows / mean_rows), 1).astype(int), axis=0)
+
+
+def assign_cells(
+    vectors: np.ndarray, centroids: np.ndarray, overlap: int, keys: np.ndarray | None = None
+) -> np.ndarray:
+    """Return int32 (n, overlap): the home cell of each row, then the cells that it visits, nearest first.
+
+    `overlap` is capped to the number of different centroids. Where a centroid is repeated, a row is at home in one copy,
+    chosen by its key, and visits the next copies before other cells, or one giant cluster would fill those too; from
+    elsewhere a row visits one copy. `keys`, int64 (n,), make the choice independent of how rows are batched; without them
+    it goes by position.
+    """
+    distinct, copy_of, copies = np.unique(centroids, axis=0, return_inverse=True, return_counts=True)
+    nearest = nearest_centroids(vectors, distinct, min(overlap, len(distinct)))
+    grouped = np.argsort(copy_of, kind="stable").astype(np.int32)
+    first = np.cumsum(copies) - copies
+    scatter = _scatter(np.arange(len(vectors)) if keys is None else keys)[:, None]
+    visited = grouped[first[nearest] + scatter % copies[nearest]]
+    home, slots = nearest[:, :1], np.arange(nearest.shape[1])
+    own = grouped[first[home] + (scatter + slots) % copies[home]]
+    others = np.take_along_axis(visited, np.maximum(slots - copies[home] + 1, 0), axis=1)
+    return np.where(slots < copies[home], own, others)
+
+
+def _occupied(sample: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Drop centroids that no row is nearest to. Returns (centroids, home of each row, rows of each centroid)."""
+    used, home, rows = np.unique(nearest_centroids(sample, centroids)[:, 0], return_inverse=True, return_counts=True)
+    return centroids[used], home, rows
+
+
+def _scatter(keys: np.ndarray) -> np.ndarray:
+    """Hash dense keys by Fibonacci's multiplier, so that a stride in the keys does not fill one copy only."""
+    return (keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(33)).astype(np.int64)

@@ -1,0 +1,181 @@
+"""What a report shows, as plain values: whoever collects them needs no HTML, and the page needs no Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from uninote.errors import UninoteError
+
+StageState = Literal["done", "unchanged", "failed"]
+
+
+class ReportDataError(UninoteError):
+    """Values that no page can show."""
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage of the run. `state` is a StageState; a count whose name ends in "bytes" is shown as a size."""
+
+    stage: str
+    state: str
+    seconds: float
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """Where every note went. `deleted` notes are not among `notes_in`; `degraded` ones are among `live`.
+
+    `degraded` were embedded without an unreadable part; `live` is how many items have a vector after the run.
+    """
+
+    notes_in: int
+    embedded: int
+    unchanged: int
+    quarantined: int
+    deleted: int
+    degraded: int
+    live: int
+
+    @property
+    def accounted(self) -> int:
+        """Notes whose fate is known."""
+        return self.embedded + self.unchanged + self.quarantined
+
+    @property
+    def balances(self) -> bool:
+        """Whether no note was lost and none counted twice."""
+        return self.notes_in == self.accounted
+
+    @property
+    def quarantined_share(self) -> float:
+        """Quarantined notes among the notes in, 0 when there are none."""
+        return self.quarantined / self.notes_in if self.notes_in else 0.0
+
+
+@dataclass(frozen=True)
+class QuarantineReason:
+    """Items set aside for one reason. `samples` are (item_id, message), as many as one cares to read."""
+
+    reason: str
+    count: int
+    samples: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """The index of one width. `bytes` is its size at rest; `recall` is null where it was not measured."""
+
+    width: int
+    rows: int
+    nlist: int
+    num_cells: int
+    num_shards: int
+    bytes: int
+    nprobe: int
+    recall: float | None = None
+
+
+@dataclass(frozen=True)
+class WidthRecall:
+    """The share of the widest width's exact neighbours that exact search at `width` finds."""
+
+    width: int
+    recall: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """`counts[i]` values lie from `edges[i]` to `edges[i + 1]`. Raises ReportDataError unless edges rise and fit."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.counts or len(self.edges) != len(self.counts) + 1:
+            raise ReportDataError(
+                f"a histogram needs one edge more than counts, and a count; got {len(self.edges)} edges and "
+                f"{len(self.counts)} counts: pass the edges of every bin, the last one's upper edge included"
+            )
+        # "not all less", rather than "any greater or equal": a NaN among the edges must not pass
+        if not all(low < high for low, high in zip(self.edges, self.edges[1:], strict=False)):
+            raise ReportDataError(f"the edges of a histogram must rise; got {self.edges}: sort them, drop empty bins")
+
+    @property
+    def total(self) -> int:
+        """How many values were counted."""
+        return sum(self.counts)
+
+    def quantile(self, share: float) -> float:
+        """Return about where the lowest `share` of the values ends, taking values to lie evenly within their bin."""
+        wanted, passed = share * self.total, 0
+        for low, high, count in zip(self.edges, self.edges[1:], self.counts, strict=False):
+            if count and passed + count >= wanted:
+                return low + (high - low) * (wanted - passed) / count
+            passed += count
+        return self.edges[-1]
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Tie-aware recall@k of the neighbour lists on `sample` notes, and the `target` that the configuration asks for."""
+
+    k: int
+    sample: int
+    recall: float
+    target: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether the target is met."""
+        return self.recall >= self.target
+
+
+@dataclass(frozen=True)
+class GalleryNote:
+    """A note to look at. `image` is a JPEG thumbnail; `score` is null for a query."""
+
+    note_id: str
+    title: str
+    body: str
+    topics: tuple[str, ...] = ()
+    category: str = ""
+    image: bytes | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class GalleryRow:
+    """A note and its neighbours, best first."""
+
+    query: GalleryNote
+    neighbours: tuple[GalleryNote, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything on the page. What is null or empty is left out, or the page says that there is nothing.
+
+    `similarity` counts the notes by the score of their best neighbour; `tables` maps names to URIs;
+    `quarantine_limit` is the share of quarantined notes above which the verdict asks for attention.
+    """
+
+    title: str
+    lake: str
+    generation: str
+    created_at: str
+    config_hash: str
+    stages: tuple[StageRow, ...]
+    reconciliation: Reconciliation | None
+    quarantine: tuple[QuarantineReason, ...]
+    recall: Recall | None
+    width_recalls: tuple[WidthRecall, ...]
+    indexes: tuple[IndexRow, ...]
+    similarity: Histogram | None
+    gallery: tuple[GalleryRow, ...]
+    tables: dict[str, str]
+    k: int
+    warnings: tuple[str, ...] = ()
+    quarantine_limit: float = 0.01

@@ -1,0 +1,72 @@
+"""The page: values into the template, and everything the page needs inside the one file."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from uninote.report import charts, formats
+from uninote.report.data import GalleryNote, GalleryRow, Report
+from uninote.report.verdict import judge
+
+TEMPLATE = "report.html"
+ALIKE = 0.01  # scores closer together than this hardly tell notes apart
+# Lone surrogates cannot be written as UTF-8, and HTML allows none of these controls.
+_UNWRITABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def render(report: Report) -> str:
+    """Return the report as one self-contained HTML page, writable as UTF-8 whatever the notes hold."""
+    template = _environment().get_template(TEMPLATE)
+    page = template.render(
+        report=report,
+        verdict=judge(report),
+        charts=charts,
+        alike=ALIKE,
+        digits=_score_digits(report.gallery),
+    )
+    return _UNWRITABLE.sub("\ufffd", page)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("uninote.report", "."),
+        autoescape=True,  # titles and bodies are hostile input
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = ("count", "size", "duration", "share", "recall", "words", "plural", "language", "digits_for")
+    environment.filters |= {name: getattr(formats, name) for name in names}
+    environment.filters |= {"data_uri": _data_uri, "score": _score, "shared_first": _shared_first}
+    environment.globals["amount"] = formats.amount
+    return environment
+
+
+def _data_uri(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
+
+
+def _score(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}"
+
+
+def _score_digits(rows: Sequence[GalleryRow]) -> int:
+    """Return the decimals at which most neighbours of a note show different scores."""
+    spans = sorted(span for row in rows if (span := _span(row.neighbours)) > 0)
+    return max(4, formats.digits_for(spans[len(spans) // 2] / 10)) if spans else 4
+
+
+def _span(notes: Sequence[GalleryNote]) -> float:
+    scores = [note.score for note in notes if note.score is not None]
+    return max(scores) - min(scores) if scores else 0.0
+
+
+def _shared_first(topics: Sequence[str], of_query: Sequence[str]) -> list[tuple[str, bool]]:
+    """Return (topic, whether the query has it too), shared ones first."""
+    return sorted(((topic, topic in of_query) for topic in topics), key=lambda one: not one[1])

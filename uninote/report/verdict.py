@@ -1,0 +1,94 @@
+"""Is the run sound? A few checks, each with what was found, and the worst of them as the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from uninote.report.data import Report
+from uninote.report.formats import count, plural, recall, share
+
+# From harmless to severe.
+STATES = ("ok", "unknown", "attention", "failed")
+HEADLINES = {
+    "ok": "Sound",
+    "unknown": "Not fully checked",
+    "attention": "Needs attention",
+    "failed": "Not sound",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at. `section` is the anchor of the part of the page that tells more."""
+
+    name: str
+    state: str
+    finding: str
+    section: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The worst state of all checks, in words too."""
+
+    state: str
+    headline: str
+    summary: str
+    checks: tuple[Check, ...]
+
+
+def judge(report: Report) -> Verdict:
+    """Check stages, rows, recall, quarantine and warnings."""
+    found = (_stages(report), _rows(report), _recall(report), _quarantine(report), _warnings(report))
+    checks = tuple(check for check in found if check)
+    state = max((check.state for check in checks), key=STATES.index)
+    return Verdict(state, HEADLINES[state], _summary(checks, state), checks)
+
+
+def _summary(checks: tuple[Check, ...], state: str) -> str:
+    if state == "ok":
+        return f"All {len(checks)} checks passed."
+    parts = (("failed", "failed"), ("attention", "needs a look"), ("unknown", "not measured"))
+    named = ((word, [check.name for check in checks if check.state == one]) for one, word in parts)
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in named if names).capitalize() + "."
+
+
+def _stages(report: Report) -> Check:
+    failed = [row.stage for row in report.stages if row.state == "failed"]
+    if failed:
+        return Check("stages", "failed", f"failed: {', '.join(failed)}", "stages")
+    if not report.stages:
+        return Check("stages", "unknown", "none recorded", "stages")
+    return Check("stages", "ok", f"{plural(len(report.stages), 'stage')}, none failed", "stages")
+
+
+def _rows(report: Report) -> Check:
+    rows = report.reconciliation
+    if rows is None:
+        return Check("rows", "unknown", "not counted", "rows")
+    if not rows.balances:
+        return Check("rows", "failed", f"{count(rows.notes_in)} in, {count(rows.accounted)} accounted for", "rows")
+    return Check("rows", "ok", f"all {count(rows.notes_in)} notes accounted for", "rows")
+
+
+def _recall(report: Report) -> Check:
+    measured = report.recall
+    if measured is None:
+        return Check("recall", "unknown", "not measured", "recall")
+    sides = f"{recall(measured.recall)}, target {recall(measured.target)}"
+    return Check(f"recall@{measured.k}", "ok" if measured.reached else "attention", sides, "recall")
+
+
+def _quarantine(report: Report) -> Check | None:
+    rows = report.reconciliation
+    if rows is None:
+        return None
+    state = "attention" if rows.quarantined_share > report.quarantine_limit else "ok"
+    finding = f"{share(rows.quarantined_share)} of notes, limit {share(report.quarantine_limit)}"
+    return Check("quarantine", state, finding, "quarantine")
+
+
+def _warnings(report: Report) -> Check | None:
+    if not report.warnings:
+        return None
+    return Check("warnings", "attention", plural(len(report.warnings), "warning"), "warnings")

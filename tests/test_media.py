@@ -40,6 +40,14 @@ def reason_of(uri: str, allowed: MediaPolicy) -> str:
     return caught.value.reason
 
 
+def outcome(uri: str, allowed: MediaPolicy) -> str | bytes:
+    """Return the pixels, or the reason why there are none."""
+    try:
+        return load_image(uri, allowed).tobytes()
+    except MediaError as error:
+        return error.reason
+
+
 # Where a URI leads
 
 
@@ -64,7 +72,9 @@ def test_a_relative_uri_is_looked_for_in_each_root_in_turn(root, tmp_path):
     assert load_image("a.png", policy(root, other)).size == (8, 8)
 
 
-@pytest.mark.parametrize("make", ["../secret.png", "{tmp}/secret.png", "file://{tmp}/secret.png", "/etc/passwd", "link.png"])
+@pytest.mark.parametrize(
+    "make", ["../secret.png", "{tmp}/secret.png", "file://{tmp}/secret.png", "/etc/passwd", "link.png"]
+)
 def test_nothing_outside_the_roots_is_opened(root, tmp_path, make):
     photo().save(tmp_path / "secret.png")
     (root / "link.png").symlink_to(tmp_path / "secret.png")
@@ -89,12 +99,16 @@ def test_a_link_within_the_root_is_followed(root):
     assert load_image("b.png", policy(root)).size == (40, 24)
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/a.png", "https://host/a.png", "data:image/png;base64,AAAA", "file://host/a.png"])
+@pytest.mark.parametrize(
+    "uri", ["s3://bucket/a.png", "https://host/a.png", "data:image/png;base64,AAAA", "file://host/a.png"]
+)
 def test_other_schemes_are_named_as_such(root, uri):
     assert reason_of(uri, policy(root)) == "media_unsupported_scheme"
 
 
-@pytest.mark.parametrize("uri", ["", " ", "no.png", "a\0b.png", "\ud800.png", "x" * 5000, "loop.png", "folder", "pipe", "file://["])
+@pytest.mark.parametrize(
+    "uri", ["", " ", "no.png", "a\0b.png", "\ud800.png", "x" * 5000, "loop.png", "folder", "pipe", "file://["]
+)
 def test_what_is_no_readable_file_is_missing_and_never_another_error(root, uri):
     (root / "folder").mkdir()
     (root / "loop.png").symlink_to("loop.png")
@@ -120,17 +134,24 @@ def test_empty_large_and_foreign_files_have_reasons_of_their_own(root):
     (root / "large.png").write_bytes(b"x" * 1001)
     (root / "text.png").write_text("not an image")
     (root / "figure.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    reasons = [reason_of(name, policy(root, max_bytes=1000)) for name in ("empty.png", "large.png", "text.png", "figure.eps")]
+    reasons = [
+        reason_of(name, policy(root, max_bytes=1000)) for name in ("empty.png", "large.png", "text.png", "figure.eps")
+    ]
     assert reasons == ["media_empty", "media_too_large", "media_undecodable", "media_undecodable"]
 
 
+def png_of_size(edge: int) -> bytes:
+    """A PNG whose header promises edge x edge pixels, and which holds none."""
+    chunks = (b"IHDR" + struct.pack(">IIBBBBB", edge, edge, 8, 2, 0, 0, 0), b"IDAT")
+    framed = (struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
 def test_the_pixel_limit_holds_before_anything_is_decoded(root):
-    header = struct.pack(">IIBBBBB", 12_000, 12_000, 8, 2, 0, 0, 0)
-    chunk = b"IHDR" + header
-    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    (root / "bomb.png").write_bytes(bomb + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")))
+    (root / "bomb.png").write_bytes(png_of_size(2000))
     assert reason_of("bomb.png", policy(root)) == "media_too_many_pixels"
-    (root / "huge.png").write_bytes(bomb.replace(header, struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)))
+    assert reason_of("bomb.png", policy(root, max_pixels=10**10)) == "media_undecodable"
+    (root / "huge.png").write_bytes(png_of_size(60_000))
     assert reason_of("huge.png", policy(root, max_pixels=10**10)) == "media_too_many_pixels"
     photo(100, 10).save(root / "fits.png")
     assert load_image("fits.png", policy(root, max_pixels=1000)).size == (100, 10)
@@ -144,10 +165,7 @@ def test_a_truncated_file_is_an_error_or_the_whole_image_but_never_half(root, ki
     whole = load_image("whole", policy(root)).tobytes()
     for percent in range(0, 100, 4):
         (root / "cut").write_bytes(content[: max(1, len(content) * percent // 100)])
-        try:
-            assert load_image("cut", policy(root)).tobytes() == whole
-        except MediaError as error:
-            assert error.reason == "media_undecodable"
+        assert outcome("cut", policy(root)) in ("media_undecodable", whole)
 
 
 def test_damaged_bytes_raise_nothing_but_media_errors(root):
@@ -158,10 +176,8 @@ def test_damaged_bytes_raise_nothing_but_media_errors(root):
             damaged = content.copy()
             damaged[random.integers(0, len(damaged), 5)] = random.integers(0, 256, 5)
             (root / "damaged").write_bytes(damaged.tobytes())
-            try:
-                load_image("damaged", policy(root))
-            except MediaError as error:
-                assert error.reason in ("media_undecodable", "media_too_many_pixels")
+            found = outcome("damaged", policy(root))
+            assert isinstance(found, bytes) or found in ("media_undecodable", "media_too_many_pixels")
 
 
 # What the pixels become
@@ -197,7 +213,9 @@ def test_of_an_animation_the_first_frame_is_taken(root):
     assert load_image("a.gif", policy(root)).getpixel((0, 0)) == (255, 0, 0)
 
 
-@pytest.mark.parametrize(("mode", "colour"), [("L", 90), ("1", 1), ("P", 3), ("CMYK", (10, 20, 30, 40)), ("YCbCr", (90, 99, 80))])
+@pytest.mark.parametrize(
+    ("mode", "colour"), [("L", 90), ("1", 1), ("P", 3), ("CMYK", (10, 20, 30, 40)), ("YCbCr", (90, 99, 80))]
+)
 def test_every_usual_mode_becomes_what_pillow_makes_of_it(root, mode, colour):
     image = Image.new(mode, (8, 8), colour)
     name = "a.tif" if mode in ("CMYK", "YCbCr") else "a.png"

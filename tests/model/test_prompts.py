@@ -10,7 +10,9 @@ def test_the_frame_is_the_published_one():
 
 
 def test_parts_come_as_images_each_before_its_ocr_then_title_body_and_topics():
-    note = Note(" title ", "body\n", ("one", " ", "two"), (NoteImage("a", "seen"), NoteImage("b"), NoteImage("c", "more")))
+    note = Note(
+        " title ", "body\n", ("one", " ", "two"), (NoteImage("a", "seen"), NoteImage("b"), NoteImage("c", "more"))
+    )
     assert parts_of(note, 3) == [
         Part(Kind.IMAGE),
         Part(Kind.OCR, "seen"),

@@ -166,10 +166,10 @@ def test_scores_of_neighbours_can_be_told_apart(step):
 
 
 def test_topics_shared_with_the_query_are_marked_and_come_first():
-    query = GalleryNote("q", "q", "", ("coffee", "杭州"))
-    neighbour = GalleryNote("n", "n", "", ("tea", "coffee"), score=0.9)
+    query = GalleryNote("q", "q", "", ("tea", "杭州"))
+    neighbour = GalleryNote("n", "n", "", ("coffee", "tea"), score=0.9)
     html = render(make_report(gallery=(GalleryRow(query, (neighbour,)),)))
-    assert re.findall(r"<li[^>]*>#([^<]+)</li>", html) == ["coffee", "杭州", "coffee", "tea"]
+    assert re.findall(r"<li[^>]*>#([^<]+)</li>", html) == ["tea", "杭州", "tea", "coffee"]
     assert html.count('<li class="shared">#') == 1
 
 

@@ -14,9 +14,9 @@ Order = Callable[[np.ndarray], np.ndarray]
 def group_lists(centroids: np.ndarray, list_rows: np.ndarray, num_cells: int, seed: int) -> np.ndarray:
     """Return int32 (nlist,): the cell of each list, every cell holding at least one.
 
-    Cells are halved again and again, along the line between the two means of their centroids, where the rows of both
-    halves balance: so cells are of like weight, as far as a list is not heavy by itself, and their numbers follow affinity.
-    `list_rows` (nlist,) are counts of a sample.
+    Cells are halved again and again, along the line between the two means of their centroids, where the rows of
+    both halves balance: so cells are of like weight, as far as a list is not heavy by itself, and their numbers
+    follow affinity. `list_rows` (nlist,) are counts of a sample.
     """
 
     def along_the_means(lists: np.ndarray) -> np.ndarray:

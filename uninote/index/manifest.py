@@ -40,7 +40,8 @@ class ShardFile:
 class Manifest:
     """One index. `fingerprint` is that of all that went in, `template` the hash that names the template's files.
 
-    `source_version` is the version of the embeddings table. Nothing in it is a path beyond the folder: it can be moved.
+    `source_version` is the version of the embeddings table. Nothing in it is a path beyond the folder: it can be
+    moved.
     """
 
     generation: str

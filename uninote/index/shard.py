@@ -22,8 +22,8 @@ class ShardError(UninoteError):
 class ShardBuilder:
     """Collects the rows of one shard and writes its file. The ids inside are item keys.
 
-    The file carries only this shard's centroids, renumbered from 0 in the order of `lists`, and the shared codebooks. It
-    holds rows in the order they came: the same rows in the same order give the same bytes.
+    The file carries only this shard's centroids, renumbered from 0 in the order of `lists`, and the shared
+    codebooks. It holds rows in the order they came: the same rows in the same order give the same bytes.
     """
 
     def __init__(self, template: Template, shard_id: int) -> None:
@@ -45,7 +45,9 @@ class ShardBuilder:
         """
         check_vectors(vectors, self._index.d)
         if not len(item_keys) == len(vectors) == len(list_ids):
-            raise ShardError(f"{len(item_keys)} keys, {len(vectors)} vectors and {len(list_ids)} lists; one each is due")
+            raise ShardError(
+                f"{len(item_keys)} keys, {len(vectors)} vectors and {len(list_ids)} lists; one each is due"
+            )
         if not len(vectors):
             return
         local = self._local[list_ids]

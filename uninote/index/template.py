@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import faiss
@@ -21,8 +22,8 @@ from uninote.kmeans import check_vectors, fit_kmeans, nearest_centroids
 class Template:
     """A trained, empty IVF-PQ index, and where its lists go: `list_cell` int32 (nlist,), `cell_shard` int32 (cells,).
 
-    The metric is L2 throughout, for vectors of unit length: score = 1 - d²/2. Codes are of residuals to the centroid, so
-    a cone of vectors that all point one way is coded as finely as any other.
+    The metric is L2 throughout, for vectors of unit length: score = 1 - d²/2. Codes are of residuals to the
+    centroid, so a cone of vectors that all point one way is coded as finely as any other.
     """
 
     index: faiss.IndexIVFPQ
@@ -39,7 +40,7 @@ class Template:
         """int32 (nlist,): the shard of each list."""
         return np.asarray(self.cell_shard[self.list_cell])
 
-    @property
+    @cached_property
     def centroids(self) -> np.ndarray:
         """float32 (nlist, width): the centre of each list."""
         return np.asarray(self.index.quantizer.reconstruct_n(0, self.index.nlist))

@@ -96,7 +96,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     if config.get("model_type") != MODEL_TYPE:
         found = f"model_type {config.get('model_type')!r}, architectures {config.get('architectures')!r}"
         raise CheckpointError(f"{folder}: not a Qwen3-VL checkpoint (model_type {MODEL_TYPE!r}); found {found}")
-    width = config.get("text_config", {}).get("hidden_size")
+    text = config.get("text_config")
+    width = text.get("hidden_size") if isinstance(text, dict) else None
     if not isinstance(width, int) or width < 1:
         raise CheckpointError(f"{folder / 'config.json'}: text_config.hidden_size is {width!r}, not a width")
     return config

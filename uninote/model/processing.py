@@ -57,8 +57,7 @@ class NoteProcessor:
         if missing := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
             raise CheckpointError(f"{folder}: {missing} missing; a checkpoint has both tokenizer and image settings")
         tokenizer = NoteTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        images = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
-        return cls(tokenizer, images, limits)
+        return cls(tokenizer, _image_processor(folder), limits)
 
     def prepare(self, note: Note, images: Sequence[Image.Image]) -> Prepared:
         """Lay out one note; `images` are those of `note.images`, in order. Its length is at most `limits.max_tokens`.
@@ -107,6 +106,13 @@ class NoteProcessor:
                 ids += separator + (next(images) if is_image else text)
                 separator = [] if is_image else self.tokenizer.separator
         return np.array(ids + self.tokenizer.closing, dtype=np.int32)
+
+
+def _image_processor(folder: Path) -> Qwen2VLImageProcessorPil:
+    try:
+        return Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # whatever that library makes of a damaged file
+        raise CheckpointError(f"{folder / 'preprocessor_config.json'}: not usable image settings: {error}") from error
 
 
 def _cut(texts: list[list[int]], parts: Sequence[Part], room: int) -> None:

@@ -48,10 +48,8 @@ class UniNote(nn.Module):
         converted. Reads safetensors only and runs no code of the folder. Raises CheckpointError.
         """
         folder = Path(folder)
-        config = Qwen3VLConfig.from_dict(read_config(folder))
+        model = _empty_model(folder)
         weights = _read_weights(folder)
-        with torch.device("meta"):
-            model = Qwen3VLModel(config)
         _check_names(folder, weights, model.state_dict())
         model.load_state_dict(weights, assign=True)
         _rebuild_buffers(model)
@@ -68,6 +66,16 @@ class UniNote(nn.Module):
         weights = {PREFIX + name: weight.contiguous() for name, weight in self.model.state_dict().items()}
         save_file(weights, folder / SINGLE, metadata={"format": "pt"})
         (folder / SINGLE).chmod(0o644)  # the library lets only the owner read; executors may run as somebody else
+
+
+def _empty_model(folder: Path) -> Qwen3VLModel:
+    """Return the model on the meta device: shapes and no values, so that weights are never allocated twice."""
+    values = read_config(folder)
+    try:
+        with torch.device("meta"):
+            return Qwen3VLModel(Qwen3VLConfig.from_dict(values))
+    except Exception as error:  # the configuration's own checks raise several kinds
+        raise CheckpointError(f"{folder / 'config.json'}: not a usable configuration: {error}") from error
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:

@@ -44,9 +44,10 @@ def plan_cells(rows: int, cell_rows: int, overlap: int) -> CellPlan:
 def fit_cells(sample: np.ndarray, num_cells: int, seed: int) -> np.ndarray:
     """Return the centroids of about `num_cells` cells, float32 (cells, width), of `sample`, float32 (rows, width).
 
-    Cells of more than HEAVY times the mean are split, so there may be more, and cells without a row are dropped. A heavy
-    cell that will not split, as one of identical rows, has its centroid repeated: `assign_cells` spreads its rows over the
-    copies, where they meet only each other. For identical rows that costs nothing but the choice among ties.
+    Cells of more than HEAVY times the mean are split, so there may be more, and cells without a row are dropped. A
+    heavy cell that will not split, as one of identical rows, has its centroid repeated: `assign_cells` spreads its
+    rows over the copies, where they meet only each other. For identical rows that costs nothing but the choice
+    among ties.
     """
     centroids = fit_kmeans(sample, num_cells, seed)
     mean_rows = len(sample) / num_cells
@@ -66,10 +67,10 @@ def assign_cells(
 ) -> np.ndarray:
     """Return int32 (n, overlap): the home cell of each row, then the cells that it visits, nearest first.
 
-    `overlap` is capped to the number of different centroids. Where a centroid is repeated, a row is at home in one copy,
-    chosen by its key, and visits the next copies before other cells, or one giant cluster would fill those too; from
-    elsewhere a row visits one copy. `keys`, int64 (n,), make the choice independent of how rows are batched; without them
-    it goes by position.
+    `overlap` is capped to the number of different centroids. Where a centroid is repeated, a row is at home in one
+    copy, chosen by its key, and visits the next copies before other cells, or one giant cluster would fill those
+    too; from elsewhere a row visits one copy. `keys`, int64 (n,), make the choice independent of how rows are
+    batched; without them it goes by position.
     """
     distinct, copy_of, copies = np.unique(centroids, axis=0, return_inverse=True, return_counts=True)
     nearest = nearest_centroids(vectors, distinct, min(overlap, len(distinct)))

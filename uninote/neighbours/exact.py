@@ -28,8 +28,9 @@ class KernelError(UninoteError):
 def topk_all_pairs(vectors: np.ndarray, k: int, block_rows: int = BLOCK_ROWS) -> tuple[np.ndarray, np.ndarray]:
     """Return (positions int64 (n, k), scores float32 (n, k)) of each row's best other rows by inner product.
 
-    `vectors` is float32 (n, width), n >= 1. Best first, equal scores by position; slots past the n - 1 other rows hold -1
-    and -inf. Beside input and output it holds one copy of the vectors and a few blocks of `block_rows` squared.
+    `vectors` is float32 (n, width), n >= 1. Best first, equal scores by position; slots past the n - 1 other rows
+    hold -1 and -inf. Beside input and output it holds one copy of the vectors and a few blocks of `block_rows`
+    squared.
     """
     _check(vectors, k, block_rows)
     points, shift = _centre(vectors)
@@ -49,13 +50,11 @@ def topk_all_pairs(vectors: np.ndarray, k: int, block_rows: int = BLOCK_ROWS) ->
     return positions, (scores + shift).astype(np.float32)
 
 
-def exact_topk(
-    queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (keys int64 (m, k), scores float32 (m, k)) of the best rows of a corpus that comes in `batches`.
 
-    A batch is (keys int64 (b,), vectors (b, width)); one at a time is held. `exclude`, int64 (m,), is each query's own key,
-    never its neighbour. Computed in float64: this is the truth that others are measured by.
+    A batch is (keys int64 (b,), vectors (b, width)); one at a time is held. `exclude`, int64 (m,), is each query's
+    own key, never its neighbour. Computed in float64: this is the truth that others are measured by.
     """
     keys = np.empty((len(queries), 0), dtype=np.int64)
     scores = np.empty((len(queries), 0))

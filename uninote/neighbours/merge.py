@@ -14,8 +14,8 @@ class MergeError(UninoteError):
 def merge_topk(keys: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (keys int64 (m, k), scores (m, k)): of each row of (m, any) the best `k` distinct keys, best first.
 
-    Equal scores fall in order of key; a key that occurs twice keeps its better score. -1 in `keys` is no entry, and fills
-    the slots left over, with a score of -inf.
+    Equal scores fall in order of key; a key that occurs twice keeps its better score. -1 in `keys` is no entry, and
+    fills the slots left over, with a score of -inf.
     """
     if keys.shape != scores.shape or keys.ndim != 2:
         raise MergeError(f"keys {keys.shape} and scores {scores.shape} must be two matrices of one shape")

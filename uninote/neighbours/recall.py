@@ -18,9 +18,10 @@ def tie_aware_recall(
 ) -> float:
     """Return the share of the true top `k` that was found, over all rows.
 
-    `returned_scores_exact` (m, any) holds the exact scores of the distinct neighbours that were returned, -inf in unused
-    slots; `exact_scores` (m, >= k, or all there are) the best possible ones, best first, -inf where the corpus has no more.
-    A neighbour counts when its score reaches the exact k-th, or the last available one. 1.0 when there was nothing to find.
+    `returned_scores_exact` (m, any) holds the exact scores of the distinct neighbours that were returned, -inf in
+    unused slots; `exact_scores` (m, >= k, or all there are) the best possible ones, best first, -inf where the
+    corpus has no more. A neighbour counts when its score reaches the exact k-th, or the last available one. 1.0
+    when there was nothing to find.
     """
     if len(returned_scores_exact) != len(exact_scores) or k < 1:
         raise RecallError(
@@ -40,7 +41,8 @@ def tie_aware_recall(
 def recall_by_width(scores_at_widest: Mapping[int, np.ndarray], exact_scores: np.ndarray, k: int) -> dict[int, float]:
     """Return for each width the share of the widest width's true top `k` that its neighbours hold, widths ascending.
 
-    `scores_at_widest` holds, by width, the scores (m, any) that the neighbours found at that width have at the widest one;
-    `exact_scores` are the best possible there. See `exact.exact_scores`, and `tie_aware_recall` for what counts.
+    `scores_at_widest` holds, by width, the scores (m, any) that the neighbours found at that width have at the
+    widest one; `exact_scores` are the best possible there. See `exact.exact_scores`, and `tie_aware_recall` for
+    what counts.
     """
     return {width: tie_aware_recall(scores_at_widest[width], exact_scores, k) for width in sorted(scores_at_widest)}

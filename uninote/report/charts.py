@@ -12,7 +12,7 @@ from uninote.report.formats import count, digits_for, plural, recall
 
 WIDTH = 760
 HEIGHT = 240
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 26, 48  # room for the axes
+LEFT, RIGHT, TOP, BOTTOM = 64, 36, 26, 48  # room for the axes
 ROW = 30
 BAR_LEFT, BAR_RIGHT = 72, 72
 

@@ -1,0 +1,109 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from uninote.model.checkpoint import CheckpointError
+from uninote.model.encoder import load_encoder
+from uninote.notes import Note, NoteImage
+
+
+def picture(width: int, height: int, seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def mixed_notes() -> list[tuple[Note, list[Image.Image]]]:
+    """Texts from one word to far too long, with none to four images of several shapes."""
+    notes = []
+    for i in range(12):
+        images = [picture(32 * (1 + (i + j) % 4), 64, i + j) for j in range(i % 5)]
+        names = tuple(NoteImage(f"{j}.png", f"seen {j}" if j % 2 else "") for j in range(len(images)))
+        notes.append((Note(f"note {i}", "pork and bread in Kyoto " * (i * 7 % 40), ("food",) * (i % 3), names), images))
+    return notes
+
+
+def test_the_encoder_says_its_widths(encoder):
+    assert (encoder.full_width, encoder.widths) == (256, (64, 128, 256))
+
+
+def test_vectors_are_float32_rows_of_norm_one_in_order(encoder):
+    prepared = [encoder.prepare(note, images) for note, images in mixed_notes()]
+    vectors = encoder.embed(prepared)
+    assert (vectors.shape, vectors.dtype) == ((12, 256), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(encoder.embed(prepared[::-1])[::-1], vectors, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_rows", [1, 2, 5])
+def test_a_vector_does_not_depend_on_its_batch(encoder, batch_rows):
+    prepared = [encoder.prepare(note, images) for note, images in mixed_notes()]
+    together = encoder.embed(prepared)
+    parts = [encoder.embed(prepared[i : i + batch_rows]) for i in range(0, len(prepared), batch_rows)]
+    cosines = (together * np.concatenate(parts)).sum(axis=1)
+    assert cosines.min() > 1 - 1e-5
+    assert (together @ together.T - np.eye(12)).max() < 1 - 1e-4  # the notes themselves are further apart
+
+
+def test_the_same_note_gives_the_same_vector_bit_for_bit(encoder):
+    note, images = mixed_notes()[3]
+    first, second = (encoder.embed([encoder.prepare(note, images)]) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_every_part_of_a_note_reaches_its_vector(encoder):
+    image, other = picture(64, 64, 0), picture(64, 64, 1)
+    note = Note("title", "body", ("topic",), (NoteImage("a", "ocr"),))
+    variants = [
+        (note, [image]), (note, [other]), (Note("bread", "body", ("topic",), note.images), [image]),
+        (Note("title", "bread", ("topic",), note.images), [image]),
+        (Note("title", "body", ("bread",), note.images), [image]),
+        (Note("title", "body", ("topic",), (NoteImage("a", "bread"),)), [image]),
+        (Note("title", "body", ("topic",), (NoteImage("another place", "ocr"),)), [image]),
+    ]  # fmt: skip
+    vectors = encoder.embed([encoder.prepare(*variant) for variant in variants])
+    cosines = vectors[1:] @ vectors[0]
+    assert (cosines[:5] < 1 - 1e-4).all()
+    assert cosines[5] > 1 - 1e-6  # where a file lies says nothing about what it shows
+
+
+def test_no_notes_give_no_vectors(encoder):
+    assert encoder.embed([]).shape == (0, 256)
+
+
+def test_a_batch_too_large_for_the_device_is_halved(encoder, monkeypatch):
+    prepared = [encoder.prepare(note, images) for note, images in mixed_notes()]
+    expected, compute = encoder.embed(prepared), encoder._embed_batch
+
+    def short_of_memory(batch):
+        if len(batch) > 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return compute(batch)
+
+    monkeypatch.setattr(encoder, "_embed_batch", short_of_memory)
+    np.testing.assert_allclose(encoder.embed(prepared), expected, atol=1e-5)
+
+
+def test_the_number_of_threads_is_set_when_asked_for(tiny_folder):
+    before = torch.get_num_threads()
+    load_encoder(tiny_folder, threads=1)
+    assert torch.get_num_threads() == 1
+    load_encoder(tiny_folder)
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("config.json", {"image_token_id": 3}, "image token, patch and merge size"),
+        ("preprocessor_config.json", {"patch_size": 14}, r"\(\d+, 16, 2\) in config.json, \(\d+, 14, 2\) elsewhere"),
+    ],
+)
+def test_files_of_different_checkpoints_are_not_mixed(tiny_folder, tmp_path, name, changes, message):
+    folder = shutil.copytree(tiny_folder, tmp_path / "mixed")
+    (folder / name).write_text(json.dumps(json.loads((folder / name).read_text()) | changes))
+    with pytest.raises(CheckpointError, match=message):
+        load_encoder(folder)

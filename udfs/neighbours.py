@@ -19,7 +19,8 @@ def make_visits(centroids: Callable[[], np.ndarray], overlap: int) -> ArrowMap:
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            cells = assign_cells(to_matrix(batch.column("vector")), centroids(), overlap)
+            keys = batch.column("item_key").to_numpy()
+            cells = assign_cells(to_matrix(batch.column("vector")), centroids(), overlap, keys)
             for visit in range(cells.shape[1]):
                 columns = [pa.array(cells[:, visit], pa.int32()), batch.column("item_key"), batch.column("vector")]
                 yield pa.RecordBatch.from_arrays(columns, names=["cell", "item_key", "vector"])

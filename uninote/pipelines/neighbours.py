@@ -15,7 +15,7 @@ from pyspark.sql.types import IntegerType, LongType, StructField, StructType
 
 from udfs.neighbours import make_cell_join, make_merge, make_visits
 from uninote.config import NeighboursConfig, fingerprint
-from uninote.neighbours.cells import CellPlan, fit_cells, plan_cells
+from uninote.neighbours.cells import CellPlan, assign_cells, fit_cells, plan_cells
 from uninote.pipelines import tables
 from uninote.pipelines.progress import say, watched
 from uninote.pipelines.recall import AT_K, measure_recall
@@ -72,16 +72,18 @@ def _join(run: Run, vectors: DataFrame, plan: CellPlan) -> None:
     kept = settings.k + settings.slack
     say(f"neighbours: {plan}")
     _, sample = sample_vectors(vectors, plan.rows, plan.num_cells * ROWS_PER_CENTROID, settings.seed)
-    centroids = run.spark.sparkContext.broadcast(fit_cells(sample, plan.num_cells, settings.seed))
-    visits = vectors.mapInArrow(make_visits(lambda: centroids.value, plan.overlap), VISITS)
-    with watched(run.spark.sparkContext, "neighbours: rows joined", plan.rows * plan.overlap) as done:
+    centroids = fit_cells(sample, plan.num_cells, settings.seed)
+    visited = assign_cells(sample[:1], centroids, plan.overlap).shape[1]  # fewer where the cells are fewer
+    shared = run.spark.sparkContext.broadcast(centroids)
+    visits = vectors.mapInArrow(make_visits(lambda: shared.value, visited), VISITS)
+    with watched(run.spark.sparkContext, "neighbours: rows joined", plan.rows * visited) as done:
         # By id, not by hash: a partition is a cell, no two of them in one.
-        by_cell = visits.repartitionById(plan.num_cells, F.col("cell")).drop("cell")
+        by_cell = visits.repartitionById(len(centroids), F.col("cell")).drop("cell")
         partial = by_cell.mapInArrow(make_cell_join(kept, done.add), NEIGHBOUR_STATE.schema)
         by_row = partial.repartition(F.col("item_key")).sortWithinPartitions("item_key")
-        merged = by_row.mapInArrow(make_merge(plan.overlap, kept), NEIGHBOUR_STATE.schema)
+        merged = by_row.mapInArrow(make_merge(visited, kept), NEIGHBOUR_STATE.schema)
         tables.overwrite(merged, NEIGHBOUR_STATE, run.generation.uri(NEIGHBOUR_STATE.name))
-    centroids.destroy()
+    shared.destroy()
 
 
 def _publish(run: Run, snapshot: Snapshot, k: int) -> None:

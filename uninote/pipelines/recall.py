@@ -30,19 +30,18 @@ def measure_recall(run: Run, snapshot: Snapshot, width: int, rows: int) -> dict[
     settings = run.config.neighbours
     keys, _ = sample_vectors(snapshot.vectors(width), rows, settings.recall_sample, settings.seed)
     say(f"neighbours: measuring recall on {len(keys):,} notes")
-    exact = {one: _exact(run, snapshot.vectors(one), keys) for one in {width, *snapshot.widths}}
+    exact = {one: exact_neighbours(run, snapshot.vectors(one), keys, settings.k) for one in {width, *snapshot.widths}}
     listed = _listed(run, keys)
-    metrics = {SAMPLE: float(len(keys)), AT_K: _recall(snapshot.vectors(width), keys, listed, exact[width][1])}
+    metrics = {SAMPLE: float(len(keys)), AT_K: recall_of(snapshot.vectors(width), keys, listed, exact[width][1])}
     widest = snapshot.widths[0]
     for one in snapshot.widths:
         found = exact[one][0]
-        metrics[width_metric(one)] = _recall(snapshot.vectors(widest), keys, found, exact[widest][1])
+        metrics[width_metric(one)] = recall_of(snapshot.vectors(widest), keys, found, exact[widest][1])
     return metrics
 
 
-def _exact(run: Run, vectors: DataFrame, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the true (keys, scores), each (len(keys), K), best first, -1 padded."""
-    k = run.config.neighbours.k
+def exact_neighbours(run: Run, vectors: DataFrame, keys: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the true (keys, scores) of the rows `keys`, each (len(keys), k), best first, -1 and -inf padded."""
     queries = run.spark.sparkContext.broadcast(collect_vectors(_of(vectors, keys)))
     found = vectors.select("item_key", "vector").mapInArrow(make_exact(lambda: queries.value, k), NEIGHBOUR_STATE.schema)
     by_query = found.orderBy("item_key").toArrow()
@@ -66,8 +65,11 @@ def _listed(run: Run, keys: np.ndarray) -> np.ndarray:
     return listed
 
 
-def _recall(vectors: DataFrame, keys: np.ndarray, found: np.ndarray, exact_scores: np.ndarray) -> float:
-    """Score what was found from the stored vectors, never from the join's own word, and compare."""
+def recall_of(vectors: DataFrame, keys: np.ndarray, found: np.ndarray, exact_scores: np.ndarray) -> float:
+    """Return the tie-aware recall of `found`, int64 (len(keys), any), -1 where there is none.
+
+    What was found is scored from the stored vectors, never by the word of whoever found it.
+    """
     known, matrix = collect_vectors(_of(vectors, np.unique(np.concatenate([keys, found[found >= 0]]))))
     queries = matrix[np.searchsorted(known, keys)]
     rows = matrix[np.searchsorted(known, np.where(found >= 0, found, known[0]))]

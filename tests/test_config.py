@@ -31,7 +31,9 @@ def test_a_minimal_file_gets_the_defaults(tmp_path):
 
 
 def test_all_problems_of_file_and_overrides_come_in_one_message(tmp_path):
-    path = write(tmp_path, "lake: x\ndemo: {folder: d, notes: many}\ningest: {sorce: demo}\nmodel: {checkpoint: demo}\n")
+    path = write(
+        tmp_path, "lake: x\ndemo: {folder: d, notes: many}\ningest: {sorce: demo}\nmodel: {checkpoint: demo}\n"
+    )
     with pytest.raises(ConfigError) as caught:
         load_config(path, ["neighbours.k=0", "embed.batch_tokns=5", "nonsense"])
     message = str(caught.value)
@@ -82,4 +84,6 @@ def test_the_content_hash_follows_every_value(tmp_path):
 
 
 def test_every_section_documents_itself():
-    assert all(field.annotation.__doc__ for field in Config.model_fields.values() if hasattr(field.annotation, "model_fields"))
+    assert all(
+        field.annotation.__doc__ for field in Config.model_fields.values() if hasattr(field.annotation, "model_fields")
+    )

@@ -42,7 +42,9 @@ def test_imports_point_to_lower_layers_only(path):
 
 @pytest.mark.parametrize("library", HOMES)
 def test_a_library_with_one_home_is_imported_there_only(library):
-    users = {str(path.relative_to(ROOT)) for path in SOURCES if library in {name.split(".")[0] for name in imports(path)}}
+    users = {
+        str(path.relative_to(ROOT)) for path in SOURCES if library in {name.split(".")[0] for name in imports(path)}
+    }
     assert not {user for user in users if not user.startswith(tuple(HOMES[library]))}
 
 

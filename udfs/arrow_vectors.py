@@ -16,7 +16,9 @@ def to_matrix(column: pa.ListArray) -> np.ndarray:
 
 def read_rows(batches: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, np.ndarray]:
     """Return all (item_key, vector) rows of some batches: int64 (rows,) and float32 (rows, width), in their order."""
-    parts = [(batch.column("item_key").to_numpy(), to_matrix(batch.column("vector"))) for batch in batches if len(batch)]
+    parts = [
+        (batch.column("item_key").to_numpy(), to_matrix(batch.column("vector"))) for batch in batches if len(batch)
+    ]
     if not parts:
         return np.empty(0, np.int64), np.empty((0, 0), np.float32)
     return np.concatenate([keys for keys, _ in parts]), np.concatenate([vectors for _, vectors in parts])

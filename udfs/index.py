@@ -74,4 +74,3 @@ def make_shards(build: IndexBuild, count: Callable[[int], None]) -> ArrowMap:
         yield pa.RecordBatch.from_pydict({"shard": [json.dumps(asdict(record))]})
 
     return run
-

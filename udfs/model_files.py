@@ -47,4 +47,3 @@ def _private_folder() -> Path:
     if status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise UninoteError(f"{folder} can be written by others; remove it, or set TMPDIR to a folder of your own")
     return folder
-

@@ -48,8 +48,8 @@ def make_merge(parts: int, k: int) -> ArrowMap:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for table in _whole_groups(batches, parts):
             keys = table.column("item_key").to_numpy().reshape(-1, parts)
-            lists = [to_matrix(table.column(name)) for name in ("neighbour_keys", "scores")]
-            found, scores = merge_topk(*(matrix.reshape(len(keys), -1) for matrix in lists), k)
+            found = to_matrix(table.column("neighbour_keys")).reshape(len(keys), -1)
+            found, scores = merge_topk(found, to_matrix(table.column("scores")).reshape(len(keys), -1), k)
             kept = found >= 0
             columns = [pa.array(keys[:, 0]), to_ragged(found, kept), to_ragged(scores, kept)]
             yield pa.RecordBatch.from_arrays(columns, names=["item_key", "neighbour_keys", "scores"])

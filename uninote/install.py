@@ -1,4 +1,4 @@
-"""Make this environment's spark-submit ready: Delta's jars and a spark-defaults.conf where it looks for them.
+"""Make this environment's spark-submit ready: Delta's jars and Spark's settings, where it looks for them.
 
 Delta must be on the class path before the JVM starts, so a setting made inside a job comes too late. Run once after
 `pip install`: `python -m uninote.install`.
@@ -19,7 +19,8 @@ from uninote.errors import UninoteError
 
 DELTA_JAR = ("io.delta", "delta-spark_4.2_2.13", "4.4.0")  # one artifact per Spark minor version
 MIN_JAVA = 17
-DEFAULTS = Path(__file__).parent.parent / "conf" / "spark-defaults.conf"  # where a checkout has it
+CONF = Path(__file__).parent.parent / "conf"  # where a checkout has it
+DEFAULTS, LOGGING = "spark-defaults.conf", "log4j2.properties"
 
 # Ivy ships inside pyspark; it honours the user's own settings file, and hence any mirror, through --ivy-settings.
 # Everything excluded here is on Spark's class path already, in the version Spark was built with.
@@ -76,7 +77,9 @@ def install_jars(home: Path, jar_folder: Path | None, ivy_settings: Path | None)
         for jar in wanted:
             shutil.copy2(jar, home / "jars" / jar.name)
     if not has_delta(home):
-        raise InstallError(f"{source} does not hold {DELTA_JAR[1]}-{DELTA_JAR[2]}.jar; found: {[j.name for j in wanted]}")
+        raise InstallError(
+            f"{source} does not hold {DELTA_JAR[1]}-{DELTA_JAR[2]}.jar; found: {[j.name for j in wanted]}"
+        )
     return [jar.name for jar in wanted]
 
 
@@ -107,17 +110,22 @@ def _download(home: Path, scratch: Path, ivy_settings: Path | None) -> Path:
 
 def _complaints(printed: str) -> list[str]:
     lines = [line.strip() for line in printed.splitlines()]
-    return [line for line in lines if re.search(r"UNRESOLVED|FAILED|[Ee]xception|not found|refused", line)][:5] or lines[-3:]
+    return [line for line in lines if re.search(r"UNRESOLVED|FAILED|[Ee]xception|not found|refused", line)][
+        :5
+    ] or lines[-3:]
 
 
-def install_defaults(home: Path, template: Path) -> Path:
-    """Write spark-defaults.conf for this environment from `template`, with this interpreter for the Python workers."""
-    if not template.is_file():
-        raise InstallError(f"{template} does not exist; name the project's conf/spark-defaults.conf with --defaults")
-    target = home / "conf" / "spark-defaults.conf"
-    target.parent.mkdir(exist_ok=True)
-    # Without this line, spark-submit runs whatever `python3` comes first on PATH.
-    target.write_text(f"{template.read_text()}\nspark.pyspark.python {sys.executable}\n")
+def install_conf(home: Path, source: Path) -> Path:
+    """Copy spark-defaults.conf and log4j2.properties from `source`, with this interpreter for the Python workers."""
+    missing = [name for name in (DEFAULTS, LOGGING) if not (source / name).is_file()]
+    if missing:
+        raise InstallError(f"{source} lacks {', '.join(missing)}; name the project's conf folder with --conf")
+    target = home / "conf"
+    target.mkdir(exist_ok=True)
+    shutil.copy(source / LOGGING, target / LOGGING)
+    # Without the last line, spark-submit runs whatever `python3` comes first on PATH.
+    defaults = (source / DEFAULTS).read_text()
+    (target / DEFAULTS).write_text(f"{defaults}\nspark.pyspark.python {sys.executable}\n")
     return target
 
 
@@ -126,17 +134,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m uninote.install", description=__doc__)
     parser.add_argument("--jars", type=Path, help="folder with Delta's jars, for machines without network")
     parser.add_argument("--ivy-settings", type=Path, help="Ivy settings file that names your mirror")
-    parser.add_argument("--defaults", type=Path, default=DEFAULTS, help="spark-defaults.conf to install")
+    parser.add_argument("--conf", type=Path, default=CONF, help="folder with spark-defaults.conf and log4j2.properties")
     options = parser.parse_args(arguments)
     try:
         check_java()
         home = spark_home()
         added = [] if has_delta(home) else install_jars(home, options.jars, options.ivy_settings)
-        defaults = install_defaults(home, options.defaults)
+        conf = install_conf(home, options.conf)
     except InstallError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    sys.stderr.write(f"Spark in {home} is ready: {len(added)} jars added, defaults in {defaults}\n")
+    sys.stderr.write(f"Spark in {home} is ready: {len(added)} jars added, settings in {conf}\n")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -126,7 +127,10 @@ def _split(uri: str) -> tuple[str, str]:
 
 
 def _decode(content: bytes, uri: str, policy: MediaPolicy) -> Image.Image:
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the policy's own limit decides, below
+        opened = Image.open(io.BytesIO(content), formats=FORMATS)
+    with opened as image:
         width, height = image.size
         if width * height > policy.max_pixels:
             detail = f"has {width} x {height} pixels, more than the {policy.max_pixels:,} allowed (max_pixels)"

@@ -46,7 +46,7 @@ class TableSpec:
         return self.schema.fieldNames()
 
     def check(self, found: StructType) -> None:
-        """Raise TableSchemaError unless `found` has exactly these columns and types, in any order, nullability apart."""
+        """Raise TableSchemaError unless `found` has these columns and types, in any order, nullability apart."""
         wanted = {field.name: _type_name(field.dataType) for field in self.schema}
         got = {field.name: _type_name(field.dataType) for field in found}
         problems = [f"  missing:    {name} {kind}" for name, kind in wanted.items() if name not in got]
@@ -69,7 +69,7 @@ def _struct(**columns: DataType) -> StructType:
 
 
 def notes_table(note_id: DataType) -> TableSpec:
-    """Notes as upstream has them, or as ingest makes them. Absent texts are null; `caption` is a training target only."""
+    """Notes, as ingest makes them. Absent texts are null; `caption` is a training target only."""
     image = _struct(uri=StringType(), ocr=StringType())
     schema = _struct(
         note_id=note_id,
@@ -131,9 +131,7 @@ def quarantine_table(note_id: DataType) -> TableSpec:
 
 NEIGHBOUR_STATE = TableSpec(
     "neighbour_state",
-    _struct(
-        item_key=LongType(), neighbour_keys=ArrayType(LongType(), False), scores=ArrayType(FloatType(), False)
-    ),
+    _struct(item_key=LongType(), neighbour_keys=ArrayType(LongType(), False), scores=ArrayType(FloatType(), False)),
     ("item_key",),
 )
 

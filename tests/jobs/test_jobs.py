@@ -33,12 +33,16 @@ def test_a_wrong_configuration_ends_with_2_and_every_problem(job, capsys):
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize(("job", "told"), [("embed", "lake/notes"), ("neighbours", "lake/notes"), ("report", "lake/notes")])
+@pytest.mark.parametrize(
+    ("job", "told"), [("embed", "lake/notes"), ("neighbours", "lake/notes"), ("report", "lake/notes")]
+)
 def test_a_missing_table_ends_with_1_and_what_to_run(spark, config_file, tmp_path, capsys, job, told):
     source = write_source(tmp_path / "source", [make_note("a")])
     code, summary, stderr = run_in_process(job, ["--config", config_file, "--set", f"ingest.source={source}"], capsys)
     assert (code, summary) == (1, None)
-    assert f"error in {job}: there is no Delta table at {tmp_path}/{told}" in stderr or "nothing is embedded yet" in stderr
+    assert (
+        f"error in {job}: there is no Delta table at {tmp_path}/{told}" in stderr or "nothing is embedded yet" in stderr
+    )
     assert "Traceback" not in stderr
 
 
@@ -62,7 +66,11 @@ def test_the_literal_spark_submit_works_from_another_folder(config_file, tmp_pat
     arguments = ["--config", str(config_file), "--set", f"ingest.source={source}"]
     for job in ("ingest", "embed"):
         done = subprocess.run(
-            [*submit, str(ROOT / "jobs" / f"{job}.py"), *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+            [*submit, str(ROOT / "jobs" / f"{job}.py"), *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
         summary = json.loads(done.stdout.strip().splitlines()[-1])

@@ -60,7 +60,9 @@ def test_every_width_is_the_renormalised_prefix_of_the_widest(refreshed):
 def test_only_what_changed_is_embedded(refreshed):
     run, first = refreshed([make_note("a"), make_note("b"), make_note("c"), make_note("d", category="x")])
     before = vectors(run, 64)
-    run, second = refreshed([make_note("a"), make_note("b", body="edited"), make_note("d", category="y"), make_note("e")])
+    run, second = refreshed(
+        [make_note("a"), make_note("b", body="edited"), make_note("d", category="y"), make_note("e")]
+    )
     assert counts(first) == {"notes_in": 4, "embedded": 4, "unchanged": 0, "quarantined": 0, "deleted": 0}
     assert counts(second) == {"notes_in": 4, "embedded": 2, "unchanged": 2, "quarantined": 0, "deleted": 1}
     assert second["attributes_changed"] == 1
@@ -140,7 +142,9 @@ def test_a_good_note_edited_into_an_unusable_one_loses_its_vector(refreshed):
 
 def test_too_many_rejects_publish_nothing(refreshed, make_run):
     empty = {"title": "", "body": ""}
-    with pytest.raises(UninoteError, match=r"2 of 3 notes cannot be embedded, more than embed\.max_quarantined_share=0\.5"):
+    with pytest.raises(
+        UninoteError, match=r"2 of 3 notes cannot be embedded, more than embed\.max_quarantined_share=0\.5"
+    ):
         refreshed([make_note("a", **empty), make_note("b", **empty), make_note("c")])
     assert not tables.has_table(make_run().spark, make_run().generation.uri("items"))
 
@@ -193,7 +197,9 @@ def test_a_widest_width_that_was_not_stored_embeds_again_under_the_same_keys(ref
 
 
 def test_an_undeclared_width_is_refused_unless_asked_for(refreshed):
-    with pytest.raises(ConfigError, match=r"embed\.widths: \[100\] not declared by the model .* declares \[256, 128, 64\]"):
+    with pytest.raises(
+        ConfigError, match=r"embed\.widths: \[100\] not declared by the model .* declares \[256, 128, 64\]"
+    ):
         refreshed([make_note("a")], "embed.widths=[256, 100]")
     run, _ = refreshed([make_note("a")], "embed.widths=[256, 100]", "embed.undeclared_widths=true")
     assert vectors(run, 100)["a"].shape == (100,)

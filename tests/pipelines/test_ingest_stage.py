@@ -20,7 +20,9 @@ def ingested(make_run, tmp_path):
     def run_on(notes):
         run = make_run(f"ingest.source={write_source(tmp_path / 'source', notes)}")
         summary = ingest(run)
-        return summary, {row["note_id"]: row for row in tables.read_table(run.spark, summary["tables"]["notes"]).collect()}
+        return summary, {
+            row["note_id"]: row for row in tables.read_table(run.spark, summary["tables"]["notes"]).collect()
+        }
 
     return run_on
 
@@ -86,7 +88,9 @@ def test_a_chosen_column_that_is_missing_is_refused(make_run, tmp_path):
 
 @pytest.mark.parametrize("kind", ["parquet", "delta", "csv", "json"])
 def test_tables_and_other_files_give_the_same_notes(spark, make_run, tmp_path, kind):
-    frame = spark.createDataFrame([("a", "t", "b"), ("c", 'with "quotes"\nand lines', "d")], "id string, title string, text string")
+    frame = spark.createDataFrame(
+        [("a", "t", "b"), ("c", 'with "quotes"\nand lines', "d")], "id string, title string, text string"
+    )
     path = tmp_path / "source"
     if kind == "json":
         path = tmp_path / "items.json"

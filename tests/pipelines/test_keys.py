@@ -24,7 +24,10 @@ def test_new_items_get_the_next_free_integers_and_old_ones_keep_theirs(spark, mo
 
 def test_keys_do_not_depend_on_partitions(spark):
     one, many = (
-        {row["item_id"]: row["item_key"] for row in keys.with_new_keys(items(spark, range(40)).repartition(n), 0, 40).collect()}
+        {
+            row["item_id"]: row["item_key"]
+            for row in keys.with_new_keys(items(spark, range(40)).repartition(n), 0, 40).collect()
+        }
         for n in (1, 5)
     )
     assert one == many

@@ -14,12 +14,15 @@ from uninote.pipelines.neighbours import neighbours
 
 pytestmark = pytest.mark.spark
 
-WORDS = "red green blue cup lake stone cat river cloud lamp fish snow".split()
+WORDS = ["red", "green", "blue", "cup", "lake", "stone", "cat", "river", "cloud", "lamp", "fish", "snow"]
 
 
 def notes(count):
     generator = np.random.default_rng(5)
-    return [make_note(f"n{n}", title=" ".join(generator.choice(WORDS, 3)), body=" ".join(generator.choice(WORDS, 9))) for n in range(count)]
+    return [
+        make_note(f"n{n}", title=" ".join(generator.choice(WORDS, 3)), body=" ".join(generator.choice(WORDS, 9)))
+        for n in range(count)
+    ]
 
 
 @pytest.fixture
@@ -33,7 +36,11 @@ def joined(make_run, tmp_path):
         embed(run)
         summary = neighbours(run)
         rows = tables.read_table(run.spark, summary["tables"]["neighbours"]).collect()
-        return run, summary, {row["note_id"]: [(one["note_id"], one["score"]) for one in row["neighbours"]] for row in rows}
+        return (
+            run,
+            summary,
+            {row["note_id"]: [(one["note_id"], one["score"]) for one in row["neighbours"]] for row in rows},
+        )
 
     return run_on
 
@@ -53,7 +60,9 @@ def exact_recall(run, lists, k):
         hits += sum(row[position[other]] >= bar for other, _ in found)
         assert note_id not in dict(found)
         assert len(dict(found)) == len(found) == k
-        np.testing.assert_allclose([score for _, score in found], [row[position[other]] for other, _ in found], atol=1e-5)
+        np.testing.assert_allclose(
+            [score for _, score in found], [row[position[other]] for other, _ in found], atol=1e-5
+        )
         assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
     return hits / (k * len(lists))
 

@@ -37,12 +37,16 @@ def test_images_come_as_arrays_lists_or_json(spark, value, kind):
 
 
 def test_image_structs_may_name_their_fields_differently(spark):
-    frame = spark.createDataFrame([("1", [("a.png", "sale")])], "id string, images array<struct<path:string,text:string>>")
+    frame = spark.createDataFrame(
+        [("1", [("a.png", "sale")])], "id string, images array<struct<path:string,text:string>>"
+    )
     assert images_of(only_note(frame)) == [("a.png", "sale")]
 
 
 def test_ocr_goes_with_the_images_in_order_and_stands_alone_without(spark):
-    frame = spark.createDataFrame([("1", ["a.png", "b.png"], [None, "sale"])], "id string, images array<string>, ocr array<string>")
+    frame = spark.createDataFrame(
+        [("1", ["a.png", "b.png"], [None, "sale"])], "id string, images array<string>, ocr array<string>"
+    )
     assert images_of(only_note(frame)) == [("a.png", None), ("b.png", "sale")]
     frame = spark.createDataFrame([("1", "sale")], "id string, ocr string")
     assert images_of(only_note(frame)) == [(None, "sale")]
@@ -54,7 +58,9 @@ def test_topics_are_split_trimmed_and_never_null(spark):
     assert only_note(spark.createDataFrame([("1", "t")], "id string, title string"))["topics"] == []
 
 
-@pytest.mark.parametrize(("value", "kind"), [("2026-01-02T03:04:05Z", "string"), (1767323045, "bigint"), (1767323045000, "bigint")])
+@pytest.mark.parametrize(
+    ("value", "kind"), [("2026-01-02T03:04:05Z", "string"), (1767323045, "bigint"), (1767323045000, "bigint")]
+)
 def test_times_come_as_text_seconds_or_milliseconds(spark, value, kind):
     frame = spark.createDataFrame([("1", "t", value)], f"id string, title string, updated_at {kind}")
     assert only_note(frame)["updated_at"] == datetime(2026, 1, 2, 3, 4, 5)

@@ -36,15 +36,10 @@ def test_changes_upsert_and_delete_and_can_be_applied_twice(spark, tmp_path):
     uri, table = str(tmp_path / "t"), spec(spark)
     tables.apply_changes(changes(spark, (1, "a", False), (2, "b", False), (3, "c", False)), table, uri)
     for _ in range(2):
-        tables.apply_changes(changes(spark, (2, "B", False), (3, None, True), (4, "d", False), (9, None, True)), table, uri)
+        tables.apply_changes(
+            changes(spark, (2, "B", False), (3, None, True), (4, "d", False), (9, None, True)), table, uri
+        )
         assert content(spark, uri) == {1: "a", 2: "B", 4: "d"}
-
-
-def test_no_changes_make_no_version(spark, tmp_path):
-    uri, table = str(tmp_path / "t"), spec(spark)
-    tables.apply_changes(changes(spark, (1, "a", False)), table, uri)
-    tables.apply_changes(changes(spark), table, uri)
-    assert tables.table_version(spark, uri) == 0
 
 
 def test_restore_goes_back_to_a_version_or_to_nothing(spark, tmp_path):

@@ -23,7 +23,7 @@ class Encoder(Protocol):
     def widths(self) -> tuple[int, ...]:
         """The widths that the checkpoint was trained for, ascending; the last is the full one."""
 
-    def prepare(self, note: Note, images: Sequence[Image]) -> Any:  # noqa: ANN401  every encoder has its own
+    def prepare(self, note: Note, images: Sequence[Image]) -> Any:
         """Return the note as this encoder wants it, with its `num_tokens`; `images` are those of `note.images`."""
 
     def embed(self, prepared: Sequence[Any]) -> np.ndarray:

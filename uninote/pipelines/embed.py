@@ -49,6 +49,7 @@ def embed(run: Run) -> dict[str, Any]:
         "tables": {name: run.generation.uri(name) for name in published(widths)}
         | {"quarantine": run.lake.uri("quarantine")},
         **counts,
+        "state": "done" if by_change.keys() - {changes.UNCHANGED, changes.QUARANTINED} else "unchanged",
         "notes_per_s": round(counts["embedded"] / (time.time() - started), 1),
         "generation": run.model.generation,
         "widths": list(widths),
@@ -57,7 +58,9 @@ def embed(run: Run) -> dict[str, Any]:
 
 def _stage(run: Run, notes: DataFrame, keyed: DataFrame, rows: int) -> DataFrame:
     """Run the model over what changed, and store what it said of every note."""
-    work = keyed.where(F.col("change") == changes.EMBED).select("note_id", "item_id", "item_key", "content_hash", "meta_hash")
+    work = keyed.where(F.col("change") == changes.EMBED).select(
+        "note_id", "item_id", "item_key", "content_hash", "meta_hash"
+    )
     partitions = max(1, -(-rows // run.config.embed.notes_per_task))
     # By content, so that reposts meet in one task and are computed once.
     shuffled = notes.select("note_id", *MODEL_COLUMNS).join(work, "note_id").repartition(partitions, "content_hash")
@@ -101,7 +104,7 @@ def _reconcile(by_change: Counter[str], staged: DataFrame) -> dict[str, int]:
         F.count("vector").alias("embedded"),
         F.count_if(F.col("vector").isNull()).alias("quarantined"),
         F.count_if("degraded").alias("degraded"),
-    ).first()
+    ).collect()[0]
     counts = {
         "notes_in": by_change.total() - by_change[changes.DELETED],
         "embedded": got["embedded"],
@@ -123,4 +126,3 @@ def _quarantine_in_bounds(run: Run, counts: dict[str, int]) -> None:
             f"{counts['quarantined']:,} of {counts['notes_in']:,} notes cannot be embedded, more than "
             f"embed.max_quarantined_share={allowed}; nothing was published. Is media.roots right? Raise the share to go on"
         )
-

@@ -83,21 +83,32 @@ def start(run: Run, widths: tuple[int, ...], next_key: int, started: float) -> N
 
 def publish(run: Run, results: Results, widths: tuple[int, ...], before: Before) -> None:
     """Commit vectors, then items, then quarantine. `widths` come widest first: the others are cut from it."""
-    gone = results.gone()
     good = results.staged.where("vector IS NOT NULL")
+    changed = not (good.isEmpty() and results.gone().isEmpty())
     for width in widths:
-        spec = embeddings_table(run.note_id, embeddings_name(width))
-        uri = run.generation.uri(spec.name)
         if width == widths[0] or before.has(width):
-            _apply(_at_width(good.select(*spec.columns), width, spec), gone, spec, uri)
-        else:  # a width that is new, or was left out of some runs: cut from all that is stored
-            widest = tables.read_table(run.spark, run.generation.uri(embeddings_name(widths[0])))
-            tables.overwrite(_at_width(widest, width, spec), spec, uri)
-    spec = items_table(run.note_id)
+            if changed:
+                _update_vectors(run, width, good, results.gone())
+        else:  # a width that is new, or was left out of some runs
+            _derive_vectors(run, width, widths[0])
     edited = results.keyed.where(F.col("change") == changes.ATTRIBUTES)
-    items = good.unionByName(edited, allowMissingColumns=True).withColumn("kind", F.lit("note"))
-    _apply(items.select(*spec.columns), gone, spec, run.generation.uri(spec.name))
+    if changed or not edited.isEmpty():
+        spec = items_table(run.note_id)
+        items = good.unionByName(edited, allowMissingColumns=True).withColumn("kind", F.lit("note"))
+        _apply(items.select(*spec.columns), results.gone(), spec, run.generation.uri(spec.name))
     _quarantine(run, results.staged)
+
+
+def _update_vectors(run: Run, width: int, good: DataFrame, gone: DataFrame) -> None:
+    spec = embeddings_table(run.note_id, embeddings_name(width))
+    _apply(_at_width(good.select(*spec.columns), width, spec), gone, spec, run.generation.uri(spec.name))
+
+
+def _derive_vectors(run: Run, width: int, widest: int) -> None:
+    """Cut a whole table from the widest that is stored."""
+    spec = embeddings_table(run.note_id, embeddings_name(width))
+    stored = tables.read_table(run.spark, run.generation.uri(embeddings_name(widest)))
+    tables.overwrite(_at_width(stored, width, spec), spec, run.generation.uri(spec.name))
 
 
 def _at_width(vectors: DataFrame, width: int, spec: TableSpec) -> DataFrame:

@@ -59,7 +59,9 @@ def _index(run: Run, snapshot: Snapshot, width: int) -> dict[str, Any]:
     vectors = snapshot.vectors(width).select("item_key", "note_id", "vector")
     rows = vectors.count()
     if rows == 0:
-        raise UninoteError(f"{snapshot.vectors_name(width)} holds no vectors, so there is nothing to index; see quarantine")
+        raise UninoteError(
+            f"{snapshot.vectors_name(width)} holds no vectors, so there is nothing to index; see quarantine"
+        )
     plan = plan_index(rows, width, IndexOverrides(settings.nlist, settings.pq_m, settings.num_shards))
     say(f"index w{width}: {plan}, about {plan.bytes_per_shard / 2**20:,.1f} MiB a shard")
     template = _train(vectors, plan, settings.seed, folder)
@@ -90,7 +92,9 @@ def _train(vectors: DataFrame, plan: IndexPlan, seed: int, folder: Path) -> str:
 
 
 def _build(run: Run, vectors: DataFrame, build: IndexBuild, plan: IndexPlan) -> tuple[ShardFile, ...]:
-    routed_schema = StructType([*vectors.schema, StructField("list", IntegerType()), StructField("shard", IntegerType())])
+    routed_schema = StructType(
+        [*vectors.schema, StructField("list", IntegerType()), StructField("shard", IntegerType())]
+    )
     record_schema = StructType([StructField("shard", StringType())])
     with watched(run.spark.sparkContext, f"index w{plan.width}: rows", plan.rows) as done:
         routed = vectors.mapInArrow(make_route(build), routed_schema)
@@ -108,7 +112,9 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
 def _remove_stale(folder: Path, manifest: Manifest, before: Manifest | None) -> None:
     """Delete files of builds before the last one, whose readers may still be at work."""
     kept = [one for one in (manifest, before) if one is not None]
-    stems = {Path(shard.file).stem for one in kept for shard in one.shards} | {f"template-{one.template}" for one in kept}
+    stems = {Path(shard.file).stem for one in kept for shard in one.shards} | {
+        f"template-{one.template}" for one in kept
+    }
     for path in [*folder.glob("shard-*"), *folder.glob("template-*")]:
         if path.name.split(".")[0] not in stems:
             path.unlink()

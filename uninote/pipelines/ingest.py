@@ -77,7 +77,9 @@ def _notes_and_rejects(rows: DataFrame, chosen: dict[str, str]) -> tuple[DataFra
     if ignored:
         say(f"ingest: not used: {', '.join(ignored)}")
     corrupt = F.col(CORRUPT).isNotNull() if CORRUPT in rows.columns else F.lit(False)
-    nameless = F.col(f"`{mapping['note_id']}`").isNull() | (F.trim(F.col(f"`{mapping['note_id']}`").cast("string")) == "")
+    nameless = F.col(f"`{mapping['note_id']}`").isNull() | (
+        F.trim(F.col(f"`{mapping['note_id']}`").cast("string")) == ""
+    )
     content = F.to_json(F.struct(*(F.col(f"`{column}`") for column in columns)))
     rejects = rows.where(corrupt | nameless).select(
         F.when(corrupt, "row_unreadable").otherwise("note_id_missing").alias("reason"),

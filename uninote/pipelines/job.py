@@ -19,7 +19,9 @@ from uninote.pipelines.session import open_session
 DONE, FAILED, BAD_CONFIG = 0, 1, 2
 
 
-def run_job(name: str, work: Callable[[Run], dict[str, Any]], script: str, arguments: Sequence[str] | None = None) -> int:
+def run_job(
+    name: str, work: Callable[[Run], dict[str, Any]], script: str, arguments: Sequence[str] | None = None
+) -> int:
     """Do `work` as the job `name` and print its summary, one JSON object, as the last line on stdout.
 
     `script` is the job's file: the default configuration is found relative to it. Returns 0 when done, 2 when the
@@ -42,8 +44,10 @@ def run_job(name: str, work: Callable[[Run], dict[str, Any]], script: str, argum
         return FAILED
     except Exception as error:
         traceback.print_exc()
-        say(f"error in {name}: unexpected {type(error).__name__}; what was committed before it stays, and the same "
-            f"command can be run again")
+        say(
+            f"error in {name}: unexpected {type(error).__name__}; what was committed before it stays, and the same "
+            f"command can be run again"
+        )
         return FAILED
     sys.stdout.write(json.dumps(summary, ensure_ascii=False) + "\n")
     return DONE

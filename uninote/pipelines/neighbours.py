@@ -37,7 +37,9 @@ def neighbours(run: Run) -> dict[str, Any]:
     settings = run.config.neighbours
     snapshot = newest_snapshot(run)
     width = settings.width or snapshot.widths[0]
-    mark = fingerprint(settings.model_dump(), snapshot.versions[snapshot.vectors_name(width)], snapshot.versions["items"])
+    mark = fingerprint(
+        settings.model_dump(), snapshot.versions[snapshot.vectors_name(width)], snapshot.versions["items"]
+    )
     done = last_entry(run, STAGE, WHOLE)
     if done is not None and done["fingerprint"] == mark:
         return _summary(run, done["counts"], done["metrics"]) | {"state": "unchanged"}
@@ -97,11 +99,11 @@ def _publish(run: Run, snapshot: Snapshot, k: int) -> None:
     )
     ranked = F.struct("rank", F.col("neighbour_id").alias("note_id"), F.col("pair.scores").alias("score"))
     lists = named.groupBy("item_key").agg(F.array_sort(F.collect_list(ranked)).alias("ranked"))
-    neighbour = F.transform("ranked", lambda one: F.struct(one["note_id"].alias("note_id"), one["score"].alias("score")))
+    neighbour = F.transform(
+        "ranked", lambda one: F.struct(one["note_id"].alias("note_id"), one["score"].alias("score"))
+    )
     spec = neighbours_table(run.note_id)
     empty = F.array().cast(spec.schema["neighbours"].dataType)
     table = items.join(lists, "item_key", "left").select("note_id", F.coalesce(neighbour, empty).alias("neighbours"))
     sorted_table = table.repartitionByRange(F.col("note_id")).sortWithinPartitions("note_id")
     tables.overwrite(sorted_table, spec, run.generation.uri(spec.name))
-
-

@@ -64,7 +64,7 @@ def _text(name: str, column: Column | None, kind: DataType | None) -> Column:
         return F.lit(None)
     if isinstance(kind, ArrayType) and isinstance(kind.elementType, StringType):
         return F.array_join(column, "\n")
-    if isinstance(kind, AtomicType) and not isinstance(kind, BinaryType) or isinstance(kind, NullType):
+    if (isinstance(kind, AtomicType) and not isinstance(kind, BinaryType)) or isinstance(kind, NullType):
         return column.cast("string")
     raise ColumnTypeError(f"{name} must be text; the source's column is {kind.simpleString()}")
 
@@ -85,7 +85,9 @@ def _images(columns: Mapping[str, Column], kinds: Mapping[str, DataType]) -> Col
     images = _uris(columns.get("images"), kinds.get("images"))
     texts = _ocr_texts(columns.get("ocr"), kinds.get("ocr"))
     paired = F.zip_with(
-        images, texts, lambda image, text: F.struct(image["uri"].alias("uri"), F.coalesce(image["ocr"], text).alias("ocr"))
+        images,
+        texts,
+        lambda image, text: F.struct(image["uri"].alias("uri"), F.coalesce(image["ocr"], text).alias("ocr")),
     )
     return F.filter(paired, lambda image: (F.coalesce(image["uri"], F.lit("")) != "") | image["ocr"].isNotNull())
 

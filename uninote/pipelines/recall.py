@@ -6,6 +6,7 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from udfs.arrow_vectors import to_matrix
 from udfs.neighbours import make_exact
 from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.recall import tie_aware_recall
@@ -43,13 +44,16 @@ def measure_recall(run: Run, snapshot: Snapshot, width: int, rows: int) -> dict[
 def exact_neighbours(run: Run, vectors: DataFrame, keys: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the true (keys, scores) of the rows `keys`, each (len(keys), k), best first, -1 and -inf padded."""
     queries = run.spark.sparkContext.broadcast(collect_vectors(_of(vectors, keys)))
-    found = vectors.select("item_key", "vector").mapInArrow(make_exact(lambda: queries.value, k), NEIGHBOUR_STATE.schema)
+    found = vectors.select("item_key", "vector").mapInArrow(
+        make_exact(lambda: queries.value, k), NEIGHBOUR_STATE.schema
+    )
+    # Each task answers every query once: after sorting, a query's lists stand side by side.
     by_query = found.orderBy("item_key").toArrow()
-    parts = by_query.num_rows // len(keys)
-    lists = (by_query[name].combine_chunks().flatten().to_numpy() for name in ("neighbour_keys", "scores"))
-    merged = merge_topk(*(flat.reshape(len(keys), parts * k) for flat in lists), k)
+    partial_keys, partial_scores = (
+        to_matrix(by_query[name].combine_chunks()).reshape(len(keys), -1) for name in ("neighbour_keys", "scores")
+    )
     queries.destroy()
-    return merged
+    return merge_topk(partial_keys, partial_scores, k)
 
 
 def _listed(run: Run, keys: np.ndarray) -> np.ndarray:

@@ -61,7 +61,9 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         quarantine=_quarantine(run),
         recall=_recall(run, joined) if joined else None,
         width_recalls=tuple(
-            WidthRecall(width, metrics[width_metric(width)]) for width in snapshot.widths if width_metric(width) in metrics
+            WidthRecall(width, metrics[width_metric(width)])
+            for width in snapshot.widths
+            if width_metric(width) in metrics
         ),
         indexes=tuple(
             _index_row(width, entries["index", unit_of(width)])
@@ -122,7 +124,10 @@ def _similarity(run: Run) -> Histogram | None:
         return None
     step = (high - low) / BINS or 1e-6  # all equal: one narrow bin
     bin_of = F.least(F.floor((F.col("score") - low) / step), F.lit(BINS - 1))
-    counts = {row["bin"]: row["count"] for row in best.where("score IS NOT NULL").groupBy(bin_of.alias("bin")).count().collect()}
+    counts = {
+        row["bin"]: row["count"]
+        for row in best.where("score IS NOT NULL").groupBy(bin_of.alias("bin")).count().collect()
+    }
     edges = tuple(low + step * number for number in range(BINS + 1))
     return Histogram(edges, tuple(counts.get(number, 0) for number in range(BINS)))
 

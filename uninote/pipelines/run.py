@@ -22,7 +22,7 @@ from uninote.schemas import RUNS
 
 @dataclass(frozen=True)
 class Run:
-    """The session, the configuration and its overrides, and an id that every row written by this run can be traced to."""
+    """The session, the configuration with its overrides, and an id that all rows of this run can be traced to."""
 
     spark: SparkSession
     config: Config

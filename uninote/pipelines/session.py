@@ -34,7 +34,6 @@ def open_session(app_name: str, settings: dict[str, str]) -> SparkSession:
     spark = builder.getOrCreate()
     if not spark.conf.get("spark.sql.extensions", "").startswith("io.delta"):  # type: ignore[union-attr]
         raise UninoteError(_no_delta())
-    spark.sparkContext.setLogLevel("ERROR")  # Spark's own warnings would bury the progress lines
     return spark
 
 
@@ -42,6 +41,6 @@ def _no_delta() -> str:
     home = spark_home()
     state = "its jars are there, but" if has_delta(home) else "its jars are missing and"
     return (
-        f"this Spark does not know Delta: {state} spark-defaults.conf does not enable it. Run: python -m uninote.install "
-        f"(for the Spark in {home}), or give your own Spark the settings in conf/spark-defaults.conf"
+        f"this Spark does not know Delta: {state} spark-defaults.conf does not enable it. Run: "
+        f"python -m uninote.install (for the Spark in {home}), or give your own Spark the settings in conf/spark-defaults.conf"
     )

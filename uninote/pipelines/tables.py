@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
@@ -63,7 +63,7 @@ def remove(spark: SparkSession, uri: str) -> None:
     """Delete a folder of this run's own scratch files."""
     jvm = spark.sparkContext._jvm
     path = jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]
-    path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).delete(path, True)  # type: ignore[attr-defined]
+    path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).delete(path, True)
 
 
 def note_id_type(notes: DataFrame) -> DataType:
@@ -98,16 +98,14 @@ def overwrite(frame: DataFrame, spec: TableSpec, uri: str) -> None:
 def apply_changes(changes: DataFrame, spec: TableSpec, uri: str) -> None:
     """Upsert the rows of `changes` by the key of `spec` in one commit; those with `_deleted` true are removed.
 
-    Applying the same changes twice gives the same table.
+    Applying the same changes twice gives the same table. Without any, do not call: an empty commit looks like news.
     """
     spec.check(changes.drop(DELETED).schema)
-    if changes.isEmpty() and has_table(changes.sparkSession, uri):  # an empty commit would look like news to readers
-        return
     if not has_table(changes.sparkSession, uri):
         append(changes.where(~F.col(DELETED)).drop(DELETED), spec, uri)
         return
     same_key = " AND ".join(f"old.{column} <=> new.{column}" for column in spec.key)
-    values = {column: f"new.{column}" for column in spec.columns}
+    values: dict[str, str | Column] = {column: f"new.{column}" for column in spec.columns}
     table = DeltaTable.forPath(changes.sparkSession, uri)
     merge = table.alias("old").merge(changes.alias("new"), same_key)
     merge = merge.whenMatchedDelete(f"new.{DELETED}").whenMatchedUpdate(set=values)

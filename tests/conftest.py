@@ -34,6 +34,8 @@ def spark(tmp_path_factory):
         "tests",
         {
             "spark.ui.enabled": "false",
+            # Hundreds of small queries: the JVM's second compiler would cost more than it ever saves here.
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m",
             "spark.sql.shuffle.partitions": "2",
             "spark.databricks.delta.snapshotPartitions": "1",
             "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),

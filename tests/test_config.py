@@ -71,6 +71,11 @@ def test_relative_places_start_at_the_file_and_overridden_ones_at_the_current_fo
     assert config.model.checkpoint == "demo"
 
 
+def test_a_lake_in_an_object_store_is_refused_for_now(tmp_path):
+    with pytest.raises(ConfigError, match=r"lake: should be a local or mounted folder; .* got 's3a://bucket/lake'"):
+        load_config(write(tmp_path, MINIMAL), ["lake=s3a://bucket/lake"])
+
+
 def test_overrides_are_typed_like_the_file(tmp_path):
     config = load_config(write(tmp_path, MINIMAL), ["embed.widths=[64, 256]", "ingest.columns.note_id=key"])
     assert config.embed.widths == (64, 256)

@@ -19,7 +19,10 @@ from uninote.media import MediaError, MediaPolicy, load_image
 from uninote.model.encoder import Encoder, load_encoder
 from uninote.notes import Note
 
-WINDOW_ROWS = 256  # sorted by length together; bounds the decoded images a task holds at a time
+WINDOW_ROWS = 256  # read together, so that equal contents meet
+WINDOW_TOKENS = (
+    100_000  # sorted by length together; an image token holds about 3 KB of pixels, which bounds a task's memory
+)
 
 Row = dict[str, Any]
 
@@ -62,14 +65,22 @@ def embed_window(encoder: Encoder, rows: Sequence[Row], task: EmbedTask) -> list
     """Return one result for each row, in order; rows of equal content are computed once."""
     first_of = {row["content_hash"]: position for position, row in reversed(list(enumerate(rows)))}
     unique = {content: _Work(to_note(rows[position]), task.media) for content, position in first_of.items()}
+    waiting: list[_Work] = []
     for work in unique.values():
-        work.prepare(encoder)
-    ready = [work for work in unique.values() if work.prepared is not None]
-    for batch in token_batches([work.prepared.num_tokens for work in ready], task.batch_tokens):
-        vectors = encoder.embed([ready[i].prepared for i in batch])
-        for i, vector in zip(batch, vectors, strict=True):
-            ready[i].finish(vector)
+        if work.prepare(encoder):
+            waiting.append(work)
+        if sum(one.num_tokens for one in waiting) > WINDOW_TOKENS:
+            _compute(encoder, waiting, task.batch_tokens)
+            waiting = []
+    _compute(encoder, waiting, task.batch_tokens)
     return [row | unique[row["content_hash"]].result(row["item_id"]) for row in rows]
+
+
+def _compute(encoder: Encoder, waiting: Sequence[_Work], batch_tokens: int) -> None:
+    for batch in token_batches([work.num_tokens for work in waiting], batch_tokens):
+        vectors = encoder.embed([waiting[i].prepared for i in batch])
+        for i, vector in zip(batch, vectors, strict=True):
+            waiting[i].finish(vector)
 
 
 class _Work:
@@ -80,17 +91,17 @@ class _Work:
         self.vector: np.ndarray | None = None
         self.num_tokens = 0
         self.rejects: list[tuple[str, str, str, str]] = []  # part, kind, reason, message
-        self._note, self._images = self._fetch(note, media)
+        self._note, self._media = note, media
 
-    def _fetch(self, note: Note, media: MediaPolicy) -> tuple[Note, list[Image]]:
+    def _fetch(self) -> tuple[Note, list[Image]]:
         """Leave out images that cannot be read; their OCR texts stay with the note as its body's last lines."""
-        kept, images, orphaned = [], [], []
+        note, kept, images, orphaned = self._note, [], [], []
         for position, image in enumerate(note.images):
             if not image.uri:  # a text read in an image that the source does not have
                 orphaned.append(image.ocr)
                 continue
             try:
-                images.append(load_image(image.uri, media))
+                images.append(load_image(image.uri, self._media))
                 kept.append(image)
             except MediaError as error:
                 self.rejects.append((f"#image/{position}", "image", error.reason, str(error)))
@@ -98,16 +109,17 @@ class _Work:
         body = "\n".join(text for text in [note.body, *orphaned] if text.strip())
         return replace(note, body=body, images=tuple(kept)), images
 
-    def prepare(self, encoder: Encoder) -> None:
-        note = self._note
+    def prepare(self, encoder: Encoder) -> bool:
+        """Say whether there is something for the model; if not, `rejects` say why."""
+        note, images = self._fetch()
         if note.images or any(text.strip() for text in (note.title, note.body, *note.topics)):
-            self.prepared = encoder.prepare(note, self._images)
+            self.prepared = encoder.prepare(note, images)
             self.num_tokens = self.prepared.num_tokens
         elif self.rejects:
             self.rejects.append(("", "note", "note_unusable", "no text, and none of its images can be read"))
         else:
             self.rejects.append(("", "note", "note_empty", "neither text nor images"))
-        self._images = []
+        return self.prepared is not None
 
     def finish(self, vector: np.ndarray) -> None:
         if np.isfinite(vector).all():

@@ -11,11 +11,12 @@ from pathlib import Path
 from uninote.errors import UninoteError
 
 BROADCAST_LIMIT_BYTES = 2 << 30
+SUFFIXES = (".json", ".jinja", ".safetensors", ".txt")
 
 
 def pack(folder: Path) -> dict[str, bytes]:
-    """Return the files of a checkpoint folder by name, as a broadcast carries them."""
-    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    """Return the files of a checkpoint folder by name, as a broadcast carries them; pickles are never among them."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix in SUFFIXES]
     size = sum(path.stat().st_size for path in files)
     if size > BROADCAST_LIMIT_BYTES:
         raise UninoteError(f"the checkpoint {folder} has {size:,} bytes; a broadcast holds {BROADCAST_LIMIT_BYTES:,}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from uninote.errors import ConfigError
 
@@ -109,6 +109,15 @@ class Config(_Section):
     neighbours: NeighboursConfig = NeighboursConfig()
     report: ReportConfig = ReportConfig()
     spark: dict[str, str] = {}
+
+    @field_validator("lake")
+    @classmethod
+    def _is_local(cls, lake: str) -> str:
+        if "://" in lake:
+            raise ValueError(
+                "should be a local or mounted folder; index files and reports are not written to object stores"
+            )
+        return lake
 
     def content_hash(self) -> str:
         """Return 16 hexadecimal characters that change with any value of the configuration."""
@@ -210,7 +219,8 @@ def _describe(problem: Any) -> str:
         return f"{name}: unknown key; accepted keys here: {_keys(_section_of(problem['loc'][:-1]))}"
     if problem["type"] == "missing":
         return f"{name}: missing, and it has no default"
-    return f"{name}: {problem['msg'][0].lower()}{problem['msg'][1:]}; got {problem['input']!r}"
+    told = problem["msg"].removeprefix("Value error, ")
+    return f"{name}: {told[0].lower()}{told[1:]}; got {problem['input']!r}"
 
 
 def _section_of(location: Sequence[Any]) -> type[BaseModel]:

@@ -61,7 +61,7 @@ def fit_kmeans(sample: np.ndarray, num_centroids: int, seed: int) -> np.ndarray:
 
 
 def nearest_centroids(vectors: np.ndarray, centroids: np.ndarray, count: int = 1) -> np.ndarray:
-    """Return int32 (n, count) positions of the nearest centroids, nearest first. `count` must not exceed their number."""
+    """Return int32 (n, count): positions of the nearest of `centroids`, nearest first."""
     check_vectors(vectors, centroids.shape[1])
     if not 1 <= count <= len(centroids):
         raise ClusteringError(f"{count} nearest of {len(centroids)} centroids; ask for 1 to {len(centroids)}")

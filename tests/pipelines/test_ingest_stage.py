@@ -8,7 +8,8 @@ from builders import make_note, write_source
 from uninote.ingest.columns import SourceColumnsError
 from uninote.ingest.sources import SourceError
 from uninote.pipelines import tables
-from uninote.pipelines.ingest import NoteIdError, ingest
+from uninote.pipelines.ingest import ingest
+from uninote.pipelines.note_ids import NoteIdError
 
 pytestmark = pytest.mark.spark
 
@@ -63,7 +64,7 @@ def test_rows_without_id_and_lines_that_do_not_parse_are_quarantined_not_lost(ma
 def test_a_repeated_note_id_stops_the_run_before_anything_is_written(make_run, tmp_path):
     source = write_source(tmp_path / "source", [make_note("a"), make_note("a"), make_note("b")])
     run = make_run(f"ingest.source={source}")
-    with pytest.raises(NoteIdError, match=r"1 of them repeat: a \(2 times\)\. Nothing was written"):
+    with pytest.raises(NoteIdError, match=r"1 repeat or are null: a \(2 times\)\. Nothing was written"):
         ingest(run)
     assert not tables.has_table(run.spark, run.lake.uri("notes"))
 

@@ -27,7 +27,7 @@ def group_lists(centroids: np.ndarray, list_rows: np.ndarray, num_cells: int, se
 
 
 def pack_cells(cell_rows: np.ndarray, num_shards: int) -> np.ndarray:
-    """Return int32 (num_cells,): the shard of each cell; a shard is a run of cells, near each other by their numbering."""
+    """Return int32 (num_cells,): the shard of each cell. A shard is a run of cells: their numbers follow affinity."""
     cells = np.arange(len(cell_rows))
     return _number(_halve(cells, cell_rows, num_shards, lambda members: members), len(cells))
 
@@ -42,7 +42,7 @@ def _halve(members: np.ndarray, rows: np.ndarray, parts: int, order: Order) -> l
 
 
 def _balanced_cut(rows: np.ndarray, before: int, parts: int) -> int:
-    """Return how many entries come before the cut, so that `before` of `parts` shares of the rows do, and none is empty."""
+    """Return how many entries come before the cut that gives `before` of `parts` shares of the rows to them."""
     seen = np.cumsum(rows)
     cut = 1 + int(np.argmin(np.abs(seen - seen[-1] * before / parts)))
     return min(max(cut, before), len(rows) - (parts - before))

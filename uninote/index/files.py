@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file under a temporary name beside `path`, then sync and rename it: readers see all or nothing.
+    """Let `write` fill a temporary file beside `path`, then sync and rename it: readers see all or nothing.
 
     Two writers of one path do not meet before the rename; the later one wins.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from uninote.errors import UninoteError
 from uninote.index.files import write_whole
@@ -68,6 +68,9 @@ class Manifest:
         write_whole(folder / MANIFEST, lambda path: _write_text(path, self.to_json()))
 
 
+_Record = TypeVar("_Record", IndexPlan, ShardFile, Manifest)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of an index folder. Raises ManifestError when it is missing, damaged or of another format."""
     path = folder / MANIFEST
@@ -97,11 +100,10 @@ def _from_values(values: dict[str, Any]) -> Manifest:
     for shard in shards:
         if Path(shard.file).name != shard.file:
             raise ValueError(f"shard {shard.shard_id} lies at {shard.file!r}, outside of the index folder")
-    manifest: Manifest = _build(Manifest, values | {"plan": plan, "shards": shards})
-    return manifest
+    return _build(Manifest, values | {"plan": plan, "shards": shards})
 
 
-def _build(kind: Any, values: dict[str, Any]) -> Any:
+def _build(kind: type[_Record], values: dict[str, Any]) -> _Record:
     """Make a `kind` of exactly its fields."""
     expected = {field.name for field in fields(kind)}
     if set(values) != expected:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+from faiss.contrib.ivf_tools import search_preassigned
 
 from uninote.errors import UninoteError
 from uninote.index.files import sha256_of
@@ -15,7 +16,7 @@ from uninote.index.template import Template, load_template
 from uninote.kmeans import check_vectors
 from uninote.neighbours.merge import merge_topk
 
-# The tables FAISS would compute on opening cost lists x codebook in memory, and lose digits where vectors crowd in a cone.
+# The tables that FAISS would compute on opening cost lists x codebooks of memory, and digits where vectors form a cone.
 _READ_FLAGS = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE
 
 
@@ -50,10 +51,11 @@ class Index:
         return cls(folder, manifest, template)
 
     def search(self, vectors: np.ndarray, k: int, nprobe: int = 16) -> tuple[np.ndarray, np.ndarray]:
-        """Return (item_keys int64 (n, k), scores float32 (n, k)), best first, equal scores by key; free slots -1 and -inf.
+        """Return (item_keys int64 (n, k), scores float32 (n, k)), best first, equal scores by key.
 
-        `vectors` are float32 (n, width) of unit length. The `nprobe` nearest lists of each are searched (all, if
-        fewer), with the result that one FAISS index of all rows would give.
+
+        Free slots hold -1 and -inf. `vectors` are float32 (n, width) of unit length. The `nprobe` nearest lists of
+        each are searched (all, if fewer), with the result that one FAISS index of all rows would give.
         """
         check_vectors(vectors, self._template.width)
         if k < 1 or nprobe < 1:
@@ -79,7 +81,7 @@ class Index:
         # FAISS takes at most as many lists a query as the shard has, so those of other shards (-1) make way.
         held = np.take_along_axis(lists, np.argsort(lists < 0, axis=1, kind="stable"), axis=1)
         index.nprobe = int((lists >= 0).sum(axis=1).max())
-        squared, keys = index.search_preassigned(vectors, k, held[:, : index.nprobe], None)
+        squared, keys = search_preassigned(index, vectors, k, held[:, : index.nprobe])
         return keys, np.where(keys < 0, np.float32(-np.inf), 1 - squared / 2)
 
     def _shard(self, position: int) -> faiss.IndexIVFPQ:
@@ -92,8 +94,8 @@ def _check_lists(manifest: Manifest, template: Template) -> None:
     held = sorted(number for shard in manifest.shards for number in shard.lists)
     if held != list(range(template.index.nlist)) or manifest.width != template.width:
         raise IndexDamagedError(
-            f"the manifest has {len(held)} lists of width {manifest.width}, the template {template.index.nlist} of width "
-            f"{template.width}; each list must be in one shard: build the index again"
+            f"the manifest has {len(held)} lists of width {manifest.width}, the template {template.index.nlist} of "
+            f"width {template.width}; each list must be in one shard: build the index again"
         )
 
 

@@ -1,1 +1,1 @@
-"""The all-pairs join without Spark: the kernel, the cells it runs in, the merge of their results, the recall of it all."""
+"""The all-pairs join without Spark: the kernel, the cells it runs in, the merge of their results, and recall."""

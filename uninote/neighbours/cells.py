@@ -34,7 +34,7 @@ class CellPlan:
 
 
 def plan_cells(rows: int, cell_rows: int, overlap: int) -> CellPlan:
-    """Plan cells of about `cell_rows` home rows; a kernel sees about `overlap` times as many. One cell needs no overlap."""
+    """Plan cells of about `cell_rows` home rows; the kernel sees about `overlap` times as many in each."""
     if min(rows, cell_rows, overlap) < 1:
         raise CellsError(f"rows {rows}, cell_rows {cell_rows} and overlap {overlap} must all be at least 1")
     num_cells = -(-rows // cell_rows)

@@ -19,7 +19,7 @@ def empty_ranking(rows: int, k: int) -> np.ndarray:
 
 
 def pack(scores: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Return int64 that sort by score, then by falling position. float32 scores, positions below MAX_ROWS, broadcast."""
+    """Return int64 that sort by score, then by falling position: float32 scores, positions below MAX_ROWS."""
     bits = (scores + np.float32(0)).view(np.int32)  # -0.0 + 0 is 0.0: the two must tie
     ordered = bits ^ ((bits >> 31) & _MAGNITUDE)
     return (ordered.astype(np.int64) << 32) | (_LOW - positions)

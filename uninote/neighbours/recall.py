@@ -25,8 +25,8 @@ def tie_aware_recall(
     """
     if len(returned_scores_exact) != len(exact_scores) or k < 1:
         raise RecallError(
-            f"recall at {k} of {len(returned_scores_exact)} rows against {len(exact_scores)}; give the same rows to both, "
-            "and k of at least 1"
+            f"recall at {k} of {len(returned_scores_exact)} rows against {len(exact_scores)}; give the same rows to "
+            "both, and k of at least 1"
         )
     best = exact_scores[:, :k]
     available = np.isfinite(best).sum(axis=1)

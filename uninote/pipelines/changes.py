@@ -18,6 +18,7 @@ ATTRIBUTES = "attributes"  # only what filters use changed: needs no model
 UNCHANGED = "unchanged"
 QUARANTINED = "quarantined"  # set aside before, with this very content
 DELETED = "deleted"  # has a vector, but is no longer among the notes
+SETTLED = frozenset({UNCHANGED, QUARANTINED})
 
 
 def find_changes(run: Run, notes: DataFrame, again: bool) -> DataFrame:

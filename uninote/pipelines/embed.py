@@ -16,9 +16,20 @@ from udfs.model_files import pack
 from udfs.notes import MODEL_COLUMNS
 from uninote.errors import UninoteError
 from uninote.pipelines import changes, tables
-from uninote.pipelines.embed_commit import STAGE, WHOLE, Results, publish, published, start, undo_unfinished, versions
+from uninote.pipelines.embed_commit import (
+    STAGE,
+    WHOLE,
+    Results,
+    publish,
+    published,
+    quarantine,
+    start,
+    undo_unfinished,
+    versions,
+)
 from uninote.pipelines.encoders import check_widths, media_policy
 from uninote.pipelines.keys import with_new_keys
+from uninote.pipelines.note_ids import check_note_ids
 from uninote.pipelines.progress import watched
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.schemas import VECTOR
@@ -33,24 +44,33 @@ def embed(run: Run) -> dict[str, Any]:
     widths = check_widths(run.model, run.config.embed)
     version = tables.table_version(run.spark, run.lake.uri("notes"))
     notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
+    notes_in = check_note_ids(notes)
     before = undo_unfinished(run)
     found = changes.find_changes(run, notes, again=not before.has(widths[0])).persist()
     by_change = Counter({row["change"]: row["count"] for row in found.groupBy("change").count().collect()})
-    keyed = with_new_keys(found, before.next_key, by_change[changes.EMBED])
-    start(run, widths, before.next_key + by_change[changes.EMBED], started)
-    staged = _stage(run, notes, keyed, by_change[changes.EMBED])
-    counts = _reconcile(by_change, staged)
-    _quarantine_in_bounds(run, counts)
-    publish(run, Results(staged, keyed), widths, before)
-    record(run, STAGE, WHOLE, Outcome("done", counts, {"notes": version}, versions(run, widths)), started)
-    tables.remove(run.spark, run.generation.uri(STAGING))
+    if by_change.keys() <= changes.SETTLED and before.has_all(widths):
+        state, counts, after = "unchanged", _counts(notes_in, by_change, Counter()), before.versions
+    else:
+        keyed = with_new_keys(found, before.next_key, by_change[changes.EMBED])
+        start(run, widths, before.next_key + by_change[changes.EMBED], started)
+        results = Results(_stage(run, notes, keyed, by_change[changes.EMBED]), keyed)
+        quarantine(run, results.staged)
+        state, counts = "done", _counts(notes_in, by_change, _outcomes(results.staged))
+        _quarantine_in_bounds(run, counts)
+        publish(run, results, widths, before)
+        tables.remove(run.spark, run.generation.uri(STAGING))
+        after = versions(run, widths)
+    record(run, STAGE, WHOLE, Outcome("done", counts, {"notes": version}, after), started)
     found.unpersist()
+    return _summary(run, widths, counts, time.time() - started) | {"state": state}
+
+
+def _summary(run: Run, widths: tuple[int, ...], counts: dict[str, int], seconds: float) -> dict[str, Any]:
+    made = {name: run.generation.uri(name) for name in published(widths)}
     return {
-        "tables": {name: run.generation.uri(name) for name in published(widths)}
-        | {"quarantine": run.lake.uri("quarantine")},
+        "tables": made | {"quarantine": run.lake.uri("quarantine")},
         **counts,
-        "state": "done" if by_change.keys() - {changes.UNCHANGED, changes.QUARANTINED} else "unchanged",
-        "notes_per_s": round(counts["embedded"] / (time.time() - started), 1),
+        "notes_per_s": round(counts["embedded"] / seconds, 1),
         "generation": run.model.generation,
         "widths": list(widths),
     }
@@ -98,23 +118,28 @@ def _staged_schema(run: Run) -> StructType:
     )
 
 
-def _reconcile(by_change: Counter[str], staged: DataFrame) -> dict[str, int]:
-    """Count every note once. Raises UninoteError when a note is unaccounted for."""
+def _outcomes(staged: DataFrame) -> Counter[str]:
+    """Count what the model said of the notes it was given."""
     got = staged.agg(
         F.count("vector").alias("embedded"),
         F.count_if(F.col("vector").isNull()).alias("quarantined"),
         F.count_if("degraded").alias("degraded"),
-    ).collect()[0]
+    )
+    return Counter(got.collect()[0].asDict())
+
+
+def _counts(notes_in: int, by_change: Counter[str], outcomes: Counter[str]) -> dict[str, int]:
+    """Count every note once. Raises UninoteError when a note is unaccounted for."""
     counts = {
-        "notes_in": by_change.total() - by_change[changes.DELETED],
-        "embedded": got["embedded"],
+        "notes_in": notes_in,
+        "embedded": outcomes["embedded"],
         "unchanged": by_change[changes.UNCHANGED] + by_change[changes.ATTRIBUTES],
-        "quarantined": got["quarantined"] + by_change[changes.QUARANTINED],
+        "quarantined": outcomes["quarantined"] + by_change[changes.QUARANTINED],
         "deleted": by_change[changes.DELETED],
-        "degraded": got["degraded"],
+        "degraded": outcomes["degraded"],
         "attributes_changed": by_change[changes.ATTRIBUTES],
     }
-    if counts["notes_in"] != counts["embedded"] + counts["unchanged"] + counts["quarantined"]:
+    if notes_in != counts["embedded"] + counts["unchanged"] + counts["quarantined"]:
         raise UninoteError(f"notes in and notes out differ, nothing was published: {counts}")
     return counts
 
@@ -124,5 +149,6 @@ def _quarantine_in_bounds(run: Run, counts: dict[str, int]) -> None:
     if counts["quarantined"] > allowed * counts["notes_in"]:
         raise UninoteError(
             f"{counts['quarantined']:,} of {counts['notes_in']:,} notes cannot be embedded, more than "
-            f"embed.max_quarantined_share={allowed}; nothing was published. Is media.roots right? Raise the share to go on"
+            f"embed.max_quarantined_share={allowed}; nothing was published. "
+            f"The reasons are in {run.lake.uri('quarantine')}. Is media.roots right? Raise the share to go on"
         )

@@ -1,11 +1,13 @@
 """How the results of embedding become visible, and how a killed run is undone.
 
-Order of commits: ledger ("started", with the versions to go back to), vectors, items, quarantine, ledger ("done").
-A run that finds another's "started" without its "done" first restores those versions, so a killed run leaves no trace.
+Order of commits: ledger ("started", with the versions to go back to), quarantine, vectors, items, ledger ("done"). A run
+that finds another's "started" without its "done" first restores those versions: of a killed run only its lines in the
+histories, ledger and quarantine, remain.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -24,18 +26,22 @@ NEXT_KEY = "next_key"
 
 @dataclass(frozen=True)
 class Before:
-    """What earlier runs left: the tables that were kept up to date, and the first item_key never given out.
+    """What earlier runs left: the tables in step with each other, by version, and the first item_key never given out.
 
     Keys are not given out twice, not even those of a killed run or of items since deleted: old index segments and
     neighbour lists may still hold them.
     """
 
-    kept: frozenset[str]
+    versions: Mapping[str, int]
     next_key: int
 
     def has(self, width: int) -> bool:
         """Say whether the vectors of `width` are as new as the items."""
-        return embeddings_name(width) in self.kept
+        return embeddings_name(width) in self.versions
+
+    def has_all(self, widths: tuple[int, ...]) -> bool:
+        """Say whether nothing is to be published when no note changed."""
+        return set(published(widths)) == set(self.versions)
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def undo_unfinished(run: Run) -> Before:
         for name, version in begun["outputs"].items():
             tables.restore(run.spark, run.generation.uri(name), version)
     return Before(
-        kept=frozenset(done["outputs"] if done is not None else ()),
+        versions=done["outputs"] if done is not None else {},
         next_key=int(begun["counts"][NEXT_KEY]) if begun is not None else 0,
     )
 
@@ -82,7 +88,7 @@ def start(run: Run, widths: tuple[int, ...], next_key: int, started: float) -> N
 
 
 def publish(run: Run, results: Results, widths: tuple[int, ...], before: Before) -> None:
-    """Commit vectors, then items, then quarantine. `widths` come widest first: the others are cut from it."""
+    """Commit vectors, then items. `widths` come widest first: the others are cut from it."""
     good = results.staged.where("vector IS NOT NULL")
     changed = not (good.isEmpty() and results.gone().isEmpty())
     for width in widths:
@@ -96,7 +102,6 @@ def publish(run: Run, results: Results, widths: tuple[int, ...], before: Before)
         spec = items_table(run.note_id)
         items = good.unionByName(edited, allowMissingColumns=True).withColumn("kind", F.lit("note"))
         _apply(items.select(*spec.columns), results.gone(), spec, run.generation.uri(spec.name))
-    _quarantine(run, results.staged)
 
 
 def _update_vectors(run: Run, width: int, good: DataFrame, gone: DataFrame) -> None:
@@ -121,7 +126,8 @@ def _apply(rows: DataFrame, gone: DataFrame, spec: TableSpec, uri: str) -> None:
     tables.apply_changes(kept.unionByName(removed, allowMissingColumns=True), spec, uri)
 
 
-def _quarantine(run: Run, staged: DataFrame) -> None:
+def quarantine(run: Run, staged: DataFrame) -> None:
+    """Add what the model's stage rejected to the history."""
     spec = quarantine_table(run.note_id)
     rejects = staged.select("note_id", "content_hash", F.explode("rejects").alias("reject")).select(
         "note_id",

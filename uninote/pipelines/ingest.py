@@ -16,6 +16,7 @@ from uninote.ingest.sources import Source, SourceError, find_source
 from uninote.pipelines import tables
 from uninote.pipelines.encoders import MEDIA_ROOT
 from uninote.pipelines.normalise import normalise
+from uninote.pipelines.note_ids import NoteIdError, check_note_ids
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.schemas import TableSpec, notes_table, quarantine_table
@@ -23,10 +24,6 @@ from uninote.schemas import TableSpec, notes_table, quarantine_table
 STAGE = "ingest"
 CORRUPT = "_corrupt_record"
 SOURCE = "uninote.source"
-
-
-class NoteIdError(UninoteError):
-    """The ids of a source do not identify its notes."""
 
 
 def ingest(run: Run) -> dict[str, Any]:
@@ -38,9 +35,11 @@ def ingest(run: Run) -> dict[str, Any]:
     notes, rejects = _notes_and_rejects(rows, run.config.ingest.columns)
     spec = notes_table(tables.note_id_type(notes))
     notes = notes.persist()
-    _check_ids(notes)
+    total = check_note_ids(notes)
     uri = run.lake.uri(spec.name)
-    counts = _write(run, notes, spec, uri) | {"rows_in": rows.count(), "quarantined": rejects.count()}
+    counts = (
+        {"notes": total} | _write(run, notes, spec, uri) | {"rows_in": rows.count(), "quarantined": rejects.count()}
+    )
     if counts["rows_in"] != counts["notes"] + counts["quarantined"]:
         raise UninoteError(f"rows in and rows out differ: {counts}")
     if source.media_root is not None:
@@ -88,18 +87,7 @@ def _notes_and_rejects(rows: DataFrame, chosen: dict[str, str]) -> tuple[DataFra
     return normalise(rows.where(~corrupt & ~nameless), mapping), rejects
 
 
-def _check_ids(notes: DataFrame) -> None:
-    repeated = notes.groupBy("note_id").count().where("count > 1").orderBy(F.desc("count"), "note_id")
-    examples = [f"{row['note_id']} ({row['count']} times)" for row in repeated.limit(5).collect()]
-    if examples:
-        raise NoteIdError(
-            f"note_id must identify a note, but {repeated.count():,} of them repeat: {', '.join(examples)}. Nothing was "
-            f"written. Remove the repetitions, or choose another column with --set ingest.columns.note_id=<column>"
-        )
-
-
 def _write(run: Run, notes: DataFrame, spec: TableSpec, uri: str) -> dict[str, int]:
-    total = notes.count()
     if not tables.has_table(run.spark, uri):
         tables.create(run.spark, spec, uri, {"delta.enableChangeDataFeed": "true"})
     before = tables.read_table(run.spark, uri)
@@ -113,7 +101,7 @@ def _write(run: Run, notes: DataFrame, spec: TableSpec, uri: str) -> dict[str, i
     if counts:
         tables.apply_changes(changes.drop("kind"), spec, uri)
     changes.unpersist()
-    return {"notes": total} | {kind: counts.get(kind, 0) for kind in ("inserted", "updated", "deleted")}
+    return {kind: counts.get(kind, 0) for kind in ("inserted", "updated", "deleted")}
 
 
 def _changes(before: DataFrame, after: DataFrame) -> DataFrame:

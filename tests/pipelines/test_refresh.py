@@ -1,0 +1,134 @@
+"""The whole pipeline on the demo corpus, held against what the corpus is known to contain, and read back without a JVM."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import faiss
+import numpy as np
+import polars
+import pytest
+from deltalake import DeltaTable
+
+from uninote.index.manifest import read_manifest
+from uninote.pipelines.stages import refresh
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    """A lake that the tests of this file take through two days, in their order."""
+    return tmp_path_factory.mktemp("refresh") / "lake"
+
+
+@pytest.fixture
+def refreshed(make_run, lake, capsys):
+    """Return a function that refreshes the lake from the first or the next day and returns (summary, printed)."""
+
+    def run_on(*overrides):
+        summary = refresh(make_run(f"lake={lake}", "embed.widths=[256, 64]", *overrides))
+        return summary, capsys.readouterr().out
+
+    return run_on
+
+
+@pytest.fixture
+def truth(demo_folder):
+    """note_id -> what the generator knows of the note."""
+    lines = next(demo_folder.glob("corpus-*/truth.jsonl")).read_text(encoding="utf-8").splitlines()
+    return {row["note_id"]: row for row in map(json.loads, lines)}
+
+
+def stored(summary, name):
+    return DeltaTable(summary["tables"][name]).to_pyarrow_table()
+
+
+def test_the_first_night_makes_everything_and_loses_nothing(refreshed, truth):
+    summary, printed = refreshed()
+    today = {note_id: row for note_id, row in truth.items() if row["change"] != "insert"}
+    rejected = {note_id for note_id, row in today.items() if row["expected_reject"]}
+    embedded = summary["stages"]["embed"]
+    assert embedded["notes_in"] == len(today)
+    assert embedded["quarantined"] == len(rejected)
+    assert embedded["embedded"] == len(today) - len(rejected)
+    assert set(stored(summary, "items")["note_id"].to_pylist()) == set(today) - rejected
+    assert set(stored(summary, "neighbours")["note_id"].to_pylist()) == set(today) - rejected
+    assert "its nearest neighbours:" in printed
+    assert summary["tables"]["neighbours"] in printed
+    page = Path(summary["report"]).read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert str(len(today)) in page
+
+
+def test_quarantine_holds_what_was_broken_on_purpose_with_its_reason(refreshed, truth):
+    summary, _ = refreshed()
+    found = stored(summary, "quarantine").to_pylist()
+    notes = {(row["note_id"], row["reason"]) for row in found if row["kind"] == "note"}
+    today = [row for row in truth.values() if row["change"] != "insert"]
+    assert notes == {(row["note_id"], row["expected_reject"]) for row in today if row["expected_reject"]}
+    images = Counter(row["reason"] for row in found if row["kind"] == "image")
+    assert set(images) == {
+        "media_undecodable",
+        "media_empty",
+        "media_missing",
+        "media_too_many_pixels",
+        "media_outside_roots",
+    }
+
+
+def test_a_second_run_finds_nothing_to_do(refreshed):
+    summary, _ = refreshed()
+    states = {name: stage.get("state") for name, stage in summary["stages"].items()}
+    assert states == {"ingest": "unchanged", "embed": "unchanged", "index": "unchanged", "neighbours": "unchanged"} | {
+        "report": None
+    }
+
+
+def test_tables_are_read_without_a_jvm(refreshed):
+    summary, _ = refreshed()
+    neighbours = polars.read_delta(summary["tables"]["neighbours"])
+    assert neighbours.columns == ["note_id", "neighbours"]
+    first = neighbours["neighbours"][0].to_list()[0]
+    assert set(first) == {"note_id", "score"}
+    vectors = np.array(stored(summary, "embeddings/w64")["vector"].to_pylist(), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_index_files_are_plain_faiss_and_hold_every_key_once(refreshed):
+    summary, _ = refreshed()
+    items = set(stored(summary, "items")["item_key"].to_pylist())
+    for width in (256, 64):
+        folder = Path(summary["tables"][f"index/w{width}"])
+        keys: list[int] = []
+        for shard in read_manifest(folder).shards:
+            index = faiss.read_index(str(folder / shard.file))
+            assert index.d == width
+            lists = faiss.extract_index_ivf(index).invlists
+            for number in range(lists.nlist):
+                keys += faiss.rev_swig_ptr(lists.get_ids(number), lists.list_size(number)).tolist()
+            names = polars.read_parquet(folder / f"{Path(shard.file).stem}.keys.parquet")
+            assert names.height == shard.rows == index.ntotal
+        assert len(keys) == len(items)
+        assert set(keys) == items
+
+
+def test_the_next_day_follows_the_changes(refreshed, truth, demo_folder):
+    source = next(demo_folder.glob("corpus-*/next_day.jsonl"))
+    summary, _ = refreshed(f"ingest.source={source}")
+    changes = Counter(row["change"] for row in truth.values())
+    ingested, embedded = summary["stages"]["ingest"], summary["stages"]["embed"]
+    assert ingested["inserted"] == changes["insert"]
+    assert ingested["deleted"] == changes["delete"]
+    assert ingested["updated"] == changes["content"] + changes["attributes"]
+    assert embedded["attributes_changed"] == changes["attributes"]
+    live = {
+        note_id for note_id, row in truth.items() if row["change"] != "delete" and not row["expected_reject_next_day"]
+    }
+    for name in ("items", "embeddings/w256", "embeddings/w64", "neighbours"):
+        assert set(stored(summary, name)["note_id"].to_pylist()) == live
+    assert summary["stages"]["neighbours"]["recall_at_k"] == 1.0
+    page = Path(summary["report"]).read_text(encoding="utf-8")
+    assert f"{len(live):,}" in page

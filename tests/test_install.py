@@ -1,0 +1,77 @@
+"""Making an environment's Spark ready, without touching the real one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from uninote import install
+
+ROOT = Path(__file__).parent.parent
+JAR = f"{install.DELTA_JAR[1]}-{install.DELTA_JAR[2]}.jar"
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A Spark that has one library already."""
+    (tmp_path / "spark" / "jars").mkdir(parents=True)
+    (tmp_path / "spark" / "jars" / "zstd-jni-1.5.7-6.jar").touch()
+    return tmp_path / "spark"
+
+
+def jars(folder, *names):
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text("jar")
+    return folder
+
+
+def test_only_jars_that_spark_lacks_are_added(home, tmp_path):
+    source = jars(tmp_path / "jars", JAR, "delta-storage-4.4.0.jar", "zstd-jni-1.5.7-3.jar")
+    assert set(install.install_jars(home, source, None)) == {JAR, "delta-storage-4.4.0.jar"}
+    assert install.has_delta(home)
+    assert not (home / "jars" / "zstd-jni-1.5.7-3.jar").exists()
+
+
+def test_a_folder_without_delta_is_refused(home, tmp_path):
+    with pytest.raises(install.InstallError, match=rf"does not hold {JAR}; found: \['other-1\.jar'\]"):
+        install.install_jars(home, jars(tmp_path / "jars", "other-1.jar"), None)
+
+
+def test_a_failed_download_says_what_to_do(home, tmp_path):
+    settings = tmp_path / "ivysettings.xml"
+    settings.write_text('<ivysettings><settings defaultResolver="none"/><resolvers><filesystem name="none">')
+    (home / "jars" / "ivy-2.5.3.jar").symlink_to(next((install.spark_home() / "jars").glob("ivy-*.jar")))
+    with pytest.raises(install.InstallError, match=r"python -m uninote\.install --jars <folder with the jars>"):
+        install.install_jars(home, None, settings)
+
+
+def test_settings_name_this_interpreter_for_the_workers(home):
+    conf = install.install_conf(home, ROOT / "conf")
+    assert f"spark.pyspark.python {sys.executable}" in (conf / "spark-defaults.conf").read_text()
+    assert (conf / "log4j2.properties").exists()
+
+
+def test_a_folder_without_settings_is_refused(home, tmp_path):
+    with pytest.raises(
+        install.InstallError, match=r"lacks spark-defaults\.conf, log4j2\.properties; name the project's conf"
+    ):
+        install.install_conf(home, tmp_path)
+
+
+@pytest.mark.parametrize(("printed", "found"), [('openjdk version "11.0.2"', "11.0.2"), ("nonsense", "nonsense")])
+def test_an_old_java_is_told(tmp_path, monkeypatch, printed, found):
+    java = tmp_path / "java"
+    java.write_text(f"#!/bin/sh\necho '{printed}' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(install.InstallError, match=rf"Java 17 or newer; `java -version` says: .*{found}"):
+        install.check_java()
+
+
+def test_no_java_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(install.InstallError, match="no working `java` on PATH"):
+        install.check_java()

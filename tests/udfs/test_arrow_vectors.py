@@ -1,0 +1,51 @@
+"""Vectors through Arrow and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from udfs.arrow_vectors import read_rows, to_array, to_matrix, to_ragged
+from udfs.widths import make_truncate
+from uninote.widths import truncate
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (1, 1), (5, 3)])
+def test_a_matrix_survives_the_round_trip(shape):
+    matrix = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    column = to_array(matrix)
+    assert len(column) == shape[0]
+    assert to_matrix(column).tolist() == matrix.tolist()
+
+
+def test_a_slice_of_a_column_keeps_its_own_rows():
+    matrix = np.arange(12, dtype=np.float32).reshape(6, 2)
+    assert to_matrix(to_array(matrix).slice(2, 3)).tolist() == matrix[2:5].tolist()
+
+
+def test_ragged_lists_keep_the_marked_elements():
+    matrix = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
+    keep = np.array([[True, True, False], [False, False, False], [True, True, True]])
+    assert to_ragged(matrix, keep).to_pylist() == [[1, 2], [], [7, 8, 9]]
+
+
+def test_rows_of_several_batches_are_put_together():
+    batches = [
+        pa.RecordBatch.from_arrays(
+            [pa.array([n, n + 1]), to_array(np.full((2, 3), n, np.float32))], ["item_key", "vector"]
+        )
+        for n in (0, 10)
+    ]
+    keys, vectors = read_rows(batches)
+    assert keys.tolist() == [0, 1, 10, 11]
+    assert vectors[:, 0].tolist() == [0, 0, 10, 10]
+    assert read_rows([])[0].shape == (0,)
+
+
+def test_truncating_a_batch_leaves_the_other_columns_alone():
+    vectors = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
+    batch = pa.RecordBatch.from_arrays([pa.array(list("abcd")), to_array(vectors)], ["item_id", "vector"])
+    (narrow,) = make_truncate(2)(iter([batch]))
+    assert narrow.column("item_id").to_pylist() == list("abcd")
+    np.testing.assert_allclose(to_matrix(narrow.column("vector")), truncate(vectors, 2))

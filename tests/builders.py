@@ -1,12 +1,22 @@
-"""Small sources of notes for tests."""
+"""Small sources of notes, and lakes in a given state, for tests."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
+from pyspark.sql.types import LongType, StringType
+
+from uninote.lake import embeddings_name
+from uninote.pipelines import tables
+from uninote.pipelines.embed_commit import versions
+from uninote.pipelines.encoders import MEDIA_ROOT
+from uninote.pipelines.run import Outcome, Run, record
+from uninote.schemas import embeddings_table, items_table, notes_table
 
 
 def make_image(path: Path, colour: str = "red", size: tuple[int, int] = (48, 32)) -> Path:
@@ -27,3 +37,31 @@ def write_source(folder: Path, notes: Iterable[dict[str, object]]) -> Path:
     lines = (json.dumps(note, ensure_ascii=False) for note in notes)
     (folder / "items.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
+
+
+def write_notes(run: Run, notes: Iterable[dict[str, object]], media_root: Path | None = None) -> None:
+    """Make the notes table hold exactly `notes`, without an ingest."""
+    rows = list(notes)
+    spec = notes_table(LongType() if isinstance(rows[0]["note_id"], int) else StringType())
+    values = [tuple(_value(name, row.get(name)) for name in spec.columns) for row in rows]
+    uri = run.lake.uri(spec.name)
+    tables.overwrite(run.spark.createDataFrame(values, spec.schema), spec, uri)
+    if media_root is not None:
+        tables.set_property(run.spark, uri, MEDIA_ROOT, str(media_root))
+
+
+def _value(name: str, value: object) -> object:
+    return [(uri, None) for uri in value or ()] if name == "images" else value
+
+
+def write_vectors(run: Run, vectors: np.ndarray) -> None:
+    """Make a lake in which the notes 0, 1, … have these vectors, float32 (n, width), as embed would leave it."""
+    width = vectors.shape[1]
+    write_notes(run, [make_note(number) for number in range(len(vectors))])
+    rows = [(n, str(n), n, "note", str(n), "", False, vector.tolist()) for n, vector in enumerate(vectors)]
+    columns = "item_key bigint, item_id string, note_id bigint, kind string, content_hash string, meta_hash string"
+    frame = run.spark.createDataFrame(rows, f"{columns}, degraded boolean, vector array<float>")
+    for spec in (items_table(LongType()), embeddings_table(LongType(), embeddings_name(width))):
+        tables.overwrite(frame.select(*spec.columns), spec, run.generation.uri(spec.name))
+    outcome = Outcome("done", {"notes_in": len(rows)}, outputs=versions(run, (width,)))
+    record(run, "embed", "all", outcome, time.time())

@@ -17,7 +17,7 @@ demo: {{folder: {demo}, notes: {notes}}}
 ingest: {{source: demo}}
 model: {{checkpoint: demo}}
 neighbours: {{k: 10, recall_sample: 100}}
-embed: {{notes_per_task: 60}}
+embed: {{notes_per_task: 60, widths: [256, 64]}}
 """
 
 

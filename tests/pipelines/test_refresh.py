@@ -29,7 +29,7 @@ def refreshed(make_run, lake, capsys):
     """Return a function that refreshes the lake from the first or the next day and returns (summary, printed)."""
 
     def run_on(*overrides):
-        summary = refresh(make_run(f"lake={lake}", "embed.widths=[256, 64]", *overrides))
+        summary = refresh(make_run(f"lake={lake}", *overrides))
         return summary, capsys.readouterr().out
 
     return run_on

@@ -53,7 +53,6 @@ class Index:
     def search(self, vectors: np.ndarray, k: int, nprobe: int = 16) -> tuple[np.ndarray, np.ndarray]:
         """Return (item_keys int64 (n, k), scores float32 (n, k)), best first, equal scores by key.
 
-
         Free slots hold -1 and -inf. `vectors` are float32 (n, width) of unit length. The `nprobe` nearest lists of
         each are searched (all, if fewer), with the result that one FAISS index of all rows would give.
         """

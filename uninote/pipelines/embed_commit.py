@@ -51,10 +51,26 @@ class Results:
     staged: DataFrame
     keyed: DataFrame
 
+    @property
+    def good(self) -> DataFrame:
+        """What got a vector."""
+        return self.staged.where("vector IS NOT NULL")
+
+    @property
+    def edited(self) -> DataFrame:
+        """What changed only in attributes that no model sees."""
+        return self.keyed.where(F.col("change") == changes.ATTRIBUTES)
+
+    @property
     def gone(self) -> DataFrame:
         """Keys whose vectors must go: of deleted notes, and of notes edited into something unusable."""
         deleted = self.keyed.where(F.col("change") == changes.DELETED).select("item_key")
         return deleted.union(self.staged.where("vector IS NULL").select("item_key"))
+
+    def only_adds(self, next_key: int) -> bool:
+        """Say whether nothing stored is replaced or removed; `next_key` was the first free key before."""
+        again = (F.col("change") == changes.EMBED) & (F.col("item_key") < next_key)
+        return self.keyed.where(again | (F.col("change") == changes.DELETED)).isEmpty()
 
 
 def published(widths: tuple[int, ...]) -> list[str]:
@@ -89,24 +105,20 @@ def start(run: Run, widths: tuple[int, ...], next_key: int, started: float) -> N
 
 def publish(run: Run, results: Results, widths: tuple[int, ...], before: Before) -> None:
     """Commit vectors, then items. `widths` come widest first: the others are cut from it."""
-    good = results.staged.where("vector IS NOT NULL")
-    changed = not (good.isEmpty() and results.gone().isEmpty())
-    for width in widths:
-        if width == widths[0] or before.has(width):
-            if changed:
-                _update_vectors(run, width, good, results.gone())
-        else:  # a width that is new, or was left out of some runs
+    only_adds = results.only_adds(before.next_key)
+    if not (only_adds and results.good.isEmpty()):
+        for width in (one for one in widths if one == widths[0] or before.has(one)):
+            spec = embeddings_table(run.note_id, embeddings_name(width))
+            rows = _at_width(results.good.select(*spec.columns), width, spec)
+            _commit(run, rows, spec, None if only_adds else results.gone)
+    for width in widths[1:]:
+        if not before.has(width):  # new, or left out of some runs
             _derive_vectors(run, width, widths[0])
-    edited = results.keyed.where(F.col("change") == changes.ATTRIBUTES)
-    if changed or not edited.isEmpty():
+    only_adds = only_adds and results.edited.isEmpty()
+    if not (only_adds and results.good.isEmpty()):
         spec = items_table(run.note_id)
-        items = good.unionByName(edited, allowMissingColumns=True).withColumn("kind", F.lit("note"))
-        _apply(items.select(*spec.columns), results.gone(), spec, run.generation.uri(spec.name))
-
-
-def _update_vectors(run: Run, width: int, good: DataFrame, gone: DataFrame) -> None:
-    spec = embeddings_table(run.note_id, embeddings_name(width))
-    _apply(_at_width(good.select(*spec.columns), width, spec), gone, spec, run.generation.uri(spec.name))
+        rows = results.good.unionByName(results.edited, allowMissingColumns=True).withColumn("kind", F.lit("note"))
+        _commit(run, rows.select(*spec.columns), spec, None if only_adds else results.gone)
 
 
 def _derive_vectors(run: Run, width: int, widest: int) -> None:
@@ -120,7 +132,12 @@ def _at_width(vectors: DataFrame, width: int, spec: TableSpec) -> DataFrame:
     return vectors.mapInArrow(make_truncate(width), spec.schema)
 
 
-def _apply(rows: DataFrame, gone: DataFrame, spec: TableSpec, uri: str) -> None:
+def _commit(run: Run, rows: DataFrame, spec: TableSpec, gone: DataFrame | None) -> None:
+    """Add `rows`; or, when something stored is replaced or `gone`, do all of it in one commit."""
+    uri = run.generation.uri(spec.name)
+    if gone is None:
+        tables.append(rows, spec, uri)
+        return
     kept = rows.withColumn(tables.DELETED, F.lit(False))
     removed = gone.withColumn(tables.DELETED, F.lit(True))
     tables.apply_changes(kept.unionByName(removed, allowMissingColumns=True), spec, uri)

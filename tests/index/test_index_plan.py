@@ -1,0 +1,59 @@
+"""Plans hold at any size, and overrides are obeyed or refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from uninote.errors import ConfigError
+from uninote.index.plan import IndexOverrides, plan_index
+
+ROWS = (1, 2, 38, 39, 40, 300, 3_000, 100_000, 5_000_000, 1_000_000_000)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("width", [1, 7, 64, 100, 384, 1024, 4096])
+def test_every_plan_can_be_trained_and_filled(rows, width):
+    plan = plan_index(rows, width)
+    assert 1 <= plan.num_shards <= plan.num_cells <= plan.nlist <= plan.train_rows <= rows
+    assert width % plan.pq_m == 0
+    assert plan.bytes_per_shard * plan.num_shards >= rows * (plan.code_bytes + 8)
+    assert plan.bytes_per_shard < 600 << 20
+
+
+def test_usual_widths_take_a_code_byte_for_four_dimensions():
+    assert [plan_index(10_000, width).code_bytes for width in (64, 256, 384, 512)] == [16, 64, 96, 128]
+
+
+def test_overrides_replace_what_was_planned():
+    plan = plan_index(10_000, 64, IndexOverrides(nlist=50, pq_m=8, num_shards=3))
+    assert (plan.nlist, plan.pq_m, plan.num_shards, plan.num_cells) == (50, 8, 3, 12)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (IndexOverrides(nlist=101), "index.nlist is 101; it must lie within 1 and the 100 rows"),
+        (IndexOverrides(pq_m=7), "index.pq_m is 7; it must divide the width 64"),
+        (IndexOverrides(num_shards=0), "index.num_shards is 0"),
+        (IndexOverrides(nlist=4, num_shards=5), "index.num_shards is 5, with 4 lists"),
+        (IndexOverrides(nlist=0, pq_m=5), "index.nlist is 0.*index.pq_m is 5"),
+    ],
+)
+def test_impossible_overrides_are_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        plan_index(100, 64, overrides)
+
+
+def test_an_empty_corpus_is_refused():
+    with pytest.raises(ConfigError, match="0 rows of width 64"):
+        plan_index(0, 64)
+
+
+def test_the_fingerprint_covers_all_that_shapes_the_files_and_not_the_rows():
+    plan = plan_index(100_000, 64)
+    assert plan.fingerprint() == "9d5823e6032f6d11"
+    assert replace(plan, rows=7).fingerprint() == plan.fingerprint()
+    for name in ("width", "nlist", "num_cells", "num_shards", "pq_m", "pq_nbits", "train_rows"):
+        assert replace(plan, **{name: 7}).fingerprint() != plan.fingerprint(), name

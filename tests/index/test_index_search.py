@@ -1,0 +1,127 @@
+"""Search over shards equals search over one FAISS index, and damage is never a shorter answer."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import faiss
+import numpy as np
+import pytest
+
+from uninote.index.manifest import IndexDamagedError
+from uninote.index.search import Index, SearchError
+from uninote.kmeans import ClusteringError
+
+
+@pytest.fixture(scope="module")
+def one_index(corpus):
+    """All rows in one unsharded FAISS index with the same centroids and codebooks."""
+    index = faiss.clone_index(corpus.template.index)
+    index.use_precomputed_table = -1
+    index.add_with_ids(corpus.vectors, corpus.keys)
+    return index
+
+
+@pytest.mark.parametrize("nprobe", [1, 3, 8, 48])
+@pytest.mark.parametrize("k", [1, 20, 300])
+def test_shards_answer_as_one_index_does(corpus, published, one_index, nprobe, k):
+    queries = corpus.vectors[::37]
+    keys, scores = Index.open(published.folder).search(queries, k, nprobe)
+    one_index.nprobe = nprobe
+    squared, expected = one_index.search(queries, k)
+    found = expected >= 0
+    assert np.array_equal(keys >= 0, found)
+    np.testing.assert_allclose(scores[found], 1 - squared[found] / 2, atol=1e-7)
+    assert np.isneginf(scores[~found]).all()
+    # The last of equals is anyone's: rows with the very same code may be cut off in any order.
+    above = found & (squared < np.where(found, squared, -1).max(axis=1, keepdims=True))
+    for row in range(len(queries)):
+        assert set(expected[row, above[row]]) <= set(keys[row])
+
+
+def test_equal_scores_are_in_order_of_key_and_others_in_order_of_score(corpus, published):
+    keys, scores = Index.open(published.folder).search(corpus.vectors[:300], 50, 48)
+    falling = scores[:, :-1] > scores[:, 1:]
+    assert (falling | ((scores[:, :-1] == scores[:, 1:]) & (keys[:, :-1] < keys[:, 1:]))).all()
+
+
+def test_all_lists_probed_find_most_true_neighbours(corpus, published):
+    queries = np.arange(0, 3000, 30)
+    truth = np.argsort(-(corpus.vectors[queries].astype(np.float64) @ corpus.vectors.T), axis=1)[:, :10]
+    keys, scores = Index.open(published.folder).search(corpus.vectors[queries], 10, nprobe=48)
+    hits = [len(set(corpus.keys[best]) & set(found)) for best, found in zip(truth, keys, strict=True)]
+    assert np.mean(hits) > 7.5
+    true_scores = (corpus.vectors[queries] * corpus.vectors[queries]).sum(axis=1)
+    np.testing.assert_allclose(scores[:, 0], true_scores, atol=0.01)
+
+
+def test_no_queries_and_more_neighbours_than_rows_are_legal(corpus, published):
+    index = Index.open(published.folder)
+    assert index.search(corpus.vectors[:0], 5)[0].shape == (0, 5)
+    keys, scores = index.search(corpus.vectors[:2], 4000, nprobe=1000)
+    assert [sorted(row[:3000]) for row in keys] == [sorted(corpus.keys)] * 2
+    assert (keys[:, 3000:] == -1).all()
+    assert np.isneginf(scores[:, 3000:]).all()
+
+
+def test_a_moved_index_still_answers(corpus, published, tmp_path):
+    before = Index.open(published.folder).search(corpus.vectors[:5], 5)
+    shutil.move(published.folder, tmp_path / "elsewhere")
+    after = Index.open(tmp_path / "elsewhere").search(corpus.vectors[:5], 5)
+    assert np.array_equal(before[0], after[0])
+
+
+def test_a_missing_or_cut_shard_is_noticed_on_opening(published):
+    path = published.folder / published.manifest.shards[3].file
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(IndexDamagedError, match=r"shard .*00003.faiss is \d+ bytes long, the manifest says"):
+        Index.open(published.folder)
+    path.unlink()
+    with pytest.raises(IndexDamagedError, match="is missing"):
+        Index.open(published.folder)
+
+
+def test_a_changed_byte_is_noticed_when_the_shard_is_first_touched_and_not_before(corpus, published):
+    position = 3
+    path = published.folder / published.manifest.shards[position].file
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+    index = Index.open(published.folder)
+    shards = corpus.template.shard_of_list[corpus.template.assign(corpus.vectors)]
+    index.search(corpus.vectors[shards != position], 5, nprobe=1)
+    with pytest.raises(IndexDamagedError, match="has SHA-256"):
+        index.search(corpus.vectors[shards == position], 5, nprobe=1)
+
+
+def test_a_shard_is_hashed_once(corpus, published, monkeypatch):
+    hashed = []
+    monkeypatch.setattr("uninote.index.search.sha256_of", lambda path: hashed.append(path) or sums[path.name])
+    sums = {shard.file: shard.sha256 for shard in published.manifest.shards}
+    index = Index.open(published.folder)
+    assert hashed == []
+    for _ in range(2):
+        index.search(corpus.vectors[:50], 5, nprobe=48)
+    assert len(hashed) == corpus.plan.num_shards
+
+
+def test_a_shard_that_went_missing_after_opening_is_an_error(corpus, published):
+    index = Index.open(published.folder)
+    (published.folder / published.manifest.shards[0].file).unlink()
+    with pytest.raises(IndexDamagedError, match="is missing"):
+        index.search(corpus.vectors, 5, nprobe=48)
+
+
+def test_a_manifest_without_one_of_the_shards_is_refused(published):
+    replace(published.manifest, shards=published.manifest.shards[1:]).publish(published.folder)
+    with pytest.raises(IndexDamagedError, match="each list must be in one shard"):
+        Index.open(published.folder)
+
+
+def test_queries_of_another_width_and_impossible_numbers_are_refused(corpus, published):
+    index = Index.open(published.folder)
+    with pytest.raises(ClusteringError, match=r"must be float32 \(rows, 32\)"):
+        index.search(corpus.vectors[:, :16], 5)
+    with pytest.raises(SearchError, match="k is 0 and nprobe 16"):
+        index.search(corpus.vectors, 0)

@@ -1,0 +1,130 @@
+"""The kernel against float64, on every shape that could trip it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uninote.neighbours.exact import KernelError, exact_scores, exact_topk, topk_all_pairs
+
+
+def make_vectors(rows, width=24, cone=0.0, seed=0):
+    """Clustered unit vectors; `cone` shifts them all towards one direction."""
+    generator = np.random.default_rng(seed)
+    centres = generator.standard_normal((8, width))
+    vectors = centres[generator.integers(0, 8, rows)] + generator.standard_normal((rows, width)) / 2 + cone
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def all_scores(vectors):
+    scores = vectors.astype(np.float64) @ vectors.astype(np.float64).T
+    np.fill_diagonal(scores, -np.inf)
+    return scores
+
+
+def check_ranking(vectors, k, block_rows):
+    """Every entry names another row, carries its score, and no left-out row would have been better."""
+    n = len(vectors)
+    positions, scores = topk_all_pairs(vectors, k, block_rows)
+    assert (positions.dtype, scores.dtype, positions.shape) == (np.int64, np.float32, (n, k))
+    held = min(k, n - 1)
+    assert (positions[:, held:] == -1).all()
+    assert np.isneginf(scores[:, held:]).all()
+    positions, scores = positions[:, :held], scores[:, :held]
+    assert all(len(set(row)) == held and own not in row for own, row in enumerate(positions))
+    truth = all_scores(vectors)
+    np.testing.assert_allclose(scores, np.take_along_axis(truth, positions, axis=1), atol=1e-6)
+    np.testing.assert_allclose(scores, -np.sort(-truth, axis=1)[:, :held], atol=1e-6)
+    assert (np.diff(scores, axis=1) <= 0).all()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 63, 64, 65, 400])
+@pytest.mark.parametrize("k", [1, 20, 64, 500])
+def test_the_kernel_equals_float64_at_any_size(rows, k):
+    check_ranking(make_vectors(rows), k, block_rows=64)
+
+
+@pytest.mark.parametrize("block_rows", [1, 7, 100, 1000])
+def test_the_block_size_changes_nothing(block_rows):
+    check_ranking(make_vectors(150), 10, block_rows)
+
+
+@pytest.mark.parametrize("cone", [1.0, 30.0, 1000.0])
+def test_rankings_hold_where_all_vectors_point_one_way(cone):
+    vectors = make_vectors(1500, 256, cone)
+    truth = all_scores(vectors)
+    positions, scores = topk_all_pairs(vectors, 10, 512)
+    np.testing.assert_allclose(scores, np.take_along_axis(truth, positions, axis=1), atol=1e-6)
+    kth = -np.sort(-truth, axis=1)[:, 9:10]
+    resolution = 1e-6 * (truth.max() - np.median(truth))
+    assert (np.take_along_axis(truth, positions, axis=1) >= kth - resolution).mean() > 0.999
+
+
+def test_equal_vectors_are_ranked_by_position():
+    positions, scores = topk_all_pairs(np.repeat(make_vectors(1), 200, axis=0), 3, 64)
+    expected = [[other for other in range(5) if other != own][:3] for own in range(200)]
+    assert positions.tolist() == expected
+    np.testing.assert_allclose(scores, 1, atol=1e-6)
+
+
+def test_zero_vectors_have_neighbours_of_score_zero():
+    vectors = make_vectors(100)
+    vectors[::10] = 0
+    check_ranking(vectors, 5, block_rows=32)
+    assert np.abs(topk_all_pairs(np.zeros((5, 4), np.float32), 2)[1]).max() == 0
+
+
+def test_the_input_is_left_as_it_was():
+    vectors = make_vectors(50)
+    before = vectors.copy()
+    topk_all_pairs(vectors, 5)
+    assert np.array_equal(vectors, before)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "k", "message"),
+    [
+        (np.zeros((3, 2)), 1, r"vectors are float64 \(3, 2\)"),
+        (np.zeros((0, 2), np.float32), 1, r"vectors are float32 \(0, 2\)"),
+        (np.zeros(3, np.float32), 1, r"must be float32 \(rows, width\)"),
+        (np.full((3, 2), np.nan, np.float32), 1, "hold NaN or infinity"),
+        (np.zeros((3, 2), np.float32), 0, "k is 0"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(vectors, k, message):
+    with pytest.raises(KernelError, match=message):
+        topk_all_pairs(vectors, k)
+
+
+def batches_of(keys, vectors, size):
+    return ((keys[i : i + size], vectors[i : i + size]) for i in range(0, len(keys), size))
+
+
+@pytest.mark.parametrize("size", [1, 7, 300, 1000])
+def test_exact_search_over_batches_equals_the_kernel(size):
+    vectors = make_vectors(300)
+    keys = np.random.default_rng(1).permutation(300) + 5000
+    queries = np.arange(0, 300, 9)
+    found, scores = exact_topk(vectors[queries], batches_of(keys, vectors, size), 12, keys[queries])
+    positions, expected = topk_all_pairs(vectors, 12)
+    assert np.array_equal(found, keys[positions[queries]])
+    np.testing.assert_allclose(scores, expected[queries], atol=1e-6)
+    assert scores.dtype == np.float32
+
+
+def test_a_corpus_smaller_than_k_leaves_slots_free():
+    vectors = make_vectors(3)
+    found, scores = exact_topk(vectors, batches_of(np.arange(3), vectors, 2), 5, np.arange(3))
+    assert ((found >= 0).sum(axis=1) == 2).all()
+    assert np.array_equal(np.isneginf(scores), found < 0)
+    assert (exact_topk(vectors, iter(()), 5, np.arange(3))[0] == -1).all()
+
+
+def test_exact_scores_finds_the_named_rows_and_no_others():
+    vectors = make_vectors(50)
+    keys = np.random.default_rng(2).permutation(50) * 3
+    wanted = np.array([[keys[4], -1, keys[49]], [1, keys[0], 10_000]])
+    scores = exact_scores(vectors[:2], batches_of(keys, vectors, 20), wanted)
+    assert np.array_equal(np.isfinite(scores), [[True, False, True], [False, True, False]])
+    np.testing.assert_allclose(scores[0, [0, 2]], vectors[[4, 49]] @ vectors[0], atol=1e-6)
+    np.testing.assert_allclose(scores[1, 1], vectors[0] @ vectors[1], atol=1e-6)

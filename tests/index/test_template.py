@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+
+import faiss
 import numpy as np
 import pytest
 
@@ -67,6 +70,16 @@ def test_a_template_is_loaded_as_it_was_saved(corpus, tmp_path):
     assert loaded.content_hash() == name
     assert np.array_equal(loaded.centroids, corpus.template.centroids)
     assert np.array_equal(loaded.shard_of_list, corpus.template.shard_of_list)
+
+
+def test_a_template_can_be_sent_to_another_process(corpus):
+    assert pickle.loads(pickle.dumps(corpus.template)).content_hash() == corpus.template.content_hash()
+
+
+def test_training_leaves_the_settings_of_faiss_as_they_were():
+    before = faiss.cvar.distance_compute_blas_threshold
+    train_template(make_vectors(300), plan_index(300, 16), seed=0)
+    assert faiss.cvar.distance_compute_blas_threshold == before
 
 
 def test_a_changed_template_is_refused(corpus, tmp_path):

@@ -9,14 +9,14 @@ import pytest
 from uninote.kmeans import ClusteringError, compute_in_one_thread, fit_kmeans, nearest_centroids
 
 
-def make_cone(rows=500, spread=1e-3):
+def make_cone(rows=500, spread=1e-3, width=16):
     """Vectors whose cosines agree to six digits."""
-    vectors = 1 + spread * np.random.default_rng(0).standard_normal((rows, 16))
+    vectors = 1 + spread * np.random.default_rng(0).standard_normal((rows, width))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
 def test_nearest_centroids_are_the_true_ones_in_a_narrow_cone():
-    vectors = make_cone(spread=1e-4)
+    vectors = make_cone(spread=1e-4, width=256)
     wide = vectors.astype(np.float64)
     squared = ((wide[:, None] - wide[None, :60]) ** 2).sum(axis=2)
     assert np.array_equal(nearest_centroids(vectors, vectors[:60], 5), np.argsort(squared, axis=1)[:, :5])

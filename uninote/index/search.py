@@ -13,7 +13,7 @@ from uninote.index.files import sha256_of
 from uninote.index.manifest import IndexDamagedError, Manifest, ShardFile, read_manifest
 from uninote.index.shard import local_lists
 from uninote.index.template import Template, load_template
-from uninote.kmeans import check_vectors
+from uninote.kmeans import check_vectors, nearest_centroids
 from uninote.neighbours.merge import merge_topk
 
 # The tables that FAISS would compute on opening cost lists x codebooks of memory, and digits where vectors form a cone.
@@ -60,7 +60,7 @@ class Index:
         if k < 1 or nprobe < 1:
             raise SearchError(f"k is {k} and nprobe {nprobe}; both must be at least 1")
         nlist = self._template.index.nlist
-        _, probed = self._template.index.quantizer.search(np.ascontiguousarray(vectors), min(nprobe, nlist))
+        probed = nearest_centroids(vectors, self._template.centroids, min(nprobe, nlist))
         keys = np.full((len(vectors), k), -1, dtype=np.int64)
         scores = np.full((len(vectors), k), -np.inf, dtype=np.float32)
         for position, local in enumerate(self._local):

@@ -13,18 +13,19 @@ from uninote.pipelines.run import Run
 from uninote.pipelines.tables import read_or_empty
 from uninote.schemas import items_table, quarantine_table
 
-EMBED = "embed"  # new, or its content changed: needs the model
+NEW = "new"  # needs the model, and gets a key
+EDITED = "edited"  # its content changed: needs the model
 ATTRIBUTES = "attributes"  # only what filters use changed: needs no model
 UNCHANGED = "unchanged"
 QUARANTINED = "quarantined"  # set aside before, with this very content
 DELETED = "deleted"  # has a vector, but is no longer among the notes
-SETTLED = frozenset({UNCHANGED, QUARANTINED})
+SETTLED = frozenset({UNCHANGED, QUARANTINED})  # nothing to do
 
 
 def find_changes(run: Run, notes: DataFrame, again: bool) -> DataFrame:
     """Return one row for each note that is or was: ids, hashes, `item_key` (null for a new one), `degraded`, `change`.
 
-    With `again`, every note counts as changed: no stored vector can serve.
+    With `again`, every note counts as new or edited: no stored vector can serve.
     """
     fresh = _fingerprints(run, notes)
     items = read_or_empty(run.spark, items_table(run.note_id), run.generation.uri("items"))
@@ -52,8 +53,9 @@ def _change() -> Column:
     return (
         F.when(F.col("content_hash").isNull(), DELETED)
         .when(F.col("old_content") == F.col("content_hash"), F.when(_same_meta(), UNCHANGED).otherwise(ATTRIBUTES))
-        .when(F.col("set_aside") & F.col("item_key").isNull(), QUARANTINED)
-        .otherwise(EMBED)
+        .when(F.col("item_key").isNotNull(), EDITED)
+        .when(F.col("set_aside"), QUARANTINED)
+        .otherwise(NEW)
     )
 
 

@@ -47,15 +47,18 @@ def embed(run: Run) -> dict[str, Any]:
     notes_in = check_note_ids(notes)
     before = undo_unfinished(run)
     found = changes.find_changes(run, notes, again=not before.has(widths[0])).persist()
-    by_change = Counter({row["change"]: row["count"] for row in found.groupBy("change").count().collect()})
-    if by_change.keys() <= changes.SETTLED and before.has_all(widths):
-        state, counts, after = "unchanged", _counts(notes_in, by_change, Counter()), before.versions
+    tally = Counter({row["change"]: row["count"] for row in found.groupBy("change").count().collect()})
+    if tally.keys() <= changes.SETTLED and before.has_all(widths):
+        state, after = "unchanged", before.versions
+        counts = _counts(notes_in, tally)
     else:
-        keyed = with_new_keys(found, before.next_key, by_change[changes.EMBED])
-        start(run, widths, before.next_key + by_change[changes.EMBED], started)
-        results = Results(_stage(run, notes, keyed, by_change[changes.EMBED]), keyed)
-        quarantine(run, results.staged)
-        state, counts = "done", _counts(notes_in, by_change, _outcomes(results.staged))
+        state = "done"
+        keyed = with_new_keys(found, before.next_key, tally[changes.NEW])
+        start(run, widths, before.next_key + tally[changes.NEW], started)
+        staged = _stage(run, notes, keyed, tally[changes.NEW] + tally[changes.EDITED])
+        results = Results(keyed, staged, tally + _outcomes(staged))
+        quarantine(run, results)
+        counts = _counts(notes_in, results.tally)
         _quarantine_in_bounds(run, counts)
         publish(run, results, widths, before)
         tables.remove(run.spark, run.generation.uri(STAGING))
@@ -78,7 +81,7 @@ def _summary(run: Run, widths: tuple[int, ...], counts: dict[str, int], seconds:
 
 def _stage(run: Run, notes: DataFrame, keyed: DataFrame, rows: int) -> DataFrame:
     """Run the model over what changed, and store what it said of every note."""
-    work = keyed.where(F.col("change") == changes.EMBED).select(
+    work = keyed.where(F.col("change").isin(changes.NEW, changes.EDITED)).select(
         "note_id", "item_id", "item_key", "content_hash", "meta_hash"
     )
     partitions = max(1, -(-rows // run.config.embed.notes_per_task))
@@ -122,22 +125,23 @@ def _outcomes(staged: DataFrame) -> Counter[str]:
     """Count what the model said of the notes it was given."""
     got = staged.agg(
         F.count("vector").alias("embedded"),
-        F.count_if(F.col("vector").isNull()).alias("quarantined"),
+        F.count_if(F.col("vector").isNull()).alias("unusable"),
         F.count_if("degraded").alias("degraded"),
+        F.coalesce(F.sum(F.size("rejects")), F.lit(0)).alias("rejects"),
     )
     return Counter(got.collect()[0].asDict())
 
 
-def _counts(notes_in: int, by_change: Counter[str], outcomes: Counter[str]) -> dict[str, int]:
+def _counts(notes_in: int, tally: Counter[str]) -> dict[str, int]:
     """Count every note once. Raises UninoteError when a note is unaccounted for."""
     counts = {
         "notes_in": notes_in,
-        "embedded": outcomes["embedded"],
-        "unchanged": by_change[changes.UNCHANGED] + by_change[changes.ATTRIBUTES],
-        "quarantined": outcomes["quarantined"] + by_change[changes.QUARANTINED],
-        "deleted": by_change[changes.DELETED],
-        "degraded": outcomes["degraded"],
-        "attributes_changed": by_change[changes.ATTRIBUTES],
+        "embedded": tally["embedded"],
+        "unchanged": tally[changes.UNCHANGED] + tally[changes.ATTRIBUTES],
+        "quarantined": tally["unusable"] + tally[changes.QUARANTINED],
+        "deleted": tally[changes.DELETED],
+        "degraded": tally["degraded"],
+        "attributes_changed": tally[changes.ATTRIBUTES],
     }
     if notes_in != counts["embedded"] + counts["unchanged"] + counts["quarantined"]:
         raise UninoteError(f"notes in and notes out differ, nothing was published: {counts}")

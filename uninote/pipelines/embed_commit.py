@@ -7,6 +7,7 @@ histories, ledger and quarantine, remain.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -46,10 +47,15 @@ class Before:
 
 @dataclass(frozen=True)
 class Results:
-    """`staged`: what the model said of each note it was given. `keyed`: every note, its item_key and its change."""
+    """What is to be published, and how much of it there is, so that no frame is run to find out.
 
-    staged: DataFrame
+    `keyed`: every note, its item_key and its change. `staged`: what the model said of each note it was given. `tally`:
+    notes by change, and by what became of them: "embedded", "rejects".
+    """
+
     keyed: DataFrame
+    staged: DataFrame
+    tally: Counter[str]
 
     @property
     def good(self) -> DataFrame:
@@ -67,10 +73,10 @@ class Results:
         deleted = self.keyed.where(F.col("change") == changes.DELETED).select("item_key")
         return deleted.union(self.staged.where("vector IS NULL").select("item_key"))
 
-    def only_adds(self, next_key: int) -> bool:
-        """Say whether nothing stored is replaced or removed; `next_key` was the first free key before."""
-        again = (F.col("change") == changes.EMBED) & (F.col("item_key") < next_key)
-        return self.keyed.where(again | (F.col("change") == changes.DELETED)).isEmpty()
+    @property
+    def replaces(self) -> bool:
+        """Whether stored vectors are replaced or removed, and not only added to."""
+        return bool(self.tally[changes.EDITED] + self.tally[changes.DELETED])
 
 
 def published(widths: tuple[int, ...]) -> list[str]:
@@ -105,20 +111,17 @@ def start(run: Run, widths: tuple[int, ...], next_key: int, started: float) -> N
 
 def publish(run: Run, results: Results, widths: tuple[int, ...], before: Before) -> None:
     """Commit vectors, then items. `widths` come widest first: the others are cut from it."""
-    only_adds = results.only_adds(before.next_key)
-    if not (only_adds and results.good.isEmpty()):
-        for width in (one for one in widths if one == widths[0] or before.has(one)):
+    for width in widths:
+        if width == widths[0] or before.has(width):
             spec = embeddings_table(run.note_id, embeddings_name(width))
             rows = _at_width(results.good.select(*spec.columns), width, spec)
-            _commit(run, rows, spec, None if only_adds else results.gone)
-    for width in widths[1:]:
-        if not before.has(width):  # new, or left out of some runs
+            _commit(run, rows, spec, results, results.replaces)
+        else:  # new, or left out of some runs
             _derive_vectors(run, width, widths[0])
-    only_adds = only_adds and results.edited.isEmpty()
-    if not (only_adds and results.good.isEmpty()):
-        spec = items_table(run.note_id)
-        rows = results.good.unionByName(results.edited, allowMissingColumns=True).withColumn("kind", F.lit("note"))
-        _commit(run, rows.select(*spec.columns), spec, None if only_adds else results.gone)
+    spec = items_table(run.note_id)
+    rows = results.good.unionByName(results.edited, allowMissingColumns=True).withColumn("kind", F.lit("note"))
+    replaces = results.replaces or bool(results.tally[changes.ATTRIBUTES])
+    _commit(run, rows.select(*spec.columns), spec, results, replaces)
 
 
 def _derive_vectors(run: Run, width: int, widest: int) -> None:
@@ -132,21 +135,23 @@ def _at_width(vectors: DataFrame, width: int, spec: TableSpec) -> DataFrame:
     return vectors.mapInArrow(make_truncate(width), spec.schema)
 
 
-def _commit(run: Run, rows: DataFrame, spec: TableSpec, gone: DataFrame | None) -> None:
-    """Add `rows`; or, when something stored is replaced or `gone`, do all of it in one commit."""
+def _commit(run: Run, rows: DataFrame, spec: TableSpec, results: Results, replaces: bool) -> None:
+    """Add `rows`; or, where something stored is replaced or gone, do all of it in one commit; or nothing at all."""
     uri = run.generation.uri(spec.name)
-    if gone is None:
+    if replaces:
+        kept = rows.withColumn(tables.DELETED, F.lit(False))
+        removed = results.gone.withColumn(tables.DELETED, F.lit(True))
+        tables.apply_changes(kept.unionByName(removed, allowMissingColumns=True), spec, uri)
+    elif results.tally["embedded"]:
         tables.append(rows, spec, uri)
-        return
-    kept = rows.withColumn(tables.DELETED, F.lit(False))
-    removed = gone.withColumn(tables.DELETED, F.lit(True))
-    tables.apply_changes(kept.unionByName(removed, allowMissingColumns=True), spec, uri)
 
 
-def quarantine(run: Run, staged: DataFrame) -> None:
+def quarantine(run: Run, results: Results) -> None:
     """Add what the model's stage rejected to the history."""
+    if not results.tally["rejects"]:
+        return
     spec = quarantine_table(run.note_id)
-    rejects = staged.select("note_id", "content_hash", F.explode("rejects").alias("reject")).select(
+    rejects = results.staged.select("note_id", "content_hash", F.explode("rejects").alias("reject")).select(
         "note_id",
         "content_hash",
         "reject.*",
@@ -155,5 +160,4 @@ def quarantine(run: Run, staged: DataFrame) -> None:
         F.lit(run.run_id).alias("run_id"),
         F.current_timestamp().alias("quarantined_at"),
     )
-    if not rejects.isEmpty():
-        tables.append(rejects, spec, run.lake.uri(spec.name))
+    tables.append(rejects, spec, run.lake.uri(spec.name))

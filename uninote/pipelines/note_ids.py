@@ -17,11 +17,13 @@ class NoteIdError(UninoteError):
 def check_note_ids(notes: DataFrame) -> int:
     """Return the number of notes. Raises NoteIdError when a note_id is null or stands for more than one."""
     by_id = notes.groupBy("note_id").count()
-    wrong = by_id.where("count > 1 OR note_id IS NULL").orderBy(F.desc("count"), "note_id")
-    examples = [f"{row['note_id']} ({row['count']} times)" for row in wrong.limit(EXAMPLES).collect()]
-    if examples:
+    is_wrong = (F.col("count") > 1) | F.col("note_id").isNull()
+    rows, wrong = by_id.agg(F.coalesce(F.sum("count"), F.lit(0)), F.count_if(is_wrong)).collect()[0]
+    if wrong:
+        worst = by_id.where(is_wrong).orderBy(F.desc("count"), "note_id").limit(EXAMPLES).collect()
+        examples = ", ".join(f"{row['note_id']} ({row['count']} times)" for row in worst)
         raise NoteIdError(
-            f"note_id must identify a note, but {wrong.count():,} repeat or are null: {', '.join(examples)}. Nothing was "
-            f"written. Mend the source, or choose another column with --set ingest.columns.note_id=<column>"
+            f"note_id must identify a note, but {wrong:,} repeat or are null: {examples}. Nothing was written. Mend the "
+            f"source, or choose another column with --set ingest.columns.note_id=<column>"
         )
-    return notes.count()
+    return int(rows)

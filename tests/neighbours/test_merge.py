@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.neighbours.merge import MergeError, merge_topk, pad_lists
+from uninote.neighbours.merge import MergeError, merge_topk
 
 
 @pytest.mark.parametrize("k", [1, 5, 40])
@@ -38,10 +38,3 @@ def test_nothing_merges_to_padding():
 def test_matrices_of_two_shapes_are_refused():
     with pytest.raises(MergeError, match=r"keys \(1, 2\) and scores \(1, 3\)"):
         merge_topk(np.zeros((1, 2), np.int64), np.zeros((1, 3), np.float32), 1)
-
-
-def test_lists_of_any_length_become_one_matrix():
-    values, offsets = np.arange(100, 110), np.array([2, 5, 5, 9])
-    padded = pad_lists(values, offsets, -1)
-    assert padded.tolist() == [[102, 103, 104, -1], [-1, -1, -1, -1], [105, 106, 107, 108]]
-    assert pad_lists(values, np.array([0]), -1).shape == (0, 0)

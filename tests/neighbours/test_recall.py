@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.neighbours.recall import RecallError, recall_by_width, tie_aware_recall
+from uninote.neighbours.recall import RecallError, tie_aware_recall
 
 FREE = -np.inf
 
@@ -37,10 +37,3 @@ def test_recall_counts_what_reaches_the_kth_score(returned, exact, k, expected):
 def test_rows_that_do_not_match_are_refused():
     with pytest.raises(RecallError, match="recall at 1 of 2 rows against 1"):
         recall([[1.0], [1.0]], [[1.0]], 1)
-
-
-def test_widths_are_compared_at_the_widest():
-    exact = np.array([[0.9, 0.8, 0.7]])
-    found = {64: np.array([[0.9, 0.1, 0.2]]), 16: np.array([[0.1, 0.2, 0.3]]), 256: exact}
-    assert recall_by_width(found, exact, 3) == pytest.approx({16: 0, 64: 1 / 3, 256: 1})
-    assert list(recall_by_width(found, exact, 3)) == [16, 64, 256]

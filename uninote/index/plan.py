@@ -56,11 +56,6 @@ class IndexPlan:
         stored = self.rows * (self.code_bytes + _ID_BYTES) + self.nlist * self.width * 4
         return stored // self.num_shards + (self.width << self.pq_nbits) * 4
 
-    @property
-    def train_bytes(self) -> int:
-        """Bytes of the training sample, which one process holds."""
-        return self.train_rows * self.width * 4
-
     def fingerprint(self) -> str:
         """Return 16 hexadecimal characters over all that shapes the files; `rows` counts only through the rest."""
         shaping = {name: value for name, value in asdict(self).items() if name != "rows"}

@@ -29,14 +29,3 @@ def merge_topk(keys: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray
     missing = ((0, 0), (0, k - keys.shape[1]))
     keys = np.pad(np.where(np.isneginf(scores), -1, keys), missing, constant_values=-1)
     return keys.astype(np.int64), np.pad(scores, missing, constant_values=-np.inf)
-
-
-def pad_lists(values: np.ndarray, offsets: np.ndarray, fill: float) -> np.ndarray:
-    """Return the lists values[offsets[i]:offsets[i + 1]] as rows of one matrix, filled up on the right with `fill`.
-
-    `values` and `offsets` are those of an Arrow list column; the matrix is what `merge_topk` takes.
-    """
-    lengths = np.diff(offsets)
-    matrix = np.full((len(lengths), int(lengths.max(initial=0))), fill, dtype=values.dtype)
-    matrix[np.arange(matrix.shape[1]) < lengths[:, None]] = values[offsets[0] : offsets[-1]]
-    return matrix

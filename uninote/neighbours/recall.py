@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from uninote.errors import UninoteError
@@ -36,13 +34,3 @@ def tie_aware_recall(
     limits = best[asked, available[asked] - 1].astype(np.float64) - tolerance
     reached = (returned_scores_exact[asked].astype(np.float64) >= limits[:, None]).sum(axis=1)
     return float(np.minimum(reached, available[asked]).sum() / available.sum())
-
-
-def recall_by_width(scores_at_widest: Mapping[int, np.ndarray], exact_scores: np.ndarray, k: int) -> dict[int, float]:
-    """Return for each width the share of the widest width's true top `k` that its neighbours hold, widths ascending.
-
-    `scores_at_widest` holds, by width, the scores (m, any) that the neighbours found at that width have at the
-    widest one; `exact_scores` are the best possible there. See `exact.exact_scores`, and `tie_aware_recall` for
-    what counts.
-    """
-    return {width: tie_aware_recall(scores_at_widest[width], exact_scores, k) for width in sorted(scores_at_widest)}

@@ -8,7 +8,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StringType, StructField, StructType
 
 from udfs.notes import META_COLUMNS, MODEL_COLUMNS, make_fingerprint
-from uninote.pipelines.encoders import media_policy
+from uninote.pipelines.media_roots import media_policy
 from uninote.pipelines.run import Run
 from uninote.pipelines.tables import read_or_empty
 from uninote.schemas import items_table, quarantine_table

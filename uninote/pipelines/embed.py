@@ -27,8 +27,9 @@ from uninote.pipelines.embed_commit import (
     undo_unfinished,
     versions,
 )
-from uninote.pipelines.encoders import check_widths, media_policy
+from uninote.pipelines.encoders import check_widths
 from uninote.pipelines.keys import with_new_keys
+from uninote.pipelines.media_roots import media_policy
 from uninote.pipelines.note_ids import check_note_ids
 from uninote.pipelines.progress import watched
 from uninote.pipelines.run import Outcome, Run, record

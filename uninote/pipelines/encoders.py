@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from uninote.config import DEMO, Config, EmbedConfig
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError
-from uninote.media import MediaPolicy
 from uninote.model import checkpoint
-from uninote.pipelines import tables
-
-if TYPE_CHECKING:
-    from uninote.pipelines.run import Run
-
-MEDIA_ROOT = "uninote.mediaRoot"  # property of the notes table: the folder its relative image paths start from
 
 
 @dataclass(frozen=True)
@@ -27,14 +19,6 @@ class ModelFolder:
     generation: str
     full_width: int
     widths: tuple[int, ...]
-
-
-def media_policy(run: Run) -> MediaPolicy:
-    """Return which media may be opened: below the configured roots, and below the folder the notes were ingested from."""
-    config = run.config.media
-    ingested = tables.table_property(run.spark, run.lake.uri("notes"), MEDIA_ROOT)
-    roots = (*config.roots, *([ingested] if ingested else []))
-    return MediaPolicy(roots=roots, max_bytes=config.max_bytes, max_pixels=config.max_pixels)
 
 
 def open_model(config: Config) -> ModelFolder:

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from uninote.media import MediaError, load_image
 from uninote.pipelines import tables
-from uninote.pipelines.encoders import media_policy
+from uninote.pipelines.media_roots import media_policy
 from uninote.pipelines.run import Run
 from uninote.report.data import GalleryNote, GalleryRow
 from uninote.report.thumbnails import thumbnail

@@ -21,6 +21,7 @@ from uninote.index.plan import IndexOverrides, IndexPlan, plan_index
 from uninote.index.search import Index
 from uninote.index.template import train_template
 from uninote.lake import index_name
+from uninote.neighbours.merge import merge_topk
 from uninote.pipelines.progress import say, watched
 from uninote.pipelines.recall import AT_K, exact_neighbours, recall_of
 from uninote.pipelines.run import Outcome, Run, last_entry, record
@@ -138,6 +139,6 @@ def _recall(run: Run, vectors: DataFrame, rows: int, folder: Path) -> float:
     settings = run.config.neighbours
     keys, queries = sample_vectors(vectors, rows, settings.recall_sample, settings.seed)
     _, exact = exact_neighbours(run, vectors, keys, settings.k)
-    found, _ = Index.open(folder).search(queries, settings.k + 1, run.config.index.nprobe)
-    found = np.where(found == keys[:, None], -1, found)[:, : settings.k + 1]
-    return recall_of(vectors, keys, found, exact)
+    found, scores = Index.open(folder).search(queries, settings.k + 1, run.config.index.nprobe)
+    others, _ = merge_topk(np.where(found == keys[:, None], -1, found), scores, settings.k)
+    return recall_of(vectors, keys, others, exact)

@@ -14,7 +14,7 @@ from uninote.errors import UninoteError
 from uninote.ingest.columns import map_columns
 from uninote.ingest.sources import Source, SourceError, find_source
 from uninote.pipelines import tables
-from uninote.pipelines.encoders import MEDIA_ROOT
+from uninote.pipelines.media_roots import MEDIA_ROOT
 from uninote.pipelines.normalise import normalise
 from uninote.pipelines.note_ids import NoteIdError, check_note_ids
 from uninote.pipelines.progress import say

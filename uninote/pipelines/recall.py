@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from udfs.arrow_vectors import to_matrix
 from udfs.neighbours import make_exact
+from uninote.neighbours.exact import exact_scores
 from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.recall import tie_aware_recall
 from uninote.pipelines import tables
@@ -69,17 +70,14 @@ def _listed(run: Run, keys: np.ndarray) -> np.ndarray:
     return listed
 
 
-def recall_of(vectors: DataFrame, keys: np.ndarray, found: np.ndarray, exact_scores: np.ndarray) -> float:
+def recall_of(vectors: DataFrame, keys: np.ndarray, found: np.ndarray, best: np.ndarray) -> float:
     """Return the tie-aware recall of `found`, int64 (len(keys), any), -1 where there is none.
 
     What was found is scored from the stored vectors, never by the word of whoever found it.
     """
-    known, matrix = collect_vectors(_of(vectors, np.unique(np.concatenate([keys, found[found >= 0]]))))
-    queries = matrix[np.searchsorted(known, keys)]
-    rows = matrix[np.searchsorted(known, np.where(found >= 0, found, known[0]))]
-    scores = np.einsum("qd,qkd->qk", queries, rows, dtype=np.float64)
-    scores[found < 0] = -np.inf
-    return tie_aware_recall(scores, exact_scores, exact_scores.shape[1])
+    known, matrix = collect_vectors(_of(vectors, np.concatenate([keys, found[found >= 0]])))
+    scores = exact_scores(matrix[np.searchsorted(known, keys)], iter([(known, matrix)]), found)
+    return tie_aware_recall(scores, best, best.shape[1])
 
 
 def _of(frame: DataFrame, keys: np.ndarray) -> DataFrame:

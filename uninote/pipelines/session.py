@@ -19,7 +19,7 @@ SETTINGS = {
     # Published tables are read by libraries that refuse deletion vectors.
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
     # A float vector has hardly two equal values; dictionaries are tried, dropped, and cost a pass.
-    "parquet.enable.dictionary": "false",
+    "parquet.enable.dictionary#vector.list.element": "false",
 }
 
 

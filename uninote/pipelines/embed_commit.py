@@ -18,7 +18,7 @@ from udfs.widths import make_truncate
 from uninote.lake import embeddings_name
 from uninote.pipelines import changes, tables
 from uninote.pipelines.progress import say
-from uninote.pipelines.run import Outcome, Run, last_entry, record
+from uninote.pipelines.run import Outcome, Run, ledger, record
 from uninote.schemas import TableSpec, embeddings_table, items_table, quarantine_table
 
 STAGE, WHOLE = "embed", "all"
@@ -86,9 +86,11 @@ def published(widths: tuple[int, ...]) -> list[str]:
 
 def undo_unfinished(run: Run) -> Before:
     """Restore the tables that a killed run had begun to write to the versions it started from."""
-    begun = last_entry(run, STAGE, WHOLE, "started")
-    done = last_entry(run, STAGE, WHOLE)
-    if begun is not None and (done is None or done["run_id"] != begun["run_id"]):
+    entries = ledger(run, STAGE).collect()
+    begun = next((entry for entry in entries if entry["state"] == "started"), None)
+    done = next((entry for entry in entries if entry["state"] == "done"), None)
+    finished = {entry["run_id"] for entry in entries if entry["state"] == "done"}
+    if begun is not None and begun["run_id"] not in finished:
         say(f"embed: run {begun['run_id']} did not finish; going back to where it started")
         for name, version in begun["outputs"].items():
             tables.restore(run.spark, run.generation.uri(name), version)

@@ -85,15 +85,15 @@ def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) ->
 
 
 def ledger(run: Run, stage: str) -> DataFrame:
-    """Return the finished entries of `stage` for the configured model, newest first."""
+    """Return the entries of `stage` for the configured model, newest first."""
     entries = tables.read_or_empty(run.spark, RUNS, run.lake.uri("runs"))
     mine = F.col("generation").isNull() | (F.col("generation") == run.model.generation)
     return entries.where((F.col("stage") == stage) & mine).orderBy(F.desc("started_at"))
 
 
-def last_entry(run: Run, stage: str, unit: str, state: str = "done") -> Row | None:
-    """Return the newest ledger entry of `stage` and `unit` in `state`, null when there is none."""
-    return ledger(run, stage).where((F.col("unit") == unit) & (F.col("state") == state)).first()
+def last_entry(run: Run, stage: str, unit: str) -> Row | None:
+    """Return the newest finished entry of `stage` and `unit`, null when there is none."""
+    return ledger(run, stage).where((F.col("unit") == unit) & (F.col("state") == "done")).first()
 
 
 def newest_entries(run: Run) -> dict[tuple[str, str], Row]:

@@ -20,9 +20,8 @@ from uninote.model.encoder import Encoder, load_encoder
 from uninote.notes import Note
 
 WINDOW_ROWS = 256  # read together, so that equal contents meet
-WINDOW_TOKENS = (
-    100_000  # sorted by length together; an image token holds about 3 KB of pixels, which bounds a task's memory
-)
+# Sorted by length together. An image token stands for about 3 KB of pixels, so this bounds a task's memory.
+WINDOW_TOKENS = 100_000
 
 Row = dict[str, Any]
 

@@ -90,5 +90,5 @@ def test_a_corpus_smaller_than_k_gets_short_lists(joined, rows):
 
 def test_equal_vectors_only(joined):
     vectors = np.tile(make_vectors(1), (90, 1))
-    _, summary, lists = joined(vectors, "neighbours.cell_rows=30")
+    _, summary, lists = joined(vectors, "neighbours.cell_rows=10", "neighbours.overlap=3")
     assert exact_recall(vectors, lists) == summary["recall_at_k"] == 1.0

@@ -27,17 +27,15 @@ class CellPlan:
     num_cells: int
     overlap: int
 
-    @property
-    def visits(self) -> int:
-        """Copies of rows that the join ships, homes included."""
-        return self.rows * self.overlap
-
 
 def plan_cells(rows: int, cell_rows: int, overlap: int) -> CellPlan:
-    """Plan cells of about `cell_rows` home rows; the kernel sees about `overlap` times as many in each."""
+    """Plan cells of about `cell_rows` home rows; the kernel sees about `overlap` times as many in each.
+
+    Where that is the whole corpus, there is one cell: exact, and without copies.
+    """
     if min(rows, cell_rows, overlap) < 1:
         raise CellsError(f"rows {rows}, cell_rows {cell_rows} and overlap {overlap} must all be at least 1")
-    num_cells = -(-rows // cell_rows)
+    num_cells = -(-rows // cell_rows) if rows > cell_rows * overlap else 1
     return CellPlan(rows, cell_rows, num_cells, min(overlap, num_cells))
 
 

@@ -41,7 +41,8 @@ def neighbours(run: Run) -> dict[str, Any]:
         settings.model_dump(), snapshot.versions[snapshot.vectors_name(width)], snapshot.versions["items"]
     )
     done = last_entry(run, STAGE, WHOLE)
-    if done is not None and done["fingerprint"] == mark:
+    made = tables.has_table(run.spark, run.generation.uri("neighbours"))
+    if made and done is not None and done["fingerprint"] == mark:
         return _summary(run, done["counts"], done["metrics"]) | {"state": "unchanged"}
     vectors = snapshot.vectors(width).select("item_key", "vector")
     rows = vectors.count()
@@ -72,10 +73,10 @@ def _judge(settings: NeighboursConfig, recall: float) -> None:
 def _join(run: Run, vectors: DataFrame, plan: CellPlan) -> None:
     settings = run.config.neighbours
     kept = settings.k + settings.slack
-    say(f"neighbours: {plan}")
     _, sample = sample_vectors(vectors, plan.rows, plan.num_cells * ROWS_PER_CENTROID, settings.seed)
     centroids = fit_cells(sample, plan.num_cells, settings.seed)
     visited = assign_cells(sample[:1], centroids, plan.overlap).shape[1]  # fewer where the cells are fewer
+    say(f"neighbours: {plan.rows:,} rows in {len(centroids):,} cells, each row in {visited} of them")
     shared = run.spark.sparkContext.broadcast(centroids)
     visits = vectors.mapInArrow(make_visits(lambda: shared.value, visited), VISITS)
     with watched(run.spark.sparkContext, "neighbours: rows joined", plan.rows * visited) as done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def test_settings_name_this_interpreter_for_the_workers(home):
     conf = install.install_conf(home, ROOT / "conf")
     assert f"spark.pyspark.python {sys.executable}" in (conf / "spark-defaults.conf").read_text()
     assert (conf / "log4j2.properties").exists()
+
+
+def test_spark_submit_finds_its_spark_without_an_activated_environment(tmp_path):
+    installed = (Path(sys.executable).parent / "find-spark-home").read_text()
+    shipped = re.sub(r':-"[^"]+"', ':-"python3"', installed)
+    (tmp_path / "find-spark-home").write_text(shipped)
+    assert install.pin_interpreter(tmp_path)
+    assert not install.pin_interpreter(tmp_path)
+    assert f':-"{sys.executable}"}}' in (tmp_path / "find-spark-home").read_text()
+    assert not install.pin_interpreter(tmp_path / "elsewhere")
 
 
 def test_a_folder_without_settings_is_refused(home, tmp_path):

@@ -129,6 +129,19 @@ def install_conf(home: Path, source: Path) -> Path:
     return target
 
 
+def pin_interpreter(scripts: Path) -> bool:
+    """Let the spark-submit in `scripts` find its Spark by this interpreter; says whether it had to be changed.
+
+    As shipped it asks whichever `python3` comes first on PATH, so it works only while the environment is activated.
+    """
+    script = scripts / "find-spark-home"
+    text = script.read_text() if script.is_file() else ""
+    pinned = text.replace('${PYSPARK_PYTHON:-"python3"}', f'${{PYSPARK_PYTHON:-"{sys.executable}"}}')
+    if pinned != text:
+        script.write_text(pinned)
+    return pinned != text
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Install jars and defaults; 0 when the environment is ready, 1 with a message when it cannot be made so."""
     parser = argparse.ArgumentParser(prog="python -m uninote.install", description=__doc__)
@@ -141,6 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
         home = spark_home()
         added = [] if has_delta(home) else install_jars(home, options.jars, options.ivy_settings)
         conf = install_conf(home, options.conf)
+        pin_interpreter(Path(sys.executable).parent)
     except InstallError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

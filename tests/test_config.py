@@ -10,7 +10,7 @@ from uninote.config import Config, load_config
 from uninote.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
-MINIMAL = "lake: lake\ndemo: {folder: demo}\ningest: {source: demo}\nmodel: {checkpoint: demo}\n"
+MINIMAL = "lake: lake\ningest: {source: demo}\nmodel: {checkpoint: demo}\n"
 
 
 def write(folder: Path, text: str) -> Path:

@@ -29,7 +29,7 @@ class _Section(BaseModel):
 class DemoConfig(_Section):
     """The built-in corpus: where it is generated, and how large."""
 
-    folder: Location
+    folder: Location = Field(default_factory=lambda: str(Path.home() / ".cache" / "uninote" / "demo"))
     notes: int = Field(3000, ge=1)
     seed: int = 7
 
@@ -100,9 +100,9 @@ class Config(_Section):
     """The whole pipeline. `spark` holds further Spark SQL settings, applied after the project's own."""
 
     lake: Location
-    demo: DemoConfig
     ingest: IngestConfig
     model: ModelConfig
+    demo: DemoConfig = Field(default_factory=DemoConfig)
     media: MediaConfig = MediaConfig()
     embed: EmbedConfig = EmbedConfig()
     index: IndexConfig = IndexConfig()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from uninote.config import load_config
+from uninote.config_file import load_config
 from uninote.pipelines.run import Run
 from uninote.pipelines.session import open_session
 

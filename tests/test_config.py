@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from uninote.config import Config, load_config
+from uninote.config import Config
+from uninote.config_file import load_config
 from uninote.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ("jobs", "uninote.pipelines", "udfs", "uninote")  # each may import itself and what stands to its right
 HOMES = {
     "faiss": {"uninote/index/", "uninote/kmeans.py"},
-    "yaml": {"uninote/config.py"},
+    "yaml": {"uninote/config_file.py"},
     "boto3": {"uninote/media.py"},
     "pyspark": {"uninote/pipelines/", "uninote/schemas.py"},
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from uninote.config import load_config
+from uninote.config_file import load_config
 from uninote.errors import ConfigError, UninoteError
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Run

@@ -66,7 +66,7 @@ def _index(run: Run, snapshot: Snapshot, width: int) -> dict[str, Any]:
     plan = plan_index(rows, width, IndexOverrides(settings.nlist, settings.pq_m, settings.num_shards))
     say(
         f"index w{width}: {rows:,} rows, {plan.nlist:,} lists, {plan.pq_m} x {plan.pq_nbits} bit codes, {plan.num_shards} "
-        f"shards of about {plan.bytes_per_shard / 2**20:,.1f} MiB; training on {plan.train_rows:,} rows"
+        f"shard(s) of about {plan.bytes_per_shard / 2**20:,.1f} MiB; training on {plan.train_rows:,} rows"
     )
     template = _train(vectors, plan, settings.seed, folder)
     shards = _build(run, vectors, IndexBuild(str(folder), template, mark), plan)

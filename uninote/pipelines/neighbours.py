@@ -76,7 +76,7 @@ def _join(run: Run, vectors: DataFrame, plan: CellPlan) -> None:
     _, sample = sample_vectors(vectors, plan.rows, plan.num_cells * ROWS_PER_CENTROID, settings.seed)
     centroids = fit_cells(sample, plan.num_cells, settings.seed)
     visited = assign_cells(sample[:1], centroids, plan.overlap).shape[1]  # fewer where the cells are fewer
-    say(f"neighbours: {plan.rows:,} rows in {len(centroids):,} cells, each row in {visited} of them")
+    say(f"neighbours: {plan.rows:,} rows in {len(centroids):,} cell(s), each row in {visited}")
     shared = run.spark.sparkContext.broadcast(centroids)
     visits = vectors.mapInArrow(make_visits(lambda: shared.value, visited), VISITS)
     with watched(run.spark.sparkContext, "neighbours: rows joined", plan.rows * visited) as done:

@@ -77,6 +77,11 @@ def test_a_lake_in_an_object_store_is_refused_for_now(tmp_path):
         load_config(write(tmp_path, MINIMAL), ["lake=s3a://bucket/lake"])
 
 
+def test_cells_too_small_to_fill_a_list_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"neighbours: cell_rows should be at least 2 x \(k \+ slack\) = 48"):
+        load_config(write(tmp_path, MINIMAL), ["neighbours.cell_rows=47"])
+
+
 def test_overrides_are_typed_like_the_file(tmp_path):
     config = load_config(write(tmp_path, MINIMAL), ["embed.widths=[64, 256]", "ingest.columns.note_id=key"])
     assert config.embed.widths == (64, 256)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 DEMO = "demo"  # the built-in corpus (as ingest.source) and the built-in checkpoint (as model.checkpoint)
 
@@ -78,11 +78,18 @@ class NeighboursConfig(_Section):
     width: Width | None = None
     k: int = Field(20, ge=1)
     slack: int = Field(4, ge=0)
-    cell_rows: int = Field(20_000, ge=2)
+    cell_rows: int = 20_000
     overlap: int = Field(4, ge=1)
     recall_target: float = Field(0.95, ge=0, le=1)
     recall_sample: int = Field(500, ge=1)
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _cells_fill_lists(self) -> Self:
+        least = 2 * (self.k + self.slack)
+        if self.cell_rows < least:
+            raise ValueError(f"cell_rows should be at least 2 x (k + slack) = {least}, or a cell may not fill a list")
+        return self
 
 
 class ReportConfig(_Section):

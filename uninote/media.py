@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import re
-import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import TypeVar
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from uninote.errors import UninoteError
+from uninote.images import ImageError, to_image
+from uninote.storage import (
+    SCHEME,
+    ForbiddenFileError,
+    MissingFileError,
+    S3Options,
+    SlowFileError,
+    StorageError,
+    is_remote,
+    local_path,
+    read_bytes,
+    stat,
+)
 
-# Named, so that no parser runs that starts programs (EPS) or reads a second header (ICO) after the size was checked.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
-SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(data|file):", re.IGNORECASE)
+INLINE = re.compile(r"inline:[0-9a-f]{64}")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
 class MediaPolicy:
-    """Which files may be opened, and how large they may be.
+    """Which files may be opened, how large they may be, and how S3 is reached.
 
-    Relative URIs resolve against each of `roots` in turn; nothing outside all of them is ever opened.
+    Roots are local folders or `s3://bucket/prefix`. Relative URIs resolve against each of them in turn; nothing outside
+    all of them is ever opened.
     """
 
     roots: tuple[str, ...]
     max_bytes: int
     max_pixels: int
+    s3: S3Options = field(default_factory=S3Options)
 
 
 class MediaError(UninoteError):
@@ -43,42 +57,43 @@ class MediaError(UninoteError):
         return MediaError, (self.reason, self.uri, self.detail)  # errors cross process borders
 
 
+def inline_uri(content: bytes) -> str:
+    """Return the URI of an image that comes with its row: "inline:" and the content's SHA-256."""
+    return f"inline:{hashlib.sha256(content).hexdigest()}"
+
+
 def fingerprint(uri: str, policy: MediaPolicy) -> str:
-    """Return size and modification time of the file, or "missing" when there is none to read. Opens nothing."""
+    """Return size and time (local) or etag (S3) of the file, "inline", or "missing" when there is none to read.
+
+    Opens nothing. Raises StorageError when a store as a whole cannot be used.
+    """
+    if INLINE.fullmatch(uri):
+        return "inline"
     try:
-        status = _locate(uri, policy).stat()
-    except (MediaError, OSError):
+        status = _first(uri, policy, lambda place: stat(place, policy.s3))
+    except MediaError:
         return "missing"
-    return f"{status.st_size}-{status.st_mtime_ns}"
+    return f"{status.size}-{status.version}"
 
 
 def load_image(uri: str, policy: MediaPolicy) -> Image.Image:
     """Return the image upright, in RGB, transparency on white, the first frame of an animation.
 
-    Raises MediaError, whatever is wrong with the URI, the file or its content. Pillow's own limit (179 million pixels)
-    holds beside `policy.max_pixels`.
+    Raises MediaError, whatever is wrong with the URI, the file or its content; StorageError when a store as a whole
+    cannot be used. Pillow's own limit (179 million pixels) holds beside `policy.max_pixels`.
     """
-    content = _read_bytes(uri, policy)
-    try:
-        return _decode(content, uri, policy)
-    except MediaError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise MediaError("media_too_many_pixels", uri, str(error)) from error
-    except UnidentifiedImageError as error:
-        raise MediaError("media_undecodable", uri, f"not an image of a known format ({', '.join(FORMATS)})") from error
-    except Exception as error:  # decoders raise what they like on hostile bytes
-        raise MediaError("media_undecodable", uri, f"cannot be decoded: {type(error).__name__}: {error}") from error
+    return decode(fetch(uri, policy), uri, policy)
 
 
-def _read_bytes(uri: str, policy: MediaPolicy) -> bytes:
-    """Fetch the file: the seam where other stores than the local one will come in."""
-    path = _locate(uri, policy)
-    try:
-        with path.open("rb") as file:
-            content = file.read(policy.max_bytes + 1)
-    except OSError as error:
-        raise MediaError("media_missing", uri, f"cannot be read: {error.strerror}") from error
+def fetch(uri: str, policy: MediaPolicy, inline: Mapping[str, bytes] | None = None) -> bytes:
+    """Return the file's content, or that of an inline URI from `inline`: from 1 to `policy.max_bytes` bytes.
+
+    Raises MediaError when this one file cannot be used, StorageError when a store as a whole cannot.
+    """
+    if INLINE.fullmatch(uri):
+        content = _inline(uri, inline or {})
+    else:
+        content = _first(uri, policy, lambda place: read_bytes(place, policy.s3, policy.max_bytes))
     if not content:
         raise MediaError("media_empty", uri, "the file is empty")
     if len(content) > policy.max_bytes:
@@ -86,86 +101,96 @@ def _read_bytes(uri: str, policy: MediaPolicy) -> bytes:
     return content
 
 
-def _locate(uri: str, policy: MediaPolicy) -> Path:
-    """Return the real path of an existing regular file below a root, with every symlink and '..' resolved."""
-    path, inside = _local_path(uri), False
+def decode(content: bytes, uri: str, policy: MediaPolicy) -> Image.Image:
+    """Return the image that `content`, fetched from `uri`, holds, as `load_image` does. Several threads may call it."""
+    try:
+        return to_image(content, policy.max_pixels)
+    except ImageError as error:
+        raise MediaError(error.reason, uri, str(error)) from error
+
+
+def _inline(uri: str, inline: Mapping[str, bytes]) -> bytes:
+    if uri not in inline:
+        raise MediaError("media_missing", uri, "its content did not come with the row")
+    return inline[uri]
+
+
+def _first(uri: str, policy: MediaPolicy, use: Callable[[str], Found]) -> Found:
+    """Apply `use` to the first place below a root that has the file; a refusal counts only when no other root has it."""
+    refusal: MediaError | None = None
+    for place in _places(uri, policy):
+        try:
+            return use(place)
+        except MissingFileError:
+            continue
+        except ForbiddenFileError as error:
+            refusal = refusal or MediaError("media_forbidden", uri, str(error))
+        except SlowFileError as error:
+            raise MediaError("media_timeout", uri, str(error)) from error
+    raise refusal or MediaError("media_missing", uri, "there is no such file")
+
+
+def _places(uri: str, policy: MediaPolicy) -> list[str]:
+    """Return where below the roots the file may be: real paths, and S3 URIs. Raises MediaError when that is nowhere."""
+    path = _checked(uri)
+    places, inside = [], False
     for root in policy.roots:
         try:
-            real_root = Path(root).resolve()
-            real = (real_root / path).resolve()
-            if not real.is_relative_to(real_root):
-                continue
-            inside = True
-            if real.is_file():  # a pipe or a device would block, or never end
-                return real
+            place = _below_s3(root, path) if is_remote(root) else _below_folder(root, path)
         except (OSError, ValueError, RuntimeError):  # a NUL, a lone surrogate, a name too long, a loop of symlinks
             inside = True
-    if not inside:
-        raise MediaError("media_outside_roots", uri, f"outside the folders allowed: {list(policy.roots)} (media.roots)")
-    raise MediaError("media_missing", uri, "there is no such file")
+            continue
+        if place is not None:
+            places.append(place)
+    if not places and not inside:
+        raise MediaError("media_outside_roots", uri, f"outside the places allowed: {list(policy.roots)} (media.roots)")
+    return places
 
 
-def _local_path(uri: str) -> str:
+def _checked(uri: str) -> str:
+    """Return a remote URI as it is, and the path of any other."""
     if not uri.strip():
         raise MediaError("media_missing", uri, "the URI is empty")
-    match = SCHEME.match(uri)
-    if match is None:
+    if SCHEME.match(uri) is None or is_remote(uri):
         return uri
-    scheme = (match[1] or match[2]).lower()
-    parts = _split(uri) if scheme == "file" else None
-    if parts is None or parts[0] not in ("", "localhost"):
-        raise MediaError("media_unsupported_scheme", uri, f"only local files can be read, not {scheme}: URIs")
-    return unquote(parts[1])
-
-
-def _split(uri: str) -> tuple[str, str]:
     try:
-        parts = urlsplit(uri)
-    except ValueError as error:
-        raise MediaError("media_missing", uri, f"not a URI: {error}") from error
-    return parts.netloc, parts.path
+        return str(local_path(uri))
+    except MissingFileError as error:
+        raise MediaError("media_missing", uri, str(error)) from error
+    except StorageError as error:
+        raise MediaError("media_unsupported_scheme", uri, str(error)) from error
 
 
-def _decode(content: bytes, uri: str, policy: MediaPolicy) -> Image.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the policy's own limit decides, below
-        opened = Image.open(io.BytesIO(content), formats=FORMATS)
-    with opened as image:
-        width, height = image.size
-        if width * height > policy.max_pixels:
-            detail = f"has {width} x {height} pixels, more than the {policy.max_pixels:,} allowed (max_pixels)"
-            raise MediaError("media_too_many_pixels", uri, detail)
-        image.load()
-        return _to_rgb(_upright(image))
+def _below_folder(root: str, path: str) -> str | None:
+    """Return the real path with every symlink and '..' resolved, or None when it is not below the folder."""
+    if is_remote(path):
+        return None
+    real_root = local_path(root).resolve()
+    real = (real_root / path).resolve()
+    return str(real) if real.is_relative_to(real_root) else None
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # broken EXIF says nothing about the pixels
-        return image
+def _below_s3(root: str, path: str) -> str | None:
+    """Return the URI of the object, or None when it is not below the root, component by component.
 
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        canvas = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(canvas, layer).convert("RGB")
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = _to_eight_bits(image)
-    return image.convert("RGB")
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale grey values, which Pillow's own conversion would clip at 255: 16 bits by 257, others to fill the range."""
-    if image.mode.startswith("I;16"):
-        low, high, image = 0.0, 65535.0, image.convert("I")
+    An object store has no '..', but programs on the way to it do, so that a key with one is never asked for.
+    """
+    bucket, prefix = _bucket_and_key(root)
+    folder = f"{prefix.rstrip('/')}/" if prefix else ""
+    if is_remote(path):
+        own_bucket, key = _bucket_and_key(path)
     else:
-        low, high = (float(value) for value in image.getextrema())  # type: ignore[arg-type]
-        if image.mode == "I" and low >= 0 and high <= 65535:
-            low, high = 0.0, 65535.0
-    scale = 255 / (high - low) if high > low else 0.0
-    return image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+        own_bucket, key = bucket, folder + path
+    segments = key.split("/")
+    if own_bucket != bucket or Path(path).is_absolute() or ".." in segments:
+        return None
+    key = "/".join(segment for segment in segments if segment != ".")
+    return f"s3://{bucket}/{key}" if key.startswith(folder) else None
+
+
+def _bucket_and_key(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.partition("://")[2].partition("/")
+    return bucket, key
 
 
 def _short(uri: str) -> str:

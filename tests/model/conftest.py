@@ -1,10 +1,14 @@
-"""One small checkpoint for all tests of the model, its vocabulary from a few notes."""
+"""One small checkpoint of each kind for all tests of the model, their vocabularies from a few notes."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import torch
+from tokenizers import BertWordPieceTokenizer
+from tokenizers.processors import BertProcessing
 
 from uninote.model.encoder import load_encoder
 from uninote.model.tiny import make_tiny_checkpoint
@@ -26,3 +30,44 @@ def tiny_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def encoder(tiny_folder):
     return load_encoder(tiny_folder, threads=1)
+
+
+@pytest.fixture(scope="session")
+def sentence_folder(tmp_path_factory) -> Path:
+    """A sentence-transformers folder: two layers of BERT, mean pooling, a dense layer from 32 to 48, normalisation."""
+    modules = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
+    base = pytest.importorskip("sentence_transformers.base.modules")
+    library = pytest.importorskip("sentence_transformers")
+    scratch = tmp_path_factory.mktemp("bert")
+    write_bert(scratch)
+    torch.manual_seed(0)
+    parts = [base.Transformer(str(scratch)), modules.Pooling(32), base.Dense(32, 48), base.Normalize()]
+    parts[0].max_seq_length = 24
+    folder = tmp_path_factory.mktemp("checkpoints") / "sentences"
+    library.SentenceTransformer(modules=parts, device="cpu").save_pretrained(str(folder), create_model_card=False)
+    return folder
+
+
+def write_bert(folder: Path) -> None:
+    from transformers import BertConfig, BertModel
+
+    tokenizer = BertWordPieceTokenizer()
+    tokenizer.train_from_iterator(TEXTS, vocab_size=300, min_frequency=1, show_progress=False)
+    ends = [(token, tokenizer.token_to_id(token)) for token in ("[SEP]", "[CLS]")]
+    tokenizer._tokenizer.post_processor = BertProcessing(*ends)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "model_max_length": 64}
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"model_input_names": names}))
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    model = BertModel(BertConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=64, **sizes))
+    with torch.no_grad():
+        for weight in model.parameters():  # far from the initial values, so that every weight counts
+            weight.add_(torch.randn_like(weight) * 0.1)
+    model.save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def sentence_encoder(sentence_folder):
+    return load_encoder(sentence_folder, "sentence-transformers", threads=1, device="cpu")

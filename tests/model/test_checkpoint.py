@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from uninote.model import checkpoint
-from uninote.model.checkpoint import PUBLISHED_LIMITS, CheckpointError, generation, read_card
+from uninote.model.checkpoint import PUBLISHED_LIMITS, CheckpointError, generation, published_widths, read_card
 
 
 @pytest.fixture
@@ -26,10 +26,24 @@ def test_the_card_says_widths_and_limits(tiny_folder):
     assert card.limits.max_tokens == 512
 
 
-def test_a_published_folder_has_its_full_width_and_documented_limits(folder):
+def test_a_published_folder_has_doubling_widths_and_documented_limits(folder):
     (folder / "uninote.json").unlink()
     card = read_card(str(folder))
-    assert (card.widths, card.limits) == ((256,), PUBLISHED_LIMITS)
+    assert (card.widths, card.limits) == ((64, 128, 256), PUBLISHED_LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("full_width", "widths"),
+    [
+        (2048, (64, 128, 256, 512, 1024, 2048)),
+        (2560, (64, 128, 256, 512, 1024, 2048, 2560)),
+        (65, (64, 65)),
+        (64, (64,)),
+        (48, (48,)),
+    ],
+)
+def test_published_widths_double_up_to_the_full_one(full_width, widths):
+    assert published_widths(full_width) == widths
 
 
 def test_the_card_survives_writing_and_reading(folder):
@@ -161,9 +175,11 @@ def test_an_index_cannot_lead_out_of_the_folder(folder, name):
         generation(folder)
 
 
-def test_drivers_read_cards_and_name_encoders_without_torch():
+def test_drivers_describe_checkpoints_of_both_kinds_without_torch(tiny_folder, sentence_folder):
     code = (
-        "import sys, uninote.model.checkpoint, uninote.model.encoder\n"
-        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
+        "import sys, uninote.model.encoder as e\n"
+        "found = [e.describe(*pair).full_width for pair in zip(e.KINDS, sys.argv[1:])]\n"
+        "loaded = [n for n in ('torch', 'transformers', 'sentence_transformers') if n in sys.modules]\n"
+        "sys.exit(found != [256, 48] or bool(loaded))"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code, tiny_folder, sentence_folder], check=False).returncode == 0

@@ -1,13 +1,14 @@
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from uninote.model.checkpoint import CheckpointError
-from uninote.model.encoder import load_encoder
+from uninote.model.checkpoint import CheckpointError, generation
+from uninote.model.encoder import Description, describe, load_encoder
 from uninote.notes import Note, NoteImage
 
 
@@ -26,7 +27,42 @@ def mixed_notes() -> list[tuple[Note, list[Image.Image]]]:
 
 
 def test_the_encoder_says_its_widths(encoder):
-    assert (encoder.full_width, encoder.widths) == (256, (64, 128, 256))
+    assert (encoder.full_width, encoder.widths, encoder.sees_images) == (256, (64, 128, 256), True)
+
+
+def test_a_description_says_what_the_loaded_encoder_does(encoder, tiny_folder):
+    description = describe("uninote", tiny_folder)
+    assert description == Description(generation(tiny_folder), encoder.full_width, encoder.widths, True)
+
+
+def test_kinds_that_nobody_knows_are_refused_with_those_that_are(tiny_folder):
+    for work in (describe, lambda kind, folder: load_encoder(folder, kind)):
+        with pytest.raises(CheckpointError, match="'clip' is not known; the kinds are uninote, sentence-transformers"):
+            work("clip", tiny_folder)
+
+
+def test_what_a_note_holds_while_it_waits_is_mostly_its_pixels(encoder):
+    note = Note("title", images=(NoteImage("a"),))
+    assert encoder.prepare(Note("title"), []).nbytes == 4 * encoder.prepare(Note("title"), []).num_tokens
+    assert encoder.prepare(note, [picture(64, 96, 0)]).nbytes > 64 * 96 * 3
+
+
+def test_notes_may_be_prepared_in_many_threads_while_the_model_computes(encoder):
+    notes = mixed_notes() * 4
+    expected = encoder.embed([encoder.prepare(*note) for note in notes])
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(encoder.prepare, *note) for note in notes]
+        vectors = np.concatenate([encoder.embed([one.result()]) for one in waiting])
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
+
+
+def test_rows_that_are_not_finite_come_through_alone(tiny_folder):
+    broken = load_encoder(tiny_folder, device="cpu")
+    bread, soup = (broken.prepare(Note(title), []) for title in ("bread", "soup"))
+    weight = broken._tower.model.language_model.embed_tokens.weight
+    weight.data = weight.data.clone()
+    weight.data[np.setdiff1d(bread.input_ids, soup.input_ids)[0]] = float("nan")
+    assert np.isfinite(broken.embed([bread, soup])).all(axis=1).tolist() == [False, True]
 
 
 def test_vectors_are_float32_rows_of_norm_one_in_order(encoder):

@@ -17,8 +17,9 @@ from uninote.model.checkpoint import generation, read_card
 from uninote.model.encoder import load_encoder
 from uninote.model.tower import UniNote
 from uninote.notes import Note, NoteImage
+from uninote.widths import truncate
 
-WIDTH = 64
+WIDTH = 96
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{% for part in message.content %}{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
@@ -147,7 +148,7 @@ def plain(published):
     processor = Qwen2VLImageProcessorPil.from_pretrained(published)
 
     @torch.inference_mode()
-    def embed(content: list[dict]) -> np.ndarray:
+    def embed(content: list[dict], width: int = WIDTH) -> np.ndarray:
         instruction = [{"type": "text", "text": "Represent the user's input."}]
         messages = [{"role": "system", "content": instruction}, {"role": "user", "content": content}]
         text = tokenizer.apply_chat_template(
@@ -163,7 +164,7 @@ def plain(published):
         ids = tokenizer(text, return_tensors="pt").input_ids
         inputs["mm_token_type_ids"] = (ids == model.config.image_token_id).long()
         hidden = model(input_ids=ids, attention_mask=torch.ones_like(ids), **inputs).last_hidden_state
-        return torch.nn.functional.normalize(hidden[0, -1], dim=0).numpy()
+        return torch.nn.functional.normalize(hidden[0, -1, :width], dim=0).numpy()
 
     return embed
 
@@ -202,9 +203,24 @@ def test_vectors_are_those_of_a_plain_forward_pass(published, plain, tmp_path):
     assert (vectors @ vectors.T)[np.triu_indices(3, 1)].max() < 0.99
 
 
-def test_a_published_folder_declares_its_full_width(published):
-    assert read_card(published).widths == (WIDTH,)
-    assert load_encoder(published).widths == (WIDTH,)
+def test_narrower_widths_are_the_head_of_the_vector_as_published(published, plain):
+    """The reference cuts before it normalises; stored vectors are cut after. Both are the same."""
+    encoder = load_encoder(published, threads=1, device="cpu")
+    assert read_card(published).widths == encoder.widths == (64, WIDTH)
+    narrow = truncate(encoder.embed([encoder.prepare(Note(title="Pork belly"), [])]), 64)
+    expected = plain([{"type": "text", "text": "Pork belly"}], width=64)
+    np.testing.assert_allclose(narrow[0], expected, atol=2e-5)
+    assert abs(np.linalg.norm(expected) - 1) < 1e-5
+
+
+def test_in_bfloat16_vectors_stay_near_and_images_work(published):
+    note, image = Note("Kyoto", images=(NoteImage("a"),)), picture(90, 90, 2)
+    precise, coarse = (
+        encoder.embed([encoder.prepare(note, [image])])
+        for encoder in (load_encoder(published, device="cpu", dtype=dtype) for dtype in ("float32", "bfloat16"))
+    )
+    assert coarse.dtype == np.float32
+    assert 1e-7 < 1 - (precise * coarse).sum() < 1e-2
 
 
 def test_side_files_and_a_language_head_do_not_stop_a_tower_from_being_saved(published, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, fields
@@ -11,7 +10,7 @@ from typing import Any
 
 import PIL
 
-from uninote.errors import UninoteError
+from uninote.model.folders import CheckpointError, identity, listing, pickles_in, read_object
 from uninote.model.prompts import POOLING, PROMPT_VERSION
 
 MODEL_TYPE = "qwen3_vl"
@@ -19,11 +18,7 @@ CARD = "uninote.json"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 PROCESSOR_FILES = ("tokenizer.json", "preprocessor_config.json")
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
-
-
-class CheckpointError(UninoteError):
-    """A folder that cannot be used as a checkpoint: what is missing, and what was found."""
+NARROWEST_PUBLISHED = 64
 
 
 @dataclass(frozen=True)
@@ -53,19 +48,29 @@ class Card:
 def read_card(folder: str | Path) -> Card:
     """Return what the checkpoint in `folder` declares, reading two small files.
 
-    A published folder, without `uninote.json`, promises its full width alone and has PUBLISHED_LIMITS. Raises
-    CheckpointError when the folder is no Qwen3-VL checkpoint, or made for another prompt version.
+    One without `uninote.json` is taken for a published Qwen3-VL-Embedding, with `published_widths` and PUBLISHED_LIMITS.
+    Raises CheckpointError when the folder is no Qwen3-VL checkpoint, or made for another prompt version.
     """
     folder = Path(folder)
     full_width = int(read_config(folder)["text_config"]["hidden_size"])
     if not (folder / CARD).exists():
-        return Card(full_width, (full_width,), PUBLISHED_LIMITS)
-    values = _read_json(folder / CARD)
+        return Card(full_width, published_widths(full_width), PUBLISHED_LIMITS)
+    values = read_object(folder / CARD)
     expected = {"prompt_version", "widths", *(field.name for field in fields(Limits))}
     if problem := _compare(values, expected) or _mistyped(values, full_width):
         raise CheckpointError(f"{folder / CARD}: {problem}")
     limits = Limits(**{field.name: values[field.name] for field in fields(Limits)})
     return Card(full_width, tuple(values["widths"]), limits)
+
+
+def published_widths(full_width: int) -> tuple[int, ...]:
+    """Return the widths that a published Qwen3-VL-Embedding declares, ascending.
+
+    Its authors promise every width from 64 to the full one. Which of those to name is this project's choice: doubling,
+    since a width between two of these saves little.
+    """
+    doubling = [NARROWEST_PUBLISHED << step for step in range(full_width.bit_length())]
+    return (*(width for width in doubling if width < full_width), full_width)
 
 
 def write_card(folder: Path, card: Card) -> None:
@@ -82,17 +87,13 @@ def generation(folder: str | Path) -> str:
     """
     folder = Path(folder)
     card = read_card(folder)
-    digest = hashlib.sha256()
-    for path in [folder / "config.json", *(folder / name for name in PROCESSOR_FILES), *weight_files(folder)]:
-        digest.update(f"{path.name}\0{_file_digest(path)}\0".encode())
-    choices = [PROMPT_VERSION, POOLING, asdict(card.limits), "pillow", PIL.__version__]
-    digest.update(json.dumps(choices, sort_keys=True).encode())
-    return digest.hexdigest()[:16]
+    paths = [folder / "config.json", *(folder / name for name in PROCESSOR_FILES), *weight_files(folder)]
+    return identity(folder, paths, [PROMPT_VERSION, POOLING, asdict(card.limits), "pillow", PIL.__version__])
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """Return config.json of a Qwen3-VL checkpoint. Raises CheckpointError for anything else."""
-    config = _read_json(folder / "config.json")
+    config = read_object(folder / "config.json")
     if config.get("model_type") != MODEL_TYPE:
         found = f"model_type {config.get('model_type')!r}, architectures {config.get('architectures')!r}"
         raise CheckpointError(f"{folder}: not a Qwen3-VL checkpoint (model_type {MODEL_TYPE!r}); found {found}")
@@ -112,12 +113,12 @@ def weight_files(folder: Path) -> list[Path]:
     else:
         raise CheckpointError(_no_weights(folder))
     if missing := [name for name in names if not (folder / name).is_file()]:
-        raise CheckpointError(f"{folder}: {INDEX} names {missing}, which are not there; found {_listing(folder)}")
+        raise CheckpointError(f"{folder}: {INDEX} names {missing}, which are not there; found {listing(folder)}")
     return [folder / name for name in names]
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
-    weight_map = _read_json(folder / INDEX).get("weight_map")
+    weight_map = read_object(folder / INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{folder / INDEX}: has no weight_map")
     for name in weight_map.values():
@@ -127,10 +128,9 @@ def _weight_map(folder: Path) -> dict[str, str]:
 
 
 def _no_weights(folder: Path) -> str:
-    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
-    if pickles:
+    if pickles := pickles_in(folder.iterdir()):
         return f"{folder}: weights are in {pickles}, which can run code when loaded; convert them to safetensors"
-    return f"{folder}: neither {SINGLE} nor {INDEX} is there; found {_listing(folder)}"
+    return f"{folder}: neither {SINGLE} nor {INDEX} is there; found {listing(folder)}"
 
 
 def _compare(values: dict[str, Any], expected: set[str]) -> str:
@@ -147,30 +147,3 @@ def _mistyped(values: dict[str, Any], full_width: int) -> str:
         return f"widths {widths!r} must be ascending positive integers that end with the full width, {full_width}"
     wrong = [field.name for field in fields(Limits) if type(values[field.name]) is not int or values[field.name] < 1]
     return f"{wrong} must be positive integers" if wrong else ""
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{path.parent}: {path.name} cannot be read; found {_listing(path.parent)}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path}: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: holds {type(value).__name__}, not an object")
-    return value
-
-
-def _file_digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"{path.parent}: {path.name} cannot be read; found {_listing(path.parent)}") from error
-
-
-def _listing(folder: Path) -> str:
-    if not folder.is_dir():
-        return "no such folder"
-    names = sorted(path.name for path in folder.iterdir())
-    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "an empty folder"

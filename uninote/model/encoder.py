@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from PIL.Image import Image
 
+from uninote.model import checkpoint, sentence_folder
+from uninote.model.folders import CheckpointError
 from uninote.notes import Note
+
+UNINOTE, SENTENCES = KINDS = ("uninote", "sentence-transformers")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a checkpoint without loading it. `widths` are ascending; the last is the full one."""
+
+    generation: str
+    full_width: int
+    widths: tuple[int, ...]
+    sees_images: bool
+
+
+class Prepared(Protocol):
+    """A note that waits for the model."""
+
+    @property
+    def num_tokens(self) -> int:
+        """How many tokens the model will read, those of images included."""
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it holds while it waits."""
 
 
 class Encoder(Protocol):
-    """Turns notes into vectors, in two steps: prepare in any thread, embed in the one that computes."""
+    """Turns notes into vectors, in two steps: prepare in any threads, embed in the one that computes, at the same time."""
+
+    sees_images: bool
 
     @property
     def full_width(self) -> int:
@@ -23,18 +52,51 @@ class Encoder(Protocol):
     def widths(self) -> tuple[int, ...]:
         """The widths that the checkpoint was trained for, ascending; the last is the full one."""
 
-    def prepare(self, note: Note, images: Sequence[Image]) -> Any:
-        """Return the note as this encoder wants it, with its `num_tokens`; `images` are those of `note.images`."""
+    def prepare(self, note: Note, images: Sequence[Image]) -> Prepared:
+        """Return the note as this encoder wants it; `images` are those of `note.images`, or none if it sees none."""
 
     def embed(self, prepared: Sequence[Any]) -> np.ndarray:
-        """Return float32 (n, full_width), L2-normalised, in order. A row does not depend on its batch (cosine 1e-5)."""
+        """Return float32 (n, full_width), L2-normalised, in order. A row does not depend on its batch (cosine 1e-5).
+
+        What the model makes of a broken weight comes through as it is: rows may hold NaN or infinity.
+        """
 
 
-def load_encoder(folder: str | Path, threads: int | None = None) -> Encoder:
-    """Load the encoder of a checkpoint folder, on the GPU where there is one, else on the CPU with `threads`.
+def describe(kind: str, folder: str | Path) -> Description:
+    """Return what the checkpoint in `folder` declares, and its generation, for which every weight is read once.
 
-    `threads` is a setting of the whole process; None leaves it. Raises CheckpointError.
+    Raises CheckpointError when the folder is no checkpoint of that kind.
     """
+    folder = Path(folder)
+    if _checked(kind) == SENTENCES:
+        widths = sentence_folder.read_widths(folder)
+        return Description(sentence_folder.generation(folder), widths[-1], widths, sees_images=False)
+    card = checkpoint.read_card(folder)
+    return Description(checkpoint.generation(folder), card.full_width, card.widths, sees_images=True)
+
+
+def load_encoder(
+    folder: str | Path, kind: str = UNINOTE, threads: int | None = None, device: str | None = None, dtype: str = "auto"
+) -> Encoder:
+    """Load the encoder of a checkpoint folder.
+
+    `threads`, of arithmetic on a CPU, is a setting of the whole process; None leaves it. `device` None is a GPU where there
+    is one, else the CPU. `dtype` is "float32", "bfloat16", or "auto": float32 on a CPU, the checkpoint's own on a GPU.
+    Raises CheckpointError, and UninoteError for a device or dtype that is not to be had.
+    """
+    from uninote.model.hardware import choose_placement
+
+    placement = choose_placement(threads, device, dtype)
+    if _checked(kind) == SENTENCES:
+        from uninote.model.sentence_encoder import SentenceEncoder
+
+        return SentenceEncoder.load(folder, placement)
     from uninote.model.note_encoder import NoteEncoder
 
-    return NoteEncoder.load(folder, threads)
+    return NoteEncoder.load(folder, placement)
+
+
+def _checked(kind: str) -> str:
+    if kind not in KINDS:
+        raise CheckpointError(f"model kind {kind!r} is not known; the kinds are {', '.join(KINDS)}")
+    return kind

@@ -10,14 +10,19 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
-from uninote.model.checkpoint import CheckpointError, read_card
+from uninote.model.batches import embed_batches
+from uninote.model.checkpoint import read_card
+from uninote.model.folders import CheckpointError
+from uninote.model.hardware import Placement
 from uninote.model.processing import NoteProcessor, Prepared
 from uninote.model.tower import UniNote
 from uninote.notes import Note
 
 
 class NoteEncoder:
-    """Embeds with a UniNote tower: float32 on a CPU, the checkpoint's own type on a GPU."""
+    """Embeds with a UniNote tower."""
+
+    sees_images = True
 
     def __init__(self, tower: UniNote, processor: NoteProcessor, widths: tuple[int, ...]) -> None:
         self.widths = widths
@@ -26,16 +31,14 @@ class NoteEncoder:
         self._device = next(tower.parameters()).device
 
     @classmethod
-    def load(cls, folder: str | Path, threads: int | None = None) -> NoteEncoder:
-        """Load `folder`; `threads` sets the process' arithmetic threads. Raises CheckpointError."""
-        if threads is not None:
-            torch.set_num_threads(threads)
+    def load(cls, folder: str | Path, placement: Placement) -> NoteEncoder:
+        """Load `folder`. Raises CheckpointError."""
         card = read_card(folder)
         processor = NoteProcessor.from_pretrained(folder)
         tower = UniNote.from_pretrained(folder)
         _check_agreement(tower, processor)
-        # A checkpoint stored as float32 stays shared between processes here; one stored as bfloat16 is copied.
-        return cls(tower.cuda() if torch.cuda.is_available() else tower.float(), processor, card.widths)
+        placement.place(tower)
+        return cls(tower, processor, card.widths)
 
     @property
     def full_width(self) -> int:
@@ -47,17 +50,8 @@ class NoteEncoder:
         return self._processor.prepare(note, images)
 
     def embed(self, prepared: Sequence[Prepared]) -> np.ndarray:
-        """Return float32 (n, full_width), L2-normalised. A batch too large for the GPU is halved and tried again."""
-        if not prepared:
-            return np.zeros((0, self.full_width), dtype=np.float32)
-        try:
-            return self._embed_batch(prepared)
-        except torch.cuda.OutOfMemoryError:
-            if len(prepared) == 1:
-                raise
-        torch.cuda.empty_cache()  # outside the handler, whose traceback would keep the failed batch's tensors alive
-        half = len(prepared) // 2
-        return np.concatenate([self.embed(prepared[:half]), self.embed(prepared[half:])])
+        """Return float32 (n, full_width), L2-normalised."""
+        return embed_batches(self._embed_batch, prepared, self.full_width, self._device)
 
     @torch.inference_mode()
     def _embed_batch(self, prepared: Sequence[Prepared]) -> np.ndarray:

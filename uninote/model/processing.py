@@ -12,7 +12,8 @@ from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from uninote.errors import UninoteError
-from uninote.model.checkpoint import PROCESSOR_FILES, CheckpointError, Limits, read_card
+from uninote.model.checkpoint import PROCESSOR_FILES, Limits, read_card
+from uninote.model.folders import CheckpointError
 from uninote.model.image_sizes import check_limits, target_size
 from uninote.model.prompts import Kind, Part, parts_of
 from uninote.model.tokens import NoteTokenizer
@@ -33,6 +34,11 @@ class Prepared:
     def num_tokens(self) -> int:
         """The tokens of the whole prompt, those of images included."""
         return len(self.input_ids)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the note holds while it waits."""
+        return self.input_ids.nbytes + sum(image.nbytes for image in self.pixels)
 
 
 class NoteProcessor:

@@ -6,7 +6,7 @@ import json
 
 from tokenizers import Tokenizer
 
-from uninote.model.checkpoint import CheckpointError
+from uninote.model.folders import CheckpointError
 from uninote.model.prompts import CLOSING, IMAGE_PAD, OPENING, PADDING, SEPARATOR, VISION_END, VISION_START
 
 CHARS_PER_TOKEN = 8  # how much text to read first for each token that fits; more is read when that was too little
@@ -35,7 +35,7 @@ class NoteTokenizer:
         """Return up to `at_most` leading tokens of `text` as plain text; of a long text only the head is read."""
         chars = at_most * CHARS_PER_TOKEN
         while True:
-            ids: list[int] = self._plain.encode(_repaired(text[:chars]), add_special_tokens=False).ids
+            ids: list[int] = self._plain.encode(repaired(text[:chars]), add_special_tokens=False).ids
             if len(ids) >= at_most or chars >= len(text):
                 return ids[:at_most]
             chars *= 4
@@ -60,7 +60,7 @@ def _id_of(tokenizer: Tokenizer, token: str) -> int:
     return int(found)
 
 
-def _repaired(text: str) -> str:
+def repaired(text: str) -> str:
     """Replace lone surrogates, which no UTF-8 text can hold."""
     try:
         text.encode()

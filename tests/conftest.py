@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from s3_server import ENVIRONMENT, s3_server
 
 from uninote.config_file import load_config
 from uninote.pipelines.run import Run
@@ -17,7 +18,7 @@ demo: {{folder: {demo}, notes: {notes}}}
 ingest: {{source: demo}}
 model: {{checkpoint: demo}}
 neighbours: {{k: 10, recall_sample: 100}}
-embed: {{notes_per_task: 60, widths: [256, 64]}}
+embed: {{items_per_task: 60, widths: [256, 64]}}
 """
 
 
@@ -38,11 +39,19 @@ def spark(tmp_path_factory):
             "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m",
             "spark.sql.shuffle.partitions": "2",
             "spark.databricks.delta.snapshotPartitions": "1",
+            **{f"spark.executorEnv.{name}": value for name, value in ENVIRONMENT.items()},  # what S3 asks for
             "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
         },
     )
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """A real S3 server for the whole run, and the environment that boto3 needs for it."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
 
 
 @pytest.fixture

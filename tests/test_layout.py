@@ -12,8 +12,9 @@ LAYERS = ("jobs", "uninote.pipelines", "udfs", "uninote")  # each may import its
 HOMES = {
     "faiss": {"uninote/index/", "uninote/kmeans.py"},
     "yaml": {"uninote/config_file.py"},
-    "boto3": {"uninote/media.py"},
-    "pyspark": {"uninote/pipelines/", "uninote/schemas.py"},
+    "boto3": {"uninote/s3"},
+    "botocore": {"uninote/s3"},
+    "pyspark": {"uninote/pipelines/", "uninote/schemas.py", "udfs/worker_model.py"},
 }
 SOURCES = [path for top in ("jobs", "udfs", "uninote") for path in sorted((ROOT / top).rglob("*.py"))]
 

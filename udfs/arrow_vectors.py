@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -35,3 +35,13 @@ def to_array(matrix: np.ndarray) -> pa.ListArray:
     rows, width = matrix.shape
     offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32) if width else np.zeros(rows + 1, np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.reshape(-1)))
+
+
+def to_nullable(rows: Sequence[np.ndarray | None]) -> pa.ListArray:
+    """Return float32 rows of one length as a list column, null where a row is None."""
+    present = np.array([row is not None for row in rows], dtype=bool)
+    flat = [row for row in rows if row is not None]
+    values = np.concatenate(flat) if flat else np.empty(0, np.float32)
+    width = len(flat[0]) if flat else 0
+    offsets = np.concatenate([[0], np.cumsum(present * width)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, pa.float32()), mask=pa.array(~present))

@@ -1,139 +1,155 @@
-"""Embedding inside an executor: rows of notes in, vectors and rejects out, in bounded windows."""
+"""Embedding inside an executor: rows of items in, vectors and rejects out, in bounded windows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
 
 import numpy as np
 import pyarrow as pa
-from PIL.Image import Image
 
-from udfs.model_files import unpack_once
-from udfs.notes import ArrowMap, to_note
-from udfs.worker_cache import load_once
+from udfs.arrow_vectors import to_nullable
+from udfs.notes import ArrowMap
+from udfs.prefetch import map_ahead, run_ahead
+from udfs.window import Work, prepare
 from uninote.batching import token_batches
-from uninote.media import MediaError, MediaPolicy, load_image
-from uninote.model.encoder import Encoder, load_encoder
-from uninote.notes import Note
+from uninote.media import MediaPolicy
+from uninote.model.encoder import Encoder
 
-WINDOW_ROWS = 256  # read together, so that equal contents meet
-# Sorted by length together. An image token stands for about 3 KB of pixels, so this bounds a task's memory.
-WINDOW_TOKENS = 100_000
-
-Row = dict[str, Any]
+# A window is sorted by length together, and equal contents in it are computed once.
+WINDOW_ROWS = 1024
+WINDOW_BYTES = 64 << 20  # of rows as they come: image bytes may be among them
+# A part of a window that the model is given together: prepared images are what takes memory.
+PART_TOKENS = 16  # times batch_tokens
+PART_BYTES = 192 << 20
 
 
 @dataclass(frozen=True)
 class EmbedTask:
-    """What a task needs beside the model. `threads`: of the model's arithmetic, as many as Spark gives the task."""
+    """What a task needs beside the model. `fetch_threads` fetch and decode while the model computes."""
 
-    generation: str
     batch_tokens: int
-    threads: int
+    fetch_threads: int
     media: MediaPolicy
 
 
-def make_embed(
-    task: EmbedTask, files: Callable[[], dict[str, bytes]], count: Callable[[int], None], schema: pa.Schema
-) -> ArrowMap:
-    """Map rows with MODEL_COLUMNS and content_hash to `schema`: those of them it names, and the results.
+@dataclass
+class Part:
+    """Some works of a window, and the window itself with the last of them."""
 
-    Results are vector (null when nothing usable was left), degraded, num_tokens and rejects. `files` returns the
-    checkpoint's, `count` is told how many rows are done.
+    works: list[Work] = field(default_factory=list)
+    window: Window | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows read together. `work_of` holds the position in `works` of each row's content."""
+
+    rows: pa.RecordBatch
+    works: Sequence[Work]
+    work_of: Sequence[int]
+
+
+def make_embed(
+    load: Callable[[], Encoder], task: EmbedTask, count: Callable[[int], None], schema: pa.Schema
+) -> ArrowMap:
+    """Map rows with MODEL_COLUMNS, content_hash and inline to `schema`: those of them it names, and the results.
+
+    Results are vector (null when nothing usable was left), degraded, rejects, and what it took, on the first row of a
+    content: tokens, padded_tokens and seconds. `load` returns the process' encoder, `count` is told the rows done.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        encoder = load_once(task.generation, lambda: _load(task, files))
-        rows = (row for batch in batches for row in batch.to_pylist())
-        while window := list(islice(rows, WINDOW_ROWS)):
-            results = embed_window(encoder, window, task)
-            yield pa.RecordBatch.from_pylist(results, schema=schema)
-            count(len(results))
+        encoder = load()
+        with ThreadPoolExecutor(task.fetch_threads) as pool:
+            for window in embed_windows(encoder, batches, task, pool):
+                yield _results(window, schema)
+                count(window.rows.num_rows)
 
     return run
 
 
-def _load(task: EmbedTask, files: Callable[[], dict[str, bytes]]) -> Encoder:
-    return load_encoder(unpack_once(task.generation, files), threads=task.threads)
+def embed_windows(
+    encoder: Encoder, batches: Iterable[pa.RecordBatch], task: EmbedTask, pool: ThreadPoolExecutor
+) -> Iterator[Window]:
+    """Yield the rows of `batches` in windows whose works are finished, while the next ones are being prepared."""
+    for part in run_ahead(_parts(encoder, batches, task, pool)):
+        _compute(encoder, part.works, task.batch_tokens)
+        if part.window is not None:
+            yield part.window
 
 
-def embed_window(encoder: Encoder, rows: Sequence[Row], task: EmbedTask) -> list[Row]:
-    """Return one result for each row, in order; rows of equal content are computed once."""
-    first_of = {row["content_hash"]: position for position, row in reversed(list(enumerate(rows)))}
-    unique = {content: _Work(to_note(rows[position]), task.media) for content, position in first_of.items()}
-    waiting: list[_Work] = []
-    for work in unique.values():
-        if work.prepare(encoder):
-            waiting.append(work)
-        if sum(one.num_tokens for one in waiting) > WINDOW_TOKENS:
-            _compute(encoder, waiting, task.batch_tokens)
-            waiting = []
-    _compute(encoder, waiting, task.batch_tokens)
-    return [row | unique[row["content_hash"]].result(row["item_id"]) for row in rows]
+def _parts(
+    encoder: Encoder, batches: Iterable[pa.RecordBatch], task: EmbedTask, pool: ThreadPoolExecutor
+) -> Iterator[Part]:
+    for rows in _rebatched(batches):
+        window = _open_window(rows)
+        part = Part()
+        tokens = held = 0
+        for work in map_ahead(pool, partial(prepare, encoder, task.media), window.works, 2 * task.fetch_threads):
+            if work.prepared is not None:
+                part.works.append(work)
+                tokens, held = tokens + work.tokens, held + work.prepared.nbytes
+            if tokens > PART_TOKENS * task.batch_tokens or held > PART_BYTES:
+                yield part
+                part, tokens, held = Part(), 0, 0
+        part.window = window
+        yield part
 
 
-def _compute(encoder: Encoder, waiting: Sequence[_Work], batch_tokens: int) -> None:
-    for batch in token_batches([work.num_tokens for work in waiting], batch_tokens):
-        vectors = encoder.embed([waiting[i].prepared for i in batch])
+def _rebatched(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Join small batches and cut large ones, so that a window does not depend on how the rows were stored."""
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        step = max(1, min(WINDOW_ROWS, WINDOW_BYTES * batch.num_rows // max(1, batch.nbytes)))
+        for start in range(0, batch.num_rows, step):
+            piece = batch.slice(start, step)
+            if held and (rows + piece.num_rows > WINDOW_ROWS or size + piece.nbytes > WINDOW_BYTES):
+                yield pa.concat_batches(held)
+                held, rows, size = [], 0, 0
+            held.append(piece)
+            rows, size = rows + piece.num_rows, size + piece.nbytes
+    if held:
+        yield pa.concat_batches(held)
+
+
+def _open_window(rows: pa.RecordBatch) -> Window:
+    values = rows.to_pylist()
+    positions: dict[str, int] = {}
+    work_of = [positions.setdefault(row["content_hash"], len(positions)) for row in values]
+    first_rows = dict(zip(reversed(work_of), reversed(values), strict=True))
+    return Window(rows, [Work.of(first_rows[position]) for position in range(len(positions))], work_of)
+
+
+def _compute(encoder: Encoder, works: Sequence[Work], batch_tokens: int) -> None:
+    for batch in token_batches([work.tokens for work in works], batch_tokens):
+        started = perf_counter()
+        vectors = encoder.embed([works[i].prepared for i in batch])
+        seconds = (perf_counter() - started) / len(batch)
+        longest = max(works[i].tokens for i in batch)
         for i, vector in zip(batch, vectors, strict=True):
-            waiting[i].finish(vector)
+            works[i].finish(vector, longest, seconds)
 
 
-class _Work:
-    """One distinct content on its way through the window."""
-
-    def __init__(self, note: Note, media: MediaPolicy) -> None:
-        self.prepared: Any = None
-        self.vector: np.ndarray | None = None
-        self.num_tokens = 0
-        self.rejects: list[tuple[str, str, str, str]] = []  # part, kind, reason, message
-        self._note, self._media = note, media
-
-    def _fetch(self) -> tuple[Note, list[Image]]:
-        """Leave out images that cannot be read; their OCR texts stay with the note as its body's last lines."""
-        note, kept, images, orphaned = self._note, [], [], []
-        for position, image in enumerate(note.images):
-            if not image.uri:  # a text read in an image that the source does not have
-                orphaned.append(image.ocr)
-                continue
-            try:
-                images.append(load_image(image.uri, self._media))
-                kept.append(image)
-            except MediaError as error:
-                self.rejects.append((f"#image/{position}", "image", error.reason, str(error)))
-                orphaned.append(image.ocr)
-        body = "\n".join(text for text in [note.body, *orphaned] if text.strip())
-        return replace(note, body=body, images=tuple(kept)), images
-
-    def prepare(self, encoder: Encoder) -> bool:
-        """Say whether there is something for the model; if not, `rejects` say why."""
-        note, images = self._fetch()
-        if note.images or any(text.strip() for text in (note.title, note.body, *note.topics)):
-            self.prepared = encoder.prepare(note, images)
-            self.num_tokens = self.prepared.num_tokens
-        elif self.rejects:
-            self.rejects.append(("", "note", "note_unusable", "no text, and none of its images can be read"))
-        else:
-            self.rejects.append(("", "note", "note_empty", "neither text nor images"))
-        return self.prepared is not None
-
-    def finish(self, vector: np.ndarray) -> None:
-        if np.isfinite(vector).all():
-            self.vector = vector
-        else:
-            self.rejects.append(("", "note", "vector_not_finite", "the model returned NaN or infinity"))
-        self.prepared = None
-
-    def result(self, item_id: str) -> Row:
-        return {
-            "vector": self.vector,
-            "degraded": self.vector is not None and bool(self.rejects),
-            "num_tokens": self.num_tokens,
-            "rejects": [
-                {"item_id": f"{item_id}{part}", "kind": kind, "reason": reason, "message": message}
-                for part, kind, reason, message in self.rejects
-            ],
-        }
+def _results(window: Window, schema: pa.Schema) -> pa.RecordBatch:
+    """Return one row for each row of the window, in order."""
+    works = [window.works[position] for position in window.work_of]
+    is_first = np.zeros(len(works), bool)
+    is_first[np.unique(window.work_of, return_index=True)[1]] = True
+    columns = {name: window.rows.column(name) for name in schema.names if name in window.rows.schema.names}
+    columns["vector"] = to_nullable([work.vector for work in works])
+    columns["degraded"] = pa.array([work.vector is not None and bool(work.rejects) for work in works])
+    item_ids = window.rows.column("item_id").to_pylist()
+    columns["rejects"] = pa.array(
+        [work.rejects_of(item_id) for work, item_id in zip(works, item_ids, strict=True)], schema.field("rejects").type
+    )
+    for name in ("tokens", "padded_tokens", "fetch_s", "decode_s", "tokenise_s", "model_s"):
+        taken = [getattr(work, name) if first else 0 for work, first in zip(works, is_first, strict=True)]
+        columns[name] = pa.array(taken, schema.field(name).type)
+    return pa.RecordBatch.from_arrays(
+        [columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema
+    )

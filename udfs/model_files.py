@@ -1,9 +1,10 @@
-"""A checkpoint's way to the executors: broadcast as bytes, written once a host, memory-mapped by every worker of it."""
+"""A checkpoint's way to the executors: brought once to each host, memory-mapped there by every worker."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,33 +12,58 @@ from pathlib import Path
 from uninote.errors import UninoteError
 
 BROADCAST_LIMIT_BYTES = 2 << 30
-SUFFIXES = (".json", ".jinja", ".safetensors", ".txt")
+SUFFIXES = (".json", ".jinja", ".model", ".safetensors", ".txt")
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the files that belong to a checkpoint, those of its sub-folders too; pickles are never among them."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix in SUFFIXES]
+
+
+def fits_broadcast(folder: Path) -> bool:
+    """Say whether the checkpoint is small enough for `pack`."""
+    return sum(path.stat().st_size for path in files_of(folder)) <= BROADCAST_LIMIT_BYTES
 
 
 def pack(folder: Path) -> dict[str, bytes]:
-    """Return the files of a checkpoint folder by name, as a broadcast carries them; pickles are never among them."""
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix in SUFFIXES]
-    size = sum(path.stat().st_size for path in files)
-    if size > BROADCAST_LIMIT_BYTES:
-        raise UninoteError(f"the checkpoint {folder} has {size:,} bytes; a broadcast holds {BROADCAST_LIMIT_BYTES:,}")
-    return {path.name: path.read_bytes() for path in files}
+    """Return the files of a checkpoint folder by relative name, as a broadcast carries them."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files_of(folder)}
 
 
-def unpack_once(generation: str, files: Callable[[], Mapping[str, bytes]]) -> Path:
-    """Return this host's folder of the checkpoint, written by whichever process comes first.
+def unpack(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write what `pack` returned into an empty folder."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
-    `files` is called by that one alone, so that the others never hold the bytes in memory of their own.
+
+def once_per_host(name: str, fill: Callable[[Path], None]) -> Path:
+    """Return this host's private folder `name`, filled by whichever process comes first; the others wait for it.
+
+    `fill` is called by that one alone, so that the others never hold what it holds. A fill that fails or is killed leaves
+    no folder of that name.
     """
     cache = _private_folder()
-    target = cache / generation
-    with (cache / f"{generation}.lock").open("w") as lock:
+    target = cache / name
+    with (cache / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists():
-            scratch = Path(tempfile.mkdtemp(dir=cache, prefix=f"{generation}."))
-            for name, content in files().items():
-                (scratch / name).write_bytes(content)
-            scratch.rename(target)  # complete or absent: a killed writer leaves only its scratch folder
+            _sweep(cache, name)
+            scratch = Path(tempfile.mkdtemp(dir=cache, prefix=f"{name}."))
+            try:
+                fill(scratch)
+            except BaseException:
+                shutil.rmtree(scratch, ignore_errors=True)
+                raise
+            scratch.rename(target)
     return target
+
+
+def _sweep(cache: Path, name: str) -> None:
+    """Remove what killed fills left behind; the lock says that none is at work."""
+    for scratch in cache.glob(f"{name}.*"):
+        if scratch.is_dir():
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _private_folder() -> Path:

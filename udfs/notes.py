@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ META_COLUMNS = ("category", "author", "language", "visibility")
 ArrowMap = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
-def to_note(row: dict[str, Any]) -> Note:
+def to_note(row: Mapping[str, Any]) -> Note:
     """Return the note of one row of the notes table; nulls become empty."""
     return Note(
         title=row["title"] or "",
@@ -27,22 +28,29 @@ def to_note(row: dict[str, Any]) -> Note:
     )
 
 
-def make_fingerprint(media: MediaPolicy, schema: pa.Schema) -> ArrowMap:
-    """Map rows of the notes table to `schema`: note_id, item_id, content_hash, meta_hash. Opens no file, only looks."""
+def make_fingerprint(media: MediaPolicy, threads: int, schema: pa.Schema) -> ArrowMap:
+    """Map rows of items to `schema`: those of their columns it names, content_hash and meta_hash.
+
+    Media are looked at in `threads`, never opened.
+    """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            rows = [_fingerprint_row(row, media) for row in batch.to_pylist()]
-            yield pa.RecordBatch.from_pylist(rows, schema=schema)
+        with ThreadPoolExecutor(threads) as pool:
+            for batch in batches:
+                yield _fingerprinted(batch, media, pool, schema)
 
     return run
 
 
-def _fingerprint_row(row: dict[str, Any], media: MediaPolicy) -> dict[str, Any]:
-    note = to_note(row)
-    return {
-        "note_id": row["note_id"],
-        "item_id": str(row["note_id"]),
-        "content_hash": content_hash(note, [fingerprint(image.uri, media) for image in note.images]),
-        "meta_hash": meta_hash([row[column] for column in META_COLUMNS]),
-    }
+def _fingerprinted(batch: pa.RecordBatch, media: MediaPolicy, pool: Executor, schema: pa.Schema) -> pa.RecordBatch:
+    columns = {name: batch.column(name) for name in schema.names if name in batch.schema.names}
+    rows = batch.select([*MODEL_COLUMNS, *META_COLUMNS]).to_pylist()
+    notes = [to_note(row) for row in rows]
+    uris = sorted({image.uri for note in notes for image in note.images})
+    found = dict(zip(uris, pool.map(lambda uri: fingerprint(uri, media), uris), strict=True))
+    hashes = [content_hash(note, [found[image.uri] for image in note.images]) for note in notes]
+    columns["content_hash"] = pa.array(hashes)
+    columns["meta_hash"] = pa.array([meta_hash([row[column] for column in META_COLUMNS]) for row in rows])
+    return pa.RecordBatch.from_arrays(
+        [columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -14,6 +14,7 @@ DEMO = "demo"  # the built-in corpus (as ingest.source) and the built-in checkpo
 # A place: relative ones mean "from the config file's folder", or from the current folder when given with --set.
 Location = Annotated[str, Field(min_length=1), "location"]
 Width = Annotated[int, Field(ge=1)]
+Kind = Literal["note", "image", "text", "ocr"]
 
 
 class _Section(BaseModel):
@@ -38,27 +39,64 @@ class IngestConfig(_Section):
 
 
 class MediaConfig(_Section):
-    """Which files may be opened as images, and how large they may be."""
+    """Which files may be opened as images, how large they may be, and how they are fetched.
+
+    `timeout_s` is for one file, retries included; `attempts` are made where an error may pass; each task fetches with
+    `threads`, while its model computes.
+    """
 
     roots: tuple[Location, ...] = Field((), strict=False)  # YAML has lists, not tuples
     max_bytes: int = Field(32 << 20, ge=1)
     max_pixels: int = Field(50_000_000, ge=1)
+    timeout_s: float = Field(30.0, gt=0)
+    attempts: int = Field(4, ge=1)
+    threads: int = Field(8, ge=1)
+
+
+class S3Config(_Section):
+    """Which S3 service `s3://` means; null is what the environment says. Credentials come from the environment only."""
+
+    endpoint: str | None = None
+    region: str | None = None
 
 
 class ModelConfig(_Section):
-    """The encoder: a checkpoint folder, or "demo"."""
+    """The encoder: a folder of one of the kinds in docs/encoders.md, local or `s3://`; or "demo".
+
+    `dtype` auto is float32 on a CPU and the checkpoint's own on a GPU.
+    """
 
     checkpoint: Location
+    kind: Literal["uninote", "sentence-transformers"] = "uninote"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 class EmbedConfig(_Section):
-    """`widths` null means every width the checkpoint declares; others are refused unless `undeclared_widths` is true."""
+    """What gets vectors, at which widths, and in which portions.
+
+    `widths` null means every width the checkpoint declares; others are refused unless `undeclared_widths` is true.
+    `kinds` beside note make vectors of single images, texts and OCR strings. `chunk_items` are committed together: what a
+    killed run computes again is at most that. `recheck_media` looks at size and time of every image each night; without
+    it an image replaced under its old name is noticed only when its note changes. `retry_quarantined` tries again what
+    was set aside.
+    """
 
     widths: tuple[Width, ...] | None = Field(None, strict=False)
     undeclared_widths: bool = False
+    kinds: tuple[Kind, ...] = Field(("note",), strict=False)
     batch_tokens: int = Field(8192, ge=1)
-    notes_per_task: int = Field(500, ge=1)
+    items_per_task: int = Field(2000, ge=1)
+    chunk_items: int = Field(20_000, ge=1)
+    recheck_media: bool = True
+    retry_quarantined: bool = False
     max_quarantined_share: float = Field(0.5, ge=0, le=1)
+
+    @field_validator("kinds")
+    @classmethod
+    def _has_notes(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if "note" not in kinds:
+            raise ValueError("should name note: what other jobs read are vectors of notes")
+        return tuple(sorted(set(kinds)))
 
 
 class IndexConfig(_Section):
@@ -107,6 +145,7 @@ class Config(_Section):
     model: ModelConfig
     demo: DemoConfig = Field(default_factory=DemoConfig)
     media: MediaConfig = MediaConfig()
+    s3: S3Config = S3Config()
     embed: EmbedConfig = EmbedConfig()
     index: IndexConfig = IndexConfig()
     neighbours: NeighboursConfig = NeighboursConfig()

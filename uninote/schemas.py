@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pyspark.sql.types import (
     ArrayType,
+    BinaryType,
     BooleanType,
     DataType,
     DoubleType,
@@ -90,7 +91,8 @@ def notes_table(note_id: DataType) -> TableSpec:
 def items_table(note_id: DataType) -> TableSpec:
     """What has a vector: narrow, so that change detection never opens one.
 
-    `content_hash` covers all the model sees, `meta_hash` what filters use. `degraded`: embedded without a broken part.
+    `kind` is one of note, image, text, ocr. `content_hash` covers all the model sees, `meta_hash` what filters use.
+    `degraded`: embedded without a broken part.
     """
     schema = _struct(
         item_key=LongType(),
@@ -100,6 +102,7 @@ def items_table(note_id: DataType) -> TableSpec:
         content_hash=StringType(),
         meta_hash=StringType(),
         degraded=BooleanType(),
+        generation=StringType(),
     )
     return TableSpec("items", schema, ("item_key",))
 
@@ -107,9 +110,33 @@ def items_table(note_id: DataType) -> TableSpec:
 def embeddings_table(note_id: DataType, name: str) -> TableSpec:
     """One table a width; `vector` is float32, L2-normalised, never null."""
     schema = _struct(
-        item_key=LongType(), item_id=StringType(), note_id=note_id, content_hash=StringType(), vector=VECTOR
+        item_key=LongType(),
+        item_id=StringType(),
+        note_id=note_id,
+        kind=StringType(),
+        content_hash=StringType(),
+        generation=StringType(),
+        vector=VECTOR,
     )
     return TableSpec(name, schema, ("item_key",))
+
+
+def set_aside_table(note_id: DataType) -> TableSpec:
+    """What has no vector now, and why: with `items`, every item there is. The history is in `quarantine`."""
+    schema = _struct(
+        item_id=StringType(),
+        note_id=note_id,
+        kind=StringType(),
+        content_hash=StringType(),
+        reason=StringType(),
+        message=StringType(),
+        run_id=StringType(),
+    )
+    return TableSpec("set_aside", schema, ("item_id", "kind"))
+
+
+IMAGE_BYTES = TableSpec("image_bytes", _struct(uri=StringType(), content=BinaryType()), ("uri",))
+"""Images that the source had as bytes, once each: `uri` is inline:<SHA-256 of content>, as in `notes.images`."""
 
 
 def quarantine_table(note_id: DataType) -> TableSpec:

@@ -125,7 +125,7 @@ def test_too_many_rejects_publish_nothing_but_their_reasons(night):
         night([make_note("a", **NOTHING), make_note("b", **NOTHING), make_note("c")])
     run, summary = night([make_note("a", **NOTHING), make_note("c"), make_note("d")])
     assert counts(summary) == (3, 2, 0, 1, 0)
-    assert sorted(quarantined(run)) == [("a", "note_empty"), ("b", "note_empty")]
+    assert sorted(set(quarantined(run))) == [("a", "note_empty"), ("b", "note_empty")]
 
 
 @pytest.mark.parametrize("fatal", ["items", "embeddings/w64"])
@@ -135,7 +135,7 @@ def test_a_run_that_dies_while_publishing_is_undone_and_done_again(night, monkey
     night(first)
     real = tables.apply_changes
 
-    def die(changes, spec, uri):
+    def die(changes, spec, uri, where="true"):
         if spec.name == fatal:
             raise RuntimeError("power cut")
         real(changes, spec, uri)

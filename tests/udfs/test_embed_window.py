@@ -1,15 +1,34 @@
-"""A window of notes, without Spark: who gets a vector, who a reason, and that nobody is dropped."""
+"""Windows of items, without Spark: who gets a vector, who a reason, and that nobody is dropped."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from builders import make_image
 
-from udfs.embed import EmbedTask, embed_window
+from udfs import embed
+from udfs.embed import EmbedTask, embed_windows
 from uninote.media import MediaPolicy
 from uninote.model.encoder import load_encoder
 from uninote.model.tiny import make_tiny_checkpoint
+
+IMAGE = pa.struct([("uri", pa.string()), ("ocr", pa.string())])
+INLINE = pa.struct([("uri", pa.string()), ("content", pa.binary())])
+SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("kind", pa.string()),
+        ("content_hash", pa.string()),
+        ("title", pa.string()),
+        ("body", pa.string()),
+        ("topics", pa.list_(pa.string())),
+        ("images", pa.list_(IMAGE)),
+        ("inline", pa.list_(INLINE)),
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,90 +42,140 @@ def encoder(tmp_path_factory):
 @pytest.fixture
 def task(tmp_path):
     """A task that may open images below the test's folder."""
-    return EmbedTask("g", 512, 1, MediaPolicy((str(tmp_path),), 1 << 20, 1_000_000))
+    return EmbedTask(512, 4, MediaPolicy((str(tmp_path),), 1 << 20, 1_000_000))
 
 
-def row(note_id, title="", content=None, images=()):
+class Spy:
+    """An encoder that notes what it is asked."""
+
+    def __init__(self, encoder, answer=None):
+        self.sees_images, self._encoder, self._answer = encoder.sees_images, encoder, answer
+        self.notes = 0
+
+    def prepare(self, note, images):
+        return self._encoder.prepare(note, images)
+
+    def embed(self, prepared):
+        self.notes += len(prepared)
+        return self._encoder.embed(prepared) if self._answer is None else self._answer(prepared)
+
+
+def row(item_id, title="", content=None, images=(), **fields):
     structs = [{"uri": uri, "ocr": ocr} for uri, ocr in images]
-    return {
-        "item_id": note_id,
-        "title": title,
-        "body": None,
-        "topics": None,
-        "images": structs or None,
-        "content_hash": content or note_id,
-    }
+    values = {"item_id": item_id, "kind": "note", "title": title, "content_hash": content or item_id, "images": structs}
+    return dict.fromkeys(SCHEMA.names) | values | fields
 
 
-def test_results_come_in_the_order_of_rows_whatever_their_length(encoder, task):
+def run(encoder, rows, task, batch_rows=1000):
+    """Return item_id -> its finished work."""
+    batches = pa.Table.from_pylist(rows, schema=SCHEMA).to_batches(max_chunksize=batch_rows)
+    found, order = {}, []
+    with ThreadPoolExecutor(task.fetch_threads) as pool:
+        for window in embed_windows(encoder, batches, task, pool):
+            ids = window.rows.column("item_id").to_pylist()
+            order += ids
+            found |= {item_id: window.works[at] for item_id, at in zip(ids, window.work_of, strict=True)}
+    assert order == [one["item_id"] for one in rows]
+    return found
+
+
+def reasons(work):
+    return [reason for _, _, reason, _ in work.rejects]
+
+
+@pytest.mark.parametrize("batch_rows", [1, 7, 1000])
+def test_every_row_comes_out_once_in_order_with_its_own_vector(encoder, task, monkeypatch, batch_rows):
+    monkeypatch.setattr(embed, "WINDOW_ROWS", 16)
+    monkeypatch.setattr(embed, "PART_TOKENS", 1)
     rows = [row(f"n{n}", "word " * (n * 7 % 23 + 1) + str(n)) for n in range(40)]
-    together = embed_window(encoder, rows, task)
-    assert [result["item_id"] for result in together] == [one["item_id"] for one in rows]
+    together = run(encoder, rows, task, batch_rows)
+    assert all(work.vector is not None and work.prepared is None for work in together.values())
     for number in (0, 17, 39):
-        alone = embed_window(encoder, [rows[number]], task)[0]["vector"]
-        assert float(np.dot(alone, together[number]["vector"])) > 1 - 1e-5
+        alone = run(encoder, [rows[number]], task)[f"n{number}"].vector
+        assert float(np.dot(alone, together[f"n{number}"].vector)) > 1 - 1e-5
 
 
 def test_equal_content_is_computed_once(encoder, task):
-    class Counting:
-        def __init__(self):
-            self.notes = 0
+    spy = Spy(encoder)
+    found = run(spy, [row(f"n{n}", f"text {n % 3}", content=f"c{n % 3}") for n in range(12)], task)
+    assert spy.notes == 3
+    np.testing.assert_array_equal(found["n0"].vector, found["n3"].vector)
 
-        def prepare(self, note, images):
-            return encoder.prepare(note, images)
 
-        def embed(self, prepared):
-            self.notes += len(prepared)
-            return encoder.embed(prepared)
-
-    counting = Counting()
-    rows = [row(f"n{n}", f"text {n % 3}", content=f"c{n % 3}") for n in range(12)]
-    results = embed_window(counting, rows, task)
-    assert counting.notes == 3
-    np.testing.assert_array_equal(results[0]["vector"], results[3]["vector"])
+def test_rows_that_weigh_much_make_smaller_windows(encoder, task, monkeypatch):
+    monkeypatch.setattr(embed, "WINDOW_BYTES", 10_000)
+    rows = [row(f"n{n}", "x" * 3000 + str(n)) for n in range(10)]
+    batches = pa.Table.from_pylist(rows, schema=SCHEMA).to_batches()
+    with ThreadPoolExecutor(2) as pool:
+        windows = [window.rows.num_rows for window in embed_windows(encoder, batches, task, pool)]
+    assert sum(windows) == 10
+    assert max(windows) <= 3
 
 
 def test_a_broken_image_costs_only_itself_and_its_ocr_stays(encoder, task, tmp_path):
     make_image(tmp_path / "ok.png")
     with_broken = row("a", "title", images=[("gone.png", "words in it"), ("ok.png", "")])
-    without = {**row("b", "title", images=[("ok.png", "")]), "body": "words in it"}
-    first, second = embed_window(encoder, [with_broken, without], task)
-    assert first["degraded"]
-    assert [(one["item_id"], one["reason"]) for one in first["rejects"]] == [("a#image/0", "media_missing")]
-    assert not second["degraded"]
-    assert float(np.dot(first["vector"], second["vector"])) > 1 - 1e-5
+    without = row("b", "title", images=[("ok.png", "")], body="words in it")
+    found = run(encoder, [with_broken, without], task)
+    assert found["a"].rejects_of("a")[0]["item_id"] == "a#image/0"
+    assert reasons(found["a"]) == ["media_missing"]
+    assert found["b"].rejects == []
+    assert float(np.dot(found["a"].vector, found["b"].vector)) > 1 - 1e-5
+
+
+def test_image_bytes_that_came_with_the_row_are_as_good_as_a_file(encoder, task, tmp_path):
+    content = make_image(tmp_path / "ok.png", "blue").read_bytes()
+    uri = f"inline:{'0' * 64}"
+    rows = [
+        row("file", "title", images=[("ok.png", "")]),
+        row("bytes", "title", images=[(uri, "")], inline=[{"uri": uri, "content": content}]),
+    ]
+    found = run(encoder, rows, task)
+    assert float(np.dot(found["file"].vector, found["bytes"].vector)) > 1 - 1e-6
 
 
 def test_an_ocr_text_without_image_is_content_not_a_reject(encoder, task):
-    (result,) = embed_window(encoder, [row("a", images=[(None, "sale 30%")])], task)
-    assert result["vector"] is not None
-    assert result["rejects"] == []
+    work = run(encoder, [row("a", images=[(None, "sale 30%")])], task)["a"]
+    assert work.vector is not None
+    assert work.rejects == []
 
 
 @pytest.mark.parametrize(
-    ("broken", "reasons"),
+    ("broken", "told"),
     [
         (row("a"), ["note_empty"]),
         (row("a", "  \n"), ["note_empty"]),
         (row("a", images=[("gone.png", "")]), ["media_missing", "note_unusable"]),
+        (row("a", kind="image", images=[("gone.png", None)]), ["media_missing"]),
     ],
 )
-def test_a_note_with_nothing_usable_gets_a_reason_and_no_vector(encoder, task, broken, reasons):
-    good, bad = embed_window(encoder, [row("g", "good"), broken], task)
-    assert good["vector"] is not None
-    assert bad["vector"] is None
-    assert not bad["degraded"]
-    assert [one["reason"] for one in bad["rejects"]] == reasons
+def test_an_item_with_nothing_usable_gets_a_reason_and_no_vector(encoder, task, broken, told):
+    found = run(encoder, [row("g", "good"), broken], task)
+    assert found["g"].vector is not None
+    assert found["a"].vector is None
+    assert reasons(found["a"]) == told
+    assert found["a"].rejects_of("a")[-1]["item_id"] == "a"
+
+
+def test_a_model_that_sees_no_images_opens_none(encoder, task):
+    spy = Spy(encoder)
+    spy.sees_images = False
+    found = run(spy, [row("a", "title", images=[("gone.png", "ocr")]), row("b", images=[("gone.png", None)])], task)
+    assert found["a"].vector is not None
+    assert found["a"].rejects == []
+    assert reasons(found["b"]) == ["note_empty"]
 
 
 def test_a_vector_that_is_not_finite_is_a_reject(encoder, task):
-    class Broken:
-        def prepare(self, note, images):
-            return encoder.prepare(note, images)
+    broken = Spy(encoder, lambda prepared: np.full((len(prepared), 4), np.nan, np.float32))
+    work = run(broken, [row("a", "text")], task)["a"]
+    assert work.vector is None
+    assert reasons(work) == ["vector_not_finite"]
 
-        def embed(self, prepared):
-            return np.full((len(prepared), 4), np.nan, np.float32)
 
-    (result,) = embed_window(Broken(), [row("a", "text")], task)
-    assert result["vector"] is None
-    assert [one["reason"] for one in result["rejects"]] == ["vector_not_finite"]
+def test_what_it_took_is_counted(encoder, task, tmp_path):
+    make_image(tmp_path / "ok.png")
+    found = run(encoder, [row("a", "word " * 30, images=[("ok.png", "")]), row("b", "short")], task)
+    work = found["a"]
+    assert min(work.fetch_s, work.decode_s, work.tokenise_s, work.model_s) > 0
+    assert found["b"].padded_tokens >= found["b"].tokens > 0

@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from udfs.model_files import pack, unpack_once
+from udfs.model_files import once_per_host, pack, unpack
 from udfs.worker_cache import load_once
 from uninote.errors import UninoteError
 
@@ -18,33 +18,45 @@ def own_temporary_folder(tmp_path, monkeypatch):
     (tmp_path / "temp").mkdir()
 
 
-def test_files_arrive_as_they_were_and_are_fetched_once(tmp_path):
-    (tmp_path / "model").mkdir()
+def test_files_arrive_as_they_were_and_are_written_once(tmp_path):
+    (tmp_path / "model" / "1_Pooling").mkdir(parents=True)
     (tmp_path / "model" / "weights.safetensors").write_bytes(b"\x00\x01")
     (tmp_path / "model" / "weights.bin").write_bytes(b"a pickle")
-    fetched = []
+    (tmp_path / "model" / "1_Pooling" / "config.json").write_bytes(b"{}")
+    fills = []
 
-    def files():
-        fetched.append(1)
-        return pack(tmp_path / "model")
+    def fill(folder):
+        fills.append(1)
+        unpack(pack(tmp_path / "model"), folder)
 
-    folders = {unpack_once("g1", files) for _ in range(3)}
-    (folder,) = folders
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"weights.safetensors": b"\x00\x01"}
-    assert len(fetched) == 1
+    (folder,) = {once_per_host("g1", fill) for _ in range(3)}
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert files == {"weights.safetensors": b"\x00\x01", "1_Pooling/config.json": b"{}"}
+    assert len(fills) == 1
 
 
 def test_an_interrupted_copy_is_not_taken_for_a_whole_one():
+    def fail(folder):
+        (folder / "a").write_bytes(b"half")
+        raise OSError("network")
+
     with pytest.raises(OSError, match="network"):
-        unpack_once("g2", lambda: (_ for _ in ()).throw(OSError("network")))
-    assert (unpack_once("g2", lambda: {"a": b"1"}) / "a").read_bytes() == b"1"
+        once_per_host("g2", fail)
+    assert (once_per_host("g2", lambda folder: unpack({"a": b"1"}, folder)) / "a").read_bytes() == b"1"
+
+
+def test_what_a_killed_copy_left_is_swept(tmp_path):
+    cache = once_per_host("other", lambda folder: None).parent
+    (cache / "g4.dead").mkdir()
+    once_per_host("g4", lambda folder: None)
+    assert not (cache / "g4.dead").exists()
 
 
 def test_a_folder_that_others_can_write_is_refused():
-    folder = unpack_once("g3", lambda: {"a": b"1"}).parent
+    folder = once_per_host("g3", lambda folder: None).parent
     folder.chmod(0o777)
     with pytest.raises(UninoteError, match="can be written by others"):
-        unpack_once("g3", lambda: {})
+        once_per_host("g3", lambda folder: None)
 
 
 def test_a_worker_keeps_the_newest_value_only():

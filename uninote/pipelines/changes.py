@@ -1,4 +1,4 @@
-"""Which notes need work: the notes table compared with what was embedded and what was set aside."""
+"""Which items need work: those of the notes compared with what was embedded and what was set aside."""
 
 from __future__ import annotations
 
@@ -8,70 +8,90 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StringType, StructField, StructType
 
 from udfs.notes import META_COLUMNS, MODEL_COLUMNS, make_fingerprint
+from uninote.lake import embeddings_name
+from uninote.pipelines.items import ITEM_KEY, items_of
 from uninote.pipelines.media_roots import media_policy
 from uninote.pipelines.run import Run
+from uninote.pipelines.scope import within
 from uninote.pipelines.tables import read_or_empty
-from uninote.schemas import items_table, quarantine_table
+from uninote.schemas import embeddings_table, items_table, set_aside_table
 
 NEW = "new"  # needs the model, and gets a key
 EDITED = "edited"  # its content changed: needs the model
 ATTRIBUTES = "attributes"  # only what filters use changed: needs no model
 UNCHANGED = "unchanged"
 QUARANTINED = "quarantined"  # set aside before, with this very content
-DELETED = "deleted"  # has a vector, but is no longer among the notes
+DELETED = "deleted"  # has a vector, but its note or the part of it is gone
+FORGOTTEN = "forgotten"  # was set aside, and is gone
+MODEL = (NEW, EDITED)
 SETTLED = frozenset({UNCHANGED, QUARANTINED})  # nothing to do
 
 
-def find_changes(run: Run, notes: DataFrame, again: bool) -> DataFrame:
-    """Return one row for each note that is or was: ids, hashes, `item_key` (null for a new one), `degraded`, `change`.
+def find_changes(run: Run, notes: DataFrame, scope: DataFrame | None, stored_width: int | None) -> DataFrame:
+    """Return one row for each item that is or was, of the notes in `scope`.
 
-    With `again`, every note counts as new or edited: no stored vector can serve.
+    Columns: note_id, item_id, kind, content_hash, meta_hash, item_key (null for one without a vector), degraded,
+    was_set_aside, change. `stored_width` names the embeddings that say which content has a vector, where the items do
+    not because those embeddings were left out of some runs.
     """
-    fresh = _fingerprints(run, notes)
-    items = read_or_empty(run.spark, items_table(run.note_id), run.generation.uri("items"))
-    known = items.where("kind = 'note'").select(
-        "item_key",
-        "item_id",
-        "degraded",
-        F.col("note_id").alias("old_note_id"),
-        (F.lit(None) if again else F.col("content_hash")).alias("old_content"),
-        F.col("meta_hash").alias("old_meta"),
-    )
-    joined = fresh.join(known, "item_id", "full").join(_set_aside(run), ["item_id", "content_hash"], "left")
+    fresh = _fingerprints(run, within(notes, scope))
+    known = _embedded(run, scope, stored_width).unionByName(_set_aside(run, scope))
+    joined = fresh.join(known, list(ITEM_KEY), "full")
     return joined.select(
         F.coalesce("note_id", "old_note_id").alias("note_id"),
-        "item_id",
+        *ITEM_KEY,
         "content_hash",
         "meta_hash",
         "item_key",
         "degraded",
-        _change().alias("change"),
+        F.coalesce("was_set_aside", F.lit(False)).alias("was_set_aside"),
+        _change(run.config.embed.retry_quarantined).alias("change"),
     )
 
 
-def _change() -> Column:
+def _change(retry: bool) -> Column:
+    same_content = F.col("old_content") == F.col("content_hash")
+    same_meta = F.col("old_meta") == F.col("meta_hash")
     return (
-        F.when(F.col("content_hash").isNull(), DELETED)
-        .when(F.col("old_content") == F.col("content_hash"), F.when(_same_meta(), UNCHANGED).otherwise(ATTRIBUTES))
+        F.when(F.col("content_hash").isNull(), F.when(F.col("was_set_aside"), FORGOTTEN).otherwise(DELETED))
+        .when(F.col("was_set_aside"), F.when(same_content & F.lit(not retry), QUARANTINED).otherwise(NEW))
+        .when(same_content, F.when(same_meta, UNCHANGED).otherwise(ATTRIBUTES))
         .when(F.col("item_key").isNotNull(), EDITED)
-        .when(F.col("set_aside"), QUARANTINED)
         .otherwise(NEW)
     )
 
 
-def _same_meta() -> Column:
-    return F.col("old_meta") == F.col("meta_hash")
-
-
 def _fingerprints(run: Run, notes: DataFrame) -> DataFrame:
-    strings = ("item_id", "content_hash", "meta_hash")
+    strings = (*ITEM_KEY, "content_hash", "meta_hash")
     schema = StructType([StructField("note_id", run.note_id), *(StructField(name, StringType()) for name in strings)])
-    wanted = notes.select("note_id", *MODEL_COLUMNS, *META_COLUMNS)
-    return wanted.mapInArrow(make_fingerprint(media_policy(run), to_arrow_schema(schema)), schema)
+    items = items_of(notes, run.config.embed.kinds).select("note_id", *ITEM_KEY, *MODEL_COLUMNS, *META_COLUMNS)
+    look = make_fingerprint(media_policy(run), run.config.media.threads, to_arrow_schema(schema))
+    return items.mapInArrow(look, schema)
 
 
-def _set_aside(run: Run) -> DataFrame:
+def _embedded(run: Run, scope: DataFrame | None, stored_width: int | None) -> DataFrame:
+    items = within(read_or_empty(run.spark, items_table(run.note_id), run.generation.uri("items")), scope)
+    if stored_width is not None:
+        spec = embeddings_table(run.note_id, embeddings_name(stored_width))
+        stored = read_or_empty(run.spark, spec, run.generation.uri(spec.name)).select("item_key", "content_hash")
+        items = items.drop("content_hash").join(stored, "item_key", "left")
+    return _known(items).withColumn("was_set_aside", F.lit(False))
+
+
+def _set_aside(run: Run, scope: DataFrame | None) -> DataFrame:
     """Contents that this generation could not embed: they would fail again, so they are not tried again."""
-    history = read_or_empty(run.spark, quarantine_table(run.note_id), run.lake.uri("quarantine"))
-    mine = (F.col("generation") == run.model.generation) & (F.col("kind") == "note") & (F.col("stage") == "embed")
-    return history.where(mine).select("item_id", "content_hash").distinct().withColumn("set_aside", F.lit(True))
+    spec = set_aside_table(run.note_id)
+    rows = within(read_or_empty(run.spark, spec, run.generation.uri(spec.name)), scope)
+    lacking = {"meta_hash": F.lit(""), "item_key": F.lit(None).cast("bigint"), "degraded": F.lit(None).cast("boolean")}
+    return _known(rows.withColumns(lacking)).withColumn("was_set_aside", F.lit(True))
+
+
+def _known(rows: DataFrame) -> DataFrame:
+    return rows.select(
+        *ITEM_KEY,
+        F.col("note_id").alias("old_note_id"),
+        F.col("content_hash").alias("old_content"),
+        F.col("meta_hash").alias("old_meta"),
+        "item_key",
+        "degraded",
+    )

@@ -1,42 +1,85 @@
-"""The embed stage: every note whose content changed gets a vector at every width, or a reason why not."""
+"""The embed stage: every item whose content changed gets a vector at every width, or a reason why not."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import ArrayType, BooleanType, IntegerType, LongType, StringType, StructField, StructType
 
-from udfs.embed import EmbedTask, make_embed
-from udfs.model_files import pack
 from udfs.notes import MODEL_COLUMNS
 from uninote.errors import UninoteError
 from uninote.pipelines import changes, tables
+from uninote.pipelines.chunks import Census, take_census, with_chunks
 from uninote.pipelines.embed_commit import (
+    NEXT_KEY,
     STAGE,
     WHOLE,
+    Before,
     Results,
+    cut_widths,
     publish,
     published,
     quarantine,
+    remove_orphans,
     start,
     undo_unfinished,
     versions,
+    widths_by_chunk,
 )
 from uninote.pipelines.encoders import check_widths
 from uninote.pipelines.keys import with_new_keys
-from uninote.pipelines.media_roots import media_policy
+from uninote.pipelines.model_run import STAGING, Outcomes, Tasks, model_tasks, outcomes, with_content
 from uninote.pipelines.note_ids import check_note_ids
-from uninote.pipelines.progress import watched
+from uninote.pipelines.progress import described
 from uninote.pipelines.run import Outcome, Run, record
-from uninote.schemas import VECTOR
+from uninote.pipelines.scope import find_scope, settings_mark, within
+from uninote.schemas import TableSpec, items_table, set_aside_table
 
-STAGING = "staging/embed"  # the model's output, stored before it is split: a lazy frame used twice would run it twice
-REJECT = StructType([StructField(name, StringType()) for name in ("item_id", "kind", "reason", "message")])
+UNPUBLISHED = "this chunk was not published, and readers keep what they had"
+# What a run has to do, content included: each chunk reads its part, not all notes, and what was read once stays as it was
+# read. Plans that begin at a file are short as well, and there are many of them.
+SPOOL = "staging/embed-work"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do.
+
+    `notes` are those in scope, of `notes_in` in all; `found` are their items that changed, `census` what these come to.
+    `set_aside` is the number of notes that were before the run.
+    """
+
+    run: Run
+    notes: DataFrame
+    notes_in: int
+    found: DataFrame
+    census: Census
+    widths: tuple[int, ...]
+    before: Before
+    set_aside: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What is committed together: items with their keys and changes; `work`, with their content.
+
+    Of a run of one chunk the run's own entry in the ledger tells all.
+    """
+
+    number: int
+    is_all: bool
+    keyed: DataFrame
+    work: DataFrame
+    census: Census
+
+    @property
+    def name(self) -> str:
+        """The unit in the ledger."""
+        return f"chunk {self.number}"
 
 
 def embed(run: Run) -> dict[str, Any]:
@@ -45,115 +88,136 @@ def embed(run: Run) -> dict[str, Any]:
     widths = check_widths(run.model, run.config.embed)
     version = tables.table_version(run.spark, run.lake.uri("notes"))
     notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
-    notes_in = check_note_ids(notes)
-    before = undo_unfinished(run)
-    found = changes.find_changes(run, notes, again=not before.has(widths[0])).persist()
-    tally = Counter({row["change"]: row["count"] for row in found.groupBy("change").count().collect()})
-    if tally.keys() <= changes.SETTLED and before.has_all(widths):
-        state, after = "unchanged", before.versions
-        counts = _counts(notes_in, tally)
-    else:
-        state = "done"
-        keyed = with_new_keys(found, before.next_key, tally[changes.NEW])
-        start(run, widths, before.next_key + tally[changes.NEW], started)
-        staged = _stage(run, notes, keyed, tally[changes.NEW] + tally[changes.EDITED])
-        results = Results(keyed, staged, tally + _outcomes(staged))
+    with described(run.spark.sparkContext, "embed: what changed"):
+        before = undo_unfinished(run)
+        plan = _plan(run, notes, version, widths, before)
+    done = Outcomes()
+    is_settled = not plan.census.items and before.has_all(widths)
+    if not is_settled:
+        _work(plan, done, started)
+    after = before.versions if is_settled else versions(run, widths)
+    counts = _reconciled(plan, done)
+    told = counts | {NEXT_KEY: before.next_key + plan.census.of(changes.NEW)}
+    outcome = Outcome("done", told, {"notes": version}, after, done.metrics(), settings_mark(run))
+    record(run, STAGE, WHOLE, outcome, started)
+    plan.found.unpersist()
+    state = "unchanged" if is_settled else "done"
+    return _summary(plan, counts, time.time() - started) | {"state": state}
+
+
+def _plan(run: Run, notes: DataFrame, version: int, widths: tuple[int, ...], before: Before) -> Plan:
+    again = not before.has(widths[0])
+    notes_in = notes.count()
+    since = before.notes_version if before.mark == settings_mark(run) and not again else None
+    scope = find_scope(run, notes, since, version) if since is not None else None
+    notes = within(notes, scope)
+    check_note_ids(notes)
+    found = changes.find_changes(run, notes, scope, widths[0] if again else None)
+    found = found.where(~F.col("change").isin(*changes.SETTLED)).persist()
+    census = take_census(found).get(0, Census())
+    return Plan(run, notes, notes_in, found, census, widths, before, _notes_in(run, set_aside_table(run.note_id)))
+
+
+def _work(plan: Plan, done: Outcomes, started: float) -> None:
+    run, widest = plan.run, plan.widths[0]
+    new = plan.census.of(changes.NEW)
+    start(run, plan.widths, plan.before, started)
+    if not plan.before.has(widest):
+        remove_orphans(run, widest)
+    keyed = with_new_keys(plan.found, f"change = '{changes.NEW}'", plan.before.next_key, new)
+    with model_tasks(run) as tasks:
+        for chunk in _chunks(plan, keyed):
+            _chunk(plan, tasks, chunk, done)
+    by_chunk = widths_by_chunk(plan.widths, plan.before)
+    with described(run.spark.sparkContext, "embed: widths cut anew"):
+        cut_widths(run, tuple(width for width in plan.widths if width not in by_chunk), widest)
+    tables.remove(run.spark, run.generation.uri(STAGING))
+    tables.remove(run.spark, run.generation.uri(SPOOL))
+
+
+def _chunks(plan: Plan, keyed: DataFrame) -> Iterator[Chunk]:
+    run = plan.run
+    count = max(1, -(-plan.census.of(*changes.MODEL) // run.config.embed.chunk_items))
+    uri = run.generation.uri(SPOOL)
+    with described(run.spark.sparkContext, f"embed: work for {count} chunk(s)"):
+        work = with_content(run, plan.notes, with_chunks(keyed, count))
+        work.write.mode("overwrite").partitionBy("chunk").parquet(uri)
+    spool = run.spark.read.schema(work.schema).parquet(uri)
+    for number, census in sorted(take_census(spool, "chunk").items()):
+        work = spool.where(F.col("chunk") == number).drop("chunk")
+        yield Chunk(number + 1, count == 1, work.drop(*MODEL_COLUMNS, "inline"), work, census)
+
+
+def _chunk(plan: Plan, tasks: Tasks, chunk: Chunk, done: Outcomes) -> None:
+    """Embed one chunk and commit what came of it."""
+    run, started = plan.run, time.time()
+    rows = chunk.census.of(*changes.MODEL)
+    staged = tasks.stage(chunk.work.where(F.col("change").isin(*changes.MODEL)), rows, f"embed: {chunk.name}, model")
+    got = outcomes(staged)
+    if got.items["given"] != rows:
+        raise UninoteError(f"{rows:,} items went to the model and {got.items['given']:,} came back; {UNPUBLISHED}")
+    results = Results(chunk.keyed, staged, chunk.census, got)
+    written = time.time()
+    with described(run.spark.sparkContext, f"embed: {chunk.name}, commit"):
         quarantine(run, results)
-        counts = _counts(notes_in, results.tally)
-        _quarantine_in_bounds(run, counts)
-        publish(run, results, widths, before)
-        tables.remove(run.spark, run.generation.uri(STAGING))
-        after = versions(run, widths)
-    record(run, STAGE, WHOLE, Outcome("done", counts, {"notes": version}, after), started)
-    found.unpersist()
-    return _summary(run, widths, counts, time.time() - started) | {"state": state}
+        _check_quarantine(plan, done.notes["unusable"] + got.notes["unusable"])
+        publish(run, results, widths_by_chunk(plan.widths, plan.before))
+    got.seconds["write_s"] = time.time() - written
+    done.add(got)
+    if not chunk.is_all:
+        counts = dict(got.items) | {name: chunk.census.of(name) for name in (changes.ATTRIBUTES, changes.DELETED)}
+        counts[NEXT_KEY] = max(plan.before.next_key, chunk.census.next_key)
+        left = versions(run, plan.widths)
+        record(run, STAGE, chunk.name, Outcome("done", counts, outputs=left, metrics=got.metrics()), started)
 
 
-def _summary(run: Run, widths: tuple[int, ...], counts: dict[str, int], seconds: float) -> dict[str, Any]:
-    made = {name: run.generation.uri(name) for name in published(widths)}
+def _check_quarantine(plan: Plan, unusable: int) -> None:
+    """Raise UninoteError once more notes are set aside than may be."""
+    allowed = plan.run.config.embed.max_quarantined_share
+    quarantined = plan.set_aside - plan.census.reopened["note"] + unusable
+    if quarantined > allowed * plan.notes_in:
+        raise UninoteError(
+            f"{quarantined:,} of {plan.notes_in:,} notes cannot be embedded, more than "
+            f"embed.max_quarantined_share={allowed}; {UNPUBLISHED}. The reasons are in "
+            f"{plan.run.lake.uri('quarantine')}. Is media.roots right? Raise the share to go on"
+        )
+
+
+def _reconciled(plan: Plan, done: Outcomes) -> dict[str, int]:
+    """Count every note once. Raises UninoteError when a note is unaccounted for in what is stored now."""
+    run, census = plan.run, plan.census
+    embedded, quarantined = done.notes["embedded"], _notes_in(run, set_aside_table(run.note_id))
+    stored = _notes_in(run, items_table(run.note_id))
+    counts = {
+        "notes_in": plan.notes_in,
+        "embedded": embedded,
+        "unchanged": stored - embedded,
+        "quarantined": quarantined,
+        "deleted": census.notes(changes.DELETED),
+        "degraded": done.notes["degraded"],
+        "attributes_changed": census.notes(changes.ATTRIBUTES),
+        "computed": done.items["computed"],
+        "tokens": done.items["tokens"],
+    }
+    if plan.notes_in != stored + quarantined:
+        raise UninoteError(
+            f"notes in and notes out differ ({stored:,} have a vector): {counts}; readers keep what they had"
+        )
+    return counts
+
+
+def _notes_in(run: Run, spec: TableSpec) -> int:
+    table = tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name))
+    return table.where("kind = 'note'").count()
+
+
+def _summary(plan: Plan, counts: dict[str, int], seconds: float) -> dict[str, Any]:
+    run = plan.run
+    made = {name: run.generation.uri(name) for name in published(plan.widths)}
     return {
         "tables": made | {"quarantine": run.lake.uri("quarantine")},
         **counts,
         "notes_per_s": round(counts["embedded"] / seconds, 1),
         "generation": run.model.generation,
-        "widths": list(widths),
+        "widths": list(plan.widths),
     }
-
-
-def _stage(run: Run, notes: DataFrame, keyed: DataFrame, rows: int) -> DataFrame:
-    """Run the model over what changed, and store what it said of every note."""
-    work = keyed.where(F.col("change").isin(changes.NEW, changes.EDITED)).select(
-        "note_id", "item_id", "item_key", "content_hash", "meta_hash"
-    )
-    partitions = max(1, -(-rows // run.config.embed.notes_per_task))
-    # By content, so that reposts meet in one task and are computed once.
-    shuffled = notes.select("note_id", *MODEL_COLUMNS).join(work, "note_id").repartition(partitions, "content_hash")
-    uri = run.generation.uri(STAGING)
-    if rows == 0:
-        return run.spark.createDataFrame([], _staged_schema(run))
-    with watched(run.spark.sparkContext, "embed: notes", rows) as done:
-        files = run.spark.sparkContext.broadcast(pack(run.model.folder))
-        task = EmbedTask(
-            generation=run.model.generation,
-            batch_tokens=run.config.embed.batch_tokens,
-            threads=int(run.spark.conf.get("spark.task.cpus", "1")),  # type: ignore[arg-type]
-            media=media_policy(run),
-        )
-        schema = _staged_schema(run)
-        embedded = shuffled.mapInArrow(make_embed(task, lambda: files.value, done.add, to_arrow_schema(schema)), schema)
-        embedded.write.mode("overwrite").parquet(uri)
-        files.destroy()
-    return run.spark.read.schema(schema).parquet(uri)
-
-
-def _staged_schema(run: Run) -> StructType:
-    return StructType(
-        [
-            StructField("note_id", run.note_id),
-            StructField("item_id", StringType()),
-            StructField("item_key", LongType()),
-            StructField("content_hash", StringType()),
-            StructField("meta_hash", StringType()),
-            StructField("vector", VECTOR),
-            StructField("degraded", BooleanType()),
-            StructField("num_tokens", IntegerType()),
-            StructField("rejects", ArrayType(REJECT)),
-        ]
-    )
-
-
-def _outcomes(staged: DataFrame) -> Counter[str]:
-    """Count what the model said of the notes it was given."""
-    got = staged.agg(
-        F.count("vector").alias("embedded"),
-        F.count_if(F.col("vector").isNull()).alias("unusable"),
-        F.count_if("degraded").alias("degraded"),
-        F.coalesce(F.sum(F.size("rejects")), F.lit(0)).alias("rejects"),
-    )
-    return Counter(got.collect()[0].asDict())
-
-
-def _counts(notes_in: int, tally: Counter[str]) -> dict[str, int]:
-    """Count every note once. Raises UninoteError when a note is unaccounted for."""
-    counts = {
-        "notes_in": notes_in,
-        "embedded": tally["embedded"],
-        "unchanged": tally[changes.UNCHANGED] + tally[changes.ATTRIBUTES],
-        "quarantined": tally["unusable"] + tally[changes.QUARANTINED],
-        "deleted": tally[changes.DELETED],
-        "degraded": tally["degraded"],
-        "attributes_changed": tally[changes.ATTRIBUTES],
-    }
-    if notes_in != counts["embedded"] + counts["unchanged"] + counts["quarantined"]:
-        raise UninoteError(f"notes in and notes out differ, nothing was published: {counts}")
-    return counts
-
-
-def _quarantine_in_bounds(run: Run, counts: dict[str, int]) -> None:
-    allowed = run.config.embed.max_quarantined_share
-    if counts["quarantined"] > allowed * counts["notes_in"]:
-        raise UninoteError(
-            f"{counts['quarantined']:,} of {counts['notes_in']:,} notes cannot be embedded, more than "
-            f"embed.max_quarantined_share={allowed}; nothing was published. "
-            f"The reasons are in {run.lake.uri('quarantine')}. Is media.roots right? Raise the share to go on"
-        )

@@ -1,39 +1,46 @@
-"""How the results of embedding become visible, and how a killed run is undone.
+"""How the results of embedding become visible, chunk by chunk, and how a torn chunk is undone.
 
-Order of commits: ledger ("started", with the versions to go back to), quarantine, vectors, items, ledger ("done"). A run
-that finds another's "started" without its "done" first restores those versions: of a killed run only its lines in the
-histories, ledger and quarantine, remain.
+Commits of a run: ledger ("started", with the versions it starts from); for each chunk quarantine, vectors, items, what is
+set aside, ledger (the versions it left); at the end the widths that are cut anew, and ledger ("done"). A run that finds
+another unfinished first restores the versions of its last whole chunk: of a torn one only lines in the history remain.
+Readers go by the versions of the last run that is done.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from udfs.widths import make_truncate
 from uninote.lake import embeddings_name
 from uninote.pipelines import changes, tables
+from uninote.pipelines.chunks import Census
+from uninote.pipelines.items import ITEM_KEY
+from uninote.pipelines.model_run import Outcomes
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Outcome, Run, ledger, record
-from uninote.schemas import TableSpec, embeddings_table, items_table, quarantine_table
+from uninote.schemas import TableSpec, embeddings_table, items_table, quarantine_table, set_aside_table
 
 STAGE, WHOLE = "embed", "all"
 NEXT_KEY = "next_key"
+SET_ASIDE = "set_aside"
 
 
 @dataclass(frozen=True)
 class Before:
-    """What earlier runs left: the tables in step with each other, by version, and the first item_key never given out.
+    """What earlier runs left.
 
-    Keys are not given out twice, not even those of a killed run or of items since deleted: old index segments and
-    neighbour lists may still hold them.
+    `versions`: of the tables that the last finished run left in step. `notes_version`, `mark`: what it saw, null and ""
+    when there was none. `next_key`: the first item_key never committed. Keys of items since deleted are not given out
+    again: old index segments and neighbour lists may still hold them.
     """
 
     versions: Mapping[str, int]
+    notes_version: int | None
+    mark: str
     next_key: int
 
     def has(self, width: int) -> bool:
@@ -47,15 +54,16 @@ class Before:
 
 @dataclass(frozen=True)
 class Results:
-    """What is to be published, and how much of it there is, so that no frame is run to find out.
+    """What one chunk has to publish, and how much of it there is, so that no frame is run to find out.
 
-    `keyed`: every note, its item_key and its change. `staged`: what the model said of each note it was given. `tally`:
-    notes by change, and by what became of them: "embedded", "rejects".
+    `keyed`: its items, their item_key and change, counted in `census`. `staged`: what the model said of each it was
+    given, counted in `outcomes`.
     """
 
     keyed: DataFrame
     staged: DataFrame
-    tally: Counter[str]
+    census: Census
+    outcomes: Outcomes
 
     @property
     def good(self) -> DataFrame:
@@ -63,41 +71,52 @@ class Results:
         return self.staged.where("vector IS NOT NULL")
 
     @property
-    def edited(self) -> DataFrame:
-        """What changed only in attributes that no model sees."""
-        return self.keyed.where(F.col("change") == changes.ATTRIBUTES)
+    def bad(self) -> DataFrame:
+        """What got none, with the last of its rejects, which is the item's own."""
+        own = F.element_at("rejects", -1)
+        return self.staged.where("vector IS NULL").withColumns({"reason": own["reason"], "message": own["message"]})
+
+    def with_change(self, *chosen: str) -> DataFrame:
+        """Return the items whose change is one of `chosen`."""
+        return self.keyed.where(F.col("change").isin(*chosen))
 
     @property
     def gone(self) -> DataFrame:
-        """Keys whose vectors must go: of deleted notes, and of notes edited into something unusable."""
-        deleted = self.keyed.where(F.col("change") == changes.DELETED).select("item_key")
-        return deleted.union(self.staged.where("vector IS NULL").select("item_key"))
-
-    @property
-    def replaces(self) -> bool:
-        """Whether stored vectors are replaced or removed, and not only added to."""
-        return bool(self.tally[changes.EDITED] + self.tally[changes.DELETED])
+        """Keys whose vectors must go: of deleted items, and of items edited into something unusable."""
+        return self.with_change(changes.DELETED).select("item_key").union(self.bad.select("item_key"))
 
 
 def published(widths: tuple[int, ...]) -> list[str]:
     """Names of the tables of a generation that one run of embed keeps in step."""
-    return ["items", *map(embeddings_name, widths)]
+    return ["items", SET_ASIDE, *map(embeddings_name, widths)]
 
 
 def undo_unfinished(run: Run) -> Before:
-    """Restore the tables that a killed run had begun to write to the versions it started from."""
+    """Restore the tables that a killed run had begun to write to the versions its last whole chunk left."""
     entries = ledger(run, STAGE).collect()
-    begun = next((entry for entry in entries if entry["state"] == "started"), None)
-    done = next((entry for entry in entries if entry["state"] == "done"), None)
-    finished = {entry["run_id"] for entry in entries if entry["state"] == "done"}
-    if begun is not None and begun["run_id"] not in finished:
-        say(f"embed: run {begun['run_id']} did not finish; going back to where it started")
-        for name, version in begun["outputs"].items():
+    done = next((entry for entry in entries if _is_whole(entry)), None)
+    last = _last(entries)
+    if last is not None and not _is_whole(last):
+        say(f"embed: run {last['run_id']} did not finish; going on from its last commit ({last['unit']})")
+        for name, version in last["outputs"].items():
             tables.restore(run.spark, run.generation.uri(name), version)
     return Before(
         versions=done["outputs"] if done is not None else {},
-        next_key=int(begun["counts"][NEXT_KEY]) if begun is not None else 0,
+        notes_version=done["inputs"]["notes"] if done is not None else None,
+        mark=done["fingerprint"] if done is not None else "",
+        next_key=last["counts"][NEXT_KEY] if last is not None else 0,
     )
+
+
+def _is_whole(entry: Row) -> bool:
+    return bool(entry["unit"] == WHOLE and entry["state"] == "done")
+
+
+def _last(entries: list[Row]) -> Row | None:
+    """Return the newest run's entry for all of it, or else for its last chunk, or else for its start."""
+    newest = next((entry["run_id"] for entry in entries if entry["unit"] == WHOLE), None)
+    of_run = [entry for entry in entries if entry["run_id"] == newest]
+    return next(filter(_is_whole, of_run), of_run[0] if of_run else None)
 
 
 def versions(run: Run, widths: tuple[int, ...]) -> dict[str, int]:
@@ -105,52 +124,73 @@ def versions(run: Run, widths: tuple[int, ...]) -> dict[str, int]:
     return {name: tables.version_or_absent(run.spark, run.generation.uri(name)) for name in published(widths)}
 
 
-def start(run: Run, widths: tuple[int, ...], next_key: int, started: float) -> None:
+def start(run: Run, widths: tuple[int, ...], before: Before, started: float) -> None:
     """Write down what to restore if this run should die."""
-    outcome = Outcome("started", {NEXT_KEY: next_key}, outputs=versions(run, widths))
+    outcome = Outcome("started", {NEXT_KEY: before.next_key}, outputs=versions(run, widths))
     record(run, STAGE, WHOLE, outcome, started)
 
 
-def publish(run: Run, results: Results, widths: tuple[int, ...], before: Before) -> None:
-    """Commit vectors, then items. `widths` come widest first: the others are cut from it."""
+def widths_by_chunk(widths: tuple[int, ...], before: Before) -> tuple[int, ...]:
+    """Return the widths that each chunk writes: the widest, and those in step with it. The others are cut at the end."""
+    return tuple(width for width in widths if width == widths[0] or before.has(width))
+
+
+def publish(run: Run, results: Results, widths: tuple[int, ...]) -> None:
+    """Commit a chunk: vectors, items, and what is set aside."""
     for width in widths:
-        if width == widths[0] or before.has(width):
-            spec = embeddings_table(run.note_id, embeddings_name(width))
-            rows = _at_width(results.good.select(*spec.columns), width, spec)
-            _commit(run, rows, spec, results, results.replaces)
-        else:  # new, or left out of some runs
-            _derive_vectors(run, width, widths[0])
+        spec = embeddings_table(run.note_id, embeddings_name(width))
+        rows = _at_width(_stamped(run, results.good).select(*spec.columns), width, widths[0], spec)
+        _commit(run, rows, spec, results)
     spec = items_table(run.note_id)
-    rows = results.good.unionByName(results.edited, allowMissingColumns=True).withColumn("kind", F.lit("note"))
-    replaces = results.replaces or bool(results.tally[changes.ATTRIBUTES])
-    _commit(run, rows.select(*spec.columns), spec, results, replaces)
+    rows = results.good.unionByName(results.with_change(changes.ATTRIBUTES), allowMissingColumns=True)
+    _commit(run, _stamped(run, rows).select(*spec.columns), spec, results)
+    _set_aside(run, results)
 
 
-def _derive_vectors(run: Run, width: int, widest: int) -> None:
-    """Cut a whole table from the widest that is stored."""
+def cut_widths(run: Run, widths: tuple[int, ...], widest: int) -> None:
+    """Cut whole tables, which are new or were left out of some runs, from the widest that is stored."""
+    for width in widths:
+        spec = embeddings_table(run.note_id, embeddings_name(width))
+        stored = tables.read_table(run.spark, run.generation.uri(embeddings_name(widest)))
+        tables.overwrite(_at_width(stored, width, widest, spec), spec, run.generation.uri(spec.name))
+
+
+def remove_orphans(run: Run, width: int) -> None:
+    """Remove what was deleted while the vectors of `width` were left out of the runs."""
+    uri = run.generation.uri(embeddings_name(width))
+    if not tables.has_table(run.spark, uri):
+        return
+    items = tables.read_or_empty(run.spark, items_table(run.note_id), run.generation.uri("items"))
     spec = embeddings_table(run.note_id, embeddings_name(width))
-    stored = tables.read_table(run.spark, run.generation.uri(embeddings_name(widest)))
-    tables.overwrite(_at_width(stored, width, spec), spec, run.generation.uri(spec.name))
+    kept = tables.read_table(run.spark, uri).join(items.select("item_key"), "item_key", "left_semi")
+    tables.overwrite(kept, spec, uri)
 
 
-def _at_width(vectors: DataFrame, width: int, spec: TableSpec) -> DataFrame:
-    return vectors.mapInArrow(make_truncate(width), spec.schema)
+def _stamped(run: Run, rows: DataFrame) -> DataFrame:
+    return rows.withColumn("generation", F.lit(run.model.generation))
 
 
-def _commit(run: Run, rows: DataFrame, spec: TableSpec, results: Results, replaces: bool) -> None:
+def _at_width(vectors: DataFrame, width: int, widest: int, spec: TableSpec) -> DataFrame:
+    return vectors if width == widest else vectors.mapInArrow(make_truncate(width), spec.schema)
+
+
+def _commit(run: Run, rows: DataFrame, spec: TableSpec, results: Results) -> None:
     """Add `rows`; or, where something stored is replaced or gone, do all of it in one commit; or nothing at all."""
     uri = run.generation.uri(spec.name)
-    if replaces:
+    keys = results.census.keys
+    if keys is not None and (spec.name == "items" or results.census.of(changes.EDITED, changes.DELETED)):
+        low, high = keys
         kept = rows.withColumn(tables.DELETED, F.lit(False))
         removed = results.gone.withColumn(tables.DELETED, F.lit(True))
-        tables.apply_changes(kept.unionByName(removed, allowMissingColumns=True), spec, uri)
-    elif results.tally["embedded"]:
+        touched = f"old.item_key BETWEEN {low} AND {high}"
+        tables.apply_changes(kept.unionByName(removed, allowMissingColumns=True), spec, uri, touched)
+    elif results.outcomes.items["embedded"] or not tables.has_table(run.spark, uri):
         tables.append(rows, spec, uri)
 
 
 def quarantine(run: Run, results: Results) -> None:
     """Add what the model's stage rejected to the history."""
-    if not results.tally["rejects"]:
+    if not results.outcomes.items["rejects"]:
         return
     spec = quarantine_table(run.note_id)
     rejects = results.staged.select("note_id", "content_hash", F.explode("rejects").alias("reject")).select(
@@ -162,4 +202,18 @@ def quarantine(run: Run, results: Results) -> None:
         F.lit(run.run_id).alias("run_id"),
         F.current_timestamp().alias("quarantined_at"),
     )
-    tables.append(rejects, spec, run.lake.uri(spec.name))
+    # With images as items, a broken one is told by its note and by itself.
+    tables.append(rejects.dropDuplicates(["item_id", "reason"]), spec, run.lake.uri(spec.name))
+
+
+def _set_aside(run: Run, results: Results) -> None:
+    """Note what has no vector now; forget what has one again, or is gone."""
+    spec = set_aside_table(run.note_id)
+    uri = run.generation.uri(spec.name)
+    changed = results.outcomes.items["unusable"] + results.census.reopened.total()
+    if not changed and tables.has_table(run.spark, uri):
+        return
+    bad = results.bad.withColumn("run_id", F.lit(run.run_id)).select(*spec.columns, F.lit(False).alias(tables.DELETED))
+    reopened = results.keyed.where("was_set_aside").where(F.col("change") != changes.QUARANTINED)
+    mended = reopened.join(bad, list(ITEM_KEY), "left_anti").select(*ITEM_KEY, F.lit(True).alias(tables.DELETED))
+    tables.apply_changes(bad.unionByName(mended, allowMissingColumns=True), spec, uri)

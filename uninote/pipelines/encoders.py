@@ -5,29 +5,53 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from uninote.config import DEMO, Config, EmbedConfig
+from udfs.model_files import once_per_host
+from uninote.config import DEMO, Config, EmbedConfig, fingerprint
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError
-from uninote.model import checkpoint
+from uninote.model.encoder import describe
+from uninote.storage import S3Options, fetch_folder, is_remote, list_files, stat
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A checkpoint on the driver's disk. `widths` are those it declares, widest first; `generation` is its identity."""
+    """A checkpoint on the driver's disk. `uri` is where it came from, `generation` its identity.
+
+    `widths` are those it declares, widest first.
+    """
 
     folder: Path
+    uri: str
+    kind: str
     generation: str
-    full_width: int
     widths: tuple[int, ...]
+
+    @property
+    def full_width(self) -> int:
+        """The width of the vectors before any truncation."""
+        return self.widths[0]
 
 
 def open_model(config: Config) -> ModelFolder:
     """Return the configured checkpoint without loading it. Raises CheckpointError when the folder is none."""
-    chosen = config.model.checkpoint
-    folder = demo_checkpoint(config.demo) if chosen == DEMO else Path(chosen)
-    card = checkpoint.read_card(folder)
-    widths = tuple(sorted(card.widths, reverse=True))
-    return ModelFolder(folder, checkpoint.generation(folder), card.full_width, widths)
+    uri = config.model.checkpoint
+    kind = config.model.kind
+    if uri == DEMO:
+        folder = demo_checkpoint(config.demo)
+    elif is_remote(uri):
+        folder = _fetched(uri, S3Options(config.s3.endpoint, config.s3.region))
+    else:
+        folder = Path(uri)
+    found = describe(kind, folder)
+    return ModelFolder(folder, str(folder) if uri == DEMO else uri, kind, found.generation, found.widths[::-1])
+
+
+def _fetched(uri: str, options: S3Options) -> Path:
+    """Return the driver's copy, made anew when anything below the URI is of another version."""
+    files = list_files(uri, options)
+    state = [(name, stat(f"{uri.rstrip('/')}/{name}", options).version) for name in sorted(files)]
+    name = fingerprint(uri, state)
+    return once_per_host(f"checkpoint-{name}", lambda folder: fetch_folder(uri, folder, options))
 
 
 def check_widths(model: ModelFolder, config: EmbedConfig) -> tuple[int, ...]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from uninote.media import MediaError, load_image
+from uninote.media import MediaError, decode, fetch
 from uninote.pipelines import tables
+from uninote.pipelines.image_bytes import stored_images
 from uninote.pipelines.media_roots import media_policy
 from uninote.pipelines.run import Run
 from uninote.report.data import GalleryNote, GalleryRow
 from uninote.report.thumbnails import thumbnail
+from uninote.storage import StorageError
 
 TEXT_CHARACTERS = 240
 
@@ -36,11 +41,9 @@ def gallery(run: Run, notes: int) -> tuple[GalleryRow, ...]:
     chosen = lists.orderBy(F.xxhash64("note_id"), "note_id").limit(notes)
     rows = [(row["note_id"], row["neighbours"][: settings.gallery_neighbours]) for row in chosen.collect()]
     shown = {note_id for note_id, _ in rows} | {one["note_id"] for _, found in rows for one in found}
-    cards = {row["note_id"]: row for row in _of(run, shown).collect()}
+    cards = {row["note_id"]: _card(run, row) for row in _of(run, shown).collect()}
     return tuple(
-        GalleryRow(
-            _card(run, cards[note_id], None), tuple(_card(run, cards[one["note_id"]], one["score"]) for one in found)
-        )
+        GalleryRow(cards[note_id], tuple(replace(cards[one["note_id"]], score=one["score"]) for one in found))
         for note_id, found in rows
         if note_id in cards
     )
@@ -52,23 +55,24 @@ def _of(run: Run, note_ids: set[object]) -> DataFrame:
     return notes.join(F.broadcast(wanted), "note_id")
 
 
-def _card(run: Run, note: Row, score: float | None) -> GalleryNote:
+def _card(run: Run, note: Row) -> GalleryNote:
     return GalleryNote(
         note_id=str(note["note_id"]),
         title=note["title"] or "",
         body=(note["body"] or "")[:TEXT_CHARACTERS],
         topics=tuple(note["topics"] or ()),
         category=note["category"] or "",
-        image=_thumbnail(run, note),
-        score=score,
+        image=_thumbnail(run, [image["uri"] or "" for image in note["images"] or ()]),
+        score=None,
     )
 
 
-def _thumbnail(run: Run, note: Row) -> bytes | None:
-    """Return the first image that can be read."""
-    for image in note["images"] or ():
+def _thumbnail(run: Run, uris: Sequence[str]) -> bytes | None:
+    """Return the first image that can be read; a report is not worth failing for one."""
+    policy, inline = media_policy(run), stored_images(run, uris)
+    for uri in uris:
         try:
-            return thumbnail(load_image(image["uri"] or "", media_policy(run)))
-        except MediaError:
+            return thumbnail(decode(fetch(uri, policy, inline), uri, policy))
+        except (MediaError, StorageError):
             continue
     return None

@@ -14,6 +14,7 @@ from uninote.errors import UninoteError
 from uninote.ingest.columns import map_columns
 from uninote.ingest.sources import Source, SourceError, find_source
 from uninote.pipelines import tables
+from uninote.pipelines.image_bytes import store_image_bytes, without_bytes
 from uninote.pipelines.media_roots import MEDIA_ROOT
 from uninote.pipelines.normalise import normalise
 from uninote.pipelines.note_ids import NoteIdError, check_note_ids
@@ -31,7 +32,9 @@ def ingest(run: Run) -> dict[str, Any]:
     started = time.time()
     location = run.config.ingest.source
     source = find_source(str(demo_corpus(run.config.demo)) if location == DEMO else location)
-    rows = _read(run, source).persist()
+    raw = _read(run, source)
+    images = _image_column(raw, run.config.ingest.columns)
+    rows = without_bytes(raw, images).persist()
     notes, rejects = _notes_and_rejects(rows, run.config.ingest.columns)
     spec = notes_table(tables.note_id_type(notes))
     notes = notes.persist()
@@ -42,6 +45,7 @@ def ingest(run: Run) -> dict[str, Any]:
     )
     if counts["rows_in"] != counts["notes"] + counts["quarantined"]:
         raise UninoteError(f"rows in and rows out differ: {counts}")
+    counts["images_stored"] = store_image_bytes(run, raw, images)
     if source.media_root is not None:
         tables.set_property(run.spark, uri, MEDIA_ROOT, source.media_root)
     tables.set_property(run.spark, uri, SOURCE, source.uri)
@@ -63,6 +67,10 @@ def _read(run: Run, source: Source) -> DataFrame:
     if source.kind == "csv":
         return reader.csv(source.uri, header=True, multiLine=True, escape='"')
     return reader.json(source.uri, multiLine=source.kind == "json", columnNameOfCorruptRecord=CORRUPT)
+
+
+def _image_column(rows: DataFrame, chosen: dict[str, str]) -> str | None:
+    return map_columns([column for column in rows.columns if column != CORRUPT], chosen).get("images")
 
 
 def _notes_and_rejects(rows: DataFrame, chosen: dict[str, str]) -> tuple[DataFrame, DataFrame]:

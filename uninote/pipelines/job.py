@@ -12,6 +12,7 @@ from typing import Any
 
 from uninote.config_file import load_config
 from uninote.errors import ConfigError, UninoteError
+from uninote.pipelines.failures import explained
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Run
 from uninote.pipelines.session import open_session
@@ -43,11 +44,11 @@ def run_job(
         say(f"error in {name}: {error}")
         return FAILED
     except Exception as error:
-        traceback.print_exc()
-        say(
-            f"error in {name}: unexpected {type(error).__name__}; what was committed before it stays, and the same "
-            f"command can be run again"
-        )
+        told = explained(error)
+        if told is None:
+            traceback.print_exc()
+            told = f"unexpected {type(error).__name__}"
+        say(f"error in {name}: {told}. What was committed before it stays, and the same command can be run again")
         return FAILED
     sys.stdout.write(json.dumps(summary, ensure_ascii=False) + "\n")
     return DONE

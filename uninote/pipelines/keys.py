@@ -7,21 +7,25 @@ from itertools import accumulate
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from uninote.pipelines.items import ITEM_KEY
+
 ROWS_PER_BUCKET = 1_000_000  # one task numbers a bucket, and sorts it in memory
 
 
-def with_new_keys(items: DataFrame, first_key: int, rows: int) -> DataFrame:
-    """Fill the nulls of `item_key` with first_key, first_key + 1, … in an order that depends on item_ids alone.
+def with_new_keys(items: DataFrame, is_new: str, first_key: int, rows: int) -> DataFrame:
+    """Give `item_key` first_key, first_key + 1, … where `is_new`, in the order of the note_ids' hashes.
 
-    Hash buckets are counted, then numbered within, so that no single task sees all rows, and a repeated task gives the
-    same keys. `rows` is about how many there are.
+    Ranges of hashes are counted, then numbered within, so that no single task sees all rows. The order depends on ids
+    alone: a repeated task gives the same keys, and so does a run that goes on where a killed one stopped. Items of one note
+    get keys beside each other. `rows` is about how many are new.
     """
     buckets = max(1, rows // ROWS_PER_BUCKET)
-    bucket = F.pmod(F.xxhash64("item_id"), F.lit(buckets))
-    new = items.where("item_key IS NULL").withColumn("_bucket", bucket)
+    place = F.xxhash64("note_id")
+    top = F.shiftrightunsigned(place.bitwiseXOR(F.lit(-(1 << 63))), 33)  # 31 bits, in the order of the signed hash
+    new = items.where(is_new).withColumn("_bucket", F.shiftright(top * buckets, 31))
     counts = {row["_bucket"]: row["count"] for row in new.groupBy("_bucket").count().collect()}
     starts = accumulate((counts.get(number, 0) for number in range(buckets)), initial=first_key)
     first = F.element_at(F.array([F.lit(start) for start in starts]), F.col("_bucket").cast("int") + 1)
-    position = F.row_number().over(Window.partitionBy("_bucket").orderBy("item_id"))
+    position = F.row_number().over(Window.partitionBy("_bucket").orderBy(place, "note_id", *ITEM_KEY))
     numbered = new.withColumn("item_key", first + position - 1).drop("_bucket")
-    return items.where("item_key IS NOT NULL").unionByName(numbered)
+    return items.where(f"NOT ({is_new})").unionByName(numbered)

@@ -1,10 +1,12 @@
-"""Which folders images may come from."""
+"""Which folders and buckets images may come from."""
 
 from __future__ import annotations
 
+from uninote.config import Config
 from uninote.media import MediaPolicy
 from uninote.pipelines import tables
 from uninote.pipelines.run import Run
+from uninote.storage import S3Options
 
 MEDIA_ROOT = "uninote.mediaRoot"  # property of the notes table: the folder its relative image paths start from
 
@@ -14,4 +16,9 @@ def media_policy(run: Run) -> MediaPolicy:
     config = run.config.media
     ingested = tables.table_property(run.spark, run.lake.uri("notes"), MEDIA_ROOT)
     roots = (*config.roots, *([ingested] if ingested else []))
-    return MediaPolicy(roots=roots, max_bytes=config.max_bytes, max_pixels=config.max_pixels)
+    return MediaPolicy(roots, config.max_bytes, config.max_pixels, s3_options(run.config))
+
+
+def s3_options(config: Config) -> S3Options:
+    """Return how object stores are reached."""
+    return S3Options(config.s3.endpoint, config.s3.region, config.media.timeout_s, config.media.attempts)

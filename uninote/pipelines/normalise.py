@@ -102,8 +102,8 @@ def _uris(column: Column | None, kind: DataType | None) -> Column:
         kind = ArrayType(StringType())
     if not isinstance(kind, ArrayType) or not isinstance(kind.elementType, StringType | StructType | NullType):
         raise ColumnTypeError(
-            f"images must be paths or URIs, or structs with one of {', '.join(URI_FIELDS)}; the source's column is "
-            f"{kind.simpleString()}. Image bytes inside a table are not read: write them to files first"  # type: ignore[union-attr]
+            f"images must be paths, URIs or bytes, or structs with one of {', '.join(URI_FIELDS)} or with bytes; the source's "
+            f"column is {kind.simpleString()}"  # type: ignore[union-attr]
         )
     element = kind.elementType
     return F.coalesce(F.transform(column, lambda image: _image(image, element)), empty)

@@ -11,12 +11,24 @@ from contextlib import contextmanager
 from pyspark import Accumulator, SparkContext
 
 PERIOD_S = 5.0
+DESCRIPTION = "spark.job.description"
 
 
 def say(text: str) -> None:
     """Write one line for people; stdout is kept for the summary."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+@contextmanager
+def described(context: SparkContext, label: str) -> Iterator[None]:
+    """Let the web UI say what runs: the description of all Spark jobs begun within, unless a narrower one is set."""
+    before = context.getLocalProperty(DESCRIPTION)
+    context.setLocalProperty(DESCRIPTION, label)
+    try:
+        yield
+    finally:
+        context.setLocalProperty(DESCRIPTION, before)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -35,14 +47,13 @@ def watched(context: SparkContext, label: str, total: int) -> Iterator[Accumulat
             say(_line(label, min(done.value, total), total, time.monotonic() - started))
 
     thread = threading.Thread(target=report, daemon=True)
-    context.setJobDescription(label)
     thread.start()
     try:
-        yield done
+        with described(context, label):
+            yield done
     finally:
         stop.set()
         thread.join()
-        context.setJobDescription(None)  # type: ignore[arg-type]
     say(_line(label, min(done.value, total), total, time.monotonic() - started))
 
 

@@ -85,7 +85,7 @@ def _stage_row(row: Row) -> StageRow:
 
 def _reconciliation(snapshot: Snapshot, embedded: Row) -> Reconciliation:
     names = ("notes_in", "embedded", "unchanged", "quarantined", "deleted", "degraded")
-    items = snapshot.read("items")
+    items = snapshot.read("items").where("kind = 'note'")
     standing = items.agg(F.count_if("degraded").alias("degraded"), F.count("*").alias("live")).collect()[0]
     counts = {name: embedded["counts"][name] for name in names} | {"degraded": standing["degraded"]}
     return Reconciliation(**counts, live=standing["live"])

@@ -14,6 +14,8 @@ SETTINGS = {
     # Rows with long texts and wide vectors: a batch is bounded by bytes too, or one batch could fill a worker's memory.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(64 << 20),
+    # Rows are decoded so many at once, whatever they weigh: of a table of images 4096 would be a gigabyte.
+    "spark.sql.parquet.columnarReaderBatchSize": "512",
     # Statistics on vectors cost time on write and never prune anything; the key columns come first in every table.
     "spark.databricks.delta.properties.defaults.dataSkippingNumIndexedCols": "4",
     # Published tables are read by libraries that refuse deletion vectors.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from uninote.lake import embeddings_name
 from uninote.pipelines.run import Run, last_entry
@@ -30,9 +31,18 @@ class Snapshot:
         """Return the table `name` as it was left."""
         return read_table(self.run.spark, self.run.generation.uri(name), self.versions[name])
 
-    def vectors(self, width: int) -> DataFrame:
-        """Return the embeddings of `width`. Raises UninoteError when that width is not embedded."""
-        return self.read(self.vectors_name(width))
+    def vectors(self, width: int, kind: str = "note") -> DataFrame:
+        """Return the embeddings of `width` of items of one kind. Raises UninoteError when that width is not embedded.
+
+        Reading a vector that another encoder made fails: two generations never meet.
+        """
+        rows = self.read(self.vectors_name(width)).where(F.col("kind") == kind)
+        mine, other = F.lit(self.run.model.generation), F.col("generation")
+        told = F.concat(
+            F.lit(f"{self.vectors_name(width)}: a vector of generation "), other, F.lit(" among those of "), mine
+        )
+        vector = F.when(other == mine, F.col("vector")).otherwise(F.raise_error(told))
+        return rows.withColumn("vector", vector)
 
     def vectors_name(self, width: int) -> str:
         """Return the name of the embeddings of `width`; the same check."""

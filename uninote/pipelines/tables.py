@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -11,6 +14,7 @@ from uninote.errors import UninoteError
 from uninote.schemas import TableSpec
 
 ABSENT = -1  # the version of a table that does not exist
+COMMIT = re.compile(r"\d{20}\.json")  # asking Delta itself costs a Spark job
 DELETED = "_deleted"  # the column of a change frame that marks rows to remove
 
 
@@ -36,11 +40,23 @@ def read_or_empty(spark: SparkSession, spec: TableSpec, uri: str) -> DataFrame:
     return read_table(spark, uri) if has_table(spark, uri) else spark.createDataFrame([], spec.schema)
 
 
+def read_changes(spark: SparkSession, uri: str, first: int, last: int) -> DataFrame:
+    """Return the change feed of the versions `first` to `last`. Fails on reading where the feed is off or has expired."""
+    reader = spark.read.format("delta").option("readChangeFeed", "true")
+    return reader.option("startingVersion", first).option("endingVersion", last).load(uri)
+
+
+def table_id(spark: SparkSession, uri: str) -> str:
+    """Return the identity of the table at `uri`, which a table made anew in the same place does not share."""
+    return str(DeltaTable.forPath(spark, uri).detail().collect()[0]["id"])
+
+
 def table_version(spark: SparkSession, uri: str) -> int:
-    """Return the newest version of the table at `uri`."""
+    """Return the newest version of the table at `uri`: the number of its last commit file. Raises MissingTableError."""
     if not has_table(spark, uri):
         raise MissingTableError(f"there is no Delta table at {uri}; run the job that makes it first, see README.md")
-    return int(DeltaTable.forPath(spark, uri).history(1).collect()[0]["version"])
+    names = (status.getPath().getName() for status in _list(spark, f"{uri}/_delta_log"))
+    return max(int(name.removesuffix(".json")) for name in names if COMMIT.fullmatch(name))
 
 
 def version_or_absent(spark: SparkSession, uri: str) -> int:
@@ -61,9 +77,19 @@ def restore(spark: SparkSession, uri: str, version: int) -> None:
 
 def remove(spark: SparkSession, uri: str) -> None:
     """Delete a folder of this run's own scratch files."""
-    jvm = spark.sparkContext._jvm
-    path = jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]
-    path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).delete(path, True)
+    files, path = _files(spark, uri)
+    files.delete(path, True)
+
+
+def _list(spark: SparkSession, uri: str) -> Any:
+    files, path = _files(spark, uri)
+    return files.listStatus(path)
+
+
+def _files(spark: SparkSession, uri: str) -> tuple[Any, Any]:
+    """Return Hadoop's file system and path of `uri`, whichever store that is in."""
+    path = spark.sparkContext._jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]
+    return path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), path
 
 
 def note_id_type(notes: DataFrame) -> DataType:
@@ -95,9 +121,10 @@ def overwrite(frame: DataFrame, spec: TableSpec, uri: str) -> None:
     conform(frame, spec).write.format("delta").mode("overwrite").save(uri)
 
 
-def apply_changes(changes: DataFrame, spec: TableSpec, uri: str) -> None:
+def apply_changes(changes: DataFrame, spec: TableSpec, uri: str, where: str = "true") -> None:
     """Upsert the rows of `changes` by the key of `spec` in one commit; those with `_deleted` true are removed.
 
+    `where` is a condition on the old rows (as `old.column`) that all affected ones meet: it spares reading the others.
     Applying the same changes twice gives the same table. Without any, do not call: an empty commit looks like news.
     """
     spec.check(changes.drop(DELETED).schema)
@@ -107,9 +134,16 @@ def apply_changes(changes: DataFrame, spec: TableSpec, uri: str) -> None:
     same_key = " AND ".join(f"old.{column} <=> new.{column}" for column in spec.key)
     values: dict[str, str | Column] = {column: f"new.{column}" for column in spec.columns}
     table = DeltaTable.forPath(changes.sparkSession, uri)
-    merge = table.alias("old").merge(changes.alias("new"), same_key)
+    merge = table.alias("old").merge(changes.alias("new"), f"{same_key} AND {where}")
     merge = merge.whenMatchedDelete(f"new.{DELETED}").whenMatchedUpdate(set=values)
     merge.whenNotMatchedInsert(f"NOT new.{DELETED}", values=values).execute()
+
+
+def delete_keys(keys: DataFrame, spec: TableSpec, uri: str) -> None:
+    """Remove the rows whose key is in `keys`, in one commit."""
+    same_key = " AND ".join(f"old.{column} <=> gone.{column}" for column in spec.key)
+    table = DeltaTable.forPath(keys.sparkSession, uri)
+    table.alias("old").merge(keys.alias("gone"), same_key).whenMatchedDelete().execute()
 
 
 def set_property(spark: SparkSession, uri: str, name: str, value: str) -> None:

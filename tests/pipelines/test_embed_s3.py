@@ -1,0 +1,62 @@
+"""Images and checkpoint in an object store, and a store that goes away."""
+
+from __future__ import annotations
+
+import pytest
+from builders import make_image, make_note, write_notes
+from pyspark.errors import PySparkException
+
+from uninote.demo.workspace import demo_checkpoint
+from uninote.model.checkpoint import generation
+from uninote.pipelines import model_run, tables
+from uninote.pipelines.embed import embed
+from uninote.pipelines.failures import explained
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture
+def run_of(make_run, s3):
+    """Return a run that finds everything in the store, and gives up on it soon."""
+    model = demo_checkpoint(make_run().config.demo)
+    for path in model.iterdir():
+        s3.put(f"{s3.make_bucket('models')}/tiny/{path.name}", path.read_bytes())
+    media = s3.make_bucket("media")
+    common = ("embed.widths=[64]", "model.checkpoint=s3://models/tiny", f"media.roots=[{media}/notes]")
+    patience = ("media.timeout_s=4.0", "media.attempts=2", f"s3.endpoint={s3.endpoint}")
+    return lambda *overrides: make_run(*common, *patience, *overrides)
+
+
+def test_images_and_the_checkpoint_come_from_a_store_that_may_go_away(run_of, make_run, s3, tmp_path, monkeypatch):
+    monkeypatch.setattr(model_run, "fits_broadcast", lambda folder: False)  # each host fetches for itself
+    uri = s3.put("s3://media/notes/a.png", make_image(tmp_path / "a.png").read_bytes())
+    s3.put("s3://media/private/b.png", b"secret")
+    notes = [
+        make_note(0, images=["a.png"]),
+        make_note(1, images=[uri, "s3://media/private/b.png"]),
+        make_note(2, images=["missing.png"]),
+    ]
+    run = run_of()
+    assert run.model.generation == generation(demo_checkpoint(make_run().config.demo))
+    write_notes(run, notes)
+    summary = embed(run)
+    assert (summary["embedded"], summary["degraded"]) == (3, 2)
+    quarantined = tables.read_table(run.spark, run.lake.uri("quarantine")).collect()
+    assert {(row["item_id"], row["reason"]) for row in quarantined} == {
+        ("1#image/1", "media_outside_roots"),
+        ("2#image/0", "media_missing"),
+    }
+    s3.put("s3://media/notes/missing.png", (tmp_path / "a.png").read_bytes())
+    s3.stop()
+    try:
+        with pytest.raises(PySparkException) as caught:
+            embed(run)
+        told = explained(caught.value)
+        assert told is not None
+        assert s3.endpoint in told
+    finally:
+        s3.start()
+    summary = embed(run_of())
+    assert (summary["computed"], summary["unchanged"]) == (1, 2)
+    items = tables.read_table(run.spark, run.generation.uri("items"))
+    assert [row["item_id"] for row in items.where("degraded").collect()] == ["1"]

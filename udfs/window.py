@@ -1,0 +1,115 @@
+"""One content on its way through an embedding window: what is left of it, what was wrong, what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from PIL.Image import Image
+
+from udfs.notes import to_note
+from uninote.media import MediaError, MediaPolicy, decode, fetch
+from uninote.model.encoder import Encoder
+from uninote.notes import Note
+
+
+@dataclass(eq=False)
+class Work:
+    """`inline` holds image bytes that came with the row, by URI. Seconds are wall time in the thread that did it."""
+
+    note: Note
+    kind: str
+    inline: Mapping[str, bytes]
+    prepared: Any = None
+    vector: np.ndarray | None = None
+    rejects: list[tuple[str, str, str, str]] = field(default_factory=list)  # part, kind, reason, message
+    tokens: int = 0
+    padded_tokens: int = 0
+    fetch_s: float = 0.0
+    decode_s: float = 0.0
+    tokenise_s: float = 0.0
+    model_s: float = 0.0
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Work:
+        """Return the work that a row of items asks for."""
+        inline = {image["uri"]: image["content"] for image in row["inline"] or ()}
+        return cls(to_note(row), row["kind"], inline)
+
+    def reject(self, reason: str, message: str) -> None:
+        """Say why the whole item has no vector."""
+        self.rejects.append(("", self.kind, reason, message))
+
+    def rejects_of(self, item_id: str) -> list[dict[str, str]]:
+        """Return the rejects as rows; a broken part has the item's id and its place."""
+        return [
+            {"item_id": f"{item_id}{part}", "kind": kind, "reason": reason, "message": message}
+            for part, kind, reason, message in self.rejects
+        ]
+
+    def finish(self, vector: np.ndarray, padded_tokens: int, seconds: float) -> None:
+        """Take the model's answer and let go of what it was asked."""
+        if np.isfinite(vector).all():
+            self.vector = vector
+        else:
+            self.reject("vector_not_finite", "the model returned NaN or infinity")
+        self.padded_tokens, self.model_s = padded_tokens, seconds
+        self.prepared = None
+
+
+def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
+    """Fetch, decode and tokenise; where nothing is left for the model, `prepared` stays None and `rejects` say why."""
+    note, images = _usable(work, media, encoder.sees_images)
+    work.inline = {}
+    if note.images or any(text.strip() for text in (note.title, note.body, *note.topics)):
+        with _timed(work, "tokenise_s"):
+            work.prepared = encoder.prepare(note, images)
+        work.tokens = work.prepared.num_tokens
+    elif not work.rejects:
+        seen = "text and images are" if encoder.sees_images else "text, all that this model sees, is"
+        work.reject("note_empty", f"{seen} missing")
+    elif work.kind == "image":  # its one part is all there is: one reject, under the item's own id
+        (_, kind, reason, message), work.rejects = work.rejects[0], []
+        work.rejects.append(("", kind, reason, message))
+    else:
+        work.reject("note_unusable", "no text, and none of its images can be read")
+    return work
+
+
+def _usable(work: Work, media: MediaPolicy, sees_images: bool) -> tuple[Note, list[Image]]:
+    """Leave out images that cannot be read; their OCR texts stay with the note as its body's last lines."""
+    kept, images, orphaned = [], [], []
+    for position, image in enumerate(work.note.images):
+        opened = _open(work, position, media) if image.uri and sees_images else None
+        if opened is None:
+            orphaned.append(image.ocr)
+        else:
+            kept.append(image)
+            images.append(opened)
+    body = "\n".join(text for text in [work.note.body, *orphaned] if text.strip())
+    return replace(work.note, body=body, images=tuple(kept)), images
+
+
+def _open(work: Work, position: int, media: MediaPolicy) -> Image | None:
+    uri = work.note.images[position].uri
+    try:
+        with _timed(work, "fetch_s"):
+            content = fetch(uri, media, work.inline)
+        with _timed(work, "decode_s"):
+            return decode(content, uri, media)
+    except MediaError as error:
+        work.rejects.append((f"#image/{position}", "image", error.reason, str(error)))
+        return None
+
+
+@contextmanager
+def _timed(work: Work, phase: str) -> Iterator[None]:
+    started = perf_counter()
+    try:
+        yield
+    finally:
+        setattr(work, phase, getattr(work, phase) + perf_counter() - started)

@@ -1,0 +1,67 @@
+"""The encoder of a Python worker: its files once a host, its weights once a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark import TaskContext
+
+from udfs.model_files import once_per_host, unpack
+from udfs.worker_cache import load_once
+from uninote.model.encoder import Encoder, load_encoder
+from uninote.storage import S3Options, fetch_folder, is_remote
+
+Files = Callable[[], Mapping[str, bytes]]
+
+
+@dataclass(frozen=True)
+class WorkerModel:
+    """Which encoder a task loads. `threads`: of the model's arithmetic, as many as Spark gives the task.
+
+    `uri`: where hosts get a checkpoint that is too large for a broadcast: an object store, or a folder every host mounts.
+    """
+
+    generation: str
+    kind: str
+    dtype: str
+    threads: int
+    uri: str
+    s3: S3Options
+
+
+def make_load(model: WorkerModel, files: Files | None) -> Callable[[], Encoder]:
+    """Return what loads the encoder in a worker, or returns the one that is loaded.
+
+    `files` returns the checkpoint's; None means that it is fetched from `model.uri`.
+    """
+
+    def load() -> Encoder:
+        device = _device()
+        key = f"{model.generation}-{model.kind}-{model.dtype}-{device}"
+        return load_once(key, lambda: _load(model, files, device))
+
+    return load
+
+
+def _device() -> str | None:
+    """Return the GPU that Spark gave to this task; None leaves the choice to the encoder."""
+    context = TaskContext.get()
+    gpu = context.resources().get("gpu") if context is not None else None
+    return f"cuda:{gpu.addresses[0]}" if gpu is not None else None
+
+
+def _load(model: WorkerModel, files: Files | None, device: str | None) -> Encoder:
+    if files is None and not is_remote(model.uri):
+        folder = Path(model.uri)  # used where it is: a copy of a mounted folder would gain nothing
+    else:
+        folder = once_per_host(f"{model.generation}-{model.dtype}", lambda scratch: _fill(model, files, scratch))
+    return load_encoder(folder, model.kind, model.threads, device, model.dtype)
+
+
+def _fill(model: WorkerModel, files: Files | None, folder: Path) -> None:
+    if files is None:
+        fetch_folder(model.uri, folder, model.s3)
+    else:
+        unpack(files(), folder)

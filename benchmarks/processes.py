@@ -1,0 +1,78 @@
+"""What processes take: resident memory of the Python workers, and peers run in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def run_apart(script: Path, *arguments: str, threads: int) -> dict[str, Any]:
+    """Run a script with its arithmetic on `threads`, and return the JSON object on its last line."""
+    environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    done = subprocess.run([sys.executable, str(script), *arguments], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{script.name} failed:\n{done.stderr[-3000:]}")
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
+
+
+class Peak:
+    """The largest resident memory seen, in MiB: of one worker, and of the JVM."""
+
+    worker_mib = 0.0
+    jvm_mib = 0.0
+
+
+@contextmanager
+def memory_watched(period_s: float = 0.25) -> Iterator[Peak]:
+    """Watch the processes below this one."""
+    peak, stop = Peak(), threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(period_s):
+            for pid, command in descendants(os.getpid()):
+                if "pyspark.daemon" in command:
+                    peak.worker_mib = max(peak.worker_mib, _resident_mib(pid))
+                elif "java" in command:
+                    peak.jvm_mib = max(peak.jvm_mib, _resident_mib(pid))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _resident_mib(pid: int) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except OSError:
+        return 0.0
+
+
+def descendants(root: int) -> Iterator[tuple[int, str]]:
+    """Yield (pid, command line) of the processes that `root` began, directly or not."""
+    parents: dict[int, int] = {}
+    commands: dict[int, str] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                commands[int(folder.name)] = (folder / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+    for pid, command in commands.items():
+        above = parents[pid]
+        while above not in (0, root) and above in parents:
+            above = parents[above]
+        if above == root:
+            yield pid, command

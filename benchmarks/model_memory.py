@@ -53,7 +53,10 @@ def measure(folder: Path, workers: int) -> dict[str, float]:
         "spark.databricks.delta.snapshotPartitions": "1",
     }
     values = {"lake": str(folder / f"lake{workers}"), "ingest": {"source": str(folder / "notes.jsonl")}}
-    values |= {"model": {"checkpoint": str(folder / "model")}, "embed": {"items_per_task": NOTES // 8, "batch_tokens": 256}}
+    values |= {
+        "model": {"checkpoint": str(folder / "model")},
+        "embed": {"items_per_task": NOTES // 8, "batch_tokens": 256},
+    }
     run = Run(open_session("benchmark", local), Config.model_validate(values))
     ingest(run)
     largest, stop = {"pss_mib": 0.0}, threading.Event()

@@ -126,7 +126,9 @@ def _open_window(rows: pa.RecordBatch) -> Window:
 
 
 def _compute(encoder: Encoder, works: Sequence[Work], batch_tokens: int) -> None:
-    for batch in token_batches([work.tokens for work in works], batch_tokens):
+    for batch in token_batches(
+        [work.tokens for work in works], min(batch_tokens, encoder.batch_tokens or batch_tokens)
+    ):
         started = perf_counter()
         vectors = encoder.embed([works[i].prepared for i in batch])
         seconds = (perf_counter() - started) / len(batch)

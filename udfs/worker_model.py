@@ -11,6 +11,7 @@ from pyspark import TaskContext
 from udfs.model_files import once_per_host, unpack
 from udfs.worker_cache import load_once
 from uninote.model.encoder import Encoder, load_encoder
+from uninote.model.host_copy import to_float32
 from uninote.storage import S3Options, fetch_folder, is_remote
 
 Files = Callable[[], Mapping[str, bytes]]
@@ -56,12 +57,24 @@ def _load(model: WorkerModel, files: Files | None, device: str | None) -> Encode
     if files is None and not is_remote(model.uri):
         folder = Path(model.uri)  # used where it is: a copy of a mounted folder would gain nothing
     else:
-        folder = once_per_host(f"{model.generation}-{model.dtype}", lambda scratch: _fill(model, files, scratch))
+        wide = _computes_in_float32(model, device)
+        name = f"{model.generation}-{'float32' if wide else 'stored'}"
+        folder = once_per_host(name, lambda scratch: _fill(model, files, scratch, wide))
     return load_encoder(folder, model.kind, model.threads, device, model.dtype)
 
 
-def _fill(model: WorkerModel, files: Files | None, folder: Path) -> None:
+def _computes_in_float32(model: WorkerModel, device: str | None) -> bool:
+    import torch  # a driver imports this module too, and needs no torch
+
+    from uninote.model.hardware import choose_placement
+
+    return choose_placement(None, device, model.dtype).dtype is torch.float32
+
+
+def _fill(model: WorkerModel, files: Files | None, folder: Path, wide: bool) -> None:
     if files is None:
         fetch_folder(model.uri, folder, model.s3)
     else:
         unpack(files(), folder)
+    if wide:
+        to_float32(folder)

@@ -155,6 +155,7 @@ def test_widths_come_and_go_without_the_model_unless_the_widest_is_new(night):
     keys = {item_id: row["item_key"] for item_id, row in items(run).items()}
     run, summary = night([make_note("a")], "embed.widths=[128, 64]")
     assert summary["embedded"] == 0
+    assert vectors(run, 128)["a"].shape == (128,)
     np.testing.assert_allclose(vectors(run, 64)["a"], truncate(vectors(run, 128)["a"][None], 64)[0], atol=1e-6)
     night([make_note("a"), make_note("b")], "embed.widths=[128]")
     run, summary = night([make_note("a"), make_note("b")], "embed.widths=[128, 64]")

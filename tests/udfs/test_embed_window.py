@@ -49,7 +49,8 @@ class Spy:
     """An encoder that notes what it is asked."""
 
     def __init__(self, encoder, answer=None):
-        self.sees_images, self._encoder, self._answer = encoder.sees_images, encoder, answer
+        self.sees_images, self.batch_tokens = encoder.sees_images, None
+        self._encoder, self._answer = encoder, answer
         self.notes = 0
 
     def prepare(self, note, images):

@@ -52,6 +52,10 @@ class Encoder(Protocol):
     def widths(self) -> tuple[int, ...]:
         """The widths that the checkpoint was trained for, ascending; the last is the full one."""
 
+    @property
+    def batch_tokens(self) -> int | None:
+        """How many padded tokens a batch should have at most; None where only memory sets a bound."""
+
     def prepare(self, note: Note, images: Sequence[Image]) -> Prepared:
         """Return the note as this encoder wants it; `images` are those of `note.images`, or none if it sees none."""
 

@@ -43,7 +43,7 @@ def is_onednn_faster() -> bool:
         except (AttributeError, RuntimeError):  # PyTorch without oneDNN; the operator is its compiler's
             return False
     changed, plain = map(min, zip(*pairs, strict=True))
-    return changed < CLEARLY * plain
+    return bool(changed < CLEARLY * plain)
 
 
 def _product(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

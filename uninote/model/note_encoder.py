@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
-from uninote.model.batches import embed_batches
+from uninote.model.batches import CPU_TOKENS, embed_batches
 from uninote.model.checkpoint import read_card
 from uninote.model.folders import CheckpointError
 from uninote.model.hardware import Placement
@@ -39,6 +39,11 @@ class NoteEncoder:
         _check_agreement(tower, processor)
         placement.place(tower)
         return cls(tower, processor, card.widths)
+
+    @property
+    def batch_tokens(self) -> int | None:
+        """How many padded tokens a batch should have at most; None where only memory sets a bound."""
+        return CPU_TOKENS if self._device.type == "cpu" else None
 
     @property
     def full_width(self) -> int:

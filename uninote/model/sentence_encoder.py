@@ -12,7 +12,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from uninote.model import sentence_folder
-from uninote.model.batches import embed_batches
+from uninote.model.batches import CPU_TOKENS, embed_batches
 from uninote.model.folders import CheckpointError
 from uninote.model.hardware import Placement
 from uninote.model.sentence_inputs import make_inputs
@@ -44,6 +44,11 @@ class SentenceEncoder:
         encoder = cls(model, widths)
         _check_width(folder, encoder)
         return encoder
+
+    @property
+    def batch_tokens(self) -> int | None:
+        """How many padded tokens a batch should have at most; None where only memory sets a bound."""
+        return CPU_TOKENS if self._device.type == "cpu" else None
 
     @property
     def full_width(self) -> int:

@@ -139,7 +139,7 @@ def publish(run: Run, results: Results, widths: tuple[int, ...]) -> None:
     """Commit a chunk: vectors, items, and what is set aside."""
     for width in widths:
         spec = embeddings_table(run.note_id, embeddings_name(width))
-        rows = _at_width(_stamped(run, results.good).select(*spec.columns), width, widths[0], spec)
+        rows = _at_width(run, _stamped(run, results.good).select(*spec.columns), width, spec)
         _commit(run, rows, spec, results)
     spec = items_table(run.note_id)
     rows = results.good.unionByName(results.with_change(changes.ATTRIBUTES), allowMissingColumns=True)
@@ -152,7 +152,7 @@ def cut_widths(run: Run, widths: tuple[int, ...], widest: int) -> None:
     for width in widths:
         spec = embeddings_table(run.note_id, embeddings_name(width))
         stored = tables.read_table(run.spark, run.generation.uri(embeddings_name(widest)))
-        tables.overwrite(_at_width(stored, width, widest, spec), spec, run.generation.uri(spec.name))
+        tables.overwrite(_at_width(run, stored, width, spec), spec, run.generation.uri(spec.name))
 
 
 def remove_orphans(run: Run, width: int) -> None:
@@ -170,8 +170,8 @@ def _stamped(run: Run, rows: DataFrame) -> DataFrame:
     return rows.withColumn("generation", F.lit(run.model.generation))
 
 
-def _at_width(vectors: DataFrame, width: int, widest: int, spec: TableSpec) -> DataFrame:
-    return vectors if width == widest else vectors.mapInArrow(make_truncate(width), spec.schema)
+def _at_width(run: Run, vectors: DataFrame, width: int, spec: TableSpec) -> DataFrame:
+    return vectors if width == run.model.full_width else vectors.mapInArrow(make_truncate(width), spec.schema)
 
 
 def _commit(run: Run, rows: DataFrame, spec: TableSpec, results: Results) -> None:

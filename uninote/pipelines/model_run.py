@@ -35,6 +35,7 @@ from uninote.pipelines.run import Run
 from uninote.schemas import IMAGE_BYTES, VECTOR
 
 STAGING = "staging/embed"  # a lazy frame used twice would run the model twice
+WORTH_A_TASK = 50  # items
 PASSED = ("note_id", *ITEM_KEY, "item_key", "content_hash", "meta_hash")
 PHASES = ("fetch_s", "decode_s", "tokenise_s", "model_s")
 _REJECT = StructType([StructField(name, StringType()) for name in ("item_id", "kind", "reason", "message")])
@@ -102,10 +103,14 @@ class Tasks:
         uri = run.generation.uri(STAGING)
         with watched(run.spark.sparkContext, label, rows) as done:
             embed = make_embed(make_load(self._model(), self._files()), self._task(), done.add, to_arrow_schema(schema))
-            _arranged(items, -(-rows // run.config.embed.items_per_task)).mapInArrow(embed, schema).write.mode(
-                "overwrite"
-            ).parquet(uri)
+            said = _arranged(items, self._tasks(rows)).mapInArrow(embed, schema)
+            said.write.mode("overwrite").parquet(uri)
         return run.spark.read.schema(schema).parquet(uri)
+
+    def _tasks(self, rows: int) -> int:
+        """Return how many tasks: bounded by what each may hold, and where that leaves cores idle, one for each core."""
+        cores = self.run.spark.sparkContext.defaultParallelism
+        return max(-(-rows // self.run.config.embed.items_per_task), min(cores, -(-rows // WORTH_A_TASK)))
 
     def _model(self) -> WorkerModel:
         model = self.run.model

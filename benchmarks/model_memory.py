@@ -30,7 +30,7 @@ from uninote.pipelines.ingest import ingest
 from uninote.pipelines.run import Run
 from uninote.pipelines.session import open_session
 
-NOTES = 400
+NOTES = 64
 
 
 def make_large_checkpoint(folder: Path, mib: int) -> None:

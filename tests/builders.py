@@ -18,6 +18,23 @@ from uninote.pipelines.media_roots import MEDIA_ROOT
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.schemas import embeddings_table, items_table, notes_table
 
+DEMO_NOTES = 240
+CONFIG = """\
+lake: {folder}/lake
+demo: {{folder: {demo}, notes: {notes}}}
+ingest: {{source: demo}}
+model: {{checkpoint: demo}}
+neighbours: {{k: 10, recall_sample: 100}}
+embed: {{items_per_task: 60, widths: [256, 64]}}
+"""
+
+
+def write_config(folder: Path, demo: Path) -> Path:
+    """Write a configuration whose lake is in `folder`, with the demo corpus and checkpoint in `demo`."""
+    path = folder / "config.yaml"
+    path.write_text(CONFIG.format(folder=folder, demo=demo, notes=DEMO_NOTES))
+    return path
+
 
 def make_image(path: Path, colour: str = "red", size: tuple[int, int] = (48, 32)) -> Path:
     """Write a picture of one colour."""

@@ -5,21 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from builders import write_config
 from s3_server import ENVIRONMENT, s3_server
 
 from uninote.config_file import load_config
 from uninote.pipelines.run import Run
 from uninote.pipelines.session import open_session
-
-DEMO_NOTES = 240
-CONFIG = """\
-lake: {folder}/lake
-demo: {{folder: {demo}, notes: {notes}}}
-ingest: {{source: demo}}
-model: {{checkpoint: demo}}
-neighbours: {{k: 10, recall_sample: 100}}
-embed: {{items_per_task: 60, widths: [256, 64]}}
-"""
 
 
 @pytest.fixture(scope="session")
@@ -57,9 +48,7 @@ def s3(tmp_path_factory):
 @pytest.fixture
 def config_file(tmp_path, demo_folder) -> Path:
     """A configuration whose lake is the test's own."""
-    path = tmp_path / "config.yaml"
-    path.write_text(CONFIG.format(folder=tmp_path, demo=demo_folder, notes=DEMO_NOTES))
-    return path
+    return write_config(tmp_path, demo_folder)
 
 
 @pytest.fixture

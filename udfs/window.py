@@ -63,9 +63,10 @@ class Work:
 
 def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
     """Fetch, decode and tokenise; where nothing is left for the model, `prepared` stays None and `rejects` say why."""
-    note, images = _usable(work, media, encoder.sees_images)
+    note, images = _usable(work, media) if encoder.sees_images else (work.note, [])
     work.inline = {}
-    if note.images or any(text.strip() for text in (note.title, note.body, *note.topics)):
+    texts = (note.title, note.body, *note.topics, *(image.ocr for image in note.images))
+    if images or any(text.strip() for text in texts):
         with _timed(work, "tokenise_s"):
             work.prepared = encoder.prepare(note, images)
         work.tokens = work.prepared.num_tokens
@@ -80,11 +81,11 @@ def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
     return work
 
 
-def _usable(work: Work, media: MediaPolicy, sees_images: bool) -> tuple[Note, list[Image]]:
+def _usable(work: Work, media: MediaPolicy) -> tuple[Note, list[Image]]:
     """Leave out images that cannot be read; their OCR texts stay with the note as its body's last lines."""
     kept, images, orphaned = [], [], []
     for position, image in enumerate(work.note.images):
-        opened = _open(work, position, media) if image.uri and sees_images else None
+        opened = _open(work, position, media) if image.uri else None
         if opened is None:
             orphaned.append(image.ocr)
         else:

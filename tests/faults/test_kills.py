@@ -14,22 +14,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import make_image, make_note, write_source
+from builders import make_image, make_note, write_config, write_source
 
 from udfs.arrow_vectors import to_matrix
+from uninote.config_file import load_config
 from uninote.pipelines import tables
 from uninote.pipelines.embed import embed
 from uninote.pipelines.ingest import ingest
+from uninote.pipelines.run import Run
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 ROOT = Path(__file__).parent.parent.parent
-SETTINGS = ("embed.widths=[256, 64]", "embed.chunk_items=12", "embed.items_per_task=6", "embed.batch_tokens=256")
+SETTINGS = ("embed.widths=[64]", "embed.chunk_items=21", "embed.items_per_task=6", "embed.batch_tokens=256")
 
 
-@pytest.fixture
-def source(tmp_path):
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
     """Notes with text and images, one of them broken."""
+    tmp_path = tmp_path_factory.mktemp("kills")
     make_image(tmp_path / "source" / "a.png")
     (tmp_path / "source" / "cut.png").write_bytes(b"\x89PNG")
     notes = [make_note(f"n{number}", images=["a.png"] if number % 3 == 0 else []) for number in range(40)]
@@ -37,28 +40,24 @@ def source(tmp_path):
 
 
 def contents(run):
-    """Return what is stored: items, what is set aside, and the vectors of every width, by item_id."""
+    """Return what is stored: items, what is set aside, and the vectors with their keys, by item_id."""
     items = tables.read_table(run.spark, run.generation.uri("items")).orderBy("item_id").collect()
     aside = tables.read_table(run.spark, run.generation.uri("set_aside")).drop("run_id").collect()
-    vectors = {}
-    for width in (256, 64):
-        table = tables.read_table(run.spark, run.generation.uri(f"embeddings/w{width}")).orderBy("item_id").toArrow()
-        keys = table.select(["item_id", "item_key", "content_hash"]).to_pylist()
-        vectors[width] = keys, to_matrix(table["vector"].combine_chunks())
-    return items, aside, vectors
+    table = tables.read_table(run.spark, run.generation.uri("embeddings/w64")).orderBy("item_id").toArrow()
+    keys = table.select(["item_id", "item_key", "content_hash"]).to_pylist()
+    return items, aside, keys, to_matrix(table["vector"].combine_chunks())
 
 
 def assert_equal(found, expected):
-    assert found[:2] == expected[:2]
-    for width, (keys, vectors) in expected[2].items():
-        assert found[2][width][0] == keys
-        assert np.einsum("nd,nd->n", found[2][width][1], vectors).min() > 1 - 1e-5
+    assert found[:3] == expected[:3]
+    assert np.einsum("nd,nd->n", found[3], expected[3]).min() > 1 - 1e-5
 
 
-@pytest.fixture
-def undisturbed(make_run, source, tmp_path):
+@pytest.fixture(scope="module")
+def undisturbed(spark, source, demo_folder, tmp_path_factory):
     """What an undisturbed run leaves, in a lake of its own."""
-    run = make_run(f"ingest.source={source}", f"lake={tmp_path / 'undisturbed'}", *SETTINGS)
+    config = write_config(tmp_path_factory.mktemp("undisturbed"), demo_folder)
+    run = Run(spark, load_config(config, (f"ingest.source={source}", *SETTINGS)))
     ingest(run)
     embed(run)
     return contents(run)

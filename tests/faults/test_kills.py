@@ -91,7 +91,7 @@ def test_a_driver_killed_again_and_again(make_run, config_file, source, undistur
     run = make_run(f"ingest.source={source}", *SETTINGS)
     ingest(run)
     dice = random.Random(7)
-    for told in ("chunk 1, model: 1", "chunk 2, model: 1"):
+    for told in ("chunk 1, model:", "chunk 2, model:"):
         process = begin(config_file, run.lake.root)
         wait_for(process, told)
         time.sleep(dice.uniform(0, 3))
@@ -131,7 +131,7 @@ def test_an_executor_killed_while_the_model_runs(make_run, config_file, source, 
     run = make_run(f"ingest.source={source}", *SETTINGS)
     ingest(run)
     process = begin(config_file, run.lake.root, 'spark={"spark.master": "local-cluster[2,1,1024]"}')
-    wait_for(process, "chunk 1, model: 1")
+    wait_for(process, "chunk 1, model:")
     executors = descendants(process.pid, "CoarseGrainedExecutorBackend")
     assert len(executors) == 2
     os.kill(executors[0], signal.SIGKILL)

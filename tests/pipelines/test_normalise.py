@@ -77,7 +77,7 @@ def test_a_time_that_is_none_becomes_null(spark):
         ("id double, title string", "note_id must be a string or an integer; the source's column is double"),
         ("id string, title map<string,string>", "title must be text"),
         ("id string, topics array<array<string>>", "topics must be an array of strings"),
-        ("id string, image binary", "images must be paths or URIs"),
+        ("id string, image int", "images must be paths, URIs or bytes"),
         ("id string, images array<struct<name:string>>", "images need one of uri, path"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -54,7 +55,7 @@ class Spy:
         self.notes = 0
 
     def prepare(self, note, images):
-        return self._encoder.prepare(note, images)
+        return self._encoder.prepare(note if self.sees_images else replace(note, images=()), images)
 
     def embed(self, prepared):
         self.notes += len(prepared)

@@ -33,6 +33,8 @@ def ingest(run: Run) -> dict[str, Any]:
     location = run.config.ingest.source
     source = find_source(str(demo_corpus(run.config.demo)) if location == DEMO else location)
     raw = _read(run, source)
+    if not _columns(raw) or raw.isEmpty():
+        raise SourceError("the source has no rows that can be read")
     images = _image_column(raw, run.config.ingest.columns)
     rows = without_bytes(raw, images).persist()
     notes, rejects = _notes_and_rejects(rows, run.config.ingest.columns)
@@ -70,14 +72,16 @@ def _read(run: Run, source: Source) -> DataFrame:
 
 
 def _image_column(rows: DataFrame, chosen: dict[str, str]) -> str | None:
-    return map_columns([column for column in rows.columns if column != CORRUPT], chosen).get("images")
+    return map_columns(_columns(rows), chosen).get("images")
+
+
+def _columns(rows: DataFrame) -> list[str]:
+    return [column for column in rows.columns if column != CORRUPT]
 
 
 def _notes_and_rejects(rows: DataFrame, chosen: dict[str, str]) -> tuple[DataFrame, DataFrame]:
     """Split into notes and rows that are none: lines that do not parse, and rows without an id."""
-    columns = [column for column in rows.columns if column != CORRUPT]
-    if not columns or rows.isEmpty():
-        raise SourceError("the source has no rows that can be read")
+    columns = _columns(rows)
     mapping = map_columns(columns, chosen)
     ignored = [column for column in columns if column not in mapping.values()]
     say("ingest: " + ", ".join(f"{field} from {column}" for field, column in mapping.items()))

@@ -62,8 +62,6 @@ def write_notes(run: Run, notes: Iterable[dict[str, object]], media_root: Path |
     spec = notes_table(LongType() if isinstance(rows[0]["note_id"], int) else StringType())
     values = [tuple(_value(name, row.get(name)) for name in spec.columns) for row in rows]
     uri = run.lake.uri(spec.name)
-    if not tables.has_table(run.spark, uri):
-        tables.create(run.spark, spec, uri, {"delta.enableChangeDataFeed": "true"})
     tables.overwrite(run.spark.createDataFrame(values, spec.schema), spec, uri)
     if media_root is not None:
         tables.set_property(run.spark, uri, MEDIA_ROOT, str(media_root))

@@ -1,4 +1,4 @@
-"""Building index shards inside executors: rows to shards, then one FAISS file and one key file a shard."""
+"""Building index shards inside executors: rows to lists and shards, then the files of one shard; and training's lists."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from udfs.arrow_vectors import to_matrix
+from udfs.arrow_vectors import read_rows, to_array, to_matrix
 from udfs.notes import ArrowMap
 from udfs.worker_cache import load_once
-from uninote.index.files import write_whole
+from uninote.index.centroids import Centroids
+from uninote.index.folder import IndexFolder
+from uninote.index.manifest import ShardFile, shard_from
+from uninote.index.note_keys import COLUMNS
 from uninote.index.shard import ShardBuilder
 from uninote.index.template import Template, load_template
-from uninote.kmeans import compute_in_one_thread
+from uninote.kmeans import compute_in_one_thread, fit_kmeans
+
+Given = Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
-class IndexBuild:
-    """Where an index is built, with which template, and what its files are marked with, so that builds do not meet."""
+class SegmentBuild:
+    """Where a segment is built, with which template, how its cells are shared out, and the mark that its files bear."""
 
-    folder: str
+    folder: IndexFolder
     template: str
+    cell_shard: tuple[int, ...]
     mark: str
 
     def stem(self, shard: int) -> str:
@@ -35,23 +41,37 @@ class IndexBuild:
     def load_template(self) -> Template:
         """Return the template, read once a process, and keep FAISS to the one core that Spark gave the task."""
         compute_in_one_thread()
-        return load_once(self.template, lambda: load_template(Path(self.folder), self.template))
+        return load_once(self.template, lambda: load_template(self.folder, self.template))
+
+    def finished(self) -> dict[int, ShardFile]:
+        """Return the shards that an earlier attempt finished: those whose record is here, which is written last."""
+        sizes, found = self.folder.sizes(), {}
+        for name in sizes:
+            if name.startswith("shard-") and name.endswith(f"-{self.mark}.json"):
+                shard = shard_from(json.loads(self.folder.read(name)))
+                if all(sizes.get(file.name) == file.bytes for file in (shard.index, shard.keys)):
+                    found[shard.shard_id] = shard
+        return found
 
 
-def make_route(build: IndexBuild) -> ArrowMap:
-    """Map (item_key, note_id, vector) to the same with the `list` and the `shard` each row belongs to."""
+def make_route(build: SegmentBuild) -> ArrowMap:
+    """Map rows with a `vector` to the same, rotated, with the `list` and the `shard` each belongs to."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        template = build.load_template()
+        template, shards = build.load_template(), np.array(build.cell_shard, np.int32)
         for batch in batches:
-            lists = template.assign(to_matrix(batch.column("vector")))
+            rotated = template.rotate(to_matrix(batch.column("vector")))
+            lists = template.assign(rotated) if len(batch) else np.empty(0, np.int32)
+            if template.rotation is not None:
+                place = batch.schema.get_field_index("vector")
+                batch = batch.set_column(place, batch.schema.field(place), to_array(rotated))
             routed = batch.append_column("list", pa.array(lists, pa.int32()))
-            yield routed.append_column("shard", pa.array(template.shard_of_list[lists], pa.int32()))
+            yield routed.append_column("shard", pa.array(shards[template.list_cell[lists]], pa.int32()))
 
     return run
 
 
-def make_shards(build: IndexBuild, count: Callable[[int], None]) -> ArrowMap:
+def make_shards(build: SegmentBuild, count: Callable[[int], None]) -> ArrowMap:
     """Build one shard from the routed rows of a partition; yields its record as JSON. No rows yield no record."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -59,18 +79,47 @@ def make_shards(build: IndexBuild, count: Callable[[int], None]) -> ArrowMap:
         if first is None:
             return
         shard = first.column("shard")[0].as_py()
-        builder = ShardBuilder(build.load_template(), shard)
-
-        def fill(path: Path) -> None:
-            with pq.ParquetWriter(path, first.select(["item_key", "note_id"]).schema) as keys:
-                for batch in chain([first], batches):
-                    keys.write_batch(batch.select(["item_key", "note_id"]))
-                    vectors, lists = to_matrix(batch.column("vector")), batch.column("list").to_numpy()
-                    builder.add(batch.column("item_key").to_numpy(), vectors, lists)
-                    count(len(batch))
-
-        write_whole(Path(build.folder) / f"{build.stem(shard)}.keys.parquet", fill)
-        record = builder.finish(Path(build.folder), build.stem(shard))
-        yield pa.RecordBatch.from_pydict({"shard": [json.dumps(asdict(record))]})
+        cells = np.flatnonzero(np.array(build.cell_shard) == shard)
+        builder = ShardBuilder(build.load_template(), shard, cells)
+        for batch in chain([first], batches):
+            builder.add(batch.select(COLUMNS), to_matrix(batch.column("vector")), batch.column("list").to_numpy())
+            count(len(batch))
+        record = json.dumps(asdict(builder.finish(build.folder, build.stem(shard))))
+        build.folder.put(f"{build.stem(shard)}.json", lambda path: _write(path, record))
+        yield pa.RecordBatch.from_pydict({"shard": [record]})
 
     return run
+
+
+def make_group(groups: Given) -> ArrowMap:
+    """Map (item_key, vector) to (group, vector): the nearest of the group centres, float32 (groups, width)."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        compute_in_one_thread()
+        nearest = Centroids(groups())
+        for batch in batches:
+            if len(batch):
+                found = nearest.nearest(to_matrix(batch.column("vector")))[:, 0]
+                yield pa.RecordBatch.from_arrays([pa.array(found), batch.column("vector")], ["group", "vector"])
+
+    return run
+
+
+def make_lists(wanted: Given, seed: int) -> ArrowMap:
+    """Map the vectors of a group (one partition) to the centres of as many lists as `wanted`, int (groups,), says."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        compute_in_one_thread()
+        keyed = (batch.rename_columns(["item_key", "vector"]) for batch in batches)
+        groups, vectors = read_rows(keyed)
+        if len(vectors):
+            group = int(groups[0])
+            centres = fit_kmeans(vectors, min(int(wanted()[group]), len(vectors)), seed)
+            numbers = pa.array(np.full(len(centres), group), pa.int32())
+            yield pa.RecordBatch.from_arrays([numbers, to_array(centres)], ["group", "vector"])
+
+    return run
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

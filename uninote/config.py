@@ -100,13 +100,30 @@ class EmbedConfig(_Section):
 
 
 class IndexConfig(_Section):
-    """`widths` null means every embedded width. `nlist`, `pq_m`, `num_shards` null means planned from the row count."""
+    """What is indexed, how finely, and within which memory; null means planned (`jobs/index.py --dry-run` shows how).
 
+    `widths` null means every embedded width. `folder` holds the index files instead of the lake, and may be `s3://…`.
+    `recall_target` is for recall@K of a search, against exact; it steers the codes and, where `nprobe` is null, how many
+    lists a search looks into. `serve_mib` bounds all files of one width, `task_mib` the memory of one building task. A
+    night adds a segment; at `compact_share`, changed rows as a share of the base, or at `max_segments`, one base is built
+    again. Past `max_drift`, see docs/index.md, a new template is due: `retrain` warn says so, auto trains it, now always.
+    """
+
+    folder: Location | None = None
     widths: tuple[Width, ...] | None = Field(None, strict=False)
+    kinds: tuple[Kind, ...] = Field(("note",), strict=False, min_length=1)
     nlist: int | None = Field(None, ge=1)
     pq_m: int | None = Field(None, ge=1)
+    opq: bool = False
     num_shards: int | None = Field(None, ge=1)
-    nprobe: int = Field(16, ge=1)
+    recall_target: float = Field(0.9, ge=0, le=1)
+    serve_mib: int | None = Field(None, ge=1)
+    task_mib: int = Field(2048, ge=1)
+    nprobe: int | None = Field(None, ge=1)
+    max_segments: int = Field(12, ge=1)
+    compact_share: float = Field(0.2, ge=0)
+    max_drift: float = Field(1.5, gt=1)
+    retrain: Literal["warn", "auto", "now"] = "warn"
     seed: int = 0
 
 

@@ -88,6 +88,20 @@ def fetch_folder(uri: str, target: Path, options: S3Options) -> None:
             )
 
 
+def fetch_file(uri: str, path: Path, options: S3Options) -> None:
+    """Download one object, a large one in parts."""
+    place = Place.of_file(uri, options)
+    with explained(place), _transfers(options) as manager:
+        _finish([manager.download(place.bucket, place.key, str(path))])
+
+
+def remove_file(uri: str, options: S3Options) -> None:
+    """Delete one object; one that is not there is fine."""
+    place = Place.of_file(uri, options)
+    with explained(place):
+        CLIENTS.get(options).delete_object(Bucket=place.bucket, Key=place.key)
+
+
 def write_file(path: Path, uri: str, options: S3Options) -> None:
     """Upload a file, a large one in parts; the object appears when all of it is there."""
     place = Place.of_file(uri, options)

@@ -35,11 +35,15 @@ class TableSchemaError(UninoteError):
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table: its name within the lake or generation, its columns, and the columns that identify a row."""
+    """A table: its name within the lake or generation, its columns, and the columns that identify a row.
+
+    `feed`: Delta keeps what changed from version to version, for whoever follows.
+    """
 
     name: str
     schema: StructType
     key: tuple[str, ...]
+    feed: bool = False
 
     @property
     def columns(self) -> list[str]:
@@ -85,7 +89,7 @@ def notes_table(note_id: DataType) -> TableSpec:
         visibility=StringType(),
         updated_at=TimestampType(),
     )
-    return TableSpec("notes", schema, ("note_id",))
+    return TableSpec("notes", schema, ("note_id",), feed=True)
 
 
 def items_table(note_id: DataType) -> TableSpec:
@@ -104,7 +108,7 @@ def items_table(note_id: DataType) -> TableSpec:
         degraded=BooleanType(),
         generation=StringType(),
     )
-    return TableSpec("items", schema, ("item_key",))
+    return TableSpec("items", schema, ("item_key",), feed=True)
 
 
 def embeddings_table(note_id: DataType, name: str) -> TableSpec:

@@ -9,7 +9,7 @@ import shutil
 import stat as modes
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -93,13 +93,23 @@ def stat(uri: str, options: S3Options) -> FileStat:
 
 def list_files(uri: str, options: S3Options) -> list[str]:
     """Return the sorted names of all files below a folder or prefix, relative to it; none when there is no such folder."""
+    return sorted(list_sizes(uri, options))
+
+
+def list_sizes(uri: str, options: S3Options) -> dict[str, int]:
+    """Return the sizes in bytes of all files below a folder or prefix, by their names relative to it."""
     if is_remote(uri):
         from uninote import s3
 
-        return sorted(s3.list_sizes(uri, options))
+        return s3.list_sizes(uri, options)
     with _explained(uri):
         folder = local_path(uri)
-        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        found = {}
+        for path in folder.rglob("*"):
+            with suppress(FileNotFoundError):  # gone since it was listed
+                if path.is_file():
+                    found[path.relative_to(folder).as_posix()] = path.stat().st_size
+        return found
 
 
 def fetch_folder(uri: str, target: Path, options: S3Options) -> None:
@@ -121,6 +131,27 @@ def fetch_folder(uri: str, target: Path, options: S3Options) -> None:
         with _explained(uri):
             shutil.copyfile(local_path(uri) / name, target / name)
     return None
+
+
+def fetch_file(uri: str, path: Path, options: S3Options) -> None:
+    """Copy the file at `uri` to the local `path`, without a time limit for the whole. Raises as `fetch_folder` does."""
+    if is_remote(uri):
+        from uninote import s3
+
+        with _explained(uri):
+            return s3.fetch_file(uri, path, options)
+    with _explained(uri):
+        shutil.copyfile(local_path(uri), path)
+
+
+def remove_file(uri: str, options: S3Options) -> None:
+    """Delete the file at `uri`, if it is there."""
+    if is_remote(uri):
+        from uninote import s3
+
+        return s3.remove_file(uri, options)
+    with _explained(uri):
+        local_path(uri).unlink(missing_ok=True)
 
 
 def write_file(path: Path, uri: str, options: S3Options) -> None:

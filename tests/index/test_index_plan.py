@@ -15,7 +15,7 @@ ROWS = (1, 2, 38, 39, 40, 300, 3_000, 100_000, 5_000_000, 1_000_000_000)
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("width", [1, 7, 64, 100, 384, 1024, 4096])
 def test_every_plan_can_be_trained_and_filled(rows, width):
-    plan = plan_index(rows, width)
+    plan = plan_index(rows, width, IndexOverrides(task_mib=16_384))
     assert 1 <= plan.num_shards <= plan.num_cells <= plan.nlist <= plan.train_rows <= rows
     assert width % plan.pq_m == 0
     assert plan.bytes_per_shard * plan.num_shards >= rows * (plan.code_bytes + 8)
@@ -53,7 +53,41 @@ def test_an_empty_corpus_is_refused():
 
 def test_the_fingerprint_covers_all_that_shapes_the_files_and_not_the_rows():
     plan = plan_index(100_000, 64)
-    assert plan.fingerprint() == "9d5823e6032f6d11"
+    assert plan.fingerprint() == "1fe897df8ba825e6"
     assert replace(plan, rows=7).fingerprint() == plan.fingerprint()
-    for name in ("width", "nlist", "num_cells", "num_shards", "pq_m", "pq_nbits", "train_rows"):
+    for name in ("width", "nlist", "num_cells", "num_shards", "pq_m", "pq_nbits", "train_rows", "opq", "groups"):
         assert replace(plan, **{name: 7}).fingerprint() != plan.fingerprint(), name
+
+
+def test_a_billion_rows_by_hand():
+    plan = plan_index(1_000_000_000, 256)
+    assert (plan.nlist, plan.groups) == (round(4 * 1e9**0.5), 356)
+    assert plan.code_bytes == 64
+    # 72 bytes a row in shards of at most a million rows; centroids once in all, the codebooks in each.
+    assert plan.num_shards == 1000
+    assert plan.bytes_per_shard == (10**9 * 72 + 126_491 * 1024) // 1000 + 256 * 256 * 4
+    assert plan.train_rows == 50 * 126_491
+    assert plan.train_bytes < 2 << 30 < plan.train_rows * 256 * 4  # the driver never holds the whole sample
+    assert plan.task_bytes < 2 << 30
+
+
+def test_shards_are_cut_until_a_task_fits():
+    roomy = plan_index(20_000_000, 256)
+    tight = plan_index(20_000_000, 256, IndexOverrides(task_mib=600))
+    assert tight.num_shards > roomy.num_shards
+    assert tight.task_bytes <= 600 << 20 < roomy.task_bytes
+
+
+def test_a_plan_that_cannot_fit_says_what_would():
+    with pytest.raises(ConfigError, match=r"takes [\d,]+ MiB even with .* index.task_mib allows 100: allow that much"):
+        plan_index(20_000_000, 256, IndexOverrides(task_mib=100))
+    with pytest.raises(ConfigError, match=r"with index.num_shards=2 .* or ask for \d+ shards"):
+        plan_index(20_000_000, 256, IndexOverrides(num_shards=2))
+    with pytest.raises(ConfigError, match=r"codes of 1 bytes make [\d,]+ MiB, index.serve_mib allows 100"):
+        plan_index(20_000_000, 256, IndexOverrides(serve_mib=100))
+
+
+def test_a_smaller_budget_and_a_smaller_recall_make_shorter_codes():
+    assert plan_index(1_000_000, 256, IndexOverrides(serve_mib=110)).pq_m == 32
+    sizes = [plan_index(100_000, 256, IndexOverrides(recall=recall)).pq_m for recall in (0.5, 0.9, 0.99)]
+    assert sizes == [32, 64, 128]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from uninote.index.folder import IndexFolder
 from uninote.index.manifest import MANIFEST, ManifestError, read_manifest
 
 
@@ -18,27 +19,27 @@ def edit(folder, change):
 
 def test_a_manifest_is_read_as_it_was_published(published, corpus):
     assert read_manifest(published.folder) == published.manifest
-    assert published.manifest.rows == len(corpus.keys)
+    assert published.manifest.live == published.manifest.base.rows == len(corpus.keys)
 
 
 def test_a_manifest_names_no_place_outside_its_folder(published):
-    assert str(published.folder.parent) not in (published.folder / MANIFEST).read_text()
+    assert str(published.path.parent) not in (published.path / MANIFEST).read_text()
 
 
 def test_publishing_replaces_the_manifest_and_leaves_no_other_file(published):
-    before = sorted(published.folder.iterdir())
+    before = sorted(published.path.iterdir())
     published.manifest.publish(published.folder)
-    assert sorted(published.folder.iterdir()) == before
+    assert sorted(published.path.iterdir()) == before
 
 
 def test_a_missing_manifest_says_that_nothing_was_published(tmp_path):
     with pytest.raises(ManifestError, match="no index was published there"):
-        read_manifest(tmp_path)
+        read_manifest(IndexFolder(str(tmp_path)))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '"text"', "{}", '{"format_version": 99}'])
 def test_a_cut_or_foreign_manifest_is_refused(published, text):
-    (published.folder / MANIFEST).write_text(text)
+    (published.path / MANIFEST).write_text(text)
     with pytest.raises(ManifestError, match=r"build the index again|restore it"):
         read_manifest(published.folder)
 
@@ -49,12 +50,16 @@ def test_a_cut_or_foreign_manifest_is_refused(published, text):
         (lambda values: values.pop("template"), "Manifest has keys"),
         (lambda values: values.update(extra=1), "Manifest has keys"),
         (lambda values: values["plan"].pop("nlist"), "IndexPlan has keys"),
-        (lambda values: values["shards"][0].pop("sha256"), "ShardFile has keys"),
-        (lambda values: values.update(shards=None), "is damaged"),
-        (lambda values: values["shards"][0].update(file="../x.faiss"), "outside of the index folder"),
+        (lambda values: values["segments"][0]["shards"][0]["keys"].pop("sha256"), "StoredFile has keys"),
+        (lambda values: values.update(segments=None), "is damaged"),
+        (lambda values: values.update(segments=[]), "names no segment"),
+        (
+            lambda values: values["segments"][0]["shards"][0]["index"].update(name="../x.faiss"),
+            "outside of the index folder",
+        ),
     ],
 )
 def test_a_damaged_manifest_says_what_is_wrong(published, change, message):
-    edit(published.folder, change)
+    edit(published.path, change)
     with pytest.raises(ManifestError, match=message):
         read_manifest(published.folder)

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import faiss
 import numpy as np
 import pytest
+from conftest import key_rows
 
 from uninote.index.files import sha256_of
+from uninote.index.note_keys import NoteKeys
 from uninote.index.shard import ShardBuilder, ShardError
+from uninote.index.template import train_template
 
 
 @pytest.fixture
-def rows_of_shard_2(corpus):
+def cells_of(corpus):
+    """Return the cells of a shard."""
+    cell_shard = corpus.template.pack(corpus.plan.num_shards)
+    return lambda shard: np.flatnonzero(cell_shard == shard)
+
+
+@pytest.fixture
+def rows_of_shard_2(corpus, cells_of):
     lists = corpus.template.assign(corpus.vectors)
-    mine = np.flatnonzero(corpus.template.shard_of_list[lists] == 2)
+    mine = np.flatnonzero(np.isin(corpus.template.list_cell[lists], cells_of(2)))
     return corpus.keys[mine], corpus.vectors[mine], lists[mine]
+
+
+def fill(builder, keys, vectors, lists, step=100):
+    for start in range(0, len(keys), step):
+        part = slice(start, start + step)
+        builder.add(key_rows(keys[part]), vectors[part], lists[part])
+    return builder
 
 
 def ids_by_list(index, lists):
@@ -25,54 +44,75 @@ def ids_by_list(index, lists):
 
 
 @pytest.mark.parametrize("flags", [0, faiss.IO_FLAG_MMAP])
-def test_faiss_reads_a_shard_and_finds_each_row_in_its_list(corpus, rows_of_shard_2, tmp_path, flags):
+def test_faiss_reads_a_shard_and_finds_each_row_in_its_list(corpus, rows_of_shard_2, cells_of, folder, flags):
     keys, vectors, lists = rows_of_shard_2
-    builder = ShardBuilder(corpus.template, 2)
-    for start in range(0, len(keys), 100):
-        builder.add(*(part[start : start + 100] for part in rows_of_shard_2))
-    shard = builder.finish(tmp_path, "some-name")
-    index = faiss.read_index(str(tmp_path / shard.file), flags)
-    assert ids_by_list(index, shard.lists) == {name: keys[lists == name].tolist() for name in shard.lists}
+    shard = fill(ShardBuilder(corpus.template, 2, cells_of(2)), *rows_of_shard_2).finish(folder, "some-name")
+    index = faiss.read_index(str(folder.local(shard.index.name)), flags)
+    held = NoteKeys(folder.local(shard.keys.name)).lists
+    assert ids_by_list(index, held) == {name: keys[lists == name].tolist() for name in held}
     np.testing.assert_array_equal(
-        index.quantizer.reconstruct_n(0, index.nlist), corpus.template.centroids[list(shard.lists)]
+        index.quantizer.reconstruct_n(0, index.nlist), corpus.template.centroids.centres[held]
     )
     index.nprobe = index.nlist
     assert (index.search(vectors, 1)[1][:, 0] == keys).mean() > 0.9
 
 
-def test_the_record_describes_the_file(corpus, rows_of_shard_2, tmp_path):
-    builder = ShardBuilder(corpus.template, 2)
-    builder.add(*rows_of_shard_2)
-    shard = builder.finish(tmp_path, "some-name")
-    path = tmp_path / "some-name.faiss"
-    assert [found.name for found in tmp_path.iterdir()] == [shard.file] == [path.name]
-    assert (shard.rows, shard.bytes, shard.sha256) == (len(rows_of_shard_2[0]), path.stat().st_size, sha256_of(path))
-    assert shard.lists == tuple(np.flatnonzero(corpus.template.shard_of_list == 2))
-    assert shard.cells == tuple(np.unique(corpus.template.list_cell[list(shard.lists)]))
+def test_faiss_rotates_by_itself_where_the_template_does(corpus, folder):
+    template = train_template(corpus.vectors, replace(corpus.plan, opq=True), 3)
+    rotated = template.rotate(corpus.vectors)
+    cells = np.arange(template.num_cells)
+    builder = fill(ShardBuilder(template, 0, cells), corpus.keys, rotated, template.assign(rotated))
+    index = faiss.read_index(str(folder.local(builder.finish(folder, "all").index.name)))
+    faiss.extract_index_ivf(index).nprobe = 8
+    assert (index.search(corpus.vectors[:300], 1)[1][:, 0] == corpus.keys[:300]).mean() > 0.9
+
+
+def test_the_record_describes_the_files(corpus, rows_of_shard_2, cells_of, folder):
+    shard = fill(ShardBuilder(corpus.template, 2, cells_of(2)), *rows_of_shard_2).finish(folder, "some-name")
+    assert set(folder.sizes()) == {"some-name.faiss", "some-name.keys.arrow"}
+    assert (shard.rows, shard.cells) == (len(rows_of_shard_2[0]), tuple(cells_of(2)))
+    for file in (shard.index, shard.keys):
+        path = folder.local(file.name)
+        assert (file.bytes, file.sha256) == (path.stat().st_size, sha256_of(path))
+
+
+def test_keys_lead_to_their_notes(corpus, rows_of_shard_2, cells_of, folder):
+    shard = fill(ShardBuilder(corpus.template, 2, cells_of(2)), *rows_of_shard_2).finish(folder, "some-name")
+    notes = NoteKeys(folder.local(shard.keys.name))
+    assert np.array_equal(notes.keys, np.sort(rows_of_shard_2[0]))
+    positions = notes.positions(np.sort([*rows_of_shard_2[0][:5], 5]))
+    assert set(notes.note_ids(positions)) == {f"n{key}" for key in rows_of_shard_2[0][:5]}
+
+
+def test_a_few_rows_do_not_carry_the_centroids_of_all_lists(corpus, folder):
+    keys, vectors = corpus.keys[:3], corpus.vectors[:3]
+    lists = corpus.template.assign(vectors)
+    builder = ShardBuilder(corpus.template, 0, np.arange(corpus.template.num_cells))
+    shard = fill(builder, keys, vectors, lists).finish(folder, "few")
+    index = faiss.read_index(str(folder.local(shard.index.name)))
+    assert (index.nlist, index.ntotal) == (len(set(lists)), 3)
+    assert set(index.search(vectors, 1)[1][:, 0]) <= set(keys)
 
 
 def test_the_planned_bytes_are_about_the_real_ones(published, corpus):
-    real = sum(shard.bytes for shard in published.manifest.shards) / corpus.plan.num_shards
+    real = sum(shard.index.bytes for shard in published.manifest.shards) / corpus.plan.num_shards
     assert 0.9 < corpus.plan.bytes_per_shard / real < 1.1
 
 
-def test_the_same_rows_give_the_same_bytes(corpus, rows_of_shard_2, tmp_path):
-    shards = []
-    for name in ("a", "b"):
-        builder = ShardBuilder(corpus.template, 2)
-        builder.add(*rows_of_shard_2)
-        shards.append(builder.finish(tmp_path, name))
-    assert shards[0].sha256 == shards[1].sha256
+def test_the_same_rows_give_the_same_bytes(corpus, rows_of_shard_2, cells_of, folder):
+    shards = [
+        fill(ShardBuilder(corpus.template, 2, cells_of(2)), *rows_of_shard_2).finish(folder, name) for name in "ab"
+    ]
+    assert shards[0].index.sha256 == shards[1].index.sha256
+    assert shards[0].keys.sha256 == shards[1].keys.sha256
 
 
-def test_a_shard_without_rows_is_legal(corpus, tmp_path):
-    builder = ShardBuilder(corpus.template, 0)
-    builder.add(np.empty(0, np.int64), np.empty((0, 32), np.float32), np.empty(0, np.int32))
-    shard = builder.finish(tmp_path, "empty")
-    assert shard.rows == faiss.read_index(str(tmp_path / shard.file)).ntotal == 0
+def test_a_shard_without_rows_is_refused(corpus, cells_of, folder):
+    with pytest.raises(ShardError, match="shard 0 has no rows"):
+        ShardBuilder(corpus.template, 0, cells_of(0)).finish(folder, "empty")
 
 
-def test_a_write_that_fails_leaves_nothing(corpus, tmp_path, monkeypatch):
+def test_a_write_that_fails_leaves_no_half_file(corpus, rows_of_shard_2, cells_of, folder, monkeypatch):
     def fail_half_way(_index, path):
         with open(path, "wb") as file:
             file.write(b"half")
@@ -80,24 +120,22 @@ def test_a_write_that_fails_leaves_nothing(corpus, tmp_path, monkeypatch):
 
     monkeypatch.setattr(faiss, "write_index", fail_half_way)
     with pytest.raises(RuntimeError, match="disk full"):
-        ShardBuilder(corpus.template, 0).finish(tmp_path, "shard")
-    assert list(tmp_path.iterdir()) == []
+        fill(ShardBuilder(corpus.template, 2, cells_of(2)), *rows_of_shard_2).finish(folder, "shard")
+    assert set(folder.sizes()) == {"shard.keys.arrow"}
 
 
-def test_rows_of_another_shard_are_refused(corpus, rows_of_shard_2):
+def test_rows_of_another_shard_are_refused(corpus, rows_of_shard_2, cells_of):
     with pytest.raises(ShardError, match="shard 1 was given lists"):
-        ShardBuilder(corpus.template, 1).add(*rows_of_shard_2)
+        fill(ShardBuilder(corpus.template, 1, cells_of(1)), *rows_of_shard_2)
 
 
-def test_a_shard_that_the_template_does_not_know_is_refused(corpus):
-    with pytest.raises(ShardError, match="shard 5 is not in the template; its shards are 0 to 4"):
-        ShardBuilder(corpus.template, 5)
-
-
-def test_negative_keys_and_uneven_columns_are_refused(corpus, rows_of_shard_2):
+def test_negative_keys_keys_that_come_twice_and_uneven_columns_are_refused(corpus, rows_of_shard_2, cells_of, folder):
     keys, vectors, lists = rows_of_shard_2
-    builder = ShardBuilder(corpus.template, 2)
+    builder = ShardBuilder(corpus.template, 2, cells_of(2))
     with pytest.raises(ShardError, match="smallest: -1"):
-        builder.add(np.full(len(keys), -1), vectors, lists)
+        builder.add(key_rows(np.full(len(keys), -1)), vectors, lists)
     with pytest.raises(ShardError, match="one each is due"):
-        builder.add(keys[1:], vectors, lists)
+        builder.add(key_rows(keys[1:]), vectors, lists)
+    fill(builder, keys[[0, 0]], vectors[[0, 0]], lists[[0, 0]])
+    with pytest.raises(ValueError, match="a key comes twice"):
+        builder.finish(folder, "twice")

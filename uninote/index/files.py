@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and their checksums."""
+"""Files that are either whole or not there, and what they must look like to be trusted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,23 @@ import hashlib
 import os
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+
+from uninote.errors import UninoteError
+
+
+class IndexDamagedError(UninoteError):
+    """A part of an index is missing, or is not what the manifest says."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A published file of an index folder: its name there, size in bytes, and SHA-256 in hexadecimal."""
+
+    name: str
+    bytes: int
+    sha256: str
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:

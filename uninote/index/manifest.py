@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from uninote.errors import UninoteError
-from uninote.index.files import write_whole
+from uninote.index.files import IndexDamagedError, StoredFile
+from uninote.index.folder import IndexFolder
 from uninote.index.plan import IndexPlan
+from uninote.storage import MissingFileError, StorageError
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 1
-
-
-class IndexDamagedError(UninoteError):
-    """A part of an index is missing, or is not what the manifest says."""
+FORMAT_VERSION = 2
 
 
 class ManifestError(IndexDamagedError):
@@ -25,85 +23,137 @@ class ManifestError(IndexDamagedError):
 
 @dataclass(frozen=True)
 class ShardFile:
-    """One published shard: its file's name within the index folder, and the lists and cells it holds."""
+    """One shard: its FAISS file, the file that says which note each key is, and the cells whose rows it holds."""
 
     shard_id: int
-    file: str
     rows: int
-    bytes: int
-    sha256: str
-    lists: tuple[int, ...]
     cells: tuple[int, ...]
+    index: StoredFile
+    keys: StoredFile
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What one night added. `gone` names the keys that no earlier segment answers for any more: deleted, or held here.
+
+    `versions` are those of the tables it was made from.
+    """
+
+    segment_id: str
+    rows: int
+    shards: tuple[ShardFile, ...]
+    gone_rows: int
+    gone: StoredFile | None
+    versions: Mapping[str, int]
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """All files of the segment."""
+        shards = tuple(file for shard in self.shards for file in (shard.index, shard.keys))
+        return shards if self.gone is None else (*shards, self.gone)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """One index. `fingerprint` is that of all that went in, `template` the hash that names the template's files.
+    """One index: a base segment and those of later nights, oldest first; `live` rows can be found.
 
-    `source_version` is the version of the embeddings table. Nothing in it is a path beyond the folder: it can be
-    moved.
+    `fingerprint` is that of the settings, `template` the hash that names the template's files, `nprobe` how many lists a
+    search looks into unless it is told otherwise. Nothing in it is a path beyond the folder: it can be moved.
     """
 
     generation: str
     width: int
+    kinds: tuple[str, ...]
     fingerprint: str
-    source_version: int
     plan: IndexPlan
     template: str
-    shards: tuple[ShardFile, ...]
+    nprobe: int
+    live: int
+    segments: tuple[Segment, ...]
     created_at: str
     format_version: int = FORMAT_VERSION
 
     @property
-    def rows(self) -> int:
-        """Vectors in all shards."""
-        return sum(shard.rows for shard in self.shards)
+    def base(self) -> Segment:
+        """The oldest segment, by far the largest."""
+        return self.segments[0]
+
+    @property
+    def shards(self) -> tuple[ShardFile, ...]:
+        """The shards of all segments."""
+        return tuple(shard for segment in self.segments for shard in segment.shards)
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """The files of all segments, the template's apart."""
+        return tuple(file for segment in self.segments for file in segment.files)
+
+    @property
+    def stale_share(self) -> float:
+        """Rows of later segments and rows that they void, as a share of the base's."""
+        return sum(one.rows + one.gone_rows for one in self.segments[1:]) / max(1, self.base.rows)
 
     def to_json(self) -> str:
         """Return the manifest as JSON, keys sorted."""
         return json.dumps(asdict(self), sort_keys=True, indent=1)
 
-    def publish(self, folder: Path) -> None:
+    def publish(self, folder: IndexFolder) -> None:
         """Make this the manifest of `folder` in one step; its files must be there already."""
-        write_whole(folder / MANIFEST, lambda path: _write_text(path, self.to_json()))
+        folder.put(MANIFEST, lambda path: _write_text(path, self.to_json()))
 
 
-_Record = TypeVar("_Record", IndexPlan, ShardFile, Manifest)
+_Record = TypeVar("_Record", IndexPlan, StoredFile, ShardFile, Segment, Manifest)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: IndexFolder) -> Manifest:
     """Return the manifest of an index folder. Raises ManifestError when it is missing, damaged or of another format."""
-    path = folder / MANIFEST
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        values = json.loads(folder.read(MANIFEST))
+    except MissingFileError as error:
         raise ManifestError(f"{folder} holds no {MANIFEST}: no index was published there; build one first") from error
-    except (OSError, ValueError) as error:
-        raise ManifestError(f"{path} cannot be read as JSON ({error}); restore it or build the index again") from error
+    except (StorageError, ValueError) as error:
+        raise ManifestError(
+            f"{folder}/{MANIFEST} cannot be read as JSON ({error}); restore it or build the index again"
+        ) from error
     version = values.get("format_version") if isinstance(values, dict) else None
     if version != FORMAT_VERSION:
         raise ManifestError(
-            f"{path} has format_version {version!r}, this version reads {FORMAT_VERSION}; build the index again"
+            f"{folder}/{MANIFEST} has format_version {version!r}, this version reads {FORMAT_VERSION}; build the index again"
         )
     try:
-        return _from_values(values)
+        return _manifest(values)
     except (KeyError, TypeError, ValueError) as error:
-        raise ManifestError(f"{path} is damaged: {error}; restore it or build the index again") from error
+        raise ManifestError(f"{folder}/{MANIFEST} is damaged: {error}; restore it or build the index again") from error
 
 
-def _from_values(values: dict[str, Any]) -> Manifest:
+def shard_from(values: Mapping[str, Any]) -> ShardFile:
+    """Return the shard that `asdict` made these values of. Raises ValueError when they are not a shard's."""
+    files = {name: _file(values[name]) for name in ("index", "keys")}
+    return _build(ShardFile, {**values, **files, "cells": tuple(values["cells"])})
+
+
+def _manifest(values: dict[str, Any]) -> Manifest:
     plan = _build(IndexPlan, values["plan"])
-    shards = tuple(
-        _build(ShardFile, shard | {"lists": tuple(shard["lists"]), "cells": tuple(shard["cells"])})
-        for shard in values["shards"]
-    )
-    for shard in shards:
-        if Path(shard.file).name != shard.file:
-            raise ValueError(f"shard {shard.shard_id} lies at {shard.file!r}, outside of the index folder")
-    return _build(Manifest, values | {"plan": plan, "shards": shards})
+    segments = tuple(_segment(segment) for segment in values["segments"])
+    if not segments:
+        raise ValueError("it names no segment")
+    return _build(Manifest, values | {"plan": plan, "segments": segments, "kinds": tuple(values["kinds"])})
 
 
-def _build(kind: type[_Record], values: dict[str, Any]) -> _Record:
+def _segment(values: dict[str, Any]) -> Segment:
+    shards = tuple(shard_from(shard) for shard in values["shards"])
+    gone = None if values["gone"] is None else _file(values["gone"])
+    return _build(Segment, values | {"shards": shards, "gone": gone})
+
+
+def _file(values: Mapping[str, Any]) -> StoredFile:
+    file = _build(StoredFile, values)
+    if Path(file.name).name != file.name:
+        raise ValueError(f"a file lies at {file.name!r}, outside of the index folder")
+    return file
+
+
+def _build(kind: type[_Record], values: Mapping[str, Any]) -> _Record:
     """Make a `kind` of exactly its fields."""
     expected = {field.name for field in fields(kind)}
     if set(values) != expected:

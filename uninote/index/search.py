@@ -1,23 +1,29 @@
-"""Search over the shards of a published index: route, search the few shards that matter, merge."""
+"""Search over the segments and shards of a published index: route, search the few shards that matter, merge."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 
 import faiss
 import numpy as np
-from faiss.contrib.ivf_tools import search_preassigned
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from uninote.errors import UninoteError
-from uninote.index.files import sha256_of
-from uninote.index.manifest import IndexDamagedError, Manifest, ShardFile, read_manifest
-from uninote.index.shard import local_lists
+from uninote.index.files import IndexDamagedError
+from uninote.index.folder import IndexFolder
+from uninote.index.manifest import Manifest, Segment, ShardFile, read_manifest
+from uninote.index.note_keys import Constraint
+from uninote.index.shard import OpenShard
 from uninote.index.template import Template, load_template
-from uninote.kmeans import check_vectors, nearest_centroids
+from uninote.kmeans import check_vectors
 from uninote.neighbours.merge import merge_topk
+from uninote.storage import S3Options
 
-# The tables that FAISS would compute on opening cost lists x codebooks of memory, and digits where vectors form a cone.
-_READ_FLAGS = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE
+GONE_KEY = "item_key"
+_WIDER = 4  # how many times more lists a query looks into that has not found K
+ANY = Constraint()
 
 
 class SearchError(UninoteError):
@@ -25,95 +31,201 @@ class SearchError(UninoteError):
 
 
 class Index:
-    """A published index, its shards memory-mapped when first needed. For use by one thread."""
+    """A published index as it was when it was opened; its shards are mapped when first needed.
 
-    def __init__(self, folder: Path, manifest: Manifest, template: Template) -> None:
-        self.manifest = manifest
+    For use by several threads. A refresh that publishes does not disturb it: files stay until the index was published
+    twice. To see what is new, open again.
+    """
+
+    def __init__(self, folder: IndexFolder, manifest: Manifest, template: Template) -> None:
+        self.manifest, self.template = manifest, template
         self._folder = folder
-        self._template = template
-        self._open: dict[int, faiss.IndexIVFPQ] = {}
-        self._local = [
-            local_lists(np.array(shard.lists, dtype=np.int64), template.index.nlist) for shard in manifest.shards
-        ]
+        self._places = [(place, shard) for place, segment in enumerate(manifest.segments) for shard in segment.shards]
+        self._open: dict[int, OpenShard] = {}
+        self._gone: list[np.ndarray] | None = None
+        self._lock = Lock()
+        self._cells = _cells_of([shard for _, shard in self._places], template)
 
     @classmethod
-    def open(cls, folder: Path) -> Index:
-        """Open the index in `folder`: reads the manifest and the template, and checks the size of every shard file.
+    def open(cls, uri: str | Path | IndexFolder, options: S3Options | None = None, cache: str | None = None) -> Index:
+        """Open the index at `uri`: reads the manifest and the template, and checks the size of every file.
 
-        A shard's checksum is checked when a query first touches it. Raises IndexDamagedError, or ManifestError when
-        there is no manifest to read.
+        `uri` is a folder, or `s3://…`, whose files are fetched to a folder below `cache` when first needed. A file's
+        checksum is checked when a query first touches it. Raises IndexDamagedError, or ManifestError when there is no
+        manifest to read.
         """
+        folder = uri if isinstance(uri, IndexFolder) else IndexFolder(str(uri), options or S3Options(), cache)
         manifest = read_manifest(folder)
+        while True:
+            try:
+                return cls._open_as(folder, manifest)
+            except IndexDamagedError:  # or published again, twice, since its manifest was read
+                newer = read_manifest(folder)
+                if newer == manifest:
+                    raise
+                manifest = newer
+
+    @classmethod
+    def _open_as(cls, folder: IndexFolder, manifest: Manifest) -> Index:
         template = load_template(folder, manifest.template)
-        _check_lists(manifest, template)
-        for shard in manifest.shards:
-            _check_size(folder, shard)
+        _check_cells(manifest, template)
+        sizes = folder.sizes()
+        for file in manifest.files:
+            folder.check_size(file, sizes)
         return cls(folder, manifest, template)
 
-    def search(self, vectors: np.ndarray, k: int, nprobe: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    def search(
+        self, vectors: np.ndarray, k: int, nprobe: int | None = None, constraint: Constraint = ANY
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return (item_keys int64 (n, k), scores float32 (n, k)), best first, equal scores by key.
 
-        Free slots hold -1 and -inf. `vectors` are float32 (n, width) of unit length. The `nprobe` nearest lists of
-        each are searched (all, if fewer), with the result that one FAISS index of all rows would give.
+        `vectors` are float32 (n, width) of unit length. The `nprobe` nearest lists of each are searched, null: as many as
+        the manifest says; a query that finds fewer than `k` looks into more, until it has them or has seen every list.
+        Slots are free, -1 and -inf, only where the index holds fewer than `k` that the constraint allows.
         """
-        check_vectors(vectors, self._template.width)
+        check_vectors(vectors, self.template.width)
+        nprobe = self.manifest.nprobe if nprobe is None else nprobe
         if k < 1 or nprobe < 1:
             raise SearchError(f"k is {k} and nprobe {nprobe}; both must be at least 1")
-        nlist = self._template.index.nlist
-        probed = nearest_centroids(vectors, self._template.centroids, min(nprobe, nlist))
-        keys = np.full((len(vectors), k), -1, dtype=np.int64)
-        scores = np.full((len(vectors), k), -np.inf, dtype=np.float32)
-        for position, local in enumerate(self._local):
-            lists = local[probed]
-            rows = np.flatnonzero((lists >= 0).any(axis=1))
-            if len(rows):
-                found_keys, found = self._search_shard(position, vectors[rows], lists[rows], k)
-                keys[rows], scores[rows] = merge_topk(
-                    np.hstack([keys[rows], found_keys]), np.hstack([scores[rows], found]), k
-                )
+        rotated = self.template.rotate(vectors)
+        keys, scores = self._search(rotated, k, nprobe, constraint)
+        while nprobe < self.template.nlist and (short := np.flatnonzero(keys[:, -1] < 0)).size:
+            nprobe *= _WIDER
+            keys[short], scores[short] = self._search(rotated[short], k, nprobe, constraint)
         return keys, scores
 
-    def _search_shard(
-        self, position: int, vectors: np.ndarray, lists: np.ndarray, k: int
+    def search_notes(
+        self, vectors: np.ndarray, k: int, nprobe: int | None = None, constraint: Constraint = ANY
     ) -> tuple[np.ndarray, np.ndarray]:
-        index = self._shard(position)
-        # FAISS takes at most as many lists a query as the shard has, so those of other shards (-1) make way.
-        held = np.take_along_axis(lists, np.argsort(lists < 0, axis=1, kind="stable"), axis=1)
-        index.nprobe = int((lists >= 0).sum(axis=1).max())
-        squared, keys = search_preassigned(index, vectors, k, held[:, : index.nprobe])
-        return keys, np.where(keys < 0, np.float32(-np.inf), 1 - squared / 2)
+        """Return (note_ids object (n, k), scores float32 (n, k)): as `search`, each note once, by its best item.
 
-    def _shard(self, position: int) -> faiss.IndexIVFPQ:
-        if position not in self._open:
-            self._open[position] = _open_shard(self._folder, self.manifest.shards[position])
-        return self._open[position]
+        Free slots hold None and -inf.
+        """
+        asked = k
+        while True:
+            keys, scores = self.search(vectors, asked, nprobe, constraint)
+            notes = self.note_ids(keys)
+            found = [_distinct(notes[row], scores[row], k) for row in range(len(keys))]
+            short = [len(one) < k for one in found]
+            if not (np.array(short, dtype=bool) & (keys[:, -1] >= 0)).any():
+                break
+            asked *= 2  # items of the same notes took the slots
+        ids, best = np.full((len(keys), k), None, dtype=object), np.full((len(keys), k), -np.inf, np.float32)
+        for row, one in enumerate(found):
+            for slot, (note, score) in enumerate(one):
+                ids[row, slot], best[row, slot] = note, score
+        return ids, best
+
+    def note_ids(self, item_keys: np.ndarray) -> np.ndarray:
+        """Return the notes of keys that a search of this index returned, an object array of their shape; None for -1."""
+        wanted = np.unique(item_keys[item_keys >= 0])
+        notes = np.full(len(wanted), None, dtype=object)
+        missing = np.ones(len(wanted), dtype=bool)
+        for number in sorted(self._open, reverse=True):  # the newest segment has the last word on a key
+            shard = self._open[number].notes
+            positions = shard.positions(wanted[missing])
+            places = np.searchsorted(wanted, shard.keys[positions])
+            notes[places], missing[places] = shard.note_ids(positions), False
+        found = np.full(item_keys.shape, None, dtype=object)
+        held = item_keys >= 0
+        found[held] = notes[np.searchsorted(wanted, item_keys[held])]
+        return found
+
+    def verify(self) -> dict[str, int]:
+        """Read every file, and compare checksums, keys and counts. Raises IndexDamagedError at the first fault."""
+        live = []
+        for number in range(len(self._places)):
+            shard = self._shard(number)
+            inside = np.sort(_ids_of(shard))
+            if not np.array_equal(inside, shard.notes.keys):
+                name = self._places[number][1].index.name
+                raise IndexDamagedError(f"{self._folder}/{name} and its file of keys differ; build the index again")
+            live.append(shard.notes.keys[shard.live])
+        keys = np.concatenate(live) if live else np.empty(0, np.int64)
+        if len(np.unique(keys)) != len(keys) or len(keys) != self.manifest.live:
+            raise IndexDamagedError(
+                f"{self._folder}: {len(keys)} live rows, {len(np.unique(keys))} different keys, and the manifest says "
+                f"{self.manifest.live}; build the index again"
+            )
+        return {"files": len(self.manifest.files), "segments": len(self.manifest.segments), "live": len(keys)}
+
+    def _search(
+        self, rotated: np.ndarray, k: int, nprobe: int, constraint: Constraint
+    ) -> tuple[np.ndarray, np.ndarray]:
+        probed = self.template.centroids.nearest(rotated, nprobe)
+        cells = np.unique(self.template.list_cell[probed])
+        keys = np.full((len(rotated), k), -1, dtype=np.int64)
+        scores = np.full((len(rotated), k), -np.inf, dtype=np.float32)
+        for number in np.flatnonzero(self._cells[:, cells].any(axis=1)).tolist():
+            rows, found, found_scores = self._shard(number).search(rotated, probed, k, constraint)
+            if len(rows):
+                both = np.hstack([keys[rows], found]), np.hstack([scores[rows], found_scores])
+                keys[rows], scores[rows] = merge_topk(*both, k)
+        return keys, scores
+
+    def _shard(self, number: int) -> OpenShard:
+        shard = self._open.get(number)
+        if shard is not None:
+            return shard
+        with self._lock:
+            if number not in self._open:
+                segment, file = self._places[number]
+                gone = self._gone_after(segment)
+                self._open[number] = OpenShard(self._folder, file, self.template.nlist, gone)
+            return self._open[number]
+
+    def _gone_after(self, segment: int) -> np.ndarray:
+        """Return the sorted keys that segments after this one void."""
+        if self._gone is None:
+            self._gone = [_read_gone(self._folder, one) for one in self.manifest.segments]
+        return np.unique(np.concatenate([np.empty(0, np.int64), *self._gone[segment + 1 :]]))
 
 
-def _check_lists(manifest: Manifest, template: Template) -> None:
-    held = sorted(number for shard in manifest.shards for number in shard.lists)
-    if held != list(range(template.index.nlist)) or manifest.width != template.width:
+def write_gone(keys: np.ndarray, path: Path) -> None:
+    """Write the keys that a segment voids in earlier ones."""
+    pq.write_table(pa.table({GONE_KEY: np.unique(keys).astype(np.int64)}), path)
+
+
+def _read_gone(folder: IndexFolder, segment: Segment) -> np.ndarray:
+    if segment.gone is None:
+        return np.empty(0, np.int64)
+    return np.asarray(pq.read_table(folder.checked(segment.gone), memory_map=False)[GONE_KEY].to_numpy())
+
+
+def _ids_of(shard: OpenShard) -> np.ndarray:
+    lists, ids = shard.ivf.invlists, [np.empty(0, np.int64)]
+    for number in range(shard.ivf.nlist):
+        if size := lists.list_size(number):
+            ids.append(faiss.rev_swig_ptr(lists.get_ids(number), size).copy())
+    return np.concatenate(ids)
+
+
+def _distinct(notes: np.ndarray, scores: np.ndarray, k: int) -> list[tuple[object, float]]:
+    best: dict[object, float] = {}
+    for note, score in zip(notes, scores, strict=True):
+        if note is not None:
+            best.setdefault(note, float(score))
+    return list(best.items())[:k]
+
+
+def _cells_of(shards: list[ShardFile], template: Template) -> np.ndarray:
+    """Return a mask (shards, cells): which cells a shard holds rows of."""
+    held = np.zeros((len(shards), template.num_cells), dtype=bool)
+    for number, shard in enumerate(shards):
+        held[number, list(shard.cells)] = True
+    return held
+
+
+def _check_cells(manifest: Manifest, template: Template) -> None:
+    cells = [cell for shard in manifest.base.shards for cell in shard.cells]
+    if len(set(cells)) != len(cells) or manifest.width != template.width or max(cells, default=0) >= template.num_cells:
         raise IndexDamagedError(
-            f"the manifest has {len(held)} lists of width {manifest.width}, the template {template.index.nlist} of "
-            f"width {template.width}; each list must be in one shard: build the index again"
+            f"the manifest's base has {len(cells)} cells of width {manifest.width}, the template {template.num_cells} of "
+            f"width {template.width}; each cell must be in one shard: build the index again"
         )
-
-
-def _check_size(folder: Path, shard: ShardFile) -> None:
-    path = folder / shard.file
-    found = path.stat().st_size if path.is_file() else None
-    if found != shard.bytes:
-        state = "missing" if found is None else f"{found} bytes long"
-        raise IndexDamagedError(
-            f"shard {path} is {state}, the manifest says {shard.bytes} bytes; restore it or build the index again"
-        )
-
-
-def _open_shard(folder: Path, shard: ShardFile) -> faiss.IndexIVFPQ:
-    _check_size(folder, shard)
-    path = folder / shard.file
-    found = sha256_of(path)
-    if found != shard.sha256:
-        raise IndexDamagedError(
-            f"shard {path} has SHA-256 {found}, the manifest says {shard.sha256}; restore it or build the index again"
-        )
-    return faiss.read_index(str(path), _READ_FLAGS)
+    for segment in manifest.segments:
+        if sum(shard.rows for shard in segment.shards) != segment.rows:
+            raise IndexDamagedError(
+                f"segment {segment.segment_id} has {segment.rows} rows, its shards "
+                f"{sum(shard.rows for shard in segment.shards)}; a shard is missing: build the index again"
+            )

@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from zipfile import BadZipFile
 
 import faiss
 import numpy as np
 
 from uninote.index.affinity import group_lists, pack_cells
-from uninote.index.files import write_whole
-from uninote.index.manifest import IndexDamagedError
+from uninote.index.centroids import Centroids
+from uninote.index.files import IndexDamagedError
+from uninote.index.folder import IndexFolder
 from uninote.index.plan import IndexPlan
-from uninote.kmeans import check_vectors, fit_kmeans, nearest_centroids
+from uninote.kmeans import check_vectors, fit_kmeans
+from uninote.storage import MissingFileError
 
 _MATRIX_PRODUCT_SIZE = 20  # rows x width from which FAISS multiplies matrices, as set while codebooks are trained
+_CODEBOOK_ROWS = 65_536  # 256 for each codeword; more change nothing
+_ROTATION_ROUNDS = 20
+_HELD_OUT = 10  # every tenth row of a sample tells how well codes fit rows that they were not trained on
+_LAYOUT = ("list_cell", "list_rows", "groups", "error")
 
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """A trained, empty IVF-PQ index, and where its lists go: `list_cell` int32 (nlist,), `cell_shard` int32 (cells,).
+    """A trained, empty IVF-PQ index, and where its lists go.
 
-    The metric is L2 throughout, for vectors of unit length: score = 1 - d²/2. Codes are of residuals to the
-    centroid, so a cone of vectors that all point one way is coded as finely as any other.
+    `list_cell` int32 (nlist,) is the cell of each list, `list_rows` int64 (nlist,) how many rows of the sample fell into
+    it; `groups` float32 (groups, width), none where lists are looked up directly. `error` is the mean squared distance
+    between a rotated vector and its decoded code, of rows held out from training. The metric is L2 throughout, for
+    vectors of unit length: score = 1 - d²/2. Codes are of residuals to the centroid, so a cone of vectors that all point
+    one way is coded as finely as any other.
     """
 
     index: faiss.IndexIVFPQ
+    rotation: np.ndarray | None
     list_cell: np.ndarray
-    cell_shard: np.ndarray
+    list_rows: np.ndarray
+    groups: np.ndarray
+    error: float
 
     @property
     def width(self) -> int:
@@ -40,60 +52,116 @@ class Template:
         return int(self.index.d)
 
     @property
-    def shard_of_list(self) -> np.ndarray:
-        """int32 (nlist,): the shard of each list."""
-        return np.asarray(self.cell_shard[self.list_cell])
+    def nlist(self) -> int:
+        """Number of lists."""
+        return int(self.index.nlist)
+
+    @property
+    def num_cells(self) -> int:
+        """Number of cells: groups of neighbouring lists of like weight."""
+        return int(self.list_cell.max()) + 1
 
     @cached_property
-    def centroids(self) -> np.ndarray:
-        """float32 (nlist, width): the centre of each list."""
-        return np.asarray(self.index.quantizer.reconstruct_n(0, self.index.nlist))
+    def centroids(self) -> Centroids:
+        """The centres of the lists, as rotated."""
+        return Centroids(np.asarray(self.index.quantizer.reconstruct_n(0, self.nlist)), self.groups)
 
-    def assign(self, vectors: np.ndarray) -> np.ndarray:
-        """Return int32 (n,): the list of each vector, float32 (n, width)."""
-        return nearest_centroids(vectors, self.centroids)[:, 0]
+    def rotate(self, vectors: np.ndarray) -> np.ndarray:
+        """Return `vectors`, float32 (n, width), as they are coded. Distances stay the same."""
+        return vectors if self.rotation is None else np.ascontiguousarray(vectors @ self.rotation.T)
+
+    def assign(self, rotated: np.ndarray) -> np.ndarray:
+        """Return int32 (n,): the list of each rotated vector, float32 (n, width)."""
+        return self.centroids.nearest(rotated)[:, 0]
+
+    def pack(self, num_shards: int) -> np.ndarray:
+        """Return int32 (num_cells,): the shard of each cell, where `num_shards` share the cells out by weight."""
+        rows = np.bincount(self.list_cell, weights=self.list_rows, minlength=self.num_cells)
+        return pack_cells(rows, min(num_shards, self.num_cells))
+
+    def code_error(self, vectors: np.ndarray) -> float:
+        """Return the mean squared distance between `vectors`, float32 (n, width), and what their codes decode to."""
+        rotated = self.rotate(vectors)
+        return _code_error(self.index.pq, rotated - self.centroids.centres[self.assign(rotated)])
 
     def content_hash(self) -> str:
         """Return 16 hexadecimal characters over everything in the template; its files are named by it."""
-        parts = (faiss.serialize_index(self.index), self.list_cell, self.cell_shard)
+        layout = (np.ascontiguousarray(value) for value in self._layout().values())
+        parts = (faiss.serialize_index(self.index), *layout)
         return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()[:16]
 
-    def save(self, folder: Path) -> str:
+    def save(self, folder: IndexFolder) -> str:
         """Write the template's two files, named by its hash, into `folder`. Returns the hash."""
         name = self.content_hash()
-        layout = {"list_cell": self.list_cell.tolist(), "cell_shard": self.cell_shard.tolist()}
-        index_path, layout_path = _paths(folder, name)
-        write_whole(index_path, lambda path: faiss.write_index(self.index, str(path)))
-        write_whole(layout_path, lambda path: _write_json(path, layout))
+        index_name, layout_name = _names(name)
+        folder.put(index_name, lambda path: faiss.write_index(self.index, str(path)))
+        folder.put(layout_name, self._save_layout)
         return name
+
+    def _layout(self) -> dict[str, np.ndarray]:
+        layout = {"list_cell": self.list_cell, "list_rows": self.list_rows, "groups": self.groups}
+        rotation = np.empty((0, 0), np.float32) if self.rotation is None else self.rotation
+        return layout | {"error": np.array(self.error), "rotation": rotation}
+
+    def _save_layout(self, path: Path) -> None:
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **self._layout())
 
 
 def train_template(sample: np.ndarray, plan: IndexPlan, seed: int) -> Template:
-    """Train centroids and codebooks on `sample`, float32 (rows, width), and lay out the lists as `plan` says.
+    """Train centroids and codebooks on `sample`, float32 (rows, width), in one process, and lay out the lists.
 
     Deterministic given the seed. Needs at least `plan.nlist` rows; ClusteringError says so otherwise.
     """
     check_vectors(sample, plan.width)
-    centroids = fit_kmeans(sample, plan.nlist, seed)
-    lists = nearest_centroids(sample, centroids)[:, 0]
-    index = new_ivfpq(centroids, plan.pq_m, plan.pq_nbits)
-    _train_codebooks(index.pq, sample - centroids[lists], seed)
+    rotation = fit_rotation(sample, plan, seed)
+    rotated = sample if rotation is None else sample @ rotation.T
+    return finish_template(rotated, rotation, Centroids(fit_kmeans(rotated, plan.nlist, seed)), plan, seed)
+
+
+def fit_rotation(sample: np.ndarray, plan: IndexPlan, seed: int) -> np.ndarray | None:
+    """Return the rotation, float32 (width, width), that suits the codes (OPQ, Ge et al. 2013); None if none is planned."""
+    if not plan.opq:
+        return None
+    opq = faiss.OPQMatrix(plan.width, plan.pq_m)
+    opq.niter, opq.verbose = _ROTATION_ROUNDS, False
+    opq.pq = pq = faiss.ProductQuantizer(plan.width, plan.pq_m, plan.pq_nbits)
+    pq.cp.min_points_per_centroid, pq.cp.seed = 1, seed
+    rows = sample[:_CODEBOOK_ROWS] - sample.mean(axis=0)
+    with _distances_by_matrix_product():
+        opq.train(np.ascontiguousarray(np.resize(rows, (max(len(rows), pq.ksub), plan.width))))
+    return np.asarray(faiss.vector_to_array(opq.A).reshape(plan.width, plan.width))
+
+
+def finish_template(
+    rotated: np.ndarray, rotation: np.ndarray | None, centroids: Centroids, plan: IndexPlan, seed: int
+) -> Template:
+    """Train codebooks around `centroids` on a sample of rotated vectors, float32 (rows, width), and lay out the lists."""
+    lists = centroids.nearest(rotated)[:, 0]
+    index = new_ivfpq(centroids.centres, plan.pq_m, plan.pq_nbits)
+    every = max(1, len(rotated) // _CODEBOOK_ROWS)
+    residuals = (rotated - centroids.centres[lists])[::every]
+    held_out = np.arange(len(residuals)) % _HELD_OUT == 0
+    enough = (~held_out).sum() >= 4 * index.pq.ksub  # a small corpus needs every row for its codebooks
+    _train_codebooks(index.pq, residuals[~held_out] if enough else residuals, seed)
+    error = _code_error(index.pq, residuals[held_out] if enough else residuals)
     list_rows = np.bincount(lists, minlength=plan.nlist)
-    list_cell = group_lists(centroids, list_rows, plan.num_cells, seed)
-    cell_rows = np.bincount(list_cell, weights=list_rows, minlength=plan.num_cells)
-    return Template(index, list_cell, pack_cells(cell_rows, plan.num_shards))
+    list_cell = group_lists(centroids.centres, list_rows, plan.num_cells, seed)
+    groups = np.empty((0, plan.width), np.float32) if centroids.groups is None else centroids.groups
+    return Template(index, rotation, list_cell, list_rows, groups, error)
 
 
-def load_template(folder: Path, content_hash: str) -> Template:
+def load_template(folder: IndexFolder, content_hash: str) -> Template:
     """Return the template saved under `content_hash`. Raises IndexDamagedError when it is missing or not that one."""
-    index_path, layout_path = _paths(folder, content_hash)
+    index_name, layout_name = _names(content_hash)
     try:
-        index = faiss.read_index(str(index_path), faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
-        layout = json.loads(layout_path.read_text(encoding="utf-8"))
-        list_cell, cell_shard = (np.array(layout[name], dtype=np.int32) for name in ("list_cell", "cell_shard"))
-    except (RuntimeError, OSError, ValueError, KeyError) as error:
+        index = faiss.read_index(str(folder.local(index_name)), faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
+        with np.load(folder.local(layout_name), allow_pickle=False) as layout:
+            list_cell, list_rows, groups, error = (layout[name] for name in _LAYOUT)
+            rotation = layout["rotation"] if len(layout["rotation"]) else None
+        template = Template(index, rotation, list_cell, list_rows, groups, float(error))
+    except (RuntimeError, OSError, ValueError, KeyError, BadZipFile, MissingFileError) as error:
         raise IndexDamagedError(f"template {content_hash} in {folder} cannot be read: {error}") from error
-    template = Template(index, list_cell, cell_shard)
     if template.content_hash() != content_hash:
         raise IndexDamagedError(
             f"template {content_hash} in {folder} was changed after it was written; restore it or build the index again"
@@ -108,6 +176,13 @@ def new_ivfpq(centroids: np.ndarray, pq_m: int, pq_nbits: int) -> faiss.IndexIVF
     index = faiss.IndexIVFPQ(quantizer, centroids.shape[1], len(centroids), pq_m, pq_nbits, faiss.METRIC_L2)
     index.is_trained = True
     return index
+
+
+def _code_error(pq: faiss.ProductQuantizer, residuals: np.ndarray) -> float:
+    if not len(residuals):
+        return 0.0
+    decoded = pq.decode(pq.compute_codes(np.ascontiguousarray(residuals)))
+    return float(((residuals - decoded) ** 2).sum(axis=1).mean())
 
 
 def _train_codebooks(pq: faiss.ProductQuantizer, residuals: np.ndarray, seed: int) -> None:
@@ -133,9 +208,5 @@ def _distances_by_matrix_product() -> Iterator[None]:
         faiss.cvar.distance_compute_blas_threshold = before
 
 
-def _paths(folder: Path, name: str) -> tuple[Path, Path]:
-    return folder / f"template-{name}.faiss", folder / f"template-{name}.json"
-
-
-def _write_json(path: Path, values: object) -> None:
-    path.write_text(json.dumps(values), encoding="utf-8")
+def _names(name: str) -> tuple[str, str]:
+    return f"template-{name}.faiss", f"template-{name}.npz"

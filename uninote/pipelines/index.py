@@ -1,34 +1,38 @@
-"""The index stage: one sharded IVF-PQ index for each width, built by executors, visible once it is complete."""
+"""The index stage: for each width a base built once, a segment a night, and a new base when it pays."""
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
-from udfs.index import IndexBuild, make_route, make_shards
 from uninote.config import fingerprint
 from uninote.errors import UninoteError
-from uninote.index.manifest import Manifest, ManifestError, ShardFile, read_manifest
+from uninote.index.folder import IndexFolder
+from uninote.index.manifest import Manifest, ManifestError, Segment, read_manifest
 from uninote.index.plan import IndexOverrides, IndexPlan, plan_index
-from uninote.index.search import Index
-from uninote.index.template import train_template
+from uninote.index.search import Index, write_gone
+from uninote.index.template import Template, load_template
 from uninote.lake import index_name
-from uninote.neighbours.merge import merge_topk
-from uninote.pipelines.progress import say, watched
-from uninote.pipelines.recall import AT_K, exact_neighbours, recall_of
+from uninote.pipelines.index_build import Build, with_attributes
+from uninote.pipelines.index_changes import ENOUGH_ROWS, Changes, drift, find_changes
+from uninote.pipelines.index_recall import calibrate
+from uninote.pipelines.media_roots import s3_options
+from uninote.pipelines.progress import say
+from uninote.pipelines.recall import AT_K
 from uninote.pipelines.run import Outcome, Run, last_entry, record
-from uninote.pipelines.sampling import sample_vectors
 from uninote.pipelines.snapshot import Snapshot, newest_snapshot
 
 STAGE = "index"
+_GROWN = 2  # a plan that asks for so many times more or fewer lists asks for a new template
+_LAYOUT = ("nlist", "pq_m", "opq", "num_shards", "recall_target", "serve_mib", "task_mib", "seed")
+_OVERRIDES = {"recall_target": "recall", "seed": None}
 
 
 def unit_of(width: int) -> str:
@@ -36,112 +40,215 @@ def unit_of(width: int) -> str:
     return f"w{width}"
 
 
+def index_folder(run: Run, width: int) -> IndexFolder:
+    """Return where the index of `width` lies."""
+    chosen = run.config.index.folder
+    name = f"{run.model.generation}/{index_name(width)}"
+    uri = run.generation.uri(index_name(width)) if chosen is None else f"{chosen.rstrip('/')}/{name}"
+    return IndexFolder(uri, s3_options(run.config))
+
+
+def overrides_of(run: Run) -> IndexOverrides:
+    """Return what the configuration fixes of a plan."""
+    given = run.config.index.model_dump(include=set(_LAYOUT))
+    return IndexOverrides(**{_OVERRIDES.get(name, name): value for name, value in given.items() if name != "seed"})  # type: ignore[arg-type]
+
+
 def index(run: Run) -> dict[str, Any]:
-    """Build the index of every configured width whose embeddings or settings changed."""
+    """Bring the index of every configured width up to the newest embeddings."""
     snapshot = newest_snapshot(run)
-    built = {width: _index(run, snapshot, width) for width in run.config.index.widths or snapshot.widths}
+    widths = run.config.index.widths or snapshot.widths
+    built = {width: _Width(run, snapshot, width).refresh() for width in widths}
     return {
-        "tables": {index_name(width): run.generation.uri(index_name(width)) for width in built},
+        "tables": {index_name(width): index_folder(run, width).uri for width in built},
         "state": "done" if any(one["state"] == "done" for one in built.values()) else "unchanged",
         "indexes": {unit_of(width): one for width, one in built.items()},
     }
 
 
-def _index(run: Run, snapshot: Snapshot, width: int) -> dict[str, Any]:
-    started = time.time()
-    settings = run.config.index
-    folder = Path(run.generation.uri(index_name(width)))
-    version = snapshot.versions[snapshot.vectors_name(width)]
-    mark = fingerprint(settings.model_dump(exclude={"widths"}), run.model.generation, width, version)
-    before = _published(folder)
-    done = last_entry(run, STAGE, unit_of(width))
-    if before is not None and done is not None and before.fingerprint == mark == done["fingerprint"]:
-        return {"state": "unchanged", **done["counts"], **done["metrics"]}
-    vectors = snapshot.vectors(width).select("item_key", "note_id", "vector")
-    rows = vectors.count()
-    if rows == 0:
-        raise UninoteError(
-            f"{snapshot.vectors_name(width)} holds no vectors, so there is nothing to index; see quarantine"
+@dataclass(frozen=True)
+class _Width:
+    """One run's work on the index of one width."""
+
+    run: Run
+    snapshot: Snapshot
+    width: int
+
+    @cached_property
+    def folder(self) -> IndexFolder:
+        return index_folder(self.run, self.width)
+
+    @cached_property
+    def versions(self) -> dict[str, int]:
+        return {name: self.snapshot.versions[name] for name in ("items", self.snapshot.vectors_name(self.width))}
+
+    @cached_property
+    def vectors(self) -> DataFrame:
+        kinds = self.run.config.index.kinds
+        return self.snapshot.vectors(self.width, kinds).select("item_key", "note_id", "kind", "vector")
+
+    @cached_property
+    def rows(self) -> int:
+        return self.vectors.select("item_key").count()
+
+    @cached_property
+    def settings(self) -> str:
+        layout = self.run.config.index.model_dump(include=set(_LAYOUT) | {"kinds"})
+        return fingerprint(layout, self.run.model.generation, self.width)
+
+    def refresh(self) -> dict[str, Any]:
+        """Do the least that makes the index complete."""
+        started, before = time.time(), self._published()
+        if before is None or before.fingerprint != self.settings or self.run.config.index.retrain == "now":
+            return self._rebuild(started, before, None, {})
+        if before.segments[-1].versions == self.versions:
+            return self._unchanged(before)
+        changes = find_changes(self.run, before, self.versions["items"])
+        if changes is None:
+            say(f"index w{self.width}: the items' change feed does not reach back to the last build")
+            return self._rebuild(started, before, before.template, {})
+        try:
+            return self._follow(started, before, changes)
+        finally:
+            changes.keys.unpersist()
+
+    def _published(self) -> Manifest | None:
+        try:
+            return read_manifest(self.folder)
+        except ManifestError:
+            return None
+
+    def _unchanged(self, before: Manifest) -> dict[str, Any]:
+        if self.run.config.index.nprobe not in (None, before.nprobe):
+            before = replace(before, nprobe=self.run.config.index.nprobe)
+            before.publish(self.folder)
+        entry = last_entry(self.run, STAGE, unit_of(self.width))
+        if entry is None or entry["fingerprint"] != before.segments[-1].segment_id:  # killed before it told the ledger
+            return self._publish(time.time(), before, before, {})
+        return {"state": "unchanged", **_counts(before), **entry["metrics"]}
+
+    def _follow(self, started: float, before: Manifest, changes: Changes) -> dict[str, Any]:
+        """Add a segment for what changed, or build a new base where that pays."""
+        fresh = self.vectors.join(changes.keys.select("item_key"), "item_key", "left_semi")
+        # Its own count, not the feed's: the vectors are what is added.
+        added = fresh.select("item_key").count() if changes.count else 0
+        live = before.live - changes.gone + added
+        template = load_template(self.folder, before.template)
+        metrics = drift(template, fresh, added, before.live, 0) if added else {}
+        due = self._due(before, metrics if added >= ENOUGH_ROWS else {})
+        if due and self.run.config.index.retrain == "auto":
+            return self._rebuild(started, before, None, metrics)
+        stale = before.stale_share + (added + changes.gone) / max(1, before.base.rows)
+        many = len(before.segments) >= self.run.config.index.max_segments
+        if stale > self.run.config.index.compact_share or many or live != self.rows:
+            return self._rebuild(started, before, before.template, metrics)
+        segment = self._segment(before, fresh, added, changes, template)
+        after = replace(before, segments=(*before.segments, segment), live=live, created_at=_now())
+        return self._publish(started, before, after, metrics)
+
+    def _segment(self, before: Manifest, fresh: DataFrame, added: int, changes: Changes, template: Template) -> Segment:
+        mark = fingerprint([one.segment_id for one in before.segments], self.versions)
+        say(f"index w{self.width}: {added:,} rows come, {changes.gone:,} go, into segment {mark}")
+        shards = -(-added * before.plan.num_shards // max(1, before.base.rows))
+        build, trained = Build(self.run, self.folder, mark), (before.template, template)
+        built = build.segment(with_attributes(self.run, fresh), added, trained, shards) if added else ()
+        gone = None
+        if changes.gone:
+            keys = changes.keys.where("was").select("item_key").toArrow()["item_key"].to_numpy()
+            gone = self.folder.put(f"gone-{mark}.parquet", lambda path: write_gone(np.asarray(keys), path))
+        return Segment(mark, added, built, changes.gone, gone, self.versions)
+
+    def _rebuild(
+        self, started: float, before: Manifest | None, template: str | None, metrics: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """Build a new base; `template` names the one to keep, where the plan has not outgrown it."""
+        if self.rows == 0:
+            raise UninoteError(
+                f"{self.snapshot.vectors_name(self.width)} holds no vectors, so there is nothing to index; see quarantine"
+            )
+        plan = plan_index(self.rows, self.width, overrides_of(self.run))
+        say(f"index w{self.width}: {_told(plan)}")
+        build = Build(
+            self.run, self.folder, fingerprint(self.settings, self.versions, template, self.run.config.index.retrain)
         )
-    plan = plan_index(rows, width, IndexOverrides(settings.nlist, settings.pq_m, settings.num_shards))
-    say(
-        f"index w{width}: {rows:,} rows, {plan.nlist:,} lists, {plan.pq_m} x {plan.pq_nbits} bit codes, {plan.num_shards} "
-        f"shard(s) of about {plan.bytes_per_shard / 2**20:,.1f} MiB; training on {plan.train_rows:,} rows"
+        if template is not None and _fits(load_template(self.folder, template), plan):
+            trained = template, load_template(self.folder, template)
+        else:
+            trained = build.template(self.vectors, plan)
+        shards = build.segment(with_attributes(self.run, self.vectors), self.rows, trained, plan.num_shards)
+        base = Segment(build.mark, self.rows, shards, 0, None, self.versions)
+        kinds, asked = tuple(self.run.config.index.kinds), self.run.config.index.nprobe
+        generation = self.run.model.generation
+        after = Manifest(
+            generation, self.width, kinds, self.settings, plan, trained[0], asked or 1, self.rows, (base,), _now()
+        )
+        index = Index(self.folder, after, trained[1])
+        nprobe, recall = calibrate(self.run, self.vectors, self.rows, index, asked)
+        after = replace(after, nprobe=nprobe)
+        return self._publish(started, before, after, {**metrics, AT_K: recall})
+
+    def _publish(
+        self, started: float, before: Manifest | None, after: Manifest, metrics: Mapping[str, float]
+    ) -> dict[str, Any]:
+        after.publish(self.folder)
+        _remove_stale(self.folder, [after] if before is None else [after, before])
+        counts = _counts(after)
+        outcome = Outcome("done", counts, self.versions, metrics=metrics, fingerprint=after.segments[-1].segment_id)
+        record(self.run, STAGE, unit_of(self.width), outcome, started)
+        return {"state": "done", **counts, **metrics}
+
+    def _due(self, before: Manifest, metrics: Mapping[str, float]) -> bool:
+        """Say, and return, whether the data have drifted from the template."""
+        settings = self.run.config.index
+        worst = max(metrics.values(), default=0.0)
+        if worst <= settings.max_drift:
+            return False
+        told = ", ".join(f"{name} {value:.2f}" for name, value in metrics.items())
+        remedy = "training a new one" if settings.retrain == "auto" else "run with --set index.retrain=now"
+        say(
+            f"index w{self.width}: the template {before.template} no longer fits ({told}; index.max_drift is "
+            f"{settings.max_drift}): {remedy}"
+        )
+        return True
+
+
+def _fits(template: Template, plan: IndexPlan) -> bool:
+    grown = max(plan.nlist, template.nlist) / min(plan.nlist, template.nlist)
+    return grown < _GROWN and template.num_cells >= plan.num_shards
+
+
+def _told(plan: IndexPlan) -> str:
+    return (
+        f"{plan.rows:,} rows, {plan.nlist:,} lists, {'OPQ, ' if plan.opq else ''}{plan.pq_m} x {plan.pq_nbits} bit codes, "
+        f"{plan.num_shards} shard(s) of about {plan.bytes_per_shard / 2**20:,.1f} MiB; at most "
+        f"{plan.task_bytes / 2**20:,.0f} MiB a task; about {plan.cpu_seconds / 3600:,.2f} CPU-hours"
     )
-    template = _train(vectors, plan, settings.seed, folder)
-    shards = _build(run, vectors, IndexBuild(str(folder), template, mark), plan)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    manifest = Manifest(run.model.generation, width, mark, version, plan, template, shards, now)
-    if manifest.rows != rows:
-        raise UninoteError(f"index w{width}: {rows:,} vectors in, {manifest.rows:,} indexed; nothing was published")
-    manifest.publish(folder)
-    _remove_stale(folder, manifest, before)
-    counts = _counts(manifest, settings.nprobe)
-    metrics = {AT_K: _recall(run, vectors, rows, folder)}
-    outcome = Outcome("done", counts, {snapshot.vectors_name(width): version}, metrics=metrics, fingerprint=mark)
-    record(run, STAGE, unit_of(width), outcome, started)
-    return {"state": "done", **counts, **metrics}
 
 
-def _published(folder: Path) -> Manifest | None:
-    try:
-        return read_manifest(folder)
-    except ManifestError:
-        return None
-
-
-def _train(vectors: DataFrame, plan: IndexPlan, seed: int, folder: Path) -> str:
-    _, sample = sample_vectors(vectors, plan.rows, plan.train_rows, seed)
-    return train_template(sample, plan, seed).save(folder)
-
-
-def _build(run: Run, vectors: DataFrame, build: IndexBuild, plan: IndexPlan) -> tuple[ShardFile, ...]:
-    routed_schema = StructType(
-        [*vectors.schema, StructField("list", IntegerType()), StructField("shard", IntegerType())]
-    )
-    record_schema = StructType([StructField("shard", StringType())])
-    with watched(run.spark.sparkContext, f"index w{plan.width}: rows", plan.rows) as done:
-        routed = vectors.mapInArrow(make_route(build), routed_schema)
-        # By id, so that a partition is a shard; in order of key, so that the same rows give the same bytes.
-        by_shard = routed.repartitionById(plan.num_shards, F.col("shard")).sortWithinPartitions("item_key")
-        records = by_shard.mapInArrow(make_shards(build, done.add), record_schema).collect()
-    made = [ShardFile(**(values | _tuples(values))) for values in (json.loads(row["shard"]) for row in records)]
-    return tuple(sorted(made, key=lambda shard: shard.shard_id))
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(values[name]) for name in ("lists", "cells")}
-
-
-def _remove_stale(folder: Path, manifest: Manifest, before: Manifest | None) -> None:
+def _remove_stale(folder: IndexFolder, kept: list[Manifest]) -> None:
     """Delete files of builds before the last one, whose readers may still be at work."""
-    kept = [one for one in (manifest, before) if one is not None]
-    stems = {Path(shard.file).stem for one in kept for shard in one.shards} | {
-        f"template-{one.template}" for one in kept
-    }
-    for path in [*folder.glob("shard-*"), *folder.glob("template-*")]:
-        if path.name.split(".")[0] not in stems:
-            path.unlink()
+    names = {file.name for manifest in kept for file in manifest.files}
+    names |= {f"template-{manifest.template}.{suffix}" for manifest in kept for suffix in ("faiss", "npz")}
+    for name in folder.sizes():
+        if name.startswith(("shard-", "template-", "gone-", "trained-")) and name not in names:
+            folder.remove(name)
 
 
-def _counts(manifest: Manifest, nprobe: int) -> dict[str, int]:
+def _counts(manifest: Manifest) -> dict[str, int]:
     plan = manifest.plan
     return {
-        "rows": manifest.rows,
+        "rows": manifest.live,
         "nlist": plan.nlist,
         "num_cells": plan.num_cells,
         "num_shards": plan.num_shards,
         "pq_m": plan.pq_m,
-        "bytes": sum(shard.bytes for shard in manifest.shards),
-        "nprobe": nprobe,
+        "bytes": sum(file.bytes for file in manifest.files),
+        "nprobe": manifest.nprobe,
+        "segments": len(manifest.segments),
+        "segment_rows": manifest.segments[-1].rows,
+        "gone_rows": manifest.segments[-1].gone_rows,
     }
 
 
-def _recall(run: Run, vectors: DataFrame, rows: int, folder: Path) -> float:
-    """Search the index for a sample of its own vectors and compare with exact search, as the neighbours stage does."""
-    settings = run.config.neighbours
-    keys, queries = sample_vectors(vectors, rows, settings.recall_sample, settings.seed)
-    _, exact = exact_neighbours(run, vectors, keys, settings.k)
-    found, scores = Index.open(folder).search(queries, settings.k + 1, run.config.index.nprobe)
-    others, _ = merge_topk(np.where(found == keys[:, None], -1, found), scores, settings.k)
-    return recall_of(vectors, keys, others, exact)
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -100,9 +100,7 @@ def _notes_and_rejects(rows: DataFrame, chosen: dict[str, str]) -> tuple[DataFra
 
 
 def _write(run: Run, notes: DataFrame, spec: TableSpec, uri: str) -> dict[str, int]:
-    if not tables.has_table(run.spark, uri):
-        tables.create(run.spark, spec, uri, {"delta.enableChangeDataFeed": "true"})
-    before = tables.read_table(run.spark, uri)
+    before = tables.read_or_empty(run.spark, spec, uri)
     if tables.note_id_type(before) != tables.note_id_type(notes):
         raise NoteIdError(
             f"this lake's note_id is {tables.note_id_type(before).simpleString()}, the source's is "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -31,12 +31,12 @@ class Snapshot:
         """Return the table `name` as it was left."""
         return read_table(self.run.spark, self.run.generation.uri(name), self.versions[name])
 
-    def vectors(self, width: int, kind: str = "note") -> DataFrame:
-        """Return the embeddings of `width` of items of one kind. Raises UninoteError when that width is not embedded.
+    def vectors(self, width: int, kinds: Sequence[str] = ("note",)) -> DataFrame:
+        """Return the embeddings of `width` of items of these kinds. Raises UninoteError when that width is not embedded.
 
         Reading a vector that another encoder made fails: two generations never meet.
         """
-        rows = self.read(self.vectors_name(width)).where(F.col("kind") == kind)
+        rows = self.read(self.vectors_name(width)).where(F.col("kind").isin(*kinds))
         mine, other = F.lit(self.run.model.generation), F.col("generation")
         told = F.concat(
             F.lit(f"{self.vectors_name(width)}: a vector of generation "), other, F.lit(" among those of "), mine

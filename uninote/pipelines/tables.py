@@ -103,22 +103,23 @@ def conform(frame: DataFrame, spec: TableSpec) -> DataFrame:
     return frame.select(*spec.columns)
 
 
-def create(spark: SparkSession, spec: TableSpec, uri: str, properties: dict[str, str]) -> None:
-    """Make an empty table with the columns of `spec`."""
-    builder = DeltaTable.create(spark).location(uri).addColumns(spec.schema)
-    for name, value in properties.items():
-        builder = builder.property(name, value)
-    builder.execute()
-
-
 def append(frame: DataFrame, spec: TableSpec, uri: str) -> None:
     """Add rows in one commit, creating the table when it is missing."""
+    _create_followed(frame.sparkSession, spec, uri)
     conform(frame, spec).write.format("delta").mode("append").save(uri)
 
 
 def overwrite(frame: DataFrame, spec: TableSpec, uri: str) -> None:
     """Replace all rows in one commit; readers of older versions are not disturbed."""
+    _create_followed(frame.sparkSession, spec, uri)
     conform(frame, spec).write.format("delta").mode("overwrite").save(uri)
+
+
+def _create_followed(spark: SparkSession, spec: TableSpec, uri: str) -> None:
+    """Make an empty table where its first version must say that a change feed is kept."""
+    if spec.feed and not has_table(spark, uri):
+        made = DeltaTable.create(spark).location(uri).addColumns(spec.schema)
+        made.property("delta.enableChangeDataFeed", "true").execute()
 
 
 def apply_changes(changes: DataFrame, spec: TableSpec, uri: str, where: str = "true") -> None:

@@ -1,0 +1,209 @@
+"""Segments and tombstones: any sequence of nights answers as brute force over what is live, under every constraint."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from conftest import build_segment, make_corpus, publish_base, publish_night
+
+from uninote.index.files import IndexDamagedError
+from uninote.index.manifest import read_manifest
+from uninote.index.note_keys import Constraint, ConstraintError
+from uninote.index.plan import IndexOverrides, plan_index
+from uninote.index.search import Index
+from uninote.index.template import train_template
+
+
+class Oracle:
+    """What is live, and the nights that led there."""
+
+    def __init__(self, folder, rows=1500, seed=0):
+        self.folder, self.generator = folder, np.random.default_rng(seed)
+        self.pool = make_corpus(6000, seed=5)
+        self.live = {key: self.pool[key] for key in range(rows)}
+        self.next, self.gone = rows, []
+        vectors = self.pool[:rows]
+        plan = plan_index(rows, 32, IndexOverrides(nlist=24, pq_m=16, num_shards=3))
+        self.template = train_template(vectors, plan, seed=0)
+        publish_base(folder, self.template, plan, (np.arange(rows), vectors))
+
+    def night(self, inserts=20, updates=15, deletes=15, returns=5):
+        keys = self.generator.permutation(list(self.live))
+        updated, deleted = keys[:updates], keys[updates : updates + deletes]
+        back = [self.gone.pop() for _ in range(min(returns, len(self.gone)))]
+        new = [*range(self.next, self.next + inserts), *back]
+        self.next += inserts
+        for key in deleted.tolist():
+            del self.live[key]
+        self.gone += deleted.tolist()
+        for key in [*new, *updated.tolist()]:
+            self.live[key] = self.pool[self.generator.integers(len(self.pool))]
+        rows = np.array([*new, *updated])
+        added = rows, np.array([self.live[key] for key in rows.tolist()], np.float32).reshape(len(rows), 32)
+        name = f"night{self.next}"
+        publish_night(self.folder, self.template, name, added, [*updated, *deleted], len(self.live))
+
+    def best(self, queries, k, allowed=lambda key: True):
+        keys = np.array([key for key in self.live if allowed(key)])
+        scores = queries @ np.array([self.live[key] for key in keys.tolist()]).T
+        return keys[np.argsort(-scores, axis=1)[:, :k]]
+
+
+@pytest.fixture
+def oracle(folder):
+    return Oracle(folder)
+
+
+def overlap(found, best):
+    return np.mean([len(set(a) & set(b)) / len(b) for a, b in zip(found, best, strict=True)])
+
+
+@pytest.mark.parametrize("nights", [1, 6])
+def test_nights_answer_as_a_fresh_build_does(oracle, tmp_path, nights):
+    for _ in range(nights):
+        oracle.night()
+    index = Index.open(oracle.folder)
+    queries = oracle.pool[::60]
+    found, scores = index.search(queries, 10, nprobe=24)
+    assert set(found.ravel().tolist()) <= set(oracle.live)
+    assert index.verify()["live"] == len(oracle.live)
+    best = oracle.best(queries, 10)
+    keys = np.array(list(oracle.live))
+    fresh_folder = type(oracle.folder)(str(tmp_path / "fresh"))
+    fresh = publish_base(
+        fresh_folder, oracle.template, read_manifest(oracle.folder).plan, (keys, np.array(list(oracle.live.values())))
+    )
+    again, fresh_scores = Index.open(fresh_folder).search(queries, 10, nprobe=24)
+    assert fresh.live == len(oracle.live)
+    np.testing.assert_allclose(scores, fresh_scores, atol=1e-6)
+    assert overlap(found, best) == pytest.approx(overlap(again, best), abs=0.01)
+    assert overlap(found, best) > 0.7
+
+
+def test_a_deleted_key_never_comes_back_and_a_returning_one_does(oracle):
+    oracle.night(inserts=0, updates=0, deletes=400, returns=0)
+    gone = set(oracle.gone)
+    index = Index.open(oracle.folder)
+    found, _ = index.search(oracle.pool[:400], 30, nprobe=24)
+    assert not gone & set(found.ravel().tolist())
+    oracle.night(inserts=0, updates=0, deletes=0, returns=400)
+    found, _ = Index.open(oracle.folder).search(np.array([oracle.live[key] for key in sorted(gone)]), 5, nprobe=24)
+    assert len(gone & set(found.ravel().tolist())) > 0.9 * len(gone)
+
+
+def test_everything_may_be_deleted(oracle):
+    oracle.night(inserts=0, updates=0, deletes=1500, returns=0)
+    found, scores = Index.open(oracle.folder).search(oracle.pool[:3], 5)
+    assert (found == -1).all()
+    assert np.isneginf(scores).all()
+    oracle.night(inserts=2, updates=0, deletes=0, returns=0)
+    found, _ = Index.open(oracle.folder).search(oracle.pool[:3], 5)
+    assert [sorted(row) for row in found.tolist()] == [[-1, -1, -1, 1500, 1501]] * 3
+
+
+@pytest.mark.parametrize(
+    ("constraint", "allowed"),
+    [
+        (Constraint.of(only={"category": ["even"]}), lambda key: key % 2 == 0),
+        (Constraint.of(never={"category": ["even"]}), lambda key: key % 2 == 1),
+        (Constraint.of(only={"author": ["a3", "a7"]}), lambda key: key % 10 in (3, 7)),
+        (Constraint.of(never={"author": ["a3"]}), lambda key: key % 10 != 3),  # a null author is no a3
+        (Constraint.of({"category": ["odd"]}, {"author": ["a1", "a3", "a5", "a7"]}), lambda key: key % 10 == 9),
+    ],
+)
+def test_k_stays_k_under_constraints(oracle, constraint, allowed):
+    oracle.night()
+    index, queries = Index.open(oracle.folder), oracle.pool[::100]
+    found, _ = index.search(queries, 20, nprobe=1, constraint=constraint)
+    assert (found >= 0).all()
+    assert all(map(allowed, found.ravel().tolist()))
+    found, _ = index.search(queries, 20, nprobe=24, constraint=constraint)
+    assert overlap(found, oracle.best(queries, 20, allowed)) > 0.7
+
+
+def test_an_unknown_attribute_is_refused(oracle):
+    with pytest.raises(ConstraintError, match="by 'colour'; an index knows category, author"):
+        Constraint.of(only={"colour": ["red"]})
+
+
+def test_nothing_allowed_finds_nothing(oracle):
+    found, _ = Index.open(oracle.folder).search(oracle.pool[:3], 5, constraint=Constraint.of({"language": ["xx"]}))
+    assert (found == -1).all()
+
+
+def test_items_of_one_note_count_once(folder):
+    vectors = make_corpus(400)
+    plan = plan_index(400, 32, IndexOverrides(nlist=4, num_shards=1))
+    keys = np.arange(400)
+    notes = {"note_id": [f"n{key // 40}" for key in keys], "kind": ["image"] * 400}
+    template = train_template(vectors, plan, 0)
+    publish_base(folder, template, plan, (keys, vectors, notes))
+    index = Index.open(folder)
+    ids, scores = index.search_notes(vectors[:20], 10)
+    best = np.array(
+        [[(vectors[note * 40 : note * 40 + 40] @ query).max() for note in range(10)] for query in vectors[:20]]
+    )
+    for row in range(20):
+        assert sorted(ids[row]) == [f"n{note}" for note in range(10)]
+        np.testing.assert_allclose(scores[row], -np.sort(-best[row]), atol=0.02)
+    ids, scores = index.search_notes(vectors[:2], 12)
+    assert (ids[:, 10:] == np.array(None)).all()
+    assert np.isneginf(scores[:, 10:]).all()
+
+
+def test_an_edited_note_is_named_by_its_newest_segment(oracle):
+    vectors = np.array([oracle.pool[-1]])
+    renamed = {"note_id": ["renamed"]}
+    from dataclasses import replace
+
+    before = read_manifest(oracle.folder)
+    night = build_segment(oracle.folder, oracle.template, "edit", (np.array([7]), vectors, renamed), gone=[7])
+    replace(before, segments=(*before.segments, night)).publish(oracle.folder)
+    index = Index.open(oracle.folder)
+    keys, _ = index.search(vectors, 3, nprobe=24)
+    assert keys[0, 0] == 7
+    assert index.note_ids(keys)[0, 0] == "renamed"
+
+
+def test_a_damaged_list_of_deletions_is_an_error_not_a_deleted_note(oracle):
+    oracle.night()
+    gone = read_manifest(oracle.folder).segments[-1].gone
+    path = oracle.folder.local(gone.name)
+    content = bytearray(path.read_bytes())
+    content[10] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IndexDamagedError, match="has SHA-256"):
+        Index.open(oracle.folder).search(oracle.pool[:1], 5)
+
+
+def test_readers_are_not_disturbed_by_nights_that_are_published(oracle):
+    queries = oracle.pool[::300]
+    failures, rounds, done = [], [0] * 8, threading.Event()
+    old = Index.open(oracle.folder)
+    expected = old.search(queries, 10)
+
+    def read(number):
+        try:
+            while not done.is_set() or not rounds[number]:
+                found = old.search(queries, 10)
+                assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+                mine = Index.open(oracle.folder)
+                keys, _ = mine.search(queries, 10, constraint=Constraint.of({"category": ["even"]}))
+                assert (keys % 2 == 0).all()
+                mine.note_ids(keys)
+                rounds[number] += 1
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        oracle.night()
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert min(rounds) > 0

@@ -1,0 +1,104 @@
+"""Where an index lies: a folder, or a prefix of an S3 store with a local folder for what was fetched of it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uninote.index.files import IndexDamagedError, StoredFile, sha256_of, write_whole
+from uninote.storage import (
+    MissingFileError,
+    S3Options,
+    fetch_file,
+    is_remote,
+    list_sizes,
+    local_path,
+    read_bytes,
+    remove_file,
+    write_file,
+)
+
+
+@dataclass(frozen=True)
+class IndexFolder:
+    """The files of one index by their names: `uri` is a path, `file:` or `s3://…`.
+
+    A remote file is fetched into a folder below `cache` (null: below the system's temporary folder) when it is first
+    used; names of files are never used twice for different content, the manifest's apart, which is not kept.
+    """
+
+    uri: str
+    options: S3Options = field(default_factory=S3Options)
+    cache: str | None = None
+
+    def __str__(self) -> str:
+        return self.uri
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a small file. Raises MissingFileError and what else `uninote.storage` raises."""
+        return read_bytes(self._place(name), self.options)
+
+    def local(self, name: str) -> Path:
+        """Return a path on this machine at which the file can be read and mapped. Raises MissingFileError."""
+        if not is_remote(self.uri):
+            return local_path(self.uri) / name
+        path = self._cached(name)
+        if not path.is_file():
+            write_whole(path, lambda temporary: fetch_file(self._place(name), temporary, self.options))
+        return path
+
+    def put(self, name: str, write: Callable[[Path], None]) -> StoredFile:
+        """Let `write` fill a temporary file, then publish it: readers see all of it or nothing."""
+        path = self._cached(name) if is_remote(self.uri) else local_path(self.uri) / name
+        write_whole(path, write)
+        found = StoredFile(name, path.stat().st_size, sha256_of(path))
+        if is_remote(self.uri):
+            write_file(path, self._place(name), self.options)
+        return found
+
+    def remove(self, name: str) -> None:
+        """Delete a file; one that is gone already is fine."""
+        remove_file(self._place(name), self.options)
+        if is_remote(self.uri):
+            self._cached(name).unlink(missing_ok=True)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size in bytes of every file here, by name: one request."""
+        return list_sizes(self.uri, self.options)
+
+    def check_size(self, file: StoredFile, sizes: Mapping[str, int]) -> None:
+        """Raise IndexDamagedError unless `sizes` has the file, as long as it was when it was written."""
+        found = sizes.get(file.name)
+        if found != file.bytes:
+            state = "missing" if found is None else f"{found} bytes long"
+            raise IndexDamagedError(
+                f"{self._place(file.name)} is {state}, the manifest says {file.bytes} bytes; restore it, or build the "
+                "index again. If the index was published twice since it was opened here, open it again"
+            )
+
+    def checked(self, file: StoredFile) -> Path:
+        """Return a local path of the file after comparing its checksum. Raises IndexDamagedError."""
+        try:
+            path = self.local(file.name)
+            found = sha256_of(path)
+        except (FileNotFoundError, MissingFileError):
+            self.check_size(file, {})
+            raise
+        if found != file.sha256:
+            if is_remote(self.uri):
+                path.unlink(missing_ok=True)
+            raise IndexDamagedError(
+                f"{self._place(file.name)} has SHA-256 {found}, the manifest says {file.sha256}; restore it or build the "
+                "index again"
+            )
+        return path
+
+    def _place(self, name: str) -> str:
+        return f"{self.uri.rstrip('/')}/{name}"
+
+    def _cached(self, name: str) -> Path:
+        root = Path(self.cache) if self.cache else Path(tempfile.gettempdir()) / "uninote-index"
+        return root / hashlib.sha256(self.uri.encode()).hexdigest()[:16] / name

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from uninote.pipelines.index_plan import plan_indexes
 from uninote.pipelines.job import run_job
 from uninote.pipelines.stages import run_stage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job and return its exit code."""
-    return run_job("index", partial(run_stage, name="index"), __file__, arguments)
+    return run_job("index", partial(run_stage, name="index"), __file__, arguments, plan_indexes)
 
 
 if __name__ == "__main__":

@@ -127,6 +127,25 @@ class IndexConfig(_Section):
     seed: int = 0
 
 
+class SearchConfig(_Section):
+    """What `jobs/search.py` looks for: every row of `queries`, any source that ingest reads, gets the `k` nearest notes.
+
+    They go to the Delta table `output`. `width` null means the widest index; `nprobe` null what the index was calibrated
+    to. With `rerank_width`, `rerank_depth` times `k` notes are found first, and ranked again by their vectors of that
+    width. `only` and `never` hold values of category, author, language or visibility that a note must, or must not, have.
+    """
+
+    queries: Location | None = None
+    output: Location | None = None
+    width: Width | None = None
+    k: int = Field(20, ge=1)
+    nprobe: int | None = Field(None, ge=1)
+    rerank_width: Width | None = None
+    rerank_depth: int = Field(4, ge=1)
+    only: dict[str, list[str]] = {}
+    never: dict[str, list[str]] = {}
+
+
 class NeighboursConfig(_Section):
     """`width` null means the widest. `overlap` cells see each row; `slack` extra candidates are kept beside the K."""
 
@@ -165,6 +184,7 @@ class Config(_Section):
     s3: S3Config = S3Config()
     embed: EmbedConfig = EmbedConfig()
     index: IndexConfig = IndexConfig()
+    search: SearchConfig = SearchConfig()
     neighbours: NeighboursConfig = NeighboursConfig()
     report: ReportConfig = ReportConfig()
     spark: dict[str, str] = {}

@@ -173,6 +173,16 @@ def neighbours_table(note_id: DataType) -> TableSpec:
     return TableSpec("neighbours", _struct(note_id=note_id, neighbours=ArrayType(neighbour)), ("note_id",))
 
 
+def found_table(note_id: DataType) -> TableSpec:
+    """What a search found: at most K notes of each query, best first. `reason`: why a query has no answer, else null.
+
+    `query_id` is the query's own id as a string, null for a row that had none.
+    """
+    neighbour = ArrayType(_struct(note_id=note_id, score=FloatType()))
+    columns = _struct(query_id=StringType(), reason=StringType(), neighbours=neighbour)
+    return TableSpec("found", columns, ("query_id",))
+
+
 RUNS = TableSpec(
     "runs",
     _struct(

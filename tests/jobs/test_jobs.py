@@ -23,13 +23,25 @@ def run_in_process(job, arguments, capsys):
     return code, json.loads(last[0]) if last else None, printed.err
 
 
-@pytest.mark.parametrize("job", ["ingest", "embed", "index", "neighbours", "report", "refresh"])
+@pytest.mark.parametrize("job", ["ingest", "embed", "index", "search", "neighbours", "report", "refresh"])
 def test_a_wrong_configuration_ends_with_2_and_every_problem(job, capsys):
     code, summary, stderr = run_in_process(job, ["--set", "neighbours.q=1", "--set", "embed.batch_tokens=many"], capsys)
     assert (code, summary) == (2, None)
     assert "neighbours.q: unknown key; accepted keys here: width, k" in stderr
     assert "embed.batch_tokens: input should be a valid integer; got 'many'" in stderr
     assert "Traceback" not in stderr
+
+
+def test_an_index_is_planned_for_any_number_of_rows_without_data_or_spark(config_file, capsys, monkeypatch):
+    monkeypatch.setattr("uninote.pipelines.job.open_session", None)
+    arguments = ["--config", config_file, "--dry-run", "--rows", "1000000000", "--width", "256"]
+    code, summary, _ = run_in_process("index", arguments, capsys)
+    plan = summary["plans"]["index/w256"]
+    assert (code, plan["rows"], plan["nlist"], plan["num_shards"]) == (0, 10**9, 126491, 1000)
+    assert plan["bytes_per_shard"] > 10**6 * 72
+    code, _, stderr = run_in_process("index", [*arguments, "--set", "index.num_shards=2"], capsys)
+    assert code == 2
+    assert "index.task_mib allows 2048" in stderr
 
 
 @pytest.mark.spark

@@ -10,9 +10,13 @@ import faiss
 import numpy as np
 import polars
 import pytest
+from builders import make_note, write_source
 from deltalake import DeltaTable
 
+from uninote import search as terminal
+from uninote.index.folder import IndexFolder
 from uninote.index.manifest import read_manifest
+from uninote.pipelines.search import search
 from uninote.pipelines.stages import refresh
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -101,18 +105,78 @@ def test_index_files_are_plain_faiss_and_hold_every_key_once(refreshed):
     summary, _ = refreshed()
     items = set(stored(summary, "items")["item_key"].to_pylist())
     for width in (256, 64):
-        folder = Path(summary["tables"][f"index/w{width}"])
+        folder = summary["tables"][f"index/w{width}"]
         keys: list[int] = []
-        for shard in read_manifest(folder).shards:
-            index = faiss.read_index(str(folder / shard.file))
+        for shard in read_manifest(IndexFolder(folder)).shards:
+            index = faiss.read_index(f"{folder}/{shard.index.name}")
             assert index.d == width
             lists = faiss.extract_index_ivf(index).invlists
             for number in range(lists.nlist):
                 keys += faiss.rev_swig_ptr(lists.get_ids(number), lists.list_size(number)).tolist()
-            names = polars.read_parquet(folder / f"{Path(shard.file).stem}.keys.parquet")
+            names = polars.read_ipc(f"{folder}/{shard.keys.name}", memory_map=False)
             assert names.height == shard.rows == index.ntotal
         assert len(keys) == len(items)
         assert set(keys) == items
+
+
+def test_queries_of_any_kind_find_their_notes(refreshed, make_run, lake, tmp_path):
+    summary, _ = refreshed()
+    notes = {row["note_id"]: row for row in stored(summary, "notes").to_pylist()}
+    indexed = stored(summary, "items")["note_id"].to_pylist()
+    whole = next(notes[one] for one in sorted(indexed) if notes[one]["images"] and notes[one]["category"])
+    root = Path(next(iter(sorted((lake.parent.parent).glob("demo*/corpus-*/items.jsonl"))))).parent
+    image = tmp_path / "queries" / "one.png"
+    image.parent.mkdir()
+    image.write_bytes((root / whole["images"][0]["uri"]).read_bytes())
+    queries = [
+        make_note("same", title=whole["title"], body=whole["body"], topics=whole["topics"])
+        | {"images": [{"uri": "one.png", "ocr": whole["images"][0]["ocr"]}]},
+        {"note_id": "text", "body": whole["body"]},
+        {"note_id": "image", "images": ["one.png"]},
+        {"note_id": "empty", "title": " "},
+        {"note_id": "gone", "images": ["none.png"]},
+        {"title": "no id"},
+    ]
+    source = write_source(tmp_path / "queries", queries)
+    asked = (f"lake={lake}", f"search.queries={source}", f"search.output={tmp_path / 'found'}", "search.k=7")
+    category = whole["category"]
+    told = search(
+        make_run(*asked, "search.rerank_width=256", "search.width=64", f"search.only={{category: [{category}]}}")
+    )
+    assert (told["queries"], told["answered"], told["unanswered"]) == (6, 3, 3)
+    rows = {row["query_id"]: row for row in DeltaTable(tmp_path / "found").to_pyarrow_table().to_pylist()}
+    for name in ("same", "text", "image"):
+        found = [one["note_id"] for one in rows[name]["neighbours"]]
+        scores = [one["score"] for one in rows[name]["neighbours"]]
+        assert len(set(found)) == 7
+        assert {notes[one]["category"] for one in found} == {category}
+        assert scores == sorted(scores, reverse=True)
+    assert rows["same"]["neighbours"][0]["score"] > 0.999 or whole["note_id"] in [
+        one["note_id"] for one in rows["same"]["neighbours"]
+    ]
+    reasons = {name: rows[name]["reason"] for name in ("empty", "gone", None)}
+    assert reasons == {"empty": "note_empty", "gone": "note_unusable", None: "note_id_missing"}
+    assert not any((Path(summary["tables"]["items"]).parent / "staging").glob("search*"))
+
+
+def test_an_index_is_searched_from_a_terminal(refreshed, make_run, lake, capsys):
+    summary, _ = refreshed()
+    folder = summary["tables"]["index/w64"]
+    checkpoint = str(make_run(f"lake={lake}").model.folder)
+    assert terminal.main([folder, "--model", checkpoint, "--text", "红烧肉", "-k", "3", "--only", "language=zh"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    languages = {row["note_id"]: row["language"] for row in stored(summary, "notes").to_pylist()}
+    assert [languages[line["note_id"]] for line in lines] == ["zh"] * 3
+    assert terminal.main([folder, "--verify"]) == 0
+    assert json.loads(capsys.readouterr().out)["live"] == stored(summary, "items").num_rows
+    for wrong, told in {
+        (folder,): "--model is needed",
+        (folder, "--model", checkpoint): "the query is empty",
+        (folder, "--model", checkpoint, "--text", "a", "--only", "colour=red"): "by 'colour'",
+        (f"{folder}x", "--verify"): "no index was published there",
+    }.items():
+        assert terminal.main(list(wrong)) == 1
+        assert told in capsys.readouterr().err
 
 
 def test_the_next_day_follows_the_changes(refreshed, truth, demo_folder):

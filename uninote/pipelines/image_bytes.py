@@ -28,18 +28,24 @@ def without_bytes(rows: DataFrame, column: str | None) -> DataFrame:
     return rows.withColumn(column, F.transform(images, lambda image: _as_uri(image, _element(kind))))
 
 
-def store_image_bytes(run: Run, raw: DataFrame, column: str | None) -> int:
-    """Add the images of `raw` that are not in the lake yet, remove those no note has any more; return how many are new."""
+def images_of(raw: DataFrame, column: str | None) -> DataFrame | None:
+    """Return (uri, content) of the images of `column` that are bytes, once each; None where the source has none so."""
     kind = raw.schema[column].dataType if column is not None else None
+    if column is None or kind is None or _field(_element(kind)) is None:
+        return None
+    images = raw.select(F.explode(_as_array(F.col(f"`{column}`"), kind)).alias("image"))
+    content = images.select(_bytes(F.col("image"), _element(kind)).alias("content")).where("content IS NOT NULL")
+    return content.select(_inline_uri(F.col("content")).alias("uri"), "content").dropDuplicates(["uri"])
+
+
+def store_image_bytes(run: Run, images: DataFrame | None) -> int:
+    """Add those of `images` that are not in the lake yet, remove those no note has any more; return how many are new."""
     uri = run.lake.uri(IMAGE_BYTES.name)
     added = 0
-    if column is not None and kind is not None and _field(_element(kind)) is not None:
-        images = raw.select(F.explode(_as_array(F.col(f"`{column}`"), kind)).alias("image"))
-        content = images.select(_bytes(F.col("image"), _element(kind)).alias("content")).where("content IS NOT NULL")
-        named = content.select(_inline_uri(F.col("content")).alias("uri"), "content").dropDuplicates(["uri"])
+    if images is not None:
         known = tables.read_or_empty(run.spark, IMAGE_BYTES, uri).select("uri")
         before = known.count()
-        tables.append(named.join(known, "uri", "left_anti"), IMAGE_BYTES, uri)
+        tables.append(images.join(known, "uri", "left_anti"), IMAGE_BYTES, uri)
         added = tables.read_table(run.spark, uri).count() - before
     if tables.has_table(run.spark, uri):
         _remove_unused(run, uri)

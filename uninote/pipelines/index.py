@@ -16,12 +16,13 @@ from uninote.config import fingerprint
 from uninote.errors import UninoteError
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import Manifest, ManifestError, Segment, read_manifest
-from uninote.index.plan import IndexOverrides, IndexPlan, plan_index
+from uninote.index.plan import IndexPlan, plan_index
 from uninote.index.search import Index, write_gone
 from uninote.index.template import Template, load_template
 from uninote.lake import index_name
 from uninote.pipelines.index_build import Build, with_attributes
 from uninote.pipelines.index_changes import ENOUGH_ROWS, Changes, drift, find_changes
+from uninote.pipelines.index_plan import overrides_of
 from uninote.pipelines.index_recall import calibrate
 from uninote.pipelines.media_roots import s3_options
 from uninote.pipelines.progress import say
@@ -32,7 +33,6 @@ from uninote.pipelines.snapshot import Snapshot, newest_snapshot
 STAGE = "index"
 _GROWN = 2  # a plan that asks for so many times more or fewer lists asks for a new template
 _LAYOUT = ("nlist", "pq_m", "opq", "num_shards", "recall_target", "serve_mib", "task_mib", "seed")
-_OVERRIDES = {"recall_target": "recall", "seed": None}
 
 
 def unit_of(width: int) -> str:
@@ -46,12 +46,6 @@ def index_folder(run: Run, width: int) -> IndexFolder:
     name = f"{run.model.generation}/{index_name(width)}"
     uri = run.generation.uri(index_name(width)) if chosen is None else f"{chosen.rstrip('/')}/{name}"
     return IndexFolder(uri, s3_options(run.config))
-
-
-def overrides_of(run: Run) -> IndexOverrides:
-    """Return what the configuration fixes of a plan."""
-    given = run.config.index.model_dump(include=set(_LAYOUT))
-    return IndexOverrides(**{_OVERRIDES.get(name, name): value for name, value in given.items() if name != "seed"})  # type: ignore[arg-type]
 
 
 def index(run: Run) -> dict[str, Any]:
@@ -166,7 +160,7 @@ class _Width:
             raise UninoteError(
                 f"{self.snapshot.vectors_name(self.width)} holds no vectors, so there is nothing to index; see quarantine"
             )
-        plan = plan_index(self.rows, self.width, overrides_of(self.run))
+        plan = plan_index(self.rows, self.width, overrides_of(self.run.config))
         say(f"index w{self.width}: {_told(plan)}")
         build = Build(
             self.run, self.folder, fingerprint(self.settings, self.versions, template, self.run.config.index.retrain)

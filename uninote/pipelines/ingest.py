@@ -11,19 +11,16 @@ from pyspark.sql import functions as F
 from uninote.config import DEMO
 from uninote.demo.workspace import demo_corpus
 from uninote.errors import UninoteError
-from uninote.ingest.columns import map_columns
-from uninote.ingest.sources import Source, SourceError, find_source
+from uninote.ingest.sources import find_source
 from uninote.pipelines import tables
-from uninote.pipelines.image_bytes import store_image_bytes, without_bytes
+from uninote.pipelines.image_bytes import store_image_bytes
 from uninote.pipelines.media_roots import MEDIA_ROOT
-from uninote.pipelines.normalise import normalise
 from uninote.pipelines.note_ids import NoteIdError, check_note_ids
-from uninote.pipelines.progress import say
 from uninote.pipelines.run import Outcome, Run, record
+from uninote.pipelines.source_rows import read_source
 from uninote.schemas import TableSpec, notes_table, quarantine_table
 
 STAGE = "ingest"
-CORRUPT = "_corrupt_record"
 SOURCE = "uninote.source"
 
 
@@ -32,22 +29,19 @@ def ingest(run: Run) -> dict[str, Any]:
     started = time.time()
     location = run.config.ingest.source
     source = find_source(str(demo_corpus(run.config.demo)) if location == DEMO else location)
-    raw = _read(run, source)
-    if not _columns(raw) or raw.isEmpty():
-        raise SourceError("the source has no rows that can be read")
-    images = _image_column(raw, run.config.ingest.columns)
-    rows = without_bytes(raw, images).persist()
-    notes, rejects = _notes_and_rejects(rows, run.config.ingest.columns)
+    found = read_source(run, source, STAGE)
+    notes, rejects = found.notes.persist(), found.rejects
     spec = notes_table(tables.note_id_type(notes))
-    notes = notes.persist()
     total = check_note_ids(notes)
     uri = run.lake.uri(spec.name)
     counts = (
-        {"notes": total} | _write(run, notes, spec, uri) | {"rows_in": rows.count(), "quarantined": rejects.count()}
+        {"notes": total}
+        | _write(run, notes, spec, uri)
+        | {"rows_in": found.rows.count(), "quarantined": rejects.count()}
     )
     if counts["rows_in"] != counts["notes"] + counts["quarantined"]:
         raise UninoteError(f"rows in and rows out differ: {counts}")
-    counts["images_stored"] = store_image_bytes(run, raw, images)
+    counts["images_stored"] = store_image_bytes(run, found.images)
     if source.media_root is not None:
         tables.set_property(run.spark, uri, MEDIA_ROOT, source.media_root)
     tables.set_property(run.spark, uri, SOURCE, source.uri)
@@ -55,48 +49,8 @@ def ingest(run: Run) -> dict[str, Any]:
     state = "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
     record(run, STAGE, "all", Outcome(state, counts, outputs={"notes": tables.table_version(run.spark, uri)}), started)
     notes.unpersist()
-    rows.unpersist()
+    found.rows.unpersist()
     return {"state": state, "tables": {"notes": uri}, **counts}
-
-
-def _read(run: Run, source: Source) -> DataFrame:
-    say(f"ingest: reading {source.uri}")
-    reader = run.spark.read
-    if source.kind == "delta":
-        return tables.read_table(run.spark, source.uri)
-    if source.kind == "parquet":
-        return reader.parquet(source.uri)
-    if source.kind == "csv":
-        return reader.csv(source.uri, header=True, multiLine=True, escape='"')
-    return reader.json(source.uri, multiLine=source.kind == "json", columnNameOfCorruptRecord=CORRUPT)
-
-
-def _image_column(rows: DataFrame, chosen: dict[str, str]) -> str | None:
-    return map_columns(_columns(rows), chosen).get("images")
-
-
-def _columns(rows: DataFrame) -> list[str]:
-    return [column for column in rows.columns if column != CORRUPT]
-
-
-def _notes_and_rejects(rows: DataFrame, chosen: dict[str, str]) -> tuple[DataFrame, DataFrame]:
-    """Split into notes and rows that are none: lines that do not parse, and rows without an id."""
-    columns = _columns(rows)
-    mapping = map_columns(columns, chosen)
-    ignored = [column for column in columns if column not in mapping.values()]
-    say("ingest: " + ", ".join(f"{field} from {column}" for field, column in mapping.items()))
-    if ignored:
-        say(f"ingest: not used: {', '.join(ignored)}")
-    corrupt = F.col(CORRUPT).isNotNull() if CORRUPT in rows.columns else F.lit(False)
-    nameless = F.col(f"`{mapping['note_id']}`").isNull() | (
-        F.trim(F.col(f"`{mapping['note_id']}`").cast("string")) == ""
-    )
-    content = F.to_json(F.struct(*(F.col(f"`{column}`") for column in columns)))
-    rejects = rows.where(corrupt | nameless).select(
-        F.when(corrupt, "row_unreadable").otherwise("note_id_missing").alias("reason"),
-        F.coalesce(F.col(CORRUPT) if CORRUPT in rows.columns else F.lit(None), content).alias("message"),
-    )
-    return normalise(rows.where(~corrupt & ~nameless), mapping), rejects
 
 
 def _write(run: Run, notes: DataFrame, spec: TableSpec, uri: str) -> dict[str, int]:

@@ -13,9 +13,13 @@ MEDIA_ROOT = "uninote.mediaRoot"  # property of the notes table: the folder its 
 
 def media_policy(run: Run) -> MediaPolicy:
     """Return which media may be opened: below the configured roots, and below the folder the notes were ingested from."""
+    return policy_with(run, tables.table_property(run.spark, run.lake.uri("notes"), MEDIA_ROOT))
+
+
+def policy_with(run: Run, root: str | None) -> MediaPolicy:
+    """Return a policy of the configured roots and one more."""
     config = run.config.media
-    ingested = tables.table_property(run.spark, run.lake.uri("notes"), MEDIA_ROOT)
-    roots = (*config.roots, *([ingested] if ingested else []))
+    roots = (*config.roots, *([root] if root else []))
     return MediaPolicy(roots, config.max_bytes, config.max_pixels, s3_options(run.config))
 
 

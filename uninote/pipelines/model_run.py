@@ -26,6 +26,7 @@ from udfs.embed import EmbedTask, make_embed
 from udfs.model_files import fits_broadcast, pack
 from udfs.notes import MODEL_COLUMNS
 from udfs.worker_model import Files, WorkerModel, make_load
+from uninote.media import MediaPolicy
 from uninote.pipelines import tables
 from uninote.pipelines.image_bytes import INLINE
 from uninote.pipelines.items import ITEM_KEY, items_of
@@ -67,21 +68,29 @@ def with_content(run: Run, notes: DataFrame, keyed: DataFrame) -> DataFrame:
     content = items_of(notes, run.config.embed.kinds).select(*ITEM_KEY, *MODEL_COLUMNS)
     found = keyed.join(content, list(ITEM_KEY), "left")
     uri = run.lake.uri(IMAGE_BYTES.name)
-    if not tables.has_table(run.spark, uri):
-        return found.withColumn("inline", F.lit(None).cast(ArrayType(IMAGE_BYTES.schema)))
-    wanted = found.select(*ITEM_KEY, F.explode(F.array_distinct("images.uri")).alias("uri"))
-    held = wanted.where(F.col("uri").startswith(INLINE)).join(tables.read_table(run.spark, uri), "uri")
-    images = held.groupBy(*ITEM_KEY).agg(F.collect_list(F.struct("uri", "content")).alias("inline"))
-    return found.join(images, list(ITEM_KEY), "left")
+    return with_inline(found, tables.read_table(run.spark, uri) if tables.has_table(run.spark, uri) else None)
+
+
+def with_inline(items: DataFrame, images: DataFrame | None) -> DataFrame:
+    """Add `inline`: the (uri, content) of an item's images that are among `images`."""
+    if images is None:
+        return items.withColumn("inline", F.lit(None).cast(ArrayType(IMAGE_BYTES.schema)))
+    wanted = items.select(*ITEM_KEY, F.explode(F.array_distinct("images.uri")).alias("uri"))
+    held = wanted.where(F.col("uri").startswith(INLINE)).join(images, "uri")
+    inline = held.groupBy(*ITEM_KEY).agg(F.collect_list(F.struct("uri", "content")).alias("inline"))
+    return items.join(inline, list(ITEM_KEY), "left")
 
 
 @contextmanager
-def model_tasks(run: Run) -> Iterator[Tasks]:
-    """Yield what runs the configured model on the executors; its broadcast goes when the context ends."""
+def model_tasks(run: Run, media: MediaPolicy | None = None, staging: str = STAGING) -> Iterator[Tasks]:
+    """Yield what runs the configured model on the executors; its broadcast goes when the context ends.
+
+    `media` null allows what the notes may name. Below `staging`, in the generation, the model's answers are stored.
+    """
     folder = run.model.folder
     files = run.spark.sparkContext.broadcast(pack(folder)) if fits_broadcast(folder) else None
     try:
-        yield Tasks(run, files)
+        yield Tasks(run, files, media or media_policy(run), staging)
     finally:
         if files is not None:
             files.destroy()
@@ -93,6 +102,8 @@ class Tasks:
 
     run: Run
     files: Broadcast[dict[str, bytes]] | None
+    media: MediaPolicy
+    staging: str
 
     def stage(self, items: DataFrame, rows: int, label: str) -> DataFrame:
         """Run the model over `items` (PASSED and content), store what it said of each, and return that."""
@@ -100,7 +111,7 @@ class Tasks:
         schema = _staged_schema(run)
         if rows == 0:
             return run.spark.createDataFrame([], schema)
-        uri = run.generation.uri(STAGING)
+        uri = run.generation.uri(self.staging)
         with watched(run.spark.sparkContext, label, rows) as done:
             embed = make_embed(make_load(self._model(), self._files()), self._task(), done.add, to_arrow_schema(schema))
             said = _arranged(items, self._tasks(rows)).mapInArrow(embed, schema)
@@ -124,7 +135,7 @@ class Tasks:
 
     def _task(self) -> EmbedTask:
         config = self.run.config
-        return EmbedTask(config.embed.batch_tokens, config.media.threads, media_policy(self.run))
+        return EmbedTask(config.embed.batch_tokens, config.media.threads, self.media)
 
 
 def _arranged(items: DataFrame, tasks: int) -> DataFrame:

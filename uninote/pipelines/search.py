@@ -1,0 +1,143 @@
+"""The search job: queries of any kind, a note, an image, a text or several together, to the notes nearest to each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, FloatType, LongType, StringType, StructField, StructType
+
+from udfs.notes import MODEL_COLUMNS
+from udfs.search import IndexSearch, make_scores, make_search
+from uninote.config import SearchConfig
+from uninote.errors import ConfigError, UninoteError
+from uninote.index.manifest import read_manifest
+from uninote.index.note_keys import Constraint, ConstraintError
+from uninote.ingest.sources import find_source
+from uninote.pipelines import tables
+from uninote.pipelines.index import index_folder
+from uninote.pipelines.items import items_of
+from uninote.pipelines.media_roots import policy_with
+from uninote.pipelines.model_run import model_tasks, with_inline
+from uninote.pipelines.note_ids import check_note_ids
+from uninote.pipelines.progress import say
+from uninote.pipelines.run import Run
+from uninote.pipelines.snapshot import Snapshot, newest_snapshot
+from uninote.pipelines.source_rows import read_source
+from uninote.schemas import found_table
+
+STAGING = "staging/search"
+
+
+def search(run: Run) -> dict[str, Any]:
+    """Write the `k` nearest notes of each query to `search.output`: one row for every row of `search.queries`."""
+    settings = run.config.search
+    queries, output = _places(settings)
+    snapshot = newest_snapshot(run)
+    wanted = _wanted(run, settings, snapshot)
+    source = find_source(queries)
+    found = read_source(run, source, "search")
+    total = check_note_ids(found.notes)
+    with model_tasks(run, policy_with(run, source.media_root), f"{STAGING}-{run.run_id}") as tasks:
+        staged = tasks.stage(with_inline(_items(run, found.notes), found.images), total, "search: queries, model")
+        answered = _answer(run, staged, wanted)
+        if settings.rerank_width is not None:
+            answered = _rerank(run, staged, answered, settings, snapshot)
+        spec = found_table(run.note_id)
+        rejects = found.rejects.select(F.lit(None).cast("string").alias("query_id"), F.col("reason"))
+        rows = _rows(staged, answered, settings.k).unionByName(rejects, allowMissingColumns=True)
+        empty = F.array().cast(spec.schema["neighbours"].dataType)
+        rows = rows.withColumn("neighbours", F.coalesce("neighbours", empty))
+        tables.overwrite(rows, spec, output)
+    tables.remove(run.spark, run.generation.uri(f"{STAGING}-{run.run_id}"))
+    counts = _counts(run, output, found.rows.count())
+    found.rows.unpersist()
+    return {"state": "done", "tables": {"found": output}, "width": wanted.width, **counts}
+
+
+def _places(settings: SearchConfig) -> tuple[str, str]:
+    missing = [f"search.{name}" for name in ("queries", "output") if getattr(settings, name) is None]
+    if missing:
+        raise ConfigError(f"{' and '.join(missing)} must be given: --set {missing[0]}=<place>")
+    return str(settings.queries), str(settings.output)
+
+
+def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch:
+    try:
+        constraint = Constraint.of(settings.only, settings.never)
+    except ConstraintError as error:
+        raise ConfigError(f"search: {error}") from error
+    width = settings.width or max(run.config.index.widths or snapshot.widths)
+    manifest = read_manifest(index_folder(run, width))
+    if manifest.generation != run.model.generation:
+        raise UninoteError(
+            f"the index of width {width} is of generation {manifest.generation}, the model's is {run.model.generation}"
+        )
+    if settings.rerank_width is not None and manifest.kinds != ("note",):
+        raise ConfigError("search.rerank_width needs an index of notes alone; index.kinds names more")
+    k = settings.k * settings.rerank_depth if settings.rerank_width is not None else settings.k
+    folder, mark = index_folder(run, width), manifest.segments[-1].segment_id
+    say(f"search: index w{width}, {manifest.live:,} rows, {settings.nprobe or manifest.nprobe} lists a query")
+    return IndexSearch(folder, mark, width, k, settings.nprobe, constraint)
+
+
+def _items(run: Run, notes: DataFrame) -> DataFrame:
+    """Return the queries as items: each a note of whatever parts it has."""
+    items = items_of(notes, ("note",))
+    content = F.sha2(F.to_json(F.struct(*MODEL_COLUMNS)), 256)
+    # Their own ids are kept as item_id: they need not be of the type of the lake's note_id.
+    return items.withColumns(
+        {
+            "note_id": F.lit(None).cast(run.note_id),
+            "item_key": F.lit(None).cast(LongType()),
+            "content_hash": content,
+            "meta_hash": F.lit(""),
+        }
+    )
+
+
+def _answer(run: Run, staged: DataFrame, wanted: IndexSearch) -> DataFrame:
+    """Return (item_id, rank, note_id, item_key, score) of what the index finds for each query that has a vector."""
+    fields = {"item_id": StringType(), "keys": ArrayType(LongType()), "notes": ArrayType(run.note_id)}
+    schema = StructType([StructField(name, kind) for name, kind in fields.items()]).add(
+        "scores", ArrayType(FloatType())
+    )
+    queries = staged.where("vector IS NOT NULL").select("item_id", "vector")
+    lists = queries.mapInArrow(make_search(wanted), schema)
+    one = F.posexplode(F.arrays_zip("notes", "keys", "scores")).alias("rank", "one")
+    return lists.select("item_id", one).select(
+        "item_id",
+        "rank",
+        F.col("one.notes").alias("note_id"),
+        F.col("one.keys").alias("item_key"),
+        F.col("one.scores").alias("score"),
+    )
+
+
+def _rerank(run: Run, staged: DataFrame, answered: DataFrame, settings: SearchConfig, snapshot: Snapshot) -> DataFrame:
+    width = int(settings.rerank_width or 0)
+    stored = snapshot.vectors(width).select("item_key", "vector")
+    queries = staged.select("item_id", F.col("vector").alias("query"))
+    pairs = answered.drop("score", "rank").join(stored, "item_key").join(queries, "item_id")
+    schema = StructType([StructField("item_id", StringType()), StructField("note_id", run.note_id)])
+    schema = schema.add("score", FloatType())
+    return pairs.select("item_id", "note_id", "vector", "query").mapInArrow(make_scores(width), schema)
+
+
+def _rows(staged: DataFrame, answered: DataFrame, k: int) -> DataFrame:
+    best = F.array_sort(F.collect_list(F.struct((-F.col("score")).alias("worse"), "note_id", "score")))
+    lists = answered.groupBy("item_id").agg(F.slice(best, 1, k).alias("best"))
+    neighbours = F.transform("best", lambda one: F.struct(one["note_id"].alias("note_id"), one["score"].alias("score")))
+    reason = F.when(F.col("vector").isNull(), F.element_at("rejects", -1)["reason"])
+    return staged.join(lists, "item_id", "left").select(
+        F.col("item_id").alias("query_id"), reason.alias("reason"), neighbours.alias("neighbours")
+    )
+
+
+def _counts(run: Run, output: str, rows_in: int) -> dict[str, int]:
+    written = tables.read_table(run.spark, output)
+    counted = written.agg(F.count("*").alias("rows"), F.count("reason").alias("unanswered")).collect()[0]
+    if counted["rows"] != rows_in:
+        raise UninoteError(f"{rows_in:,} queries in, {counted['rows']:,} rows out in {output}")
+    return {"queries": rows_in, "answered": rows_in - counted["unanswered"], "unanswered": counted["unanswered"]}

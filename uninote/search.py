@@ -1,0 +1,107 @@
+"""`python -m uninote.search`: look into an index from a terminal, without Spark.
+
+    python -m uninote.search INDEX --model CHECKPOINT --text "..." --image photo.jpg -k 10 --only category=food
+    python -m uninote.search INDEX --verify
+
+Prints one JSON object a note, best first; all that is given together is one query.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from uninote.config import MediaConfig
+from uninote.errors import UninoteError
+from uninote.index.note_keys import Constraint, ConstraintError
+from uninote.index.search import Index
+from uninote.media import MediaPolicy, decode, fetch
+from uninote.model.encoder import KINDS, UNINOTE, describe, load_encoder
+from uninote.notes import Note, NoteImage
+from uninote.storage import S3Options
+from uninote.widths import truncate
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer one query, or verify an index. Returns 0, or 1 with a message on stderr."""
+    options = _parser().parse_args(arguments)
+    try:
+        index = Index.open(options.index, S3Options(options.endpoint))
+        lines = [index.verify()] if options.verify else _found(index, options)
+    except UninoteError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    for line in lines:
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _found(index: Index, options: argparse.Namespace) -> list[dict[str, object]]:
+    if options.model is None:
+        raise UninoteError("--model is needed to embed the query: the folder of the checkpoint that made the index")
+    generation = describe(options.kind, options.model).generation
+    if generation != index.manifest.generation:
+        raise UninoteError(
+            f"the index was made by the encoder {index.manifest.generation}, {options.model} is {generation}; their "
+            "vectors do not compare: name the index's own checkpoint"
+        )
+    constraint = Constraint.of(_sets(options.only), _sets(options.never))
+    vector = truncate(_embedded(options), index.manifest.width)
+    notes, scores = index.search_notes(vector, options.k, options.nprobe, constraint)
+    pairs = zip(notes[0], scores[0], strict=True)
+    return [{"note_id": note, "score": round(float(score), 6)} for note, score in pairs if note is not None]
+
+
+def _embedded(options: argparse.Namespace) -> np.ndarray:
+    if not (options.title or options.text or options.image):
+        raise UninoteError("the query is empty; give --text, --title or --image")
+    encoder = load_encoder(options.model, options.kind)
+    paths = [path.resolve() for path in options.image]
+    limits = MediaConfig()
+    policy = MediaPolicy(tuple({str(path.parent) for path in paths}), limits.max_bytes, limits.max_pixels)
+    pictures = [decode(fetch(str(path), policy), str(path), policy) for path in paths]
+    note = Note(options.title, options.text, (), tuple(NoteImage(str(path), "") for path in paths))
+    return np.asarray(encoder.embed([encoder.prepare(note, pictures)]))
+
+
+def _sets(given: Sequence[str]) -> dict[str, list[str]]:
+    """Return attribute -> values of `attribute=value,value`."""
+    pairs = [one.partition("=") for one in given]
+    wrong = [name for name, sign, _ in pairs if not sign]
+    if wrong:
+        raise ConstraintError(f"{wrong[0]!r} should look like attribute=value,value")
+    return {name: values.split(",") for name, _, values in pairs}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m uninote.search", description="Search an index without Spark.")
+    parser.add_argument("index", help="folder of an index, or s3://…")
+    parser.add_argument("--model", type=Path, help="folder of the checkpoint that made the index")
+    parser.add_argument("--kind", choices=KINDS, default=UNINOTE, help="kind of that checkpoint")
+    parser.add_argument("--title", default="")
+    parser.add_argument("--text", default="")
+    parser.add_argument("--image", type=Path, action="append", default=[], help="may be given several times")
+    parser.add_argument("-k", type=int, default=10, help="how many notes")
+    parser.add_argument(
+        "--nprobe", type=int, help="lists to look into; the default is what the index was calibrated to"
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="ATTRIBUTE=VALUE,…", help="notes must have one of"
+    )
+    parser.add_argument(
+        "--never", action="append", default=[], metavar="ATTRIBUTE=VALUE,…", help="notes must have none of"
+    )
+    parser.add_argument("--endpoint", help="S3 service, if not the environment's")
+    parser.add_argument(
+        "--verify", action="store_true", help="read every file of the index and compare checksums and counts"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

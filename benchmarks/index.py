@@ -156,9 +156,7 @@ def task_memory(vectors: np.ndarray, folder: Path, template: str, plan: IndexPla
             column = pa.FixedSizeListArray.from_arrays(pa.array(part.reshape(-1)), vectors.shape[1])
             writer.write_batch(pa.RecordBatch.from_arrays([column], ["vector"]))
     arguments = [str(path), str(folder), template, str(plan.num_shards)]
-    done = subprocess.run(
-        [sys.executable, __file__, "--task", *arguments], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, __file__, "--task", *arguments], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
@@ -181,7 +179,9 @@ def task(path: str, folder: str, template: str, num_shards: str) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def segments(folder: IndexFolder, template: Template, plan: IndexPlan, base: Segment, vectors: np.ndarray) -> dict[str, float]:
+def segments(
+    folder: IndexFolder, template: Template, plan: IndexPlan, base: Segment, vectors: np.ndarray
+) -> dict[str, float]:
     """Return milliseconds a query with 0, 4, 8, 12 and 16 segments of 1 % on the base, half of each edits."""
     rows, times, made = len(vectors), {}, [base]
     count, generator = rows // 100, np.random.default_rng(3)
@@ -211,7 +211,7 @@ def measure(vectors: np.ndarray, python: str | None, scratch: Path) -> dict[str,
     files, shards = cpu_of(lambda: finish(folder, builders, "base"))
     base = Segment("base", len(vectors), shards, 0, None, {})
     publish(folder, template, plan, [base], len(vectors))
-    few = np.ascontiguousarray(vectors[:: 100])
+    few = np.ascontiguousarray(vectors[::100])
     night, _ = cpu_of(lambda: finish(folder, add_all(template, few, 1), "night"))
     started = time.perf_counter()
     index = Index.open(folder)

@@ -14,7 +14,7 @@ HOMES = {
     "yaml": {"uninote/config_file.py"},
     "boto3": {"uninote/s3"},
     "botocore": {"uninote/s3"},
-    "pyspark": {"uninote/pipelines/", "uninote/schemas.py", "udfs/worker_model.py"},
+    "pyspark": {"uninote/pipelines/", "uninote/schemas.py", "udfs/task.py"},
 }
 SOURCES = [path for top in ("jobs", "udfs", "uninote") for path in sorted((ROOT / top).rglob("*.py"))]
 

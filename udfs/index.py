@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,13 @@ import pyarrow as pa
 
 from udfs.arrow_vectors import read_rows, to_array, to_matrix
 from udfs.notes import ArrowMap
+from udfs.task import partition_number
 from udfs.worker_cache import load_once
 from uninote.index.centroids import Centroids
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import ShardFile, shard_from
 from uninote.index.note_keys import COLUMNS
-from uninote.index.shard import ShardBuilder
+from uninote.index.shard import OpenShard, ShardBuilder
 from uninote.index.template import Template, load_template
 from uninote.kmeans import compute_in_one_thread, fit_kmeans
 
@@ -27,12 +27,16 @@ Given = Callable[[], np.ndarray]
 
 @dataclass(frozen=True)
 class SegmentBuild:
-    """Where a segment is built, with which template, how its cells are shared out, and the mark that its files bear."""
+    """Where a segment is built, with which template, how its cells are shared out, and the mark that its files bear.
+
+    `carried` are shards of an older segment whose rows come along.
+    """
 
     folder: IndexFolder
     template: str
     cell_shard: tuple[int, ...]
     mark: str
+    carried: tuple[ShardFile, ...] = ()
 
     def stem(self, shard: int) -> str:
         """Return the name of a shard's files, their suffixes apart."""
@@ -71,22 +75,26 @@ def make_route(build: SegmentBuild) -> ArrowMap:
     return run
 
 
-def make_shards(build: SegmentBuild, count: Callable[[int], None]) -> ArrowMap:
-    """Build one shard from the routed rows of a partition; yields its record as JSON. No rows yield no record."""
+def make_shards(build: SegmentBuild, shards: Sequence[int], dropped: Given, count: Callable[[int], None]) -> ArrowMap:
+    """Build, from the routed rows of a partition and what is carried, the shard that `shards` names in its place.
+
+    `dropped`, sorted int64, are keys that are not carried. Yields the shard's record as JSON; no rows yield no record.
+    """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        first = next((batch for batch in batches if len(batch)), None)
-        if first is None:
-            return
-        shard = first.column("shard")[0].as_py()
+        shard, template = shards[partition_number()], build.load_template()
         cells = np.flatnonzero(np.array(build.cell_shard) == shard)
-        builder = ShardBuilder(build.load_template(), shard, cells)
-        for batch in chain([first], batches):
+        builder = ShardBuilder(template, shard, cells)
+        for old in build.carried:
+            if set(old.cells) & set(cells.tolist()):
+                builder.take(OpenShard(build.folder, old, template.nlist, dropped()))
+        for batch in batches:
             builder.add(batch.select(COLUMNS), to_matrix(batch.column("vector")), batch.column("list").to_numpy())
             count(len(batch))
-        record = json.dumps(asdict(builder.finish(build.folder, build.stem(shard))))
-        build.folder.put(f"{build.stem(shard)}.json", lambda path: _write(path, record))
-        yield pa.RecordBatch.from_pydict({"shard": [record]})
+        if builder.rows:
+            record = json.dumps(asdict(builder.finish(build.folder, build.stem(shard))))
+            build.folder.put(f"{build.stem(shard)}.json", lambda path: _write(path, record))
+            yield pa.RecordBatch.from_pydict({"shard": [record]})
 
     return run
 

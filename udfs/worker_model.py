@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyspark import TaskContext
-
 from udfs.model_files import once_per_host, unpack
+from udfs.task import gpu
 from udfs.worker_cache import load_once
 from uninote.model.encoder import Encoder, load_encoder
 from uninote.model.host_copy import to_float32
@@ -39,18 +38,11 @@ def make_load(model: WorkerModel, files: Files | None) -> Callable[[], Encoder]:
     """
 
     def load() -> Encoder:
-        device = _device()
+        device = gpu()
         key = f"{model.generation}-{model.kind}-{model.dtype}-{device}"
         return load_once(key, lambda: _load(model, files, device))
 
     return load
-
-
-def _device() -> str | None:
-    """Return the GPU that Spark gave to this task; None leaves the choice to the encoder."""
-    context = TaskContext.get()
-    gpu = context.resources().get("gpu") if context is not None else None
-    return f"cuda:{gpu.addresses[0]}" if gpu is not None else None
 
 
 def _load(model: WorkerModel, files: Files | None, device: str | None) -> Encoder:

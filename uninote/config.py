@@ -104,9 +104,9 @@ class IndexConfig(_Section):
 
     `widths` null means every embedded width. `folder` holds the index files instead of the lake, and may be `s3://…`.
     `recall_target` is for recall@K of a search, against exact; it steers the codes and, where `nprobe` is null, how many
-    lists a search looks into. `serve_mib` bounds all files of one width, `task_mib` the memory of one building task. A
-    night adds a segment; at `compact_share`, changed rows as a share of the base, or at `max_segments`, one base is built
-    again. Past `max_drift`, see docs/index.md, a new template is due: `retrain` warn says so, auto trains it, now always.
+    lists a search looks into. `serve_mib` bounds all files of one width, `task_mib` the memory of one building task. What
+    changed since the base was built is a segment beside it; at `compact_share` of the base, a new base is built. Past
+    `max_drift`, see docs/index.md, a new template is due: `retrain` warn says so, auto trains it, now always.
     """
 
     folder: Location | None = None
@@ -120,7 +120,6 @@ class IndexConfig(_Section):
     serve_mib: int | None = Field(None, ge=1)
     task_mib: int = Field(2048, ge=1)
     nprobe: int | None = Field(None, ge=1)
-    max_segments: int = Field(12, ge=1)
     compact_share: float = Field(0.2, ge=0)
     max_drift: float = Field(1.5, gt=1)
     retrain: Literal["warn", "auto", "now"] = "warn"

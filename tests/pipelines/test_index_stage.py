@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import numpy as np
@@ -75,6 +74,10 @@ def night(run, vectors, changed=(), deleted=(), category=None):
     stored = embeddings_table(run.note_id, embeddings_name(WIDTH))
     for spec in (items, stored):
         tables.apply_changes(frame.select(*spec.columns, tables.DELETED), spec, run.generation.uri(spec.name))
+    record_embed(run)
+
+
+def record_embed(run):
     outcome = Outcome("done", {NEXT_KEY: 10**6}, {"notes": 0}, outputs=versions(run, (WIDTH,)))
     record(run, "embed", "all", outcome, time.time())
 
@@ -103,22 +106,24 @@ def test_nights_become_segments_and_segments_a_base_again(run_of, vectors):
     changes = dict(zip([*range(1000, 1020), *range(20)], fresh, strict=True))
     night(run, vectors, changes, deleted=range(100, 120))
     told = index(run_of())["indexes"]["w16"]
-    assert (told["segments"], told["segment_rows"], told["gone_rows"], told["rows"]) == (2, 40, 40, ROWS)
+    assert (told["rows_since_base"], told["gone_since_base"], told["rows"]) == (40, 40, ROWS)
+    assert (told["came"], told["went"]) == (40, 40)
     opened = check(run, vectors)
     found = opened.note_ids(opened.search(fresh[:20], 1, nprobe=12)[0]).ravel()
     assert np.mean(found == np.arange(1000, 1020)) > 0.8
 
     # Attributes alone: no model call made them, and filters see them all the same; a key comes back under its id.
-    night(run, vectors, {5: None, 6: None, 110: unit_vectors(1, 5)[0]}, category="cats")
+    night(run, vectors, {5: None, 300: None, 110: unit_vectors(1, 5)[0]}, deleted=[1003], category="cats")
     told = index(run_of())["indexes"]["w16"]
-    assert (told["segments"], told["segment_rows"], told["gone_rows"]) == (3, 3, 2)
+    assert (told["came"], told["went"]) == (3, 3)
+    assert (told["rows_since_base"], told["gone_since_base"]) == (41, 41)
     opened = check(run, vectors)
     cats, _ = opened.search(fresh[:2], 5, constraint=Constraint.of({"category": ["cats"]}))
-    assert [sorted(row) for row in cats.tolist()] == [[-1, -1, 5, 6, 110]] * 2
+    assert [sorted(row) for row in cats.tolist()] == [[-1, -1, 5, 110, 300]] * 2
 
     night(run, vectors, deleted=range(200, 210))
     told = index(run_of("index.compact_share=0.1"))["indexes"]["w16"]
-    assert (told["segments"], told["segment_rows"], told["gone_rows"]) == (1, ROWS - 9, 0)
+    assert (told["rows"], told["rows_since_base"], told["gone_since_base"]) == (ROWS - 10, 0, 0)
     check(run, vectors)
     left = {name for name in index_folder(run, WIDTH).sizes() if name.startswith(("shard", "gone"))}
     assert len(left) < 20  # this build's and the last one's, for whoever reads that still
@@ -184,7 +189,7 @@ def test_an_index_in_an_object_store_is_built_followed_and_read(run_of, vectors,
     run = run_of(*settings)
     index(run)
     night(run, vectors, dict(enumerate(unit_vectors(10, 3), 5000)), deleted=[3])
-    assert index(run_of(*settings))["indexes"]["w16"]["segments"] == 2
+    assert index(run_of(*settings))["indexes"]["w16"]["rows_since_base"] == 10
     check(run, vectors)
     folder = index_folder(run, WIDTH)
     opened = Index.open(folder.uri, folder.options, str(tmp_path / "cache"))
@@ -195,10 +200,11 @@ def test_an_index_in_an_object_store_is_built_followed_and_read(run_of, vectors,
 def test_counts_that_do_not_add_up_make_a_new_base(run_of, vectors):
     run = run_of()
     index(run)
-    folder = index_folder(run, WIDTH)
-    values = json.loads(folder.read(MANIFEST))
-    values["live"] += 1
-    folder.local(MANIFEST).write_text(json.dumps(values))
     night(run, vectors, dict(enumerate(unit_vectors(3, 3), 5000)))
-    assert index(run_of())["indexes"]["w16"]["segments"] == 1
+    lost = run.generation.uri(embeddings_name(WIDTH))
+    run.spark.sql(f"DELETE FROM delta.`{lost}` WHERE item_key = 9")  # the items' feed says nothing of it
+    del vectors[9]
+    record_embed(run)
+    told = index(run_of())["indexes"]["w16"]
+    assert (told["rows"], told["rows_since_base"]) == (ROWS + 2, 0)
     check(run, vectors)

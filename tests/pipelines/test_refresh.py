@@ -14,6 +14,7 @@ from builders import make_note, write_source
 from deltalake import DeltaTable
 
 from uninote import search as terminal
+from uninote.demo.workspace import demo_corpus
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import read_manifest
 from uninote.pipelines.search import search
@@ -28,21 +29,35 @@ def lake(tmp_path_factory):
     return tmp_path_factory.mktemp("refresh") / "lake"
 
 
-@pytest.fixture
-def refreshed(make_run, lake, capsys):
-    """Return a function that refreshes the lake from the first or the next day and returns (summary, printed)."""
+@pytest.fixture(scope="module")
+def nights():
+    """What the refreshes of this file said, by their overrides."""
+    return {}
 
-    def run_on(*overrides):
-        summary = refresh(make_run(f"lake={lake}", *overrides))
-        return summary, capsys.readouterr().out
+
+@pytest.fixture
+def refreshed(make_run, lake, capsys, nights):
+    """Return a function that refreshes the lake, once for each source unless told again: (summary, printed)."""
+
+    def run_on(*overrides, again=False):
+        if again or overrides not in nights:
+            summary = refresh(make_run(f"lake={lake}", *overrides))
+            nights[overrides] = summary, capsys.readouterr().out
+        return nights[overrides]
 
     return run_on
 
 
 @pytest.fixture
-def truth(demo_folder):
+def corpus(make_run):
+    """The folder of the demo corpus."""
+    return demo_corpus(make_run().config.demo)
+
+
+@pytest.fixture
+def truth(corpus):
     """note_id -> what the generator knows of the note."""
-    lines = next(demo_folder.glob("corpus-*/truth.jsonl")).read_text(encoding="utf-8").splitlines()
+    lines = (corpus / "truth.jsonl").read_text(encoding="utf-8").splitlines()
     return {row["note_id"]: row for row in map(json.loads, lines)}
 
 
@@ -84,7 +99,7 @@ def test_quarantine_holds_what_was_broken_on_purpose_with_its_reason(refreshed, 
 
 
 def test_a_second_run_finds_nothing_to_do(refreshed):
-    summary, _ = refreshed()
+    summary, _ = refreshed(again=True)
     states = {name: stage.get("state") for name, stage in summary["stages"].items()}
     assert states == {"ingest": "unchanged", "embed": "unchanged", "index": "unchanged", "neighbours": "unchanged"} | {
         "report": None
@@ -113,21 +128,20 @@ def test_index_files_are_plain_faiss_and_hold_every_key_once(refreshed):
             lists = faiss.extract_index_ivf(index).invlists
             for number in range(lists.nlist):
                 keys += faiss.rev_swig_ptr(lists.get_ids(number), lists.list_size(number)).tolist()
-            names = polars.read_ipc(f"{folder}/{shard.keys.name}", memory_map=False)
+            names = polars.read_ipc(f"{folder}/{shard.keys.name}")
             assert names.height == shard.rows == index.ntotal
         assert len(keys) == len(items)
         assert set(keys) == items
 
 
-def test_queries_of_any_kind_find_their_notes(refreshed, make_run, lake, tmp_path):
+def test_queries_of_any_kind_find_their_notes(refreshed, make_run, corpus, lake, tmp_path):
     summary, _ = refreshed()
     notes = {row["note_id"]: row for row in stored(summary, "notes").to_pylist()}
     indexed = stored(summary, "items")["note_id"].to_pylist()
     whole = next(notes[one] for one in sorted(indexed) if notes[one]["images"] and notes[one]["category"])
-    root = Path(next(iter(sorted((lake.parent.parent).glob("demo*/corpus-*/items.jsonl"))))).parent
     image = tmp_path / "queries" / "one.png"
     image.parent.mkdir()
-    image.write_bytes((root / whole["images"][0]["uri"]).read_bytes())
+    image.write_bytes((corpus / whole["images"][0]["uri"]).read_bytes())
     queries = [
         make_note("same", title=whole["title"], body=whole["body"], topics=whole["topics"])
         | {"images": [{"uri": "one.png", "ocr": whole["images"][0]["ocr"]}]},
@@ -179,8 +193,8 @@ def test_an_index_is_searched_from_a_terminal(refreshed, make_run, lake, capsys)
         assert told in capsys.readouterr().err
 
 
-def test_the_next_day_follows_the_changes(refreshed, truth, demo_folder):
-    source = next(demo_folder.glob("corpus-*/next_day.jsonl"))
+def test_the_next_day_follows_the_changes(refreshed, truth, corpus):
+    source = corpus / "next_day.jsonl"
     summary, _ = refreshed(f"ingest.source={source}")
     changes = Counter(row["change"] for row in truth.values())
     ingested, embedded = summary["stages"]["ingest"], summary["stages"]["embed"]

@@ -34,9 +34,9 @@ class ShardFile:
 
 @dataclass(frozen=True)
 class Segment:
-    """What one night added. `gone` names the keys that no earlier segment answers for any more: deleted, or held here.
+    """The base, or what changed since it was built. `gone` names the keys that no earlier segment answers for any more.
 
-    `versions` are those of the tables it was made from.
+    Those are deleted, or held here. `versions` are those of the tables it was made from.
     """
 
     segment_id: str
@@ -55,7 +55,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Manifest:
-    """One index: a base segment and those of later nights, oldest first; `live` rows can be found.
+    """One index: a base segment and, after a night, a second one with what changed since; `live` rows can be found.
 
     `fingerprint` is that of the settings, `template` the hash that names the template's files, `nprobe` how many lists a
     search looks into unless it is told otherwise. Nothing in it is a path beyond the folder: it can be moved.
@@ -75,7 +75,7 @@ class Manifest:
 
     @property
     def base(self) -> Segment:
-        """The oldest segment, by far the largest."""
+        """The first segment, by far the largest."""
         return self.segments[0]
 
     @property
@@ -89,9 +89,9 @@ class Manifest:
         return tuple(file for segment in self.segments for file in segment.files)
 
     @property
-    def stale_share(self) -> float:
-        """Rows of later segments and rows that they void, as a share of the base's."""
-        return sum(one.rows + one.gone_rows for one in self.segments[1:]) / max(1, self.base.rows)
+    def since(self) -> Segment:
+        """What changed since the base was built; an empty segment where nothing did."""
+        return self.segments[1] if len(self.segments) > 1 else Segment("", 0, (), 0, None, self.base.versions)
 
     def to_json(self) -> str:
         """Return the manifest as JSON, keys sorted."""

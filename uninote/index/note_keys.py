@@ -68,6 +68,11 @@ class NoteKeys:
         inside = places < len(self.keys)
         return np.asarray(places[inside][self.keys[places[inside]] == keys[inside]])
 
+    def rows(self, positions: np.ndarray) -> list[pa.RecordBatch]:
+        """Return the rows at `positions`, COLUMNS, as batches without the file's metadata."""
+        table = self._table.take(pa.array(positions)).replace_schema_metadata(None)
+        return [batch for batch in table.to_batches() if len(batch)]
+
     def note_ids(self, positions: np.ndarray) -> np.ndarray:
         """Return the notes at `positions` as an object array."""
         return np.array(self._table[NOTE].take(pa.array(positions)).to_pylist(), dtype=object)

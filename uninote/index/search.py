@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Lock
 
-import faiss
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +17,6 @@ from uninote.index.note_keys import Constraint
 from uninote.index.shard import OpenShard
 from uninote.index.template import Template, load_template
 from uninote.kmeans import check_vectors
-from uninote.neighbours.merge import merge_topk
 from uninote.storage import S3Options
 
 GONE_KEY = "item_key"
@@ -136,7 +134,7 @@ class Index:
         live = []
         for number in range(len(self._places)):
             shard = self._shard(number)
-            inside = np.sort(_ids_of(shard))
+            inside = np.sort(shard.ids)
             if not np.array_equal(inside, shard.notes.keys):
                 name = self._places[number][1].index.name
                 raise IndexDamagedError(f"{self._folder}/{name} and its file of keys differ; build the index again")
@@ -154,14 +152,9 @@ class Index:
     ) -> tuple[np.ndarray, np.ndarray]:
         probed = self.template.centroids.nearest(rotated, nprobe)
         cells = np.unique(self.template.list_cell[probed])
-        keys = np.full((len(rotated), k), -1, dtype=np.int64)
-        scores = np.full((len(rotated), k), -np.inf, dtype=np.float32)
-        for number in np.flatnonzero(self._cells[:, cells].any(axis=1)).tolist():
-            rows, found, found_scores = self._shard(number).search(rotated, probed, k, constraint)
-            if len(rows):
-                both = np.hstack([keys[rows], found]), np.hstack([scores[rows], found_scores])
-                keys[rows], scores[rows] = merge_topk(*both, k)
-        return keys, scores
+        visited = np.flatnonzero(self._cells[:, cells].any(axis=1)).tolist()
+        found = [self._shard(number).search(rotated, probed, k, constraint) for number in visited]
+        return _best(found, len(rotated), k)
 
     def _shard(self, number: int) -> OpenShard:
         shard = self._open.get(number)
@@ -177,7 +170,7 @@ class Index:
     def _gone_after(self, segment: int) -> np.ndarray:
         """Return the sorted keys that segments after this one void."""
         if self._gone is None:
-            self._gone = [_read_gone(self._folder, one) for one in self.manifest.segments]
+            self._gone = [read_gone(self._folder, one) for one in self.manifest.segments]
         return np.unique(np.concatenate([np.empty(0, np.int64), *self._gone[segment + 1 :]]))
 
 
@@ -186,18 +179,29 @@ def write_gone(keys: np.ndarray, path: Path) -> None:
     pq.write_table(pa.table({GONE_KEY: np.unique(keys).astype(np.int64)}), path)
 
 
-def _read_gone(folder: IndexFolder, segment: Segment) -> np.ndarray:
+def read_gone(folder: IndexFolder, segment: Segment) -> np.ndarray:
+    """Return the sorted keys that a segment voids in earlier ones, int64."""
     if segment.gone is None:
         return np.empty(0, np.int64)
     return np.asarray(pq.read_table(folder.checked(segment.gone), memory_map=False)[GONE_KEY].to_numpy())
 
 
-def _ids_of(shard: OpenShard) -> np.ndarray:
-    lists, ids = shard.ivf.invlists, [np.empty(0, np.int64)]
-    for number in range(shard.ivf.nlist):
-        if size := lists.list_size(number):
-            ids.append(faiss.rev_swig_ptr(lists.get_ids(number), size).copy())
-    return np.concatenate(ids)
+def _best(found: list[tuple[np.ndarray, np.ndarray, np.ndarray]], count: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Merge the (queries, keys, scores) of shards: no key is live in two of them. Equal scores fall in order of key."""
+    visits = np.bincount(np.concatenate([np.empty(0, np.int64), *(rows for rows, _, _ in found)]), minlength=count)
+    slots = max(1, int(visits.max(initial=0)))
+    keys = np.full((count, slots, k), -1, dtype=np.int64)
+    scores = np.full((count, slots, k), -np.inf, dtype=np.float32)
+    place = np.zeros(count, dtype=np.int64)
+    for rows, some_keys, some_scores in found:
+        keys[rows, place[rows]], scores[rows, place[rows]] = some_keys, some_scores
+        place[rows] += 1
+    flat, flat_scores = keys.reshape(count, slots * k), scores.reshape(count, slots * k)
+    if slots > 1:
+        best = np.argpartition(-flat_scores, k - 1, axis=1)[:, :k]
+        flat, flat_scores = np.take_along_axis(flat, best, axis=1), np.take_along_axis(flat_scores, best, axis=1)
+    order = np.lexsort((flat, -flat_scores), axis=1)
+    return np.take_along_axis(flat, order, axis=1), np.take_along_axis(flat_scores, order, axis=1)
 
 
 def _distinct(notes: np.ndarray, scores: np.ndarray, k: int) -> list[tuple[object, float]]:

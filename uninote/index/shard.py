@@ -62,6 +62,30 @@ class ShardBuilder:
         add_preassigned(self._index, np.ascontiguousarray(rotated), local, keys)
         self._rows.append(rows)
 
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return int(self._index.ntotal)
+
+    def take(self, shard: OpenShard) -> None:
+        """Take over the live rows that a published shard of the same template has in this one's cells: codes as they are."""
+        ours, theirs = self._index.invlists, shard.ivf.invlists
+        live, taken = shard.notes.keys[shard.live], [np.empty(0, np.int64)]
+        for number, name in enumerate(shard.notes.lists.tolist()):
+            size, local = theirs.list_size(number), int(self._local[name])
+            if local < 0 or not size:
+                continue
+            ids = faiss.rev_swig_ptr(theirs.get_ids(number), size)
+            codes = faiss.rev_swig_ptr(theirs.get_codes(number), size * theirs.code_size).reshape(size, -1)
+            kept = np.isin(ids, live, assume_unique=True)
+            ids, codes = ids[kept], np.ascontiguousarray(codes[kept])
+            if len(ids):
+                ours.add_entries(local, len(ids), faiss.swig_ptr(ids), faiss.swig_ptr(codes))
+            taken.append(ids)
+        keys = np.sort(np.concatenate(taken))
+        self._index.ntotal += len(keys)
+        self._rows += shard.notes.rows(shard.notes.positions(keys))
+
     def finish(self, folder: IndexFolder, stem: str) -> ShardFile:
         """Write `<stem>.faiss` and `<stem>.keys.arrow`, each whole or not at all, and return their record."""
         if not self._rows:
@@ -111,6 +135,15 @@ class OpenShard:
         self._gone = gone
         self._selections: dict[Constraint, faiss.IDSelector | None] = {}
         self._lock = Lock()
+
+    @property
+    def ids(self) -> np.ndarray:
+        """int64 (rows,): the keys that are in the FAISS file, in no order."""
+        lists, found = self.ivf.invlists, [np.empty(0, np.int64)]
+        for number in range(self.ivf.nlist):
+            if size := lists.list_size(number):
+                found.append(faiss.rev_swig_ptr(lists.get_ids(number), size).copy())
+        return np.concatenate(found)
 
     @cached_property
     def live(self) -> np.ndarray:

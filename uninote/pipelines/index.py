@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 from pyspark.sql import DataFrame
 
 from uninote.config import fingerprint
@@ -20,8 +20,8 @@ from uninote.index.plan import IndexPlan, plan_index
 from uninote.index.search import Index, write_gone
 from uninote.index.template import Template, load_template
 from uninote.lake import index_name
-from uninote.pipelines.index_build import Build, with_attributes
-from uninote.pipelines.index_changes import ENOUGH_ROWS, Changes, drift, find_changes
+from uninote.pipelines.index_build import Build, Carried, with_attributes
+from uninote.pipelines.index_changes import ENOUGH_ROWS, Changes, Gone, drift, find_changes
 from uninote.pipelines.index_plan import overrides_of
 from uninote.pipelines.index_recall import calibrate
 from uninote.pipelines.media_roots import s3_options
@@ -122,35 +122,31 @@ class _Width:
         return {"state": "unchanged", **_counts(before), **entry["metrics"]}
 
     def _follow(self, started: float, before: Manifest, changes: Changes) -> dict[str, Any]:
-        """Add a segment for what changed, or build a new base where that pays."""
-        fresh = self.vectors.join(changes.keys.select("item_key"), "item_key", "left_semi")
+        """Make the segment of all that changed since the base was built, or build a new base where that pays."""
+        fresh = self.vectors.join(changes.keys.select("item_key"), "item_key", "left_semi").persist()
         # Its own count, not the feed's: the vectors are what is added.
         added = fresh.select("item_key").count() if changes.count else 0
-        live = before.live - changes.gone + added
         template = load_template(self.folder, before.template)
         metrics = drift(template, fresh, added, before.live, 0) if added else {}
         due = self._due(before, metrics if added >= ENOUGH_ROWS else {})
         if due and self.run.config.index.retrain == "auto":
             return self._rebuild(started, before, None, metrics)
-        stale = before.stale_share + (added + changes.gone) / max(1, before.base.rows)
-        many = len(before.segments) >= self.run.config.index.max_segments
-        if stale > self.run.config.index.compact_share or many or live != self.rows:
+        gone = Gone.of(self.folder, before, changes)
+        rows = before.since.rows - len(gone.since) + added
+        live = before.base.rows - len(gone.base) + rows
+        if (rows + len(gone.base)) / before.base.rows > self.run.config.index.compact_share or live != self.rows:
             return self._rebuild(started, before, before.template, metrics)
-        segment = self._segment(before, fresh, added, changes, template)
-        after = replace(before, segments=(*before.segments, segment), live=live, created_at=_now())
-        return self._publish(started, before, after, metrics)
-
-    def _segment(self, before: Manifest, fresh: DataFrame, added: int, changes: Changes, template: Template) -> Segment:
-        mark = fingerprint([one.segment_id for one in before.segments], self.versions)
-        say(f"index w{self.width}: {added:,} rows come, {changes.gone:,} go, into segment {mark}")
-        shards = -(-added * before.plan.num_shards // max(1, before.base.rows))
+        mark = fingerprint(before.segments[-1].segment_id, self.versions)
+        say(f"index w{self.width}: {added:,} rows come, {changes.gone:,} go; {rows:,} rows in segment {mark}")
+        shards = -(-rows * before.plan.num_shards // before.base.rows)
         build, trained = Build(self.run, self.folder, mark), (before.template, template)
-        built = build.segment(with_attributes(self.run, fresh), added, trained, shards) if added else ()
-        gone = None
-        if changes.gone:
-            keys = changes.keys.where("was").select("item_key").toArrow()["item_key"].to_numpy()
-            gone = self.folder.put(f"gone-{mark}.parquet", lambda path: write_gone(np.asarray(keys), path))
-        return Segment(mark, added, built, changes.gone, gone, self.versions)
+        carried = Carried(before.since.shards, gone.since)
+        built = build.segment(with_attributes(self.run, fresh), rows, trained, shards, carried) if rows else ()
+        file = self.folder.put(f"gone-{mark}.parquet", lambda path: write_gone(gone.base, path))
+        segment = Segment(mark, rows, built, len(gone.base), file, self.versions)
+        after = replace(before, segments=(before.base, segment), live=live, created_at=_now())
+        fresh.unpersist()
+        return self._publish(started, before, after, metrics, {"came": added, "went": changes.gone})
 
     def _rebuild(
         self, started: float, before: Manifest | None, template: str | None, metrics: Mapping[str, float]
@@ -182,11 +178,16 @@ class _Width:
         return self._publish(started, before, after, {**metrics, AT_K: recall})
 
     def _publish(
-        self, started: float, before: Manifest | None, after: Manifest, metrics: Mapping[str, float]
+        self,
+        started: float,
+        before: Manifest | None,
+        after: Manifest,
+        metrics: Mapping[str, float],
+        came_and_went: Mapping[str, int] = MappingProxyType({}),
     ) -> dict[str, Any]:
         after.publish(self.folder)
         _remove_stale(self.folder, [after] if before is None else [after, before])
-        counts = _counts(after)
+        counts = {**_counts(after), **came_and_went}
         outcome = Outcome("done", counts, self.versions, metrics=metrics, fingerprint=after.segments[-1].segment_id)
         record(self.run, STAGE, unit_of(self.width), outcome, started)
         return {"state": "done", **counts, **metrics}
@@ -238,9 +239,8 @@ def _counts(manifest: Manifest) -> dict[str, int]:
         "pq_m": plan.pq_m,
         "bytes": sum(file.bytes for file in manifest.files),
         "nprobe": manifest.nprobe,
-        "segments": len(manifest.segments),
-        "segment_rows": manifest.segments[-1].rows,
-        "gone_rows": manifest.segments[-1].gone_rows,
+        "rows_since_base": manifest.since.rows,
+        "gone_since_base": manifest.since.gone_rows,
     }
 
 

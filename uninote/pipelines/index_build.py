@@ -32,6 +32,17 @@ _GROUPED = StructType([StructField("group", IntegerType()), StructField("vector"
 
 
 @dataclass(frozen=True)
+class Carried:
+    """The shards of an older segment whose rows come along, but for the keys `dropped`, sorted int64."""
+
+    shards: tuple[ShardFile, ...]
+    dropped: np.ndarray
+
+
+NOTHING = Carried((), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True)
 class Build:
     """The run, the folder, and the mark of what is being built: an attempt that was killed leaves files of that mark."""
 
@@ -54,17 +65,22 @@ class Build:
         return name, template
 
     def segment(
-        self, rows: DataFrame, count: int, template: tuple[str, Template], num_shards: int
+        self, rows: DataFrame, count: int, template: tuple[str, Template], num_shards: int, carried: Carried = NOTHING
     ) -> tuple[ShardFile, ...]:
-        """Build the shards of `rows` (note_keys.COLUMNS and vector) that are not there yet, and return all of them."""
+        """Build the shards that are not there yet of `rows` (note_keys.COLUMNS and vector) and of what is carried.
+
+        Returns all of them; `count` rows must be in them, or UninoteError is raised.
+        """
         name, trained = template
-        build = SegmentBuild(self.folder, name, tuple(trained.pack(num_shards).tolist()), self.mark)
+        shards = tuple(trained.pack(num_shards).tolist())
+        build = SegmentBuild(self.folder, name, shards, self.mark, carried.shards)
         kept = build.finished()
         if kept:
             say(f"index w{trained.width}: {len(kept)} of {num_shards} shard(s) are finished already")
-        missing = [shard for shard in range(num_shards) if shard not in kept]
+        missing = [shard for shard in range(max(shards) + 1) if shard not in kept]
         if sum(shard.rows for shard in kept.values()) < count:
-            kept |= {shard.shard_id: shard for shard in self._shards(rows, count, build, missing)}
+            made = self._shards(rows, count, build, missing, carried.dropped)
+            kept |= {shard.shard_id: shard for shard in made}
         found = sum(shard.rows for shard in kept.values())
         if found != count:
             raise UninoteError(
@@ -72,15 +88,21 @@ class Build:
             )
         return tuple(kept[shard] for shard in sorted(kept))
 
-    def _shards(self, rows: DataFrame, count: int, build: SegmentBuild, missing: list[int]) -> list[ShardFile]:
+    def _shards(
+        self, rows: DataFrame, count: int, build: SegmentBuild, missing: list[int], dropped: np.ndarray
+    ) -> list[ShardFile]:
         routed_schema = StructType([*rows.schema, *(StructField(name, IntegerType()) for name in ("list", "shard"))])
         record_schema = StructType([StructField("shard", StringType())])
-        with watched(self.run.spark.sparkContext, f"index {self.folder.uri.rsplit('/', 1)[-1]}: rows", count) as done:
+        context = self.run.spark.sparkContext
+        shared = context.broadcast(dropped)
+        with watched(context, f"index {self.folder.uri.rsplit('/', 1)[-1]}: rows", count) as done:
             routed = rows.mapInArrow(make_route(build), routed_schema).where(F.col("shard").isin(missing))
             # By id, so that a partition is a shard; in order of key, so that the same rows give the same bytes.
             place = F.array_position(F.lit(missing), F.col("shard")) - 1
             by_shard = routed.repartitionById(len(missing), place.cast("int")).sortWithinPartitions("item_key")
-            records = by_shard.mapInArrow(make_shards(build, done.add), record_schema).collect()
+            make = make_shards(build, missing, lambda: shared.value, done.add)
+            records = by_shard.mapInArrow(make, record_schema).collect()
+        shared.destroy()
         return [shard_from(json.loads(row["shard"])) for row in records]
 
     def _train(self, vectors: DataFrame, plan: IndexPlan) -> Template:

@@ -10,7 +10,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from uninote.index.folder import IndexFolder
 from uninote.index.manifest import Manifest
+from uninote.index.note_keys import NoteKeys
+from uninote.index.search import read_gone
 from uninote.index.template import Template
 from uninote.pipelines import tables
 from uninote.pipelines.run import Run
@@ -54,6 +57,22 @@ def find_changes(run: Run, manifest: Manifest, version: int) -> Changes | None:
     except (PySparkException, Py4JJavaError):  # files of the feed may be gone although the log still names them
         return None
     return Changes(keys, counted["count"], counted["gone"])
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The keys, sorted int64, that the base no longer answers for, and those that the segment since then no longer does."""
+
+    base: np.ndarray
+    since: np.ndarray
+
+    @classmethod
+    def of(cls, folder: IndexFolder, before: Manifest, changes: Changes) -> Gone:
+        """Sort what a night took away: each key was live in one of the two segments."""
+        went = np.sort(np.asarray(changes.keys.where("was").select("item_key").toArrow()["item_key"].to_numpy()))
+        held = [NoteKeys(folder.checked(shard.keys)).keys for shard in before.since.shards]
+        since = np.intersect1d(went, np.concatenate([np.empty(0, np.int64), *held]))
+        return cls(np.union1d(read_gone(folder, before.since), np.setdiff1d(went, since)), since)
 
 
 def drift(template: Template, vectors: DataFrame, rows: int, base_rows: int, seed: int) -> dict[str, float]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numba import njit, types
 
 from uninote.neighbours import simd, simd_lists, simd_rows
-from uninote.neighbours.vector_ir import compiled
+from uninote.neighbours.vector_ir import FLOATS16, HALVES16, Emitter, compiled, emitted
 
 
 @compiled
@@ -144,6 +145,38 @@ def test_widen_row_gives_the_float32_row(dtype, width):
     out = np.zeros(width, np.float32)
     run_widen(vectors.view(np.uint16) if dtype == np.float16 else vectors, 1, out)
     np.testing.assert_array_equal(out, vectors[1].astype(np.float32))
+
+
+def widening(native):
+    """Return a compiled function that writes 16 float16, viewed as uint16, as float32."""
+
+    @emitted
+    def widen(typing, halves, out):
+        def codegen(context, builder, signature, arguments):
+            emit = Emitter(context, builder, signature, arguments)
+            halves = emit.load(emit.array(0)[0], 0, HALVES16, 2)
+            emit.store(simd_rows.as_float(emit, halves, FLOATS16, native), emit.array(1)[0], 0, 4)
+            return context.get_dummy_value()
+
+        return types.void(halves, out), codegen
+
+    return njit(lambda halves, out: widen(halves, out))
+
+
+@pytest.mark.parametrize("native", [False, *([True] if simd.HAS_HALF else [])])
+def test_every_float16_becomes_the_same_float32(native):
+    run, every = widening(native), np.arange(2**16, dtype=np.uint16)
+    out = np.zeros(2**16, np.float32)
+    for start in range(0, 2**16, 16):
+        run(every[start : start + 16], out[start : start + 16])
+    expected = every.view(np.float16).astype(np.float32)
+    np.testing.assert_array_equal(np.isnan(out), np.isnan(expected))
+    np.testing.assert_array_equal(out[~np.isnan(out)].view(np.uint32), expected[~np.isnan(out)].view(np.uint32))
+
+
+def test_arrays_with_gaps_do_not_compile():
+    with pytest.raises(TypeError, match="C-contiguous"):
+        run_dot(np.zeros((4, 8), np.float32)[:, ::2], 0, 1)
 
 
 @pytest.mark.parametrize("fan", [1, 2, 5])

@@ -13,7 +13,7 @@ import numpy as np
 
 from uninote.errors import UninoteError
 from uninote.neighbours.candidates import MAX_ROWS, NO_ROW, key_position, key_score, pack_key
-from uninote.neighbours.codes import encode
+from uninote.neighbours.codes import MAX_WIDTH, encode
 from uninote.neighbours.join import join_codes
 from uninote.neighbours.settings import Settings, list_length, settings_for
 from uninote.neighbours.simd_rows import dot_rows
@@ -30,26 +30,53 @@ def top_k(
     """Return (ids int32, scores float32), both (n, min(k, n - 1)): each row's best other rows by inner product.
 
     `vectors` is float32 or float16 (n, d), n >= 1. Best first, equal scores by id, never the row itself. `recall`
-    picks the settings unless they are given. The same for the same input, seed and settings. A NaN or an infinity
-    raises an error that names its row.
+    picks the settings unless they are given. The same for the same input, seed and settings on one kind of CPU. A NaN
+    or an infinity raises an error that names its row.
     """
-    _check(vectors, k)
-    count, k = len(vectors), min(k, len(vectors) - 1)
+    held = min(k, max(1, len(vectors) - 1))
+    ids, scores = top_k_among(vectors, len(vectors), held, recall=recall, settings=settings, seed=seed)
+    return ids[:, : len(vectors) - 1], scores[:, : len(vectors) - 1]
+
+
+def top_k_among(
+    vectors: np.ndarray,
+    members: int,
+    k: int,
+    *,
+    recall: float = 0.98,
+    settings: Settings | None = None,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (ids int32, scores float32), both (members, k): the first `members` rows' best among all rows.
+
+    The rows after them are visitors: candidates without neighbours of their own; pairs of two visitors cost nothing in
+    a leaf. Where there are fewer than k other rows the slots left over hold -1 and -inf. The rest as for `top_k`.
+    """
+    _check(vectors, members, k)
     rows = _plain(vectors)
     codes = encode(rows)
-    if k == 0:
-        return np.empty((count, 0), dtype=np.int32), np.empty((count, 0), dtype=np.float32)
-    chosen = settings or settings_for(count, k, recall)
-    chosen = replace(chosen, length=max(chosen.length, list_length(k)))
-    order, lists = join_codes(codes, count, chosen, seed)
-    return rank_again(rows, order, lists.keys, k)
+    held = min(k, len(rows) - 1)
+    if members == 0 or held == 0:
+        return _no_neighbours(members, k)
+    chosen = settings or settings_for(len(rows), held, recall)
+    chosen = replace(chosen, length=max(chosen.length, list_length(held)))
+    order, lists = join_codes(codes, members, chosen, seed)
+    return rank_again(vectors, order, lists.keys, k)
 
 
 def rank_again(vectors: np.ndarray, order: np.ndarray, keys: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (ids int32 (members, k), scores float32): candidates ranked by the products of the vectors themselves."""
-    ids, scores = np.full((len(keys), k), -1, dtype=np.int32), np.full((len(keys), k), -np.inf, dtype=np.float32)
-    _rank_again(vectors, order, keys, ids, scores)
+    """Return (ids int32 (members, k), scores float32): candidates ranked by the products of the vectors themselves.
+
+    `vectors` is float32 or float16 (n, d); `order` and `keys` are what `join_codes` returned for their codes. -1 and
+    -inf where a list has fewer than k candidates.
+    """
+    ids, scores = _no_neighbours(len(keys), k)
+    _rank_again(_plain(vectors), order, keys, ids, scores)
     return ids, scores
+
+
+def _no_neighbours(members: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.full((members, k), -1, dtype=np.int32), np.full((members, k), -np.inf, dtype=np.float32)
 
 
 @compiled
@@ -72,17 +99,19 @@ def _rank_again(vectors: np.ndarray, order: np.ndarray, keys: np.ndarray, ids: n
             ids[own, slot], scores[own, slot] = key_position(best[slot]), key_score(best[slot])
 
 
-def _check(vectors: np.ndarray, k: int) -> None:
-    if vectors.ndim != 2 or vectors.dtype not in (np.float32, np.float16) or not 1 <= len(vectors) <= MAX_ROWS:
+def _check(vectors: np.ndarray, members: int, k: int) -> None:
+    rows, width = vectors.shape if vectors.ndim == 2 else (0, 0)
+    typed = vectors.dtype in (np.float32, np.float16)
+    if not typed or not 1 <= rows <= MAX_ROWS or not 1 <= width <= MAX_WIDTH:
         raise ApproximateError(
             f"vectors are {vectors.dtype} {vectors.shape}; they must be float32 or float16 (rows, width), "
-            f"1 to {MAX_ROWS} rows"
+            f"1 to {MAX_ROWS} rows of width 1 to {MAX_WIDTH}"
         )
-    if k < 1:
-        raise ApproximateError(f"k is {k}; it must be at least 1")
+    if k < 1 or not 0 <= members <= rows:
+        raise ApproximateError(f"k is {k} and members {members}; k must be at least 1, members 0 to {rows}, the rows")
 
 
 def _plain(vectors: np.ndarray) -> np.ndarray:
-    """Return rows side by side, float32, or float16 as uint16: numba has no float16."""
-    rows = np.ascontiguousarray(vectors)
+    """Return rows side by side, native float32, or float16 as uint16: numba has no float16."""
+    rows = np.ascontiguousarray(vectors, dtype=vectors.dtype.newbyteorder("="))
     return rows.view(np.uint16) if rows.dtype == np.float16 else rows

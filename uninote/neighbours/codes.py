@@ -2,7 +2,8 @@
 
 With m the mean, <x, y> = <x-m, y-m> + <x-m, m> + <y-m, m> + <m, m>: the first term comes from the codes, the two next
 are a bias for each row, and the last is the same for all pairs and left out. Each row has its own scale, so that a few
-long rows do not cost the others their precision.
+long rows do not cost the others their precision. Rows a hundred times shorter than the mean is long are all but one
+point to it, though: lengths within a few orders of magnitude are expected, and those of embeddings are all but equal.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from uninote.neighbours.simd import TILE_ROWS, aligned_empty
 from uninote.neighbours.simd_rows import widen_row
 from uninote.neighbours.vector_ir import summing
 
+MAX_WIDTH = 2**16  # a sum of products, each at most 127 * 127, stays an int32
 _GREATEST = 127.0
-_LARGEST = np.float32(3e38)
+_LARGEST = np.float32(3e37)  # with room for the sum of four such products
+_LEAST = np.float32(1e-30)  # below, products are nothing in float32, and the factor would overflow
 
 
 class CodesError(UninoteError):
@@ -103,7 +106,7 @@ def encode_row(row: np.ndarray, i: int, codes: Codes) -> None:
         least, most = min(least, row[j]), max(most, row[j])
         square += row[j] * row[j]
     greatest = max(-least, most)
-    factor = np.float32(_GREATEST) / greatest if greatest > 0 else np.float32(0)
+    factor = np.float32(_GREATEST) / greatest if greatest > _LEAST else np.float32(0)
     for j in range(len(row)):
         code = np.int32(np.rint(row[j] * factor))
         codes.rows[i, j] = code

@@ -88,9 +88,9 @@ def _rank_sample(bench: Bench, codes: Codes, sample: int, length: int, limits: n
 
 def _join_with_all(bench: Bench, codes: Codes, lists: Lists, hubs: np.ndarray) -> None:
     """Join all rows with the `hubs`, as many at a time as fill half of the bench."""
-    most = len(bench.sums) // 2
+    most, was_hub = len(bench.sums) // 2, np.zeros(len(codes.squares), dtype=np.bool_)
     for start in range(0, len(hubs), most):
-        join_hubs(bench, codes, lists, hubs[start : start + most])
+        join_hubs(bench, codes, lists, hubs[start : start + most], was_hub)
 
 
 def _hubs(codes: Codes) -> np.ndarray:
@@ -98,7 +98,7 @@ def _hubs(codes: Codes) -> np.ndarray:
 
     2 <x, y> = |x|^2 + |y|^2 - |x - y|^2: where all |y| are equal the best are the near ones, which leaves find.
     """
-    if codes.lengths.std() <= _LENGTHS_DIFFER * codes.squares.mean():
+    if codes.lengths.std(dtype=np.float64) <= _LENGTHS_DIFFER * codes.squares.mean(dtype=np.float64):
         return np.empty(0, dtype=np.int32)
     return np.argsort(-codes.lengths, kind="stable")[:_MOST_HUBS].astype(np.int32)
 

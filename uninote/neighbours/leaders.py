@@ -13,11 +13,13 @@ import numpy as np
 from uninote.neighbours.candidates import key_score
 from uninote.neighbours.codes import Codes
 from uninote.neighbours.leaves import Bench, gather, pack, score_rows
+from uninote.neighbours.settings import MOST_FAN
 from uninote.neighbours.simd import TILE_COLUMNS, TILE_ROWS, aligned_empty
 from uninote.neighbours.simd_lists import keep_best, take_best
 from uninote.neighbours.vector_ir import borrowing, compiled
 
-_SWEPT_GROUPS = 8  # so many tiles of a row are swept without a branch; past them a score that is of use is rare
+# So many tiles of a row are swept without a branch; past them a score that is of use is rare.
+_SWEPT_GROUPS = MOST_FAN // TILE_COLUMNS
 _LOW = _SWEPT_GROUPS * TILE_COLUMNS - 1
 _LEAST = -(2**31)
 

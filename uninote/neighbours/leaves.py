@@ -121,25 +121,31 @@ def score_rows(bench: Bench, codes: np.ndarray, sums: np.ndarray, meta: np.ndarr
 
 @compiled
 def join_leaves(bench: Bench, codes: Codes, lists: Lists, starts: np.ndarray, rows: np.ndarray) -> None:
-    """Join each group, rows[starts[g] : starts[g + 1]], as one leaf, or as several where the bench does not hold it."""
+    """Join each group, rows[starts[g] : starts[g + 1]], as one leaf, or as several where the bench does not hold it.
+
+    Rows ascend in a group, so that members come before visitors, and pairs of two visitors are not scored.
+    """
     most = len(bench.sums)
     for leader in range(len(starts) - 1):
         size = starts[leader + 1] - starts[leader]
         parts = (size + most - 1) // most
         for part in range(parts):
             leaf = rows[starts[leader] + size * part // parts : starts[leader] + size * (part + 1) // parts]
-            join_leaf(bench, codes, lists, leaf, (len(leaf), len(leaf)))
+            join_leaf(bench, codes, lists, leaf, (len(leaf), int(np.searchsorted(leaf, len(lists.keys)))))
 
 
 @compiled
-def join_hubs(bench: Bench, codes: Codes, lists: Lists, hubs: np.ndarray) -> None:
-    """Join every row with each of the distinct `hubs`, int32, at most half as many as the bench has rows."""
+def join_hubs(bench: Bench, codes: Codes, lists: Lists, hubs: np.ndarray, was_hub: np.ndarray) -> None:
+    """Join each of the distinct `hubs`, int32, at most half as many as the bench has rows, with every row.
+
+    `was_hub`, bool (n,): rows that were hubs before, and so have met these; the hubs are added to it.
+    """
     room, rows = bench.codes.shape[0], len(codes.squares)
-    members, is_hub = np.empty(room, dtype=np.int32), np.zeros(rows, dtype=np.bool_)
-    members[: len(hubs)], is_hub[hubs] = hubs, True
+    members = np.empty(room, dtype=np.int32)
+    members[: len(hubs)], was_hub[hubs] = hubs, True
     count = len(hubs)
     for row in range(rows):
-        if not is_hub[row]:
+        if not was_hub[row]:
             members[count] = row
             count += 1
         if count == room or row == rows - 1:

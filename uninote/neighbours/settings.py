@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from uninote.errors import UninoteError
 from uninote.neighbours.simd import HAS_VNNI, WIDTH_STEP
 
 SPARE = 4  # entries of a list past k: int8 scores order the last ones only roughly
 LEAF_PARTS = 6  # a leaf may hold that many times the rows meant: cutting dense ones costs recall, not only time
 _ALL_PAIRS_ROWS = 20_000  # below, scoring every pair costs no more than finding those worth it
 _ROOT = 0.7  # leaves grow as sqrt(n), so that scoring leaders, n^2 / leaf_rows, grows no faster than scoring leaves
+MOST_FAN = 256
+_LEAST = {"partitions": 1, "leaf_rows": 2, "fan": 1, "rounds": 0, "forward": 1, "around": 2, "length": 8}
 _MOST_RECALL = 0.9995  # the last few would take as long as all the others
+
+
+class SettingsError(UninoteError):
+    """The kernel cannot run with such settings."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +29,8 @@ class Settings:
     leaf all pairs are scored. Then, `rounds` times, up to `around` rows joined to a row, either way, by the first
     `forward` entries of a list are scored against each other. Lists keep `length` candidates, a multiple of 8.
     `leaf_rows` of at least n means one leaf: all pairs. With `recall` below 1 the partitions end as soon as a sample
-    says that this share is found, and all pairs are scored if none brings it about. `vnni` chooses the path; both
-    give the same.
+    says that this share is found, and all pairs are scored if none brings it about. `vnni` chooses the path,
+    where the CPU has both; they give the same.
     """
 
     partitions: int
@@ -35,6 +42,17 @@ class Settings:
     length: int = 24
     recall: float = 1.0
     vnni: bool = HAS_VNNI
+
+    def __post_init__(self) -> None:
+        """Refuse what would leave the compiled code without room: it checks nothing."""
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.length % 8 or self.fan > MOST_FAN or not 0 < self.recall <= 1:
+            raise SettingsError(
+                f"length is {self.length}, fan {self.fan} and recall {self.recall}; they must be a multiple of 8, at "
+                f"most {MOST_FAN}, and above 0 and at most 1"
+            )
 
 
 def settings_for(rows: int, k: int, recall: float) -> Settings:

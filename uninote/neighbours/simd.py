@@ -17,6 +17,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import config, types
+from numba.core import codegen as untyped_codegen
 
 from uninote.neighbours.vector_ir import (
     BITS32,
@@ -38,9 +39,11 @@ TILE_COLUMNS = 32
 WIDTH_STEP = 64  # codes are padded to whole vectors of bytes
 TILE_PLACES = 512  # a hit is its place in the 12 x 32 tile, plus this where it is the column's
 HIT_SLOTS = 2 * TILE_ROWS * TILE_COLUMNS + TILE_COLUMNS  # a row's hits are stored as a whole vector, past the count
+_codegen: Any = untyped_codegen
 _CHOSEN: str | None = vars(config)["CPU_FEATURES"]  # NUMBA_CPU_FEATURES, where it is set
-_FEATURES = llvm.get_host_cpu_features().flatten() if _CHOSEN is None else _CHOSEN
-HAS_VNNI = {"+avx512vnni", "+avx512bw"} <= set(_FEATURES.split(","))  # of the CPU that numba compiles for
+_FEATURES = set((_codegen.get_host_cpu_features() if _CHOSEN is None else _CHOSEN).split(","))
+HAS_VNNI = {"+avx512vnni", "+avx512bw"} <= _FEATURES  # of the CPU that numba compiles for
+HAS_HALF = "+f16c" in _FEATURES  # without it LLVM would call a function that numba does not bring
 _UNROLL = 4
 _COMPRESS = "llvm.experimental.vector.compress.v32i16"
 _MULTIPLY_ADD = "llvm.x86.avx512.vpdpbusd.512"

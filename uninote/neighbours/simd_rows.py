@@ -8,7 +8,23 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from uninote.neighbours.vector_ir import FLOAT, FLOATS16, HALVES16, INT64, INTS16, Emitter, cgutils, emitted
+from uninote.neighbours.simd import HAS_HALF
+from uninote.neighbours.vector_ir import (
+    FLOAT,
+    FLOATS16,
+    HALVES16,
+    INT16,
+    INT32,
+    INT64,
+    INTS16,
+    SHORTS16,
+    Emitter,
+    cgutils,
+    emitted,
+)
+
+_HALF_MAGNITUDE, _HALF_INFINITY, _INFINITY = 0x7FFF, 0x7C00, 0x7F800000
+_REBIAS = 2.0**112  # the exponents of float32 and float16 are counted from 127 and from 15
 
 
 @emitted
@@ -44,7 +60,7 @@ def widen_row(typing: Any, vectors: Any, row: Any, out: Any) -> Any:
             with emit.loop(count) as step:
                 place = emit.add(first, emit.times(step.index, lanes))
                 value = emit.load(source, emit.times(place, size), held, size)
-                emit.store(builder.fpext(value, wide) if size == 2 else value, out, emit.times(place, 4), 4)
+                emit.store(as_float(emit, value, wide), out, emit.times(place, 4), 4)
         return context.get_dummy_value()
 
     return types.void(vectors, types.intp, out), codegen
@@ -63,7 +79,7 @@ def dot_rows(typing: Any, vectors: Any, left: Any, right: Any) -> Any:
         total = emit.variable(ir.Constant(FLOATS16, [0.0] * 16))
         with emit.loop(whole) as step:
             loaded = (emit.load(row, emit.times(step.index, 16 * size), kind, size) for row in rows)
-            one, two = (builder.fpext(vector, FLOATS16) if size == 2 else vector for vector in loaded)
+            one, two = (as_float(emit, vector, FLOATS16) for vector in loaded)
             held = builder.load(total, typ=FLOATS16)
             builder.store(emit.call("llvm.fmuladd.v16f32", FLOATS16, one, two, held), total)
         lanes = [ir.Constant(FLOAT, 0.0), builder.load(total, typ=FLOATS16)]
@@ -73,11 +89,34 @@ def dot_rows(typing: Any, vectors: Any, left: Any, right: Any) -> Any:
         with emit.loop(rest) as step:
             place = emit.times(emit.add(emit.times(whole, 16), step.index), size)
             singles = (emit.load(row, place, kind.element, size) for row in rows)
-            one, two = (builder.fpext(single, FLOAT) if size == 2 else single for single in singles)
+            one, two = (as_float(emit, single, FLOAT) for single in singles)
             builder.store(builder.fadd(builder.load(result, typ=FLOAT), builder.fmul(one, two)), result)
         return builder.load(result, typ=FLOAT)
 
     return types.float32(vectors, types.intp, types.intp), codegen
+
+
+def as_float(emit: Emitter, value: Any, wide: Any, native: bool = HAS_HALF) -> Any:
+    """Emit a float32, or 16 of them, from the like, or from float16: by integers where no instruction does that."""
+    builder = emit.builder
+    if value.type == wide:
+        return value
+    if native:
+        return builder.fpext(value, wide)
+    shorts, longs = (SHORTS16, INTS16) if wide == FLOATS16 else (INT16, INT32)
+
+    def constant(number: int) -> Any:
+        return ir.Constant(longs, [number] * 16 if wide == FLOATS16 else number)
+
+    bits = builder.zext(builder.bitcast(value, shorts), longs)
+    magnitude = builder.and_(bits, constant(_HALF_MAGNITUDE))
+    sign = builder.shl(builder.xor(bits, magnitude), constant(16))
+    small = builder.bitcast(builder.shl(magnitude, constant(13)), wide)
+    scaled = builder.fmul(small, ir.Constant(wide, [_REBIAS] * 16 if wide == FLOATS16 else _REBIAS))
+    finite = builder.bitcast(scaled, longs)
+    special = builder.icmp_unsigned(">=", magnitude, constant(_HALF_INFINITY))
+    kept = builder.select(special, builder.or_(finite, constant(_INFINITY)), finite)
+    return builder.bitcast(builder.or_(kept, sign), wide)
 
 
 def dot_rows_reference(vectors: np.ndarray, left: int, right: int) -> np.float32:

@@ -1,4 +1,4 @@
-"""Small words for writing vector instructions into a compiled function: what `simd.py` is made of.
+"""Small words for writing vector instructions into a compiled function, and how such functions are compiled.
 
 numba compiles loops, not instructions; where an exact instruction matters, `simd.py` emits LLVM IR through these.
 Addresses are byte offsets from a base pointer, so that one word serves every element type.
@@ -6,7 +6,10 @@ Addresses are byte offsets from a base pointer, so that one word serves every el
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from llvmlite import ir
@@ -25,23 +28,45 @@ INTS16 = ir.VectorType(INT32, 16)
 FLOATS16 = ir.VectorType(FLOAT, 16)
 HALVES16 = ir.VectorType(HALF, 16)
 LONGS8 = ir.VectorType(INT64, 8)
+SHORTS16 = ir.VectorType(INT16, 16)
 SHORTS32 = ir.VectorType(INT16, 32)
 BITS8, BITS32 = ir.VectorType(BIT, 8), ir.VectorType(BIT, 32)
 
 
 def compiled(function: Function) -> Function:
     """Compile with numba, without Python objects, kept on disk between processes."""
-    return cast(Function, njit(cache=True)(function))
+    return cast(Function, _kept(function))
 
 
 def borrowing(function: Function) -> Function:
     """Compile a function that makes no arrays, without counting references: atomic steps that small calls feel."""
-    return cast(Function, njit(cache=True, _nrt=False)(function))
+    return cast(Function, _kept(function, _nrt=False))
 
 
 def summing(function: Function) -> Function:
     """Compile a function whose sums may be taken in any order, so that they are taken 16 at a time."""
-    return cast(Function, njit(cache=True, fastmath={"reassoc", "contract", "nsz"})(function))
+    return cast(Function, _kept(function, fastmath={"reassoc", "contract", "nsz"}))
+
+
+def _kept(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile, kept on disk where there is a folder to write to, until any source of this package changes.
+
+    By itself numba looks at the file of the function only, and would go on using code with old callees inlined.
+    """
+    try:
+        dispatcher = njit(cache=True, **options)(function)
+    except RuntimeError:  # neither beside the source nor in the user's folder: compiled again in each process
+        return njit(**options)(function)
+    index = dispatcher._cache._cache_file
+    index._source_stamp = (index._source_stamp, sources_stamp(Path(__file__).parent))
+    return dispatcher
+
+
+@cache
+def sources_stamp(folder: Path) -> str:
+    """Return what changes when a Python source in `folder` does."""
+    sources = (path.name.encode() + path.read_bytes() for path in sorted(folder.glob("*.py")))
+    return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
 def emitted(function: Callable[..., Any]) -> Any:
@@ -57,10 +82,11 @@ class Emitter:
 
     def array(self, position: int) -> tuple[Any, list[Any]]:
         """Return (base pointer, lengths of the axes) of a C-contiguous array argument."""
-        array = self.context.make_array(self.signature.args[position])(
-            self.context, self.builder, self.arguments[position]
-        )
-        axes = self.signature.args[position].ndim
+        kind = self.signature.args[position]
+        if kind.layout != "C":
+            raise TypeError(f"argument {position} is {kind}; addresses are computed for C-contiguous arrays only")
+        array = self.context.make_array(kind)(self.context, self.builder, self.arguments[position])
+        axes = kind.ndim
         return self.builder.bitcast(array.data, BYTE.as_pointer()), cgutils.unpack_tuple(
             self.builder, array.shape, axes
         )

@@ -43,7 +43,7 @@ def parameters(method: str, rows: int) -> list[dict[str, Any]]:
         "exact": [{}],
         "big_batch": [{"lists": lists, "nprobe": nprobe} for nprobe in (8, 16, 32, 48, 64, 96, 128)],
         "ivf": [{"lists": lists, "nprobe": nprobe} for nprobe in (4, 8, 16, 32, 64, 96, 128)],
-        "pynndescent": [{"n_neighbors": kept} for kept in (21, 24, 26, 28, 30, 35, 40, 50)],
+        "pynndescent": [{"n_neighbors": kept} for kept in (21, 26, 30, 35, 40, 50)],
         "hnsw": [
             {"m": m, "build": build, "search": search}
             for m, build, search in ((12, 60, 40), (16, 60, 40), (16, 80, 60), (16, 100, 120), (24, 150, 150))

@@ -23,6 +23,7 @@ setup(
         "pyarrow>=26,<27",
         "pandas>=2.3,<3",  # pyspark 4.2 warns about pandas 3
         "numpy>=2.4,<3",
+        "numba>=0.68,<0.69",  # brings the llvmlite whose IR the kernel writes
         "pillow>=13",
         "boto3>=1.44,<2",
         "urllib3>=2.3,<3",

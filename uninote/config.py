@@ -14,6 +14,8 @@ DEMO = "demo"  # the built-in corpus (as ingest.source) and the built-in checkpo
 # A place: relative ones mean "from the config file's folder", or from the current folder when given with --set.
 Location = Annotated[str, Field(min_length=1), "location"]
 Width = Annotated[int, Field(ge=1)]
+Attribute = Literal["category", "author", "language", "visibility"]
+TableName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 Kind = Literal["note", "image", "text", "ocr"]
 
 
@@ -145,24 +147,56 @@ class SearchConfig(_Section):
     never: dict[str, list[str]] = {}
 
 
+class RuleConfig(_Section):
+    """Which notes may be neighbours in one table, beside never the note itself. Null attributes are in no set of values.
+
+    `same` and `different` name attributes that must, or must not, be equal to the note's own; a note whose own value is
+    null has no neighbours of the same, and any of a different one. `only` and `never` hold values that a neighbour must,
+    or must not, have. Below `min_score` nobody is a neighbour. Of duplicates, notes at `neighbours.duplicate_score` or
+    above: keep all; exclude those of the note itself; or collapse, one entry for each group of them.
+    """
+
+    same: tuple[Attribute, ...] = Field((), strict=False)
+    different: tuple[Attribute, ...] = Field((), strict=False)
+    only: dict[Attribute, list[str]] = {}
+    never: dict[Attribute, list[str]] = {}
+    min_score: float | None = None
+    duplicates: Literal["keep", "exclude", "collapse"] = "keep"
+
+
 class NeighboursConfig(_Section):
-    """`width` null means the widest. `overlap` cells see each row; `slack` extra candidates are kept beside the K."""
+    """How the all-pairs join looks, and which tables come of it. `width` null means the widest.
+
+    `slack` extra candidates are kept beside the `k`, for nights that take some away. The corpus is one cell as long as
+    a task of `task_mib` holds it; past that `overlap` cells see each row, null: as many as a sample says are needed for
+    `recall_target`. `cell_rows` fixes the home rows of a cell. A night that changes more than `full_share` of the notes
+    joins all of them again. `tables` are named as they appear in the lake; `neighbours` is always among them.
+    """
 
     width: Width | None = None
     k: int = Field(20, ge=1)
     slack: int = Field(4, ge=0)
-    cell_rows: int = 20_000
-    overlap: int = Field(4, ge=1)
-    recall_target: float = Field(0.95, ge=0, le=1)
+    cell_rows: int | None = Field(None, ge=1)
+    overlap: int | None = Field(None, ge=1)
+    task_mib: int = Field(3072, ge=64)
+    recall_target: float = Field(0.98, ge=0, le=1)
     recall_sample: int = Field(500, ge=1)
+    full_share: float = Field(0.2, ge=0)
+    duplicate_score: float = 0.995
+    tables: dict[TableName, RuleConfig] = {}
     seed: int = 0
 
     @model_validator(mode="after")
     def _cells_fill_lists(self) -> Self:
         least = 2 * (self.k + self.slack)
-        if self.cell_rows < least:
+        if self.cell_rows is not None and self.cell_rows < least:
             raise ValueError(f"cell_rows should be at least 2 x (k + slack) = {least}, or a cell may not fill a list")
         return self
+
+    @property
+    def rules(self) -> dict[str, RuleConfig]:
+        """The tables with their rules, in order of name."""
+        return dict(sorted(({"neighbours": RuleConfig()} | self.tables).items()))
 
 
 class ReportConfig(_Section):

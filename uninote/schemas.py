@@ -160,17 +160,31 @@ def quarantine_table(note_id: DataType) -> TableSpec:
     return TableSpec("quarantine", schema, ("item_id", "stage", "run_id"))
 
 
-NEIGHBOUR_STATE = TableSpec(
-    "neighbour_state",
-    _struct(item_key=LongType(), neighbour_keys=ArrayType(LongType(), False), scores=ArrayType(FloatType(), False)),
-    ("item_key",),
-)
+def neighbour_state_table(note_id: DataType, name: str) -> TableSpec:
+    """Private: what a neighbour table is cut from, and what the next night goes on from: K + slack items, best first.
+
+    A shorter list is `whole` where nobody else qualifies; else others do, all of lower scores than those it has.
+    """
+    schema = _struct(
+        item_key=LongType(),
+        note_id=note_id,
+        neighbour_keys=ArrayType(LongType(), False),
+        neighbour_ids=ArrayType(note_id),
+        scores=ArrayType(FloatType(), False),
+        whole=BooleanType(),
+    )
+    return TableSpec(f"neighbour_state/{name}", schema, ("item_key",))
 
 
-def neighbours_table(note_id: DataType) -> TableSpec:
-    """The product: at most K neighbours of each note, best first; empty when the corpus has no other note."""
+def neighbours_table(note_id: DataType, name: str = "neighbours") -> TableSpec:
+    """The product: at most K neighbours of each note, best first; empty when no other note qualifies."""
     neighbour = _struct(note_id=note_id, score=FloatType())
-    return TableSpec("neighbours", _struct(note_id=note_id, neighbours=ArrayType(neighbour)), ("note_id",))
+    return TableSpec(name, _struct(note_id=note_id, neighbours=ArrayType(neighbour)), ("note_id",))
+
+
+def duplicates_table(note_id: DataType) -> TableSpec:
+    """Notes that are all but equal to another: `group_id` is the least note_id of those linked with each other."""
+    return TableSpec("duplicates", _struct(note_id=note_id, group_id=note_id), ("note_id",))
 
 
 def found_table(note_id: DataType) -> TableSpec:

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from builders import write_vectors
 
+from uninote.config import NeighboursConfig
+from uninote.errors import ConfigError
 from uninote.pipelines import tables
 from uninote.pipelines.neighbours import neighbours
+from uninote.pipelines.neighbours_plan import plan_join
+from uninote.pipelines.recall import sample_truth
+from uninote.pipelines.snapshot import newest_snapshot
 
 pytestmark = pytest.mark.spark
 
@@ -79,7 +84,37 @@ def test_low_recall_is_told_with_the_remedy(joined, capsys):
     vectors = make_vectors(400, width=64)
     _, summary, _ = joined(vectors, "neighbours.cell_rows=30", "neighbours.overlap=1", "neighbours.recall_target=0.99")
     assert summary["recall_at_k"] < 0.99
-    assert "below neighbours.recall_target=0.99; raise neighbours.overlap (now 1)" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "share of true pairs that meet, by overlap: 1: 0." in told
+    assert "below neighbours.recall_target=0.99; raise neighbours.task_mib" in told
+
+
+def test_the_overlap_follows_the_recall_that_is_asked(make_run):
+    vectors = np.random.default_rng(0).normal(size=(900, 24)).astype(np.float32)  # no groups at all: the hardest
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    write_vectors(make_run(), vectors)
+    frame = newest_snapshot(make_run()).vectors(24)
+    truth = sample_truth(make_run(), frame, 900)
+    plans = [
+        plan_join(
+            make_run("neighbours.cell_rows=150", f"neighbours.recall_target={target}").config.neighbours,
+            frame,
+            900,
+            24,
+            truth,
+        )
+        for target in (0.5, 0.9)
+    ]
+    assert plans[0].overlap < plans[1].overlap
+    assert 0.5 < plans[0].ceiling < plans[1].ceiling
+
+
+def test_cells_that_a_task_cannot_hold_are_refused():
+    settings = NeighboursConfig(cell_rows=4_000_000, overlap=2)
+    with pytest.raises(ConfigError, match=r"do not fit: a task of neighbours.task_mib=3072 holds [\d,]+ rows"):
+        plan_join(settings, None, 10_000_000, 256, None)
+    with pytest.raises(ConfigError, match="task_mib is 100; rows of width 4096 need at least"):
+        plan_join(NeighboursConfig(task_mib=100), None, 10, 4096, None)
 
 
 @pytest.mark.parametrize("rows", [1, 4])

@@ -39,7 +39,7 @@ def join_codes(
     starts = None if limits is None else limits[order[:members]]
     lists, truth = empty_lists(rows, members, settings.length, starts), None
     if leaders > 1:
-        _join_with_all(bench, codes, lists, _hubs(codes))
+        join_with_all(bench, codes, lists, _hubs(codes))
     if settings.recall < 1:
         truth = _rank_sample(bench, codes, min(SAMPLE_ROWS, members), settings.length, starts)
     for partition in range(settings.partitions):
@@ -57,9 +57,9 @@ def join_codes(
         if found >= settings.recall:
             break
     if truth is not None and found < settings.recall:
-        _join_with_all(bench, codes, lists, np.arange(members, dtype=np.int32))
+        join_with_all(bench, codes, lists, np.arange(members, dtype=np.int32))
     elif limits is None:
-        _join_with_all(bench, codes, lists, _short(lists.keys, min(k, rows - 1)))
+        join_with_all(bench, codes, lists, _short(lists.keys, min(k, rows - 1)))
     return order, lists
 
 
@@ -82,11 +82,11 @@ def _leaf_order(leaf: np.ndarray, members: int, generator: np.random.Generator) 
 def _rank_sample(bench: Bench, codes: Codes, sample: int, length: int, limits: np.ndarray | None) -> np.ndarray:
     """Return int64 (sample, length): the keys that the first rows would have if all pairs were scored."""
     truth = empty_lists(len(codes.squares), sample, length, None if limits is None else limits[:sample])
-    _join_with_all(bench, codes, truth, np.arange(sample, dtype=np.int32))
+    join_with_all(bench, codes, truth, np.arange(sample, dtype=np.int32))
     return truth.keys
 
 
-def _join_with_all(bench: Bench, codes: Codes, lists: Lists, hubs: np.ndarray) -> None:
+def join_with_all(bench: Bench, codes: Codes, lists: Lists, hubs: np.ndarray) -> None:
     """Join all rows with the `hubs`, as many at a time as fill half of the bench."""
     most, was_hub = len(bench.sums) // 2, np.zeros(len(codes.squares), dtype=np.bool_)
     for start in range(0, len(hubs), most):

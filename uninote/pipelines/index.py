@@ -20,8 +20,9 @@ from uninote.index.plan import IndexPlan, plan_index
 from uninote.index.search import Index, write_gone
 from uninote.index.template import Template, load_template
 from uninote.lake import index_name
+from uninote.pipelines.changed_items import ChangedItems, find_changed
 from uninote.pipelines.index_build import Build, Carried, with_attributes
-from uninote.pipelines.index_changes import ENOUGH_ROWS, Changes, Gone, drift, find_changes
+from uninote.pipelines.index_changes import ENOUGH_ROWS, Gone, drift
 from uninote.pipelines.index_plan import overrides_of
 from uninote.pipelines.index_recall import calibrate
 from uninote.pipelines.media_roots import s3_options
@@ -97,7 +98,8 @@ class _Width:
             return self._rebuild(started, before, None, {})
         if before.segments[-1].versions == self.versions:
             return self._unchanged(before)
-        changes = find_changes(self.run, before, self.versions["items"])
+        since = before.segments[-1].versions["items"]
+        changes = find_changed(self.run, before.kinds, since, self.versions["items"])
         if changes is None:
             say(f"index w{self.width}: the items' change feed does not reach back to the last build")
             return self._rebuild(started, before, before.template, {})
@@ -121,7 +123,7 @@ class _Width:
             return self._publish(time.time(), before, before, {})
         return {"state": "unchanged", **_counts(before), **entry["metrics"]}
 
-    def _follow(self, started: float, before: Manifest, changes: Changes) -> dict[str, Any]:
+    def _follow(self, started: float, before: Manifest, changes: ChangedItems) -> dict[str, Any]:
         """Make the segment of all that changed since the base was built, or build a new base where that pays."""
         fresh = self.vectors.join(changes.keys.select("item_key"), "item_key", "left_semi").persist()
         # Its own count, not the feed's: the vectors are what is added.

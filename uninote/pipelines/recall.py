@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, FloatType, LongType, StructField, StructType
 
 from udfs.arrow_vectors import to_matrix
 from udfs.neighbours import make_exact
@@ -14,10 +17,17 @@ from uninote.neighbours.recall import tie_aware_recall
 from uninote.pipelines import tables
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Run
-from uninote.pipelines.sampling import collect_vectors, sample_vectors
+from uninote.pipelines.sampling import collect_vectors, of_keys, sample_vectors
 from uninote.pipelines.snapshot import Snapshot
-from uninote.schemas import NEIGHBOUR_STATE
+from uninote.schemas import neighbour_state_table
 
+_LISTS = StructType(
+    [
+        StructField("item_key", LongType()),
+        StructField("neighbour_keys", ArrayType(LongType(), False)),
+        StructField("scores", ArrayType(FloatType(), False)),
+    ]
+)
 AT_K = "recall_at_k"
 SAMPLE = "recall_sample"
 
@@ -27,12 +37,30 @@ def width_metric(width: int) -> str:
     return f"recall_w{width}"
 
 
-def measure_recall(run: Run, snapshot: Snapshot, width: int, rows: int) -> dict[str, float]:
-    """Return recall@K of the stored lists at `width`, and how well exact search at each width does, for the ledger."""
+@dataclass(frozen=True)
+class Truth:
+    """The exact neighbours of a sample: `keys` int64 (m,), `found` int64 and `scores` (m, K), -1 and -inf padded."""
+
+    keys: np.ndarray
+    found: np.ndarray
+    scores: np.ndarray
+
+
+def sample_truth(run: Run, vectors: DataFrame, rows: int) -> Truth:
+    """Return the exact neighbours of `neighbours.recall_sample` rows, by comparing them with all."""
     settings = run.config.neighbours
-    keys, _ = sample_vectors(snapshot.vectors(width), rows, settings.recall_sample, settings.seed)
-    say(f"neighbours: measuring recall on {len(keys):,} notes")
-    exact = {one: exact_neighbours(run, snapshot.vectors(one), keys, settings.k) for one in {width, *snapshot.widths}}
+    keys, _ = sample_vectors(vectors, rows, settings.recall_sample, settings.seed)
+    say(f"neighbours: exact neighbours of {len(keys):,} notes, to measure recall by")
+    return Truth(keys, *exact_neighbours(run, vectors, keys, settings.k))
+
+
+def measure_recall(run: Run, snapshot: Snapshot, width: int, truth: Truth) -> dict[str, float]:
+    """Return recall@K of the stored lists at `width`, and how well exact search at each width does, for the ledger."""
+    k, keys = run.config.neighbours.k, truth.keys
+    exact = {
+        one: (truth.found, truth.scores) if one == width else exact_neighbours(run, snapshot.vectors(one), keys, k)
+        for one in {width, *snapshot.widths}
+    }
     listed = _listed(run, keys)
     metrics = {SAMPLE: float(len(keys)), AT_K: recall_of(snapshot.vectors(width), keys, listed, exact[width][1])}
     widest = snapshot.widths[0]
@@ -44,10 +72,8 @@ def measure_recall(run: Run, snapshot: Snapshot, width: int, rows: int) -> dict[
 
 def exact_neighbours(run: Run, vectors: DataFrame, keys: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the true (keys, scores) of the rows `keys`, each (len(keys), k), best first, -1 and -inf padded."""
-    queries = run.spark.sparkContext.broadcast(collect_vectors(_of(vectors, keys)))
-    found = vectors.select("item_key", "vector").mapInArrow(
-        make_exact(lambda: queries.value, k), NEIGHBOUR_STATE.schema
-    )
+    queries = run.spark.sparkContext.broadcast(collect_vectors(of_keys(vectors, keys)))
+    found = vectors.select("item_key", "vector").mapInArrow(make_exact(lambda: queries.value, k), _LISTS)
     # Each task answers every query once: after sorting, a query's lists stand side by side.
     by_query = found.orderBy("item_key").toArrow()
     partial_keys, partial_scores = (
@@ -60,8 +86,8 @@ def exact_neighbours(run: Run, vectors: DataFrame, keys: np.ndarray, k: int) -> 
 def _listed(run: Run, keys: np.ndarray) -> np.ndarray:
     """Return the stored neighbours of `keys`, (len(keys), K), -1 padded."""
     k = run.config.neighbours.k
-    state = tables.read_table(run.spark, run.generation.uri(NEIGHBOUR_STATE.name))
-    rows = _of(state, keys).select("item_key", F.slice("neighbour_keys", 1, k).alias("found")).collect()
+    state = tables.read_table(run.spark, run.generation.uri(neighbour_state_table(run.note_id, "neighbours").name))
+    rows = of_keys(state, keys).select("item_key", F.slice("neighbour_keys", 1, k).alias("found")).collect()
     by_key = {row["item_key"]: row["found"] for row in rows}
     listed = np.full((len(keys), k), -1, np.int64)
     for position, key in enumerate(keys):
@@ -75,11 +101,6 @@ def recall_of(vectors: DataFrame, keys: np.ndarray, found: np.ndarray, best: np.
 
     What was found is scored from the stored vectors, never by the word of whoever found it.
     """
-    known, matrix = collect_vectors(_of(vectors, np.concatenate([keys, found[found >= 0]])))
+    known, matrix = collect_vectors(of_keys(vectors, np.concatenate([keys, found[found >= 0]])))
     scores = exact_scores(matrix[np.searchsorted(known, keys)], iter([(known, matrix)]), found)
     return tie_aware_recall(scores, best, best.shape[1])
-
-
-def _of(frame: DataFrame, keys: np.ndarray) -> DataFrame:
-    wanted = frame.sparkSession.createDataFrame([(int(key),) for key in np.unique(keys)], "item_key bigint")
-    return frame.join(F.broadcast(wanted), "item_key")

@@ -134,4 +134,4 @@ def _similarity(run: Run) -> Histogram | None:
 
 def _table_uris(run: Run, snapshot: Snapshot) -> dict[str, str]:
     whole = {name: run.lake.uri(name) for name in ("notes", "quarantine", "runs")}
-    return whole | {name: run.generation.uri(name) for name in (*snapshot.versions, "neighbours", "neighbour_state")}
+    return whole | {name: run.generation.uri(name) for name in (*snapshot.versions, "neighbours", "duplicates")}

@@ -1,0 +1,59 @@
+"""Nights of a lake with given vectors: what embed leaves after inserts, edits, deletes and edits of attributes."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from builders import make_note, write_notes
+
+from uninote.lake import embeddings_name
+from uninote.pipelines import tables
+from uninote.pipelines.embed_commit import NEXT_KEY, versions
+from uninote.pipelines.run import Outcome, record
+from uninote.schemas import embeddings_table, items_table
+
+
+class Lake:
+    """`vectors` by note_id, which is the item_key too, and `attributes` of notes, as they are now."""
+
+    def __init__(self, run_of, vectors, attributes=None):
+        self.vectors, self.attributes = {}, {}
+        self.run_of, self.width = run_of, vectors.shape[1]
+        self.night(dict(enumerate(vectors)), attributes=attributes or {})
+
+    def night(self, changed=(), deleted=(), attributes=None):
+        """`changed` maps a key to its vector; `attributes` a key to what is new of its attributes."""
+        run, changed, attributes = self.run_of(), dict(changed), attributes or {}
+        self.vectors |= changed
+        for key in deleted:
+            del self.vectors[key]
+        for key, values in attributes.items():
+            self.attributes[key] = self.attributes.get(key, {}) | values
+        write_notes(run, [make_note(key, **self.attributes.get(key, {})) for key in sorted(self.vectors)])
+        touched = sorted({*changed, *attributes} & set(self.vectors))
+        mark, made_by, nothing = str(time.time()), run.model.generation, [0.0] * self.width
+        rows = [
+            (key, str(key), key, "note", mark, mark, False, made_by, *rest)
+            for keys, gone in ((touched, False), (deleted, True))
+            for key in keys
+            for rest in [(nothing if gone else self.vectors[key].tolist(), gone)]
+        ]
+        columns = "item_key bigint, item_id string, note_id bigint, kind string, content_hash string, meta_hash string"
+        flags = f"degraded boolean, generation string, vector array<float>, {tables.DELETED} boolean"
+        frame = run.spark.createDataFrame(rows, f"{columns}, {flags}")
+        for spec in (items_table(run.note_id), embeddings_table(run.note_id, embeddings_name(self.width))):
+            tables.apply_changes(frame.select(*spec.columns, tables.DELETED), spec, run.generation.uri(spec.name))
+        self.record()
+
+    def record(self):
+        """Say that embed came to an end."""
+        run = self.run_of()
+        outcome = Outcome("done", {NEXT_KEY: 10**6}, {"notes": 0}, outputs=versions(run, (self.width,)))
+        record(run, "embed", "all", outcome, time.time())
+
+    @property
+    def matrix(self):
+        """(keys ascending, their vectors)."""
+        keys = np.array(sorted(self.vectors))
+        return keys, np.array([self.vectors[key] for key in keys.tolist()], np.float32)

@@ -1,0 +1,142 @@
+"""After any nights the tables are those of a full join, for the notes that did not change too."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars
+import pytest
+from lake_nights import Lake
+
+from uninote.neighbours.lookup import LookupError, lookup
+from uninote.pipelines import tables
+from uninote.pipelines.neighbours import neighbours
+
+pytestmark = pytest.mark.spark
+
+K, WIDTH = 8, 16
+SETTINGS = (
+    f"embed.widths=[{WIDTH}]",
+    "embed.undeclared_widths=true",
+    f"neighbours.k={K}",
+    "neighbours.slack=2",
+    "neighbours.duplicate_score=0.99999",
+    "neighbours.tables={other_author: {different: [author]}, same_category: {same: [category], min_score: 0.2}}",
+)
+
+
+def unit(rows, seed):
+    generator = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).standard_normal((8, WIDTH))
+    vectors = centres[generator.integers(0, 8, rows)] + 0.7 * generator.standard_normal((rows, WIDTH))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def run_of(make_run):
+    return lambda *overrides: make_run(*SETTINGS, *overrides)
+
+
+@pytest.fixture
+def lake(run_of):
+    attributes = {key: {"category": f"c{key % 5}", "author": f"a{key % 7}"} for key in range(300)}
+    return Lake(run_of, unit(300, 0), attributes)
+
+
+def expected(lake, name):
+    """Return key -> the exact scores of its list, best first."""
+    keys, vectors = lake.matrix
+    scores = vectors.astype(np.float64) @ vectors.T
+    np.fill_diagonal(scores, -np.inf)
+
+    def values(of):
+        return np.array([lake.attributes.get(key, {}).get(of) for key in keys.tolist()], dtype=object)
+
+    if name == "other_author":
+        author = values("author")
+        scores[(author[:, None] == author[None]) & ~np.equal(author, None)[:, None]] = -np.inf
+    if name == "same_category":
+        category = values("category")
+        scores[(category[:, None] != category[None]) | np.equal(category, None)[:, None]] = -np.inf
+        scores[scores < 0.2] = -np.inf
+    best = -np.sort(-scores, axis=1)[:, :K]
+    return {key: row[np.isfinite(row)] for key, row in zip(keys.tolist(), best, strict=True)}, scores, keys
+
+
+def check(run, lake, least=0.99):
+    """Compare every table with brute force; nothing that is listed may be wrong, nearly nothing may be missing."""
+    summary = neighbours(run)
+    for name, uri in summary["tables"].items():
+        rows = {row["note_id"]: row["neighbours"] for row in tables.read_table(run.spark, uri).collect()}
+        best, scores, keys = expected(lake, name)
+        assert set(rows) == set(best)
+        place = {key: number for number, key in enumerate(keys.tolist())}
+        hits = total = 0
+        for key, wanted in best.items():
+            found = [(one["note_id"], one["score"]) for one in rows[key]]
+            assert len(found) == len(dict(found)) == len(wanted), (name, key)
+            real = [scores[place[key], place[other]] for other, _ in found]
+            np.testing.assert_allclose([score for _, score in found], real, atol=1e-5)
+            hits, total = hits + int((np.array(real) >= wanted.min(initial=2) - 1e-6).sum()), total + len(wanted)
+        assert hits >= least * total, (name, hits, total)
+    return summary
+
+
+def test_nights_leave_what_a_full_join_would(run_of, lake, capsys):
+    assert check(run_of(), lake)["joined"] == 300
+
+    lake.night(dict(zip([*range(1000, 1010), *range(5)], unit(15, 1), strict=True)), deleted=range(50, 60))
+    told = check(run_of(), lake)
+    assert told["changed"] == 25
+    assert told["joined"] < 150
+    assert neighbours(run_of())["state"] == "unchanged"
+
+    # Attributes alone: the constrained tables follow, for notes that did not change too.
+    lake.night(attributes={key: {"author": "a1", "category": "c2"} for key in range(100, 120)})
+    assert check(run_of(), lake)["changed"] == 20
+
+    # All edits in one place, and a key that comes back.
+    crowd = unit(1, 7) + 0.05 * unit(30, 8)
+    crowd = (crowd / np.linalg.norm(crowd, axis=1, keepdims=True)).astype(np.float32)
+    lake.night(dict(zip([*range(2000, 2029), 55], crowd, strict=True)), deleted=[1003])
+    assert check(run_of(), lake)["changed"] == 31
+
+    lake.night(deleted=range(200, 300))
+    check(run_of(), lake)
+    assert "notes changed; joining all of them" in capsys.readouterr().err
+
+
+def test_nights_over_cells(run_of, lake):
+    settings = ("neighbours.cell_rows=60", "neighbours.overlap=4")
+    check(run_of(*settings), lake, least=0.95)
+    lake.night(dict(zip([*range(1000, 1015), *range(5)], unit(20, 1), strict=True)), deleted=range(50, 56))
+    told = check(run_of(*settings), lake, least=0.95)
+    assert (told["changed"], told["cells"] > 3) == (26, True)
+
+
+def test_tables_are_read_and_looked_up_without_a_jvm(run_of, lake):
+    run = run_of()
+    lake.night(dict(enumerate(np.repeat(unit(2, 5), 3, axis=0), 500)))  # two notes, three times each
+    uris = neighbours(run_of("neighbours.tables={unlike: {duplicates: exclude}, once: {duplicates: collapse}}"))[
+        "tables"
+    ]
+    table = polars.read_delta(uris["neighbours"])
+    assert table["note_id"].is_sorted()
+    found = lookup(run.config.lake, [501, 7, 10**9])
+    assert set(found) == {501, 7}
+    assert found[7] == [(one["note_id"], one["score"]) for one in table.row(by_predicate=polars.col("note_id") == 7)[1]]
+    assert {note_id for note_id, _ in found[501][:2]} == {500, 502}
+    assert not {500, 502} & {note_id for note_id, _ in lookup(run.config.lake, [501], "unlike")[501]}
+    once = {note_id for note_id, _ in lookup(run.config.lake, [501], "once")[501]}
+    assert len(once & {500, 502}) == 1
+    assert len(once & {503, 504, 505}) <= 1
+    groups = dict(polars.read_delta(f"{run.generation.uri('duplicates')}").iter_rows())
+    assert groups == {500: 500, 501: 500, 502: 500, 503: 503, 504: 503, 505: 503}
+    with pytest.raises(
+        LookupError, match="no table 'other' there; there are neighbours, once, other_author, same_category"
+    ):
+        lookup(run.config.lake, [1], "other")
+    rows = run.spark.sql(f"""
+        SELECT note_id, rank + 1 AS rank, neighbour.note_id AS neighbour_id, neighbour.score
+        FROM delta.`{uris["neighbours"]}` LATERAL VIEW posexplode(neighbours) AS rank, neighbour
+        WHERE note_id = 7 ORDER BY rank""").collect()
+    assert [(row["rank"], row["neighbour_id"]) for row in rows] == [(n + 1, one) for n, (one, _) in enumerate(found[7])]

@@ -1,0 +1,60 @@
+"""Neighbours of a few notes out of the published tables, without Spark: for services and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+
+from uninote.errors import UninoteError
+
+NoteId = str | int
+
+
+class LookupError(UninoteError):
+    """There is no such table."""
+
+
+def lookup(
+    lake: str | Path, note_ids: Sequence[NoteId], table: str = "neighbours", generation: str | None = None
+) -> dict[NoteId, list[tuple[NoteId, float]]]:
+    """Return note_id -> [(note_id, score)], best first, of those of `note_ids` that have a list.
+
+    `lake` is the lake's folder. `generation` may be left out where the table is there for one encoder only. The table is
+    ordered by note_id, so a look-up reads the files and row groups that hold the ids, and nothing else. Raises
+    LookupError when there is no such table, or several.
+    """
+    return open_table(lake, table, generation).get(note_ids)
+
+
+class NeighbourTable:
+    """One version of a neighbour table, for many look-ups: its list of files is read once."""
+
+    def __init__(self, uri: str) -> None:
+        self._rows = DeltaTable(uri).to_pyarrow_dataset()
+
+    def get(self, note_ids: Sequence[NoteId]) -> dict[NoteId, list[tuple[NoteId, float]]]:
+        """Return what `lookup` does."""
+        if not note_ids:
+            return {}
+        found = self._rows.to_table(filter=pc.field("note_id").isin(list(note_ids)))
+        pairs = zip(found["note_id"].to_pylist(), found["neighbours"].to_pylist(), strict=True)
+        return {note_id: [(one["note_id"], one["score"]) for one in neighbours] for note_id, neighbours in pairs}
+
+
+def open_table(lake: str | Path, table: str = "neighbours", generation: str | None = None) -> NeighbourTable:
+    """Open the newest version of a neighbour table."""
+    root = Path(lake)
+    found = [path for path in sorted(root.glob("*/*/_delta_log")) if path.parent.name == table]
+    made = [path.parent for path in found if generation in (None, path.parent.parent.name)]
+    if len(made) > 1:
+        names = ", ".join(path.parent.name for path in made)
+        raise LookupError(f"{root} holds {table!r} of several encoders; name one as generation: {names}")
+    if not made:
+        states = sorted({path.parent.name for path in root.glob("*/neighbour_state/*/_delta_log")})
+        raise LookupError(
+            f"{root}: no table {table!r} there; there are {', '.join(states) or 'none'}. Run jobs/neighbours.py"
+        )
+    return NeighbourTable(str(made[0]))

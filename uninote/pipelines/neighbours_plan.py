@@ -1,0 +1,104 @@
+"""How the corpus is cut for the join: one cell while a task can hold it, else as many as fit, overlapping as a sample asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from pyspark.sql import DataFrame
+
+from uninote.config import NeighboursConfig
+from uninote.errors import ConfigError
+from uninote.neighbours.cells import assign_cells, fit_cells
+from uninote.neighbours.settings import needed_bytes, settings_for
+from uninote.pipelines.progress import say
+from uninote.pipelines.recall import Truth
+from uninote.pipelines.sampling import collect_vectors, of_keys, sample_vectors
+
+ROWS_PER_CENTROID = 256  # k-means gains nothing from more
+MOST_OVERLAP = 6
+_ROOM = 0.01  # by so much the share of true pairs that meet should exceed the recall that is asked
+_MOST_RECALL = 0.995  # of the kernel, where overlapping cells leave it nothing to lose
+_PROCESS_BYTES = 300 << 20
+_ROW_COPIES = 2.5  # of vectors: as they came, put together, and some slack
+_ROW_BYTES = 300  # key, note_id, attributes, and the lists as they go out
+_SMALLEST = 1000  # rows that a cell must be able to hold
+
+
+@dataclass(frozen=True)
+class JoinPlan:
+    """The cells' centroids, float32 (cells, width), heaviest first; each row is in `overlap` of them.
+
+    `ceiling` is the share of a sample's true pairs that meet in some cell; `recall` what the kernel is asked for there.
+    """
+
+    centroids: np.ndarray
+    overlap: int
+    ceiling: float
+    recall: float
+
+    def counts(self) -> dict[str, int]:
+        """Return it for the ledger."""
+        return {"cells": len(self.centroids), "overlap": self.overlap}
+
+
+def capacity(settings: NeighboursConfig, width: int) -> int:
+    """Return how many rows a task can hold. Raises ConfigError when that is next to none."""
+    depth = 2 * (settings.k + settings.slack)
+    probe = 1_000_000
+    per_row = needed_bytes(probe, width, depth, settings_for(probe, depth, 0.98)) / probe
+    per_row += width * 4 * _ROW_COPIES + _ROW_BYTES
+    rows = int(((settings.task_mib << 20) - _PROCESS_BYTES) / per_row)
+    if rows < _SMALLEST:
+        least = int(_SMALLEST * per_row + _PROCESS_BYTES) >> 20
+        raise ConfigError(
+            f"neighbours.task_mib is {settings.task_mib}; rows of width {width} need at least {least + 1}"
+        )
+    return rows
+
+
+def plan_join(settings: NeighboursConfig, vectors: DataFrame, rows: int, width: int, truth: Truth) -> JoinPlan:
+    """Plan the join of `rows` vectors. Raises ConfigError when cells as configured do not fit into a task's memory."""
+    held = capacity(settings, width)
+    overlap = settings.overlap or MOST_OVERLAP // 2
+    home = settings.cell_rows or max(1, held // overlap)
+    whole = settings.cell_rows is None or rows <= settings.cell_rows * overlap
+    if rows <= held and whole:
+        sample = sample_vectors(vectors, rows, 1, settings.seed)[1]
+        say(f"neighbours: {rows:,} rows in one cell; a task holds up to {held:,} in {settings.task_mib:,} MiB")
+        return JoinPlan(sample[:1], 1, 1.0, min(_MOST_RECALL, settings.recall_target + _ROOM))
+    if home * overlap > held:
+        raise ConfigError(
+            f"cells of {home:,} rows, {overlap} to a row, do not fit: a task of neighbours.task_mib={settings.task_mib} holds "
+            f"{held:,} rows; allow more memory, or set neighbours.cell_rows to at most {held // overlap:,}"
+        )
+    cells = -(-rows // home)
+    sample = sample_vectors(vectors, rows, cells * ROWS_PER_CENTROID, settings.seed)[1]
+    centroids = _heaviest_first(fit_cells(sample, cells, settings.seed), sample, overlap)
+    choices = [settings.overlap] if settings.overlap else range(2, MOST_OVERLAP + 1)
+    ceilings = {choice: _ceiling(vectors, truth, centroids, choice) for choice in choices}
+    wanted = min(1.0, settings.recall_target + _ROOM)
+    chosen = min((choice for choice, found in ceilings.items() if found >= wanted), default=max(ceilings))
+    told = ", ".join(f"{choice}: {found:.4f}" for choice, found in ceilings.items())
+    say(f"neighbours: {rows:,} rows in {len(centroids):,} cells; share of true pairs that meet, by overlap: {told}")
+    chosen = min(chosen, assign_cells(sample[:1], centroids, chosen).shape[1])
+    recall = min(_MOST_RECALL, (settings.recall_target + _ROOM / 2) / max(ceilings.values()))
+    return JoinPlan(centroids, chosen, ceilings.get(chosen, 1.0), recall)
+
+
+def _heaviest_first(centroids: np.ndarray, sample: np.ndarray, overlap: int) -> np.ndarray:
+    """Order cells by their rows: Spark starts partitions in order, and the longest task should not come last."""
+    cells = assign_cells(sample, centroids, overlap)
+    return centroids[np.argsort(-np.bincount(cells.ravel(), minlength=len(centroids)), kind="stable")]
+
+
+def _ceiling(vectors: DataFrame, truth: Truth, centroids: np.ndarray, overlap: int) -> float:
+    """Return the share of the sample's true neighbours that are in a cell with it."""
+    found = truth.found[truth.found >= 0]
+    keys, matrix = collect_vectors(of_keys(vectors, np.concatenate([truth.keys, found])))
+    cells = assign_cells(matrix, centroids, overlap, keys)
+    mine = cells[np.searchsorted(keys, truth.keys)]
+    theirs = cells[np.searchsorted(keys, np.maximum(truth.found, keys[0]))]
+    meet = (mine[:, None, :, None] == theirs[:, :, None, :]).any(axis=(2, 3))
+    held = truth.found >= 0
+    return float(meet[held].mean()) if held.any() else 1.0

@@ -1,0 +1,197 @@
+"""The neighbours job end to end on Spark against its own kernel in one process, and a night of 1 % against a full join.
+
+    python benchmarks/neighbours_spark.py [--rows 500000]
+
+CPU-seconds are those of all processes: driver, JVM and Python workers; session start and the making of the lake apart.
+The last line on stdout is one JSON object: spark_vs_kernel; one_percent_cost, of the join of a night in which 1 % of the
+notes changed over that of all, publishing and measuring recall apart on both sides; cpu_s by phase of both; wall_s; recall;
+lookup_ms, the median of look-ups of ten notes in the table, opened once and opened each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from neighbour_sets import growing
+from processes import descendants
+
+from udfs.arrow_vectors import to_array
+from uninote.config import Config
+from uninote.lake import embeddings_name
+from uninote.neighbours.approximate import top_k
+from uninote.neighbours.lookup import lookup, open_table
+from uninote.pipelines import neighbours as stage
+from uninote.pipelines import tables
+from uninote.pipelines.embed_commit import NEXT_KEY, versions
+from uninote.pipelines.run import Outcome, Run, record
+from uninote.pipelines.session import open_session
+from uninote.schemas import embeddings_table, items_table, notes_table
+
+K = 20
+PHASES = ("follow", "join_all", "publish", "measure_recall", "sample_truth")
+LOCAL = {
+    "spark.master": f"local[{os.cpu_count()},4]",
+    "spark.sql.shuffle.partitions": str(os.cpu_count()),
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.ui.enabled": "false",
+}
+
+
+def cpu_seconds() -> float:
+    """Return what this process and all below it have computed so far, those that have ended too."""
+    ticks = 0
+    for pid in [os.getpid(), *(pid for pid, _ in descendants(os.getpid()))]:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def phases_counted() -> Iterator[dict[str, float]]:
+    """Count the CPU-seconds of the stage's phases."""
+    spent: dict[str, float] = defaultdict(float)
+    before = {name: getattr(stage, name) for name in PHASES}
+
+    def counted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            started = cpu_seconds()
+            try:
+                return work(*arguments)
+            finally:
+                spent[name] += cpu_seconds() - started
+
+        return run
+
+    for name, work in before.items():
+        setattr(stage, name, counted(name, work))
+    try:
+        yield spent
+    finally:
+        for name, work in before.items():
+            setattr(stage, name, work)
+
+
+def write(run: Run, keys: np.ndarray, vectors: np.ndarray, mark: str) -> None:
+    """Insert or replace these notes, as ingest and embed would."""
+    texts = pa.array([str(key) for key in keys.tolist()])
+    columns = {
+        "item_key": pa.array(keys),
+        "item_id": texts,
+        "note_id": pa.array(keys),
+        "kind": ["note"] * len(keys),
+        "content_hash": [mark] * len(keys),
+        "meta_hash": [""] * len(keys),
+        "degraded": [False] * len(keys),
+        "generation": [run.model.generation] * len(keys),
+        "vector": to_array(vectors),
+    }
+    frame = run.spark.createDataFrame(pa.table(columns))
+    width = vectors.shape[1]
+    note_id = frame.schema["note_id"].dataType
+    for spec in (items_table(note_id), embeddings_table(note_id, embeddings_name(width))):
+        rows = frame.select(*spec.columns).selectExpr("*", f"false AS {tables.DELETED}")
+        tables.apply_changes(rows, spec, run.generation.uri(spec.name))
+    outcome = Outcome("done", {NEXT_KEY: 10**9}, {"notes": 0}, outputs=versions(run, (width,)))
+    record(run, "embed", "all", outcome, time.time())
+
+
+def make_lake(run: Run, vectors: np.ndarray) -> None:
+    """Write the notes and their vectors."""
+    keys = np.arange(len(vectors))
+    schema = notes_table(run.spark.range(1).schema["id"].dataType)
+    empty = {field.name: f"CAST(NULL AS {field.dataType.simpleString()}) AS {field.name}" for field in schema.schema}
+    notes = run.spark.range(len(keys)).selectExpr(
+        "id AS note_id", *(value for name, value in empty.items() if name != "note_id")
+    )
+    tables.overwrite(notes, schema, run.lake.uri("notes"))
+    write(run, keys, vectors, "first")
+
+
+def timed(run: Run) -> dict[str, Any]:
+    """Run the stage, and return its summary, CPU-seconds by phase, and wall time."""
+    started, cpu = time.perf_counter(), cpu_seconds()
+    with phases_counted() as spent:
+        summary = stage.neighbours(run)
+    total = cpu_seconds() - cpu
+    phases = {name: round(seconds, 1) for name, seconds in spent.items()}
+    return {
+        "recall": summary["recall_at_k"],
+        "cpu_s": phases | {"all": round(total, 1)},
+        "wall_s": round(time.perf_counter() - started, 1),
+    }
+
+
+def kernel(vectors: np.ndarray, recall: float) -> float:
+    """Return the CPU-seconds of the kernel alone on all rows, compiled before."""
+    top_k(vectors[:30_000], K, recall=recall)
+    started = time.process_time()
+    top_k(vectors, K, recall=recall)
+    return time.process_time() - started
+
+
+def lookups(lake: str, rows: int) -> dict[str, float]:
+    """Return the median milliseconds of look-ups of ten notes."""
+    generator, table = np.random.default_rng(0), open_table(lake)
+    ways = {"opened_once": table.get, "opened_each_time": lambda ids: lookup(lake, ids)}
+    found = {}
+    for name, way in ways.items():
+        times = []
+        for _ in range(20):
+            ids = generator.integers(0, rows, 10).tolist()
+            started = time.perf_counter()
+            assert len(way(ids)) == len(set(ids))
+            times.append((time.perf_counter() - started) * 1000)
+        found[name] = round(float(np.median(times)), 1)
+    return found
+
+
+def main() -> None:
+    """Run all of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=500_000)
+    options = parser.parse_args()
+    vectors = growing(options.rows)
+    with tempfile.TemporaryDirectory() as folder:
+        values = {
+            "lake": f"{folder}/lake",
+            "ingest": {"source": "demo"},
+            "model": {"checkpoint": "demo"},
+            "demo": {"folder": f"{folder}/demo", "notes": 60},
+            "embed": {"widths": [vectors.shape[1]], "undeclared_widths": True},
+        }
+        run = Run(open_session("benchmark", LOCAL), Config.model_validate(values))
+        make_lake(run, vectors)
+        full = timed(run)
+        alone = kernel(vectors, run.config.neighbours.recall_target + 0.01)
+        changed = np.sort(np.random.default_rng(5).choice(options.rows, options.rows // 100, replace=False))
+        write(run, changed, np.ascontiguousarray(vectors[changed][:, ::-1]), "second")
+        night = timed(Run(run.spark, run.config))
+        result = {
+            "rows": options.rows,
+            "width": vectors.shape[1],
+            "spark_vs_kernel": round(full["cpu_s"]["all"] / alone, 2),
+            "kernel_cpu_s": round(alone, 2),
+            "one_percent_cost": round(night["cpu_s"]["follow"] / full["cpu_s"]["join_all"], 3),
+            "full": full,
+            "night": night,
+            "lookup_ms": lookups(f"{folder}/lake", options.rows),
+        }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,17 +9,16 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.arrow_vectors import read_rows, to_array, to_matrix
+from udfs.neighbour_lists import lists_of
 from udfs.notes import ArrowMap
 from uninote.kmeans import compute_in_one_thread
 from uninote.neighbours.cells import assign_cells
 from uninote.neighbours.changed import join_changed
 from uninote.neighbours.exact import exact_topk
-from uninote.neighbours.merge_lists import best_of_groups
 from uninote.neighbours.rules import Rows, Rule, by_rule, join_rows
 
 Array = Callable[[], np.ndarray]
 Count = Callable[[int], None]
-LISTS = ("item_key", "note_id", "neighbour_keys", "neighbour_ids", "scores", "whole")
 _CHUNK_BYTES = 256 << 20  # of vectors that meet the changed ones at a time
 
 
@@ -79,7 +78,7 @@ def make_cell_join(task: JoinTask, count: Count) -> ArrowMap:
             return
         for name, rule in task.rules.items():
             found = join_rows(items.rows, rule, task.k, task.recall, task.seed)
-            yield from _lists(name, items, np.arange(len(items.keys)), found, len(items.keys))
+            yield from _named(name, lists_of(items.keys, items.ids, np.arange(len(items.keys)), found, len(items.keys)))
         count(len(items.keys))
 
     return run
@@ -134,7 +133,7 @@ def _join_one_cell(
     rows = Rows(np.concatenate([one.vectors for one in first]), attributes)
     keys = np.concatenate([few.keys[mine], items.keys[here]])
     ids = pa.concat_arrays([few.ids.take(pa.array(mine)), items.ids.take(pa.array(here))])
-    both, count = _Items(keys, ids, rows), len(mine)
+    count = len(mine)
     for name, rule in task.rules.items():
         limits = _limits(few.limits[name], keys)
         limits[:count] = -np.inf
@@ -146,7 +145,7 @@ def _join_one_cell(
 
         found, scores = by_rule(rows, rule, task.k, join, np.arange(count))
         touched = np.flatnonzero(found[:, 0] >= 0)
-        yield from _lists(name, both, touched, (found[touched], scores[touched]), count)
+        yield from _named(name, lists_of(keys, ids, touched, (found[touched], scores[touched]), count))
 
 
 def _limits(by_key: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -154,75 +153,6 @@ def _limits(by_key: np.ndarray, keys: np.ndarray) -> np.ndarray:
     limits = np.full(len(keys), -np.inf, dtype=np.float32)
     limits[known] = by_key[keys[known]]
     return limits
-
-
-def make_merge(k: int) -> ArrowMap:
-    """Merge the adjacent lists of each item_key into its best `k`. Rows, LISTS, come sorted by item_key."""
-
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for lists in _whole_groups(batches):
-            yield _merged(lists, k)
-
-    return run
-
-
-def make_prune(dropped: Array) -> ArrowMap:
-    """Map LISTS to the same without the neighbours `dropped`, sorted int64."""
-
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        gone = dropped()
-        for batch in batches:
-            keys = _flat(batch, "neighbour_keys")
-            place = np.minimum(np.searchsorted(gone, keys), max(0, len(gone) - 1))
-            kept = gone[place] != keys if len(gone) else np.ones(len(keys), dtype=bool)
-            lengths = batch.column("neighbour_keys").value_lengths().to_numpy(zero_copy_only=False)
-            owners = np.repeat(np.arange(len(batch)), lengths)
-            yield _assembled(batch, np.arange(len(batch)), owners[kept], np.flatnonzero(kept), batch.column("whole"))
-
-    return run
-
-
-def _merged(lists: pa.RecordBatch, k: int) -> pa.RecordBatch:
-    keys = lists.column("item_key").to_numpy()
-    first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-    group = np.cumsum(np.concatenate([[False], keys[1:] != keys[:-1]]))
-    lengths = lists.column("neighbour_keys").value_lengths().to_numpy(zero_copy_only=False)
-    owners = np.repeat(group, lengths)
-    entries, _ = best_of_groups(owners, _flat(lists, "neighbour_keys"), _flat(lists, "scores"), k)
-    whole = np.maximum.reduceat(lists.column("whole").to_numpy(zero_copy_only=False).astype(bool), first)
-    full = np.bincount(owners[entries], minlength=len(first)) >= k
-    return _assembled(lists, first, owners[entries], entries, pa.array(whole & ~full))
-
-
-def _flat(lists: pa.RecordBatch, column: str) -> np.ndarray:
-    return np.asarray(lists.column(column).flatten().to_numpy(zero_copy_only=False))
-
-
-def _assembled(
-    lists: pa.RecordBatch, rows: np.ndarray, owners: np.ndarray, entries: np.ndarray, whole: pa.Array
-) -> pa.RecordBatch:
-    """Return LISTS of the item_keys and note_ids at `rows`, and of flat `entries`, each of the row in `owners`, ascending."""
-    offsets = pa.array(np.searchsorted(owners, np.arange(len(rows) + 1)).astype(np.int32))
-    flat = [lists.column(name).flatten().take(pa.array(entries)) for name in LISTS[2:5]]
-    made = [pa.ListArray.from_arrays(offsets, column) for column in flat]
-    owned = [lists.column(name).take(pa.array(rows)) for name in LISTS[:2]]
-    return pa.RecordBatch.from_arrays([*owned, *made, whole], names=[*LISTS])
-
-
-def _whole_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Cut the stream so that the rows of a key are not torn apart."""
-    rest: pa.RecordBatch | None = None
-    for batch in batches:
-        if not len(batch):
-            continue
-        joined = batch if rest is None else pa.concat_batches([rest, batch])
-        keys = joined.column("item_key").to_numpy()
-        whole = int(np.searchsorted(keys, keys[-1]))
-        rest = joined.slice(whole)
-        if whole:
-            yield joined.slice(0, whole)
-    if rest is not None:
-        yield rest
 
 
 def make_exact(queries: Callable[[], tuple[np.ndarray, np.ndarray]], k: int) -> ArrowMap:
@@ -273,23 +203,10 @@ def _to_bytes(vectors: np.ndarray) -> pa.BinaryArray:
     return pa.BinaryArray.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(flat)])
 
 
-def _lists(
-    name: str, items: _Items, rows: np.ndarray, found: tuple[np.ndarray, np.ndarray], searched: int
-) -> Iterator[pa.RecordBatch]:
-    """Yield the lists of `rows`, some of `items`, in batches: `table` and LISTS. The first `searched` items met all others."""
-    step, (ids, scores) = 10_000, found
-    for start in range(0, len(rows), step):
-        part = slice(start, start + step)
-        held = ids[part] >= 0
-        positions = ids[part][held]
-        offsets = pa.array(np.concatenate([[0], np.cumsum(held.sum(axis=1))]).astype(np.int32))
-        columns = (pa.array(items.keys[positions]), items.ids.take(pa.array(positions)), pa.array(scores[part][held]))
-        lists = [pa.ListArray.from_arrays(offsets, column) for column in columns]
-        owners = pa.array(rows[part])
-        owned = [pa.array(items.keys[rows[part]]), items.ids.take(owners)]
-        table = pa.array([name] * len(owners), pa.string())
-        whole = pa.array(rows[part] < searched)  # until a merge finds the list full
-        yield pa.RecordBatch.from_arrays([table, *owned, *lists, whole], names=["table", *LISTS])
+def _named(table: str, lists: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Put before each row the table that it is for."""
+    for batch in lists:
+        yield batch.add_column(0, "table", pa.array([table] * len(batch), pa.string()))
 
 
 def _chunks(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[list[pa.RecordBatch]]:

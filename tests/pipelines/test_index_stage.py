@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
-from builders import make_note, write_notes, write_vectors
+from lake_nights import Lake
 
 from uninote.index.manifest import MANIFEST, read_manifest
 from uninote.index.note_keys import Constraint
 from uninote.index.search import Index
 from uninote.lake import embeddings_name
-from uninote.pipelines import index_build, tables
-from uninote.pipelines.embed_commit import NEXT_KEY, versions
+from uninote.pipelines import index_build
 from uninote.pipelines.index import index, index_folder
-from uninote.pipelines.run import Outcome, record
-from uninote.schemas import embeddings_table, items_table
 
 pytestmark = pytest.mark.spark
 
@@ -37,49 +32,9 @@ def run_of(make_run):
 
 
 @pytest.fixture
-def vectors(run_of):
-    """A lake of ROWS notes, and their vectors by key."""
-    made = unit_vectors(ROWS, 0)
-    write_vectors(run_of(), made)
-    return dict(enumerate(made))
-
-
-def night(run, vectors, changed=(), deleted=(), category=None):
-    """Leave the lake as embed does after these changes: `changed` maps a key to its vector, null for attributes only."""
-    changed = dict(changed)
-    vectors |= {key: vector for key, vector in changed.items() if vector is not None}
-    for key in deleted:
-        del vectors[key]
-    write_notes(run, [make_note(key, category=category if key in changed else None) for key in sorted(vectors)])
-    mark, made_by = str(time.time()), run.model.generation
-    rows = [
-        (
-            key,
-            str(key),
-            key,
-            "note",
-            mark,
-            mark,
-            False,
-            made_by,
-            vectors.get(key, np.zeros(WIDTH)).tolist(),
-            key in deleted,
-        )
-        for key in [*changed, *deleted]
-    ]
-    columns = "item_key bigint, item_id string, note_id bigint, kind string, content_hash string, meta_hash string"
-    flags = f"degraded boolean, generation string, vector array<float>, {tables.DELETED} boolean"
-    frame = run.spark.createDataFrame(rows, f"{columns}, {flags}")
-    items = items_table(run.note_id)
-    stored = embeddings_table(run.note_id, embeddings_name(WIDTH))
-    for spec in (items, stored):
-        tables.apply_changes(frame.select(*spec.columns, tables.DELETED), spec, run.generation.uri(spec.name))
-    record_embed(run)
-
-
-def record_embed(run):
-    outcome = Outcome("done", {NEXT_KEY: 10**6}, {"notes": 0}, outputs=versions(run, (WIDTH,)))
-    record(run, "embed", "all", outcome, time.time())
+def lake(run_of):
+    """A lake of ROWS notes."""
+    return Lake(run_of, unit_vectors(ROWS, 0))
 
 
 def check(run, vectors):
@@ -94,42 +49,43 @@ def check(run, vectors):
     return opened
 
 
-def test_nights_become_segments_and_segments_a_base_again(run_of, vectors):
+def test_nights_become_segments_and_segments_a_base_again(run_of, lake):
     run = run_of()
     built = index(run)
     assert built["indexes"]["w16"]["rows"] == ROWS
     assert built["indexes"]["w16"]["recall_at_k"] > 0.8
-    check(run, vectors)
+    check(run, lake.vectors)
     assert index(run_of())["state"] == "unchanged"
 
     fresh = unit_vectors(40, 1)
     changes = dict(zip([*range(1000, 1020), *range(20)], fresh, strict=True))
-    night(run, vectors, changes, deleted=range(100, 120))
+    lake.night(changes, deleted=range(100, 120))
     told = index(run_of())["indexes"]["w16"]
     assert (told["rows_since_base"], told["gone_since_base"], told["rows"]) == (40, 40, ROWS)
     assert (told["came"], told["went"]) == (40, 40)
-    opened = check(run, vectors)
+    opened = check(run, lake.vectors)
     found = opened.note_ids(opened.search(fresh[:20], 1, nprobe=12)[0]).ravel()
     assert np.mean(found == np.arange(1000, 1020)) > 0.8
 
     # Attributes alone: no model call made them, and filters see them all the same; a key comes back under its id.
-    night(run, vectors, {5: None, 300: None, 110: unit_vectors(1, 5)[0]}, deleted=[1003], category="cats")
+    cats = {key: {"category": "cats"} for key in (5, 300, 110)}
+    lake.night({110: unit_vectors(1, 5)[0]}, deleted=[1003], attributes=cats)
     told = index(run_of())["indexes"]["w16"]
     assert (told["came"], told["went"]) == (3, 3)
     assert (told["rows_since_base"], told["gone_since_base"]) == (41, 41)
-    opened = check(run, vectors)
-    cats, _ = opened.search(fresh[:2], 5, constraint=Constraint.of({"category": ["cats"]}))
-    assert [sorted(row) for row in cats.tolist()] == [[-1, -1, 5, 110, 300]] * 2
+    opened = check(run, lake.vectors)
+    found, _ = opened.search(fresh[:2], 5, constraint=Constraint.of({"category": ["cats"]}))
+    assert [sorted(row) for row in found.tolist()] == [[-1, -1, 5, 110, 300]] * 2
 
-    night(run, vectors, deleted=range(200, 210))
+    lake.night(deleted=range(200, 210))
     told = index(run_of("index.compact_share=0.1"))["indexes"]["w16"]
     assert (told["rows"], told["rows_since_base"], told["gone_since_base"]) == (ROWS - 10, 0, 0)
-    check(run, vectors)
+    check(run, lake.vectors)
     left = {name for name in index_folder(run, WIDTH).sizes() if name.startswith(("shard", "gone"))}
     assert len(left) < 20  # this build's and the last one's, for whoever reads that still
 
 
-def test_a_build_that_was_killed_goes_on_with_its_template_and_finished_shards(run_of, vectors, monkeypatch, capsys):
+def test_a_build_that_was_killed_goes_on_with_its_template_and_finished_shards(run_of, lake, monkeypatch, capsys):
     def fail(*_):
         raise RuntimeError("killed")
 
@@ -151,60 +107,60 @@ def test_a_build_that_was_killed_goes_on_with_its_template_and_finished_shards(r
     names = {file.name for file in read_manifest(folder).files}
     assert names == {name for name in finished if not name.endswith(".json")}
     assert kept.items() >= {name: folder.local(name).stat().st_mtime_ns for name in names - set(lost)}.items()
-    check(run_of(), vectors)
+    check(run_of(), lake.vectors)
     index(run_of("index.seed=5"))
     assert not names & {file.name for file in read_manifest(folder).files}
 
 
-def test_drift_is_measured_told_and_on_request_answered(run_of, vectors, capsys):
+def test_drift_is_measured_told_and_on_request_answered(run_of, lake, capsys):
     run = run_of()
     index(run)
     before = read_manifest(index_folder(run, WIDTH)).template
     lone = unit_vectors(1, 7) + 0.02 * unit_vectors(300, 8)
     crowd = (lone / np.linalg.norm(lone, axis=1, keepdims=True)).astype(np.float32)
-    night(run, vectors, dict(enumerate(crowd, 2000)))
+    lake.night(dict(enumerate(crowd, 2000)))
     told = index(run_of("index.compact_share=9"))["indexes"]["w16"]
     assert told["imbalance_ratio"] > 1.5
     assert "no longer fits" in capsys.readouterr().err
     assert read_manifest(index_folder(run, WIDTH)).template == before
-    night(run, vectors, dict(enumerate(crowd[::-1].copy(), 3000)))
+    lake.night(dict(enumerate(crowd[::-1].copy(), 3000)))
     index(run_of("index.compact_share=9", "index.retrain=auto"))
     assert read_manifest(index_folder(run, WIDTH)).template != before
-    check(run, vectors)
+    check(run, lake.vectors)
 
 
-def test_many_lists_are_found_in_two_levels(run_of, vectors, monkeypatch):
+def test_many_lists_are_found_in_two_levels(run_of, lake, monkeypatch):
     monkeypatch.setattr("uninote.index.plan.FLAT_LISTS", 10)
     index(run_of())
     manifest = read_manifest(index_folder(run_of(), WIDTH))
     assert manifest.plan.groups == 3
-    opened = check(run_of(), vectors)
+    opened = check(run_of(), lake.vectors)
     assert len(opened.template.groups) == 3
     assert 9 <= opened.template.nlist <= 12
 
 
-def test_an_index_in_an_object_store_is_built_followed_and_read(run_of, vectors, s3, tmp_path):
+def test_an_index_in_an_object_store_is_built_followed_and_read(run_of, lake, s3, tmp_path):
     s3.client.create_bucket(Bucket="index")
     settings = ("index.folder=s3://index/here", f"s3.endpoint={s3.endpoint}")
     run = run_of(*settings)
     index(run)
-    night(run, vectors, dict(enumerate(unit_vectors(10, 3), 5000)), deleted=[3])
+    lake.night(dict(enumerate(unit_vectors(10, 3), 5000)), deleted=[3])
     assert index(run_of(*settings))["indexes"]["w16"]["rows_since_base"] == 10
-    check(run, vectors)
+    check(run, lake.vectors)
     folder = index_folder(run, WIDTH)
     opened = Index.open(folder.uri, folder.options, str(tmp_path / "cache"))
-    opened.search(vectors[7][None], 3)
+    opened.search(lake.vectors[7][None], 3)
     assert any((tmp_path / "cache").rglob("*.faiss"))
 
 
-def test_counts_that_do_not_add_up_make_a_new_base(run_of, vectors):
+def test_counts_that_do_not_add_up_make_a_new_base(run_of, lake):
     run = run_of()
     index(run)
-    night(run, vectors, dict(enumerate(unit_vectors(3, 3), 5000)))
+    lake.night(dict(enumerate(unit_vectors(3, 3), 5000)))
     lost = run.generation.uri(embeddings_name(WIDTH))
     run.spark.sql(f"DELETE FROM delta.`{lost}` WHERE item_key = 9")  # the items' feed says nothing of it
-    del vectors[9]
-    record_embed(run)
+    del lake.vectors[9]
+    lake.record()
     told = index(run_of())["indexes"]["w16"]
     assert (told["rows"], told["rows_since_base"]) == (ROWS + 2, 0)
-    check(run, vectors)
+    check(run, lake.vectors)

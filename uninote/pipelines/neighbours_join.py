@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, FloatType, LongType, StringType, StructField, StructType
 
 from udfs.arrow_vectors import read_rows
-from udfs.neighbours import JoinTask, make_merge
+from udfs.neighbour_lists import make_merge
+from udfs.neighbours import JoinTask
 from uninote.config import RuleConfig
 from uninote.neighbours.rules import Rule
 from uninote.pipelines import tables

@@ -8,7 +8,8 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from udfs.arrow_vectors import to_matrix
-from udfs.neighbours import Changed, make_changed_join, make_prune
+from udfs.neighbour_lists import make_prune
+from udfs.neighbours import Changed, make_changed_join
 from uninote.neighbours.cells import assign_cells
 from uninote.neighbours.rules import Rows
 from uninote.pipelines import tables

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from builders import make_image, make_note, write_notes
@@ -88,7 +90,7 @@ def test_an_expired_feed_falls_back_to_comparing_everything(run_of, capsys):
 def test_a_table_without_a_feed_is_compared_whole(run_of):
     run = run_of()
     spec = notes_table(run.spark.sql("SELECT 1L AS n").schema["n"].dataType)
-    tables.create(run.spark, spec, run.lake.uri("notes"), {})
+    tables.overwrite(run.spark.createDataFrame([], spec.schema), replace(spec, feed=False), run.lake.uri("notes"))
     for body in ("first", "second"):
         write_notes(run, [make_note(0), make_note(1, body=body)])
         assert embed(run_of())["computed"] == {"first": 2, "second": 1}[body]

@@ -61,8 +61,12 @@ def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarra
     wide = queries.astype(np.float64)
     for batch_keys, vectors in batches:
         found = wide @ vectors.astype(np.float64).T
-        found_keys = np.where(exclude[:, None] == batch_keys, -1, batch_keys)
-        found[found_keys == -1] = -np.inf
+        own, place = np.nonzero(exclude[:, None] == batch_keys[np.isin(batch_keys, exclude)])
+        found[own, np.flatnonzero(np.isin(batch_keys, exclude))[place]] = -np.inf
+        if keys.shape[1] == k:  # most rows are among the best of no query any more
+            useful = (found >= scores[:, -1:]).any(axis=0)
+            found, batch_keys = found[:, useful], batch_keys[useful]
+        found_keys = np.where(np.isneginf(found), -1, batch_keys)
         if k < len(batch_keys):
             best = np.argpartition(found, -k, axis=1)[:, -k:]
             found, found_keys = np.take_along_axis(found, best, axis=1), np.take_along_axis(found_keys, best, axis=1)

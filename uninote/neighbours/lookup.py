@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -11,6 +13,7 @@ from deltalake import DeltaTable
 from uninote.errors import UninoteError
 
 NoteId = str | int
+_FEW = 200
 
 
 class LookupError(UninoteError):
@@ -39,7 +42,11 @@ class NeighbourTable:
         """Return what `lookup` does."""
         if not note_ids:
             return {}
-        found = self._rows.to_table(filter=pc.field("note_id").isin(list(note_ids)))
+        field, wanted = pc.field("note_id"), sorted(set(note_ids))
+        # Arrow passes over row groups by comparing their bounds with ==, not with lists of values.
+        few = len(wanted) <= _FEW
+        chosen = reduce(or_, (field == one for one in wanted)) if few else field.isin(wanted)
+        found = self._rows.to_table(filter=chosen)
         pairs = zip(found["note_id"].to_pylist(), found["neighbours"].to_pylist(), strict=True)
         return {note_id: [(one["note_id"], one["score"]) for one in neighbours] for note_id, neighbours in pairs}
 

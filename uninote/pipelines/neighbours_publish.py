@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from uninote.neighbours.components import connected
 from uninote.pipelines import tables
 from uninote.pipelines.neighbours_join import Join
 from uninote.schemas import duplicates_table, neighbours_table
+
+_BLOCK_SIZE, _GROUP_BYTES = "parquet.block.size", 1 << 20
 
 
 def publish(join: Join) -> dict[str, int]:
@@ -23,10 +28,25 @@ def publish(join: Join) -> dict[str, int]:
             F.slice("neighbour_ids", 1, settings.k).alias("note_id"), F.slice("scores", 1, settings.k).alias("score")
         )
         table = lists.select("note_id", named.alias("neighbours"))
-        # By note_id, so that a look-up opens one file and reads one row group of it.
+        # By note_id in small row groups, so that a look-up opens one file and reads one group of it.
         ordered = table.repartitionByRange(F.col("note_id")).sortWithinPartitions("note_id")
-        tables.overwrite(ordered, spec, join.run.generation.uri(spec.name))
+        with _row_groups(join.run.spark):
+            tables.overwrite(ordered, spec, join.run.generation.uri(spec.name))
     return {"duplicates": groups.count()}
+
+
+@contextmanager
+def _row_groups(spark: SparkSession) -> Iterator[None]:
+    """Let Parquet files written meanwhile have row groups of about _GROUP_BYTES."""
+    before = spark.conf.get(_BLOCK_SIZE, None)
+    spark.conf.set(_BLOCK_SIZE, str(_GROUP_BYTES))
+    try:
+        yield
+    finally:
+        if before is None:
+            spark.conf.unset(_BLOCK_SIZE)
+        else:
+            spark.conf.set(_BLOCK_SIZE, before)
 
 
 def _write_duplicates(join: Join, score: float) -> DataFrame:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.index.affinity import group_lists, pack_cells
+from uninote.index.affinity import group_lists, pack_cells, settle_lists
+from uninote.kmeans import fit_kmeans, nearest_centroids
 
 
 def make_points(clusters, each, seed=0):
@@ -48,3 +49,17 @@ def test_shards_are_runs_of_cells_of_like_weight():
 
 def test_a_heavy_cell_leaves_no_shard_empty():
     assert np.array_equal(pack_cells(np.array([1000, 0, 0, 1]), 4), [0, 1, 2, 3])
+
+
+def test_lists_that_are_probed_together_move_together():
+    vectors = np.random.default_rng(0).standard_normal((6000, 12)).astype(np.float32)
+    centroids = fit_kmeans(vectors, 200, 0)
+    probed = nearest_centroids(vectors, centroids, 8)
+    rows = np.bincount(probed[:, 0], minlength=200)
+    before = group_lists(centroids, rows, 20, 0)
+    after = settle_lists(before, rows, probed[:3000])
+    visited = [np.mean([len(set(row)) for row in cells[probed[3000:]]]) for cells in (before, after)]
+    assert visited[1] < 0.95 * visited[0]  # these vectors have no structure at all; real ones gain more
+    held = np.bincount(after, weights=rows, minlength=20)
+    assert (held > 0).all()
+    assert held.max() <= max(1.25 * held.mean(), np.bincount(before, weights=rows).max())

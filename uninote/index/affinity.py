@@ -8,6 +8,9 @@ import numpy as np
 
 from uninote.kmeans import fit_kmeans
 
+_HEAVIEST = 1.25  # rows of a cell, in means, up to which lists may move into it
+_ROUNDS = 10
+
 Order = Callable[[np.ndarray], np.ndarray]
 
 
@@ -24,6 +27,42 @@ def group_lists(centroids: np.ndarray, list_rows: np.ndarray, num_cells: int, se
         return lists[np.argsort(centroids[lists] @ (second - first), kind="stable")]
 
     return _number(_halve(np.arange(len(centroids)), list_rows, num_cells, along_the_means), len(centroids))
+
+
+def settle_lists(list_cell: np.ndarray, list_rows: np.ndarray, probed: np.ndarray) -> np.ndarray:
+    """Return int32 (nlist,): the cells after lists have moved to where most of those lie that are probed with them.
+
+    `probed`, int32 (m, nprobe), are the lists nearest to each of a sample of vectors. No cell grows past _HEAVIEST times
+    the mean rows, and none is left empty.
+    """
+    nlist, cells = len(list_cell), list_cell.copy()
+    starts, other, weight = _probed_together(probed, nlist)
+    rows = np.bincount(cells, weights=list_rows)
+    held, most = np.bincount(cells), _HEAVIEST * rows.sum() / len(rows)
+    for _ in range(_ROUNDS):
+        moved = 0
+        for number in range(nlist):
+            near = slice(starts[number], starts[number + 1])
+            drawn = np.bincount(cells[other[near]], weights=weight[near], minlength=len(rows))
+            own, drawn_home = cells[number], drawn[cells[number]]
+            drawn[rows + list_rows[number] > most] = -1
+            best = int(drawn.argmax())
+            if best != own and drawn[best] > drawn_home and held[own] > 1:
+                rows[[own, best]] += np.array([-1, 1]) * list_rows[number]
+                held[[own, best]] += np.array([-1, 1])
+                cells[number], moved = best, moved + 1
+        if not moved:
+            break
+    return cells.astype(np.int32)
+
+
+def _probed_together(probed: np.ndarray, nlist: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (starts, other, weight): how often each list is probed with others, those of list n at starts[n]:starts[n + 1]."""
+    width = probed.shape[1]
+    first, second = np.nonzero(~np.eye(width, dtype=bool))
+    pairs = probed[:, first].astype(np.int64).ravel() * nlist + probed[:, second].ravel()
+    found, weight = np.unique(pairs, return_counts=True)
+    return np.searchsorted(found // nlist, np.arange(nlist + 1)), found % nlist, weight
 
 
 def pack_cells(cell_rows: np.ndarray, num_shards: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import faiss
 import numpy as np
 
-from uninote.index.affinity import group_lists, pack_cells
+from uninote.index.affinity import group_lists, pack_cells, settle_lists
 from uninote.index.centroids import Centroids
 from uninote.index.files import IndexDamagedError
 from uninote.index.folder import IndexFolder
@@ -24,6 +24,7 @@ from uninote.storage import MissingFileError
 _MATRIX_PRODUCT_SIZE = 20  # rows x width from which FAISS multiplies matrices, as set while codebooks are trained
 _CODEBOOK_ROWS = 65_536  # 256 for each codeword; more change nothing
 _ROTATION_ROUNDS = 20
+_PROBING_ROWS, _PROBED = 20_000, 8  # of a sample, whose nearest lists say which belong into one cell
 _HELD_OUT = 10  # every tenth row of a sample tells how well codes fit rows that they were not trained on
 _LAYOUT = ("list_cell", "list_rows", "groups", "error")
 
@@ -147,6 +148,9 @@ def finish_template(
     error = _code_error(index.pq, residuals[held_out] if enough else residuals)
     list_rows = np.bincount(lists, minlength=plan.nlist)
     list_cell = group_lists(centroids.centres, list_rows, plan.num_cells, seed)
+    if plan.num_cells > 1:
+        probed = centroids.nearest(rotated[:: max(1, len(rotated) // _PROBING_ROWS)], min(_PROBED, plan.nlist))
+        list_cell = settle_lists(list_cell, list_rows, probed)
     groups = np.empty((0, plan.width), np.float32) if centroids.groups is None else centroids.groups
     return Template(index, rotation, list_cell, list_rows, groups, error)
 

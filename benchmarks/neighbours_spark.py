@@ -39,7 +39,7 @@ from uninote.pipelines.session import open_session
 from uninote.schemas import embeddings_table, items_table, notes_table
 
 K = 20
-PHASES = ("follow", "join_all", "publish", "measure_recall", "sample_truth")
+PHASES = ("open_join", "follow", "join_all", "publish", "measure_recall", "sample_truth", "record")
 LOCAL = {
     "spark.master": f"local[{os.cpu_count()},4]",
     "spark.sql.shuffle.partitions": str(os.cpu_count()),

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from udfs.arrow_vectors import read_rows, to_array, to_matrix
+from udfs.arrow_vectors import to_matrix
 from udfs.neighbour_lists import lists_of
 from udfs.notes import ArrowMap
 from uninote.kmeans import compute_in_one_thread
 from uninote.neighbours.cells import assign_cells
 from uninote.neighbours.changed import join_changed
-from uninote.neighbours.exact import exact_topk
 from uninote.neighbours.rules import Rows, Rule, by_rule, join_rows
 
-Array = Callable[[], np.ndarray]
 Count = Callable[[int], None]
+Sink = Callable[[str, Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]  # of a table's name and LISTS; tells WRITTEN
 _CHUNK_BYTES = 256 << 20  # of vectors that meet the changed ones at a time
 
 
@@ -47,8 +47,20 @@ class _Items:
     rows: Rows
 
 
-def make_visits(centroids: Array, overlap: int) -> ArrowMap:
-    """Map (item_key, note_id, vector, …) to the same with its `cell`, once for each of the `overlap` cells nearest to it.
+@dataclass(frozen=True)
+class Cells:
+    """The cells' centroids, float32 (cells, width), and in how many of them a row is."""
+
+    centroids: Callable[[], np.ndarray]
+    overlap: int
+
+    def of(self, vectors: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """Return int32 (n, overlap): each row's cells, the nearest first."""
+        return assign_cells(vectors, self.centroids(), self.overlap, keys)
+
+
+def make_visits(cells: Cells) -> ArrowMap:
+    """Map (item_key, note_id, vector, …) to the same with its `cell`, once for each cell that it is in.
 
     Vectors go on as bytes of float32: Spark copies those whole, and lists element by element.
     """
@@ -61,24 +73,26 @@ def make_visits(centroids: Array, overlap: int) -> ArrowMap:
             vectors = to_matrix(batch.column("vector"))
             place = batch.schema.get_field_index("vector")
             batch = batch.set_column(place, "vector", _to_bytes(vectors))
-            cells = assign_cells(vectors, centroids(), overlap, batch.column("item_key").to_numpy())
-            for visit in range(cells.shape[1]):
-                yield batch.append_column("cell", pa.array(cells[:, visit], pa.int32()))
+            found = cells.of(vectors, batch.column("item_key").to_numpy())
+            for visit in range(found.shape[1]):
+                yield batch.append_column("cell", pa.array(found[:, visit], pa.int32()))
 
     return run
 
 
-def make_cell_join(task: JoinTask, count: Count) -> ArrowMap:
-    """Map the rows of one cell, which are one partition, to a list for each row and table: `table` and LISTS."""
+def make_cell_join(task: JoinTask, sink: Sink, count: Count) -> ArrowMap:
+    """Join the rows of one cell, one partition; give `sink` a list for each row and table, by note_id; tell WRITTEN."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         compute_in_one_thread()
         items = _read(list(batches), task)
         if items is None:
             return
+        order = pc.sort_indices(items.ids).to_numpy()
         for name, rule in task.rules.items():
-            found = join_rows(items.rows, rule, task.k, task.recall, task.seed)
-            yield from _named(name, lists_of(items.keys, items.ids, np.arange(len(items.keys)), found, len(items.keys)))
+            ids, scores = join_rows(items.rows, rule, task.k, task.recall, task.seed)
+            lists = lists_of(items.keys, items.ids, order, (ids[order], scores[order]), len(items.keys))
+            yield from _named(name, sink(name, lists))
         count(len(items.keys))
 
     return run
@@ -100,34 +114,37 @@ class Changed:
 
 
 def make_changed_join(
-    task: JoinTask, changed: Callable[[], Changed], centroids: Array, overlap: int, count: Count
+    task: JoinTask, changed: Callable[[], Changed], cells: Cells, sink: Sink, count: Count
 ) -> ArrowMap:
-    """Map all rows, as they are stored, to the lists that pairs with `changed` rows make: of those rows, and of these.
+    """Join all rows, as they are stored, with `changed` ones; give `sink` the lists of either side; tell WRITTEN.
 
     Rows meet where they share a cell. Nothing is shuffled; lists of one row come from several tasks.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         compute_in_one_thread()
-        few = changed()
+        few, found = changed(), dict[str, list[pa.RecordBatch]]()
         for held in _chunks(batches, _CHUNK_BYTES // (4 * task.width)):
             items = _read(held, task)
             if items is None:
                 continue
-            cells = assign_cells(items.rows.vectors, centroids(), overlap, items.keys)
+            theirs = cells.of(items.rows.vectors, items.keys)
             for cell in np.unique(few.cells).tolist():
                 mine = np.flatnonzero((few.cells == cell).any(axis=1))
-                here = np.flatnonzero((cells == cell).any(axis=1) & ~np.isin(items.keys, few.keys[mine]))
-                yield from _join_one_cell(task, few, mine, items, here)
+                here = np.flatnonzero((theirs == cell).any(axis=1) & ~np.isin(items.keys, few.keys[mine]))
+                for name, lists in _join_one_cell(task, few, mine, items, here):
+                    found.setdefault(name, []).extend(lists)
             count(len(items.keys))
+        for name, batches_of in found.items():
+            yield from _named(name, sink(name, iter(batches_of)))
 
     return run
 
 
 def _join_one_cell(
     task: JoinTask, few: Changed, mine: np.ndarray, items: _Items, here: np.ndarray
-) -> Iterator[pa.RecordBatch]:
-    """Join the changed rows `mine` with each other and with the rows `here`."""
+) -> Iterator[tuple[str, Iterator[pa.RecordBatch]]]:
+    """Join the changed rows `mine` with each other and with the rows `here`; yield each table's lists."""
     first = few.rows.take(mine), items.rows.take(here)
     attributes = {name: np.concatenate([one.attributes[name] for one in first]) for name in task.attributes}
     rows = Rows(np.concatenate([one.vectors for one in first]), attributes)
@@ -145,7 +162,7 @@ def _join_one_cell(
 
         found, scores = by_rule(rows, rule, task.k, join, np.arange(count))
         touched = np.flatnonzero(found[:, 0] >= 0)
-        yield from _named(name, lists_of(keys, ids, touched, (found[touched], scores[touched]), count))
+        yield name, lists_of(keys, ids, touched, (found[touched], scores[touched]), count)
 
 
 def _limits(by_key: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -153,19 +170,6 @@ def _limits(by_key: np.ndarray, keys: np.ndarray) -> np.ndarray:
     limits = np.full(len(keys), -np.inf, dtype=np.float32)
     limits[known] = by_key[keys[known]]
     return limits
-
-
-def make_exact(queries: Callable[[], tuple[np.ndarray, np.ndarray]], k: int) -> ArrowMap:
-    """Map (item_key, vector) rows to each query's best k among them. `queries` returns their (keys, vectors)."""
-
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        keys, vectors = queries()
-        corpus = (read_rows([batch]) for batch in batches if len(batch))
-        found, scores = exact_topk(vectors, corpus, k, exclude=keys)
-        columns = [pa.array(keys), to_array(found.astype(np.int64)), to_array(scores.astype(np.float32))]
-        yield pa.RecordBatch.from_arrays(columns, names=["item_key", "neighbour_keys", "scores"])
-
-    return run
 
 
 def _read(batches: Sequence[pa.RecordBatch], task: JoinTask) -> _Items | None:
@@ -203,9 +207,9 @@ def _to_bytes(vectors: np.ndarray) -> pa.BinaryArray:
     return pa.BinaryArray.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(flat)])
 
 
-def _named(table: str, lists: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _named(table: str, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Put before each row the table that it is for."""
-    for batch in lists:
+    for batch in rows:
         yield batch.add_column(0, "table", pa.array([table] * len(batch), pa.string()))
 
 

@@ -13,6 +13,7 @@ from uninote.pipelines.neighbours import neighbours
 from uninote.pipelines.neighbours_plan import plan_join
 from uninote.pipelines.recall import sample_truth
 from uninote.pipelines.snapshot import newest_snapshot
+from uninote.pipelines.stored_vectors import StoredVectors
 
 pytestmark = pytest.mark.spark
 
@@ -93,8 +94,8 @@ def test_the_overlap_follows_the_recall_that_is_asked(make_run):
     vectors = np.random.default_rng(0).normal(size=(900, 24)).astype(np.float32)  # no groups at all: the hardest
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     write_vectors(make_run(), vectors)
-    frame = newest_snapshot(make_run()).vectors(24)
-    truth = sample_truth(make_run(), frame, 900)
+    frame = StoredVectors(make_run(), newest_snapshot(make_run()), 24)
+    truth = sample_truth(frame, frame.survey(100, 0).keys, K)
     plans = [
         plan_join(
             make_run("neighbours.cell_rows=150", f"neighbours.recall_target={target}").config.neighbours,

@@ -16,6 +16,7 @@ from uninote.errors import UninoteError
 from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.ranking import MAX_ROWS, empty_ranking, insert, insert_dense, pack, thresholds, unpack
 
+_ROUGHLY = 1e-4  # by so much, in parts of the largest product, float32 may be off
 BLOCK_ROWS = 512  # a block of scores, 1 MiB, stays in a core's cache while it is filtered
 
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
@@ -60,12 +61,13 @@ def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarra
     scores = np.empty((len(queries), 0))
     wide = queries.astype(np.float64)
     for batch_keys, vectors in batches:
+        if keys.shape[1] == k:  # most rows are among the best of no query any more: float32 tells
+            rough = queries @ vectors.T
+            useful = (rough >= scores[:, -1:] - _ROUGHLY * np.abs(rough).max(initial=1.0)).any(axis=0)
+            batch_keys, vectors = batch_keys[useful], vectors[useful]
         found = wide @ vectors.astype(np.float64).T
         own, place = np.nonzero(exclude[:, None] == batch_keys[np.isin(batch_keys, exclude)])
         found[own, np.flatnonzero(np.isin(batch_keys, exclude))[place]] = -np.inf
-        if keys.shape[1] == k:  # most rows are among the best of no query any more
-            useful = (found >= scores[:, -1:]).any(axis=0)
-            found, batch_keys = found[:, useful], batch_keys[useful]
         found_keys = np.where(np.isneginf(found), -1, batch_keys)
         if k < len(batch_keys):
             best = np.argpartition(found, -k, axis=1)[:, -k:]

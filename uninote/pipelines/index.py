@@ -30,6 +30,7 @@ from uninote.pipelines.progress import say
 from uninote.pipelines.recall import AT_K
 from uninote.pipelines.run import Outcome, Run, last_entry, record
 from uninote.pipelines.snapshot import Snapshot, newest_snapshot
+from uninote.pipelines.stored_vectors import StoredVectors
 
 STAGE = "index"
 _GROWN = 2  # a plan that asks for so many times more or fewer lists asks for a new template
@@ -175,7 +176,9 @@ class _Width:
             generation, self.width, kinds, self.settings, plan, trained[0], asked or 1, self.rows, (base,), _now()
         )
         index = Index(self.folder, after, trained[1])
-        nprobe, recall = calibrate(self.run, self.vectors, self.rows, index, asked)
+        nprobe, recall = calibrate(
+            self.run, StoredVectors(self.run, self.snapshot, self.width, kinds), self.rows, index, asked
+        )
         after = replace(after, nprobe=nprobe)
         return self._publish(started, before, after, {**metrics, AT_K: recall})
 

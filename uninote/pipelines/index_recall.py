@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
-from pyspark.sql import DataFrame
 
 from uninote.index.search import Index
 from uninote.neighbours.merge import merge_topk
 from uninote.pipelines.progress import say
-from uninote.pipelines.recall import exact_neighbours, recall_of
 from uninote.pipelines.run import Run
-from uninote.pipelines.sampling import sample_vectors
+from uninote.pipelines.stored_vectors import StoredVectors
 
 _START = 4
 _WORTH_MORE = 0.002  # a doubling that brings less than this recall is not worth its time: codes are the limit
 
 
-def calibrate(run: Run, vectors: DataFrame, rows: int, index: Index, nprobe: int | None) -> tuple[int, float]:
+def calibrate(run: Run, vectors: StoredVectors, rows: int, index: Index, nprobe: int | None) -> tuple[int, float]:
     """Return (nprobe, recall@K): the given one, or the least power of two that reaches `index.recall_target`."""
     settings, target = run.config.neighbours, run.config.index.recall_target
-    keys, queries = sample_vectors(vectors, rows, settings.recall_sample, settings.seed)
+    keys, queries = vectors.pick(vectors.survey(settings.recall_sample, settings.seed).keys)
     nlist = index.template.nlist
     if rows <= 1:
         return nprobe or 1, 1.0
-    _, exact = exact_neighbours(run, vectors, keys, settings.k)
+    _, exact = vectors.exact(keys, settings.k)
 
     def measured(lists: int) -> float:
         found, scores = index.search(queries, settings.k + 1, lists)
         others, _ = merge_topk(np.where(found == keys[:, None], -1, found), scores, settings.k)
-        return recall_of(vectors, keys, others, exact)
+        return vectors.recall(keys, others, exact)
 
     if nprobe is not None:
         return nprobe, measured(nprobe)

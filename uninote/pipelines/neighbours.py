@@ -21,6 +21,7 @@ from uninote.pipelines.run import Outcome, Run, last_entry, record
 from uninote.pipelines.snapshot import newest_snapshot
 
 STAGE, WHOLE = "neighbours", "all"
+_LAYOUT = 2  # of the state's files: a night goes on only from one it knows
 _MEASURES = {"recall_sample", "full_share"}  # of these lists do not depend
 
 
@@ -28,17 +29,16 @@ def neighbours(run: Run) -> dict[str, Any]:
     """Bring every neighbour table up to the newest embeddings."""
     started, settings = time.time(), run.config.neighbours
     join = open_join(run, newest_snapshot(run))
-    mark = fingerprint(settings.model_dump(mode="json", exclude=_MEASURES), join.width)
+    mark = fingerprint(_LAYOUT, settings.model_dump(mode="json", exclude=_MEASURES), join.width)
     done = last_entry(run, STAGE, WHOLE)
     known = done is not None and done["fingerprint"] == mark and all(map(join.has, settings.rules))
     if known and done is not None and done["inputs"] == join.versions:
         return _summary(join, done["counts"], done["metrics"]) | {"state": "unchanged"}
-    counts = follow(join, done) if known and done is not None else None
-    truth = sample_truth(run, join.vectors, join.rows)
-    if counts is None:
-        counts = join_all(join, truth)
-    counts |= publish(join)
-    metrics = measure_recall(run, join.snapshot, join.width, truth)
+    followed = follow(join, done) if known and done is not None else None
+    truth = sample_truth(join.vectors, join.survey.keys, settings.k)
+    counts, written = followed or join_all(join, truth)
+    counts |= publish(join, written)
+    metrics = measure_recall(join, truth)
     _judge(join, metrics[AT_K])
     counts |= {"notes": join.rows, "k": settings.k, "width": join.width}
     outputs = {join.state(name).name: tables.table_version(run.spark, join.state_uri(name)) for name in settings.rules}

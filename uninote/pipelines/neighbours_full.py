@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
+import numpy as np
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, IntegerType, StructField, StructType
 
 from udfs.neighbours import make_cell_join, make_visits
-from uninote.pipelines import tables
+from uninote.pipelines.neighbours_files import TOLD, Written, collect, make_partial_sink, make_sink, rewrite
 from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.neighbours_plan import JoinPlan, plan_join
 from uninote.pipelines.progress import watched
 from uninote.pipelines.recall import Truth
 
 
-def join_all(join: Join, truth: Truth) -> dict[str, int]:
-    """Make the state of every table from all rows; returns counts for the ledger."""
+def join_all(join: Join, truth: Truth) -> tuple[dict[str, int], list[Written]]:
+    """Make the lists of every table from all rows; returns counts for the ledger, and the files."""
     plan = plan_join(join.run.config.neighbours, join.vectors, join.rows, join.width, truth)
-    _stage(join, plan)
-    staged = join.run.spark.read.schema(join.staged).parquet(join.staging_uri)
-    for name in join.run.config.neighbours.rules:
-        partial = staged.where(F.col("table") == name).drop("table")
-        lists = join.merged(partial) if plan.overlap > 1 else partial.withColumn("whole", F.size("scores") < join.kept)
-        tables.overwrite(lists, join.state(name), join.state_uri(name))
-    tables.remove(join.run.spark, join.staging_uri)
-    join.save_cells(plan.centroids, plan.overlap)
-    return plan.counts() | {"joined": join.rows}
-
-
-def _stage(join: Join, plan: JoinPlan) -> None:
-    """Store the lists of every cell: a task that is lost then repeats a cell, and the merge repeats none."""
-    context, task = join.run.spark.sparkContext, join.task(plan.recall)
-    shared = context.broadcast(plan.centroids)
-    rows = join.note_rows
-    kinds = {field.name: field.dataType for field in rows.schema} | {"vector": BinaryType(), "cell": IntegerType()}
-    visiting = StructType([StructField(name, kind) for name, kind in kinds.items()])
-    total = join.rows * plan.overlap
-    with watched(context, "neighbours: rows joined", total) as done:
-        if len(plan.centroids) > 1:
-            visits = rows.mapInArrow(make_visits(lambda: shared.value, plan.overlap), visiting)
-            # By id, not by hash: a partition is a cell, no two of them in one.
-            by_cell = visits.repartitionById(len(plan.centroids), F.col("cell")).drop("cell")
+    with watched(join.run.spark.sparkContext, "neighbours: rows joined", join.rows * plan.overlap) as done:
+        if len(plan.centroids) == 1:
+            make = make_cell_join(join.task(plan.recall), make_sink(join), done.add)
+            written = collect(join.scan(make, TOLD, parts=1))
         else:
-            by_cell = rows.coalesce(1)
-        lists = by_cell.mapInArrow(make_cell_join(task, done.add), join.staged)
-        lists.write.mode("overwrite").partitionBy("table").parquet(join.staging_uri)
-    shared.destroy()
+            # Stored between the join and the merge: a task that is lost repeats a cell, and the merge repeats none.
+            partial = collect(_by_cell(join, plan).mapInArrow(
+                make_cell_join(join.task(plan.recall), make_partial_sink(join), done.add), TOLD
+            ))  # fmt: skip
+    if len(plan.centroids) > 1:
+        nobody = np.empty(0, np.int64)
+        rules = join.run.config.neighbours.rules
+        written = [file for name in rules for file in rewrite(join, name, partial, [], nobody)]
+    join.save_cells(plan.centroids, plan.overlap)
+    return plan.counts() | {"joined": join.rows}, written
+
+
+def _by_cell(join: Join, plan: JoinPlan) -> DataFrame:
+    """Return all rows in their cells, one cell a partition."""
+    kinds = {field.name: field.dataType for field in join.row_schema}
+    kinds |= {"vector": BinaryType(), "cell": IntegerType()}
+    visiting = StructType([StructField(name, kind) for name, kind in kinds.items()])
+    visits = join.scan(make_visits(join.broadcast(plan.centroids, plan.overlap)), visiting)
+    # By id, not by hash: a partition is a cell, no two of them in one.
+    return visits.repartitionById(len(plan.centroids), F.col("cell")).drop("cell")

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, FloatType, LongType, StringType, StructField, StructType
 
 from udfs.arrow_vectors import read_rows
-from udfs.neighbour_lists import make_merge
-from udfs.neighbours import JoinTask
+from udfs.neighbours import Cells, JoinTask
+from udfs.notes import ArrowMap
 from uninote.config import RuleConfig
 from uninote.neighbours.rules import Rule
 from uninote.pipelines import tables
 from uninote.pipelines.run import Run
 from uninote.pipelines.snapshot import Snapshot
+from uninote.pipelines.stored_vectors import StoredVectors, Survey
 from uninote.schemas import VECTOR, TableSpec, neighbour_state_table
 
 STAGING = "staging/neighbours"
@@ -33,31 +32,45 @@ CELLS = TableSpec(
 
 @dataclass(frozen=True)
 class Join:
-    """One run's work: `rows` notes of `width`, in the versions of a snapshot."""
+    """One run's work: the notes' vectors of one width, in the versions of a snapshot, and a survey of them."""
 
     run: Run
-    snapshot: Snapshot
-    width: int
-    rows: int
+    vectors: StoredVectors
+    survey: Survey
+
+    @property
+    def width(self) -> int:
+        """The width that is joined."""
+        return self.vectors.width
+
+    @property
+    def rows(self) -> int:
+        """How many notes there are."""
+        return self.survey.rows
 
     @property
     def versions(self) -> dict[str, int]:
         """The versions of the tables that lists depend on."""
-        return {name: self.snapshot.versions[name] for name in ("items", self.snapshot.vectors_name(self.width))}
+        snapshot = self.vectors.snapshot
+        return {name: snapshot.versions[name] for name in ("items", snapshot.vectors_name(self.width))}
 
     @property
-    def vectors(self) -> DataFrame:
-        """The notes' item_key, note_id and vector."""
-        return self.snapshot.vectors(self.width).select("item_key", "note_id", "vector")
+    def row_schema(self) -> StructType:
+        """The columns of `scan`: item_key, note_id, vector, and the attributes that rules look at."""
+        kinds = {"item_key": LongType(), "note_id": self.run.note_id, "vector": VECTOR}
+        kinds |= dict.fromkeys(self.task(1.0).attributes, StringType())
+        return StructType([StructField(name, kind) for name, kind in kinds.items()])
 
-    @cached_property
-    def note_rows(self) -> DataFrame:
-        """`vectors`, and the attributes that rules look at."""
-        wanted = self.task(1.0).attributes
-        if not wanted:
-            return self.vectors
+    def scan(self, function: ArrowMap, schema: StructType, parts: int | None = None) -> DataFrame:
+        """Return what `function` makes of the rows, `row_schema`, of all notes, perhaps in `parts` tasks."""
+        columns = ["item_key", "note_id", "vector"]
+        if not (wanted := self.task(1.0).attributes):
+            return self.vectors.scan(function, schema, columns, parts)
+        # Attributes are in another table: Spark joins, and moves the vectors.
         notes = tables.read_table(self.run.spark, self.run.lake.uri("notes")).select("note_id", *wanted)
-        return self.vectors.join(notes, "note_id", "left").select("item_key", "note_id", "vector", *wanted)
+        rows = self.vectors.snapshot.vectors(self.width).select(*columns).join(notes, "note_id", "left")
+        rows = rows.select(*columns, *wanted)
+        return (rows if parts is None else rows.coalesce(parts)).mapInArrow(function, schema)
 
     @property
     def kept(self) -> int:
@@ -85,7 +98,7 @@ class Join:
 
     @property
     def lists(self) -> StructType:
-        """The columns of lists as they come out of a cell."""
+        """The columns of lists as tasks pass them on."""
         note_id = self.run.note_id
         fields = {
             "item_key": LongType(),
@@ -98,11 +111,6 @@ class Join:
         return StructType([StructField(name, kind) for name, kind in fields.items()])
 
     @property
-    def staged(self) -> StructType:
-        """The same, with the table they are for."""
-        return StructType([StructField("table", StringType()), *self.lists])
-
-    @property
     def staging_uri(self) -> str:
         """Return where lists lie between the join and the merge."""
         return self.run.generation.uri(STAGING)
@@ -112,10 +120,10 @@ class Join:
         """Return where the cells of the last full join lie."""
         return self.run.generation.uri(CELLS.name)
 
-    def merged(self, partial: DataFrame) -> DataFrame:
-        """Return one list for each item_key out of partial ones."""
-        by_row = partial.repartition(F.col("item_key")).sortWithinPartitions("item_key")
-        return by_row.mapInArrow(make_merge(self.kept), self.lists)
+    def broadcast(self, centroids: np.ndarray, overlap: int) -> Cells:
+        """Return the cells as executors take them."""
+        shared = self.run.spark.sparkContext.broadcast(centroids)
+        return Cells(lambda: shared.value, overlap)
 
     def save_cells(self, centroids: np.ndarray, overlap: int) -> None:
         """Keep the cells for the nights to come."""
@@ -130,8 +138,9 @@ class Join:
 
 def open_join(run: Run, snapshot: Snapshot) -> Join:
     """Return the work on the newest embeddings of the configured width."""
-    width = run.config.neighbours.width or snapshot.widths[0]
-    return Join(run, snapshot, width, snapshot.vectors(width).select("item_key").count())
+    settings = run.config.neighbours
+    vectors = StoredVectors(run, snapshot, settings.width or snapshot.widths[0])
+    return Join(run, vectors, vectors.survey(settings.recall_sample, settings.seed))
 
 
 def _rule(rule: RuleConfig, duplicate_score: float) -> Rule:

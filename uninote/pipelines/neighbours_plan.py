@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from pyspark.sql import DataFrame
 
 from uninote.config import NeighboursConfig
 from uninote.errors import ConfigError
@@ -13,7 +12,7 @@ from uninote.neighbours.cells import assign_cells, fit_cells
 from uninote.neighbours.settings import needed_bytes, settings_for
 from uninote.pipelines.progress import say
 from uninote.pipelines.recall import Truth
-from uninote.pipelines.sampling import collect_vectors, of_keys, sample_vectors
+from uninote.pipelines.stored_vectors import StoredVectors
 
 ROWS_PER_CENTROID = 256  # k-means gains nothing from more
 MOST_OVERLAP = 6
@@ -57,23 +56,22 @@ def capacity(settings: NeighboursConfig, width: int) -> int:
     return rows
 
 
-def plan_join(settings: NeighboursConfig, vectors: DataFrame, rows: int, width: int, truth: Truth) -> JoinPlan:
+def plan_join(settings: NeighboursConfig, vectors: StoredVectors, rows: int, width: int, truth: Truth) -> JoinPlan:
     """Plan the join of `rows` vectors. Raises ConfigError when cells as configured do not fit into a task's memory."""
     held = capacity(settings, width)
     overlap = settings.overlap or MOST_OVERLAP // 2
     home = settings.cell_rows or max(1, held // overlap)
     whole = settings.cell_rows is None or rows <= settings.cell_rows * overlap
     if rows <= held and whole:
-        sample = sample_vectors(vectors, rows, 1, settings.seed)[1]
         say(f"neighbours: {rows:,} rows in one cell; a task holds up to {held:,} in {settings.task_mib:,} MiB")
-        return JoinPlan(sample[:1], 1, 1.0, min(_MOST_RECALL, settings.recall_target + _ROOM))
+        return JoinPlan(np.zeros((1, width), np.float32), 1, 1.0, min(_MOST_RECALL, settings.recall_target + _ROOM))
     if home * overlap > held:
         raise ConfigError(
             f"cells of {home:,} rows, {overlap} to a row, do not fit: a task of neighbours.task_mib={settings.task_mib} holds "
             f"{held:,} rows; allow more memory, or set neighbours.cell_rows to at most {held // overlap:,}"
         )
     cells = -(-rows // home)
-    sample = sample_vectors(vectors, rows, cells * ROWS_PER_CENTROID, settings.seed)[1]
+    sample = vectors.pick(vectors.survey(cells * ROWS_PER_CENTROID, settings.seed).keys)[1]
     centroids = _heaviest_first(fit_cells(sample, cells, settings.seed), sample, overlap)
     choices = [settings.overlap] if settings.overlap else range(2, MOST_OVERLAP + 1)
     ceilings = {choice: _ceiling(vectors, truth, centroids, choice) for choice in choices}
@@ -92,10 +90,10 @@ def _heaviest_first(centroids: np.ndarray, sample: np.ndarray, overlap: int) -> 
     return centroids[np.argsort(-np.bincount(cells.ravel(), minlength=len(centroids)), kind="stable")]
 
 
-def _ceiling(vectors: DataFrame, truth: Truth, centroids: np.ndarray, overlap: int) -> float:
+def _ceiling(vectors: StoredVectors, truth: Truth, centroids: np.ndarray, overlap: int) -> float:
     """Return the share of the sample's true neighbours that are in a cell with it."""
     found = truth.found[truth.found >= 0]
-    keys, matrix = collect_vectors(of_keys(vectors, np.concatenate([truth.keys, found])))
+    keys, matrix = vectors.pick(np.concatenate([truth.keys, found]))
     cells = assign_cells(matrix, centroids, overlap, keys)
     mine = cells[np.searchsorted(keys, truth.keys)]
     theirs = cells[np.searchsorted(keys, np.maximum(truth.found, keys[0]))]

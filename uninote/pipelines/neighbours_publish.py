@@ -1,72 +1,64 @@
-"""From the private lists to the tables that readers want: note_ids for keys, K of them, ordered for point look-ups."""
+"""From written files to the tables that readers see: one commit each, and who is a duplicate of whom."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from pyspark.sql import Column, DataFrame, SparkSession
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
+from udfs.neighbour_files import PAIRS, PUBLIC, STATE, WRITTEN, make_public_writer
+from uninote.delta_files import replace_files
 from uninote.neighbours.components import connected
+from uninote.parquet_files import DataFile, write_file
 from uninote.pipelines import tables
+from uninote.pipelines.neighbours_files import TOLD, Written, collect, of_kind
 from uninote.pipelines.neighbours_join import Join
 from uninote.schemas import duplicates_table, neighbours_table
 
-_BLOCK_SIZE, _GROUP_BYTES = "parquet.block.size", 1 << 20
 
-
-def publish(join: Join) -> dict[str, int]:
-    """Write every neighbour table, and the groups of duplicates; returns counts for the ledger."""
-    settings = join.run.config.neighbours
-    groups = _write_duplicates(join, settings.duplicate_score)
+def publish(join: Join, written: Sequence[Written]) -> dict[str, int]:
+    """Make every neighbour table, its state, and the groups of duplicates of `written`; returns counts for the ledger."""
+    settings, generation = join.run.config.neighbours, join.run.generation
+    for name in settings.rules:
+        state = join.state(name)
+        replace_files(generation.uri(state.name), state.schema.json(), of_kind(written, name, STATE))
+    duplicates = _publish_duplicates(join, of_kind(written, "neighbours", PAIRS))
     for name, rule in settings.rules.items():
-        state = tables.read_table(join.run.spark, join.state_uri(name))
-        lists = _collapsed(state, groups) if rule.duplicates == "collapse" else state
         spec = neighbours_table(join.run.note_id, name)
-        named = F.arrays_zip(
-            F.slice("neighbour_ids", 1, settings.k).alias("note_id"), F.slice("scores", 1, settings.k).alias("score")
-        )
-        table = lists.select("note_id", named.alias("neighbours"))
-        # By note_id in small row groups, so that a look-up opens one file and reads one group of it.
-        ordered = table.repartitionByRange(F.col("note_id")).sortWithinPartitions("note_id")
-        with _row_groups(join.run.spark):
-            tables.overwrite(ordered, spec, join.run.generation.uri(spec.name))
-    return {"duplicates": groups.count()}
+        files = _collapsed(join, name) if rule.duplicates == "collapse" else of_kind(written, name, PUBLIC)
+        replace_files(generation.uri(spec.name), spec.schema.json(), files)
+    tables.remove(join.run.spark, join.staging_uri)
+    return {"duplicates": duplicates}
 
 
-@contextmanager
-def _row_groups(spark: SparkSession) -> Iterator[None]:
-    """Let Parquet files written meanwhile have row groups of about _GROUP_BYTES."""
-    before = spark.conf.get(_BLOCK_SIZE, None)
-    spark.conf.set(_BLOCK_SIZE, str(_GROUP_BYTES))
-    try:
-        yield
-    finally:
-        if before is None:
-            spark.conf.unset(_BLOCK_SIZE)
-        else:
-            spark.conf.set(_BLOCK_SIZE, before)
+def _publish_duplicates(join: Join, files: Sequence[DataFile]) -> int:
+    """Link notes that the unconstrained lists hold as duplicates, and write who belongs together; returns how many do."""
+    spec = duplicates_table(join.run.note_id)
+    uri = join.run.generation.uri(spec.name)
+    if not files:
+        replace_files(uri, spec.schema.json(), [])
+        return 0
+    pairs = pa.concat_tables([pq.read_table(file.path) for file in files])
+    keys, group = connected(pairs["item_key"].to_numpy(), pairs["other_key"].to_numpy())
+    sides = [pairs.select(["item_key", "note_id"]), pairs.select(["other_key", "other_id"])]
+    ids = pa.concat_tables([side.rename_columns(["item_key", "note_id"]) for side in sides])
+    ids = ids.group_by("item_key").aggregate([("note_id", "min")])
+    named = pa.table({"item_key": keys, "group": group}).join(ids, "item_key")
+    least = named.group_by("group").aggregate([("note_id_min", "min")]).rename_columns(["group", "group_id"])
+    members = named.join(least, "group").select(["note_id_min", "group_id"]).rename_columns(["note_id", "group_id"])
+    replace_files(uri, spec.schema.json(), [write_file(members.sort_by("note_id"), uri)])
+    return len(members)
 
 
-def _write_duplicates(join: Join, score: float) -> DataFrame:
-    """Link notes that the unconstrained lists hold at `score` or above, and write who belongs together."""
-    state = tables.read_table(join.run.spark, join.state_uri("neighbours"))
-    near = state.where(F.get("scores", F.lit(0)) >= score)
-    pairs = near.select("item_key", F.explode(F.arrays_zip("neighbour_keys", "scores")).alias("other"))
-    edges = pairs.where(F.col("other.scores") >= score).select("item_key", F.col("other.neighbour_keys").alias("other"))
-    found = edges.toArrow()
-    keys, group = connected(found["item_key"].to_numpy(), found["other"].to_numpy())
-    spark, spec = join.run.spark, duplicates_table(join.run.note_id)
-    made = spark.createDataFrame(list(zip(keys.tolist(), group.tolist(), strict=True)), "item_key bigint, group bigint")
-    ids = state.select("item_key", "note_id")
-    named = made.join(ids, "item_key").withColumn("group_id", F.expr("min(note_id) OVER (PARTITION BY group)"))
-    tables.overwrite(named.select("note_id", "group_id"), spec, join.run.generation.uri(spec.name))
-    return tables.read_table(spark, join.run.generation.uri(spec.name))
-
-
-def _collapsed(state: DataFrame, groups: DataFrame) -> DataFrame:
-    """Keep the first entry of each group of duplicates in a list."""
+def _collapsed(join: Join, name: str) -> list[DataFile]:
+    """Write the public table of lists that keep the first entry of each group of duplicates."""
+    spark, generation, k = join.run.spark, join.run.generation, join.run.config.neighbours.k
+    state = tables.read_table(spark, join.state_uri(name))
+    groups = tables.read_table(spark, generation.uri(duplicates_table(join.run.note_id).name))
     entry = F.posexplode(F.arrays_zip("neighbour_ids", "scores")).alias("rank", "one")
     rows = state.select("item_key", entry)
     rows = rows.join(groups.withColumnRenamed("note_id", "id"), F.col("one.neighbour_ids") == F.col("id"), "left")
@@ -76,9 +68,14 @@ def _collapsed(state: DataFrame, groups: DataFrame) -> DataFrame:
     )
     lists = first.groupBy("item_key").agg(F.array_sort(F.collect_list(F.struct("rank", "one"))).alias("kept"))
     kept = state.select("item_key", "note_id").join(lists, "item_key", "left")
-    return kept.select("note_id", _column("neighbour_ids", state), _column("scores", state))
+    ids, scores = (F.slice(_column(of, state), 1, k) for of in ("neighbour_ids", "scores"))
+    named = F.arrays_zip(ids.alias("note_id"), scores.alias("score"))
+    table = kept.select("note_id", named.alias("neighbours"))
+    ordered = table.repartitionByRange(F.col("note_id")).sortWithinPartitions("note_id")
+    told = ordered.mapInArrow(make_public_writer(generation.uri(name)), StructType(TOLD.fields[1:]))
+    return [one.file for one in collect(told.select(F.lit(name).alias("table"), *WRITTEN))]
 
 
 def _column(name: str, state: DataFrame) -> Column:
     values = F.transform("kept", lambda entry: entry["one"][name])
-    return F.coalesce(values, F.array().cast(state.schema[name].dataType)).alias(name)
+    return F.coalesce(values, F.array().cast(state.schema[name].dataType))

@@ -25,9 +25,3 @@ def collect_vectors(vectors: DataFrame) -> tuple[np.ndarray, np.ndarray]:
     keys, matrix = read_rows(vectors.select("item_key", "vector").toArrow().to_batches())
     order = np.argsort(keys)
     return keys[order], matrix[order]
-
-
-def of_keys(frame: DataFrame, keys: np.ndarray) -> DataFrame:
-    """Return the rows of `frame` whose item_key is among a few `keys`, int64."""
-    wanted = frame.sparkSession.createDataFrame([(int(key),) for key in np.unique(keys)], "item_key bigint")
-    return frame.join(F.broadcast(wanted), "item_key")

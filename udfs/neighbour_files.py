@@ -1,0 +1,144 @@
+"""Neighbour lists as files, written by the tasks that make them: the private state, and the table that readers want."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from udfs.neighbour_lists import merge_lists, prune_lists
+from udfs.notes import ArrowMap
+from udfs.stored_rows import Read
+from uninote.parquet_files import DataFile, write_file
+
+FILE_ROWS = 100_000  # of the files of lists; a night makes each of them anew in one task
+_GROUP_ROWS = 4096  # of the public table's row groups: a look-up reads one of them
+WRITTEN = ("kind", "path", "size", "rows", "low", "high")  # what is told of a file; bounds of note_id as JSON
+STATE, PUBLIC, PAIRS, PARTIAL = "state", "public", "pairs", "partial"
+
+
+@dataclass(frozen=True)
+class ListFolders:
+    """Where the lists of one table go: `state`, `public` (null: made from the state later), `pairs` of duplicates (or null).
+
+    `kept` entries a list go to the state, `k` to readers. A pair of duplicates has `duplicate_score` or more.
+    """
+
+    state: str
+    public: str | None
+    pairs: str | None
+    kept: int
+    k: int
+    duplicate_score: float
+
+
+def write_lists(batches: Iterator[pa.RecordBatch], folders: ListFolders) -> Iterator[pa.RecordBatch]:
+    """Write LISTS, which come in order of note_id, and yield WRITTEN."""
+    for lists in _of_rows(batches, FILE_ROWS):
+        full = pc.greater_equal(lists["scores"].combine_chunks().value_lengths(), folders.kept)
+        whole = pc.and_not(lists["whole"].combine_chunks(), full)
+        lists = lists.set_column(lists.schema.get_field_index("whole"), "whole", whole)
+        yield _told(STATE, write_file(lists, folders.state))
+        if folders.public is not None:
+            yield _told(PUBLIC, write_file(_public(lists, folders.k), folders.public, _GROUP_ROWS))
+        if folders.pairs is not None and len(pairs := _pairs(lists, folders.duplicate_score)):
+            yield _told(PAIRS, write_file(pairs, folders.pairs))
+
+
+def write_partial(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
+    """Write LISTS that wait to be merged, and yield WRITTEN."""
+    for lists in _of_rows(batches, FILE_ROWS):
+        yield _told(PARTIAL, write_file(lists, folder))
+
+
+def make_public_writer(folder: str) -> ArrowMap:
+    """Write rows of a table for readers, which come in order of note_id, into `folder`; tell WRITTEN."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for rows in _of_rows(batches, FILE_ROWS):
+            yield _told(PUBLIC, write_file(rows, folder, _GROUP_ROWS))
+
+    return run
+
+
+def make_parts(bounds: Sequence[str | int]) -> ArrowMap:
+    """Add to LISTS the `part` that each belongs to: the number of ascending `bounds` up to its note_id."""
+    limits = np.array(bounds, dtype=object if bounds and isinstance(bounds[0], str) else None)
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            ids = batch.column("note_id").to_numpy(zero_copy_only=False)
+            part = np.searchsorted(limits, ids, side="right") if len(limits) else np.zeros(len(ids))
+            yield batch.append_column("part", pa.array(part, pa.int32()))
+
+    return run
+
+
+def make_rewrite(
+    folders: ListFolders, read: Read, old: Sequence[str | None], gone: Callable[[], np.ndarray]
+) -> ArrowMap:
+    """Merge the partial LISTS of a `part` with its old file, less the neighbours and owners `gone`; write; yield WRITTEN.
+
+    Each partition holds one part, or nothing; a row of it without an item_key only names the part. `old` are the files, by
+    part; null where there is none.
+    """
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        rows = list(batches)
+        if not sum(map(len, rows)):
+            return
+        part = rows[0].column("part")[0].as_py()
+        fresh = pa.Table.from_batches(rows).drop_columns(["part"])
+        fresh = fresh.filter(pc.is_valid(fresh["item_key"]))
+        stays: list[pa.RecordBatch] = []
+        path = old[part]
+        if path is not None:
+            stays = [prune_lists(batch, gone()) for batch in read(path)]
+        merged = merge_lists(stays, fresh, folders.kept)
+        yield from write_lists(iter(merged.to_batches()), folders)
+
+    return run
+
+
+def _told(kind: str, file: DataFile) -> pa.RecordBatch:
+    values = [kind, file.path, file.size, file.rows, json.dumps(file.low), json.dumps(file.high)]
+    return pa.RecordBatch.from_arrays([pa.array([value]) for value in values], names=[*WRITTEN])
+
+
+def _public(lists: pa.Table, k: int) -> pa.Table:
+    """Return (note_id, neighbours): the first `k` entries of each list."""
+    ids, scores = (lists[name].combine_chunks() for name in ("neighbour_ids", "scores"))
+    lengths = scores.value_lengths().to_numpy()
+    rank = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    kept = pa.array(np.flatnonzero(rank < k))
+    entries = [ids.flatten().take(kept), scores.flatten().take(kept)]
+    offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, k))]).astype(np.int32)
+    pairs = pa.StructArray.from_arrays(entries, ["note_id", "score"])
+    return pa.table({"note_id": lists["note_id"], "neighbours": pa.ListArray.from_arrays(pa.array(offsets), pairs)})
+
+
+def _pairs(lists: pa.Table, score: float) -> pa.Table:
+    """Return (item_key, note_id, other_key, other_id) of the entries that have `score` or more."""
+    keys, ids, scores = (lists[name].combine_chunks() for name in ("neighbour_keys", "neighbour_ids", "scores"))
+    near = np.flatnonzero(scores.flatten().to_numpy() >= score)
+    owner = pa.array(np.repeat(np.arange(len(lists)), scores.value_lengths().to_numpy())[near])
+    entry = pa.array(near)
+    columns = [lists["item_key"].take(owner), lists["note_id"].take(owner)]
+    return pa.table([*columns, keys.flatten().take(entry), ids.flatten().take(entry)],
+                    names=["item_key", "note_id", "other_key", "other_id"])  # fmt: skip
+
+
+def _of_rows(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """Collect batches until they have `rows` rows."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(map(len, held)) >= rows:
+            yield pa.Table.from_batches(held)
+            held = []
+    if sum(map(len, held)):
+        yield pa.Table.from_batches(held)

@@ -1,0 +1,58 @@
+"""Samples of stored vectors, and the exact answers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from udfs.arrow_vectors import read_rows, to_array
+from udfs.notes import ArrowMap
+from uninote.neighbours.exact import exact_topk
+from uninote.sampling import first_in_order
+
+
+def make_survey(count: int, seed: int) -> ArrowMap:
+    """Map (item_key, note_id) rows to one row a task: how many there are, and a sample of at most `count` of them.
+
+    Its columns: rows, item_key and note_id, lists. Samples of several tasks together hold the sample of all.
+    """
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        rows, sample = 0, None
+        for batch in batches:
+            rows += len(batch)
+            joined = batch if sample is None else pa.concat_batches([sample, batch])
+            sample = joined.take(pa.array(first_in_order(joined.column("item_key").to_numpy(), count, seed)))
+        if sample is not None:
+            lists = [pa.ListArray.from_arrays([0, len(sample)], sample.column(name)) for name in sample.schema.names]
+            yield pa.RecordBatch.from_arrays([pa.array([rows]), *lists], names=["rows", *sample.schema.names])
+
+    return run
+
+
+def make_pick(keys: Callable[[], np.ndarray]) -> ArrowMap:
+    """Keep the rows whose item_key is among `keys`, int64."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        wanted = keys()
+        for batch in batches:
+            mine = np.isin(batch.column("item_key").to_numpy(), wanted)
+            if mine.any():
+                yield batch.take(pa.array(np.flatnonzero(mine)))
+
+    return run
+
+
+def make_exact(queries: Callable[[], tuple[np.ndarray, np.ndarray]], k: int) -> ArrowMap:
+    """Map (item_key, vector) rows to each query's best k among them. `queries` returns their (keys, vectors)."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keys, vectors = queries()
+        corpus = (read_rows([batch]) for batch in batches if len(batch))
+        found, scores = exact_topk(vectors, corpus, k, exclude=keys)
+        columns = [pa.array(keys), to_array(found.astype(np.int64)), to_array(scores.astype(np.float32))]
+        yield pa.RecordBatch.from_arrays(columns, names=["item_key", "neighbour_keys", "scores"])
+
+    return run

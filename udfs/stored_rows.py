@@ -1,0 +1,51 @@
+"""Rows that a task reads from Parquet files itself: Spark says which files, and never touches an element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from udfs.notes import ArrowMap
+from uninote.errors import UninoteError
+
+_BATCH_ROWS = 1 << 16
+Read = Callable[[str], Iterator[pa.RecordBatch]]
+
+
+def over_files(inner: ArrowMap, read: Read, paths: Sequence[str]) -> ArrowMap:
+    """Map rows that hold a file's number in their first column to what `inner` makes of the rows of these files."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        numbers = (number for batch in batches for number in batch.column(0).to_pylist())
+        yield from inner(batch for number in numbers for batch in read(paths[number]))
+
+    return run
+
+
+def make_reader(columns: Sequence[str]) -> Read:
+    """Return a reader of some columns of a file, in batches."""
+
+    def read(path: str) -> Iterator[pa.RecordBatch]:
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
+
+    return read
+
+
+def make_item_reader(columns: Sequence[str], kinds: Sequence[str], generation: str) -> Read:
+    """Return a reader of embedded items of some kinds. Raises UninoteError at one that another encoder made."""
+    read = make_reader([*columns, "kind", "generation"])
+
+    def of_kinds(path: str) -> Iterator[pa.RecordBatch]:
+        for batch in read(path):
+            found = set(pc.unique(batch.column("generation")).to_pylist()) - {generation}
+            if found:
+                raise UninoteError(f"{path}: a vector of generation {found.pop()} among those of {generation}")
+            mine = pc.is_in(batch.column("kind"), pa.array(list(kinds)))
+            batch = batch.select(list(columns))
+            yield batch if pc.all(mine).as_py() else batch.filter(mine)
+
+    return of_kinds

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from udfs.neighbour_lists import merge_lists, prune_lists
 from udfs.notes import ArrowMap
-from udfs.stored_rows import Read
+from udfs.stored_rows import Read, gathered
 from uninote.parquet_files import DataFile, write_file
 
 FILE_ROWS = 100_000  # of the files of lists; a night makes each of them anew in one task
@@ -38,7 +38,7 @@ class ListFolders:
 
 def write_lists(batches: Iterator[pa.RecordBatch], folders: ListFolders) -> Iterator[pa.RecordBatch]:
     """Write LISTS, which come in order of note_id, and yield WRITTEN."""
-    for lists in _of_rows(batches, FILE_ROWS):
+    for lists in _files(batches):
         full = pc.greater_equal(lists["scores"].combine_chunks().value_lengths(), folders.kept)
         whole = pc.and_not(lists["whole"].combine_chunks(), full)
         lists = lists.set_column(lists.schema.get_field_index("whole"), "whole", whole)
@@ -51,7 +51,7 @@ def write_lists(batches: Iterator[pa.RecordBatch], folders: ListFolders) -> Iter
 
 def write_partial(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
     """Write LISTS that wait to be merged, and yield WRITTEN."""
-    for lists in _of_rows(batches, FILE_ROWS):
+    for lists in _files(batches):
         yield _told(PARTIAL, write_file(lists, folder))
 
 
@@ -59,7 +59,7 @@ def make_public_writer(folder: str) -> ArrowMap:
     """Write rows of a table for readers, which come in order of note_id, into `folder`; tell WRITTEN."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for rows in _of_rows(batches, FILE_ROWS):
+        for rows in _files(batches):
             yield _told(PUBLIC, write_file(rows, folder, _GROUP_ROWS))
 
     return run
@@ -104,6 +104,10 @@ def make_rewrite(
     return run
 
 
+def _files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    return (pa.Table.from_batches([batch]) for batch in gathered(batches, FILE_ROWS))
+
+
 def _told(kind: str, file: DataFile) -> pa.RecordBatch:
     values = [kind, file.path, file.size, file.rows, json.dumps(file.low), json.dumps(file.high)]
     return pa.RecordBatch.from_arrays([pa.array([value]) for value in values], names=[*WRITTEN])
@@ -130,15 +134,3 @@ def _pairs(lists: pa.Table, score: float) -> pa.Table:
     columns = [lists["item_key"].take(owner), lists["note_id"].take(owner)]
     return pa.table([*columns, keys.flatten().take(entry), ids.flatten().take(entry)],
                     names=["item_key", "note_id", "other_key", "other_id"])  # fmt: skip
-
-
-def _of_rows(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """Collect batches until they have `rows` rows."""
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
-        if sum(map(len, held)) >= rows:
-            yield pa.Table.from_batches(held)
-            held = []
-    if sum(map(len, held)):
-        yield pa.Table.from_batches(held)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from udfs.arrow_vectors import read_rows, to_array
 from udfs.notes import ArrowMap
+from uninote.kmeans import compute_in_one_thread
 from uninote.neighbours.exact import exact_topk
 from uninote.sampling import first_in_order
 
@@ -49,6 +50,7 @@ def make_exact(queries: Callable[[], tuple[np.ndarray, np.ndarray]], k: int) -> 
     """Map (item_key, vector) rows to each query's best k among them. `queries` returns their (keys, vectors)."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        compute_in_one_thread()
         keys, vectors = queries()
         corpus = (read_rows([batch]) for batch in batches if len(batch))
         found, scores = exact_topk(vectors, corpus, k, exclude=keys)

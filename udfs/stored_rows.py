@@ -12,6 +12,7 @@ from udfs.notes import ArrowMap
 from uninote.errors import UninoteError
 
 _BATCH_ROWS = 1 << 16
+_FEW_ROWS = 1 << 14
 Read = Callable[[str], Iterator[pa.RecordBatch]]
 
 
@@ -20,9 +21,21 @@ def over_files(inner: ArrowMap, read: Read, paths: Sequence[str]) -> ArrowMap:
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         numbers = (number for batch in batches for number in batch.column(0).to_pylist())
-        yield from inner(batch for number in numbers for batch in read(paths[number]))
+        yield from inner(gathered(batch for number in numbers for batch in read(paths[number])))
 
     return run
+
+
+def gathered(batches: Iterator[pa.RecordBatch], rows: int = _FEW_ROWS) -> Iterator[pa.RecordBatch]:
+    """Put batches together until they have `rows` rows: many small files cost no more than a large one."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(map(len, held)) >= rows:
+            yield pa.concat_batches(held) if len(held) > 1 else batch
+            held = []
+    if sum(map(len, held)):
+        yield pa.concat_batches(held)
 
 
 def make_reader(columns: Sequence[str]) -> Read:

@@ -16,6 +16,7 @@ from uninote.errors import UninoteError
 from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.ranking import MAX_ROWS, empty_ranking, insert, insert_dense, pack, thresholds, unpack
 
+_BLOCK_KEYS = 4096
 _ROUGHLY = 1e-4  # by so much, in parts of the largest product, float32 may be off
 BLOCK_ROWS = 512  # a block of scores, 1 MiB, stays in a core's cache while it is filtered
 
@@ -60,7 +61,7 @@ def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarra
     keys = np.empty((len(queries), 0), dtype=np.int64)
     scores = np.empty((len(queries), 0))
     wide = queries.astype(np.float64)
-    for batch_keys, vectors in batches:
+    for batch_keys, vectors in _blocks(batches):
         if keys.shape[1] == k:  # most rows are among the best of no query any more: float32 tells
             rough = queries @ vectors.T
             useful = (rough >= scores[:, -1:] - _ROUGHLY * np.abs(rough).max(initial=1.0)).any(axis=0)
@@ -74,6 +75,13 @@ def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarra
             found, found_keys = np.take_along_axis(found, best, axis=1), np.take_along_axis(found_keys, best, axis=1)
         keys, scores = merge_topk(np.hstack([keys, found_keys]), np.hstack([scores, found]), k)
     return merge_topk(keys, scores.astype(np.float32), k)
+
+
+def _blocks(batches: Batches) -> Batches:
+    """Cut batches into blocks whose scores stay in a core's cache."""
+    for keys, vectors in batches:
+        for start in range(0, len(keys), _BLOCK_KEYS):
+            yield keys[start : start + _BLOCK_KEYS], vectors[start : start + _BLOCK_KEYS]
 
 
 def exact_scores(queries: np.ndarray, batches: Batches, keys: np.ndarray) -> np.ndarray:

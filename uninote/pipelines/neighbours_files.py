@@ -87,17 +87,17 @@ def rewrite(
     Old files are in order of their bounds, which do not overlap; each of them is made anew by one task. Without any, the
     note_ids are cut into parts of about FILE_ROWS.
     """
-    run, paths = join.run, [one.file.path for one in partial if one.table == name and one.kind == PARTIAL]
+    run, files = join.run, [one.file for one in partial if one.table == name and one.kind == PARTIAL]
     bounds = [file.low for file in old[1:] if file.low is not None] if old else _bounds(join)
     schema = StructType([*join.lists, StructField("part", IntegerType())])
-    rows = scan_files(run, paths, make_reader(LISTS), make_parts(bounds), schema)
+    rows = scan_files(run, files, make_reader(LISTS), make_parts(bounds), schema)
     count = len(bounds) + 1
     empty = [F.lit(None).cast(field.dataType).alias(field.name) for field in join.lists]
     marks = run.spark.range(count).select(*empty, F.col("id").cast("int").alias("part"))  # a part may get no lists
     by_part = marks.union(rows).repartitionById(count, F.col("part"))
     shared = run.spark.sparkContext.broadcast(gone)
-    files: list[str | None] = [file.path for file in old] or [None] * count
-    make = make_rewrite(_folders(join, name), make_reader(LISTS), files, lambda: shared.value)
+    before: list[str | None] = [file.path for file in old] or [None] * count
+    make = make_rewrite(_folders(join, name), make_reader(LISTS), before, lambda: shared.value)
     told = by_part.mapInArrow(make, StructType(TOLD.fields[1:])).select(F.lit(name).alias("table"), *WRITTEN)
     written = collect(told)
     shared.destroy()

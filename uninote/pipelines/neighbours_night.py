@@ -79,7 +79,7 @@ def _look(join: Join, name: str, gone: Callable[[], np.ndarray], outputs: Mappin
     files = files_of(join.state_uri(name), outputs[join.state(name).name])
     make = make_look(gone, join.run.config.neighbours.k)
     schema = StructType([StructField(field, BinaryType()) for field in _TOLD])
-    told = scan_files(join.run, [file.path for file in files], make_reader(_LOOKED), make, schema).toArrow()
+    told = scan_files(join.run, files, make_reader(_LOOKED), make, schema).toArrow()
     keys, limit, short = (_joined(told[field], kind) for field, kind in _TOLD.items())
     limits = np.full(int(keys.max(initial=-1)) + 1, -np.inf, dtype=np.float32)
     limits[keys] = limit

@@ -60,7 +60,7 @@ def _listed(join: Join, keys: np.ndarray) -> np.ndarray:
     wanted = join.run.spark.sparkContext.broadcast(keys)
     read = make_reader(["item_key", "neighbour_keys"])
     schema = StructType([field for field in join.lists if field.name in ("item_key", "neighbour_keys")])
-    rows = scan_files(join.run, [file.path for file in files], read, make_pick(lambda: wanted.value), schema)
+    rows = scan_files(join.run, files, read, make_pick(lambda: wanted.value), schema)
     by_key = {row["item_key"]: row["neighbour_keys"][:k] for row in rows.collect()}
     listed = np.full((len(keys), k), -1, np.int64)
     for position, key in enumerate(keys):

@@ -19,11 +19,13 @@ from uninote.delta_files import files_of
 from uninote.neighbours.exact import exact_scores
 from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.recall import tie_aware_recall
+from uninote.parquet_files import DataFile
 from uninote.pipelines.run import Run
 from uninote.pipelines.snapshot import Snapshot
 from uninote.sampling import first_in_order
 from uninote.schemas import VECTOR
 
+_TASK_BYTES = 256 << 20  # of the files that one task reads
 _KEY = StructField("item_key", LongType())
 _LISTS = StructType(
     [
@@ -53,17 +55,17 @@ class StoredVectors:
     kinds: Sequence[str] = ("note",)
 
     @cached_property
-    def paths(self) -> list[str]:
+    def files(self) -> list[DataFile]:
         """The table's files. Raises MissingTableError when the width is not embedded."""
         name = self.snapshot.vectors_name(self.width)
-        return [file.path for file in files_of(self.run.generation.uri(name), self.snapshot.versions[name])]
+        return files_of(self.run.generation.uri(name), self.snapshot.versions[name])
 
     def scan(
         self, function: ArrowMap, schema: StructType, columns: Sequence[str], parts: int | None = None
     ) -> DataFrame:
-        """Return what `function` makes of some columns of all rows, each file in a task of its own, or in `parts` tasks."""
+        """Return what `function` makes of some columns of all rows, perhaps in `parts` tasks."""
         read = make_item_reader(columns, self.kinds, self.run.model.generation)
-        return scan_files(self.run, self.paths, read, function, schema, parts)
+        return scan_files(self.run, self.files, read, function, schema, parts)
 
     def survey(self, count: int, seed: int) -> Survey:
         """Count the rows, and draw `count` of them."""
@@ -108,8 +110,10 @@ class StoredVectors:
 
 
 def scan_files(
-    run: Run, paths: Sequence[str], read: Read, function: ArrowMap, schema: StructType, parts: int | None = None
+    run: Run, files: Sequence[DataFile], read: Read, function: ArrowMap, schema: StructType, parts: int | None = None
 ) -> DataFrame:
-    """Return what `function` makes of the rows that `read` finds in files, each in a task of its own, or in `parts` tasks."""
-    numbers = run.spark.range(0, len(paths), 1, parts or max(1, len(paths)))
-    return numbers.mapInArrow(over_files(function, read, paths), schema)
+    """Return what `function` makes of the rows that `read` finds in files, in `parts` tasks or as many as suit their sizes."""
+    cores = run.spark.sparkContext.defaultParallelism
+    parts = parts or max(1, min(len(files), max(cores, sum(file.size for file in files) // _TASK_BYTES)))
+    numbers = run.spark.range(0, len(files), 1, parts)
+    return numbers.mapInArrow(over_files(function, read, [file.path for file in files]), schema)

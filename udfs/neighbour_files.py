@@ -44,7 +44,7 @@ def write_lists(batches: Iterator[pa.RecordBatch], folders: ListFolders) -> Iter
         lists = lists.set_column(lists.schema.get_field_index("whole"), "whole", whole)
         yield _told(STATE, write_file(lists, folders.state))
         if folders.public is not None:
-            yield _told(PUBLIC, write_file(_public(lists, folders.k), folders.public, _GROUP_ROWS))
+            yield from write_public(iter([_public(lists, folders.k)]), folders.public)
         if folders.pairs is not None and len(pairs := _pairs(lists, folders.duplicate_score)):
             yield _told(PAIRS, write_file(pairs, folders.pairs))
 
@@ -55,14 +55,20 @@ def write_partial(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa
         yield _told(PARTIAL, write_file(lists, folder))
 
 
-def make_public_writer(folder: str) -> ArrowMap:
-    """Write rows of a table for readers, which come in order of note_id, into `folder`; tell WRITTEN."""
+def write_public(rows: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
+    """Write rows of a table for readers, which come in order of note_id, and yield WRITTEN."""
+    for table in _files(rows):
+        yield _told(PUBLIC, write_file(table, folder, _GROUP_ROWS))
 
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for rows in _files(batches):
-            yield _told(PUBLIC, write_file(rows, folder, _GROUP_ROWS))
 
-    return run
+def public_lists(owners: pa.Array, lengths: np.ndarray, ids: pa.Array, scores: pa.Array, k: int) -> pa.RecordBatch:
+    """Return (note_id, neighbours): the first `k` of each owner's entries; `ids` and `scores` are flat, `lengths` a row."""
+    rank = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    kept = pa.array(np.flatnonzero(rank < k))
+    offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, k))]).astype(np.int32)
+    pairs = pa.StructArray.from_arrays([ids.take(kept), scores.take(kept)], ["note_id", "score"])
+    lists = pa.ListArray.from_arrays(pa.array(offsets), pairs)
+    return pa.RecordBatch.from_arrays([owners, lists], names=["note_id", "neighbours"])
 
 
 def make_parts(bounds: Sequence[str | int]) -> ArrowMap:
@@ -113,16 +119,9 @@ def _told(kind: str, file: DataFile) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([value]) for value in values], names=[*WRITTEN])
 
 
-def _public(lists: pa.Table, k: int) -> pa.Table:
-    """Return (note_id, neighbours): the first `k` entries of each list."""
-    ids, scores = (lists[name].combine_chunks() for name in ("neighbour_ids", "scores"))
-    lengths = scores.value_lengths().to_numpy()
-    rank = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    kept = pa.array(np.flatnonzero(rank < k))
-    entries = [ids.flatten().take(kept), scores.flatten().take(kept)]
-    offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, k))]).astype(np.int32)
-    pairs = pa.StructArray.from_arrays(entries, ["note_id", "score"])
-    return pa.table({"note_id": lists["note_id"], "neighbours": pa.ListArray.from_arrays(pa.array(offsets), pairs)})
+def _public(lists: pa.Table, k: int) -> pa.RecordBatch:
+    owners, ids, scores = (lists[name].combine_chunks() for name in ("note_id", "neighbour_ids", "scores"))
+    return public_lists(owners, scores.value_lengths().to_numpy(), ids.flatten(), scores.flatten(), k)
 
 
 def _pairs(lists: pa.Table, score: float) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -131,12 +132,14 @@ class IndexConfig(_Section):
 class SearchConfig(_Section):
     """What `jobs/search.py` looks for: every row of `queries`, any source that ingest reads, gets the `k` nearest notes.
 
-    They go to the Delta table `output`. `width` null means the widest index; `nprobe` null what the index was calibrated
+    Instead of `queries`, `items` takes the lake's own images, texts or OCR strings (`embed.kinds` must name them). Answers go
+    to the Delta table `output`. `width` null means the widest index; `nprobe` null what the index was calibrated
     to. With `rerank_width`, `rerank_depth` times `k` notes are found first, and ranked again by their vectors of that
     width. `only` and `never` hold values of category, author, language or visibility that a note must, or must not, have.
     """
 
     queries: Location | None = None
+    items: Literal["image", "text", "ocr"] | None = None
     output: Location | None = None
     width: Width | None = None
     k: int = Field(20, ge=1)
@@ -153,7 +156,9 @@ class RuleConfig(_Section):
     `same` and `different` name attributes that must, or must not, be equal to the note's own; a note whose own value is
     null has no neighbours of the same, and any of a different one. `only` and `never` hold values that a neighbour must,
     or must not, have. Below `min_score` nobody is a neighbour. Of duplicates, notes at `neighbours.duplicate_score` or
-    above: keep all; exclude those of the note itself; or collapse, one entry for each group of them.
+    above: keep all; exclude those of the note itself; or collapse, one entry for each group of them. With `fresh_days`
+    only notes updated in so many days before the run are neighbours. `hubness`, 0 to 1, ranks notes lower that are close to
+    everyone, by that share of the mean score of their own lists; set `neighbours.slack` to some K with it.
     """
 
     same: tuple[Attribute, ...] = Field((), strict=False)
@@ -162,6 +167,13 @@ class RuleConfig(_Section):
     never: dict[Attribute, list[str]] = {}
     min_score: float | None = None
     duplicates: Literal["keep", "exclude", "collapse"] = "keep"
+    fresh_days: int | None = Field(None, ge=1)
+    hubness: float = Field(0.0, ge=0, le=1)
+
+    @property
+    def ranks(self) -> bool:
+        """Say whether the public lists can be made only once all lists are."""
+        return self.duplicates == "collapse" or self.hubness > 0
 
 
 class NeighboursConfig(_Section):
@@ -207,7 +219,10 @@ class ReportConfig(_Section):
 
 
 class Config(_Section):
-    """The whole pipeline. `spark` holds further Spark SQL settings, applied after the project's own."""
+    """The whole pipeline. `spark` holds further Spark SQL settings, applied after the project's own.
+
+    `as_of` is the time that ages are counted from, ISO 8601, in UTC where it names no zone; null: when the run starts.
+    """
 
     lake: Location
     ingest: IngestConfig
@@ -220,6 +235,7 @@ class Config(_Section):
     search: SearchConfig = SearchConfig()
     neighbours: NeighboursConfig = NeighboursConfig()
     report: ReportConfig = ReportConfig()
+    as_of: str | None = None
     spark: dict[str, str] = {}
 
     @field_validator("lake")
@@ -230,6 +246,15 @@ class Config(_Section):
                 "should be a local or mounted folder; index files and reports are not written to object stores"
             )
         return lake
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _is_time(cls, as_of: Any) -> Any:
+        if isinstance(as_of, date):  # YAML reads dates and times by itself
+            as_of = as_of.isoformat()
+        if isinstance(as_of, str):
+            datetime.fromisoformat(as_of)
+        return as_of
 
     def content_hash(self) -> str:
         """Return 16 hexadecimal characters that change with any value of the configuration."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import polars
 import pytest
@@ -140,3 +142,47 @@ def test_tables_are_read_and_looked_up_without_a_jvm(run_of, lake):
         FROM delta.`{uris["neighbours"]}` LATERAL VIEW posexplode(neighbours) AS rank, neighbour
         WHERE note_id = 7 ORDER BY rank""").collect()
     assert [(row["rank"], row["neighbour_id"]) for row in rows] == [(n + 1, one) for n, (one, _) in enumerate(found[7])]
+
+
+def test_old_notes_leave_a_fresh_table_and_hubs_are_ranked_lower(run_of):
+    vectors = unit(200, 3)
+    vectors[0] = vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))  # close to everyone
+    ages = {key: {"updated_at": datetime(2026, 3, 1 + key % 20, tzinfo=UTC)} for key in range(200)}
+    lake = Lake(run_of, vectors, ages)
+    rules = "neighbours.tables={fresh: {fresh_days: 7}, spread: {hubness: 0.5}}"
+
+    def lists(as_of):
+        run = run_of(rules, "neighbours.slack=16", f"as_of={as_of}")
+        summary = neighbours(run)
+        return summary, {name: dict(polars.read_delta(uri).iter_rows()) for name, uri in summary["tables"].items()}
+
+    def best_fresh(key, first, last):
+        days = 1 + np.arange(200) % 20
+        scores = np.where((days >= first) & (days <= last), lake.matrix[1] @ lake.matrix[1][key], -np.inf)
+        scores[key] = -np.inf
+        return set(np.argsort(-scores)[:K].tolist())
+
+    summary, made = lists("2026-03-21")
+    for key in (0, 77, 150):
+        assert {one["note_id"] for one in made["fresh"][key]} == best_fresh(key, 14, 20)
+    vectors = lake.matrix[1].astype(np.float64)
+    scores = vectors @ vectors.T
+    np.fill_diagonal(scores, -np.inf)
+    own = -np.sort(-scores, axis=1)[:, :K].mean(axis=1)
+    for key in range(0, 200, 20):
+        first = np.argsort(-scores[key])[: K + 16]  # what the state keeps
+        assert [one["note_id"] for one in made["spread"][key]] == first[
+            np.argsort(own[first] * 0.5 - scores[key][first])
+        ][:K].tolist()
+    listed = [
+        sum(1 for found in made[name].values() for one in found if one["note_id"] == 0)
+        for name in ("neighbours", "spread")
+    ]
+    assert listed[1] < listed[0]
+
+    later, made = lists("2026-03-23")
+    assert (summary["joined"], later["state"]) == (200, "done")
+    assert later["joined"] < 200
+    for key in (0, 77, 150):
+        assert {one["note_id"] for one in made["fresh"][key]} == best_fresh(key, 16, 20)
+    assert lists("2026-03-23")[0]["state"] == "unchanged"

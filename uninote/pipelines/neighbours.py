@@ -13,8 +13,9 @@ from uninote.config import fingerprint
 from uninote.pipelines import tables
 from uninote.pipelines.neighbours_full import join_all
 from uninote.pipelines.neighbours_join import Join, open_join
-from uninote.pipelines.neighbours_night import follow
+from uninote.pipelines.neighbours_night import AS_OF, follow
 from uninote.pipelines.neighbours_publish import publish
+from uninote.pipelines.neighbours_ranking import hub_skewness
 from uninote.pipelines.progress import say
 from uninote.pipelines.recall import AT_K, measure_recall, sample_truth
 from uninote.pipelines.run import Outcome, Run, last_entry, record
@@ -32,15 +33,16 @@ def neighbours(run: Run) -> dict[str, Any]:
     mark = fingerprint(_LAYOUT, settings.model_dump(mode="json", exclude=_MEASURES), join.width)
     done = last_entry(run, STAGE, WHOLE)
     known = done is not None and done["fingerprint"] == mark and all(map(join.has, settings.rules))
-    if known and done is not None and done["inputs"] == join.versions:
+    aged = bool(join.fresh_days) and done is not None and done["counts"].get(AS_OF) != int(run.as_of.timestamp())
+    if known and done is not None and done["inputs"] == join.versions and not aged:
         return _summary(join, done["counts"], done["metrics"]) | {"state": "unchanged"}
     followed = follow(join, done) if known and done is not None else None
     truth = sample_truth(join.vectors, join.survey.keys, settings.k)
     counts, written = followed or join_all(join, truth)
     counts |= publish(join, written)
-    metrics = measure_recall(join, truth)
+    metrics = measure_recall(join, truth) | _hubs(join)
     _judge(join, metrics[AT_K])
-    counts |= {"notes": join.rows, "k": settings.k, "width": join.width}
+    counts |= {"notes": join.rows, "k": settings.k, "width": join.width, AS_OF: int(run.as_of.timestamp())}
     outputs = {join.state(name).name: tables.table_version(run.spark, join.state_uri(name)) for name in settings.rules}
     outputs["neighbour_cells"] = tables.table_version(run.spark, join.cells_uri)
     outcome = Outcome("done", counts, join.versions, outputs, metrics, mark)
@@ -51,6 +53,16 @@ def neighbours(run: Run) -> dict[str, Any]:
 def _summary(join: Join, counts: dict[str, int], metrics: dict[str, float]) -> dict[str, Any]:
     uris = {name: join.run.generation.uri(name) for name in join.run.config.neighbours.rules}
     return {"tables": uris, **counts, "recall_at_k": metrics[AT_K]}
+
+
+def _hubs(join: Join) -> dict[str, float]:
+    """Return the skewness of k-occurrences, before and after, of tables that rank hubs lower."""
+    metrics: dict[str, float] = {}
+    for name in (name for name, rule in join.run.config.neighbours.rules.items() if rule.hubness):
+        before, after = (hub_skewness(join, name, ranked) for ranked in (False, True))
+        say(f"neighbours: {name}: skewness of k-occurrences {before:.2f}, with hubs ranked lower {after:.2f}")
+        metrics |= {f"hub_skewness_{name}_before": before, f"hub_skewness_{name}": after}
+    return metrics
 
 
 def _judge(join: Join, recall: float) -> None:

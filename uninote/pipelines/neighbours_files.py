@@ -112,11 +112,9 @@ def of_kind(written: Sequence[Written], table: str, kind: str) -> list[DataFile]
 def _folders(join: Join, name: str) -> ListFolders:
     settings = join.run.config.neighbours
     public = join.run.generation.uri(neighbours_table(join.run.note_id, name).name)
-    collapses = settings.rules[name].duplicates == "collapse"  # which takes all pairs of duplicates
-    pairs = f"{join.staging_uri}/pairs" if name == "neighbours" else None
-    return ListFolders(
-        join.state_uri(name), None if collapses else public, pairs, join.kept, settings.k, settings.duplicate_score
-    )
+    made_later, pairs = settings.rules[name].ranks, f"{join.staging_uri}/pairs" if name == "neighbours" else None
+    places = (join.state_uri(name), None if made_later else public, pairs)
+    return ListFolders(*places, join.kept, settings.k, settings.duplicate_score)
 
 
 def _bounds(join: Join) -> list[str | int]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, FloatType, LongType, StringType, StructField, StructType
 
 from udfs.arrow_vectors import read_rows
@@ -19,6 +21,7 @@ from uninote.pipelines.snapshot import Snapshot
 from uninote.pipelines.stored_vectors import StoredVectors, Survey
 from uninote.schemas import VECTOR, TableSpec, neighbour_state_table
 
+_FRESH, _YES = "fresh_", "yes"  # an attribute made of `updated_at`: null where a note is older
 STAGING = "staging/neighbours"
 CELLS = TableSpec(
     "neighbour_cells",
@@ -67,10 +70,36 @@ class Join:
         if not (wanted := self.task(1.0).attributes):
             return self.vectors.scan(function, schema, columns, parts)
         # Attributes are in another table: Spark joins, and moves the vectors.
-        notes = tables.read_table(self.run.spark, self.run.lake.uri("notes")).select("note_id", *wanted)
+        notes = tables.read_table(self.run.spark, self.run.lake.uri("notes"))
+        notes = notes.select("note_id", *(self._attribute(name) for name in wanted))
         rows = self.vectors.snapshot.vectors(self.width).select(*columns).join(notes, "note_id", "left")
         rows = rows.select(*columns, *wanted)
         return (rows if parts is None else rows.coalesce(parts)).mapInArrow(function, schema)
+
+    def _attribute(self, name: str) -> Column:
+        if not name.startswith(_FRESH):
+            return F.col(name)
+        oldest = self.run.as_of - timedelta(days=int(name.removeprefix(_FRESH)))
+        return F.when(F.col("updated_at") >= F.lit(oldest), F.lit(_YES)).alias(name)
+
+    @property
+    def fresh_days(self) -> list[int]:
+        """The ages, in days, up to which notes are neighbours in some table."""
+        return sorted({rule.fresh_days for rule in self.run.config.neighbours.rules.values() if rule.fresh_days})
+
+    def aged_since(self, seconds: int) -> np.ndarray:
+        """Return int64, the keys of notes whose freshness differs between `seconds`, since the epoch, and now."""
+        before, notes = (
+            datetime.fromtimestamp(seconds, UTC),
+            tables.read_table(self.run.spark, self.run.lake.uri("notes")),
+        )
+        passed = F.lit(False)
+        for days in self.fresh_days:
+            first, last = sorted(when - timedelta(days=days) for when in (before, self.run.as_of))
+            passed |= (F.col("updated_at") >= F.lit(first)) & (F.col("updated_at") < F.lit(last))
+        items = self.vectors.snapshot.read("items").where("kind = 'note'").select("note_id", "item_key")
+        found = items.join(notes.where(passed).select("note_id"), "note_id", "left_semi").toArrow()
+        return np.asarray(found["item_key"].to_numpy())
 
     @property
     def kept(self) -> int:
@@ -144,10 +173,12 @@ def open_join(run: Run, snapshot: Snapshot) -> Join:
 
 
 def _rule(rule: RuleConfig, duplicate_score: float) -> Rule:
+    only = [(name, tuple(values)) for name, values in sorted(rule.only.items())]
+    fresh = [(f"{_FRESH}{rule.fresh_days}", (_YES,))] if rule.fresh_days else []
     return Rule(
         rule.same,
         rule.different,
-        tuple((name, tuple(values)) for name, values in sorted(rule.only.items())),
+        (*only, *fresh),
         tuple((name, tuple(values)) for name, values in sorted(rule.never.items())),
         rule.min_score,
         duplicate_score if rule.duplicates == "exclude" else None,

@@ -31,6 +31,7 @@ from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.progress import say, watched
 from uninote.pipelines.stored_vectors import scan_files
 
+AS_OF = "as_of"  # in the ledger's counts: seconds since the epoch that ages were counted from
 _DRIVER_ROWS = 200_000_000  # past it the limits of all lists do not fit into the driver: all is joined again
 _DRIVER_BYTES = 1 << 30  # of changed vectors
 _EXACT = 1.0
@@ -55,6 +56,8 @@ def follow(join: Join, done: Row) -> tuple[dict[str, int], list[Written]] | None
         return None
     went = _sorted_keys(changed.keys)
     changed.keys.unpersist()
+    if join.fresh_days:
+        went = np.union1d(went, join.aged_since(done["counts"].get(AS_OF, 0)))
     if len(went) > settings.full_share * join.rows:
         say(f"neighbours: {len(went):,} of {join.rows:,} notes changed; joining all of them")
         return None

@@ -45,6 +45,13 @@ class Run:
         return GenerationLake(self.lake, self.model.generation)
 
     @cached_property
+    def as_of(self) -> datetime:
+        """The time that ages are counted from, in UTC, to the second."""
+        given = self.config.as_of
+        when = datetime.now(UTC) if given is None else datetime.fromisoformat(given)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+
+    @cached_property
     def note_id(self) -> DataType:
         """The type of `note_id` in this lake. Raises MissingTableError before the first ingest."""
         return tables.note_id_type(tables.read_table(self.spark, self.lake.uri("notes")))

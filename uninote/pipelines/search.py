@@ -31,36 +31,62 @@ STAGING = "staging/search"
 
 
 def search(run: Run) -> dict[str, Any]:
-    """Write the `k` nearest notes of each query to `search.output`: one row for every row of `search.queries`."""
+    """Write the `k` nearest notes of each query to `search.output`: one row for every row of `search.queries`, or item."""
     settings = run.config.search
     queries, output = _places(settings)
     snapshot = newest_snapshot(run)
     wanted = _wanted(run, settings, snapshot)
-    source = find_source(queries)
+    counts = _of_items(run, wanted, snapshot) if queries is None else _of_source(run, queries, wanted, snapshot)
+    return {"state": "done", "tables": {"found": output}, "width": wanted.width, **counts}
+
+
+def _of_items(run: Run, wanted: IndexSearch, snapshot: Snapshot) -> dict[str, int]:
+    """Answer items of the lake, whose vectors are stored."""
+    kind, output = str(run.config.search.items), str(run.config.search.output)
+    stored = snapshot.vectors(snapshot.widths[0], (kind,))
+    staged = stored.select("item_id", "vector", F.lit(None).cast("array<struct<reason: string>>").alias("rejects"))
+    total = staged.count()
+    if not total:
+        raise ConfigError(f"search.items is {kind!r}, and no such item is embedded; add it to embed.kinds")
+    tables.overwrite(_answers(run, staged, wanted, snapshot), found_table(run.note_id), output)
+    return _counts(run, output, total)
+
+
+def _of_source(run: Run, queries: str, wanted: IndexSearch, snapshot: Snapshot) -> dict[str, int]:
+    """Answer the rows of a source, embedded now."""
+    output, source = str(run.config.search.output), find_source(queries)
     found = read_source(run, source, "search")
     total = check_note_ids(found.notes)
     with model_tasks(run, policy_with(run, source.media_root), f"{STAGING}-{run.run_id}") as tasks:
         staged = tasks.stage(with_inline(_items(run, found.notes), found.images), total, "search: queries, model")
-        answered = _answer(run, staged, wanted)
-        if settings.rerank_width is not None:
-            answered = _rerank(run, staged, answered, settings, snapshot)
-        spec = found_table(run.note_id)
         rejects = found.rejects.select(F.lit(None).cast("string").alias("query_id"), F.col("reason"))
-        rows = _rows(staged, answered, settings.k).unionByName(rejects, allowMissingColumns=True)
-        empty = F.array().cast(spec.schema["neighbours"].dataType)
-        rows = rows.withColumn("neighbours", F.coalesce("neighbours", empty))
-        tables.overwrite(rows, spec, output)
+        empty = F.array().cast(found_table(run.note_id).schema["neighbours"].dataType)
+        rejects = rejects.withColumn("neighbours", empty)
+        rows = _answers(run, staged, wanted, snapshot).unionByName(rejects)
+        tables.overwrite(rows, found_table(run.note_id), output)
     tables.remove(run.spark, run.generation.uri(f"{STAGING}-{run.run_id}"))
     counts = _counts(run, output, found.rows.count())
     found.rows.unpersist()
-    return {"state": "done", "tables": {"found": output}, "width": wanted.width, **counts}
+    return counts
 
 
-def _places(settings: SearchConfig) -> tuple[str, str]:
-    missing = [f"search.{name}" for name in ("queries", "output") if getattr(settings, name) is None]
-    if missing:
-        raise ConfigError(f"{' and '.join(missing)} must be given: --set {missing[0]}=<place>")
-    return str(settings.queries), str(settings.output)
+def _answers(run: Run, staged: DataFrame, wanted: IndexSearch, snapshot: Snapshot) -> DataFrame:
+    """Return one row of the output for each staged query."""
+    settings = run.config.search
+    answered = _answer(run, staged, wanted)
+    if settings.rerank_width is not None:
+        answered = _rerank(run, staged, answered, settings, snapshot)
+    rows = _rows(staged, answered, settings.k)
+    empty = F.array().cast(found_table(run.note_id).schema["neighbours"].dataType)
+    return rows.withColumn("neighbours", F.coalesce("neighbours", empty))
+
+
+def _places(settings: SearchConfig) -> tuple[str | None, str]:
+    if (settings.queries is None) == (settings.items is None):
+        raise ConfigError("search.queries must be given, or search.items, not both: --set search.queries=<place>")
+    if settings.output is None:
+        raise ConfigError("search.output must be given: --set search.output=<place>")
+    return settings.queries, settings.output
 
 
 def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch:

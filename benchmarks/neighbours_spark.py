@@ -4,8 +4,10 @@
 
 CPU-seconds are those of all processes: driver, JVM and Python workers; session start and the making of the lake apart.
 The last line on stdout is one JSON object: spark_vs_kernel; one_percent_cost, of the join of a night in which 1 % of the
-notes changed over that of all, publishing and measuring recall apart on both sides; cpu_s by phase of both; wall_s; recall;
-lookup_ms, the median of look-ups of ten notes in the table, opened once and opened each time.
+notes changed over that of all, measuring recall apart on both sides; cpu_s by phase of both; wall_s; recall; lookup_ms, the
+median of look-ups of ten notes in the table, opened once and opened each time; cells, of the same join cut into eight
+cells: its CPU-seconds, and the bytes shuffled over those that docs/neighbours.md foretells; nearest_by_join, of 1,000
+rows: the wall time of Spark's own join over that of this one.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 from neighbour_sets import growing
 from processes import descendants
+from pyspark.sql import functions as F
 
 from udfs.arrow_vectors import to_array
 from uninote.config import Config
@@ -45,6 +48,7 @@ LOCAL = {
     "spark.sql.shuffle.partitions": str(os.cpu_count()),
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.ui.enabled": "false",
+    "spark.shuffle.compress": "false",  # so that bytes are those that were foretold
 }
 
 
@@ -143,6 +147,42 @@ def kernel(vectors: np.ndarray, recall: float) -> float:
     return time.process_time() - started
 
 
+def shuffled_bytes(run: Run) -> int:
+    """Return what all stages so far have written to be shuffled."""
+    store = run.spark.sparkContext._jsc.sc().statusStore()
+    no_quantiles = run.spark.sparkContext._gateway.new_array(run.spark.sparkContext._jvm.double, 0)
+    stages = store.stageList(None, False, False, no_quantiles, None)
+    return sum(stages.apply(place).shuffleWriteBytes() for place in range(stages.size()))
+
+
+def in_cells(run: Run, rows: int, width: int) -> dict[str, Any]:
+    """Join the same rows in eight cells, and compare what is shuffled with what was foretold."""
+    overlap, kept = 3, K + run.config.neighbours.slack
+    settings = {"cell_rows": rows // 8, "overlap": overlap, "task_mib": 16_384}
+    config = run.config.model_copy(update={"neighbours": run.config.neighbours.model_copy(update=settings)})
+    before = shuffled_bytes(run)
+    told = timed(Run(run.spark, config))
+    foretold = rows * overlap * ((4 * width + 12 + 8) + kept * (12 + 8))
+    return told | {"shuffled_vs_foretold": round((shuffled_bytes(run) - before) / foretold, 3)}
+
+
+def nearest_by_join(run: Run, folder: str, rows: int) -> dict[str, Any]:
+    """Time Spark's own nearest-by join, a cross product, on its first rows, against this project's whole stage."""
+    vectors = growing(rows)
+    small = Run(run.spark, run.config.model_copy(update={"lake": f"{folder}/small"}))
+    make_lake(small, vectors)
+    ours = timed(small)["wall_s"]
+    stored = small.generation.uri(f"embeddings/w{vectors.shape[1]}")
+    left = run.spark.read.format("delta").load(stored).select("item_key", "vector")
+    right = left.select(left.item_key.alias("other"), left.vector.alias("their"))
+    product = F.aggregate(F.zip_with("vector", "their", lambda x, y: x * y), F.lit(0.0), lambda total, x: total + x)
+    started = time.perf_counter()
+    found = left.nearestByJoin(right, product, K + 1, "exact", "similarity")
+    found.select("item_key", "other").write.format("noop").mode("overwrite").save()
+    theirs = time.perf_counter() - started
+    return {"rows": rows, "wall_s": round(theirs, 1), "ours_s": ours, "ratio": round(theirs / ours, 1)}
+
+
 def lookups(lake: str, rows: int) -> dict[str, float]:
     """Return the median milliseconds of look-ups of ten notes."""
     generator, table = np.random.default_rng(0), open_table(lake)
@@ -163,6 +203,7 @@ def main() -> None:
     """Run all of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--nearest-rows", type=int, default=1000)
     options = parser.parse_args()
     vectors = growing(options.rows)
     with tempfile.TemporaryDirectory() as folder:
@@ -189,6 +230,8 @@ def main() -> None:
             "full": full,
             "night": night,
             "lookup_ms": lookups(f"{folder}/lake", options.rows),
+            "cells": in_cells(run, options.rows, vectors.shape[1]),
+            "nearest_by_join": nearest_by_join(run, folder, options.nearest_rows),
         }
     print(json.dumps(result))
 

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from lake_nights import Lake
 
+from uninote.errors import ConfigError
 from uninote.index.manifest import MANIFEST, read_manifest
 from uninote.index.note_keys import Constraint
 from uninote.index.search import Index
 from uninote.lake import embeddings_name
-from uninote.pipelines import index_build
+from uninote.pipelines import index_build, tables
 from uninote.pipelines.index import index, index_folder
+from uninote.pipelines.search import search
+from uninote.schemas import embeddings_table
 
 pytestmark = pytest.mark.spark
 
@@ -164,3 +167,25 @@ def test_counts_that_do_not_add_up_make_a_new_base(run_of, lake):
     told = index(run_of())["indexes"]["w16"]
     assert (told["rows"], told["rows_since_base"]) == (ROWS + 2, 0)
     check(run, lake.vectors)
+
+
+def test_the_lakes_own_images_are_queries(run_of, lake, tmp_path):
+    run = run_of()
+    index(run)
+    made_by, asked = run.model.generation, (f"search.output={tmp_path / 'found'}", "search.items=image", "search.k=3")
+    with pytest.raises(ConfigError, match=r"no such item is embedded; add it to embed.kinds"):
+        search(run_of(*asked))
+    rows = [(10**6 + n, f"{n}#image/0", n, "image", "", made_by, lake.vectors[n].tolist()) for n in (5, 50)]
+    spec = embeddings_table(run.note_id, embeddings_name(WIDTH))
+    frame = run.spark.createDataFrame(rows, spec.schema)
+    tables.append(frame, spec, run.generation.uri(spec.name))
+    lake.record()
+    told = search(run_of(*asked, f"search.rerank_width={WIDTH}"))
+    assert (told["queries"], told["answered"]) == (2, 2)
+    found = {
+        row["query_id"]: row["neighbours"] for row in tables.read_table(run.spark, str(tmp_path / "found")).collect()
+    }
+    assert {query: (len(notes), notes[0]["note_id"]) for query, notes in found.items()} == {
+        "5#image/0": (3, 5),
+        "50#image/0": (3, 50),
+    }

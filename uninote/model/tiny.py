@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +31,31 @@ def make_tiny_checkpoint(folder: str | Path, texts: Iterable[str], seed: int = 0
     Equal texts and seed give an equal generation. The folder appears complete or not at all; one that exists already is
     left as it is.
     """
-    folder = Path(folder)
+    whole = [text.encode(errors="replace").decode() for text in texts]
+    write_whole(Path(folder), lambda scratch: _write(scratch, whole, seed))
+
+
+def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with a new folder that becomes `folder` once it is complete; one that is there is left as it is."""
     if folder.exists():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        _write(scratch, [text.encode(errors="replace").decode() for text in texts], seed)
+        write(scratch)
         scratch.chmod(0o755)
         _publish(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_checkpoint(folder: Path, model: Qwen3VLModel, tokenizer: Tokenizer) -> None:
+    """Write `model` and `tokenizer` in the published layout, with the tiny model's image settings, widths and limits."""
+    UniNote(model).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    _write_json(folder / "tokenizer_config.json", tokenizer_config(tokenizer))
+    _write_json(folder / "preprocessor_config.json", _image_settings())
+    write_card(folder, Card(WIDTHS[-1], WIDTHS, LIMITS))
 
 
 def _publish(scratch: Path, folder: Path) -> None:
@@ -54,19 +68,16 @@ def _publish(scratch: Path, folder: Path) -> None:
 
 def _write(folder: Path, texts: list[str], seed: int) -> None:
     tokenizer = train_tokenizer([OPENING + CLOSING, *texts], VOCABULARY)
-    config = Qwen3VLConfig.from_dict(_config(tokenizer))
+    config = Qwen3VLConfig.from_dict(tiny_config(tokenizer))
     with torch.device("meta"):
         model = Qwen3VLModel(config)
     shapes = {name: weight.shape for name, weight in model.state_dict().items()}
     model.load_state_dict(make_weights(shapes, rarity(tokenizer, texts), seed), assign=True)
-    UniNote(model).save_pretrained(folder)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    _write_json(folder / "tokenizer_config.json", tokenizer_config(tokenizer))
-    _write_json(folder / "preprocessor_config.json", _image_settings())
-    write_card(folder, Card(WIDTHS[-1], WIDTHS, LIMITS))
+    write_checkpoint(folder, model, tokenizer)
 
 
-def _config(tokenizer: Tokenizer) -> dict[str, Any]:
+def tiny_config(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return config.json of the tiny model over `tokenizer`'s vocabulary."""
     text = {
         "vocab_size": tokenizer.get_vocab_size(),
         "hidden_size": WIDTHS[-1],

@@ -1,0 +1,82 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from coloured_discs import set_rows
+from PIL import Image
+
+from uninote.evaluation.baselines import VIEWS, evaluate_views, image_only, random_images, text_only
+from uninote.evaluation.retrieval import evaluate
+from uninote.notes import Note, NoteImage
+from uninote.training.dataset import TrainingSet
+from uninote.training.writer import write_training_set
+
+COLOURS = ("red", "lime", "blue", "white", "black", "yellow")
+VALUES = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}
+VALUES |= {"white": (255, 255, 255), "black": (0, 0, 0), "yellow": (255, 255, 0)}
+
+
+class ColourEncoder:
+    """Knows colours by their names and by the middle of an image; the average of what it is shown, as an 8-wide vector."""
+
+    sees_images = True
+    full_width = 8
+    widths = (2, 8)
+    batch_tokens = None
+
+    def prepare(self, note, images):
+        words = f"{note.title} {note.body} {' '.join(note.topics)}".split()
+        seen = [VALUES[word] for word in words if word in VALUES]
+        seen += [image.getpixel((image.width // 2, image.height // 2)) for image in images]
+        return np.mean(seen, axis=0) if seen else np.zeros(3)
+
+    def embed(self, prepared):
+        rows = np.array([[r - 128, g - 128, b - 128, 1, 1, 1, 1, 1] for r, g, b in prepared], dtype=np.float32)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("colours") / "set"
+    write_training_set(folder, set_rows(COLOURS, train=1))
+    return TrainingSet(folder)
+
+
+def test_an_encoder_that_knows_the_answer_scores_one_and_a_narrow_width_less(data):
+    table = evaluate("colours", ColourEncoder(), data)
+    for strategy in ("image_to_text", "text_to_image", "text_to_note"):
+        score = table.of(strategy, 8)
+        assert (score.queries, score.gallery, score.recall_1, score.chance) == (5, 5, 1, 1)
+        assert table.of(strategy, 2).recall_1 < 1  # black and blue differ in the third number only
+    assert json.loads(json.dumps(table.as_json()))["scores"][0]["strategy"] == "image_to_text"
+
+
+def test_note_to_note_has_the_order_metrics_and_leaves_the_query_out(data):
+    score = evaluate("colours", ColourEncoder(), data).of("note_to_note", 8)
+    assert score.recall_5 == 1
+    assert score.precision_1 == 1
+    assert score.precision_5 == pytest.approx(2 / 5)
+    assert score.ndcg_10 is not None
+    assert score.tau is not None
+
+
+def test_an_encoder_shown_less_finds_less(data):
+    tables = {table.name: table for table in evaluate_views(ColourEncoder(), data, (8,))}
+    assert set(tables) == set(VIEWS)
+    for name in ("text_only", "image_only", "random_images"):
+        assert tables[name].of("image_to_text", 8).recall_1 < 1
+    assert tables["text_only"].of("text_to_note", 8).recall_1 == 1
+
+
+def test_what_the_views_show():
+    note = Note("title", images=(NoteImage("u", "read"),))
+    image = Image.new("RGB", (8, 6), "red")
+    assert text_only(note, [image]) == (Note("title"), [])
+    assert image_only(note, [image]) == (Note(images=(NoteImage("u"),)), [image])
+    same, noise = random_images(note, [image])
+    assert (same, noise[0].size) == (note, (8, 6))
+    assert len(set(noise[0].get_flattened_data())) > 10
+    assert text_only(replace(note, title=""), [image])[0].body
+    again = random_images(note, [image])[1][0]
+    assert np.array_equal(np.asarray(again), np.asarray(noise[0]))

@@ -1,0 +1,120 @@
+from dataclasses import replace
+
+from uninote.training.examples import Making, examples_of
+from uninote.training.halves import halves_of, noise_of
+from uninote.training.note_rows import SourceImage, SourceNote, source_note
+from uninote.training.strategies import NOTE, STAGE_ONE, TASKS, Strategy
+
+A = SourceImage("a", "SALE 50%", "a red bag")
+B = SourceImage("b", "", "a blue shoe")
+C = SourceImage("c")
+FULL = SourceNote("n1", "Bags", "First. Second. Third.", ("style",), (A, B, C))
+
+
+def by_strategy(note, **changes):
+    found = {}
+    for example in examples_of(note, replace(Making(per_note=9), **changes)):
+        found.setdefault(example.strategy, []).append(example)
+    return found
+
+
+def digests(content):
+    return [digest for digest, _ in content.images]
+
+
+def test_the_ten_strategies_belong_to_five_tasks_and_nine_are_stage_one():
+    assert len(Strategy) == 10
+    assert len(STAGE_ONE) == 9
+    assert [list(TASKS.values()).count(task) for task in dict.fromkeys(TASKS.values())] == [2, 2, 2, 3, 1]
+    assert (Strategy.OCR_TO_NOTE.query_kind, Strategy.OCR_TO_NOTE.target_kind) == ("ocr", "note")
+
+
+def test_a_note_with_everything_gives_all_nine_with_the_kinds_they_say():
+    found = by_strategy(FULL)
+    assert set(found) == set(STAGE_ONE)
+    for strategy, examples in found.items():
+        assert {example.query.kind for example in examples} == {strategy.query_kind}
+        assert {example.positive.kind for example in examples} == {strategy.target_kind}
+
+
+def test_the_query_image_leaves_its_note_and_its_description_comes_in():
+    example = next(e for e in by_strategy(FULL)[Strategy.IMAGE_TO_NOTE] if digests(e.query) == ["a"])
+    assert digests(example.positive) == ["b", "c"]
+    assert example.positive.body == "First. Second. Third.\na red bag"
+    assert digests(example.by_rule) == ["b", "c"]
+    assert example.by_rule.body == "First. Second. Third."
+    assert "SALE" not in str(example.by_rule.images)
+
+
+def test_without_replacement_the_note_keeps_the_query_image():
+    example = by_strategy(FULL, replace=False)[Strategy.IMAGE_TO_NOTE][0]
+    assert digests(example.positive) == ["a", "b", "c"]
+    assert example.positive.body == FULL.body
+
+
+def test_an_image_without_description_is_never_told_from_its_own_note():
+    example = next(e for e in by_strategy(FULL)[Strategy.IMAGE_TO_NOTE] if digests(e.query) == ["c"])
+    assert digests(example.positive) == ["a", "b"]
+    assert example.by_rule is None
+
+
+def test_what_a_note_lacks_its_examples_lack():
+    bare = SourceNote("n", "title", images=(SourceImage("x"),))
+    assert set(by_strategy(bare)) == {Strategy.IMAGE_TO_NOTE, Strategy.NOTE_TO_IMAGE}
+    assert by_strategy(SourceNote("n", "only a title")) == {}
+    assert by_strategy(SourceNote("n", images=(SourceImage("x"),))) == {}
+    captioned = SourceNote("n", "a title", caption="what it is about")
+    assert set(by_strategy(captioned)) == {Strategy.TEXT_TO_NOTE, Strategy.NOTE_TO_TEXT}
+
+
+def test_a_notes_caption_describes_its_first_image():
+    note = SourceNote("n", "t", images=(SourceImage("x"), SourceImage("y")), caption="first one")
+    (example,) = by_strategy(note)[Strategy.IMAGE_TO_TEXT]
+    assert (digests(example.query), example.positive.body) == (["x"], "first one")
+
+
+def test_examples_are_capped_and_depend_on_seed_and_note_only():
+    making = Making(per_note=1)
+    first = examples_of(FULL, making)
+    assert first == examples_of(FULL, making)
+    assert len(first) == 9
+    drawn = {str(examples_of(replace(FULL, note_id=str(n)), making)[0].query) for n in range(20)}
+    assert len(drawn) > 1
+
+
+def test_rows_with_nulls_become_notes():
+    row = {
+        "note_id": 7,
+        "title": None,
+        "images": [{"digest": "x", "ocr": None}, None, {"digest": None}],
+        "topics": [None, "t"],
+    }
+    assert source_note(row) == SourceNote("7", topics=("t",), images=(SourceImage("x"),))
+    assert source_note({"note_id": "a"}) == SourceNote("a")
+
+
+def test_halves_share_no_image_and_the_list_falls_image_by_image():
+    halves = halves_of(FULL, seed=3)
+    mine = digests(halves.query)
+    assert len(mine) == 2
+    assert [len(digests(one)) for one in halves.relevant] == [3, 2, 1]
+    last = digests(halves.relevant[-1])
+    assert set(last) | set(mine) == {"a", "b", "c"}
+    assert not set(last) & set(mine)
+    for wider, narrower in zip(halves.relevant, halves.relevant[1:], strict=False):
+        assert digests(narrower) == digests(wider)[:-1]
+    assert (halves.query.title, halves.query.body, halves.query.topics) == ("Bags", "First. Second.", ())
+    assert {(one.title, one.body, one.topics) for one in halves.relevant} == {("", "Third.", ("style",))}
+    assert {one.kind for one in (halves.query, *halves.relevant)} == {NOTE}
+    assert halves == halves_of(FULL, seed=3)
+
+
+def test_notes_that_cannot_be_halved_are_left_out():
+    assert halves_of(replace(FULL, images=(A,)), 0) is None
+    assert halves_of(SourceNote("n", "title", images=(A, B)), 0) is None
+
+
+def test_noise_is_never_the_query_and_repeats_for_a_seed():
+    found = noise_of("a", ["a", "b", "c", "b"], 5, seed=1)
+    assert sorted(found) == ["b", "c"]
+    assert found == noise_of("a", ["c", "b", "a"], 5, seed=1)

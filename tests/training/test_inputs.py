@@ -1,0 +1,39 @@
+import random
+
+import numpy as np
+from PIL import Image
+
+from uninote.model.processing import NoteProcessor
+from uninote.notes import Note
+from uninote.training.inputs import Inputs, varied_image, varied_topics
+
+
+def test_chunks_hold_every_item_once_within_the_tokens(training_set, start):
+    inputs = Inputs(training_set, NoteProcessor.from_pretrained(start), augment=False)
+    chunks = inputs.chunks(np.arange(12), 96, (0, 0))
+    assert sorted(chunks.order.tolist()) == list(range(12))
+    assert all(len(part) * max(one.num_tokens for one in part) <= 96 or len(part) == 1 for part in chunks.parts)
+    assert len(chunks.parts) > 1
+
+
+def test_varied_items_repeat_for_a_step_and_change_with_it(training_set, start):
+    inputs = Inputs(training_set, NoteProcessor.from_pretrained(start), augment=True)
+    pixels = [inputs.chunks(np.array([0]), 96, (0, step)).parts[0][0].pixels[0] for step in (1, 1, 2)]
+    assert np.array_equal(pixels[0], pixels[1])
+    assert not np.array_equal(pixels[0], pixels[2])
+
+
+def test_a_varied_image_moves_a_little_and_is_white_beyond():
+    image = Image.new("RGB", (40, 40), "red")
+    sizes = {varied_image(image, random.Random(seed)).size[0] for seed in range(20)}
+    assert min(sizes) >= 32
+    assert 40 < max(sizes) <= 46
+    corners = {varied_image(image, random.Random(seed)).getpixel((0, 0)) for seed in range(20)}
+    assert corners == {(255, 0, 0), (255, 255, 255)}
+
+
+def test_topics_are_left_out_and_reordered_never_invented():
+    note = Note("title", topics=tuple("abcdef"))
+    found = [varied_topics(note, random.Random(seed)).topics for seed in range(20)]
+    assert all(set(topics) <= set(note.topics) and len(set(topics)) == len(topics) for topics in found)
+    assert len(set(found)) > 5

@@ -1,0 +1,35 @@
+import pytest
+from pydantic import ValidationError
+
+from uninote.training.settings import ContrastiveConfig, TrainConfig, paper_stage_one, paper_stage_two
+
+
+def test_the_papers_values():
+    one, two = paper_stage_one(), paper_stage_two()
+    assert (one.lora.rank, one.learning_rate, one.warmup, one.steps, one.batch) == (16, 1e-4, 0.1, 4000, 64)
+    assert (one.contrastive.loss, one.contrastive.tau, one.contrastive.negatives) == ("symmetric_kl", 0.02, 8)
+    assert one.widths == (64, 512, 1024, 4096)
+    assert (two.stage, two.learning_rate, two.batch, two.dtype, two.steps * two.batch) == (
+        "ranking",
+        5e-7,
+        8,
+        "bfloat16",
+        60_000,
+    )
+
+
+def test_settings_are_closed_strict_and_frozen():
+    with pytest.raises(ValidationError):
+        TrainConfig(step=3)
+    with pytest.raises(ValidationError):
+        TrainConfig(steps="3")
+    with pytest.raises(ValidationError):
+        TrainConfig().steps = 3
+    assert TrainConfig.model_validate_json(paper_stage_one().model_dump_json()) == paper_stage_one()
+
+
+def test_settings_that_cannot_work_are_refused():
+    with pytest.raises(ValidationError, match="ascending"):
+        TrainConfig(widths=(64, 32))
+    with pytest.raises(ValidationError, match="nothing to be told from"):
+        ContrastiveConfig(loss="symmetric_kl", negatives=0)

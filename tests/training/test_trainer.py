@@ -1,0 +1,135 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from coloured_discs import set_rows
+from safetensors.torch import load_file
+
+from uninote.model.encoder import describe, load_encoder
+from uninote.notes import Note
+from uninote.training.dataset import TrainingSet
+from uninote.training.errors import TrainingError
+from uninote.training.settings import ContrastiveConfig, LoraConfig
+from uninote.training.trainer import CHECKPOINT, LOG, STATES, Trainer, train
+from uninote.training.writer import write_training_set
+
+
+def weights(folder):
+    return load_file(folder / CHECKPOINT / "model.safetensors")
+
+
+def losses(folder):
+    return [json.loads(line)["loss"] for line in (folder / LOG).read_text().splitlines()]
+
+
+@pytest.mark.parametrize("change", [{}, {"stage": "ranking"}, {"augment": True, "contrastive": ContrastiveConfig()}])
+def test_a_stopped_and_resumed_run_ends_with_equal_bits(start, training_set, config, tmp_path, change):
+    config = config.model_copy(update=change)
+    whole = train(start, training_set, tmp_path / "whole", config)
+    with Trainer(start, training_set, tmp_path / "parts", config, None) as trainer:
+        trainer.run(until=3)
+    (tmp_path / "parts" / STATES / ".step-00000004").mkdir()  # killed while it wrote the next state and a line
+    with (tmp_path / "parts" / LOG).open("a") as log:
+        log.write('{"step": 4, "lo')
+    resumed = train(start, training_set, tmp_path / "parts", config)
+    assert (whole.resumed_at, resumed.resumed_at) == (0, 3)
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert all(
+        torch.equal(a, b) for a, b in zip(*(weights(tmp_path / n).values() for n in ("whole", "parts")), strict=True)
+    )
+
+
+def test_training_lowers_the_loss_and_the_result_is_an_encoder_of_another_generation(
+    start, training_set, config, tmp_path
+):
+    config = config.model_copy(
+        update={"steps": 36, "learning_rate": 1e-3, "checkpoint_every": 100, "batch": 8, "chunk_tokens": 2048}
+    )
+    done = train(start, training_set, tmp_path / "run", config)
+    found = losses(tmp_path / "run")
+    assert np.mean(found[-6:]) < 0.8 * np.mean(found[:6])
+    before, after = describe("uninote", start), describe("uninote", done.checkpoint)
+    assert after.widths == before.widths
+    assert after.generation != before.generation
+    encoder = load_encoder(done.checkpoint, threads=1)
+    assert encoder.embed([encoder.prepare(Note(title="red"), [])]).shape == (1, 256)
+
+
+def test_trained_widths_are_declared(start, training_set, config, tmp_path):
+    config = config.model_copy(update={"steps": 1, "widths": (32, 256)})
+    assert describe("uninote", train(start, training_set, tmp_path / "run", config).checkpoint).widths == (32, 256)
+    with pytest.raises(TrainingError, match="full width, 256"):
+        train(start, training_set, tmp_path / "b", config.model_copy(update={"widths": (32, 64)}))
+
+
+def test_a_finished_run_is_not_trained_again(start, training_set, config, tmp_path):
+    train(start, training_set, tmp_path / "run", config)
+    before = weights(tmp_path / "run")
+    again = train(start, training_set, tmp_path / "run", config)
+    assert (again.resumed_at, again.loss) == (6, None)
+    assert all(torch.equal(a, b) for a, b in zip(before.values(), weights(tmp_path / "run").values(), strict=True))
+
+
+def test_a_state_of_another_run_is_refused(start, training_set, config, tmp_path):
+    with Trainer(start, training_set, tmp_path, config, None) as trainer:
+        trainer.run(until=3)
+    with pytest.raises(TrainingError, match="other settings, model or training set"):
+        Trainer(start, training_set, tmp_path, config.model_copy(update={"learning_rate": 0.5}), None)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_state(start, training_set, config, tmp_path):
+    with Trainer(start, training_set, tmp_path, config, None) as trainer:
+        trainer.run(until=3)
+        with torch.no_grad():
+            next(iter(trainer.backbone.parameters.values())).fill_(torch.nan)
+        with pytest.raises(TrainingError, match=r"step 4, .*loss nan"):
+            trainer.run()
+    kept = load_file(next((tmp_path / STATES).iterdir()) / "state.safetensors")
+    assert all(torch.isfinite(value).all() for value in kept.values() if value.is_floating_point())
+
+
+def test_adapters_are_trained_alone_merged_and_read_by_the_encoder(start, training_set, config, tmp_path):
+    pytest.importorskip("peft")
+    config = config.model_copy(update={"lora": LoraConfig(rank=2, alpha=4), "learning_rate": 0.02, "dtype": "bfloat16"})
+    with Trainer(start, training_set, tmp_path / "run", config, None) as trainer:
+        assert all("lora_" in name for name in trainer.backbone.parameters)
+    train(start, training_set, tmp_path / "run", config)
+    before, after = load_file(start / "model.safetensors"), weights(tmp_path / "run")
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all("language_model" in name and "_proj" in name for name in changed)
+    load_encoder(tmp_path / "run" / CHECKPOINT)
+
+
+def test_ranking_with_adapters_takes_the_start_as_reference(start, training_set, config, tmp_path):
+    pytest.importorskip("peft")
+    config = config.model_copy(update={"lora": LoraConfig(rank=2), "stage": "ranking", "steps": 2})
+    train(start, training_set, tmp_path / "run", config)
+    assert np.isfinite(losses(tmp_path / "run")).all()
+
+
+def test_a_set_without_teacher_trains_with_infonce_and_refuses_symmetric_kl(start, config, tmp_path):
+    write_training_set(tmp_path / "set", set_rows(scores=False))
+    plain = TrainingSet(tmp_path / "set")
+    train(start, plain, tmp_path / "run", config.model_copy(update={"steps": 1}))
+    soft = ContrastiveConfig(loss="symmetric_kl", tau=0.02)
+    with pytest.raises(TrainingError, match="make the set with a teacher"):
+        train(start, plain, tmp_path / "soft", config.model_copy(update={"contrastive": soft}))
+
+
+def test_symmetric_kl_trains_on_a_teachers_scores(start, training_set, config, tmp_path):
+    soft = ContrastiveConfig(loss="symmetric_kl", tau=0.1)
+    config = config.model_copy(
+        update={"contrastive": soft, "steps": 18, "learning_rate": 3e-3, "batch": 8, "chunk_tokens": 2048}
+    )
+    train(start, training_set, tmp_path / "run", config)
+    found = losses(tmp_path / "run")
+    assert np.mean(found[-6:]) < np.mean(found[:6])
+
+
+def test_a_strategy_that_is_not_there_is_named(start, training_set, config, tmp_path):
+    wrong = config.model_copy(update={"contrastive": ContrastiveConfig(strategies=("image_to_ocr",))})
+    with pytest.raises(TrainingError, match="image_to_ocr"):
+        train(start, training_set, tmp_path, wrong)

@@ -1,0 +1,113 @@
+"""Measures an encoder on the eval split of a training set: each strategy at each width."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL.Image import Image
+
+from uninote.evaluation.metrics import kendall_tau, ndcg_at, precision_at, recall_at
+from uninote.evaluation.ranks import Question, ranks_of
+from uninote.evaluation.tables import Score, Table
+from uninote.model.encoder import Encoder
+from uninote.notes import Note
+from uninote.training.dataset import TrainingSet
+from uninote.training.schemas import EVAL
+from uninote.training.strategies import Strategy
+from uninote.widths import truncate
+
+View = Callable[[Note, list[Image]], tuple[Note, list[Image]]]
+PORTION = 256
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The queries of one strategy: item numbers, each with its relevant items, best first."""
+
+    strategy: Strategy
+    relevant: Mapping[int, Sequence[int]]
+    gallery: Sequence[int]
+    is_ranked: bool = False
+
+
+def evaluate(
+    name: str, encoder: Encoder, data: TrainingSet, widths: Sequence[int] | None = None, view: View | None = None
+) -> Table:
+    """Return the table of `encoder` on the eval split of `data`, at `widths` (null: those that it declares).
+
+    A strategy's gallery holds every target of its eval examples; note_to_note is measured on ranked lists, whose gallery
+    are all their relevant and noise items. Of an item's own group only its answers count, the others are left out.
+    `view` changes what the encoder is shown, as baselines do. Strategies without eval examples are not in the table.
+    """
+    trials = list(_trials(data))
+    items = sorted({item for trial in trials for item in (*trial.relevant, *trial.gallery)})
+    vectors = _vectors(encoder, data, items, view)
+    rows = {item: row for row, item in enumerate(items)}
+    scores = []
+    for width in widths or encoder.widths:
+        cut = truncate(vectors, width)
+        scores += [_score(trial, cut, rows, data.groups) for trial in trials]
+    return Table(name, tuple(scores))
+
+
+def _trials(data: TrainingSet) -> Iterable[_Trial]:
+    for strategy in data.strategies(EVAL):
+        if strategy is not Strategy.NOTE_TO_NOTE:
+            examples = data.examples(strategy, EVAL)
+            relevant: dict[int, list[int]] = defaultdict(list)
+            for query, positive in zip(examples.queries.tolist(), examples.candidates[:, 0].tolist(), strict=True):
+                if positive not in relevant[query]:
+                    relevant[query].append(positive)
+            yield _Trial(strategy, relevant, sorted({item for answers in relevant.values() for item in answers}))
+    if lists := data.ranked(EVAL):
+        gallery = sorted({item for one in lists for item in (*one.relevant, *one.noise)})
+        yield _Trial(Strategy.NOTE_TO_NOTE, {one.query: one.relevant for one in lists}, gallery, is_ranked=True)
+
+
+def _vectors(encoder: Encoder, data: TrainingSet, items: Sequence[int], view: View | None) -> np.ndarray:
+    parts = [np.zeros((0, encoder.full_width), dtype=np.float32)]
+    for start in range(0, len(items), PORTION):
+        prepared = []
+        for item in items[start : start + PORTION]:
+            note = data.note(item)
+            images = data.images(note) if encoder.sees_images else []
+            prepared.append(encoder.prepare(*(view(note, images) if view else (note, images))))
+        parts.append(encoder.embed(prepared))
+    return np.concatenate(parts)
+
+
+def _score(trial: _Trial, vectors: np.ndarray, rows: Mapping[int, int], groups: np.ndarray) -> Score:
+    place = {item: number for number, item in enumerate(trial.gallery)}
+    members: dict[int, list[int]] = defaultdict(list)
+    for item in trial.gallery:
+        members[int(groups[item])].append(item)
+    questions = []
+    for number, (query, answers) in enumerate(trial.relevant.items()):
+        own = {query, *members[int(groups[query])]} - set(answers)
+        left_out = tuple(place[item] for item in own if item in place)
+        questions.append(Question(number, tuple(place[item] for item in answers), left_out))
+    queries = vectors[[rows[query] for query in trial.relevant]]
+    ranks = ranks_of(queries, vectors[[rows[item] for item in trial.gallery]], questions)
+    sizes = np.array([len(trial.gallery) - len(question.left_out) for question in questions])
+    return _summary(trial, vectors.shape[1], ranks, sizes)
+
+
+def _summary(trial: _Trial, width: int, ranks: Sequence[np.ndarray], sizes: np.ndarray) -> Score:
+    recall = {k: float(np.mean([recall_at(one, k) for one in ranks])) for k in (1, 5, 10)}
+    chance = float(np.minimum(1.0, 10 / sizes).mean())
+    name, sizes_told = trial.strategy.value, (len(ranks), len(trial.gallery))
+    plain = Score(name, width, *sizes_told, recall[1], recall[5], recall[10], chance)
+    if not trial.is_ranked:
+        return plain
+    precision = {k: float(np.mean([precision_at(one, k) for one in ranks])) for k in (1, 5)}
+    taus = [tau for one in ranks if (tau := kendall_tau(one)) is not None]
+    return replace(
+        plain,
+        precision_1=precision[1],
+        precision_5=precision[5],
+        ndcg_10=float(np.mean([ndcg_at(one, 10) for one in ranks])),
+        tau=float(np.mean(taus)) if taus else None,
+    )

@@ -1,0 +1,168 @@
+"""The training set as a reader sees it: checked once, then items, examples and ranked lists by number."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+from pyarrow import parquet
+
+from uninote.notes import Note, NoteImage
+from uninote.training.checks import check_examples, check_items, check_ranked
+from uninote.training.errors import TrainingSetError
+from uninote.training.losses import NONE
+from uninote.training.media import ImageStore
+from uninote.training.schemas import FORMAT, IMAGES, MANIFEST, TABLES
+from uninote.training.strategies import Strategy
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Queries of one strategy with their candidates, as item numbers.
+
+    `queries` int64 (n,); `candidates` int64 (n, 1 + negatives), the positive first, NONE where there are fewer; `scores`
+    float32 of that shape, the teacher's, NaN where NONE; null when any of them is missing.
+    """
+
+    queries: np.ndarray
+    candidates: np.ndarray
+    scores: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def take(self, rows: np.ndarray, negatives: int) -> Examples:
+        """Return some rows, with at most `negatives` hard negatives."""
+        columns = slice(0, 1 + negatives)
+        scores = None if self.scores is None else self.scores[rows, columns]
+        return Examples(self.queries[rows], self.candidates[rows, columns], scores)
+
+
+@dataclass(frozen=True)
+class RankedList:
+    """A query of note→note with its relevant items in falling order, and noise, as item numbers."""
+
+    query: int
+    relevant: tuple[int, ...]
+    noise: tuple[int, ...]
+
+
+class TrainingSet:
+    """A training set folder. Everything but image contents is in memory."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Read and check `folder`. Raises TrainingSetError with what is wrong in which table."""
+        self.folder = Path(folder)
+        self.manifest = _read_manifest(self.folder)
+        tables = {name: _read(self.folder / name, schema) for name, schema in TABLES.items() if schema is not IMAGES}
+        self._items = tables["items"].sort_by("item")
+        self._examples, self._ranked = tables["examples"], tables["ranked"]
+        self._images = ImageStore(_parts(self.folder / "images"))
+        check_items(self._items, self._images)
+        check_examples(self._examples, self._items)
+        check_ranked(self._ranked, self._items)
+        self.groups: np.ndarray = self._items["group"].to_numpy()
+        self.kinds: np.ndarray = np.array(self._items["kind"].to_pylist())
+
+    def __len__(self) -> int:
+        return int(self._items.num_rows)
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal characters over the manifest, and the sizes and names of all parts."""
+        digest = hashlib.sha256((self.folder / MANIFEST).read_bytes())
+        for name in TABLES:
+            for part in _parts(self.folder / name):
+                digest.update(f"{name}/{part.name}:{part.stat().st_size}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def note(self, item: int) -> Note:
+        """Return what of an item reaches a model; image URIs are digests."""
+        row = {name: self._items[name][item].as_py() for name in ("title", "body", "topics", "images")}
+        images = tuple(NoteImage(image["digest"], image["ocr"] or "") for image in row["images"] or ())
+        return Note(row["title"] or "", row["body"] or "", tuple(row["topics"] or ()), images)
+
+    def images(self, note: Note) -> list[Image.Image]:
+        """Return the images of one of this set's notes, in order, in RGB."""
+        return [self._images.image(image.uri) for image in note.images]
+
+    def strategies(self, split: str) -> tuple[Strategy, ...]:
+        """Return the strategies that have examples in `split`, in the order of the enum."""
+        found = set(self._of_split(self._examples, split)["strategy"].to_pylist())
+        return tuple(strategy for strategy in Strategy if strategy.value in found)
+
+    def examples(self, strategy: Strategy, split: str) -> Examples:
+        """Return the examples of one strategy, in the order of their parts."""
+        table = self._of_split(self._examples, split)
+        table = table.filter(pa.compute.equal(table["strategy"], strategy.value))
+        candidates = [
+            [positive, *(negatives or ())]
+            for positive, negatives in zip(table["positive"].to_pylist(), table["negatives"].to_pylist(), strict=True)
+        ]
+        return Examples(table["query"].to_numpy(), _padded(candidates, NONE).astype(np.int64), _scores(table))
+
+    def ranked(self, split: str) -> list[RankedList]:
+        """Return the ranked lists of a split."""
+        rows = self._of_split(self._ranked, split).to_pylist()
+        return [RankedList(row["query"], tuple(row["relevant"]), tuple(row["noise"] or ())) for row in rows]
+
+    @staticmethod
+    def _of_split(table: pa.Table, split: str) -> pa.Table:
+        return table.filter(pa.compute.equal(table["split"], split))
+
+
+def _scores(table: pa.Table) -> np.ndarray | None:
+    positives, negatives = table["positive_score"].to_pylist(), table["negative_scores"].to_pylist()
+    numbers = table["negatives"].to_pylist()
+    whole = all(
+        positive is not None and len(scores or ()) == len(items or ()) and None not in (scores or ())
+        for positive, scores, items in zip(positives, negatives, numbers, strict=True)
+    )
+    if not whole:
+        return None
+    return _padded([[p, *(s or ())] for p, s in zip(positives, negatives, strict=True)], np.nan).astype(np.float32)
+
+
+def _padded(rows: list[list[Any]], filler: float) -> np.ndarray:
+    width = max(map(len, rows), default=1)
+    return np.array([row + [filler] * (width - len(row)) for row in rows], dtype=np.float64).reshape(len(rows), width)
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
+
+
+def _read(folder: Path, schema: pa.Schema) -> pa.Table:
+    tables = [_conformed(parquet.read_table(part), schema, part) for part in _parts(folder)]
+    return pa.concat_tables([schema.empty_table(), *tables])
+
+
+def _conformed(table: pa.Table, schema: pa.Schema, part: Path) -> pa.Table:
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise TrainingSetError(f"{part}: columns {missing} are missing; it has {table.column_names}")
+    try:
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise TrainingSetError(f"{part}: a column is of another type: {error}; expected {_told(schema)}") from error
+
+
+def _told(fields: Iterable[pa.Field]) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in fields)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
+        raise TrainingSetError(f"{folder}: no readable {MANIFEST}, so no finished training set: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise TrainingSetError(f"{folder / MANIFEST}: not of format {FORMAT}; make the training set anew")
+    return manifest

@@ -1,0 +1,31 @@
+"""One JSON line for each logged step, in a file that a resumed run continues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Log:
+    """Appends lines to `path`; those of steps past `step`, which a resumed run takes again, are dropped."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text().splitlines() if path.exists() else []
+        kept = [line for line in lines if _step_of(line) <= step]
+        path.write_text("".join(f"{line}\n" for line in kept))
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        """Append one line."""
+        with self._path.open("a") as lines:
+            lines.write(json.dumps(values) + "\n")
+
+
+def _step_of(line: str) -> float:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError):
+        return float("inf")  # cut short by a kill

@@ -1,0 +1,100 @@
+"""A note as examples are made of it: plain data, made from a table row."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from uninote.training.strategies import IMAGE, NOTE, OCR, TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """An image by the digest of its content, the text read in it and its description; "" where there is none."""
+
+    digest: str
+    ocr: str = ""
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNote:
+    """A note with sound images only. `caption` describes the note's first image or, without images, the note; "" none."""
+
+    note_id: str
+    title: str = ""
+    body: str = ""
+    topics: tuple[str, ...] = ()
+    images: tuple[SourceImage, ...] = ()
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an item shows to the model, before it has a number. Equal contents are one item."""
+
+    kind: str
+    title: str = ""
+    body: str = ""
+    topics: tuple[str, ...] = ()
+    images: tuple[tuple[str, str], ...] = ()  # digest, ocr
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the columns of `schemas.ITEMS` that it fills: kind, title, body, topics, images."""
+        images = [{"digest": digest, "ocr": ocr} for digest, ocr in self.images]
+        return {
+            "kind": self.kind,
+            "title": self.title,
+            "body": self.body,
+            "topics": list(self.topics),
+            "images": images,
+        }
+
+
+def image_content(image: SourceImage) -> Content:
+    """Return the image alone, without its OCR."""
+    return Content(IMAGE, images=((image.digest, ""),))
+
+
+def text_content(text: str) -> Content:
+    """Return a description alone."""
+    return Content(TEXT, body=text.strip())
+
+
+def ocr_content(text: str) -> Content:
+    """Return an OCR string alone."""
+    return Content(OCR, body=text.strip())
+
+
+def note_content(note: SourceNote, images: Sequence[SourceImage], added: str = "") -> Content:
+    """Return the note with these of its images, and `added` as a last paragraph of its body."""
+    body = "\n".join(part for part in (note.body.strip(), added.strip()) if part)
+    return Content(NOTE, note.title, body, note.topics, tuple((image.digest, image.ocr) for image in images))
+
+
+def captions_of(note: SourceNote) -> dict[str, str]:
+    """Return the description of each described image, by digest; the note's caption is its first image's where it has none."""
+    found = {image.digest: image.caption.strip() for image in note.images if image.caption.strip()}
+    if note.images and note.caption.strip():
+        found.setdefault(note.images[0].digest, note.caption.strip())
+    return found
+
+
+def dice_of(seed: int, note_id: str) -> random.Random:
+    """Return random numbers that depend on nothing but these: the same on any worker and any day."""
+    return random.Random(hashlib.sha256(f"{seed}\0{note_id}".encode("utf-8", "surrogatepass")).digest())
+
+
+def source_note(row: Mapping[str, Any]) -> SourceNote:
+    """Return a note from a row: note_id, title, body, topics, caption, images [{digest, ocr, caption}]; any may be null."""
+    images = tuple(
+        SourceImage(image["digest"], image.get("ocr") or "", image.get("caption") or "")
+        for image in row.get("images") or ()
+        if image and image.get("digest")
+    )
+    topics = tuple(topic for topic in row.get("topics") or () if topic)
+    texts = {name: row.get(name) or "" for name in ("title", "body", "caption")}
+    return SourceNote(str(row["note_id"]), topics=topics, images=images, **texts)

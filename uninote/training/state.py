@@ -1,0 +1,107 @@
+"""The state of a run on disk: weights, optimiser and random numbers in safetensors, the rest in JSON. No pickle.
+
+A state is a folder `step-<n>`, whole or absent: it is written beside and renamed. The newest is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from uninote.training.errors import TrainingError
+
+PREFIX = "step-"
+TENSORS, VALUES = "state.safetensors", "state.json"
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass
+class Progress:
+    """What a step changes. `parameters` are the trained ones, by name."""
+
+    parameters: Mapping[str, nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    step: int = 0
+
+
+def save_state(folder: Path, progress: Progress, fingerprint: str) -> None:
+    """Write the state after `progress.step` steps, and remove older ones. `fingerprint` says which run it belongs to."""
+    target = folder / f"{PREFIX}{progress.step:08d}"
+    scratch = folder / f".{target.name}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    save_file(_tensors(progress), scratch / TENSORS)
+    values = {"step": progress.step, "fingerprint": fingerprint, "scheduler": progress.scheduler.state_dict()}
+    (scratch / VALUES).write_text(json.dumps(values))
+    older = _states(folder)
+    shutil.rmtree(target, ignore_errors=True)
+    scratch.rename(target)
+    for path in older:
+        if path != target:
+            shutil.rmtree(path)
+
+
+def load_state(folder: Path, progress: Progress, fingerprint: str) -> bool:
+    """Go back to the newest state in `folder`; False where there is none. Raises TrainingError for another run's."""
+    states = _states(folder)
+    if not states:
+        return False
+    values = _read_values(states[-1])
+    if values["fingerprint"] != fingerprint:
+        raise TrainingError(
+            f"{states[-1]} belongs to a run with other settings, model or training set ({values['fingerprint']}, this one "
+            f"is {fingerprint}); remove {folder} or give another run folder"
+        )
+    _restore(progress, load_file(states[-1] / TENSORS))
+    progress.scheduler.load_state_dict(values["scheduler"])
+    for group, rate in zip(progress.optimizer.param_groups, progress.scheduler.get_last_lr(), strict=True):
+        group["lr"] = rate  # a scheduler sets it only when it steps
+    progress.step = values["step"]
+    return True
+
+
+def _states(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob(f"{PREFIX}*") if (path / VALUES).is_file())
+
+
+def _read_values(state: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads((state / VALUES).read_text())
+        return {name: values[name] for name in ("step", "fingerprint", "scheduler")}
+    except (ValueError, KeyError) as error:
+        raise TrainingError(f"{state / VALUES}: not the state of a run: {error!r}; remove {state}") from error
+
+
+def _tensors(progress: Progress) -> dict[str, Tensor]:
+    tensors = {"random/cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["random/cuda"] = torch.cuda.get_rng_state()
+    for name, parameter in progress.parameters.items():
+        tensors[f"weight/{name}"] = parameter.detach().contiguous()
+        moments = progress.optimizer.state.get(parameter, {})
+        tensors |= {f"{key}/{name}": moments[key].contiguous() for key in MOMENTS if key in moments}
+    return tensors
+
+
+def _restore(progress: Progress, tensors: Mapping[str, Tensor]) -> None:
+    torch.set_rng_state(tensors["random/cpu"])
+    if torch.cuda.is_available() and "random/cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random/cuda"])
+    for name, parameter in progress.parameters.items():
+        with torch.no_grad():
+            parameter.copy_(tensors[f"weight/{name}"])
+        moments = {key: tensors[f"{key}/{name}"] for key in MOMENTS if f"{key}/{name}" in tensors}
+        if moments:  # AdamW counts steps in a tensor on the CPU, and keeps moments beside their weights
+            progress.optimizer.state[parameter] = {
+                key: value.clone() if key == "step" else value.to(parameter.device, copy=True)
+                for key, value in moments.items()
+            }

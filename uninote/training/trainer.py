@@ -1,0 +1,187 @@
+"""The loop: batches in order, gradients of all processes, a step of AdamW, a log line, a state to go on from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import get_scheduler
+
+from uninote.model.checkpoint import generation
+from uninote.training import processes
+from uninote.training.backbone import Backbone
+from uninote.training.dataset import TrainingSet
+from uninote.training.errors import TrainingError
+from uninote.training.gradient_cache import Chunks, backward, embed_all
+from uninote.training.inputs import Inputs
+from uninote.training.log import Log
+from uninote.training.objectives import Step, make_objective
+from uninote.training.settings import TrainConfig
+from uninote.training.state import Progress, load_state, save_state
+
+CHECKPOINT, STATES, LOG = "checkpoint", "states", "log.jsonl"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run: its checkpoint, steps in all, the step it was resumed at (0 when new), last loss, and seconds."""
+
+    checkpoint: Path
+    steps: int
+    resumed_at: int
+    loss: float | None
+    seconds: float
+
+
+def train(
+    checkpoint: str | Path, training_set: TrainingSet, folder: Path, config: TrainConfig, device: str | None = None
+) -> Trained:
+    """Train `checkpoint` and write `folder`/checkpoint in the published layout; states and log.jsonl stand beside it.
+
+    A killed run, called again with the same arguments, goes on from its newest state and ends with the same weights.
+    On several processes (torchrun's or TorchDistributor's environment) each embeds a share of every batch. Raises
+    TrainingError, with the last good state kept, when a loss or gradient is not finite; CheckpointError, TrainingSetError.
+    """
+    started = time.perf_counter()
+    with processes.process_group(), Trainer(checkpoint, training_set, folder, config, device) as trainer:
+        resumed_at = trainer.step
+        loss = trainer.run()
+        if processes.rank() == 0:
+            trainer.backbone.save(folder / CHECKPOINT)
+        processes.wait_for_all()
+    return Trained(folder / CHECKPOINT, config.steps, resumed_at, loss, time.perf_counter() - started)
+
+
+class Trainer:
+    """A run between its steps. Making one loads the model and goes back to the newest state in `folder`."""
+
+    def __init__(
+        self, checkpoint: str | Path, training_set: TrainingSet, folder: Path, config: TrainConfig, device: str | None
+    ) -> None:
+        self._config = config
+        self._states = folder / STATES
+        torch.manual_seed(config.seed)
+        self.backbone = Backbone(checkpoint, config, _device(device))
+        self._objective = make_objective(training_set, config, self.backbone.widths)
+        self._inputs = Inputs(training_set, self.backbone.processor, config.augment)
+        self._fingerprint = _fingerprint(checkpoint, training_set, config)
+        self._progress = _progress(self.backbone, config)
+        self._open = ExitStack()
+        self._reference: Backbone | None = None
+        if self._objective.needs_reference:  # before the state is read: the reference is where the run began
+            self._reference = self._open.enter_context(self.backbone.frozen_start())
+        load_state(self._states, self._progress, self._fingerprint)
+        self._log = Log(folder / LOG, self.step) if processes.rank() == 0 else None
+        self._ahead = self._open.enter_context(ThreadPoolExecutor(1))
+
+    def __enter__(self) -> Trainer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @property
+    def step(self) -> int:
+        """How many steps are done."""
+        return self._progress.step
+
+    def run(self, until: int | None = None) -> float | None:
+        """Go on to step `until` (all), and return the last loss, null when there was nothing to do."""
+        end = min(until or self._config.steps, self._config.steps)
+        loss = None
+        following: Future[tuple[Step, Chunks]] = self._ahead.submit(self._prepared, self.step)
+        while self.step < end:
+            batch, chunks = following.result()
+            if self.step + 1 < end:  # decoded while the model computes
+                following = self._ahead.submit(self._prepared, self.step + 1)
+            loss = self._take(batch, chunks)
+            if self.step % self._config.checkpoint_every == 0 or self.step == end:
+                self._save()
+        return loss
+
+    def _prepared(self, number: int) -> tuple[Step, Chunks]:
+        batch = self._objective.step(number)
+        if len(batch.items) < processes.world_size():
+            raise TrainingError(
+                f"step {number} embeds {len(batch.items)} items on {processes.world_size()} processes; raise batch"
+            )
+        own = batch.items[processes.own_share(len(batch.items))]
+        return batch, self._inputs.chunks(own, self._config.chunk_tokens, (self._config.seed, number))
+
+    def _take(self, batch: Step, chunks: Chunks) -> float:
+        started = time.perf_counter()
+        progress, weights = self._progress, list(self._progress.parameters.values())
+        progress.optimizer.zero_grad()
+        reference = self._frozen_vectors(chunks)
+        loss_of: Callable[[Tensor], Tensor] = lambda vectors: batch.loss_of(vectors, reference)  # noqa: E731
+        loss = backward(self.backbone.embed, chunks, loss_of, self._config.keep_graphs)
+        processes.sum_gradients(weights)
+        norm = float(torch.nn.utils.clip_grad_norm_(weights, self._config.clip_norm))
+        self._check_finite(batch, loss, norm)
+        rate = progress.scheduler.get_last_lr()[0]
+        progress.optimizer.step()
+        progress.scheduler.step()
+        progress.step += 1
+        if self._log and (progress.step % self._config.log_every == 0 or progress.step == self._config.steps):
+            values = {"loss": loss, "gradient_norm": norm, "learning_rate": rate, "items": len(batch.items)}
+            seconds = round(time.perf_counter() - started, 4)
+            self._log.write({"step": progress.step, "strategy": batch.name, **values, "seconds": seconds})
+        return loss
+
+    def _frozen_vectors(self, chunks: Chunks) -> Tensor | None:
+        if self._reference is None:
+            return None
+        with torch.no_grad():
+            return processes.gathered(embed_all(self._reference.embed, chunks))[0]
+
+    def _check_finite(self, batch: Step, loss: float, norm: float) -> None:
+        if torch.isfinite(torch.tensor([loss, norm])).all():
+            return
+        raise TrainingError(
+            f"step {self.step + 1}, {batch.name}: loss {loss}, gradient norm {norm}; training stopped before that step, the "
+            f"last state in {self._states} is good. Lower learning_rate or raise tau, or look at the items {batch.items[:5]}"
+        )
+
+    def _save(self) -> None:
+        if processes.rank() == 0:
+            save_state(self._states, self._progress, self._fingerprint)
+        processes.wait_for_all()
+
+
+def _progress(backbone: Backbone, config: TrainConfig) -> Progress:
+    parameters = backbone.parameters
+    decayed = [weight for name, weight in parameters.items() if _is_decayed(name, weight)]
+    others = [weight for name, weight in parameters.items() if not _is_decayed(name, weight)]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+    warm_up = round(config.warmup * config.steps)
+    scheduler = get_scheduler(config.decay, optimizer, num_warmup_steps=warm_up, num_training_steps=config.steps)
+    return Progress(parameters, optimizer, scheduler)
+
+
+def _is_decayed(name: str, weight: Tensor) -> bool:
+    """Norms, biases and embeddings are not pulled to zero: rare words would fade between two sights."""
+    return weight.dim() > 1 and "embed" not in name
+
+
+def _fingerprint(checkpoint: str | Path, training_set: TrainingSet, config: TrainConfig) -> str:
+    # how often something is written does not change what is computed
+    settings = config.model_dump_json(exclude={"checkpoint_every", "log_every"})
+    told = json.dumps([settings, generation(checkpoint), training_set.fingerprint])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _device(name: str | None) -> torch.device:
+    if name is not None:
+        return torch.device(name)
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", processes.rank() % torch.cuda.device_count())

@@ -103,7 +103,7 @@ class Trainer:
             if self.step + 1 < end:  # decoded while the model computes
                 following = self._ahead.submit(self._prepared, self.step + 1)
             loss = self._take(batch, chunks)
-            if self.step % self._config.checkpoint_every == 0 or self.step == end:
+            if self.step % self._config.checkpoint_every == 0 or self.step == self._config.steps:
                 self._save()
         return loss
 

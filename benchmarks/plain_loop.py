@@ -1,0 +1,44 @@
+"""The peer: a training step as one would write it by hand, same model, batch and loss, everything in one pass."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from uninote.model.processing import NoteProcessor, Prepared
+from uninote.model.tower import UniNote
+from uninote.training.dataset import TrainingSet
+
+
+class PlainLoop:
+    """AdamW on InfoNCE in both directions over the batch, summed over widths."""
+
+    def __init__(self, checkpoint: str, data: TrainingSet, tau: float, learning_rate: float) -> None:
+        self.processor = NoteProcessor.from_pretrained(checkpoint)
+        self.model = UniNote.from_pretrained(checkpoint).float().train()
+        self._data, self._tau = data, tau
+        self._optimizer = torch.optim.AdamW(self.model.parameters(), lr=learning_rate)
+        self._known: dict[int, Prepared] = {}
+
+    def step(self, queries: np.ndarray, positives: np.ndarray) -> float:
+        """Take one step on pairs of items, and return the loss."""
+        first = self.model(self.processor.collate([self._prepared(int(item)) for item in queries]))
+        second = self.model(self.processor.collate([self._prepared(int(item)) for item in positives]))
+        target = torch.arange(len(first))
+        loss = torch.zeros(())
+        for width in (64, 128, 256):
+            a, b = functional.normalize(first[:, :width], dim=1), functional.normalize(second[:, :width], dim=1)
+            logits = a @ b.T / self._tau
+            loss = loss + (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+        self._optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self._optimizer.step()
+        return float(loss.detach())
+
+    def _prepared(self, item: int) -> Prepared:
+        if item not in self._known:
+            note = self._data.note(item)
+            self._known[item] = self.processor.prepare(note, self._data.images(note))
+        return self._known[item]

@@ -1,0 +1,127 @@
+"""Training against a plain loop, the memory of gradient caching, and what a model trained on emoji finds.
+
+    python benchmarks/train.py [--emoji FOLDER --work FOLDER]
+
+`vs_plain_loop`: CPU-seconds of the plain loop's steps over those of ours, same model, batch and loss, by turns.
+`grad_cache_memory`: peak resident memory above that after loading, batch 512 with cached gradients over batch 32 in the
+plain loop, each in a process of its own. With --emoji see emoji.py. The last line on stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from drawn_set import texts, write_drawn_set
+from emoji import measure_emoji
+from plain_loop import PlainLoop
+from processes import run_apart
+
+from uninote.model.trainable import make_trainable_checkpoint
+from uninote.training.dataset import TrainingSet
+from uninote.training.objectives import make_objective
+from uninote.training.settings import TrainConfig
+from uninote.training.trainer import Trainer
+
+PAIRS = 1024
+STEPS, ROUNDS = 4, 4
+
+
+def make_parts(folder: Path) -> None:
+    """Write the model and the set that all measurements share."""
+    write_drawn_set(folder / "set", PAIRS)
+    make_trainable_checkpoint(folder / "model", texts(PAIRS))
+
+
+def settings(batch: int, keep_graphs: bool) -> TrainConfig:
+    """Return the settings of a timed run."""
+    return TrainConfig(steps=10_000, batch=batch, keep_graphs=keep_graphs, checkpoint_every=10_000, log_every=1)
+
+
+def vs_plain_loop(folder: Path, batch: int) -> dict[str, float]:
+    """Time both by turns, after one round to warm up."""
+    config, data = settings(batch, keep_graphs=True), TrainingSet(folder / "set")
+    pairs = data.examples(next(iter(data.strategies("train"))), "train")
+    plain = PlainLoop(str(folder / "model"), data, config.contrastive.tau, config.learning_rate)
+    seconds = {"ours": 0.0, "plain": 0.0, "cached": 0.0}
+    cached = config.model_copy(update={"keep_graphs": False})
+    with (
+        Trainer(folder / "model", data, folder / "kept", config, "cpu") as ours,
+        Trainer(folder / "model", data, folder / "cached", cached, "cpu") as saving,
+    ):
+        runs = {"ours": ours, "cached": saving}
+        for turn in range(ROUNDS + 1):
+            for name, trainer in runs.items():
+                started = time.process_time()
+                trainer.run(until=trainer.step + STEPS)
+                seconds[name] += (time.process_time() - started) * (turn > 0)
+            started = time.process_time()
+            for number in range(STEPS * turn, STEPS * (turn + 1)):
+                rows = [(number * batch + row) % len(pairs) for row in range(batch)]
+                plain.step(pairs.queries[rows], pairs.candidates[rows, 0])
+            seconds["plain"] += (time.process_time() - started) * (turn > 0)
+    rate = {name: ROUNDS * STEPS * batch / value for name, value in seconds.items()}
+    return {f"pairs_per_cpu_second_{name}": round(value, 1) for name, value in rate.items()} | {
+        "vs_plain_loop": round(rate["ours"] / rate["plain"], 3)
+    }
+
+
+def peak_above_loading(folder: Path, batch: int) -> dict[str, float]:
+    """Return the peak of three steps: the plain loop at batch 32, cached gradients at others."""
+    data = TrainingSet(folder / "set")
+    if batch == 32:
+        loop = PlainLoop(str(folder / "model"), data, 0.05, 1e-3)
+        pairs = data.examples(next(iter(data.strategies("train"))), "train")
+        before = _resident_mib("VmRSS")
+        for number in range(3):
+            rows = slice(number * batch, (number + 1) * batch)
+            loop.step(pairs.queries[rows], pairs.candidates[rows, 0])
+    else:
+        config = settings(batch, keep_graphs=False)
+        with Trainer(folder / "model", data, folder / f"run{batch}", config, "cpu") as trainer:
+            assert len(make_objective(data, config, trainer.backbone.widths).step(0).items) == 2 * batch
+            before = _resident_mib("VmRSS")
+            trainer.run(until=3)
+    return {"peak_mib": _resident_mib("VmHWM") - before, "loaded_mib": before}
+
+
+def _resident_mib(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--emoji", type=Path, help="the folder of emoji_multilingual")
+    parser.add_argument("--work", type=Path, help="keeps the runs on emoji, so that a stopped one goes on")
+    parser.add_argument("--steps", type=int, default=480, help="of the run on emoji")
+    parser.add_argument("--ablation-steps", type=int, default=30)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--inner", nargs=2, metavar=("FOLDER", "BATCH"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.inner:
+        print(json.dumps(peak_above_loading(Path(options.inner[0]), int(options.inner[1]))))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        make_parts(folder)
+        found: dict[str, Any] = {"batch": options.batch} | vs_plain_loop(folder, options.batch)
+        peaks = {batch: run_apart(Path(__file__), "--inner", scratch, str(batch), threads=1) for batch in (32, 512)}
+    ratio = peaks[512]["peak_mib"] / peaks[32]["peak_mib"]
+    found |= {"grad_cache_memory": round(ratio, 3), "peak_mib": {k: round(v["peak_mib"]) for k, v in peaks.items()}}
+    if options.emoji:
+        with tempfile.TemporaryDirectory() as scratch:
+            found["emoji"] = measure_emoji(options.emoji, options.work or Path(scratch), options)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

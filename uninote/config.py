@@ -6,9 +6,11 @@ import hashlib
 import json
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from uninote.training.settings import TrainConfig
 
 DEMO = "demo"  # the built-in corpus (as ingest.source) and the built-in checkpoint (as model.checkpoint)
 
@@ -211,6 +213,40 @@ class NeighboursConfig(_Section):
         return dict(sorted(({"neighbours": RuleConfig()} | self.tables).items()))
 
 
+class TrainingConfig(_Section):
+    """What is trained on, and how. Of at most `max_notes` notes (null: all) examples are made, `per_note` of a strategy.
+
+    Near-duplicates are one group, of which `group_cap` are kept; `eval_share` of the groups are held out. With
+    `modal_replacement` the note that an image asks for has its description in its place. `noise` notes stand beside the
+    relevant ones of a ranked list. `teacher` model scores candidates with the configured encoder (none: captions are the
+    only truth); of its candidates between `window` similarities, `negatives` are hard negatives, and what comes within
+    `margin` of the positive is none. Training starts at `start` (demo: a new, small model), `contrastive` before
+    `ranking`; null leaves one out. `processes` share each batch. `output` null is a folder in the lake.
+    """
+
+    SET_FIELDS: ClassVar[tuple[str, ...]] = (
+        "max_notes", "per_note", "group_cap", "eval_share", "modal_replacement", "noise", "teacher", "window", "margin",
+        "negatives", "seed",
+    )  # fmt: skip
+
+    max_notes: int | None = Field(100_000, ge=1)
+    per_note: int = Field(2, ge=1)
+    group_cap: int = Field(20, ge=1)
+    eval_share: float = Field(0.15, gt=0, lt=1)
+    modal_replacement: bool = True
+    noise: int = Field(20, ge=1)
+    teacher: Literal["none", "model"] = "none"
+    window: tuple[float, float] = Field((0.5, 0.7), strict=False)
+    margin: float = Field(0.01, ge=0)
+    negatives: int = Field(8, ge=0)
+    seed: int = 0
+    start: Location = DEMO
+    contrastive: TrainConfig | None = TrainConfig()
+    ranking: TrainConfig | None = None
+    processes: int = Field(1, ge=1)
+    output: Location | None = None
+
+
 class ReportConfig(_Section):
     """What the HTML report shows."""
 
@@ -234,6 +270,7 @@ class Config(_Section):
     index: IndexConfig = IndexConfig()
     search: SearchConfig = SearchConfig()
     neighbours: NeighboursConfig = NeighboursConfig()
+    training: TrainingConfig = TrainingConfig()
     report: ReportConfig = ReportConfig()
     as_of: str | None = None
     spark: dict[str, str] = {}

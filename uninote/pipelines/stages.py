@@ -9,6 +9,7 @@ from typing import Any
 
 from uninote.config import DEMO
 from uninote.pipelines.embed import embed
+from uninote.pipelines.evaluate import evaluate_model
 from uninote.pipelines.gallery import worked_example
 from uninote.pipelines.index import index
 from uninote.pipelines.ingest import ingest
@@ -17,10 +18,12 @@ from uninote.pipelines.progress import say
 from uninote.pipelines.report import report
 from uninote.pipelines.run import Run
 from uninote.pipelines.tables import MissingTableError
+from uninote.pipelines.train import train_model
 
 Summary = dict[str, Any]
 Stage = Callable[[Run], Summary]
 
+LEARNING: Mapping[str, Stage] = {"train": train_model, "evaluate": evaluate_model}  # jobs that need notes alone
 STAGES: Mapping[str, Stage] = {
     "ingest": ingest,
     "embed": embed,
@@ -38,15 +41,15 @@ def run_stage(run: Run, name: str) -> Summary:
     """
     started = time.time()
     try:
-        summary = STAGES[name](run)
+        summary = {**STAGES, **LEARNING}[name](run)
     except MissingTableError:
         if run.config.ingest.source != DEMO or name == "ingest":
             raise
-        before = list(STAGES)[: list(STAGES).index(name)]
+        before = ["ingest"] if name in LEARNING else list(STAGES)[: list(STAGES).index(name)]
         say(f"{name}: the demo lake lacks what this job needs; running {', '.join(before)} first")
         for earlier in before:
             STAGES[earlier](run)
-        summary = STAGES[name](run)
+        summary = {**STAGES, **LEARNING}[name](run)
     return summary | {"seconds": round(time.time() - started, 1)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,11 @@ class TrainingSet:
             for part in _parts(self.folder / name):
                 digest.update(f"{name}/{part.name}:{part.stat().st_size}\n".encode())
         return digest.hexdigest()[:16]
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of items, in order of their numbers."""
+        for batch in self._items.to_batches():
+            yield from batch.to_pylist()
 
     def note(self, item: int) -> Note:
         """Return what of an item reaches a model; image URIs are digests."""

@@ -1,0 +1,66 @@
+"""The evaluate job: any encoder on the held-out part of any lake's training set, every strategy at every width."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from uninote.evaluation.baselines import evaluate_views
+from uninote.evaluation.retrieval import evaluate
+from uninote.evaluation.tables import Table
+from uninote.model.encoder import UNINOTE, load_encoder
+from uninote.pipelines.progress import say
+from uninote.pipelines.run import Outcome, Run, record
+from uninote.pipelines.training_set import training_set
+from uninote.training.dataset import TrainingSet
+
+EVALUATION = "evaluation.json"  # in a checkpoint's folder, or in the lake
+STAGE = "evaluate"
+
+
+def evaluate_model(run: Run) -> dict[str, Any]:
+    """Measure the configured model, and the same shown less, and write `evaluations/<generation>.json` into the lake."""
+    started = time.time()
+    data = training_set(run)
+    tables = measure(run.model.folder, data, "model", run.model.kind, views=True)
+    path = evaluation_path(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_evaluation(path, data, tables)
+    scores = {f"{one.strategy}_w{one.width}": round(one.recall_10, 4) for one in tables[0].scores}
+    record(run, STAGE, "all", Outcome("done", {"scores": len(tables[0].scores)}), started)
+    return {"state": "done", "tables": {}, "evaluation": str(path), "recall_at_10": scores}
+
+
+def evaluation_path(run: Run) -> Path:
+    """Return where the lake keeps what was measured of the configured model."""
+    return Path(run.lake.uri(f"evaluations/{run.model.generation}.json"))
+
+
+def measure(folder: Path, data: TrainingSet, name: str, kind: str = UNINOTE, views: bool = False) -> list[Table]:
+    """Return the table of one checkpoint, and with `views` those of the same checkpoint shown less."""
+    encoder = load_encoder(folder, kind)
+    say(f"evaluate: {name}, {folder}")
+    shown_less: Sequence[Table] = evaluate_views(encoder, data) if views and encoder.sees_images else ()
+    return [evaluate(name, encoder, data), *shown_less]
+
+
+def write_evaluation(path: Path, data: TrainingSet, tables: Sequence[Table]) -> None:
+    """Write tables as JSON, with what they were measured on."""
+    values = {
+        "set": data.fingerprint,
+        "counts": data.manifest["counts"],
+        "tables": [table.as_json() for table in tables],
+    }
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def find_evaluation(run: Run) -> dict[str, Any] | None:
+    """Return what was measured of the configured model, in this lake or where it was trained; null when nothing was."""
+    for path in (evaluation_path(run), run.model.folder / EVALUATION):
+        if path.is_file():
+            found: dict[str, Any] = json.loads(path.read_bytes())
+            return found
+    return None

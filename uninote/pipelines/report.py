@@ -14,8 +14,10 @@ from pyspark.sql import functions as F
 from uninote.pipelines import tables
 from uninote.pipelines.gallery import gallery
 from uninote.pipelines.index import unit_of
+from uninote.pipelines.labels import agreements
 from uninote.pipelines.recall import AT_K, SAMPLE, width_metric
 from uninote.pipelines.run import Outcome, Run, newest_entries, record
+from uninote.pipelines.scores import evaluation_of
 from uninote.pipelines.snapshot import Snapshot, newest_snapshot
 from uninote.report.data import (
     Histogram,
@@ -71,6 +73,8 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
             if ("index", unit_of(width)) in entries
         ),
         similarity=_similarity(run) if joined else None,
+        agreements=agreements(run) if joined else (),
+        evaluation=evaluation_of(run),
         gallery=gallery(run, run.config.report.gallery_notes) if joined else (),
         tables=_table_uris(run, snapshot),
         k=run.config.neighbours.k,

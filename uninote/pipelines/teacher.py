@@ -56,9 +56,9 @@ def _items(run: Run, elements: Elements, sources: DataFrame) -> DataFrame:
     schema = StructType([StructField("item_key", StringType()), *(StructField(name, kinds[name]) for name in names)])
     frame = run.spark.createDataFrame(rows, schema).withColumn("item_key", F.col("item_key").cast("bigint"))
     files = sources.select(F.explode("files").alias("file")).select("file.*").dropDuplicates(["digest"])
-    digest = F.substring_index(F.element_at("images.uri", 1), ":", -1)
+    digest = F.substring_index(F.get("images.uri", F.lit(0)), ":", -1)
     joined = frame.withColumn("digest", digest).join(files, "digest", "left")
-    uri = F.element_at("images.uri", 1).alias("uri")
+    uri = F.get("images.uri", F.lit(0)).alias("uri")
     inline = F.when(F.col("content").isNotNull(), F.array(F.struct(uri, "content"))).cast(
         f"array<{IMAGE_BYTES.schema.simpleString()}>"
     )

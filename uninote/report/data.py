@@ -134,6 +134,40 @@ class Recall:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How often a note and its neighbours share a `label`: its first neighbour, and all of them; over `notes` that have it."""
+
+    label: str
+    first: float
+    all: float
+    notes: int
+
+
+@dataclass(frozen=True)
+class StrategyScores:
+    """Recall@10 of one search type: `recalls` of the model by width, `baselines` at the widest, null where not measured.
+
+    `chance` is what a random order would reach; `queries` were asked of `gallery` items.
+    """
+
+    strategy: str
+    queries: int
+    gallery: int
+    chance: float
+    recalls: tuple[float, ...]
+    baselines: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the model finds of notes that it was not trained on; `baselines` names the columns beside its own `widths`."""
+
+    widths: tuple[int, ...]
+    baselines: tuple[str, ...]
+    rows: tuple[StrategyScores, ...]
+
+
+@dataclass(frozen=True)
 class GalleryNote:
     """A note to look at. `image` is a JPEG thumbnail; `score` is null for a query."""
 
@@ -177,5 +211,7 @@ class Report:
     gallery: tuple[GalleryRow, ...]
     tables: dict[str, str]
     k: int
+    agreements: tuple[Agreement, ...] = ()
+    evaluation: Evaluation | None = None
     warnings: tuple[str, ...] = ()
     quarantine_limit: float = 0.01

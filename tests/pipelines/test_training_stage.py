@@ -1,0 +1,78 @@
+"""From a lake to a trained checkpoint and its scores, and what a teacher adds, on a handful of notes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from uninote.model.encoder import describe
+from uninote.pipelines import tables
+from uninote.pipelines.stages import run_stage
+from uninote.pipelines.training_set import training_set
+from uninote.training.strategies import Strategy
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+QUICK = "steps: 2, batch: 8, keep_graphs: true"
+SETTINGS = (
+    "demo.notes=60",
+    "training.eval_share=0.2",
+    f"training.contrastive={{{QUICK}}}",
+    f"training.ranking={{stage: ranking, {QUICK}, ranking: {{group: 4}}}}",
+)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    """One lake, which the first test fills."""
+    return tmp_path_factory.mktemp("training") / "lake"
+
+
+@pytest.fixture
+def run_of(make_run, lake):
+    return lambda *overrides: make_run(f"lake={lake}", *SETTINGS, *overrides)
+
+
+def test_a_model_is_trained_measured_and_not_trained_twice(run_of, lake):
+    told = run_stage(run_of(), "train")  # ingests the demo corpus first
+    checkpoint = Path(told["checkpoint"])
+    assert describe("uninote", checkpoint).widths == (64, 128, 256)
+    assert {one.value for one in Strategy} == {name.rsplit("_w", 1)[0] for name in told["recall_at_10"]}
+    evaluation = json.loads((checkpoint / "evaluation.json").read_text())
+    names = [table["name"] for table in evaluation["tables"]]
+    assert names == ["trained", "text_only", "image_only", "random_images", "start", "contrastive"]
+    logs = [checkpoint.parent.parent / stage / "log.jsonl" for stage in ("contrastive", "ranking")]
+    before = [log.read_text() for log in logs]
+    assert all(before)
+    assert run_stage(run_of(), "train")["recall_at_10"] == told["recall_at_10"]
+    assert [log.read_text() for log in logs] == before
+
+    measured = run_stage(run_of(f"model.checkpoint={checkpoint}"), "evaluate")
+    assert measured["recall_at_10"] == told["recall_at_10"]
+    assert tables.read_table(run_of().spark, f"{lake}/runs").where("stage = 'train'").count() == 2
+
+
+def test_several_processes_share_each_batch(run_of, tmp_path):
+    output = f"training.output={tmp_path / 'shared'}"
+    alone = f"training.output={tmp_path / 'alone'}"
+    told = run_stage(run_of("training.processes=2", "training.ranking=null", output), "train")
+    again = run_stage(run_of("training.ranking=null", alone), "train")
+    assert told["recall_at_10"] == pytest.approx(again["recall_at_10"], abs=0.1)
+    losses = [
+        [json.loads(line)["loss"] for line in (tmp_path / name / "contrastive" / "log.jsonl").read_text().splitlines()]
+        for name in ("shared", "alone")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_a_teacher_scores_every_example_and_finds_hard_negatives(run_of):
+    run_stage(run_of(), "ingest")
+    data = training_set(run_of("training.teacher=model", "training.window=[-0.9, 0.99]"))
+    examples = data.examples(Strategy.TEXT_TO_NOTE, "train")
+    assert examples.scores is not None
+    assert (examples.candidates[:, 1:] >= 0).sum() > 2 * len(examples)
+    plain = training_set(run_of())
+    assert plain.fingerprint != data.fingerprint
+    assert plain.examples(Strategy.TEXT_TO_NOTE, "train").scores is None

@@ -38,6 +38,7 @@ MAIN = TrainConfig(
     augment=True,
     learning_rate=1e-3,
     checkpoint_every=50,
+    chunk_tokens=2048,
 )
 ARM = {"learning_rate": 2e-4, "batch": 64}
 STRATEGIES = ("image_to_text", "text_to_image", "text_to_note", "note_to_text", "image_to_note")
@@ -56,7 +57,9 @@ def measure_emoji(source: Path, work: Path, options: argparse.Namespace) -> dict
     encoder = load_encoder(checkpoint, threads=1)
     found["views"] = {table.name: _short(table) for table in evaluate_views(encoder, plain, (encoder.full_width,))}
     shuffled = _set(work / "shuffled", source, Variant(shuffled=True))
-    pairs = config.model_copy(update={"contrastive": ContrastiveConfig(strategies=PAIRS), "steps": options.steps // 3})
+    pairs = config.model_copy(
+        update={"contrastive": ContrastiveConfig(strategies=PAIRS), "steps": options.shuffled_steps}
+    )
     found["shuffled"] = _run(work / "run-shuffled", work / "start", shuffled, pairs)
     arms = _arms(work, source, plain, checkpoint)
     found["arms"] = {name: _repeated(work, name, checkpoint, arm, options) for name, arm in arms.items()}

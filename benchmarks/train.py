@@ -2,7 +2,7 @@
 
     python benchmarks/train.py [--emoji FOLDER --work FOLDER]
 
-`vs_plain_loop`: CPU-seconds of the plain loop's steps over those of ours, same model, batch and loss, by turns.
+`vs_plain_loop`: median CPU-seconds of the plain loop's steps over those of ours, same model, batch and loss, by turns.
 `grad_cache_memory`: peak resident memory above that after loading, batch 512 with cached gradients over batch 32 in the
 plain loop, each in a process of its own. With --emoji see emoji.py. The last line on stdout is one JSON object.
 """
@@ -13,7 +13,9 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -29,7 +31,7 @@ from uninote.training.settings import TrainConfig
 from uninote.training.trainer import Trainer
 
 PAIRS = 1024
-STEPS, ROUNDS = 4, 4
+ROUNDS, WARM_UP = 14, 2  # steps; the first ones are not counted
 
 
 def make_parts(folder: Path) -> None:
@@ -48,27 +50,31 @@ def vs_plain_loop(folder: Path, batch: int) -> dict[str, float]:
     config, data = settings(batch, keep_graphs=True), TrainingSet(folder / "set")
     pairs = data.examples(next(iter(data.strategies("train"))), "train")
     plain = PlainLoop(str(folder / "model"), data, config.contrastive.tau, config.learning_rate)
-    seconds = {"ours": 0.0, "plain": 0.0, "cached": 0.0}
     cached = config.model_copy(update={"keep_graphs": False})
+    seconds: dict[str, list[float]] = {"ours": [], "cached": [], "plain": []}
     with (
         Trainer(folder / "model", data, folder / "kept", config, "cpu") as ours,
         Trainer(folder / "model", data, folder / "cached", cached, "cpu") as saving,
     ):
-        runs = {"ours": ours, "cached": saving}
-        for turn in range(ROUNDS + 1):
-            for name, trainer in runs.items():
-                started = time.process_time()
-                trainer.run(until=trainer.step + STEPS)
-                seconds[name] += (time.process_time() - started) * (turn > 0)
-            started = time.process_time()
-            for number in range(STEPS * turn, STEPS * (turn + 1)):
-                rows = [(number * batch + row) % len(pairs) for row in range(batch)]
-                plain.step(pairs.queries[rows], pairs.candidates[rows, 0])
-            seconds["plain"] += (time.process_time() - started) * (turn > 0)
-    rate = {name: ROUNDS * STEPS * batch / value for name, value in seconds.items()}
+        for turn in range(ROUNDS + WARM_UP):
+            rows = slice(turn * batch, (turn + 1) * batch)
+            steps: dict[str, Callable[[], object]] = {
+                "ours": lambda: ours.run(until=ours.step + 1),
+                "cached": lambda: saving.run(until=saving.step + 1),
+                "plain": lambda rows=rows: plain.step(pairs.queries[rows], pairs.candidates[rows, 0]),
+            }
+            for name, step in steps.items():
+                seconds[name].append(_cpu_seconds(step))
+    rate = {name: batch / median(values[WARM_UP:]) for name, values in seconds.items()}
     return {f"pairs_per_cpu_second_{name}": round(value, 1) for name, value in rate.items()} | {
         "vs_plain_loop": round(rate["ours"] / rate["plain"], 3)
     }
+
+
+def _cpu_seconds(step: Callable[[], object]) -> float:
+    started = time.process_time()
+    step()
+    return time.process_time() - started
 
 
 def peak_above_loading(folder: Path, batch: int) -> dict[str, float]:
@@ -103,6 +109,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="keeps the runs on emoji, so that a stopped one goes on")
     parser.add_argument("--steps", type=int, default=480, help="of the run on emoji")
     parser.add_argument("--ablation-steps", type=int, default=30)
+    parser.add_argument("--shuffled-steps", type=int, default=160)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--inner", nargs=2, metavar=("FOLDER", "BATCH"), help=argparse.SUPPRESS)
     options = parser.parse_args()

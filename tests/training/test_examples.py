@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from uninote.training.examples import Making, examples_of
 from uninote.training.halves import halves_of, noise_of
-from uninote.training.note_rows import SourceImage, SourceNote, source_note
+from uninote.training.note_rows import Content, SourceImage, SourceNote, elements_of, note_content, source_note
 from uninote.training.strategies import NOTE, STAGE_ONE, TASKS, Strategy
 
 A = SourceImage("a", "SALE 50%", "a red bag")
@@ -118,3 +118,22 @@ def test_noise_is_never_the_query_and_repeats_for_a_seed():
     found = noise_of("a", ["a", "b", "c", "b"], 5, seed=1)
     assert sorted(found) == ["b", "c"]
     assert found == noise_of("a", ["c", "b", "a"], 5, seed=1)
+
+
+def test_equal_contents_share_a_key_and_others_do_not():
+    contents = [
+        Content("text", body="a"),
+        Content("text", title="a"),
+        Content("ocr", body="a"),
+        Content("text", body="\ud800"),
+    ]
+    assert len({content.key for content in contents}) == 4
+    assert note_content(FULL, (A,)).key == note_content(FULL, (A,)).key
+    assert note_content(FULL, (A, B)).key != note_content(FULL, (B, A)).key
+
+
+def test_the_elements_of_a_note_are_its_images_their_writing_and_its_text():
+    found = elements_of(note_content(FULL, (A, B)))
+    assert [one.kind for one in found] == ["image", "image", "ocr", "text"]
+    assert (found[2].body, found[3].title, found[3].topics) == ("SALE 50%", "Bags", ("style",))
+    assert elements_of(Content("image", images=(("x", ""),))) == [Content("image", images=(("x", ""),))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,12 @@ class Content:
     topics: tuple[str, ...] = ()
     images: tuple[tuple[str, str], ...] = ()  # digest, ocr
 
+    @property
+    def key(self) -> str:
+        """Thirty-two hexadecimal characters that equal contents share: what items are numbered by."""
+        told = json.dumps([self.kind, self.title, self.body, self.topics, self.images])  # ASCII: lone surrogates too
+        return hashlib.sha256(told.encode()).hexdigest()[:32]
+
     def as_row(self) -> dict[str, Any]:
         """Return the columns of `schemas.ITEMS` that it fills: kind, title, body, topics, images."""
         images = [{"digest": digest, "ocr": ocr} for digest, ocr in self.images]
@@ -73,6 +80,15 @@ def note_content(note: SourceNote, images: Sequence[SourceImage], added: str = "
     """Return the note with these of its images, and `added` as a last paragraph of its body."""
     body = "\n".join(part for part in (note.body.strip(), added.strip()) if part)
     return Content(NOTE, note.title, body, note.topics, tuple((image.digest, image.ocr) for image in images))
+
+
+def elements_of(content: Content) -> list[Content]:
+    """Return the parts of an item, each alone, for MaxSim: its images, their OCR strings, and its text as one."""
+    images = [Content(IMAGE, images=((digest, ""),)) for digest, _ in content.images]
+    read = [ocr_content(ocr) for _, ocr in content.images if ocr.strip()]
+    text = Content(TEXT, content.title, content.body, content.topics)
+    has_text = bool(text.title.strip() or text.body.strip() or text.topics)
+    return images + read + ([text] if has_text else [])
 
 
 def captions_of(note: SourceNote) -> dict[str, str]:

@@ -78,7 +78,7 @@ class TrainConfig(_Section):
     weight_decay: float = Field(0.05, ge=0)
     clip_norm: float = Field(1.0, gt=0)
     dtype: Literal["float32", "bfloat16"] = "float32"
-    chunk_tokens: int = Field(2048, ge=1)
+    chunk_tokens: int = Field(1024, ge=1)
     keep_graphs: bool = False
     gradient_checkpointing: bool = False
     augment: bool = False

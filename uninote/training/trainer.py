@@ -180,8 +180,9 @@ def _fingerprint(checkpoint: str | Path, training_set: TrainingSet, config: Trai
 
 
 def _device(name: str | None) -> torch.device:
-    if name is not None:
-        return torch.device(name)
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", processes.rank() % torch.cuda.device_count())
+    chosen = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if chosen.type == "cuda" and chosen.index is None:
+        chosen = torch.device("cuda", processes.rank() % torch.cuda.device_count())
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)  # collectives of NCCL use the current one
+    return chosen

@@ -9,6 +9,8 @@ from dataclasses import replace
 from PIL import Image, ImageDraw
 
 from uninote.report.data import (
+    Agreement,
+    Evaluation,
     GalleryNote,
     GalleryRow,
     Histogram,
@@ -18,6 +20,7 @@ from uninote.report.data import (
     Reconciliation,
     Report,
     StageRow,
+    StrategyScores,
     WidthRecall,
 )
 from uninote.report.thumbnails import thumbnail
@@ -158,5 +161,11 @@ def make_report(**fields: object) -> Report:
         gallery=make_gallery(2, 3),
         tables={"notes": f"{LAKE}/notes", "neighbours": f"{LAKE}/{GENERATION}/neighbours"},
         k=20,
+        agreements=(Agreement("category", 0.91, 0.8, 2984),),
+        evaluation=Evaluation(
+            (64, 256),
+            ("text_only", "start"),
+            (StrategyScores("image_to_text", 240, 240, 0.0417, (0.5, 0.62), (None, 0.05)),),
+        ),
     )
     return replace(report, **fields)  # type: ignore[arg-type]

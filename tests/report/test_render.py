@@ -20,6 +20,8 @@ EMPTY = {
     "width_recalls": (),
     "indexes": (),
     "similarity": None,
+    "agreements": (),
+    "evaluation": None,
     "gallery": (),
     "tables": {},
 }
@@ -144,7 +146,7 @@ def test_empty_sections_are_left_out_or_say_so():
         "were not counted",
     ):
         assert sentence in text
-    for heading in ("Indexes", "Similarity", "Gallery", "Tables"):
+    for heading in ("Indexes", "Similarity", "Agreement", "Model", "Gallery", "Tables"):
         assert heading not in text
 
 
@@ -183,6 +185,12 @@ def test_chinese_text_is_marked_as_chinese():
 def test_an_encoder_that_finds_everything_alike_is_pointed_out():
     assert "hardly tells notes apart" in render(make_report(similarity=make_histogram(0.9991, 0.9999)))
     assert "hardly tells notes apart" not in render(make_report())
+
+
+def test_scores_of_the_model_and_agreement_are_shown():
+    text = Page(render(make_report())).text
+    assert "image → text 0.5000 0.6200 – 0.0500 0.0417 240 240" in text
+    assert "category 91" in text
 
 
 def test_one_report_always_gives_the_same_page():

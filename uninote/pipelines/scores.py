@@ -31,7 +31,7 @@ def _row(model: dict[str, Any], baselines: list[dict[str, Any]], strategy: str, 
         known[-1]["gallery"],
         known[-1]["chance"],
         tuple(score["recall_10"] for score in known),
-        tuple(score and score["recall_10"] for score in others),
+        tuple(None if score is None else float(score["recall_10"]) for score in others),
     )
 
 

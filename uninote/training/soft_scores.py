@@ -11,7 +11,7 @@ import numpy as np
 
 from uninote.training.assembly import Assembly
 from uninote.training.negatives import Window, choose_negatives, max_sim, with_rule
-from uninote.training.note_rows import Content
+from uninote.training.note_rows import Content, elements_of
 from uninote.training.strategies import Strategy
 
 _MOST_CANDIDATES = 64  # nearest ones of a query that are looked at
@@ -20,21 +20,20 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class Elements:
-    """The single images and texts that items consist of: `contents`, rows of item columns, and each item's own, by number."""
+    """The single images, OCR strings and texts that items consist of: `contents`, rows of item columns, and each item's own, by number."""
 
     contents: list[dict[str, Any]]
     of_item: list[list[int]]
 
     @classmethod
     def of(cls, items: Sequence[Mapping[str, Any]]) -> Elements:
-        """Take items apart: each image alone, and the texts of an item together."""
+        """Take items apart."""
         numbers: dict[Content, int] = {}
         of_item = []
         for item in items:
-            images = [Content("image", images=((image["digest"], ""),)) for image in item["images"]]
-            texts = Content("text", item["title"], item["body"], tuple(item["topics"]))
-            parts = images + ([texts] if item["title"] or item["body"] or item["topics"] else [])
-            of_item.append([numbers.setdefault(part, len(numbers)) for part in parts])
+            images = tuple((image["digest"], image["ocr"]) for image in item["images"])
+            content = Content(item["kind"], item["title"], item["body"], tuple(item["topics"]), images)
+            of_item.append([numbers.setdefault(part, len(numbers)) for part in elements_of(content)])
         return cls([part.as_row() for part in numbers], of_item)
 
 

@@ -20,7 +20,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class Elements:
-    """The single images, OCR strings and texts that items consist of: `contents`, rows of item columns, and each item's own, by number."""
+    """The single images, OCR strings and texts of items: `contents`, rows of item columns, and each item's own, by number."""
 
     contents: list[dict[str, Any]]
     of_item: list[list[int]]

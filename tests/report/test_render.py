@@ -193,7 +193,7 @@ def test_scores_of_the_model_and_agreement_are_shown():
     start = cells.index("image → text")
     assert cells[start + 1 : start + 8] == ["0.5000", "0.6200", "–", "0.0500", "0.0417", "240", "240"]
     start = cells.index("category")
-    assert cells[start + 1 : start + 4] == ["91.0%", "80.0%", "2,984"]
+    assert cells[start + 1 : start + 4] == ["91.0 %", "80.0 %", "2,984"]
 
 
 def test_one_report_always_gives_the_same_page():

@@ -1,13 +1,14 @@
 """The neighbours job end to end on Spark against its own kernel in one process, and a night of 1 % against a full join.
 
-    python benchmarks/neighbours_spark.py [--rows 500000]
+    python benchmarks/neighbours_spark.py [--rows 500000] [--peers-python PATH]
 
 CPU-seconds are those of all processes: driver, JVM and Python workers; session start and the making of the lake apart.
 The last line on stdout is one JSON object: spark_vs_kernel; one_percent_cost, of the join of a night in which 1 % of the
 notes changed over that of all, measuring recall apart on both sides; cpu_s by phase of both; wall_s; recall; lookup_ms, the
 median of look-ups of ten notes in the table, opened once and opened each time; cells, of the same join cut into eight
 cells: its CPU-seconds, and the bytes shuffled over those that docs/neighbours.md foretells; nearest_by_join, of 1,000
-rows: the wall time of Spark's own join over that of this one.
+rows: the wall time of Spark's own join over that of this one; spark_vs_best_peer, its CPU-seconds over those of pynndescent
+in one process at recall 0.98, with --peers-python.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from neighbour_sets import growing
+from neighbours import Arena
 from processes import descendants
 from pyspark.sql import functions as F
 
@@ -183,6 +185,13 @@ def nearest_by_join(run: Run, folder: str, rows: int) -> dict[str, Any]:
     return {"rows": rows, "wall_s": round(theirs, 1), "ours_s": ours, "ratio": round(theirs / ours, 1)}
 
 
+def best_peer(vectors: np.ndarray, folder: Path, python: str) -> dict[str, Any]:
+    """Return the cheapest run of pynndescent that reaches recall 0.98, or its best."""
+    runs = Arena(vectors, folder, python).curve("pynndescent", 600)
+    reached = [run for run in runs if run["recall"] >= 0.98]
+    return min(reached, key=lambda run: run["cpu_s"]) if reached else runs[-1]
+
+
 def lookups(lake: str, rows: int) -> dict[str, float]:
     """Return the median milliseconds of look-ups of ten notes."""
     generator, table = np.random.default_rng(0), open_table(lake)
@@ -204,6 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--nearest-rows", type=int, default=1000)
+    parser.add_argument("--peers-python", default=None, help="an interpreter that has pynndescent")
     options = parser.parse_args()
     vectors = growing(options.rows)
     with tempfile.TemporaryDirectory() as folder:
@@ -233,6 +243,9 @@ def main() -> None:
             "cells": in_cells(run, options.rows, vectors.shape[1]),
             "nearest_by_join": nearest_by_join(run, folder, options.nearest_rows),
         }
+        if options.peers_python:
+            peer = best_peer(vectors, Path(folder), options.peers_python)
+            result |= {"peer": peer, "spark_vs_best_peer": round(full["cpu_s"]["all"] / peer["cpu_s"], 2)}
     print(json.dumps(result))
 
 

@@ -9,6 +9,7 @@ import pytest
 from uninote.config import Config
 from uninote.config_file import load_config
 from uninote.errors import ConfigError
+from uninote.training.settings import paper_stage_one, paper_stage_two
 
 ROOT = Path(__file__).parent.parent
 MINIMAL = "lake: lake\ningest: {source: demo}\nmodel: {checkpoint: demo}\n"
@@ -23,6 +24,21 @@ def write(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("path", sorted((ROOT / "conf").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_shipped_configuration_loads(path):
     assert load_config(path).lake
+
+
+def test_the_recipe_for_real_backbones_is_the_papers():
+    training = load_config(ROOT / "conf" / "train_qwen3vl.yaml").training
+    assert training.contrastive == paper_stage_one()
+    unused = {"contrastive"}  # stage 2 has no contrastive loss
+    assert training.ranking.model_dump(exclude=unused) == paper_stage_two().model_dump(exclude=unused)
+
+
+def test_stages_of_training_must_be_what_they_are_called(tmp_path):
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, MINIMAL), ["training.ranking={steps: 3}"])
+    assert "ranking.stage should be ranking, not contrastive" in str(error.value)
+    with pytest.raises(ConfigError, match="needs a teacher's scores"):
+        load_config(write(tmp_path, MINIMAL), ["training.contrastive={contrastive: {loss: symmetric_kl}}"])
 
 
 def test_a_minimal_file_gets_the_defaults(tmp_path):

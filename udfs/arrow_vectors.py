@@ -24,12 +24,6 @@ def read_rows(batches: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, np.ndarray
     return np.concatenate([keys for keys, _ in parts]), np.concatenate([vectors for _, vectors in parts])
 
 
-def to_ragged(matrix: np.ndarray, keep: np.ndarray) -> pa.ListArray:
-    """Return the kept elements of each row as a list column; `keep` is a mask of the shape of `matrix`."""
-    offsets = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix[keep]))
-
-
 def to_array(matrix: np.ndarray) -> pa.ListArray:
     """Return the rows of a two-dimensional array as a list column of its dtype."""
     rows, width = matrix.shape

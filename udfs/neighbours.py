@@ -1,4 +1,4 @@
-"""The all-pairs join inside executors: rows to cells, the pairs of a cell, partial lists merged by row."""
+"""The all-pairs join inside executors: all rows of a cell with each other, or a night's changed rows with all others."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.arrow_vectors import to_matrix
+from udfs.neighbour_cells import Cells, from_column
 from udfs.neighbour_lists import lists_of
 from udfs.notes import ArrowMap
 from uninote.kmeans import compute_in_one_thread
-from uninote.neighbours.cells import assign_cells
 from uninote.neighbours.changed import join_changed
 from uninote.neighbours.rules import Rows, Rule, by_rule, join_rows
 
@@ -45,39 +44,6 @@ class _Items:
     keys: np.ndarray
     ids: pa.Array
     rows: Rows
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells' centroids, float32 (cells, width), and in how many of them a row is."""
-
-    centroids: Callable[[], np.ndarray]
-    overlap: int
-
-    def of(self, vectors: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        """Return int32 (n, overlap): each row's cells, the nearest first."""
-        return assign_cells(vectors, self.centroids(), self.overlap, keys)
-
-
-def make_visits(cells: Cells) -> ArrowMap:
-    """Map (item_key, note_id, vector, …) to the same with its `cell`, once for each cell that it is in.
-
-    Vectors go on as bytes of float32: Spark copies those whole, and lists element by element.
-    """
-
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        compute_in_one_thread()
-        for batch in batches:
-            if not len(batch):
-                continue
-            vectors = to_matrix(batch.column("vector"))
-            place = batch.schema.get_field_index("vector")
-            batch = batch.set_column(place, "vector", _to_bytes(vectors))
-            found = cells.of(vectors, batch.column("item_key").to_numpy())
-            for visit in range(found.shape[1]):
-                yield batch.append_column("cell", pa.array(found[:, visit], pa.int32()))
-
-    return run
 
 
 def make_cell_join(task: JoinTask, sink: Sink, count: Count) -> ArrowMap:
@@ -184,27 +150,11 @@ def _read(batches: Sequence[pa.RecordBatch], task: JoinTask) -> _Items | None:
     place[order] = np.arange(len(keys))
     start = 0
     for chunk in table["vector"].chunks:
-        vectors[place[start : start + len(chunk)]] = _from_column(chunk, task.width)
+        vectors[place[start : start + len(chunk)]] = from_column(chunk, task.width)
         start += len(chunk)
     attributes = {name: np.array(table[name].to_pylist(), dtype=object)[order] for name in task.attributes}
     ids = table["note_id"].combine_chunks().take(pa.array(order))
     return _Items(keys[order], ids, Rows(vectors, attributes))
-
-
-def _from_column(column: pa.Array, width: int) -> np.ndarray:
-    """Return float32 (n, width) of a column of lists or of bytes."""
-    if not pa.types.is_binary(column.type):
-        return to_matrix(column)
-    offsets = np.frombuffer(column.buffers()[1], np.int32)
-    start = int(offsets[column.offset])
-    return np.frombuffer(column.buffers()[2], np.float32, len(column) * width, start).reshape(-1, width)
-
-
-def _to_bytes(vectors: np.ndarray) -> pa.BinaryArray:
-    rows, width = vectors.shape
-    offsets = np.arange(0, (rows + 1) * width * 4, width * 4, dtype=np.int32)
-    flat = np.ascontiguousarray(vectors)
-    return pa.BinaryArray.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(flat)])
 
 
 def _named(table: str, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

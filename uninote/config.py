@@ -246,6 +246,16 @@ class TrainingConfig(_Section):
     processes: int = Field(1, ge=1)
     output: Location | None = None
 
+    @model_validator(mode="after")
+    def _stages_are_in_place(self) -> Self:
+        for name, stage in (("contrastive", self.contrastive), ("ranking", self.ranking)):
+            if stage is not None and stage.stage != name:
+                raise ValueError(f"{name}.stage should be {name}, not {stage.stage}")
+        soft = self.contrastive is not None and self.contrastive.contrastive.loss == "symmetric_kl"
+        if soft and self.teacher == "none":
+            raise ValueError("contrastive.loss symmetric_kl needs a teacher's scores; set training.teacher to model")
+        return self
+
 
 class ReportConfig(_Section):
     """What the HTML report shows."""

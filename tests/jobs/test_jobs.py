@@ -23,7 +23,9 @@ def run_in_process(job, arguments, capsys):
     return code, json.loads(last[0]) if last else None, printed.err
 
 
-@pytest.mark.parametrize("job", ["ingest", "embed", "index", "search", "neighbours", "report", "refresh"])
+@pytest.mark.parametrize(
+    "job", ["ingest", "embed", "index", "search", "neighbours", "report", "refresh", "train", "evaluate"]
+)
 def test_a_wrong_configuration_ends_with_2_and_every_problem(job, capsys):
     code, summary, stderr = run_in_process(job, ["--set", "neighbours.q=1", "--set", "embed.batch_tokens=many"], capsys)
     assert (code, summary) == (2, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.neighbours.cells import HEAVY, CellsError, assign_cells, fit_cells, plan_cells
+from uninote.neighbours.cells import HEAVY, assign_cells, fit_cells
 from uninote.neighbours.exact import topk_all_pairs
 from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.recall import tie_aware_recall
@@ -28,27 +28,6 @@ def join(vectors, cells, k):
         keys[rows, slots] = np.where(positions < 0, -1, rows[positions])
         scores[rows, slots] = found
     return merge_topk(keys.reshape(len(vectors), -1), scores.reshape(len(vectors), -1), k)
-
-
-@pytest.mark.parametrize(
-    ("rows", "cell_rows", "overlap", "num_cells", "planned"),
-    [
-        (1, 10, 4, 1, 1),
-        (10, 10, 4, 1, 1),
-        (40, 10, 4, 1, 1),
-        (41, 10, 4, 5, 4),
-        (1000, 10, 4, 100, 4),
-        (1000, 300, 1, 4, 1),
-    ],
-)
-def test_plans_have_cells_of_the_size_asked_or_one_that_holds_all(rows, cell_rows, overlap, num_cells, planned):
-    plan = plan_cells(rows, cell_rows, overlap)
-    assert (plan.num_cells, plan.overlap) == (num_cells, planned)
-
-
-def test_an_impossible_plan_is_refused():
-    with pytest.raises(CellsError, match="rows 10, cell_rows 0 and overlap 1"):
-        plan_cells(10, 0, 1)
 
 
 def test_each_row_gets_its_nearest_cells_home_first():

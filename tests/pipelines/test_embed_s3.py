@@ -18,7 +18,7 @@ pytestmark = pytest.mark.spark
 @pytest.fixture
 def run_of(make_run, s3):
     """Return a run that finds everything in the store, and gives up on it soon."""
-    model = demo_checkpoint(make_run().config.demo)
+    model = demo_checkpoint()
     for path in model.iterdir():
         s3.put(f"{s3.make_bucket('models')}/tiny/{path.name}", path.read_bytes())
     media = s3.make_bucket("media")
@@ -37,7 +37,7 @@ def test_images_and_the_checkpoint_come_from_a_store_that_may_go_away(run_of, ma
         make_note(2, images=["missing.png"]),
     ]
     run = run_of()
-    assert run.model.generation == generation(demo_checkpoint(make_run().config.demo))
+    assert run.model.generation == generation(demo_checkpoint())
     write_notes(run, notes)
     summary = embed(run)
     assert (summary["embedded"], summary["degraded"]) == (3, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -80,6 +81,17 @@ def test_the_first_night_makes_everything_and_loses_nothing(refreshed, truth):
     page = Path(summary["report"]).read_text(encoding="utf-8")
     assert "<script" not in page
     assert str(len(today)) in page
+
+
+def test_the_report_says_how_neighbours_agree_and_what_the_model_finds(refreshed, truth):
+    summary, _ = refreshed()
+    lists = stored(summary, "neighbours").to_pylist()
+    same = [truth[row["note_id"]]["topic"] == truth[row["neighbours"][0]["note_id"]]["topic"] for row in lists]
+    share = sum(same) / len(same)
+    assert share > 0.7
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", Path(summary["report"]).read_text(encoding="utf-8"))
+    assert cells[cells.index("topic") + 1] == f"{100 * share:.1f} %"
+    assert {"image → text", "note → note"} <= set(cells)
 
 
 def test_quarantine_holds_what_was_broken_on_purpose_with_its_reason(refreshed, truth):

@@ -76,3 +76,17 @@ def test_a_teacher_scores_every_example_and_finds_hard_negatives(run_of):
     plain = training_set(run_of())
     assert plain.fingerprint != data.fingerprint
     assert plain.examples(Strategy.TEXT_TO_NOTE, "train").scores is None
+
+    start = run_of().model.folder
+    kl = "contrastive: {loss: symmetric_kl, tau: 0.02, in_batch: false}, lora: {rank: 4}, learning_rate: 0.01"
+    told = run_stage(
+        run_of(
+            f"training.start={start}",
+            "training.teacher=model",
+            "training.window=[-0.9, 0.99]",
+            f"training.contrastive={{{QUICK}, {kl}}}",
+            "training.ranking=null",
+        ),
+        "train",
+    )
+    assert describe("uninote", Path(told["checkpoint"])).generation != describe("uninote", start).generation

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from udfs.arrow_vectors import read_rows, to_array, to_matrix, to_ragged
+from udfs.arrow_vectors import read_rows, to_array, to_matrix
 from udfs.widths import make_truncate
 from uninote.widths import truncate
 
@@ -22,12 +22,6 @@ def test_a_matrix_survives_the_round_trip(shape):
 def test_a_slice_of_a_column_keeps_its_own_rows():
     matrix = np.arange(12, dtype=np.float32).reshape(6, 2)
     assert to_matrix(to_array(matrix).slice(2, 3)).tolist() == matrix[2:5].tolist()
-
-
-def test_ragged_lists_keep_the_marked_elements():
-    matrix = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
-    keep = np.array([[True, True, False], [False, False, False], [True, True, True]])
-    assert to_ragged(matrix, keep).to_pylist() == [[1, 2], [], [7, 8, 9]]
 
 
 def test_rows_of_several_batches_are_put_together():

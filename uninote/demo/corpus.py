@@ -44,15 +44,6 @@ def make_corpus(folder: Path, num_notes: int = 3000, seed: int = 7) -> None:
         _publish(building, folder)
 
 
-def corpus_texts(folder: Path) -> Iterator[str]:
-    """Yield every text of both days: titles, bodies, topics, OCR strings, captions. What both days hold comes twice."""
-    for name in DAYS:
-        for row in read_rows(folder / name):
-            texts = [row["title"], row["body"], row["caption"], *row["topics"]]
-            texts += [image["ocr"] for image in row["images"]]
-            yield from (text for text in texts if text)
-
-
 def read_rows(path: Path) -> Iterator[Row]:
     """Yield the objects of a JSON Lines file."""
     with path.open(encoding="utf-8") as lines:

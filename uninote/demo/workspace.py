@@ -1,12 +1,12 @@
-"""The demo's files, generated on first use and kept."""
+"""The demo's files: a corpus, generated on first use and kept, and an encoder."""
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 from uninote.config import DemoConfig
-from uninote.demo.corpus import corpus_texts, make_corpus
-from uninote.model.tiny import make_tiny_checkpoint
+from uninote.demo.corpus import make_corpus
 
 
 def demo_corpus(demo: DemoConfig) -> Path:
@@ -17,9 +17,6 @@ def demo_corpus(demo: DemoConfig) -> Path:
     return folder
 
 
-def demo_checkpoint(demo: DemoConfig) -> Path:
-    """Return the folder of the demo's small encoder, whose tokenizer is trained on the demo corpus."""
-    folder = Path(demo.folder) / f"model-{demo.notes}-{demo.seed}"
-    if not folder.exists():
-        make_tiny_checkpoint(folder, corpus_texts(demo_corpus(demo)), demo.seed)
-    return folder
+def demo_checkpoint() -> Path:
+    """Return the folder of the small encoder that comes with the package: what it is and can do is in its README.md."""
+    return Path(str(files("uninote.demo") / "model"))

@@ -3,40 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from uninote.errors import UninoteError
 from uninote.kmeans import fit_kmeans, nearest_centroids
 
 HEAVY = 1.5  # a cell of more than this many mean cells is split
 _SPLIT_ROUNDS = 3
-
-
-class CellsError(UninoteError):
-    """The corpus cannot be cut into cells as asked."""
-
-
-@dataclass(frozen=True)
-class CellPlan:
-    """How the corpus is cut: each row is at home in one of `num_cells` cells and visits `overlap` - 1 more."""
-
-    rows: int
-    cell_rows: int
-    num_cells: int
-    overlap: int
-
-
-def plan_cells(rows: int, cell_rows: int, overlap: int) -> CellPlan:
-    """Plan cells of about `cell_rows` home rows; the kernel sees about `overlap` times as many in each.
-
-    Where that is the whole corpus, there is one cell: exact, and without copies.
-    """
-    if min(rows, cell_rows, overlap) < 1:
-        raise CellsError(f"rows {rows}, cell_rows {cell_rows} and overlap {overlap} must all be at least 1")
-    num_cells = -(-rows // cell_rows) if rows > cell_rows * overlap else 1
-    return CellPlan(rows, cell_rows, num_cells, min(overlap, num_cells))
 
 
 def fit_cells(sample: np.ndarray, num_cells: int, seed: int) -> np.ndarray:

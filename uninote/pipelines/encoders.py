@@ -37,7 +37,7 @@ def open_model(config: Config) -> ModelFolder:
     uri = config.model.checkpoint
     kind = config.model.kind
     if uri == DEMO:
-        folder = demo_checkpoint(config.demo)
+        folder = demo_checkpoint()
     elif is_remote(uri):
         folder = _fetched(uri, S3Options(config.s3.endpoint, config.s3.region))
     else:

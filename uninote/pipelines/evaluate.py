@@ -14,10 +14,10 @@ from uninote.evaluation.tables import Table
 from uninote.model.encoder import UNINOTE, load_encoder
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Outcome, Run, record
+from uninote.pipelines.scores import evaluation_path
 from uninote.pipelines.training_set import training_set
 from uninote.training.dataset import TrainingSet
 
-EVALUATION = "evaluation.json"  # in a checkpoint's folder, or in the lake
 STAGE = "evaluate"
 
 
@@ -32,11 +32,6 @@ def evaluate_model(run: Run) -> dict[str, Any]:
     scores = {f"{one.strategy}_w{one.width}": round(one.recall_10, 4) for one in tables[0].scores}
     record(run, STAGE, "all", Outcome("done", {"scores": len(tables[0].scores)}), started)
     return {"state": "done", "tables": {}, "evaluation": str(path), "recall_at_10": scores}
-
-
-def evaluation_path(run: Run) -> Path:
-    """Return where the lake keeps what was measured of the configured model."""
-    return Path(run.lake.uri(f"evaluations/{run.model.generation}.json"))
 
 
 def measure(folder: Path, data: TrainingSet, name: str, kind: str = UNINOTE, views: bool = False) -> list[Table]:
@@ -55,12 +50,3 @@ def write_evaluation(path: Path, data: TrainingSet, tables: Sequence[Table]) -> 
         "tables": [table.as_json() for table in tables],
     }
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-def find_evaluation(run: Run) -> dict[str, Any] | None:
-    """Return what was measured of the configured model, in this lake or where it was trained; null when nothing was."""
-    for path in (evaluation_path(run), run.model.folder / EVALUATION):
-        if path.is_file():
-            found: dict[str, Any] = json.loads(path.read_bytes())
-            return found
-    return None

@@ -7,7 +7,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, IntegerType, StructField, StructType
 
-from udfs.neighbours import make_cell_join, make_visits
+from udfs.neighbour_cells import make_visits
+from udfs.neighbours import make_cell_join
 from uninote.pipelines.neighbours_files import TOLD, Written, collect, make_partial_sink, make_sink, rewrite
 from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.neighbours_plan import JoinPlan, plan_join

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, FloatType, LongType, StringType, StructField, StructType
 
 from udfs.arrow_vectors import read_rows
-from udfs.neighbours import Cells, JoinTask
+from udfs.neighbour_cells import Cells
+from udfs.neighbours import JoinTask
 from udfs.notes import ArrowMap
 from uninote.config import RuleConfig
 from uninote.neighbours.rules import Rule

@@ -11,8 +11,9 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql.types import BinaryType, StructField, StructType
 
 from udfs.arrow_vectors import to_matrix
+from udfs.neighbour_cells import Cells
 from udfs.neighbour_lists import make_look
-from udfs.neighbours import Cells, Changed, make_changed_join
+from udfs.neighbours import Changed, make_changed_join
 from udfs.samples import make_pick
 from udfs.stored_rows import make_reader
 from uninote.delta_files import files_of

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
-from uninote.pipelines.evaluate import find_evaluation
 from uninote.pipelines.run import Run
 from uninote.report.data import Evaluation, StrategyScores
+
+EVALUATION = "evaluation.json"  # beside the weights of a checkpoint that was measured where it was trained
+
+
+def evaluation_path(run: Run) -> Path:
+    """Return where the lake keeps what was measured of the configured model."""
+    return Path(run.lake.uri(f"evaluations/{run.model.generation}.json"))
 
 
 def evaluation_of(run: Run) -> Evaluation | None:
     """Return recall@10 of the model by search type and width, and of its baselines; null when nothing was measured."""
-    found = find_evaluation(run)
+    found = _find(run)
     if found is None:
         return None
     model, *baselines = found["tables"]
@@ -19,6 +27,15 @@ def evaluation_of(run: Run) -> Evaluation | None:
     strategies = list(dict.fromkeys(score["strategy"] for score in model["scores"]))
     rows = tuple(_row(model, baselines, strategy, widths) for strategy in strategies)
     return Evaluation(tuple(widths), tuple(table["name"] for table in baselines), rows)
+
+
+def _find(run: Run) -> dict[str, Any] | None:
+    """Return what was measured of the configured model, in this lake or where it was trained; null when nothing was."""
+    for path in (evaluation_path(run), run.model.folder / EVALUATION):
+        if path.is_file():
+            found: dict[str, Any] = json.loads(path.read_bytes())
+            return found
+    return None
 
 
 def _row(model: dict[str, Any], baselines: list[dict[str, Any]], strategy: str, widths: list[int]) -> StrategyScores:

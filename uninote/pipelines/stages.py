@@ -9,7 +9,6 @@ from typing import Any
 
 from uninote.config import DEMO
 from uninote.pipelines.embed import embed
-from uninote.pipelines.evaluate import evaluate_model
 from uninote.pipelines.gallery import worked_example
 from uninote.pipelines.index import index
 from uninote.pipelines.ingest import ingest
@@ -18,12 +17,10 @@ from uninote.pipelines.progress import say
 from uninote.pipelines.report import report
 from uninote.pipelines.run import Run
 from uninote.pipelines.tables import MissingTableError
-from uninote.pipelines.train import train_model
 
 Summary = dict[str, Any]
 Stage = Callable[[Run], Summary]
 
-LEARNING: Mapping[str, Stage] = {"train": train_model, "evaluate": evaluate_model}  # jobs that need notes alone
 STAGES: Mapping[str, Stage] = {
     "ingest": ingest,
     "embed": embed,
@@ -31,6 +28,7 @@ STAGES: Mapping[str, Stage] = {
     "neighbours": neighbours,
     "report": report,
 }
+LEARNING = ("train", "evaluate")  # jobs that need notes alone, and torch in the driver
 
 
 def run_stage(run: Run, name: str) -> Summary:
@@ -41,7 +39,7 @@ def run_stage(run: Run, name: str) -> Summary:
     """
     started = time.time()
     try:
-        summary = {**STAGES, **LEARNING}[name](run)
+        summary = _work(name)(run)
     except MissingTableError:
         if run.config.ingest.source != DEMO or name == "ingest":
             raise
@@ -49,8 +47,20 @@ def run_stage(run: Run, name: str) -> Summary:
         say(f"{name}: the demo lake lacks what this job needs; running {', '.join(before)} first")
         for earlier in before:
             STAGES[earlier](run)
-        summary = {**STAGES, **LEARNING}[name](run)
+        summary = _work(name)(run)
     return summary | {"seconds": round(time.time() - started, 1)}
+
+
+def _work(name: str) -> Stage:
+    if name == "train":
+        from uninote.pipelines.train import train_model
+
+        return train_model
+    if name == "evaluate":
+        from uninote.pipelines.evaluate import evaluate_model
+
+        return evaluate_model
+    return STAGES[name]
 
 
 def refresh(run: Run) -> Summary:

@@ -13,9 +13,10 @@ from uninote.config import DEMO, fingerprint
 from uninote.evaluation.tables import Table
 from uninote.model.checkpoint import generation
 from uninote.model.trainable import make_trainable_checkpoint
-from uninote.pipelines.evaluate import EVALUATION, measure, write_evaluation
+from uninote.pipelines.evaluate import measure, write_evaluation
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Outcome, Run, record
+from uninote.pipelines.scores import EVALUATION
 from uninote.pipelines.training_set import summary_of, training_set
 from uninote.training.dataset import TrainingSet
 from uninote.training.settings import TrainConfig

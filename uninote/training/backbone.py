@@ -19,7 +19,7 @@ from uninote.model.tower import UniNote
 from uninote.training.errors import TrainingError
 from uninote.training.settings import LoraConfig, TrainConfig
 
-NOT_COPIED = (".safetensors", ".index.json")
+NOT_COPIED = (".safetensors", ".index.json", "evaluation.json")
 
 
 class Backbone:
@@ -32,7 +32,7 @@ class Backbone:
         self.tower = UniNote.from_pretrained(folder)
         self.widths = _checked_widths(config.widths or read_card(folder).widths, self.tower.full_width)
         self.device = device
-        self._half = config.dtype == "bfloat16"
+        self._half, self._stored = config.dtype == "bfloat16", config.stored_dtype
         self._adapted = config.lora is not None
         if config.lora is not None:
             self.tower.model = _with_adapters(self.tower.model, config)
@@ -79,7 +79,10 @@ class Backbone:
             if path.is_file() and not path.name.endswith(NOT_COPIED) and path.suffix in (".json", ".txt", ".jinja"):
                 shutil.copyfile(path, scratch / path.name)
         model: Any = self.tower.model
-        UniNote(copy.deepcopy(model).merge_and_unload() if self._adapted else model).save_pretrained(scratch)
+        merged = copy.deepcopy(model).merge_and_unload() if self._adapted else model
+        if self._stored is not None:
+            merged = copy.deepcopy(merged).to(getattr(torch, self._stored))
+        UniNote(merged).save_pretrained(scratch)
         write_card(scratch, replace(read_card(self.folder), widths=self.widths))
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)

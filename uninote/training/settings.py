@@ -62,7 +62,8 @@ class TrainConfig(_Section):
     `batch` counts examples (queries). `widths` null means those that the starting checkpoint declares. `chunk_tokens`
     padded tokens are embedded at once; `keep_graphs` keeps all chunks' graphs (one pass, memory grows with the batch), else
     gradients are cached. `decay` follows a warm-up over `warmup` of the steps. `checkpoint_every` steps the state is written;
-    a run that finds one goes on from it. `lora` null trains all weights.
+    a run that finds one goes on from it. `lora` null trains all weights. `stored_dtype` is that of the finished checkpoint's
+    weights, null as they were trained.
     """
 
     stage: Literal["contrastive", "ranking"] = "contrastive"
@@ -78,6 +79,7 @@ class TrainConfig(_Section):
     weight_decay: float = Field(0.05, ge=0)
     clip_norm: float = Field(1.0, gt=0)
     dtype: Literal["float32", "bfloat16"] = "float32"
+    stored_dtype: Literal["float32", "bfloat16"] | None = None
     chunk_tokens: int = Field(1024, ge=1)
     keep_graphs: bool = False
     gradient_checkpointing: bool = False

@@ -1,0 +1,63 @@
+"""Rows to the cells they are joined in, with vectors as bytes on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from udfs.arrow_vectors import to_matrix
+from udfs.notes import ArrowMap
+from uninote.kmeans import compute_in_one_thread
+from uninote.neighbours.cells import assign_cells
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells' centroids, float32 (cells, width), and in how many of them a row is."""
+
+    centroids: Callable[[], np.ndarray]
+    overlap: int
+
+    def of(self, vectors: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """Return int32 (n, overlap): each row's cells, the nearest first."""
+        return assign_cells(vectors, self.centroids(), self.overlap, keys)
+
+
+def make_visits(cells: Cells) -> ArrowMap:
+    """Map (item_key, note_id, vector, …) to the same with its `cell`, once for each cell that it is in.
+
+    Vectors go on as bytes of float32: Spark copies those whole, and lists element by element.
+    """
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        compute_in_one_thread()
+        for batch in batches:
+            if not len(batch):
+                continue
+            vectors = to_matrix(batch.column("vector"))
+            place = batch.schema.get_field_index("vector")
+            batch = batch.set_column(place, "vector", _to_bytes(vectors))
+            found = cells.of(vectors, batch.column("item_key").to_numpy())
+            for visit in range(found.shape[1]):
+                yield batch.append_column("cell", pa.array(found[:, visit], pa.int32()))
+
+    return run
+
+
+def from_column(column: pa.Array, width: int) -> np.ndarray:
+    """Return float32 (n, width) of a column of lists or of bytes."""
+    if not pa.types.is_binary(column.type):
+        return to_matrix(column)
+    offsets = np.frombuffer(column.buffers()[1], np.int32)
+    start = int(offsets[column.offset])
+    return np.frombuffer(column.buffers()[2], np.float32, len(column) * width, start).reshape(-1, width)
+
+
+def _to_bytes(vectors: np.ndarray) -> pa.BinaryArray:
+    rows, width = vectors.shape
+    offsets = np.arange(0, (rows + 1) * width * 4, width * 4, dtype=np.int32)
+    flat = np.ascontiguousarray(vectors)
+    return pa.BinaryArray.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(flat)])

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import build_segment, make_corpus, publish_base, publish_night
+from segments import build_segment, make_corpus, publish_base, publish_night
 
 from uninote.index.files import IndexDamagedError
 from uninote.index.manifest import read_manifest

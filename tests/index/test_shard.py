@@ -7,7 +7,7 @@ from dataclasses import replace
 import faiss
 import numpy as np
 import pytest
-from conftest import key_rows
+from segments import key_rows
 
 from uninote.index.files import sha256_of
 from uninote.index.note_keys import NoteKeys

@@ -217,7 +217,8 @@ class TrainingConfig(_Section):
     """What is trained on, and how. Of at most `max_notes` notes (null: all) examples are made, `per_note` of a strategy.
 
     Near-duplicates are one group, of which `group_cap` are kept; `eval_share` of the groups are held out. With
-    `modal_replacement` the note that an image asks for has its description in its place. `noise` notes stand beside the
+    `modal_replacement` the note that an image asks for has its description in its place; with `note_pairs` the halves of a
+    note are a pair, which the paper leaves to its second stage. `noise` notes stand beside the
     relevant ones of a ranked list. `teacher` model scores candidates with the configured encoder (none: captions are the
     only truth); of its candidates between `window` similarities, `negatives` are hard negatives, and what comes within
     `margin` of the positive is none. Training starts at `start` (demo: a new, small model), `contrastive` before
@@ -225,7 +226,7 @@ class TrainingConfig(_Section):
     """
 
     SET_FIELDS: ClassVar[tuple[str, ...]] = (
-        "max_notes", "per_note", "group_cap", "eval_share", "modal_replacement", "noise", "teacher", "window", "margin",
+        "max_notes", "per_note", "group_cap", "eval_share", "modal_replacement", "note_pairs", "noise", "teacher", "window", "margin",
         "negatives", "seed",
     )  # fmt: skip
 
@@ -234,6 +235,7 @@ class TrainingConfig(_Section):
     group_cap: int = Field(20, ge=1)
     eval_share: float = Field(0.15, gt=0, lt=1)
     modal_replacement: bool = True
+    note_pairs: bool = False
     noise: int = Field(20, ge=1)
     teacher: Literal["none", "model"] = "none"
     window: tuple[float, float] = Field((0.5, 0.7), strict=False)

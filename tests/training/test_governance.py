@@ -79,6 +79,13 @@ def test_equal_contents_are_one_item_of_a_split_and_noise_is_of_other_groups():
         assert own["group"] not in {item["group"] for item in others}
         assert {item["split"] for item in others} <= {own["split"]}
         assert len(others) == (3 if own["split"] == "train" else 1)
+    with_pairs = assemble([examples_and_halves(one, Making(note_pairs=True)) for one in notes], governed, 3, 0)
+    pairs = [row for row in with_pairs.examples if row["strategy"] == "note_to_note"]
+    assert len(pairs) == 8
+    for row in pairs:
+        query, positive = (with_pairs.items[row[end]] for end in ("query", "positive"))
+        assert query["note_id"] == positive["note_id"]
+        assert not {one["digest"] for one in query["images"]} & {one["digest"] for one in positive["images"]}
     assert assembly.digests() == {f"{n}{side}" for n in range(8) for side in "ab"}
 
 

@@ -103,7 +103,7 @@ def _linked(run: Run) -> list[tuple[str, str]]:
 
 def _assembled(run: Run, sources: DataFrame, kept: list[str], governed: dict[str, Governed]) -> Assembly:
     settings = run.config.training
-    making = Making(settings.seed, settings.modal_replacement, settings.per_note)
+    making = Making(settings.seed, settings.modal_replacement, settings.per_note, settings.note_pairs)
     texts = sources.where(F.size("marks") > 0).select("note_id", "note").orderBy("note_id").toArrow()
     wanted = set(kept)
     notes = (read_source(text) for note_id, text in zip(*(texts[name].to_pylist() for name in texts.column_names), strict=True)

@@ -10,6 +10,7 @@ from uninote.training.examples import Example, Making, examples_of
 from uninote.training.groups import Governed
 from uninote.training.halves import Halves, halves_of, noise_of
 from uninote.training.note_rows import Content, SourceNote
+from uninote.training.strategies import Strategy
 
 Row = dict[str, Any]
 
@@ -24,8 +25,14 @@ class NoteExamples:
 
 
 def examples_and_halves(note: SourceNote, making: Making) -> NoteExamples:
-    """Return what `note` gives; the same for the same note and settings anywhere."""
-    return NoteExamples(note.note_id, tuple(examples_of(note, making)), halves_of(note, making.seed))
+    """Return what `note` gives; the same for the same note and settings anywhere.
+
+    With `making.note_pairs` the halves are a pair of stage 1 as well: N_B without any image of N_A [ours].
+    """
+    examples, halves = examples_of(note, making), halves_of(note, making.seed)
+    if making.note_pairs and halves is not None:
+        examples.append(Example(Strategy.NOTE_TO_NOTE, halves.query, halves.relevant[-1]))
+    return NoteExamples(note.note_id, tuple(examples), halves)
 
 
 @dataclass

@@ -36,11 +36,15 @@ class Example:
 
 @dataclass(frozen=True)
 class Making:
-    """How examples are made. `replace` modal replacement [stated]; `per_note` at most so many of a strategy [ours]."""
+    """How examples are made. `replace` modal replacement [stated]; `per_note` at most so many of a strategy [ours].
+
+    `note_pairs` makes pairs of a note's halves too, for stage 1 [ours]: the paper leaves note→note to stage 2.
+    """
 
     seed: int = 0
     replace: bool = True
     per_note: int = 2
+    note_pairs: bool = False
 
 
 def examples_of(note: SourceNote, making: Making) -> list[Example]:

@@ -226,8 +226,8 @@ class TrainingConfig(_Section):
     """
 
     SET_FIELDS: ClassVar[tuple[str, ...]] = (
-        "max_notes", "per_note", "group_cap", "eval_share", "modal_replacement", "note_pairs", "noise", "teacher", "window", "margin",
-        "negatives", "seed",
+        "max_notes", "per_note", "group_cap", "eval_share", "modal_replacement", "note_pairs", "noise", "teacher", "window",
+        "margin", "negatives", "seed",
     )  # fmt: skip
 
     max_notes: int | None = Field(100_000, ge=1)

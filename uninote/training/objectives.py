@@ -106,9 +106,11 @@ def make_objective(training_set: TrainingSet, config: TrainConfig, widths: tuple
 
 
 def _chosen(training_set: TrainingSet, config: TrainConfig) -> list[Strategy]:
-    found: list[Strategy] = [strategy for strategy in training_set.strategies(TRAIN) if strategy in STAGE_ONE]
+    found = list(training_set.strategies(TRAIN))
     named = config.contrastive.strategies
-    if named is not None:
+    if named is None:
+        found = [strategy for strategy in found if strategy in STAGE_ONE]
+    else:
         missing = sorted(set(named) - {strategy.value for strategy in found})
         if missing:
             raise TrainingError(f"strategies {missing} have no training examples; there are {[s.value for s in found]}")

@@ -32,7 +32,7 @@ class ContrastiveConfig(_Section):
     """Stage 1. `loss` symmetric_kl is the paper's and needs a teacher's scores; infonce does not.
 
     `in_batch`: infonce also takes the other positives of the batch as negatives. `negatives`: how many hard ones of an
-    example are used, at most; `strategies` null means every one that the training set has.
+    example are used, at most; `strategies` null means every one of the nine that the training set has.
     """
 
     loss: Literal["symmetric_kl", "infonce"] = "infonce"

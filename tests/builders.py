@@ -26,6 +26,7 @@ ingest: {{source: demo}}
 model: {{checkpoint: demo}}
 neighbours: {{k: 10, recall_sample: 100}}
 embed: {{items_per_task: 60, widths: [256, 64]}}
+spark: {{spark.sql.shuffle.partitions: "2", spark.databricks.delta.snapshotPartitions: "1"}}
 """
 
 

@@ -89,6 +89,8 @@ class StoredVectors:
 
     def exact(self, keys: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the true (keys, scores) of the rows `keys`, ascending, each (len(keys), k), best first, -1 and -inf padded."""
+        if not len(keys):
+            return np.empty((0, k), np.int64), np.empty((0, k), np.float32)
         queries = self.run.spark.sparkContext.broadcast(self.pick(keys))
         found = self.scan(make_exact(lambda: queries.value, k), _LISTS, ["item_key", "vector"]).toArrow()
         queries.destroy()

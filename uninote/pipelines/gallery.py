@@ -18,11 +18,16 @@ from uninote.report.thumbnails import thumbnail
 from uninote.storage import StorageError
 
 TEXT_CHARACTERS = 240
+_EXAMPLES = 9
 
 
 def worked_example(run: Run) -> str:
-    """Return one note and its best neighbours as text for a terminal; empty when no note has any."""
-    return "\n".join(_as_text(row) for row in gallery(run, notes=1))
+    """Return one note and its best neighbours as text for a terminal; empty when no note has any.
+
+    Of a small sample it is the one in the middle, by its best score: neither the luckiest nor the unluckiest.
+    """
+    rows = sorted(gallery(run, _EXAMPLES), key=lambda row: row.neighbours[0].score or 0.0)
+    return _as_text(rows[len(rows) // 2]) if rows else ""
 
 
 def _as_text(row: GalleryRow) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -225,11 +225,6 @@ class TrainingConfig(_Section):
     `ranking`; null leaves one out. `processes` share each batch. `output` null is a folder in the lake.
     """
 
-    SET_FIELDS: ClassVar[tuple[str, ...]] = (
-        "max_notes", "per_note", "group_cap", "eval_share", "modal_replacement", "note_pairs", "noise", "teacher", "window",
-        "margin", "negatives", "seed",
-    )  # fmt: skip
-
     max_notes: int | None = Field(100_000, ge=1)
     per_note: int = Field(2, ge=1)
     group_cap: int = Field(20, ge=1)
@@ -247,6 +242,10 @@ class TrainingConfig(_Section):
     ranking: TrainConfig | None = None
     processes: int = Field(1, ge=1)
     output: Location | None = None
+
+    def of_set(self) -> dict[str, Any]:
+        """Return what a training set is made with: all but how a model is then trained on it."""
+        return self.model_dump(mode="json", exclude={"start", "contrastive", "ranking", "processes", "output"})
 
     @model_validator(mode="after")
     def _stages_are_in_place(self) -> Self:

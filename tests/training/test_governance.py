@@ -56,7 +56,7 @@ def test_a_leak_across_the_split_is_told(tmp_path):
         {"item": 2, "note_id": "c", "group": 2, "split": "eval", "title": "another", **row | {"images": []}},
     ]
     write_training_set(tmp_path / "set", {"items": items, "images": [{"digest": "d", "content": picture}]})
-    leaks = find_leaks(TrainingSet(tmp_path / "set"))
+    leaks = find_leaks(TrainingSet(tmp_path / "set").rows())
     assert leaks["images"] == ["d"]
     assert len(leaks["texts"]) == 1
 

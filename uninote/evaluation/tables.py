@@ -42,6 +42,10 @@ class Table:
                 return score
         raise KeyError(f"{strategy} at width {width}")
 
+    def recalls_at_10(self) -> dict[str, float]:
+        """Return R@10 by strategy and width, as `image_to_text_w64`, rounded for a summary."""
+        return {f"{one.strategy}_w{one.width}": round(one.recall_10, 4) for one in self.scores}
+
     def as_json(self) -> dict[str, Any]:
         """Return what json.dumps takes."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""A small, untrained checkpoint in the layout of a published one, for demonstrations and tests on any machine."""
+"""A small, untrained checkpoint in the layout of a published one, for tests and measurements on any machine."""
 
 from __future__ import annotations
 

@@ -29,9 +29,8 @@ def evaluate_model(run: Run) -> dict[str, Any]:
     path = evaluation_path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_evaluation(path, data, tables)
-    scores = {f"{one.strategy}_w{one.width}": round(one.recall_10, 4) for one in tables[0].scores}
     record(run, STAGE, "all", Outcome("done", {"scores": len(tables[0].scores)}), started)
-    return {"state": "done", "tables": {}, "evaluation": str(path), "recall_at_10": scores}
+    return {"state": "done", "tables": {}, "evaluation": str(path), "recall_at_10": tables[0].recalls_at_10()}
 
 
 def measure(folder: Path, data: TrainingSet, name: str, kind: str = UNINOTE, views: bool = False) -> list[Table]:

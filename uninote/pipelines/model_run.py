@@ -66,9 +66,13 @@ class Outcomes:
 def with_content(run: Run, notes: DataFrame, keyed: DataFrame) -> DataFrame:
     """Add what the model sees of each item: MODEL_COLUMNS, and as `inline` the bytes of images that are in the lake."""
     content = items_of(notes, run.config.embed.kinds).select(*ITEM_KEY, *MODEL_COLUMNS)
-    found = keyed.join(content, list(ITEM_KEY), "left")
+    return with_stored(run, keyed.join(content, list(ITEM_KEY), "left"))
+
+
+def with_stored(run: Run, items: DataFrame) -> DataFrame:
+    """Add `inline`, out of the images that the lake holds as bytes."""
     uri = run.lake.uri(IMAGE_BYTES.name)
-    return with_inline(found, tables.read_table(run.spark, uri) if tables.has_table(run.spark, uri) else None)
+    return with_inline(items, tables.read_table(run.spark, uri) if tables.has_table(run.spark, uri) else None)
 
 
 def with_inline(items: DataFrame, images: DataFrame | None) -> DataFrame:

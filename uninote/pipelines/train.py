@@ -17,7 +17,7 @@ from uninote.pipelines.evaluate import measure, write_evaluation
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.pipelines.scores import EVALUATION
-from uninote.pipelines.training_set import summary_of, training_set
+from uninote.pipelines.training_set import training_set
 from uninote.training.dataset import TrainingSet
 from uninote.training.settings import TrainConfig
 from uninote.training.trainer import CHECKPOINT, train
@@ -37,11 +37,16 @@ def train_model(run: Run) -> dict[str, Any]:
             checkpoints.append(_train(checkpoints[-1], data, folder / name, stage, settings.processes))
     tables = _measure(run, checkpoints, data)
     write_evaluation(checkpoints[-1] / EVALUATION, data, tables)
-    counts = {name: value for name, value in summary_of(data).items() if isinstance(value, int)}
+    counts = data.manifest["counts"]
     record(run, STAGE, "all", Outcome("done", counts), started)
-    final = tables[0]
-    scores = {f"{one.strategy}_w{one.width}": round(one.recall_10, 4) for one in final.scores}
-    return {"state": "done", "tables": {}, "checkpoint": str(checkpoints[-1]), **counts, "recall_at_10": scores}
+    checkpoint = str(checkpoints[-1])
+    return {
+        "state": "done",
+        "tables": {},
+        "checkpoint": checkpoint,
+        **counts,
+        "recall_at_10": tables[0].recalls_at_10(),
+    }
 
 
 def _mark(run: Run, data: TrainingSet) -> str:

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -15,15 +14,15 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from udfs.training import SOURCES, make_sources, read_source
-from uninote.config import TrainingConfig, fingerprint
+from uninote.config import fingerprint
 from uninote.errors import UninoteError
 from uninote.pipelines import tables
 from uninote.pipelines.media_roots import media_policy
-from uninote.pipelines.model_run import with_inline
+from uninote.pipelines.model_run import with_stored
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Run
 from uninote.pipelines.teacher import teach
-from uninote.schemas import IMAGE_BYTES, duplicates_table
+from uninote.schemas import duplicates_table
 from uninote.training.assembly import Assembly, assemble, examples_and_halves
 from uninote.training.dataset import TrainingSet
 from uninote.training.examples import Making
@@ -31,7 +30,7 @@ from uninote.training.groups import Governed, govern
 from uninote.training.leaks import find_leaks
 from uninote.training.schemas import FORMAT, MANIFEST, TABLES
 
-_MOST_TOLD = 5
+LEAKED = ("leaked_images", "leaked_texts")
 
 
 def training_set(run: Run) -> TrainingSet:
@@ -39,7 +38,7 @@ def training_set(run: Run) -> TrainingSet:
     settings = run.config.training
     notes_uri = run.lake.uri("notes")
     version = tables.table_version(run.spark, notes_uri)
-    made_with = settings.model_dump(mode="json", include=set(TrainingConfig.SET_FIELDS))
+    made_with = settings.of_set()
     teacher = run.model.generation if settings.teacher == "model" else None
     folder = Path(run.lake.uri(f"training/set-{fingerprint(FORMAT, made_with, version, teacher)}"))
     if not (folder / MANIFEST).exists():
@@ -73,7 +72,9 @@ def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -
     counts = {"notes": len(marks), "kept": len(kept), "groups": len({told.group for told in governed.values()})}
     counts |= Counter(f"{row['strategy']}/{row['split']}" for row in assembly.examples)
     counts |= Counter(f"ranked/{row['split']}" for row in assembly.ranked)
-    made = {"settings": settings.model_dump(mode="json", include=set(TrainingConfig.SET_FIELDS)), "versions": versions}
+    leaks = find_leaks(assembly.items)
+    counts |= {kind: len(leaks[kind.removeprefix("leaked_")]) for kind in LEAKED}
+    made = {"settings": settings.of_set(), "versions": versions}
     (scratch / MANIFEST).write_text(json.dumps({"format": FORMAT, "counts": counts, **made}, indent=2) + "\n")
 
 
@@ -83,8 +84,7 @@ def _sources(run: Run, notes: DataFrame, folder: str) -> DataFrame:
     place = F.xxhash64(F.col("note_id").cast("string"), F.lit(settings.seed))
     wanted = notes if settings.max_notes is None else notes.orderBy(place).limit(settings.max_notes)
     wanted = wanted.withColumns({"item_id": F.col("note_id").cast("string"), "kind": F.lit("note")})
-    uri = run.lake.uri(IMAGE_BYTES.name)
-    rows = with_inline(wanted, tables.read_table(run.spark, uri) if tables.has_table(run.spark, uri) else None)
+    rows = with_stored(run, wanted)
     columns = ("note_id", "title", "body", "caption", "topics", "images", "inline")
     read = rows.select(*columns).repartition(4 * run.spark.sparkContext.defaultParallelism)
     schema = from_arrow_schema(SOURCES)
@@ -124,14 +124,8 @@ def _write_images(run: Run, sources: DataFrame, digests: set[str], folder: Path)
 
 
 def _tell_leaks(data: TrainingSet) -> None:
-    for kind, marks in find_leaks(data).items():
-        if marks:
+    for kind in LEAKED:
+        if count := data.manifest["counts"][kind]:
             say(
-                f"training set: {len(marks):,} {kind} are in both splits, such as {marks[:_MOST_TOLD]}: scores on them "
-                "measure memory as well"
+                f"training set: {count:,} {kind.replace('_', ' ')} across the split: scores on them measure memory as well"
             )
-
-
-def summary_of(data: TrainingSet) -> dict[str, Any]:
-    """Return what the manifest counts, and how many leaks there are."""
-    return {**data.manifest["counts"], **{f"leaked_{kind}": len(marks) for kind, marks in find_leaks(data).items()}}

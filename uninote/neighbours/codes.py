@@ -16,10 +16,11 @@ from uninote.errors import UninoteError
 from uninote.neighbours.settings import code_width
 from uninote.neighbours.simd import TILE_ROWS, aligned_empty
 from uninote.neighbours.simd_rows import widen_row
-from uninote.neighbours.vector_ir import summing
+from uninote.neighbours.vector_ir import summing, summing_borrowed
 
 MAX_WIDTH = 2**16  # a sum of products, each at most 127 * 127, stays an int32
 _GREATEST = 127.0
+_MAGNITUDE = np.int32(2**31 - 1)
 _LARGEST = np.float32(3e37)  # with room for the sum of four such products
 _LEAST = np.float32(1e-30)  # below, products are nothing in float32, and the factor would overflow
 
@@ -56,13 +57,23 @@ def encode(vectors: np.ndarray) -> Codes:
 
     CodesError names the first row that holds NaN, infinity, or values whose square overflows.
     """
-    count, width = vectors.shape
+    return encode_around(vectors, mean_of(vectors))
+
+
+def mean_of(vectors: np.ndarray) -> np.ndarray:
+    """Return the mean, float32 (d,), of vectors as `encode` takes them; CodesError as there."""
     mean, wrong = _mean(vectors)
     if wrong >= 0:
         raise CodesError(f"row {wrong} holds NaN, infinity or a value past 1e18; such rows belong in quarantine")
+    return mean
+
+
+def encode_around(vectors: np.ndarray, mean: np.ndarray) -> Codes:
+    """Code finite `vectors`, as `encode` takes them, around any `mean`: the codes of one mean can be joined."""
+    count, width = vectors.shape
     codes = empty_codes(count, code_width(width))
     codes.rows[:count, width:] = 0
-    _encode_rows(vectors, mean, codes)
+    _encode_rows(vectors, mean, codes, np.empty(width, dtype=np.float32))
     return codes
 
 
@@ -83,36 +94,39 @@ def _mean(vectors: np.ndarray) -> tuple[np.ndarray, int]:
     return (total / count).astype(np.float32), -1
 
 
-@summing
-def _encode_rows(vectors: np.ndarray, mean: np.ndarray, codes: Codes) -> None:
+@summing_borrowed
+def _encode_rows(vectors: np.ndarray, mean: np.ndarray, codes: Codes, row: np.ndarray) -> None:
     count, width = vectors.shape
-    row = np.empty(width, dtype=np.float32)
     for i in range(count):
         widen_row(vectors, i, row)
         bias, length = np.float32(0), np.float32(0)
         for j in range(width):
             length += row[j] * row[j]
+        for j in range(width):
             row[j] -= mean[j]
             bias += row[j] * mean[j]
         codes.meta[1, i], codes.lengths[i] = bias, length
         encode_row(row, i, codes)
 
 
-@summing
+@summing_borrowed
 def encode_row(row: np.ndarray, i: int, codes: Codes) -> None:
-    """Write float32 (d,) as the i-th of `codes`: its bytes, their sum, scale and square."""
-    least, most, square, total = np.float32(0), np.float32(0), np.float32(0), np.int32(0)
-    for j in range(len(row)):
-        least, most = min(least, row[j]), max(most, row[j])
+    """Write float32 (d,) as the i-th of `codes`: its bytes, their sum, scale and square. Leaves its codes in `row`."""
+    bits, out = row.view(np.int32), codes.rows[i]
+    greatest, square, total = np.int32(0), np.float32(0), np.float32(0)
+    for j in range(len(row)):  # each loop does so little that all of it is done 16 at a time
         square += row[j] * row[j]
-    greatest = max(-least, most)
-    factor = np.float32(_GREATEST) / greatest if greatest > _LEAST else np.float32(0)
     for j in range(len(row)):
-        code = np.int32(np.rint(row[j] * factor))
-        codes.rows[i, j] = code
-        total += code
-    codes.sums[i] = -128 * total
-    codes.meta[0, i], codes.squares[i] = greatest / np.float32(_GREATEST), square
+        greatest = max(greatest, bits[j] & _MAGNITUDE)  # of floats without their sign the order is that of the bits
+    most = np.int32(greatest).view(np.float32)
+    factor = np.float32(_GREATEST) / most if most > _LEAST else np.float32(0)
+    for j in range(len(row)):
+        row[j] = np.rint(row[j] * factor)
+        total += row[j]  # exact: an integer below 2^24
+    for j in range(len(row)):
+        out[j] = np.int32(row[j])
+    codes.sums[i] = -128 * np.int32(total)
+    codes.meta[0, i], codes.squares[i] = most / np.float32(_GREATEST), square
 
 
 def reordered(codes: Codes, order: np.ndarray) -> Codes:

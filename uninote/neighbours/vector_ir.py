@@ -21,6 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 njit: Any = typed_njit  # its stubs do not know every option
 cgutils: Any = untyped_cgutils
 
+_ANY_ORDER = {"reassoc", "contract", "nsz"}  # of a sum's terms
 BIT, BYTE, INT16, INT32, INT64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 FLOAT, HALF = ir.FloatType(), ir.HalfType()
 BYTES64 = ir.VectorType(BYTE, 64)
@@ -45,7 +46,12 @@ def borrowing(function: Function) -> Function:
 
 def summing(function: Function) -> Function:
     """Compile a function whose sums may be taken in any order, so that they are taken 16 at a time."""
-    return cast(Function, _kept(function, fastmath={"reassoc", "contract", "nsz"}))
+    return cast(Function, _kept(function, fastmath=_ANY_ORDER))
+
+
+def summing_borrowed(function: Function) -> Function:
+    """Compile a function that is `summing` and `borrowing` at once."""
+    return cast(Function, _kept(function, fastmath=_ANY_ORDER, _nrt=False))
 
 
 def _kept(function: Callable[..., Any], **options: Any) -> Any:

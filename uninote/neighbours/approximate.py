@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from uninote.errors import UninoteError
-from uninote.neighbours.candidates import MAX_ROWS, NO_ROW, key_position, key_score, pack_key
+from uninote.neighbours.candidates import MAX_ROWS, NO_ROW, keep_sorted, key_position, key_score, pack_key
 from uninote.neighbours.codes import MAX_WIDTH, encode
 from uninote.neighbours.join import join_codes
+from uninote.neighbours.partitions import Partition, teller
 from uninote.neighbours.settings import Settings, list_length, settings_for
 from uninote.neighbours.simd_rows import dot_rows
 from uninote.neighbours.vector_ir import compiled
@@ -46,11 +47,13 @@ def top_k_among(
     recall: float = 0.98,
     settings: Settings | None = None,
     seed: int = 0,
+    partitions: list[Partition] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (ids int32, scores float32), both (members, k): the first `members` rows' best among all rows.
 
     The rows after them are visitors: candidates without neighbours of their own; pairs of two visitors cost nothing in
-    a leaf. Where there are fewer than k other rows the slots left over hold -1 and -inf. The rest as for `top_k`.
+    a leaf. Where there are fewer than k other rows the slots left over hold -1 and -inf. To `partitions` the
+    first few that ran are added, for `join_probed`; none where all pairs were scored at once. The rest as for `top_k`.
     """
     _check(vectors, members, k)
     rows = _plain(vectors)
@@ -60,7 +63,8 @@ def top_k_among(
         return _no_neighbours(members, k)
     chosen = settings or settings_for(len(rows), held, recall)
     chosen = replace(chosen, length=max(chosen.length, list_length(held)))
-    order, lists = join_codes(codes, members, chosen, seed)
+    tell = None if partitions is None else teller(vectors, partitions)
+    order, lists = join_codes(codes, members, chosen, seed, tell=tell)
     return rank_again(vectors, order, lists.keys, k)
 
 
@@ -89,12 +93,7 @@ def _rank_again(vectors: np.ndarray, order: np.ndarray, keys: np.ndarray, ids: n
             if position == NO_ROW:
                 break
             other = order[position]
-            key, place = pack_key(dot_rows(vectors, own, other) + np.float32(0), other), count
-            while place > 0 and best[place - 1] < key:
-                best[place] = best[place - 1]
-                place -= 1
-            best[place] = key
-            count += 1
+            count = keep_sorted(best, count, pack_key(dot_rows(vectors, own, other) + np.float32(0), other))
         for slot in range(min(count, ids.shape[1])):
             ids[own, slot], scores[own, slot] = key_position(best[slot]), key_score(best[slot])
 

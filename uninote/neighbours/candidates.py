@@ -71,6 +71,19 @@ def offer(keys: np.ndarray, row: int, score: float, position: int) -> np.float32
     return key_score(insert_key(keys, row, pack_key(score, position)))
 
 
+@borrowing
+def keep_sorted(best: np.ndarray, count: int, key: np.int64) -> int:
+    """Insert a key into the first `count` of `best`, in descending order; return how many it then holds."""
+    place = min(count, len(best) - 1)
+    if count == len(best) and best[place] >= key:
+        return count
+    while place > 0 and best[place - 1] < key:
+        best[place] = best[place - 1]
+        place -= 1
+    best[place] = key
+    return min(count + 1, len(best))
+
+
 @compiled
 def share_found(keys: np.ndarray, truth: np.ndarray, k: int) -> float:
     """Return the share of the best `k` of `truth`, keys of the first rows, that `keys` reach, ties counted fairly.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from uninote.neighbours.candidates import NO_ROW, Lists, empty_lists, key_position, share_found
@@ -12,13 +14,20 @@ from uninote.neighbours.local_join import join_neighbours, share_within_reach
 from uninote.neighbours.settings import SPARE, Settings, bench_rows, num_leaders
 from uninote.neighbours.vector_ir import compiled
 
+Tell = Callable[[np.ndarray, np.ndarray], None]  # of leaders, int64 rows of the caller's, and leaves, int32 (n, fan)
+MOST_TOLD = 4  # partitions: a join of a few rows with leaves of so many finds what it is to find
 SAMPLE_ROWS = 512  # whose true candidates tell when to stop
 _MOST_HUBS = 256
 _LENGTHS_DIFFER = 0.01  # the spread of squared lengths, in parts of the mean squared distance from the centre
 
 
 def join_codes(
-    codes: Codes, members: int, settings: Settings, seed: int, limits: np.ndarray | None = None
+    codes: Codes,
+    members: int,
+    settings: Settings,
+    seed: int,
+    limits: np.ndarray | None = None,
+    tell: Tell | None = None,
 ) -> tuple[np.ndarray, Lists]:
     """Return (order int64 (n,), lists): the candidates of the first `members` rows among all n rows of `codes`.
 
@@ -28,12 +37,15 @@ def join_codes(
 
     Where `settings.recall` is below 1, a sample of the members is scored against all rows first, and the search ends
     when that share of the sample's candidates is found; if no partition brings it about, all pairs are scored.
+    `tell` is called with the leaders and leaves of the first partitions that run, unless there is but one leaf.
     """
     rows, generator = len(codes.squares), np.random.default_rng(seed)
     forward, k = min(settings.forward, settings.length), settings.length - SPARE
     bench = make_bench(bench_rows(rows, settings), codes.rows.shape[1], settings.vnni)
     leaders, joined = min(num_leaders(rows, settings), rows), settings.rounds == 0
-    nearest = _choose_leaf(bench, codes, leaders, settings, generator)
+    chosen, nearest = _choose_leaves(bench, codes, leaders, settings, generator)
+    if tell and leaders > 1:
+        tell(chosen, nearest)
     order = _leaf_order(nearest[:, 0], members, generator)
     codes, nearest = reordered(codes, order), nearest[order]
     starts = None if limits is None else limits[order[:members]]
@@ -44,7 +56,9 @@ def join_codes(
         truth = _rank_sample(bench, codes, min(SAMPLE_ROWS, members), settings.length, starts)
     for partition in range(settings.partitions):
         if partition:
-            nearest = _choose_leaf(bench, codes, leaders, settings, generator)
+            chosen, nearest = _choose_leaves(bench, codes, leaders, settings, generator)
+            if tell and partition < MOST_TOLD:
+                tell(order[chosen], _put_back(nearest, order))
         join_leaves(bench, codes, lists, *group_rows(nearest, leaders))
         found = 0.0 if truth is None else share_found(lists.keys, truth, k)
         reach = 0.0 if truth is None else share_within_reach(lists.keys, truth, rows, forward, k)
@@ -63,12 +77,19 @@ def join_codes(
     return order, lists
 
 
-def _choose_leaf(
+def _choose_leaves(
     bench: Bench, codes: Codes, leaders: int, settings: Settings, generator: np.random.Generator
-) -> np.ndarray:
-    """Return int32 (n, fan): each row's nearest ones of so many random rows."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (so many random rows, int64; int32 (n, fan), each row's nearest ones of them)."""
     chosen = np.sort(generator.choice(len(codes.squares), leaders, replace=False))
-    return gather_around(bench, codes, chosen, min(settings.fan, leaders))
+    return chosen, gather_around(bench, codes, chosen, min(settings.fan, leaders))
+
+
+def _put_back(rows: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Return the array whose rows in `order` are `rows`."""
+    placed = np.empty_like(rows)
+    placed[order] = rows
+    return placed
 
 
 def _leaf_order(leaf: np.ndarray, members: int, generator: np.random.Generator) -> np.ndarray:

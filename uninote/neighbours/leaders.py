@@ -36,11 +36,21 @@ def gather_around(bench: Bench, codes: Codes, leaders: np.ndarray, fan: int) -> 
 
     There are at least `fan` leaders, and the bench holds as many rows.
     """
+    _seat(bench, codes, leaders)
+    return _nearest_seated(bench, codes, fan)
+
+
+def nearest_leaders(bench: Bench, codes: Codes, leaders: Codes, fan: int) -> np.ndarray:
+    """Return int32 (n, fan), nearest first, as `gather_around` does, of leaders that need not be among the rows."""
+    _seat(bench, leaders, np.arange(len(leaders.squares)))
+    return _nearest_seated(bench, codes, fan)
+
+
+def _nearest_seated(bench: Bench, codes: Codes, fan: int) -> np.ndarray:
     meta = codes.meta.copy()
     meta[1], meta[2] = 0, np.inf
     nearest = np.zeros((len(codes.squares), fan), dtype=np.int32)
     scores = np.empty((TILE_ROWS, fan), dtype=np.float32)
-    _seat(bench, codes, leaders)
     swept = aligned_empty((TILE_ROWS, fan, TILE_COLUMNS), np.int32)
     _rank_leaders(bench, codes._replace(meta=meta), nearest, scores, swept)
     return nearest
@@ -93,16 +103,18 @@ def _keep(places: np.ndarray, scores: np.ndarray, place: np.int64, score: np.flo
 
 @compiled
 def group_rows(nearest: np.ndarray, leaders: int) -> Groups:
-    """Return the groups of `nearest`, int (n, fan), places among so many leaders."""
+    """Return the groups of `nearest`, int (n, fan), places among so many leaders, -1 for none."""
     starts = np.zeros(leaders + 1, dtype=np.int64)
     for i in range(nearest.shape[0]):
         for slot in range(nearest.shape[1]):
             starts[nearest[i, slot] + 1] += 1
+    starts[0] = 0
     starts = np.cumsum(starts)
-    place, rows = starts[:-1].copy(), np.empty(nearest.size, dtype=np.int32)
+    place, rows = starts[:-1].copy(), np.empty(starts[-1], dtype=np.int32)
     for i in range(nearest.shape[0]):
         for slot in range(nearest.shape[1]):
             leader = nearest[i, slot]
-            rows[place[leader]] = i
-            place[leader] += 1
+            if leader >= 0:
+                rows[place[leader]] = i
+                place[leader] += 1
     return Groups(starts, rows)

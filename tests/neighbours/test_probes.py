@@ -180,7 +180,7 @@ def test_the_same_for_the_same_seed(night):
 
 def test_a_list_that_stayed_short_is_filled_from_all_rows(night, monkeypatch):
     vectors, limits, partitions = night
-    monkeypatch.setattr(probes, "cheapest_plan", lambda *_: Plan(1, 1, 1, 0.0))
+    monkeypatch.setattr(probes, "cheapest_plan", lambda *_: Plan(1, 1, 0.01, 0.0))
     assert measure(vectors, CHANGED, K, limits, partitions)[0] < 0.9
     sparse = partitions[0]._replace(leaves=np.where(np.arange(30_000)[:, None] % 1000, -1, partitions[0].leaves))
     assert min(measure(vectors, CHANGED, K, limits, [sparse])) > 0.999

@@ -36,21 +36,11 @@ def gather_around(bench: Bench, codes: Codes, leaders: np.ndarray, fan: int) -> 
 
     There are at least `fan` leaders, and the bench holds as many rows.
     """
-    _seat(bench, codes, leaders)
-    return _nearest_seated(bench, codes, fan)
-
-
-def nearest_leaders(bench: Bench, codes: Codes, leaders: Codes, fan: int) -> np.ndarray:
-    """Return int32 (n, fan), nearest first, as `gather_around` does, of leaders that need not be among the rows."""
-    _seat(bench, leaders, np.arange(len(leaders.squares)))
-    return _nearest_seated(bench, codes, fan)
-
-
-def _nearest_seated(bench: Bench, codes: Codes, fan: int) -> np.ndarray:
     meta = codes.meta.copy()
     meta[1], meta[2] = 0, np.inf
     nearest = np.zeros((len(codes.squares), fan), dtype=np.int32)
     scores = np.empty((TILE_ROWS, fan), dtype=np.float32)
+    _seat(bench, codes, leaders)
     swept = aligned_empty((TILE_ROWS, fan, TILE_COLUMNS), np.int32)
     _rank_leaders(bench, codes._replace(meta=meta), nearest, scores, swept)
     return nearest
@@ -99,6 +89,60 @@ def _keep(places: np.ndarray, scores: np.ndarray, place: np.int64, score: np.flo
             places[slot + 1], scores[slot + 1] = places[slot], scores[slot]
     if slot < len(places):
         places[slot], scores[slot] = place, score
+
+
+def look_around(bench: Bench, codes: Codes, leaders: Codes, fan: int, margin: float) -> tuple[np.ndarray, Groups]:
+    """Return (nearest int32 (n, fan) as `gather_around` does, the rows by the leaders that they look at).
+
+    Those are the nearest and all whose half squared distance exceeds its by less than `margin`. The leaders, on a bench
+    that holds them, need not be among the rows.
+    """
+    _seat(bench, leaders, np.arange(len(leaders.squares)))
+    meta = codes.meta.copy()
+    meta[1], meta[2] = 0, np.inf
+    nearest, pairs = _look(bench, codes._replace(meta=meta), fan, margin)
+    pairs.sort()
+    starts = np.searchsorted(pairs, np.arange(len(leaders.squares) + 1) << 32)
+    return nearest, Groups(starts, (pairs & 0xFFFFFFFF).astype(np.int32))
+
+
+@compiled
+def _look(bench: Bench, codes: Codes, fan: int, margin: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return (nearest int32 (n, fan), int64: leader << 32 | row, for each leader that a row looks at)."""
+    count, width = len(codes.squares), bench.columns[0]
+    nearest, scores = np.zeros((count, fan), dtype=np.int32), np.empty((TILE_ROWS, fan), dtype=np.float32)
+    pairs, near = np.empty(16 * count, dtype=np.int64), np.empty((TILE_ROWS, width), dtype=np.float32)
+    filled = 0
+    for row in range(0, count, TILE_ROWS):
+        rows = min(TILE_ROWS, count - row)
+        scores[:], near[:] = -np.inf, -np.inf
+        codes.meta[2, row : row + rows] = -np.inf
+        _look_at_leaders(bench, codes, nearest[row : row + rows], (scores, near), (row, margin))
+        for own in range(rows):
+            least = scores[own, 0] - margin
+            if filled + width > len(pairs):
+                pairs = np.concatenate((pairs, np.empty(len(pairs) + width, dtype=np.int64)))
+            for leader in range(width):
+                if near[own, leader] >= least:
+                    pairs[filled] = (leader << 32) | (row + own)
+                    filled += 1
+    return nearest, pairs[:filled]
+
+
+@borrowing
+def _look_at_leaders(
+    bench: Bench, codes: Codes, nearest: np.ndarray, room: tuple[np.ndarray, np.ndarray], look: tuple[int, float]
+) -> None:
+    """Rank the nearest leaders of up to 12 rows, and write into room[1] the scores of those that may be near enough."""
+    (scores, near), (row, margin) = room, look
+    last = nearest.shape[1] - 1
+    for group in range((bench.columns[0] + TILE_COLUMNS - 1) // TILE_COLUMNS):
+        for hit in range(score_rows(bench, codes.rows, codes.sums, codes.meta, row, group)):
+            place = np.int64(bench.hits[hit])
+            own, leader = place >> 5, group * TILE_COLUMNS + (place & 31)
+            near[own, leader] = bench.scores[own, place & 31]
+            _keep(nearest[own], scores[own], leader, near[own, leader])
+            codes.meta[2, row + own] = min(scores[own, last], scores[own, 0] - margin)
 
 
 @compiled

@@ -8,7 +8,7 @@ import numpy as np
 
 from uninote.neighbours.approximate import rank_again
 from uninote.neighbours.codes import encode_around, reordered
-from uninote.neighbours.leaders import Groups, group_rows, nearest_leaders
+from uninote.neighbours.leaders import Groups, group_rows, look_around
 from uninote.neighbours.leaves import make_bench
 from uninote.neighbours.local_join import take_edges
 from uninote.neighbours.meetings import Meeting, Pairs
@@ -34,8 +34,8 @@ def join_probed(
     """Return (pairs, leaves): what rows gain by the first `changed` of `vectors`, and the leaves of those rows.
 
     `vectors` is float32 (n, width) of about unit length, `limits` float32 (n,). `partitions` have the leaves of the
-    unchanged rows, those from `changed` on; without any, all pairs with a changed row are scored, and where no number
-    of leaves is both cheap and holds `recall` of the pairs that a sample of the changed rows makes. A changed row's
+    unchanged rows, those from `changed` on; without any, all pairs with a changed row are scored, and where no margin
+    is both cheap and holds `recall` of the pairs that a sample of the changed rows makes. A changed row's
     pairs are its best `k` of all rows; an unchanged one's are its best `k` of the changed rows whose score exceeds its
     own of `limits`, -inf for any. Scores are exact. `leaves` has int32 (changed, fan) for each partition. The same for
     the same input and seed on one kind of CPU.
@@ -45,13 +45,12 @@ def join_probed(
     meeting, plan = Meeting(np.ascontiguousarray(vectors, dtype=np.float32), changed, k, limits), None
     if changed > _FEW_ROWS and partitions:
         plan = _choose_plan(meeting, partitions, recall, np.random.default_rng(seed))
-    least = plan.leaders if plan else 0
-    nearest = [_nearest(meeting, partition, max(partition.leaves.shape[1], least)) for partition in partitions]
+    seats = [_look(meeting, partition, plan.margin if plan else 0.0) for partition in partitions]
     if plan:
-        _join_leaves(meeting, partitions, nearest, plan)
+        _join_leaves(meeting, partitions, [groups for _, groups in seats], plan)
     else:
         meeting.join_all(np.arange(changed, dtype=np.int32))
-    return _gains(meeting), [places[:, : one.leaves.shape[1]] for places, one in zip(nearest, partitions, strict=True)]
+    return _gains(meeting), [nearest for nearest, _ in seats]
 
 
 def _choose_plan(
@@ -70,25 +69,25 @@ def _choose_plan(
     return cheapest_plan(partitions, sample, recall, members)
 
 
-def _nearest(meeting: Meeting, partition: Partition, most: int) -> np.ndarray:
-    """Return int32 (members, most, or fewer leaders): the members' nearest leaders of a partition, nearest first."""
+def _look(meeting: Meeting, partition: Partition, margin: float) -> tuple[np.ndarray, Groups]:
+    """Return (the members' leaves, int32 (members, fan); the members that look into each leaf)."""
     leaders = encode_around(partition.leaders, meeting.mean)
     bench = make_bench(len(partition.leaders), leaders.rows.shape[1], HAS_VNNI)
     members = reordered(meeting.codes, np.arange(meeting.members))
-    return nearest_leaders(bench, members, leaders, min(most, len(partition.leaders)))
+    return look_around(bench, members, leaders, partition.leaves.shape[1], margin)
 
 
-def _join_leaves(meeting: Meeting, partitions: Sequence[Partition], nearest: Sequence[np.ndarray], plan: Plan) -> None:
+def _join_leaves(meeting: Meeting, partitions: Sequence[Partition], looking: Sequence[Groups], plan: Plan) -> None:
     """Join members with the rows in the leaves that they look into, and with each other.
 
     Those whose leaves may hold fewer rows than they keep, in any partition, are joined with all rows.
     """
-    seen = np.zeros(meeting.members, dtype=np.int64)
-    for partition, places in zip(partitions[: plan.partitions], nearest, strict=False):
-        count, looking = len(partition.leaders), np.ascontiguousarray(places[:, : plan.leaders])
-        rows = group_rows(np.ascontiguousarray(partition.leaves[:, : plan.slots]), count)
-        meeting.join_groups(group_rows(looking, count), Groups(rows.starts, rows.rows + np.int32(meeting.members)))
-        np.maximum(seen, np.diff(rows.starts)[looking].sum(axis=1), out=seen)
+    seen = np.zeros(meeting.members)
+    for partition, members in zip(partitions[: plan.partitions], looking, strict=False):
+        rows = group_rows(np.ascontiguousarray(partition.leaves[:, : plan.slots]), len(partition.leaders))
+        meeting.join_groups(members, Groups(rows.starts, rows.rows + np.int32(meeting.members)))
+        met = np.repeat(np.diff(rows.starts), np.diff(members.starts))
+        np.maximum(seen, np.bincount(members.rows, met, minlength=meeting.members), out=seen)
     meeting.join_members(np.arange(meeting.members, dtype=np.int32))
     least = plan.slots * min(meeting.k, len(meeting.vectors) - meeting.members)  # a row may be in so many of the leaves
     meeting.join_all(np.flatnonzero(seen < least).astype(np.int32))

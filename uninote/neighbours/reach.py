@@ -1,4 +1,4 @@
-"""How many leaves to look into: what a sample of rows, joined with others, says of the leaves that its pairs lie in."""
+"""How far to look for leaves: what a sample of rows, joined with others, says of the leaves that its pairs lie in."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import NamedTuple
 import numpy as np
 
 from uninote.neighbours.partitions import Partition
-from uninote.neighbours.settings import MOST_FAN
 from uninote.neighbours.vector_ir import compiled
 
 _SEAT_COST = 50  # of bringing a row to where it is scored, in pairs scored
-_NEVER = np.int32(2**31 - 1)
+_SLACK = np.float32(0.002)  # what int8 codes make of equal distances
+_COST_STEP = 4  # one in so many of the sample tells the cost
+_NEVER = np.float32(np.inf)
 
 
 class Plan(NamedTuple):
-    """Look into the leaves of a row's so many nearest `leaders`, in the first `partitions`, for the rows that are there
-    by their first `slots` leaves; at a `cost` counted in pairs scored."""
+    """Look into the leaves of all leaders whose half squared distance exceeds the nearest one's by less than `margin`,
+    in the first `partitions`, for the rows that are there by their first `slots`; at a `cost` in pairs scored."""
 
     partitions: int
     slots: int
-    leaders: int
+    margin: float
     cost: float
 
 
@@ -46,39 +47,44 @@ def cheapest_plan(partitions: Sequence[Partition], sample: Sample, recall: float
 
 
 def _plans(partitions: Sequence[Partition], sample: Sample, recall: float, looking: int) -> Iterator[Plan]:
-    """Yield the plan with the fewest leaders for each number of partitions and slots, where one finds enough."""
+    """Yield the plan with the least margin for each number of partitions and slots, where one finds enough."""
     fan = min((partition.leaves.shape[1] for partition in partitions), default=0)
-    ranks = [np.full((fan, pairs.shape[1]), _NEVER) for pairs in sample.pairs]
-    each, once = np.zeros(fan), np.zeros(fan)
+    gaps = [np.full((fan, pairs.shape[1]), _NEVER) for pairs in sample.pairs]
+    once, seen = np.zeros(fan), list[tuple[np.ndarray, np.ndarray]]()
     for count, partition in enumerate(partitions, 1):
-        scores = sample.vectors @ partition.leaders.T
-        scores -= (partition.leaders**2).sum(axis=1) / 2  # they order as the distances do
-        for best, pairs in zip(ranks, sample.pairs, strict=True):
-            np.minimum(best, _ranks_of(scores, pairs, partition.leaves[:, :fan]), out=best)
+        behind = _behind(sample.vectors, partition.leaders)
+        for best, pairs in zip(gaps, sample.pairs, strict=True):
+            np.minimum(best, _gaps_of(behind, pairs, partition.leaves[:, :fan]), out=best)
         sizes = np.cumsum(_leaf_sizes(partition.leaves, len(partition.leaders)), axis=0)[:fan]
         once += sizes.sum(axis=1)
-        each += (sizes**2).sum(axis=1) / np.maximum(sizes.sum(axis=1), 1)  # large leaves are looked into more often
+        seen.append((behind[::_COST_STEP], sizes.astype(np.float32)))
         for slot in range(fan):
-            leaders = _fewest_leaders([best[slot] for best in ranks], sample, recall, len(partition.leaders))
-            if leaders:
-                yield Plan(count, slot + 1, leaders, _SEAT_COST * once[slot] + looking * leaders * each[slot])
+            margin = _least_margin([best[slot] for best in gaps], sample, recall) + _SLACK
+            if margin < _NEVER:
+                each = sum(float(((some < margin).astype(np.float32) @ held[slot]).mean()) for some, held in seen)
+                yield Plan(count, slot + 1, float(margin), _SEAT_COST * once[slot] + looking * each)
+
+
+def _behind(vectors: np.ndarray, leaders: np.ndarray) -> np.ndarray:
+    """Return float32 (s, l): by how much each leader's half squared distance exceeds the nearest one's."""
+    scores = vectors @ leaders.T
+    scores -= (leaders**2).sum(axis=1) / 2
+    behind: np.ndarray = scores.max(axis=1, keepdims=True) - scores
+    return behind
 
 
 @compiled
-def _ranks_of(scores: np.ndarray, pairs: np.ndarray, leaves: np.ndarray) -> np.ndarray:
-    """Return int32 (fan, p): how many leaders are nearer than the one that finds the pair by its row's first slots.
-
-    `scores` float32 (s, leaders), the greatest for the nearest.
-    """
-    ranks = np.full((leaves.shape[1], pairs.shape[1]), _NEVER)
+def _gaps_of(behind: np.ndarray, pairs: np.ndarray, leaves: np.ndarray) -> np.ndarray:
+    """Return float32 (fan, p): how far behind is the leader that finds the pair by its row's first slots."""
+    gaps = np.full((leaves.shape[1], pairs.shape[1]), _NEVER)
     for pair in range(pairs.shape[1]):
-        own, fewest = scores[pairs[0, pair]], _NEVER
+        least = _NEVER
         for slot in range(leaves.shape[1]):
             leaf = leaves[pairs[1, pair], slot]
             if leaf >= 0:
-                fewest = min(fewest, np.int32((own > own[leaf]).sum()))
-            ranks[slot, pair] = fewest
-    return ranks
+                least = min(least, behind[pairs[0, pair], leaf])
+            gaps[slot, pair] = least
+    return gaps
 
 
 @compiled
@@ -92,16 +98,17 @@ def _leaf_sizes(leaves: np.ndarray, leaders: int) -> np.ndarray:
     return sizes
 
 
-def _fewest_leaders(ranks: Sequence[np.ndarray], sample: Sample, recall: float, most: int) -> int:
-    """Return the fewest leaders, at most `most`, that find enough either way; 0 where none do."""
+def _least_margin(gaps: Sequence[np.ndarray], sample: Sample, recall: float) -> np.float32:
+    """Return the least gap such that pairs with no greater one are enough, either way; infinity where none is."""
 
-    def enough(leaders: int) -> bool:
-        shares = (_share(rank < leaders, pairs[0]) for rank, pairs in zip(ranks, sample.pairs, strict=True))
+    def enough(margin: np.float32) -> bool:
+        shares = (_share(gap <= margin, pairs[0]) for gap, pairs in zip(gaps, sample.pairs, strict=True))
         return min(shares) >= recall
 
-    counts = range(1, min(most, MOST_FAN) + 1)
-    place = bisect_left(counts, True, key=enough)
-    return counts[place] if place < len(counts) else 0
+    margins = np.unique(np.concatenate([*gaps, np.zeros(1, np.float32)]))
+    margins = margins[margins < _NEVER]
+    place = bisect_left(margins, True, key=enough)
+    return margins[place] if place < len(margins) else _NEVER
 
 
 def _share(found: np.ndarray, rows: np.ndarray) -> float:

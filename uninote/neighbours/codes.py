@@ -57,41 +57,31 @@ def encode(vectors: np.ndarray) -> Codes:
 
     CodesError names the first row that holds NaN, infinity, or values whose square overflows.
     """
-    return encode_around(vectors, mean_of(vectors))
-
-
-def mean_of(vectors: np.ndarray) -> np.ndarray:
-    """Return the mean, float32 (d,), of vectors as `encode` takes them; CodesError as there."""
-    mean, wrong = _mean(vectors)
-    if wrong >= 0:
-        raise CodesError(f"row {wrong} holds NaN, infinity or a value past 1e18; such rows belong in quarantine")
-    return mean
+    return encode_around(vectors, _mean(vectors))
 
 
 def encode_around(vectors: np.ndarray, mean: np.ndarray) -> Codes:
-    """Code finite `vectors`, as `encode` takes them, around any `mean`: the codes of one mean can be joined."""
+    """Code `vectors` as `encode` does, around any `mean`, float32 (d,): codes around the same one can be joined."""
     count, width = vectors.shape
     codes = empty_codes(count, code_width(width))
     codes.rows[:count, width:] = 0
     _encode_rows(vectors, mean, codes, np.empty(width, dtype=np.float32))
+    wrong = np.flatnonzero(~(codes.lengths <= _LARGEST))  # NaN is not either
+    if len(wrong):
+        raise CodesError(f"row {wrong[0]} holds NaN, infinity or a value past 1e18; such rows belong in quarantine")
     return codes
 
 
 @summing
-def _mean(vectors: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return (mean float32 (d,), the first row that is not finite, or -1)."""
+def _mean(vectors: np.ndarray) -> np.ndarray:
+    """Return the mean, float32 (d,)."""
     count, width = vectors.shape
     total, row = np.zeros(width, dtype=np.float64), np.empty(width, dtype=np.float32)
     for i in range(count):
         widen_row(vectors, i, row)
-        square = np.float32(0)
-        for j in range(width):
-            square += row[j] * row[j]
-        if not square <= _LARGEST:  # NaN is not either
-            return row, i
         for j in range(width):
             total[j] += row[j]
-    return (total / count).astype(np.float32), -1
+    return (total / count).astype(np.float32)
 
 
 @summing_borrowed

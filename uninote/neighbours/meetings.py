@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from uninote.neighbours.candidates import Lists, empty_lists, keep_sorted, key_position, key_score, offer, pack_key
-from uninote.neighbours.codes import Codes, encode_around, mean_of
+from uninote.neighbours.codes import Codes, encode_around
 from uninote.neighbours.join import join_with_all
 from uninote.neighbours.leaders import Groups
 from uninote.neighbours.leaves import Bench, gather, make_bench, pack, score_rows
@@ -21,6 +21,7 @@ from uninote.neighbours.vector_ir import borrowing, compiled
 
 CODE_ERROR = np.float32(0.01)  # scores of int8 codes may be off by about as much: limits are lowered by it, then held
 _NEAR_ROWS, _FAR_ROWS = 480, 2016  # that meet at once: multiples of whole tiles, in a core's own cache
+_MEAN_ROWS = 8192  # any centre among the rows will do
 _FIRST_ROOM = 2 * _NEAR_ROWS * _FAR_ROWS
 
 
@@ -50,7 +51,8 @@ class Meeting:
 
     def __init__(self, vectors: np.ndarray, members: int, k: int, limits: np.ndarray) -> None:
         self.vectors, self.members, self.k, self.limits = vectors, members, k, limits
-        self.mean = mean_of(vectors)
+        some = vectors[:: len(vectors) // _MEAN_ROWS + 1]
+        self.mean = some.mean(axis=0, dtype=np.float64).astype(np.float32)
         self.codes = encode_around(vectors, self.mean)
         self.lists = empty_lists(len(vectors), members, list_length(k), None)
         self._shift = -np.float32(self.mean @ self.mean) - CODE_ERROR

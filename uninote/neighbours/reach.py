@@ -12,7 +12,7 @@ import numpy as np
 from uninote.neighbours.partitions import Partition
 from uninote.neighbours.vector_ir import compiled
 
-_SEAT_COST = 50  # of bringing a row to where it is scored, in pairs scored
+_SEAT_COST = 80  # of bringing a row to where it is scored, in pairs scored
 _SLACK = np.float32(0.002)  # what int8 codes make of equal distances
 _COST_STEP = 4  # one in so many of the sample tells the cost
 _NEVER = np.float32(np.inf)

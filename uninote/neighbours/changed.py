@@ -6,14 +6,13 @@ import numpy as np
 
 from uninote.neighbours.approximate import rank_again
 from uninote.neighbours.candidates import empty_lists
-from uninote.neighbours.codes import encode
+from uninote.neighbours.codes import CODE_ERROR, encode
 from uninote.neighbours.join import join_with_all
 from uninote.neighbours.leaves import make_bench
 from uninote.neighbours.settings import list_length
 from uninote.neighbours.simd import HAS_VNNI
 
 _BENCH_ROWS = 4096
-_CODE_ERROR = 0.01  # scores of int8 codes may be off by about as much: limits are lowered by it, then held exactly
 
 
 def join_changed(vectors: np.ndarray, changed: int, k: int, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +26,7 @@ def join_changed(vectors: np.ndarray, changed: int, k: int, limits: np.ndarray) 
         return np.full((count, k), -1, np.int32), np.full((count, k), -np.inf, np.float32)
     codes = encode(vectors)
     mean = vectors.mean(axis=0, dtype=np.float64)
-    coded = (limits - np.float32(mean @ mean) - np.float32(_CODE_ERROR)).astype(np.float32)
+    coded = (limits - np.float32(mean @ mean) - np.float32(CODE_ERROR)).astype(np.float32)
     lists = empty_lists(count, count, list_length(2 * k), coded)
     bench = make_bench(min(_BENCH_ROWS, max(2 * changed, count)), codes.rows.shape[1], HAS_VNNI)
     join_with_all(bench, codes, lists, np.arange(changed, dtype=np.int32))

@@ -19,6 +19,7 @@ from uninote.neighbours.simd_rows import widen_row
 from uninote.neighbours.vector_ir import summing, summing_borrowed
 
 MAX_WIDTH = 2**16  # a sum of products, each at most 127 * 127, stays an int32
+CODE_ERROR = 0.01  # of unit rows, scores may be off by about as much: limits are lowered by it, then held exactly
 _GREATEST = 127.0
 _MAGNITUDE = np.int32(2**31 - 1)
 _LARGEST = np.float32(3e37)  # with room for the sum of four such products
@@ -81,7 +82,8 @@ def _mean(vectors: np.ndarray) -> np.ndarray:
         widen_row(vectors, i, row)
         for j in range(width):
             total[j] += row[j]
-    return (total / count).astype(np.float32)
+    mean: np.ndarray = (total / count).astype(np.float32)
+    return mean
 
 
 @summing_borrowed

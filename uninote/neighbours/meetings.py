@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from uninote.neighbours.candidates import Lists, empty_lists, keep_sorted, key_position, key_score, offer, pack_key
-from uninote.neighbours.codes import Codes, encode_around
+from uninote.neighbours.codes import CODE_ERROR, Codes, encode_around
 from uninote.neighbours.join import join_with_all
 from uninote.neighbours.leaders import Groups
 from uninote.neighbours.leaves import Bench, gather, make_bench, pack, score_rows
@@ -19,7 +19,6 @@ from uninote.neighbours.simd import HAS_VNNI, TILE_COLUMNS, TILE_PLACES, TILE_RO
 from uninote.neighbours.simd_rows import dot_rows
 from uninote.neighbours.vector_ir import borrowing, compiled
 
-CODE_ERROR = np.float32(0.01)  # scores of int8 codes may be off by about as much: limits are lowered by it, then held
 _NEAR_ROWS, _FAR_ROWS = 480, 2016  # that meet at once: multiples of whole tiles, in a core's own cache
 _MEAN_ROWS = 8192  # any centre among the rows will do
 _FIRST_ROOM = 2 * _NEAR_ROWS * _FAR_ROWS
@@ -55,7 +54,7 @@ class Meeting:
         self.mean = some.mean(axis=0, dtype=np.float64).astype(np.float32)
         self.codes = encode_around(vectors, self.mean)
         self.lists = empty_lists(len(vectors), members, list_length(k), None)
-        self._shift = -np.float32(self.mean @ self.mean) - CODE_ERROR
+        self._shift = -np.float32(self.mean @ self.mean) - np.float32(CODE_ERROR)
         np.add(limits[members:], self._shift, out=self.lists.limits[members:])
         self._near, self.bench = (
             make_bench(rows, self.codes.rows.shape[1], HAS_VNNI) for rows in (_NEAR_ROWS, _FAR_ROWS)
@@ -98,7 +97,7 @@ class Meeting:
     def _make_room(self) -> None:
         """Drop what is of no use from the hits, raise the limits of rows that have enough, and double a full array."""
         found, last = self.take_hits(), self.k - 1
-        full = np.flatnonzero(found.owners[last:] == found.owners[: len(found.owners) - last])
+        full = np.flatnonzero(found.owners[last:] == found.owners[: max(0, len(found.owners) - last)])
         self.lists.limits[found.owners[full]] = found.scores[full + last] + self._shift
         if 2 * len(found.owners) + _FIRST_ROOM > len(self._hits.pairs):
             more = np.empty(2 * len(self._hits.pairs), np.int64)

@@ -34,11 +34,13 @@ def join_probed(
     """Return (pairs, leaves): what rows gain by the first `changed` of `vectors`, and the leaves of those rows.
 
     `vectors` is float32 (n, width) of about unit length, `limits` float32 (n,). `partitions` have the leaves of the
-    unchanged rows, those from `changed` on; without any, all pairs with a changed row are scored, and where no margin
-    is both cheap and holds `recall` of the pairs that a sample of the changed rows makes. A changed row's
-    pairs are its best `k` of all rows; an unchanged one's are its best `k` of the changed rows whose score exceeds its
-    own of `limits`, -inf for any. Scores are exact. `leaves` has int32 (changed, fan) for each partition. The same for
-    the same input and seed on one kind of CPU.
+    unchanged rows, those from `changed` on, and at least as many leaders as a row has leaves. All pairs with a changed
+    row are scored where there are none, or where no part of the leaves is both cheap and holds `recall` of the pairs
+    that a sample of the changed rows makes.
+
+    A changed row's pairs are its best `k` of all rows; an unchanged one's are its best `k` of the changed rows whose
+    score exceeds its own of `limits`, -inf for any. Scores are exact. `leaves` has int32 (changed, fan) for each
+    partition. The same for the same input and seed on one kind of CPU.
     """
     if changed == 0:
         return _no_pairs(), [partition.leaves[:0] for partition in partitions]

@@ -8,10 +8,14 @@ import pytest
 from uninote.errors import UninoteError
 from uninote.neighbours import meetings, probes
 from uninote.neighbours.approximate import top_k_among
+from uninote.neighbours.codes import encode_around
+from uninote.neighbours.leaders import look_around
+from uninote.neighbours.leaves import make_bench
 from uninote.neighbours.partitions import Partition
 from uninote.neighbours.probes import join_probed
 from uninote.neighbours.reach import Plan
 from uninote.neighbours.settings import Settings
+from uninote.neighbours.simd import HAS_VNNI
 
 K = 10
 CHANGED = 400
@@ -169,6 +173,25 @@ def test_the_leaves_of_changed_rows_are_the_nearest(night):
             near = (leaders**2).sum(axis=1) - 2 * vectors[:CHANGED] @ leaders.T
             assert (places == np.argsort(near, axis=1)[:, :2]).mean() > 0.95
             assert places.dtype == np.int32
+
+
+@pytest.mark.parametrize(("rows", "leaders", "margin"), [(1, 2, 0.0), (100, 70, 0.0), (100, 70, 0.1), (37, 600, 2.0)])
+def test_rows_look_at_the_leaders_that_are_near_enough(rows, leaders, margin):
+    vectors = make_vectors(rows + leaders, clusters=10)
+    own, other = vectors[:rows].astype(np.float64), vectors[rows:].astype(np.float64)
+    mean = vectors.mean(axis=0)
+    codes = [encode_around(part, mean) for part in (vectors[:rows], vectors[rows:])]
+    nearest, groups = look_around(make_bench(leaders, 64, HAS_VNNI), *codes, 2, margin)
+    behind = (own[:, None] - other) ** 2
+    behind = behind.sum(axis=2) / 2
+    behind -= behind.min(axis=1, keepdims=True)
+    assert (nearest == np.argsort(behind, axis=1)[:, :2]).mean() > 0.9
+    looks = np.zeros((rows, leaders), bool)
+    looks[groups.rows, np.repeat(np.arange(leaders), np.diff(groups.starts))] = True
+    assert len(groups.rows) == looks.sum()
+    assert looks.any(axis=1).all()
+    assert looks[behind < margin - 0.01].all()
+    assert not looks[behind > margin + 0.01].any()
 
 
 def test_the_same_for_the_same_seed(night):

@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable, Schema, write_deltalake
+from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from uninote.errors import UninoteError
@@ -42,17 +43,64 @@ def files_of(uri: str, version: int | None = None) -> list[DataFile]:
     return sorted((_data_file(uri, action) for action in actions), key=_place)
 
 
-def replace_files(uri: str, schema: str, files: Sequence[DataFile]) -> int:
+def replace_files(uri: str, schema: str, files: Sequence[DataFile], partition_by: Sequence[str] = ()) -> int:
     """Make the table at `uri` consist of `files`, in one commit; returns its version. `schema` is JSON, as Spark writes it.
 
-    The files lie under `uri`. Readers of older versions are not disturbed; a table that is not there is created.
+    The files lie under `uri`, those of a partition in folders `column=value`. Readers of older versions are not disturbed;
+    a table that is not there is created.
     """
-    fields, actions = Schema.from_json(schema), [_action(uri, file) for file in files]
+    fields, actions, columns = Schema.from_json(schema), [_action(uri, file) for file in files], [*partition_by]
     if DeltaTable.is_deltatable(uri):
-        DeltaTable(uri).create_write_transaction([*actions], "overwrite", fields, [])
+        DeltaTable(uri).create_write_transaction([*actions], "overwrite", fields, columns)
     else:
-        create_table_with_add_actions(uri, fields, actions, mode="overwrite", partition_by=[])
+        create_table_with_add_actions(uri, fields, actions, mode="overwrite", partition_by=columns)
     return int(DeltaTable(uri).version())
+
+
+def add_files(uri: str, schema: str, files: Sequence[DataFile], partition_by: Sequence[str] = ()) -> int:
+    """Add `files` to the table at `uri`, in one commit; returns its version. The rest as for `replace_files`."""
+    actions = [_action(uri, file) for file in files]
+    if actions:
+        DeltaTable(uri).create_write_transaction([*actions], "append", Schema.from_json(schema), [*partition_by])
+    return int(DeltaTable(uri).version())
+
+
+def folder_values(uri: str, path: str) -> dict[str, str]:
+    """Return column -> value of the partition that a table's file lies in, as its folders `column=value` say."""
+    folders = Path(path).relative_to(uri).parts[:-1]
+    return dict(folder.split("=", 1) for folder in folders if "=" in folder)
+
+
+def append_rows(uri: str, rows: pa.Table) -> None:
+    """Add a few rows to the table at `uri` in one commit, creating it when it is missing."""
+    write_deltalake(uri, rows, mode="append")
+
+
+def read_all(uri: str) -> list[dict[str, Any]]:
+    """Return the rows of a small table; none where it has not been written yet."""
+    if not DeltaTable.is_deltatable(uri):
+        return []
+    rows: list[dict[str, Any]] = DeltaTable(uri).to_pyarrow_table().to_pylist(maps_as_pydicts="strict")
+    return rows
+
+
+def read_feed(uri: str, since: int, version: int, columns: Sequence[str]) -> pa.Table | None:
+    """Return what changed after version `since` of a table, up to `version`; None where its feed does not tell.
+
+    The feed is read here, not by Spark: it holds what changed and nothing else, and planning would cost more than reading.
+    Beside `columns` it has `_change_type` and `_commit_version`.
+    """
+    wanted = [*columns, "_change_type", "_commit_version"]
+    try:
+        return _without_views(pa.table(DeltaTable(uri).load_cdf(since + 1, version, columns=wanted)))
+    except (DeltaError, pa.ArrowException, OSError):  # files of the feed may be gone although the log still names them
+        return None
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Return the table with types that every other reader gives, and most functions take."""
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return table.cast(pa.schema([pa.field(field.name, plain.get(field.type, field.type)) for field in table.schema]))
 
 
 def _data_file(uri: str, action: dict[str, Any]) -> DataFile:
@@ -67,5 +115,5 @@ def _place(file: DataFile) -> tuple[bool, Any, str]:
 
 def _action(uri: str, file: DataFile) -> AddAction:
     values = {"numRecords": file.rows, "minValues": {"note_id": file.low}, "maxValues": {"note_id": file.high}}
-    place = Path(file.path).relative_to(uri).as_posix()
-    return AddAction(place, file.size, {}, int(time.time() * 1000), True, json.dumps(values))
+    place, partition = Path(file.path).relative_to(uri).as_posix(), dict[str, str | None](folder_values(uri, file.path))
+    return AddAction(place, file.size, partition, int(time.time() * 1000), True, json.dumps(values))

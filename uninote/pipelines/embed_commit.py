@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from udfs.widths import make_truncate
@@ -21,7 +21,7 @@ from uninote.pipelines.chunks import Census
 from uninote.pipelines.items import ITEM_KEY
 from uninote.pipelines.model_run import Outcomes
 from uninote.pipelines.progress import say
-from uninote.pipelines.run import Outcome, Run, ledger, record
+from uninote.pipelines.run import Entry, Outcome, Run, ledger, record
 from uninote.schemas import TableSpec, embeddings_table, items_table, quarantine_table, set_aside_table
 
 STAGE, WHOLE = "embed", "all"
@@ -93,7 +93,7 @@ def published(widths: tuple[int, ...]) -> list[str]:
 
 def undo_unfinished(run: Run) -> Before:
     """Restore the tables that a killed run had begun to write to the versions its last whole chunk left."""
-    entries = ledger(run, STAGE).collect()
+    entries = ledger(run, STAGE)
     done = next((entry for entry in entries if _is_whole(entry)), None)
     last = _last(entries)
     if last is not None and not _is_whole(last):
@@ -108,11 +108,11 @@ def undo_unfinished(run: Run) -> Before:
     )
 
 
-def _is_whole(entry: Row) -> bool:
+def _is_whole(entry: Entry) -> bool:
     return bool(entry["unit"] == WHOLE and entry["state"] == "done")
 
 
-def _last(entries: list[Row]) -> Row | None:
+def _last(entries: list[Entry]) -> Entry | None:
     """Return the newest run's entry for all of it, or else for its last chunk, or else for its start."""
     newest = next((entry["run_id"] for entry in entries if entry["unit"] == WHOLE), None)
     of_run = [entry for entry in entries if entry["run_id"] == newest]

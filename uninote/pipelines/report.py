@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from uninote.pipelines import tables
@@ -16,7 +15,7 @@ from uninote.pipelines.gallery import gallery
 from uninote.pipelines.index import unit_of
 from uninote.pipelines.labels import agreements
 from uninote.pipelines.recall import AT_K, SAMPLE, width_metric
-from uninote.pipelines.run import Outcome, Run, newest_entries, record
+from uninote.pipelines.run import Entry, Outcome, Run, newest_entries, record
 from uninote.pipelines.scores import evaluation_of
 from uninote.pipelines.snapshot import Snapshot, newest_snapshot
 from uninote.report.data import (
@@ -36,7 +35,7 @@ FILE = "report.html"
 BINS = 30
 SAMPLES = 3  # shown for each quarantine reason
 
-Entries = Mapping[tuple[str, str], Row]
+Entries = Mapping[tuple[str, str], Entry]
 
 
 def report(run: Run) -> dict[str, Any]:
@@ -82,12 +81,12 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
     )
 
 
-def _stage_row(row: Row) -> StageRow:
+def _stage_row(row: Entry) -> StageRow:
     name = row["stage"] if row["unit"] == "all" else f"{row['stage']} {row['unit']}"
     return StageRow(name, row["state"], row["seconds"], dict(row["counts"]))
 
 
-def _reconciliation(snapshot: Snapshot, embedded: Row) -> Reconciliation:
+def _reconciliation(snapshot: Snapshot, embedded: Entry) -> Reconciliation:
     names = ("notes_in", "embedded", "unchanged", "quarantined", "deleted", "degraded")
     items = snapshot.read("items").where("kind = 'note'")
     standing = items.agg(F.count_if("degraded").alias("degraded"), F.count("*").alias("live")).collect()[0]
@@ -108,12 +107,12 @@ def _quarantine(run: Run) -> tuple[QuarantineReason, ...]:
     )
 
 
-def _recall(run: Run, joined: Row) -> Recall:
+def _recall(run: Run, joined: Entry) -> Recall:
     metrics, settings = joined["metrics"], run.config.neighbours
     return Recall(joined["counts"]["k"], int(metrics[SAMPLE]), metrics[AT_K], settings.recall_target)
 
 
-def _index_row(width: int, built: Row) -> IndexRow:
+def _index_row(width: int, built: Entry) -> IndexRow:
     names = ("rows", "nlist", "num_cells", "num_shards", "bytes", "nprobe")
     return IndexRow(width=width, recall=built["metrics"].get(AT_K), **{name: built["counts"][name] for name in names})
 

@@ -8,16 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
-from pyspark.sql import DataFrame, Row, SparkSession
-from pyspark.sql import functions as F
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import DataType
 
 from uninote.config import Config
+from uninote.delta_files import append_rows, read_all
 from uninote.lake import GenerationLake, Lake
 from uninote.pipelines import tables
 from uninote.pipelines.encoders import ModelFolder, open_model
 from uninote.schemas import RUNS
+
+Entry = Mapping[str, Any]  # of the ledger: the columns of RUNS
 
 
 @dataclass(frozen=True)
@@ -71,41 +76,44 @@ class Outcome:
 
 def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) -> None:
     """Append one line to the ledger. `started` is the `time.time()` at which the stage began."""
-    row = Row(
-        run_id=run.run_id,
-        stage=stage,
-        unit=unit,
-        state=outcome.state,
-        generation=None if stage == "ingest" else run.model.generation,
-        fingerprint=outcome.fingerprint,
-        started_at=datetime.fromtimestamp(started, UTC),
-        seconds=time.time() - started,
-        config_hash=run.config.content_hash(),
-        overrides=list(run.overrides),
-        inputs=dict(outcome.inputs),
-        outputs=dict(outcome.outputs),
-        counts=dict(outcome.counts),
-        metrics=dict(outcome.metrics),
-    )
-    frame = run.spark.createDataFrame([tuple(row[column] for column in RUNS.columns)], RUNS.schema)
-    tables.append(frame, RUNS, run.lake.uri("runs"))
+    entry = {
+        "run_id": run.run_id,
+        "stage": stage,
+        "unit": unit,
+        "state": outcome.state,
+        "generation": None if stage == "ingest" else run.model.generation,
+        "fingerprint": outcome.fingerprint,
+        "started_at": datetime.fromtimestamp(started, UTC),
+        "seconds": time.time() - started,
+        "config_hash": run.config.content_hash(),
+        "overrides": list(run.overrides),
+        "inputs": dict(outcome.inputs),
+        "outputs": dict(outcome.outputs),
+        "counts": dict(outcome.counts),
+        "metrics": dict(outcome.metrics),
+    }
+    append_rows(run.lake.uri("runs"), pa.Table.from_pylist([entry], to_arrow_schema(RUNS.schema, timezone="UTC")))
 
 
-def ledger(run: Run, stage: str) -> DataFrame:
+def ledger(run: Run, stage: str) -> list[Entry]:
     """Return the entries of `stage` for the configured model, newest first."""
-    entries = tables.read_or_empty(run.spark, RUNS, run.lake.uri("runs"))
-    mine = F.col("generation").isNull() | (F.col("generation") == run.model.generation)
-    return entries.where((F.col("stage") == stage) & mine).orderBy(F.desc("started_at"))
+    return [entry for entry in reversed(_entries(run)) if entry["stage"] == stage]
 
 
-def last_entry(run: Run, stage: str, unit: str) -> Row | None:
+def last_entry(run: Run, stage: str, unit: str) -> Entry | None:
     """Return the newest finished entry of `stage` and `unit`, null when there is none."""
-    return ledger(run, stage).where((F.col("unit") == unit) & (F.col("state") == "done")).first()
+    finished = (entry for entry in ledger(run, stage) if entry["unit"] == unit and entry["state"] == "done")
+    return next(finished, None)
 
 
-def newest_entries(run: Run) -> dict[tuple[str, str], Row]:
+def newest_entries(run: Run) -> dict[tuple[str, str], Entry]:
     """Return the newest entry of each (stage, unit) that came to an end, in the order in which they did."""
-    entries = tables.read_or_empty(run.spark, RUNS, run.lake.uri("runs"))
-    mine = F.col("generation").isNull() | (F.col("generation") == run.model.generation)
-    rows = entries.where(mine & (F.col("state") != "started")).orderBy("started_at").collect()
-    return {(row["stage"], row["unit"]): row for row in rows}
+    ended = [entry for entry in _entries(run) if entry["state"] != "started"]
+    return {(entry["stage"], entry["unit"]): entry for entry in ended}
+
+
+def _entries(run: Run) -> list[Entry]:
+    """Return what the ledger says of the configured model, oldest first. Spark would plan longer than this reads."""
+    entries = read_all(run.lake.uri("runs"))
+    mine = [entry for entry in entries if entry["generation"] in (None, run.model.generation)]
+    return sorted(mine, key=lambda entry: entry["started_at"])

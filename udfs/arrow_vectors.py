@@ -31,6 +31,20 @@ def to_array(matrix: np.ndarray) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.reshape(-1)))
 
 
+def to_bytes(matrix: np.ndarray) -> pa.BinaryArray:
+    """Return the rows of a two-dimensional array as a column of bytes, less than 2 GiB in all: copied whole, not by element."""
+    rows, size = len(matrix), matrix.shape[1] * matrix.itemsize
+    offsets = (np.arange(rows + 1) * size).astype(np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(matrix))]
+    return pa.BinaryArray.from_buffers(pa.binary(), rows, buffers)
+
+
+def from_bytes(column: pa.BinaryArray, width: int, kind: type = np.float32) -> np.ndarray:
+    """Return such a column, without nulls, as (rows, width) of the dtype `kind`."""
+    start = int(np.frombuffer(column.buffers()[1], np.int32)[column.offset]) if len(column) else 0
+    return np.frombuffer(column.buffers()[2] or b"", kind, len(column) * width, start).reshape(-1, width)
+
+
 def to_nullable(rows: Sequence[np.ndarray | None]) -> pa.ListArray:
     """Return float32 rows of one length as a list column, null where a row is None."""
     present = np.array([row is not None for row in rows], dtype=bool)

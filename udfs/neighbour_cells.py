@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow_vectors import to_matrix
+from udfs.arrow_vectors import to_bytes, to_matrix
 from udfs.notes import ArrowMap
 from uninote.kmeans import compute_in_one_thread
 from uninote.neighbours.cells import assign_cells
@@ -27,7 +27,7 @@ class Cells:
 
 
 def make_visits(cells: Cells) -> ArrowMap:
-    """Map (item_key, note_id, vector, …) to the same with its `cell`, once for each cell that it is in.
+    """Map (item_key, note_id, vector, …) to the same with each `cell` that it is in, and whether it is at `home` there.
 
     Vectors go on as bytes of float32: Spark copies those whole, and lists element by element.
     """
@@ -39,25 +39,10 @@ def make_visits(cells: Cells) -> ArrowMap:
                 continue
             vectors = to_matrix(batch.column("vector"))
             place = batch.schema.get_field_index("vector")
-            batch = batch.set_column(place, "vector", _to_bytes(vectors))
+            batch = batch.set_column(place, "vector", to_bytes(vectors))
             found = cells.of(vectors, batch.column("item_key").to_numpy())
             for visit in range(found.shape[1]):
-                yield batch.append_column("cell", pa.array(found[:, visit], pa.int32()))
+                visiting = batch.append_column("cell", pa.array(found[:, visit], pa.int32()))
+                yield visiting.append_column("home", pa.array([visit == 0] * len(batch)))
 
     return run
-
-
-def from_column(column: pa.Array, width: int) -> np.ndarray:
-    """Return float32 (n, width) of a column of lists or of bytes."""
-    if not pa.types.is_binary(column.type):
-        return to_matrix(column)
-    offsets = np.frombuffer(column.buffers()[1], np.int32)
-    start = int(offsets[column.offset])
-    return np.frombuffer(column.buffers()[2], np.float32, len(column) * width, start).reshape(-1, width)
-
-
-def _to_bytes(vectors: np.ndarray) -> pa.BinaryArray:
-    rows, width = vectors.shape
-    offsets = np.arange(0, (rows + 1) * width * 4, width * 4, dtype=np.int32)
-    flat = np.ascontiguousarray(vectors)
-    return pa.BinaryArray.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(flat)])

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.neighbour_lists import merge_lists, prune_lists
+from udfs.neighbour_lists import merge_lists
 from udfs.notes import ArrowMap
 from udfs.stored_rows import Read, gathered
 from uninote.parquet_files import DataFile, write_file
@@ -18,7 +18,7 @@ from uninote.parquet_files import DataFile, write_file
 FILE_ROWS = 100_000  # of the files of lists; a night makes each of them anew in one task
 _GROUP_ROWS = 4096  # of the public table's row groups: a look-up reads one of them
 WRITTEN = ("kind", "path", "size", "rows", "low", "high")  # what is told of a file; bounds of note_id as JSON
-STATE, PUBLIC, PAIRS, PARTIAL = "state", "public", "pairs", "partial"
+STATE, PUBLIC, PAIRS, PARTIAL, ROWS, LEADERS = "state", "public", "pairs", "partial", "rows", "leaders"
 
 
 @dataclass(frozen=True)
@@ -42,23 +42,23 @@ def write_lists(batches: Iterator[pa.RecordBatch], folders: ListFolders) -> Iter
         full = pc.greater_equal(lists["scores"].combine_chunks().value_lengths(), folders.kept)
         whole = pc.and_not(lists["whole"].combine_chunks(), full)
         lists = lists.set_column(lists.schema.get_field_index("whole"), "whole", whole)
-        yield _told(STATE, write_file(lists, folders.state))
+        yield told(STATE, write_file(lists, folders.state))
         if folders.public is not None:
             yield from write_public(iter([_public(lists, folders.k)]), folders.public)
         if folders.pairs is not None and len(pairs := _pairs(lists, folders.duplicate_score)):
-            yield _told(PAIRS, write_file(pairs, folders.pairs))
+            yield told(PAIRS, write_file(pairs, folders.pairs))
 
 
 def write_partial(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
     """Write LISTS that wait to be merged, and yield WRITTEN."""
     for lists in _files(batches):
-        yield _told(PARTIAL, write_file(lists, folder))
+        yield told(PARTIAL, write_file(lists, folder))
 
 
 def write_public(rows: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
     """Write rows of a table for readers, which come in order of note_id, and yield WRITTEN."""
     for table in _files(rows):
-        yield _told(PUBLIC, write_file(table, folder, _GROUP_ROWS))
+        yield told(PUBLIC, write_file(table, folder, _GROUP_ROWS))
 
 
 def public_lists(owners: pa.Array, lengths: np.ndarray, ids: pa.Array, scores: pa.Array, k: int) -> pa.RecordBatch:
@@ -72,14 +72,21 @@ def public_lists(owners: pa.Array, lengths: np.ndarray, ids: pa.Array, scores: p
 
 
 def make_parts(bounds: Sequence[str | int]) -> ArrowMap:
-    """Add to LISTS the `part` that each belongs to: the number of ascending `bounds` up to its note_id."""
+    """Map LISTS to `part` and `lists`: those whose note_id has so many of the ascending `bounds` up to it, as Arrow's bytes.
+
+    Spark shuffles bytes whole, and lists element by element.
+    """
     limits = np.array(bounds, dtype=object if bounds and isinstance(bounds[0], str) else None)
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             ids = batch.column("note_id").to_numpy(zero_copy_only=False)
-            part = np.searchsorted(limits, ids, side="right") if len(limits) else np.zeros(len(ids))
-            yield batch.append_column("part", pa.array(part, pa.int32()))
+            part = np.searchsorted(limits, ids, side="right") if len(limits) else np.zeros(len(ids), np.int64)
+            order = np.argsort(part, kind="stable")
+            parts, starts = np.unique(part[order], return_index=True)
+            lists = [_to_stream(batch.take(pa.array(rows))) for rows in np.split(order, starts[1:])]
+            columns = [pa.array(parts, pa.int32()), pa.array(lists, pa.binary())]
+            yield pa.RecordBatch.from_arrays(columns, names=["part", "lists"])
 
     return run
 
@@ -89,32 +96,37 @@ def make_rewrite(
 ) -> ArrowMap:
     """Merge the partial LISTS of a `part` with its old file, less the neighbours and owners `gone`; write; yield WRITTEN.
 
-    Each partition holds one part, or nothing; a row of it without an item_key only names the part. `old` are the files, by
+    Each partition holds one part, or nothing; a row of it without `lists` only names the part. `old` are the files, by
     part; null where there is none.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        rows = list(batches)
-        if not sum(map(len, rows)):
+        rows = [batch for batch in batches if len(batch)]
+        if not rows:
             return
-        part = rows[0].column("part")[0].as_py()
-        fresh = pa.Table.from_batches(rows).drop_columns(["part"])
-        fresh = fresh.filter(pc.is_valid(fresh["item_key"]))
-        stays: list[pa.RecordBatch] = []
-        path = old[part]
-        if path is not None:
-            stays = [prune_lists(batch, gone()) for batch in read(path)]
-        merged = merge_lists(stays, fresh, folders.kept)
-        yield from write_lists(iter(merged.to_batches()), folders)
+        path = old[rows[0].column("part")[0].as_py()]
+        streams = (stream for batch in rows for stream in batch.column("lists") if stream.is_valid)
+        fresh = [batch for stream in streams for batch in pa.ipc.open_stream(stream.as_buffer())]
+        stored = [] if path is None else list(read(path))
+        if fresh or stored:
+            yield from write_lists(iter([merge_lists(stored, fresh, gone(), folders.kept)]), folders)
 
     return run
+
+
+def _to_stream(lists: pa.RecordBatch) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, lists.schema) as stream:
+        stream.write_batch(lists)
+    return bytes(sink.getvalue())
 
 
 def _files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
     return (pa.Table.from_batches([batch]) for batch in gathered(batches, FILE_ROWS))
 
 
-def _told(kind: str, file: DataFile) -> pa.RecordBatch:
+def told(kind: str, file: DataFile) -> pa.RecordBatch:
+    """Return WRITTEN of one file."""
     values = [kind, file.path, file.size, file.rows, json.dumps(file.low), json.dumps(file.high)]
     return pa.RecordBatch.from_arrays([pa.array([value]) for value in values], names=[*WRITTEN])
 

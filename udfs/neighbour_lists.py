@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from udfs.notes import ArrowMap
-from uninote.neighbours.merge_lists import best_of_groups
+from uninote.neighbours.merge_lists import FlatLists, merge_groups
 
 LISTS = ("item_key", "note_id", "neighbour_keys", "neighbour_ids", "scores", "whole")
 _ROWS = 10_000  # of a batch
+_TABLE = 64  # bytes a key that a table of all keys may take
 
 
 def lists_of(
@@ -36,27 +37,51 @@ def lists_of(
         yield pa.RecordBatch.from_arrays([*owned, *lists, pa.array(rows[part] < searched)], names=[*LISTS])
 
 
-def merge_lists(stored: Sequence[pa.RecordBatch], fresh: pa.Table, k: int) -> pa.Table:
-    """Return LISTS in order of note_id, one for each owner: `stored` ones, merged with the `fresh` ones where there are any."""
-    names = [*LISTS]
-    old = pa.Table.from_batches(stored).select(names) if stored else fresh.slice(0, 0).select(names)
-    touched = pc.is_in(old["item_key"], fresh["item_key"].combine_chunks())
-    changed = pa.concat_tables([old.filter(touched), fresh.select(names)]).combine_chunks().sort_by("item_key")
-    merged = [_merged(batch, k) for batch in changed.combine_chunks().to_batches() if len(batch)]
-    rest = old.filter(pc.invert(touched))
-    lists = pa.concat_tables([rest, *(pa.Table.from_batches([one]).cast(rest.schema) for one in merged)])
-    return lists.take(pc.sort_indices(lists, sort_keys=[("note_id", "ascending")]))
+def lists_of_pairs(
+    keys: np.ndarray, note_ids: pa.Array, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], searched: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield LISTS of the owners in `pairs`: (owners, others, scores), flat, grouped by owner, best first.
+
+    The rest as for `lists_of`.
+    """
+    owners, others, scores = pairs
+    first = np.flatnonzero(np.concatenate([[True], owners[1:] != owners[:-1]])[: len(owners)])
+    ends = np.append(first, len(owners))
+    for start in range(0, len(first), _ROWS):
+        rows, bounds = owners[first[start : start + _ROWS]], ends[start : start + _ROWS + 1]
+        entries = slice(bounds[0], bounds[-1])
+        offsets, positions = pa.array((bounds - bounds[0]).astype(np.int32)), others[entries]
+        columns = (pa.array(keys[positions]), note_ids.take(pa.array(positions)), pa.array(scores[entries]))
+        lists = [pa.ListArray.from_arrays(offsets, column) for column in columns]
+        owned = [pa.array(keys[rows]), note_ids.take(pa.array(rows))]
+        yield pa.RecordBatch.from_arrays([*owned, *lists, pa.array(rows < searched)], names=[*LISTS])
 
 
-def prune_lists(lists: pa.RecordBatch, gone: np.ndarray) -> pa.RecordBatch:
-    """Return LISTS without the owners and the neighbours `gone`, int64 ascending."""
-    stays = np.flatnonzero(~_among(lists.column("item_key").to_numpy(), gone))
-    lists = lists.take(pa.array(stays)) if len(stays) < len(lists) else lists
-    kept = ~_among(_flat(lists, "neighbour_keys"), gone)
-    if kept.all():
-        return lists.select([*LISTS])
-    owners = np.repeat(np.arange(len(lists)), _lengths(lists))
-    return _assembled(lists, np.arange(len(lists)), owners[kept], np.flatnonzero(kept), lists.column("whole"))
+def merge_lists(
+    stored: Sequence[pa.RecordBatch], found: Sequence[pa.RecordBatch], gone: np.ndarray, k: int
+) -> pa.RecordBatch:
+    """Return LISTS in order of note_id, one for each owner: `stored` ones, merged with what was `found` anew of some.
+
+    Owners and neighbours of stored lists that are `gone`, int64 ascending, are left out. One of both may be empty.
+    """
+    tables = [pa.Table.from_batches(lists).select([*LISTS]) for lists in (stored, found) if lists]
+    joined = pa.concat_tables([table.cast(tables[0].schema) for table in tables]).combine_chunks()
+    lists, older = joined.to_batches()[0], sum(map(len, stored))
+    keys, starts = _flat(lists, "neighbour_keys"), np.concatenate([[0], np.cumsum(_lengths(lists))])
+    kept, stays = np.ones(len(keys), bool), np.ones(len(lists), bool)
+    kept[: starts[older]] = ~among(keys[: starts[older]], gone)
+    stays[:older] = ~among(lists.column("item_key").to_numpy()[:older], gone)
+    order = pc.sort_indices(lists.column("note_id")).to_numpy()
+    order = order[stays[order]]
+    owners = lists.column("item_key").to_numpy()[order]
+    bounds = np.flatnonzero(np.concatenate([[True], owners[1:] != owners[:-1], [True]])[: len(owners) + 1])
+    entries, offsets = merge_groups(FlatLists(starts, keys, _flat(lists, "scores"), kept), order, bounds, k)
+    whole = lists.column("whole").to_numpy(zero_copy_only=False).astype(bool)[order]
+    whole = np.logical_or.reduceat(whole, bounds[:-1]) if len(order) else whole
+    owned = [lists.column(name).take(pa.array(order[bounds[:-1]])) for name in LISTS[:2]]
+    flat = [lists.column(name).flatten().take(pa.array(entries)) for name in LISTS[2:5]]
+    made = [pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), column) for column in flat]
+    return pa.RecordBatch.from_arrays([*owned, *made, pa.array(whole)], names=[*LISTS])
 
 
 def make_look(gone: Callable[[], np.ndarray], k: int) -> ArrowMap:
@@ -69,9 +94,9 @@ def make_look(gone: Callable[[], np.ndarray], k: int) -> ArrowMap:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             dropped = gone()
-            stays = np.flatnonzero(~_among(batch.column("item_key").to_numpy(), dropped))
+            stays = np.flatnonzero(~among(batch.column("item_key").to_numpy(), dropped))
             lists = batch.take(pa.array(stays)) if len(stays) < len(batch) else batch
-            kept, lengths = ~_among(_flat(lists, "neighbour_keys"), dropped), _lengths(lists)
+            kept, lengths = ~among(_flat(lists, "neighbour_keys"), dropped), _lengths(lists)
             ends = np.cumsum(lengths)
             left = np.diff(np.concatenate([[0], np.cumsum(kept)])[np.concatenate([[0], ends])])
             scores = np.where(kept, _flat(lists, "scores"), np.float32(np.inf))
@@ -88,20 +113,13 @@ def make_look(gone: Callable[[], np.ndarray], k: int) -> ArrowMap:
     return run
 
 
-def _among(keys: np.ndarray, gone: np.ndarray) -> np.ndarray:
+def among(keys: np.ndarray, gone: np.ndarray) -> np.ndarray:
+    """Return bool (n,): which of `keys` are among `gone`, int64 ascending."""
     if not len(gone):
         return np.zeros(len(keys), dtype=bool)
+    if gone[-1] - gone[0] < _TABLE * len(keys):  # one look each, where searching takes a dozen
+        return np.isin(keys, gone, kind="table")
     return np.asarray(gone[np.minimum(np.searchsorted(gone, keys), len(gone) - 1)] == keys)
-
-
-def _merged(lists: pa.RecordBatch, k: int) -> pa.RecordBatch:
-    keys = lists.column("item_key").to_numpy()
-    first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-    group = np.cumsum(np.concatenate([[False], keys[1:] != keys[:-1]]))
-    owners = np.repeat(group, _lengths(lists))
-    entries, _ = best_of_groups(owners, _flat(lists, "neighbour_keys"), _flat(lists, "scores"), k)
-    whole = np.maximum.reduceat(lists.column("whole").to_numpy(zero_copy_only=False).astype(bool), first)
-    return _assembled(lists, first, owners[entries], entries, pa.array(whole))
 
 
 def _flat(lists: pa.RecordBatch, column: str) -> np.ndarray:
@@ -110,14 +128,3 @@ def _flat(lists: pa.RecordBatch, column: str) -> np.ndarray:
 
 def _lengths(lists: pa.RecordBatch) -> np.ndarray:
     return np.asarray(lists.column("neighbour_keys").value_lengths().to_numpy(zero_copy_only=False))
-
-
-def _assembled(
-    lists: pa.RecordBatch, rows: np.ndarray, owners: np.ndarray, entries: np.ndarray, whole: pa.Array
-) -> pa.RecordBatch:
-    """Return LISTS of the item_keys and note_ids at `rows`, and of flat `entries`, each of the row in `owners`, ascending."""
-    offsets = pa.array(np.searchsorted(owners, np.arange(len(rows) + 1)).astype(np.int32))
-    flat = [lists.column(name).flatten().take(pa.array(entries)) for name in LISTS[2:5]]
-    made = [pa.ListArray.from_arrays(offsets, column) for column in flat]
-    owned = [lists.column(name).take(pa.array(rows)) for name in LISTS[:2]]
-    return pa.RecordBatch.from_arrays([*owned, *made, whole], names=[*LISTS])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +15,7 @@ from uninote.errors import UninoteError
 _BATCH_ROWS = 1 << 16
 _FEW_ROWS = 1 << 14
 Read = Callable[[str], Iterator[pa.RecordBatch]]
+Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
 def over_files(inner: ArrowMap, read: Read, paths: Sequence[str]) -> ArrowMap:
@@ -54,11 +56,15 @@ def make_item_reader(columns: Sequence[str], kinds: Sequence[str], generation: s
 
     def of_kinds(path: str) -> Iterator[pa.RecordBatch]:
         for batch in read(path):
-            found = set(pc.unique(batch.column("generation")).to_pylist()) - {generation}
-            if found:
-                raise UninoteError(f"{path}: a vector of generation {found.pop()} among those of {generation}")
-            mine = pc.is_in(batch.column("kind"), pa.array(list(kinds)))
-            batch = batch.select(list(columns))
-            yield batch if pc.all(mine).as_py() else batch.filter(mine)
+            yield select_items(batch, kinds, generation, path).select(list(columns))
 
     return of_kinds
+
+
+def select_items(rows: Rows, kinds: Sequence[str], generation: str, place: str) -> Rows:
+    """Return the embedded items of some kinds. Raises UninoteError, naming the `place`, at one that another encoder made."""
+    found = set(pc.unique(rows.column("generation")).to_pylist()) - {generation}
+    if found:
+        raise UninoteError(f"{place}: a vector of generation {found.pop()} among those of {generation}")
+    mine = pc.is_in(rows.column("kind"), pa.array(list(kinds)))
+    return rows if pc.all(mine).as_py() else rows.filter(mine)

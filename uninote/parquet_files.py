@@ -23,27 +23,25 @@ class DataFile:
 
 
 def write_file(table: pa.Table, folder: str, group_rows: int = 1 << 20) -> DataFile:
-    """Write `table`, which has a `note_id` and at least one row, into `folder`, in row groups of `group_rows`.
+    """Write `table`, of at least one row, into `folder`, in row groups of `group_rows`; bounds are those of a `note_id`.
 
     No name is used twice: what a failed task left is in nobody's log, and in nobody's way.
     """
     path = Path(folder) / f"part-{uuid.uuid4().hex}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     # Integers and scores hardly repeat: a dictionary of them costs time and saves no space.
-    texts = [name for name in _leaves(table.schema) if name.endswith(("note_id", "neighbour_ids.list.element"))]
-    texts = texts if pa.types.is_string(table.schema.field("note_id").type) else []
-    pq.write_table(table, path, row_group_size=group_rows, use_dictionary=texts, compression="snappy")
-    bounds = pc.min_max(table["note_id"]).as_py()
+    pq.write_table(table, path, row_group_size=group_rows, use_dictionary=_texts(table.schema), compression="snappy")
+    bounds = pc.min_max(table["note_id"]).as_py() if "note_id" in table.schema.names else {"min": None, "max": None}
     return DataFile(str(path), path.stat().st_size, len(table), bounds["min"], bounds["max"])
 
 
-def _leaves(schema: pa.Schema) -> list[str]:
-    """Return the paths of the columns, as Parquet names them."""
+def _texts(schema: pa.Schema) -> list[str]:
+    """Return the paths of the columns of strings, as Parquet names them."""
     found = []
     for field in schema:
-        kind = field.type
-        if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
-            found += [f"{field.name}.list.element.{part.name}" for part in kind.value_type]
-        else:
-            found.append(f"{field.name}.list.element" if pa.types.is_list(kind) else field.name)
+        kind, path = field.type, field.name
+        if pa.types.is_list(kind):
+            kind, path = kind.value_type, f"{path}.list.element"
+        parts = [(f"{path}.{part.name}", part.type) for part in kind] if pa.types.is_struct(kind) else [(path, kind)]
+        found += [name for name, part in parts if pa.types.is_string(part)]
     return found

@@ -6,6 +6,7 @@ Columns stay nullable in Spark; that keys are present and unique is checked by t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql.types import (
@@ -122,7 +123,7 @@ def embeddings_table(note_id: DataType, name: str) -> TableSpec:
         generation=StringType(),
         vector=VECTOR,
     )
-    return TableSpec(name, schema, ("item_key",))
+    return TableSpec(name, schema, ("item_key",), feed=True)
 
 
 def set_aside_table(note_id: DataType) -> TableSpec:
@@ -174,6 +175,26 @@ def neighbour_state_table(note_id: DataType, name: str) -> TableSpec:
         whole=BooleanType(),
     )
     return TableSpec(f"neighbour_state/{name}", schema, ("item_key",))
+
+
+def neighbour_rows_table(note_id: DataType, attributes: Sequence[str]) -> TableSpec:
+    """Private: the rows of the last full join by the cell they are at home in, and what each `night` since changed of them.
+
+    The last row of a key in a cell counts; a row that is `gone` says that there is none. `vector` is float32 as bytes,
+    `leaves` int32 as bytes: the places of the row's nearest leaders. `attributes` are those that rules look at.
+    """
+    fields = {"item_key": LongType(), "note_id": note_id, "vector": BinaryType(), "leaves": BinaryType()}
+    fields |= {"gone": BooleanType()} | dict.fromkeys(attributes, StringType())
+    return TableSpec("neighbour_rows", _struct(**fields, cell=LongType(), night=LongType()), ("item_key",))
+
+
+NEIGHBOUR_LEADERS = TableSpec(
+    "neighbour_leaders",
+    _struct(vectors=BinaryType(), width=LongType(), fan=LongType(), cell=LongType()),
+    ("cell",),
+)
+"""Private: the leaders around which the rows of a cell were gathered, a row for each partition: `vectors` is float32 as bytes,
+each `width` long; each row has `fan` leaves in it."""
 
 
 def neighbours_table(note_id: DataType, name: str = "neighbours") -> TableSpec:

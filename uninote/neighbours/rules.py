@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uninote.neighbours.approximate import top_k
+from uninote.neighbours.approximate import top_k_among
 from uninote.neighbours.exact import topk_all_pairs
+from uninote.neighbours.partitions import Partition
 
 _BLOCK = 256
 _EXACT_ROWS = 4096  # below, exact float32 products cost about as much as codes that must be ranked again
@@ -34,6 +35,11 @@ class Rule:
         return tuple(sorted({*self.same, *self.different, *dict(self.only), *dict(self.never)}))
 
     @property
+    def plain(self) -> bool:
+        """Say whether the best candidates are the neighbours, whoever they are."""
+        return not (self.same or self.filters)
+
+    @property
     def filters(self) -> bool:
         """Say whether the best candidates may have to be passed over."""
         return bool(self.different or self.only or self.never or self.max_score is not None)
@@ -57,14 +63,20 @@ class Rows:
 Join = Callable[[Rows, np.ndarray, int], Lists]  # of rows, their places among all, and a length: ids and scores
 
 
-def join_rows(rows: Rows, rule: Rule, k: int, recall: float, seed: int) -> Lists:
-    """Return (ids int32 (n, k), scores float32 (n, k)): each row's best others that the rule allows; -1 and -inf fill."""
+def join_rows(
+    rows: Rows, rule: Rule, k: int, recall: float, seed: int, partitions: list[Partition] | None = None
+) -> Lists:
+    """Return (ids int32 (n, k), scores float32 (n, k)): each row's best others that the rule allows; -1 and -inf fill.
+
+    What partitions the kernel makes of all rows is added to `partitions`.
+    """
+    told = partitions if not rule.same else None
 
     def join(some: Rows, _: np.ndarray, depth: int) -> Lists:
         if len(some) <= _EXACT_ROWS:
             ids, scores = topk_all_pairs(some.vectors, depth)
             return ids.astype(np.int32), scores
-        return top_k(some.vectors, depth, recall=recall, seed=seed)
+        return top_k_among(some.vectors, len(some), depth, recall=recall, seed=seed, partitions=told)
 
     return by_rule(rows, rule, k, join, np.arange(len(rows)))
 

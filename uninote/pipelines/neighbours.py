@@ -12,17 +12,18 @@ from typing import Any
 from uninote.config import fingerprint
 from uninote.pipelines import tables
 from uninote.pipelines.neighbours_full import join_all
-from uninote.pipelines.neighbours_join import Join, open_join
-from uninote.pipelines.neighbours_night import AS_OF, follow
+from uninote.pipelines.neighbours_join import CELLS, Join, open_join
+from uninote.pipelines.neighbours_night import AS_OF, follow, merge
 from uninote.pipelines.neighbours_publish import publish
 from uninote.pipelines.neighbours_ranking import hub_skewness
 from uninote.pipelines.progress import say
 from uninote.pipelines.recall import AT_K, measure_recall, sample_truth
 from uninote.pipelines.run import Outcome, Run, last_entry, record
 from uninote.pipelines.snapshot import newest_snapshot
+from uninote.schemas import NEIGHBOUR_LEADERS
 
 STAGE, WHOLE = "neighbours", "all"
-_LAYOUT = 2  # of the state's files: a night goes on only from one it knows
+_LAYOUT = 3  # of the state's files: a night goes on only from one it knows
 _MEASURES = {"recall_sample", "full_share"}  # of these lists do not depend
 
 
@@ -38,13 +39,14 @@ def neighbours(run: Run) -> dict[str, Any]:
         return _summary(join, done["counts"], done["metrics"]) | {"state": "unchanged"}
     followed = follow(join, done) if known and done is not None else None
     truth = sample_truth(join.vectors, join.survey.keys, settings.k)
-    counts, written = followed or join_all(join, truth)
-    counts |= publish(join, written)
+    counts, written = join_all(join, truth) if followed is None else (followed.counts, merge(join, followed))
+    counts |= publish(join, written, whole=followed is None)
     metrics = measure_recall(join, truth) | _hubs(join)
     _judge(join, metrics[AT_K])
     counts |= {"notes": join.rows, "k": settings.k, "width": join.width, AS_OF: int(run.as_of.timestamp())}
     outputs = {join.state(name).name: tables.table_version(run.spark, join.state_uri(name)) for name in settings.rules}
-    outputs["neighbour_cells"] = tables.table_version(run.spark, join.cells_uri)
+    for name in (CELLS.name, NEIGHBOUR_LEADERS.name, join.rows_spec.name):
+        outputs[name] = tables.table_version(run.spark, run.generation.uri(name))
     outcome = Outcome("done", counts, join.versions, outputs, metrics, mark)
     record(run, STAGE, WHOLE, outcome, started)
     return _summary(join, counts, metrics) | {"state": "done"}

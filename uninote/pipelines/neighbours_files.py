@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import BinaryType, IntegerType, LongType, StringType, StructField, StructType
 
 from udfs.neighbour_files import (
     FILE_ROWS,
@@ -89,11 +89,11 @@ def rewrite(
     """
     run, files = join.run, [one.file for one in partial if one.table == name and one.kind == PARTIAL]
     bounds = [file.low for file in old[1:] if file.low is not None] if old else _bounds(join)
-    schema = StructType([*join.lists, StructField("part", IntegerType())])
+    schema = StructType([StructField("part", IntegerType()), StructField("lists", BinaryType())])
     rows = scan_files(run, files, make_reader(LISTS), make_parts(bounds), schema)
     count = len(bounds) + 1
-    empty = [F.lit(None).cast(field.dataType).alias(field.name) for field in join.lists]
-    marks = run.spark.range(count).select(*empty, F.col("id").cast("int").alias("part"))  # a part may get no lists
+    part, nothing = F.col("id").cast("int").alias("part"), F.lit(None).cast("binary").alias("lists")
+    marks = run.spark.range(count).select(part, nothing)  # a part may get no lists
     by_part = marks.union(rows).repartitionById(count, F.col("part"))
     shared = run.spark.sparkContext.broadcast(gone)
     before: list[str | None] = [file.path for file in old] or [None] * count

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, IntegerType, StructField, StructType
+from pyspark.sql.types import BinaryType, BooleanType, IntegerType, StructField, StructType
 
 from udfs.neighbour_cells import make_visits
+from udfs.neighbour_files import PARTIAL
 from udfs.neighbours import make_cell_join
+from uninote.pipelines.kept_rows import folders
 from uninote.pipelines.neighbours_files import TOLD, Written, collect, make_partial_sink, make_sink, rewrite
 from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.neighbours_plan import JoinPlan, plan_join
@@ -21,26 +23,27 @@ def join_all(join: Join, truth: Truth) -> tuple[dict[str, int], list[Written]]:
     plan = plan_join(join.run.config.neighbours, join.vectors, join.rows, join.width, truth)
     with watched(join.run.spark.sparkContext, "neighbours: rows joined", join.rows * plan.overlap) as done:
         if len(plan.centroids) == 1:
-            make = make_cell_join(join.task(plan.recall), make_sink(join), done.add)
+            make = make_cell_join(join.task(plan.recall), make_sink(join), folders(join).keep, done.add)
             written = collect(join.scan(make, TOLD, parts=1))
         else:
             # Stored between the join and the merge: a task that is lost repeats a cell, and the merge repeats none.
             partial = collect(_by_cell(join, plan).mapInArrow(
-                make_cell_join(join.task(plan.recall), make_partial_sink(join), done.add), TOLD
+                make_cell_join(join.task(plan.recall), make_partial_sink(join), folders(join).keep, done.add), TOLD
             ))  # fmt: skip
     if len(plan.centroids) > 1:
         nobody = np.empty(0, np.int64)
         rules = join.run.config.neighbours.rules
-        written = [file for name in rules for file in rewrite(join, name, partial, [], nobody)]
-    join.save_cells(plan.centroids, plan.overlap)
+        written = [one for one in partial if one.kind != PARTIAL]
+        written += [file for name in rules for file in rewrite(join, name, partial, [], nobody)]
+    join.save_cells(plan.centroids, plan.overlap, plan.visits)
     return plan.counts() | {"joined": join.rows}, written
 
 
 def _by_cell(join: Join, plan: JoinPlan) -> DataFrame:
     """Return all rows in their cells, one cell a partition."""
     kinds = {field.name: field.dataType for field in join.row_schema}
-    kinds |= {"vector": BinaryType(), "cell": IntegerType()}
+    kinds |= {"vector": BinaryType(), "cell": IntegerType(), "home": BooleanType()}
     visiting = StructType([StructField(name, kind) for name, kind in kinds.items()])
     visits = join.scan(make_visits(join.broadcast(plan.centroids, plan.overlap)), visiting)
     # By id, not by hash: a partition is a cell, no two of them in one.
-    return visits.repartitionById(len(plan.centroids), F.col("cell")).drop("cell")
+    return visits.repartitionById(len(plan.centroids), F.col("cell"))

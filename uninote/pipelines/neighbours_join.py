@@ -6,32 +6,39 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, FloatType, LongType, StringType, StructField, StructType
 
-from udfs.arrow_vectors import read_rows
+from udfs.arrow_vectors import read_rows, to_array
 from udfs.neighbour_cells import Cells
 from udfs.neighbours import JoinTask
 from udfs.notes import ArrowMap
 from uninote.config import RuleConfig
+from uninote.delta_files import files_of, replace_files
 from uninote.neighbours.rules import Rule
+from uninote.parquet_files import write_file
 from uninote.pipelines import tables
 from uninote.pipelines.run import Run
 from uninote.pipelines.snapshot import Snapshot
 from uninote.pipelines.stored_vectors import StoredVectors, Survey
-from uninote.schemas import VECTOR, TableSpec, neighbour_state_table
+from uninote.schemas import VECTOR, TableSpec, neighbour_rows_table, neighbour_state_table
 
 _FRESH, _YES = "fresh_", "yes"  # an attribute made of `updated_at`: null where a note is older
 STAGING = "staging/neighbours"
 CELLS = TableSpec(
     "neighbour_cells",
     StructType(
-        [StructField("item_key", LongType()), StructField("overlap", LongType()), StructField("vector", VECTOR)]
+        [*(StructField(name, LongType()) for name in ("item_key", "overlap", "visits")), StructField("vector", VECTOR)]
     ),
     ("item_key",),
 )
-"""The cells of the last full join: `item_key` is the cell's number, `vector` its centroid."""
+"""The cells of the last full join: `item_key` is the cell's number, `vector` its centroid.
+
+A row was in `overlap` of them; one that changed visits `visits`, to meet those that are at home there.
+"""
 
 
 @dataclass(frozen=True)
@@ -59,11 +66,16 @@ class Join:
         return {name: snapshot.versions[name] for name in ("items", snapshot.vectors_name(self.width))}
 
     @property
-    def row_schema(self) -> StructType:
-        """The columns of `scan`: item_key, note_id, vector, and the attributes that rules look at."""
+    def vector_schema(self) -> StructType:
+        """The columns of a row by itself: item_key, note_id and vector."""
         kinds = {"item_key": LongType(), "note_id": self.run.note_id, "vector": VECTOR}
-        kinds |= dict.fromkeys(self.task(1.0).attributes, StringType())
         return StructType([StructField(name, kind) for name, kind in kinds.items()])
+
+    @property
+    def row_schema(self) -> StructType:
+        """The columns of `scan`: those, and the attributes that rules look at."""
+        attributes = [StructField(name, StringType()) for name in self.task(1.0).attributes]
+        return StructType([*self.vector_schema, *attributes])
 
     def scan(self, function: ArrowMap, schema: StructType, parts: int | None = None) -> DataFrame:
         """Return what `function` makes of the rows, `row_schema`, of all notes, perhaps in `parts` tasks."""
@@ -76,6 +88,22 @@ class Join:
         rows = self.vectors.snapshot.vectors(self.width).select(*columns).join(notes, "note_id", "left")
         rows = rows.select(*columns, *wanted)
         return (rows if parts is None else rows.coalesce(parts)).mapInArrow(function, schema)
+
+    def attributes_of(self, ids: pa.Array) -> dict[str, np.ndarray]:
+        """Return object arrays of the attributes that rules look at, of the notes `ids`, null where None."""
+        wanted = self.task(1.0).attributes
+        if not wanted:
+            return {}
+        notes = tables.read_table(self.run.spark, self.run.lake.uri("notes"))
+        asked = self.run.spark.createDataFrame(pa.table({"note_id": ids}))
+        found = (
+            notes.select("note_id", *map(self._attribute, wanted))
+            .join(F.broadcast(asked), "note_id", "left_semi")
+            .toArrow()
+        )
+        place = {note_id: number for number, note_id in enumerate(found["note_id"].to_pylist())}
+        rows = pa.array([place.get(note_id) for note_id in ids.to_pylist()], pa.int64())
+        return {name: np.array(found[name].take(rows).to_pylist(), dtype=object) for name in wanted}
 
     def _attribute(self, name: str) -> Column:
         if not name.startswith(_FRESH):
@@ -112,6 +140,11 @@ class Join:
         settings = self.run.config.neighbours
         rules = {name: _rule(rule, settings.duplicate_score) for name, rule in settings.rules.items()}
         return JoinTask(rules, self.kept, recall, settings.seed, self.width)
+
+    @property
+    def rows_spec(self) -> TableSpec:
+        """The private table of rows that nights meet."""
+        return neighbour_rows_table(self.run.note_id, self.task(1.0).attributes)
 
     def state(self, name: str) -> TableSpec:
         """Return the private table behind the neighbour table `name`."""
@@ -155,15 +188,19 @@ class Join:
         shared = self.run.spark.sparkContext.broadcast(centroids)
         return Cells(lambda: shared.value, overlap)
 
-    def save_cells(self, centroids: np.ndarray, overlap: int) -> None:
+    def save_cells(self, centroids: np.ndarray, overlap: int, visits: int) -> None:
         """Keep the cells for the nights to come."""
-        rows = [(number, overlap, centroid.tolist()) for number, centroid in enumerate(centroids)]
-        tables.overwrite(self.run.spark.createDataFrame(rows, CELLS.schema), CELLS, self.cells_uri)
+        numbers = np.arange(len(centroids))
+        counts = [pa.array(np.full(len(numbers), count)) for count in (overlap, visits)]
+        table = pa.table([pa.array(numbers), *counts, to_array(centroids)], names=[*CELLS.columns])
+        replace_files(self.cells_uri, CELLS.schema.json(), [write_file(table, self.cells_uri)])
 
-    def load_cells(self, version: int) -> tuple[np.ndarray, int]:
-        """Return (centroids float32 (cells, width), overlap)."""
-        table = tables.read_table(self.run.spark, self.cells_uri, version).orderBy("item_key").toArrow()
-        return read_rows(table.to_batches())[1], int(table["overlap"][0].as_py())
+    def load_cells(self, version: int) -> tuple[np.ndarray, int, int]:
+        """Return (centroids float32 (cells, width), overlap, visits)."""
+        table = pa.concat_tables([pq.read_table(file.path) for file in files_of(self.cells_uri, version)])
+        table = table.sort_by("item_key")
+        overlap, visits = (int(table[name][0].as_py()) for name in ("overlap", "visits"))
+        return read_rows(table.to_batches())[1], overlap, visits
 
 
 def open_join(run: Run, snapshot: Snapshot) -> Join:

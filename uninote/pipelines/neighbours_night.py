@@ -1,4 +1,4 @@
-"""A night's changes to the lists: changed notes joined with all others, in both directions; what went taken out."""
+"""A night's changes to the lists: changed notes joined with those near them, both ways; what went taken out."""
 
 from __future__ import annotations
 
@@ -7,35 +7,42 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, Row
+import pyarrow.compute as pc
 from pyspark.sql.types import BinaryType, StructField, StructType
 
 from udfs.arrow_vectors import to_matrix
-from udfs.neighbour_cells import Cells
+from udfs.kept_rows import Items
+from udfs.neighbour_files import PARTIAL, STATE
 from udfs.neighbour_lists import make_look
-from udfs.neighbours import Changed, make_changed_join
+from udfs.neighbour_nights import Changed, Night, make_night_join
 from udfs.samples import make_pick
 from udfs.stored_rows import make_reader
 from uninote.delta_files import files_of
+from uninote.errors import UninoteError
+from uninote.kmeans import nearest_centroids
+from uninote.neighbours.cells import assign_cells
 from uninote.neighbours.rules import Rows
 from uninote.parquet_files import DataFile
-from uninote.pipelines.changed_items import find_changed
+from uninote.pipelines.changed_items import changed_keys, changed_vectors
+from uninote.pipelines.kept_rows import KeptRows, folders, open_kept
 from uninote.pipelines.neighbours_files import (
     TOLD,
     Written,
     collect,
     make_partial_sink,
+    of_kind,
     rewrite,
     store_owners,
 )  # fmt: skip
-from uninote.pipelines.neighbours_join import Join
+from uninote.pipelines.neighbours_join import CELLS, Join
+from uninote.pipelines.neighbours_plan import kernel_recall
 from uninote.pipelines.progress import say, watched
+from uninote.pipelines.run import Entry
 from uninote.pipelines.stored_vectors import scan_files
 
 AS_OF = "as_of"  # in the ledger's counts: seconds since the epoch that ages were counted from
 _DRIVER_ROWS = 200_000_000  # past it the limits of all lists do not fit into the driver: all is joined again
 _DRIVER_BYTES = 1 << 30  # of changed vectors
-_EXACT = 1.0
 _LOOKED = ("item_key", "neighbour_keys", "scores", "whole")
 _TOLD = {"item_key": np.int64, "limit": np.float32, "short": np.bool_}
 
@@ -49,33 +56,68 @@ class _State:
     short: np.ndarray
 
 
-def follow(join: Join, done: Row) -> tuple[dict[str, int], list[Written]] | None:
-    """Bring the lists of every table from what the ledger's entry `done` left to now; None where all must be joined."""
-    settings = join.run.config.neighbours
-    changed = find_changed(join.run, ("note",), done["inputs"]["items"], join.versions["items"])
-    if changed is None or join.rows > _DRIVER_ROWS:
+@dataclass(frozen=True)
+class Followed:
+    """What a night's join found: `counts` for the ledger, and the lists by table, to be merged with those in `files`."""
+
+    counts: dict[str, int]
+    written: list[Written]
+    files: Mapping[str, list[DataFile]]
+    went: np.ndarray
+
+
+def follow(join: Join, done: Entry) -> Followed | None:
+    """Join what changed since the ledger's entry `done`; None where all must be joined."""
+    settings, outputs = join.run.config.neighbours, done["outputs"]
+    went = _find_changed(join, done)
+    if went is None or join.rows > _DRIVER_ROWS:
         return None
-    went = _sorted_keys(changed.keys)
-    changed.keys.unpersist()
-    if join.fresh_days:
-        went = np.union1d(went, join.aged_since(done["counts"].get(AS_OF, 0)))
+    kept = open_kept(join, outputs)
     if len(went) > settings.full_share * join.rows:
         say(f"neighbours: {len(went):,} of {join.rows:,} notes changed; joining all of them")
         return None
+    if kept.added > join.rows:
+        say(f"neighbours: {kept.added:,} rows in {kept.nights} nights since all were joined; joining all of them")
+        return None
     gone = join.run.spark.sparkContext.broadcast(went)
-    states = {name: _look(join, name, lambda: gone.value, done["outputs"]) for name in settings.rules}
-    few = _read_few(join, np.unique(np.concatenate([went, *(state.short for state in states.values())])))
+    states = {name: _look(join, name, lambda: gone.value, outputs) for name in settings.rules}
+    few = _read_few(
+        join, kept, done["inputs"], went, np.unique(np.concatenate([state.short for state in states.values()]))
+    )
     if few.nbytes > _DRIVER_BYTES:
         return None
-    centroids, overlap = join.load_cells(done["outputs"]["neighbour_cells"])
-    say(f"neighbours: {len(went):,} notes changed; {len(few):,} lists are made anew, against {join.rows:,} notes")
+    centroids, overlap, visits = join.load_cells(outputs[CELLS.name])
+    say(f"neighbours: {len(went):,} notes changed; {len(few):,} lists are made anew, of {join.rows:,}")
+    changed = _changed(join, few, centroids, visits)
     limits = {name: state.limits for name, state in states.items()}
-    partial = _join_few(join, few, limits, join.broadcast(centroids, overlap))
-    written = []
-    for name, state in states.items():
-        mine = [*(one for one in partial if one.table == name), *store_owners(join, name, few)]
-        written += rewrite(join, name, mine, state.files, went)
-    return {"cells": len(centroids), "overlap": overlap, "joined": len(few), "changed": len(went)}, written
+    written = _join_few(join, kept, Changed(*changed, went, limits))
+    for name in settings.rules:
+        written += store_owners(join, name, few)
+    counts = {"cells": len(centroids), "overlap": overlap, "joined": len(few), "changed": len(went)}
+    return Followed(counts, written, {name: state.files for name, state in states.items()}, went)
+
+
+def merge(join: Join, followed: Followed) -> list[Written]:
+    """Merge what a night found with the lists of before. Raises UninoteError where that loses a list, or has one twice."""
+    written = [one for one in followed.written if one.kind != PARTIAL]
+    for name, files in followed.files.items():
+        merged = rewrite(join, name, [one for one in followed.written if one.table == name], files, followed.went)
+        lists = sum(file.rows for file in of_kind(merged, name, STATE))
+        if lists != join.rows:
+            raise UninoteError(
+                f"{name}: {lists:,} lists for {join.rows:,} notes; the tables were left as they were. Please report this, and "
+                "set neighbours.full_share to 0 for one run, which joins all"
+            )
+        written += merged
+    return written
+
+
+def _find_changed(join: Join, done: Entry) -> np.ndarray | None:
+    """Return int64 ascending, the keys of notes that changed or went since; None where that is not told."""
+    keys = changed_keys(join.run, ("note",), done["inputs"]["items"], join.versions["items"])
+    if keys is None or not join.fresh_days:
+        return keys
+    return np.union1d(keys, join.aged_since(done["counts"].get(AS_OF, 0)))
 
 
 def _look(join: Join, name: str, gone: Callable[[], np.ndarray], outputs: Mapping[str, int]) -> _State:
@@ -90,36 +132,44 @@ def _look(join: Join, name: str, gone: Callable[[], np.ndarray], outputs: Mappin
     return _State(files, limits, np.sort(keys[short]))
 
 
-def _read_few(join: Join, keys: np.ndarray) -> pa.Table:
-    """Return the rows of those of `keys` that are there, in order of key."""
-    wanted = join.run.spark.sparkContext.broadcast(keys)
-    found = join.scan(make_pick(lambda: wanted.value), join.row_schema).toArrow()
-    wanted.destroy()
+def _read_few(join: Join, kept: KeptRows, inputs: Mapping[str, int], went: np.ndarray, short: np.ndarray) -> pa.Table:
+    """Return item_key, note_id and vector of those that changed or ran short and are there, in order of key.
+
+    New vectors come from the feed of their table; those that did not change from the rows kept by cell.
+    """
+    columns, wanted = ["item_key", "note_id", "vector"], np.union1d(went, short)
+    name = join.vectors.snapshot.vectors_name(join.width)
+    changed = changed_vectors(join.vectors, inputs[name], join.versions[name])
+    if changed is None:
+        found = join.vectors.scan(make_pick(lambda: wanted), join.vector_schema, columns).toArrow()
+    else:
+        came, gone = changed
+        others = np.setdiff1d(wanted, np.concatenate([came["item_key"].to_numpy(), gone]))
+        came = came.filter(pc.is_in(came["item_key"], pa.array(wanted))).select(columns)
+        found = pa.concat_tables([came, kept.pick(others).cast(came.schema)]) if len(others) else came
     return found.sort_by("item_key").combine_chunks()
 
 
-def _join_few(join: Join, few: pa.Table, limits: Mapping[str, np.ndarray], cells: Cells) -> list[Written]:
-    """Join the rows `few` with all; store the lists that come of it."""
-    context = join.run.spark.sparkContext
-    changed = context.broadcast(_changed(join, few, limits, cells))
-    with watched(context, "neighbours: changed notes, against rows", join.rows) as done:
-        make = make_changed_join(join.task(_EXACT), lambda: changed.value, cells, make_partial_sink(join), done.add)
-        written = collect(join.scan(make, TOLD))
-    changed.destroy()
-    return written
-
-
-def _changed(join: Join, few: pa.Table, limits: Mapping[str, np.ndarray], cells: Cells) -> Changed:
+def _changed(join: Join, few: pa.Table, centroids: np.ndarray, visits: int) -> tuple[Items, np.ndarray, np.ndarray]:
+    """Return the rows with their attributes, the cells that each visits, and where each is at home."""
     vectors = np.concatenate([np.empty((0, join.width), np.float32), *map(to_matrix, few["vector"].chunks)])
-    keys = few["item_key"].to_numpy()
-    attributes = {name: np.array(few[name].to_pylist(), dtype=object) for name in join.task(_EXACT).attributes}
-    where = cells.of(vectors, keys) if len(keys) else np.empty((0, 1), np.int32)
-    ids = pa.concat_arrays(few["note_id"].chunks) if len(few) else pa.array([], few.schema.field("note_id").type)
-    return Changed(keys, ids, Rows(vectors, attributes), where, limits)
+    keys, ids = few["item_key"].to_numpy(), pa.concat_arrays(few["note_id"].chunks)
+    items = Items(keys, ids, Rows(vectors, join.attributes_of(ids)))
+    home = assign_cells(vectors, centroids, 1, keys)[:, 0]
+    return items, np.column_stack([home, nearest_centroids(vectors, centroids, visits)]), home
 
 
-def _sorted_keys(rows: DataFrame) -> np.ndarray:
-    return np.sort(np.asarray(rows.select("item_key").toArrow()["item_key"].to_numpy()))
+def _join_few(join: Join, kept: KeptRows, changed: Changed) -> list[Written]:
+    """Join the changed rows with all; store the lists that come of it."""
+    context, task = join.run.spark.sparkContext, join.task(kernel_recall(join.run.config.neighbours))
+    shared = context.broadcast((changed, Night(kept.nights + 1, kept.files, folders(join))))
+    with watched(context, "neighbours: changed notes, against rows", join.rows) as done:
+        make = make_night_join(
+            task, lambda: shared.value[0], lambda: shared.value[1], make_partial_sink(join), done.add
+        )
+        written = collect(kept.scan(make, TOLD))
+    shared.destroy()
+    return written
 
 
 def _joined(parts: pa.ChunkedArray, kind: type) -> np.ndarray:

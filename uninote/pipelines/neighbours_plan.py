@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from uninote.config import NeighboursConfig
 from uninote.errors import ConfigError
+from uninote.kmeans import nearest_centroids
 from uninote.neighbours.cells import assign_cells, fit_cells
 from uninote.neighbours.settings import needed_bytes, settings_for
 from uninote.pipelines.progress import say
@@ -28,13 +31,15 @@ _SMALLEST = 1000  # rows that a cell must be able to hold
 class JoinPlan:
     """The cells' centroids, float32 (cells, width), heaviest first; each row is in `overlap` of them.
 
-    `ceiling` is the share of a sample's true pairs that meet in some cell; `recall` what the kernel is asked for there.
+    `ceiling` is the share of a sample's true pairs that meet in some cell; `recall` what the kernel is asked for there. As
+    many meet where one row is at home in a cell and the other one visits its nearest `visits`.
     """
 
     centroids: np.ndarray
     overlap: int
     ceiling: float
     recall: float
+    visits: int
 
     def counts(self) -> dict[str, int]:
         """Return it for the ledger."""
@@ -64,7 +69,7 @@ def plan_join(settings: NeighboursConfig, vectors: StoredVectors, rows: int, wid
     whole = settings.cell_rows is None or rows <= settings.cell_rows * overlap
     if rows <= held and whole:
         say(f"neighbours: {rows:,} rows in one cell; a task holds up to {held:,} in {settings.task_mib:,} MiB")
-        return JoinPlan(np.zeros((1, width), np.float32), 1, 1.0, min(_MOST_RECALL, settings.recall_target + _ROOM))
+        return JoinPlan(np.zeros((1, width), np.float32), 1, 1.0, kernel_recall(settings), 1)
     if home * overlap > held:
         raise ConfigError(
             f"cells of {home:,} rows, {overlap} to a row, do not fit: a task of neighbours.task_mib={settings.task_mib} holds "
@@ -74,14 +79,21 @@ def plan_join(settings: NeighboursConfig, vectors: StoredVectors, rows: int, wid
     sample = vectors.pick(vectors.survey(cells * ROWS_PER_CENTROID, settings.seed).keys)[1]
     centroids = _heaviest_first(fit_cells(sample, cells, settings.seed), sample, overlap)
     choices = [settings.overlap] if settings.overlap else range(2, MOST_OVERLAP + 1)
-    ceilings = {choice: _ceiling(vectors, truth, centroids, choice) for choice in choices}
+    pairs = _true_pairs(vectors, truth)
+    ceilings = {choice: _ceiling(pairs, centroids, choice) for choice in choices}
     wanted = min(1.0, settings.recall_target + _ROOM)
     chosen = min((choice for choice, found in ceilings.items() if found >= wanted), default=max(ceilings))
     told = ", ".join(f"{choice}: {found:.4f}" for choice, found in ceilings.items())
     say(f"neighbours: {rows:,} rows in {len(centroids):,} cells; share of true pairs that meet, by overlap: {told}")
     chosen = min(chosen, assign_cells(sample[:1], centroids, chosen).shape[1])
     recall = min(_MOST_RECALL, (settings.recall_target + _ROOM / 2) / max(ceilings.values()))
-    return JoinPlan(centroids, chosen, ceilings.get(chosen, 1.0), recall)
+    ceiling = ceilings.get(chosen, 1.0)
+    return JoinPlan(centroids, chosen, ceiling, recall, _visits(pairs, centroids, min(wanted, ceiling)))
+
+
+def kernel_recall(settings: NeighboursConfig) -> float:
+    """Return what the kernel is asked for where no pair is lost to cells."""
+    return min(_MOST_RECALL, settings.recall_target + _ROOM)
 
 
 def _heaviest_first(centroids: np.ndarray, sample: np.ndarray, overlap: int) -> np.ndarray:
@@ -90,13 +102,33 @@ def _heaviest_first(centroids: np.ndarray, sample: np.ndarray, overlap: int) -> 
     return centroids[np.argsort(-np.bincount(cells.ravel(), minlength=len(centroids)), kind="stable")]
 
 
-def _ceiling(vectors: StoredVectors, truth: Truth, centroids: np.ndarray, overlap: int) -> float:
+def _ceiling(pairs: _Pairs, centroids: np.ndarray, overlap: int) -> float:
     """Return the share of the sample's true neighbours that are in a cell with it."""
-    found = truth.found[truth.found >= 0]
+    cells = assign_cells(pairs.matrix, centroids, overlap, pairs.keys)
+    meet = (cells[pairs.mine][:, :, None] == cells[pairs.theirs][:, None, :]).any(axis=(1, 2))
+    return float(meet.mean()) if len(meet) else 1.0
+
+
+def _visits(pairs: _Pairs, centroids: np.ndarray, share: float) -> int:
+    """Return how many of its nearest cells a row must visit to meet that share of its true neighbours at home."""
+    home = assign_cells(pairs.matrix, centroids, 1, pairs.keys)[:, 0]
+    asked, mine = np.unique(pairs.mine, return_inverse=True)
+    rank = np.argsort(nearest_centroids(pairs.matrix[asked], centroids, len(centroids)), axis=1)
+    needed = np.sort(rank[mine, home[pairs.theirs]]) + 1
+    return int(needed[math.ceil(share * len(needed)) - 1]) if len(needed) else 1
+
+
+class _Pairs(NamedTuple):
+    """A sample's true pairs: positions `mine` and `theirs` among `keys` int64 and `matrix` float32."""
+
+    keys: np.ndarray
+    matrix: np.ndarray
+    mine: np.ndarray
+    theirs: np.ndarray
+
+
+def _true_pairs(vectors: StoredVectors, truth: Truth) -> _Pairs:
+    rows, slots = np.nonzero(truth.found >= 0)
+    found = truth.found[rows, slots]
     keys, matrix = vectors.pick(np.concatenate([truth.keys, found]))
-    cells = assign_cells(matrix, centroids, overlap, keys)
-    mine = cells[np.searchsorted(keys, truth.keys)]
-    theirs = cells[np.searchsorted(keys, np.maximum(truth.found, keys[0]))]
-    meet = (mine[:, None, :, None] == theirs[:, :, None, :]).any(axis=(2, 3))
-    held = truth.found >= 0
-    return float(meet[held].mean()) if held.any() else 1.0
+    return _Pairs(keys, matrix, np.searchsorted(keys, truth.keys)[rows], np.searchsorted(keys, found))

@@ -13,18 +13,23 @@ from uninote.delta_files import replace_files
 from uninote.neighbours.components import connected
 from uninote.parquet_files import DataFile, write_file
 from uninote.pipelines import tables
+from uninote.pipelines.kept_rows import publish_kept
 from uninote.pipelines.neighbours_files import Written, of_kind
 from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.neighbours_ranking import Groups, rank_lists
 from uninote.schemas import duplicates_table, neighbours_table
 
 
-def publish(join: Join, written: Sequence[Written]) -> dict[str, int]:
-    """Make every neighbour table, its state, and the groups of duplicates of `written`; returns counts for the ledger."""
+def publish(join: Join, written: Sequence[Written], whole: bool) -> dict[str, int]:
+    """Make every neighbour table, its state, and the groups of duplicates of `written`; returns counts for the ledger.
+
+    `whole` says whether all rows were joined, or those that a night changed.
+    """
     settings, generation = join.run.config.neighbours, join.run.generation
     for name in settings.rules:
         state = join.state(name)
         replace_files(generation.uri(state.name), state.schema.json(), of_kind(written, name, STATE))
+    publish_kept(join, written, whole)
     groups = _publish_duplicates(join, of_kind(written, "neighbours", PAIRS))
     for name, rule in settings.rules.items():
         spec = neighbours_table(join.run.note_id, name)

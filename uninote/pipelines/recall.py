@@ -50,7 +50,8 @@ def measure_recall(join: Join, truth: Truth) -> dict[str, float]:
     }
     metrics = {SAMPLE: float(len(keys)), AT_K: join.vectors.recall(keys, _listed(join, keys), truth.scores)}
     for one in snapshot.widths:
-        metrics[width_metric(one)] = stored[widest].recall(keys, exact[one][0], exact[widest][1])
+        found, best = exact[one][0], exact[widest][1]
+        metrics[width_metric(one)] = 1.0 if one == widest else stored[widest].recall(keys, found, best)
     return metrics
 
 

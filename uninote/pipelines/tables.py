@@ -118,7 +118,7 @@ def overwrite(frame: DataFrame, spec: TableSpec, uri: str) -> None:
 def _create_followed(spark: SparkSession, spec: TableSpec, uri: str) -> None:
     """Make an empty table where its first version must say that a change feed is kept."""
     if spec.feed and not has_table(spark, uri):
-        made = DeltaTable.create(spark).location(uri).addColumns(spec.schema)
+        made = DeltaTable.create(spark).location(uri).addColumns(spec.schema.toNullable())
         made.property("delta.enableChangeDataFeed", "true").execute()
 
 

@@ -1,0 +1,76 @@
+"""The rows that a full join leaves for the nights after it, by cell: where they lie, and some of them by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
+
+from udfs.kept_rows import CellFiles, KeptFolders, make_kept_pick
+from udfs.neighbour_files import LEADERS, ROWS
+from udfs.notes import ArrowMap
+from uninote.delta_files import add_files, files_of, folder_values, replace_files
+from uninote.pipelines.neighbours_files import Written, of_kind
+from uninote.pipelines.neighbours_join import Join
+from uninote.schemas import NEIGHBOUR_LEADERS
+
+_CELL, _NIGHT = "cell", "night"
+_PARTITIONS = {ROWS: (_CELL, _NIGHT), LEADERS: (_CELL,)}
+
+
+@dataclass(frozen=True)
+class KeptRows:
+    """The `files` of each cell, in pinned versions; how many `nights` they hold, and the rows those `added`."""
+
+    join: Join
+    files: Mapping[int, CellFiles]
+    nights: int
+    added: int
+
+    def scan(self, function: ArrowMap, schema: StructType) -> DataFrame:
+        """Return what `function` makes of the numbers of cells, a task for each."""
+        numbers = sorted(self.files)
+        frame = self.join.run.spark.createDataFrame(pa.table({_CELL: numbers}))
+        return frame.repartition(len(numbers), _CELL).mapInArrow(function, schema)
+
+    def pick(self, keys: np.ndarray) -> pa.Table:
+        """Return item_key, note_id and vector of those of `keys` that are there."""
+        shared = self.join.run.spark.sparkContext.broadcast((self.files, keys))
+        make = make_kept_pick(lambda: shared.value[0], lambda: shared.value[1], self.join.width)
+        found = self.scan(make, self.join.vector_schema).toArrow()
+        shared.destroy()
+        return found
+
+
+def folders(join: Join) -> KeptFolders:
+    """Return where rows are written."""
+    generation = join.run.generation
+    return KeptFolders(generation.uri(join.rows_spec.name), generation.uri(NEIGHBOUR_LEADERS.name))
+
+
+def open_kept(join: Join, outputs: Mapping[str, int]) -> KeptRows:
+    """Return the rows as the run left them whose tables' versions are `outputs`."""
+    uris = folders(join)
+    rows, leaders = (
+        [(folder_values(uri, file.path), file) for file in files_of(uri, outputs[name])]
+        for uri, name in ((uris.rows, join.rows_spec.name), (uris.leaders, NEIGHBOUR_LEADERS.name))
+    )
+    led = {int(values[_CELL]): file.path for values, file in leaders}
+    cells: dict[int, list[tuple[int, str]]] = {}
+    for values, file in rows:
+        cells.setdefault(int(values[_CELL]), []).append((int(values[_NIGHT]), file.path))
+    files = {cell: CellFiles(tuple(path for _, path in sorted(mine)), led.get(cell)) for cell, mine in cells.items()}
+    nights = max((int(values[_NIGHT]) for values, _ in rows), default=0)
+    return KeptRows(join, files, nights, sum(file.rows for values, file in rows if values[_NIGHT] != "0"))
+
+
+def publish_kept(join: Join, written: Sequence[Written], whole: bool) -> None:
+    """Commit the files of rows and leaders: all there are, or what a night adds."""
+    uris = folders(join)
+    commit = replace_files if whole else add_files
+    for kind, uri, spec in ((ROWS, uris.rows, join.rows_spec), (LEADERS, uris.leaders, NEIGHBOUR_LEADERS)):
+        commit(uri, spec.schema.json(), of_kind(written, "", kind), _PARTITIONS[kind])

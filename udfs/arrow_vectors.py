@@ -31,18 +31,31 @@ def to_array(matrix: np.ndarray) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.reshape(-1)))
 
 
+def pack(flat: np.ndarray, starts: np.ndarray) -> pa.BinaryArray:
+    """Return flat[starts[i] : starts[i + 1]] as bytes, a row each, less than 2 GiB in all: copied whole, not by element."""
+    offsets = (starts * flat.itemsize).astype(np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(flat))]
+    return pa.BinaryArray.from_buffers(pa.binary(), len(starts) - 1, buffers)
+
+
+def unpack(column: pa.BinaryArray, kind: type) -> tuple[np.ndarray, np.ndarray]:
+    """Return (flat of the dtype `kind`, starts int64 (n + 1,)) of such a column without nulls."""
+    offsets = np.frombuffer(column.buffers()[1] or bytes(4), np.int32)[column.offset : column.offset + len(column) + 1]
+    size = np.dtype(kind).itemsize
+    flat: np.ndarray = np.frombuffer(
+        column.buffers()[2] or b"", kind, (offsets[-1] - offsets[0]) // size, int(offsets[0])
+    )
+    return flat, (offsets.astype(np.int64) - offsets[0]) // size
+
+
 def to_bytes(matrix: np.ndarray) -> pa.BinaryArray:
-    """Return the rows of a two-dimensional array as a column of bytes, less than 2 GiB in all: copied whole, not by element."""
-    rows, size = len(matrix), matrix.shape[1] * matrix.itemsize
-    offsets = (np.arange(rows + 1) * size).astype(np.int32)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(matrix))]
-    return pa.BinaryArray.from_buffers(pa.binary(), rows, buffers)
+    """Return the rows of a two-dimensional array as a column of bytes, less than 2 GiB in all."""
+    return pack(matrix.reshape(-1), np.arange(len(matrix) + 1) * matrix.shape[1])
 
 
 def from_bytes(column: pa.BinaryArray, width: int, kind: type = np.float32) -> np.ndarray:
     """Return such a column, without nulls, as (rows, width) of the dtype `kind`."""
-    start = int(np.frombuffer(column.buffers()[1], np.int32)[column.offset]) if len(column) else 0
-    return np.frombuffer(column.buffers()[2] or b"", kind, len(column) * width, start).reshape(-1, width)
+    return unpack(column, kind)[0].reshape(-1, width)
 
 
 def to_nullable(rows: Sequence[np.ndarray | None]) -> pa.ListArray:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from udfs.arrow_vectors import unpack
 from udfs.neighbour_lists import merge_lists
 from udfs.notes import ArrowMap
 from udfs.stored_rows import Read, gathered
@@ -39,7 +40,7 @@ class ListFolders:
 def write_lists(batches: Iterator[pa.RecordBatch], folders: ListFolders) -> Iterator[pa.RecordBatch]:
     """Write LISTS, which come in order of note_id, and yield WRITTEN."""
     for lists in _files(batches):
-        full = pc.greater_equal(lists["scores"].combine_chunks().value_lengths(), folders.kept)
+        full = pc.greater_equal(lists["neighbour_ids"].combine_chunks().value_lengths(), folders.kept)
         whole = pc.and_not(lists["whole"].combine_chunks(), full)
         lists = lists.set_column(lists.schema.get_field_index("whole"), "whole", whole)
         yield told(STATE, write_file(lists, folders.state))
@@ -132,16 +133,18 @@ def told(kind: str, file: DataFile) -> pa.RecordBatch:
 
 
 def _public(lists: pa.Table, k: int) -> pa.RecordBatch:
-    owners, ids, scores = (lists[name].combine_chunks() for name in ("note_id", "neighbour_ids", "scores"))
-    return public_lists(owners, scores.value_lengths().to_numpy(), ids.flatten(), scores.flatten(), k)
+    owners, ids, packed = (lists[name].combine_chunks() for name in ("note_id", "neighbour_ids", "scores"))
+    scores, starts = unpack(packed, np.float32)
+    return public_lists(owners, np.diff(starts), ids.flatten(), pa.array(scores), k)
 
 
 def _pairs(lists: pa.Table, score: float) -> pa.Table:
     """Return (item_key, note_id, other_key, other_id) of the entries that have `score` or more."""
-    keys, ids, scores = (lists[name].combine_chunks() for name in ("neighbour_keys", "neighbour_ids", "scores"))
-    near = np.flatnonzero(scores.flatten().to_numpy() >= score)
-    owner = pa.array(np.repeat(np.arange(len(lists)), scores.value_lengths().to_numpy())[near])
+    keys, ids, packed = (lists[name].combine_chunks() for name in ("neighbour_keys", "neighbour_ids", "scores"))
+    scores, starts = unpack(packed, np.float32)
+    near = np.flatnonzero(scores >= score)
+    owner = pa.array(np.searchsorted(starts, near, side="right") - 1)
     entry = pa.array(near)
     columns = [lists["item_key"].take(owner), lists["note_id"].take(owner)]
-    return pa.table([*columns, keys.flatten().take(entry), ids.flatten().take(entry)],
+    return pa.table([*columns, pa.array(unpack(keys, np.int64)[0][near]), ids.flatten().take(entry)],
                     names=["item_key", "note_id", "other_key", "other_id"])  # fmt: skip

@@ -8,12 +8,32 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from udfs.arrow_vectors import pack, unpack
 from udfs.notes import ArrowMap
 from uninote.neighbours.merge_lists import FlatLists, merge_groups
 
-LISTS = ("item_key", "note_id", "neighbour_keys", "neighbour_ids", "scores", "whole")
+LISTS = (
+    "item_key",
+    "note_id",
+    "neighbour_keys",
+    "neighbour_ids",
+    "scores",
+    "whole",
+)  # keys int64, scores float32, as bytes
 _ROWS = 10_000  # of a batch
 _TABLE = 64  # bytes a key that a table of all keys may take
+
+
+def make_lists(
+    owned: tuple[pa.Array, pa.Array],
+    entries: tuple[np.ndarray, pa.Array, np.ndarray],
+    starts: np.ndarray,
+    whole: np.ndarray,
+) -> pa.RecordBatch:
+    """Return LISTS of (item_key, note_id) of owners and flat (keys int64, note_ids, scores float32), list i from starts[i]."""
+    keys, ids, scores = entries
+    lists = pack(keys, starts), pa.ListArray.from_arrays(pa.array(starts.astype(np.int32)), ids), pack(scores, starts)
+    return pa.RecordBatch.from_arrays([*owned, *lists, pa.array(whole)], names=[*LISTS])
 
 
 def lists_of(
@@ -28,13 +48,10 @@ def lists_of(
     for start in range(0, len(rows), _ROWS):
         part = slice(start, start + _ROWS)
         held = ids[part] >= 0
-        positions = ids[part][held]
-        offsets = pa.array(np.concatenate([[0], np.cumsum(held.sum(axis=1))]).astype(np.int32))
-        columns = (pa.array(keys[positions]), note_ids.take(pa.array(positions)), pa.array(scores[part][held]))
-        lists = [pa.ListArray.from_arrays(offsets, column) for column in columns]
-        owners = pa.array(rows[part])
-        owned = [pa.array(keys[rows[part]]), note_ids.take(owners)]
-        yield pa.RecordBatch.from_arrays([*owned, *lists, pa.array(rows[part] < searched)], names=[*LISTS])
+        positions, starts = ids[part][held], np.concatenate([[0], np.cumsum(held.sum(axis=1))])
+        owned = pa.array(keys[rows[part]]), note_ids.take(pa.array(rows[part]))
+        entries = keys[positions], note_ids.take(pa.array(positions)), scores[part][held]
+        yield make_lists(owned, entries, starts, rows[part] < searched)
 
 
 def lists_of_pairs(
@@ -49,12 +66,10 @@ def lists_of_pairs(
     ends = np.append(first, len(owners))
     for start in range(0, len(first), _ROWS):
         rows, bounds = owners[first[start : start + _ROWS]], ends[start : start + _ROWS + 1]
-        entries = slice(bounds[0], bounds[-1])
-        offsets, positions = pa.array((bounds - bounds[0]).astype(np.int32)), others[entries]
-        columns = (pa.array(keys[positions]), note_ids.take(pa.array(positions)), pa.array(scores[entries]))
-        lists = [pa.ListArray.from_arrays(offsets, column) for column in columns]
-        owned = [pa.array(keys[rows]), note_ids.take(pa.array(rows))]
-        yield pa.RecordBatch.from_arrays([*owned, *lists, pa.array(rows < searched)], names=[*LISTS])
+        here = slice(bounds[0], bounds[-1])
+        owned = pa.array(keys[rows]), note_ids.take(pa.array(rows))
+        entries = keys[others[here]], note_ids.take(pa.array(others[here])), scores[here]
+        yield make_lists(owned, entries, bounds - bounds[0], rows < searched)
 
 
 def merge_lists(
@@ -65,23 +80,22 @@ def merge_lists(
     Owners and neighbours of stored lists that are `gone`, int64 ascending, are left out. One of both may be empty.
     """
     tables = [pa.Table.from_batches(lists).select([*LISTS]) for lists in (stored, found) if lists]
-    joined = pa.concat_tables([table.cast(tables[0].schema) for table in tables]).combine_chunks()
-    lists, older = joined.to_batches()[0], sum(map(len, stored))
-    keys, starts = _flat(lists, "neighbour_keys"), np.concatenate([[0], np.cumsum(_lengths(lists))])
+    lists = pa.concat_tables([table.cast(tables[0].schema) for table in tables]).combine_chunks().to_batches()[0]
+    keys, starts = unpack(lists.column("neighbour_keys"), np.int64)
+    scores, _ = unpack(lists.column("scores"), np.float32)
+    owners, older = lists.column("item_key").to_numpy(), sum(map(len, stored))
     kept, stays = np.ones(len(keys), bool), np.ones(len(lists), bool)
     kept[: starts[older]] = ~among(keys[: starts[older]], gone)
-    stays[:older] = ~among(lists.column("item_key").to_numpy()[:older], gone)
+    stays[:older] = ~among(owners[:older], gone)
     order = pc.sort_indices(lists.column("note_id")).to_numpy()
     order = order[stays[order]]
-    owners = lists.column("item_key").to_numpy()[order]
-    bounds = np.flatnonzero(np.concatenate([[True], owners[1:] != owners[:-1], [True]])[: len(owners) + 1])
-    entries, offsets = merge_groups(FlatLists(starts, keys, _flat(lists, "scores"), kept), order, bounds, k)
+    new = np.append(owners[order][1:] != owners[order][:-1], True)  # where the next list is another owner's
+    bounds = np.concatenate([[0], np.flatnonzero(new) + 1]) if len(order) else np.zeros(1, np.int64)
+    chosen, starts = merge_groups(FlatLists(starts, keys, scores, kept), order, bounds, k)
     whole = lists.column("whole").to_numpy(zero_copy_only=False).astype(bool)[order]
-    whole = np.logical_or.reduceat(whole, bounds[:-1]) if len(order) else whole
-    owned = [lists.column(name).take(pa.array(order[bounds[:-1]])) for name in LISTS[:2]]
-    flat = [lists.column(name).flatten().take(pa.array(entries)) for name in LISTS[2:5]]
-    made = [pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), column) for column in flat]
-    return pa.RecordBatch.from_arrays([*owned, *made, pa.array(whole)], names=[*LISTS])
+    owned = tuple(lists.column(name).take(pa.array(order[bounds[:-1]])) for name in ("item_key", "note_id"))
+    entries = keys[chosen], lists.column("neighbour_ids").flatten().take(pa.array(chosen)), scores[chosen]
+    return make_lists(owned, entries, starts, np.logical_or.reduceat(whole, bounds[:-1]) if len(order) else whole)
 
 
 def make_look(gone: Callable[[], np.ndarray], k: int) -> ArrowMap:
@@ -96,21 +110,26 @@ def make_look(gone: Callable[[], np.ndarray], k: int) -> ArrowMap:
             dropped = gone()
             stays = np.flatnonzero(~among(batch.column("item_key").to_numpy(), dropped))
             lists = batch.take(pa.array(stays)) if len(stays) < len(batch) else batch
-            kept, lengths = ~among(_flat(lists, "neighbour_keys"), dropped), _lengths(lists)
-            ends = np.cumsum(lengths)
-            left = np.diff(np.concatenate([[0], np.cumsum(kept)])[np.concatenate([[0], ends])])
-            scores = np.where(kept, _flat(lists, "scores"), np.float32(np.inf))
-            last = np.minimum.reduceat(scores, (ends - lengths)[lengths > 0]) if len(scores) else scores
-            limit = np.full(len(lists), -np.inf, np.float32)
-            limit[lengths > 0] = last
-            whole = lists.column("whole").to_numpy(zero_copy_only=False).astype(bool)
-            limit[whole | (left == 0)] = -np.inf
-            parts = (lists.column("item_key").to_numpy(), limit, ~whole & (left < k))
+            parts = (lists.column("item_key").to_numpy(), *_without(lists, dropped, k))
             yield pa.RecordBatch.from_arrays(
                 [pa.array([part.tobytes()]) for part in parts], names=["item_key", "limit", "short"]
             )
 
     return run
+
+
+def _without(lists: pa.RecordBatch, gone: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (limit, short) of LISTS without the neighbours `gone`."""
+    keys, starts = unpack(lists.column("neighbour_keys"), np.int64)
+    scores, _ = unpack(lists.column("scores"), np.float32)
+    kept = ~among(keys, gone)
+    left = np.diff(np.concatenate([[0], np.cumsum(kept)])[starts])
+    filled, limit = np.diff(starts) > 0, np.full(len(lists), -np.inf, np.float32)
+    if len(keys):
+        limit[filled] = np.minimum.reduceat(np.where(kept, scores, np.float32(np.inf)), starts[:-1][filled])
+    whole = lists.column("whole").to_numpy(zero_copy_only=False).astype(bool)
+    limit[whole | (left == 0)] = -np.inf
+    return limit, ~whole & (left < k)
 
 
 def among(keys: np.ndarray, gone: np.ndarray) -> np.ndarray:
@@ -120,11 +139,3 @@ def among(keys: np.ndarray, gone: np.ndarray) -> np.ndarray:
     if gone[-1] - gone[0] < _TABLE * len(keys):  # one look each, where searching takes a dozen
         return np.isin(keys, gone, kind="table")
     return np.asarray(gone[np.minimum(np.searchsorted(gone, keys), len(gone) - 1)] == keys)
-
-
-def _flat(lists: pa.RecordBatch, column: str) -> np.ndarray:
-    return np.asarray(lists.column(column).flatten().to_numpy(zero_copy_only=False))
-
-
-def _lengths(lists: pa.RecordBatch) -> np.ndarray:
-    return np.asarray(lists.column("neighbour_keys").value_lengths().to_numpy(zero_copy_only=False))

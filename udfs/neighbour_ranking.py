@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from udfs.arrow_vectors import unpack
 from udfs.neighbour_files import public_lists, write_public
 from udfs.notes import ArrowMap
 from udfs.stored_rows import gathered
@@ -68,7 +69,7 @@ def make_ranked(ranking: Callable[[], Ranking]) -> ArrowMap:
         def ranked() -> Iterator[pa.RecordBatch]:
             for batch in gathered(batches):
                 owners, scores, _ = _entries(batch)
-                kept = wanted.order(owners, batch.column("neighbour_keys").flatten().to_numpy(), scores)
+                kept = wanted.order(owners, unpack(batch.column("neighbour_keys"), np.int64)[0], scores)
                 counts = np.bincount(owners[kept], minlength=len(batch))
                 ids = batch.column("neighbour_ids").flatten().take(pa.array(kept))
                 yield public_lists(batch.column("note_id"), counts, ids, pa.array(scores[kept]), wanted.k)
@@ -98,7 +99,6 @@ def make_occurrences(column: str, k: int) -> ArrowMap:
 
 def _entries(lists: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (owners, scores, ranks) of all entries, flat; owners are positions in the batch."""
-    lengths = np.asarray(lists.column("scores").value_lengths().to_numpy(zero_copy_only=False))
-    owners = np.repeat(np.arange(len(lists)), lengths)
-    rank = np.arange(len(owners)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return owners, np.asarray(lists.column("scores").flatten().to_numpy()), rank
+    scores, starts = unpack(lists.column("scores"), np.float32)
+    owners = np.repeat(np.arange(len(lists)), np.diff(starts))
+    return owners, scores, np.arange(len(owners)) - starts[owners]

@@ -188,8 +188,8 @@ class NeighboursConfig(_Section):
     """
 
     width: Width | None = None
-    k: int = Field(20, ge=1)
-    slack: int = Field(4, ge=0)
+    k: int = Field(20, ge=1, le=1000)
+    slack: int = Field(4, ge=0, le=1000)
     cell_rows: int | None = Field(None, ge=1)
     overlap: int | None = Field(None, ge=1)
     task_mib: int = Field(3072, ge=64)

@@ -164,14 +164,15 @@ def quarantine_table(note_id: DataType) -> TableSpec:
 def neighbour_state_table(note_id: DataType, name: str) -> TableSpec:
     """Private: what a neighbour table is cut from, and what the next night goes on from: K + slack items, best first.
 
-    A shorter list is `whole` where nobody else qualifies; else others do, all of lower scores than those it has.
+    A shorter list is `whole` where nobody else qualifies; else others do, all of lower scores than those it has. Keys are
+    int64 and scores float32, as bytes: every night reads and writes all of them, and lists cost ten times as much.
     """
     schema = _struct(
         item_key=LongType(),
         note_id=note_id,
-        neighbour_keys=ArrayType(LongType(), False),
+        neighbour_keys=BinaryType(),
         neighbour_ids=ArrayType(note_id),
-        scores=ArrayType(FloatType(), False),
+        scores=BinaryType(),
         whole=BooleanType(),
     )
     return TableSpec(f"neighbour_state/{name}", schema, ("item_key",))

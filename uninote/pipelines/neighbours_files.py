@@ -22,7 +22,7 @@ from udfs.neighbour_files import (
     write_lists,
     write_partial,
 )  # fmt: skip
-from udfs.neighbour_lists import LISTS
+from udfs.neighbour_lists import LISTS, make_lists
 from udfs.neighbours import Sink
 from udfs.stored_rows import make_reader
 from uninote.parquet_files import DataFile
@@ -70,11 +70,9 @@ def store_owners(join: Join, name: str, few: pa.Table) -> list[Written]:
     """Store an empty list for each of `few`: whoever is made anew has one, be it empty."""
     if not len(few):
         return []
-    owned = [few["item_key"].combine_chunks(), few["note_id"].combine_chunks()]
-    offsets = pa.array(np.zeros(len(few) + 1, np.int32))
-    kinds = (pa.int64(), owned[1].type, pa.float32())
-    empty = [pa.ListArray.from_arrays(offsets, pa.array([], kind)) for kind in kinds]
-    lists = pa.RecordBatch.from_arrays([*owned, *empty, pa.array(np.ones(len(few), bool))], names=[*LISTS])
+    keys, ids = few["item_key"].combine_chunks(), few["note_id"].combine_chunks()
+    nothing = np.empty(0, np.int64), ids[:0], np.empty(0, np.float32)
+    lists = make_lists((keys, ids), nothing, np.zeros(len(few) + 1, np.int64), np.ones(len(few), bool))
     told = [row for batch in make_partial_sink(join)(name, iter([lists])) for row in batch.to_pylist()]
     return [Written(name, PARTIAL, DataFile(one["path"], one["size"], one["rows"], None, None)) for one in told]
 

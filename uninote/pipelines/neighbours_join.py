@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BooleanType, FloatType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from udfs.arrow_vectors import read_rows, to_array
 from udfs.neighbour_cells import Cells
@@ -158,20 +158,6 @@ class Join:
         """Say whether a table and its state have been made."""
         made = (self.state_uri(name), self.run.generation.uri(name))
         return all(tables.has_table(self.run.spark, uri) for uri in made)
-
-    @property
-    def lists(self) -> StructType:
-        """The columns of lists as tasks pass them on."""
-        note_id = self.run.note_id
-        fields = {
-            "item_key": LongType(),
-            "note_id": note_id,
-            "neighbour_keys": ArrayType(LongType()),
-            "neighbour_ids": ArrayType(note_id),
-            "scores": ArrayType(FloatType()),
-            "whole": BooleanType(),
-        }
-        return StructType([StructField(name, kind) for name, kind in fields.items()])
 
     @property
     def staging_uri(self) -> str:

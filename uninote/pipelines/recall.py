@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from pyspark.sql.types import StructType
+from pyspark.sql.types import BinaryType, LongType, StructField, StructType
 
 from udfs.samples import make_pick
 from udfs.stored_rows import make_reader
@@ -56,15 +56,14 @@ def measure_recall(join: Join, truth: Truth) -> dict[str, float]:
 
 
 def _listed(join: Join, keys: np.ndarray) -> np.ndarray:
-    """Return the stored neighbours of `keys`, (len(keys), K), -1 padded."""
+    """Return the stored neighbours of `keys`, ascending, (len(keys), K), -1 padded."""
     k, files = join.run.config.neighbours.k, files_of(join.state_uri("neighbours"))
     wanted = join.run.spark.sparkContext.broadcast(keys)
     read = make_reader(["item_key", "neighbour_keys"])
-    schema = StructType([field for field in join.lists if field.name in ("item_key", "neighbour_keys")])
+    schema = StructType([StructField("item_key", LongType()), StructField("neighbour_keys", BinaryType())])
     rows = scan_files(join.run, files, read, make_pick(lambda: wanted.value), schema)
-    by_key = {row["item_key"]: row["neighbour_keys"][:k] for row in rows.collect()}
-    listed = np.full((len(keys), k), -1, np.int64)
-    for position, key in enumerate(keys):
-        found = by_key.get(int(key), [])  # a note that the join lost counts as having found nothing
-        listed[position, : len(found)] = found
+    listed = np.full((len(keys), k), -1, np.int64)  # a note that the join lost counts as having found nothing
+    for row in rows.collect():
+        found = np.frombuffer(row["neighbour_keys"], np.int64)[:k]
+        listed[np.searchsorted(keys, row["item_key"]), : len(found)] = found
     return listed

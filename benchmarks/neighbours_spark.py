@@ -79,10 +79,10 @@ def phases_counted() -> Iterator[dict[str, float]]:
     before = {name: getattr(stage, name) for name in PHASES}
 
     def counted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
+        def run(*arguments: Any, **named: Any) -> Any:
             started = cpu_seconds()
             try:
-                return work(*arguments)
+                return work(*arguments, **named)
             finally:
                 spent[name] += cpu_seconds() - started
 

@@ -19,6 +19,8 @@ import argparse
 import importlib
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -47,7 +49,7 @@ from uninote.pipelines.session import open_session
 from uninote.schemas import embeddings_table, items_table, notes_table
 
 K = 20
-# What the JVM does here is plan: compiled quickly, not well. It is also what tests run with.
+# What the JVM does here is plan: compiled quickly, not well.
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 PHASES = ("open_join", "follow", "join_all", "merge", "publish", "measure_recall", "sample_truth", "record")
 LOCAL = {
@@ -56,7 +58,6 @@ LOCAL = {
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.ui.enabled": "false",
     "spark.shuffle.compress": "false",  # so that bytes are those that were foretold
-    "spark.driver.extraJavaOptions": QUICK_JVM,
 }
 
 
@@ -137,9 +138,9 @@ def edited(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (keys, vectors) of one row in a hundred, each near to where some other one was."""
     generator = np.random.default_rng(5)
     keys = np.sort(generator.choice(len(vectors), len(vectors) // 100, replace=False))
-    noise = generator.standard_normal((len(keys), vectors.shape[1]), dtype=np.float32) / np.sqrt(vectors.shape[1])
-    moved = vectors[generator.choice(len(vectors), len(keys))] + np.float32(0.6) * noise
-    return keys, moved / np.linalg.norm(moved, axis=1, keepdims=True)
+    noise = generator.standard_normal((len(keys), vectors.shape[1])) * (0.6 / vectors.shape[1] ** 0.5)
+    moved = vectors[generator.choice(len(vectors), len(keys))] + noise
+    return keys, (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
 
 
 def start_workers(run: Run) -> float:
@@ -214,6 +215,13 @@ def nearest_by_join(run: Run, folder: str, rows: int) -> dict[str, Any]:
     return {"rows": rows, "wall_s": round(theirs, 1), "ours_s": ours, "ratio": round(theirs / ours, 1)}
 
 
+def nearest_in_its_own(rows: int) -> dict[str, Any]:
+    """Run that in a process of its own: there the JVM computes, and should be compiled well."""
+    command = [sys.executable, __file__, "--only-nearest", "--nearest-rows", str(rows)]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return dict(json.loads(printed.splitlines()[-1]))
+
+
 def best_peer(vectors: np.ndarray, folder: Path, python: str) -> dict[str, Any]:
     """Return the cheapest run of pynndescent that reaches recall 0.98, or its best."""
     runs = Arena(vectors, folder, python).curve("pynndescent", 600)
@@ -242,6 +250,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--nearest-rows", type=int, default=1000)
+    parser.add_argument("--only-nearest", action="store_true", help="run nearest_by_join and nothing else")
     parser.add_argument("--peers-python", default=None, help="an interpreter that has pynndescent")
     options = parser.parse_args()
     vectors = growing(options.rows)
@@ -253,7 +262,12 @@ def main() -> None:
             "demo": {"folder": f"{folder}/demo", "notes": 60},
             "embed": {"widths": [vectors.shape[1]], "undeclared_widths": True},
         }
-        run = Run(open_session("benchmark", LOCAL), Config.model_validate(values))
+        config = Config.model_validate(values)
+        if options.only_nearest:
+            run = Run(open_session("benchmark", LOCAL), config)
+            print(json.dumps(nearest_by_join(run, folder, options.nearest_rows)))
+            return
+        run = Run(open_session("benchmark", LOCAL | {"spark.driver.extraJavaOptions": QUICK_JVM}), config)
         make_lake(run, vectors)
         started = start_workers(run)
         full = timed(run)
@@ -271,7 +285,7 @@ def main() -> None:
             "night": night,
             "lookup_ms": lookups(f"{folder}/lake", options.rows),
             "cells": in_cells(run, options.rows, vectors.shape[1]),
-            "nearest_by_join": nearest_by_join(run, folder, options.nearest_rows),
+            "nearest_by_join": nearest_in_its_own(options.nearest_rows),
         }
         if options.peers_python:
             peer = best_peer(vectors, Path(folder), options.peers_python)

@@ -53,9 +53,10 @@ class KeptCell:
         self._files = files
         tables = [pq.read_table(path, columns=["item_key", "gone"], use_threads=False) for path in files.rows]
         self._lengths = [len(table) for table in tables]
-        keys, gone = (np.concatenate([np.asarray(one[name]) for one in tables]) for name in ("item_key", "gone"))
+        keys = np.concatenate([np.empty(0, np.int64), *(np.asarray(one["item_key"]) for one in tables)])
+        gone = np.concatenate([np.empty(0, bool), *(np.asarray(one["gone"]) for one in tables)])
         order = np.argsort(keys, kind="stable")  # runs that are sorted already: cheap
-        last = order[np.append(keys[order][1:] != keys[order][:-1], True)]
+        last = order[np.append(keys[order][1:] != keys[order][:-1], True)[: len(order)]]
         self._places = np.sort(last[~gone[last]])
         self.keys = keys[self._places]
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from uninote.neighbours.partitions import Partition
-from uninote.neighbours.probes import join_probed
 
 from udfs.kept_rows import CellFiles, Items, KeptCell, KeptFolders
 from udfs.neighbour_lists import among, lists_of, lists_of_pairs
@@ -16,6 +14,8 @@ from udfs.neighbours import Count, JoinTask, Sink, Tell, named
 from udfs.notes import ArrowMap
 from uninote.kmeans import compute_in_one_thread
 from uninote.neighbours.changed import join_changed
+from uninote.neighbours.partitions import Partition
+from uninote.neighbours.probes import join_probed
 from uninote.neighbours.rules import Rows, Rule, by_rule
 
 
@@ -93,6 +93,8 @@ class _Visit:
 
     def _meet(self, first: Items, here: np.ndarray) -> Items:
         """Return the rows `first`, then those of the cell that are `here`."""
+        if not len(here):
+            return first
         count, names = len(first.keys), self.task.attributes
         vectors = np.empty((count + len(here), self.task.width), np.float32)
         vectors[:count] = first.rows.vectors

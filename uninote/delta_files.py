@@ -57,11 +57,16 @@ def replace_files(uri: str, schema: str, files: Sequence[DataFile], partition_by
     return int(DeltaTable(uri).version())
 
 
-def add_files(uri: str, schema: str, files: Sequence[DataFile], partition_by: Sequence[str] = ()) -> int:
-    """Add `files` to the table at `uri`, in one commit; returns its version. The rest as for `replace_files`."""
-    actions = [_action(uri, file) for file in files]
+def add_files(uri: str, onto: int, files: Sequence[DataFile]) -> int:
+    """Make the table at `uri` what it was in version `onto`, and `files`; returns its version.
+
+    What a run that died has committed since goes: nobody knows of it.
+    """
+    table, actions = DeltaTable(uri), [_action(uri, file) for file in files]
+    if table.version() != onto:
+        table.restore(onto)
     if actions:
-        DeltaTable(uri).create_write_transaction([*actions], "append", Schema.from_json(schema), [*partition_by])
+        table.create_write_transaction([*actions], "append", table.schema(), table.metadata().partition_columns)
     return int(DeltaTable(uri).version())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from lake_nights import Lake
 
 from uninote.neighbours.lookup import LookupError, lookup
+from uninote.pipelines import neighbours as neighbours_stage
 from uninote.pipelines import tables
 from uninote.pipelines.neighbours import neighbours
 
@@ -107,12 +109,40 @@ def test_nights_leave_what_a_full_join_would(run_of, lake, capsys):
     assert "notes changed; joining all of them" in capsys.readouterr().err
 
 
+def test_a_feed_that_is_gone_costs_time_and_no_neighbour(run_of, lake):
+    check(run_of(), lake)
+    lake.night(dict(zip(range(10), unit(10, 1), strict=True)))
+    shutil.rmtree(run_of().generation.uri(f"embeddings/w{WIDTH}/_change_data"))
+    assert check(run_of(), lake)["changed"] == 10
+    lake.night(dict(zip(range(10), unit(10, 2), strict=True)))
+    shutil.rmtree(run_of().generation.uri("items/_change_data"))
+    assert check(run_of(), lake)["joined"] == 300
+
+
+def test_what_a_night_that_died_had_written_is_nobodys(run_of, lake, monkeypatch):
+    check(run_of(), lake)
+    lake.night(dict(zip(range(10), unit(10, 1), strict=True)))
+    with monkeypatch.context() as patch:
+        patch.setattr(neighbours_stage, "record", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            neighbours(run_of())
+    lake.night(dict(zip(range(5, 15), unit(10, 2), strict=True)))
+    assert check(run_of(), lake)["changed"] == 15
+    lake.night(dict(zip(range(30, 40), unit(10, 3), strict=True)))
+    assert check(run_of(), lake)["changed"] == 10
+
+
 def test_nights_over_cells(run_of, lake):
     settings = ("neighbours.cell_rows=60", "neighbours.overlap=4")
     check(run_of(*settings), lake, least=0.95)
     lake.night(dict(zip([*range(1000, 1015), *range(5)], unit(20, 1), strict=True)), deleted=range(50, 56))
     told = check(run_of(*settings), lake, least=0.95)
     assert (told["changed"], told["cells"] > 3) == (26, True)
+    # The same note moves again, and some of one night go in the next: nothing of an earlier night may be left in a cell.
+    lake.night(
+        dict(zip(range(5), unit(5, 4), strict=True)), deleted=range(1000, 1008), attributes={7: {"author": "a1"}}
+    )
+    assert check(run_of(*settings), lake, least=0.95)["changed"] == 14
 
 
 def test_tables_are_read_and_looked_up_without_a_jvm(run_of, lake):

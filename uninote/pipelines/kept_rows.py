@@ -14,12 +14,12 @@ from udfs.kept_rows import CellFiles, KeptFolders, make_kept_pick
 from udfs.neighbour_files import LEADERS, ROWS
 from udfs.notes import ArrowMap
 from uninote.delta_files import add_files, files_of, folder_values, replace_files
+from uninote.pipelines import tables
 from uninote.pipelines.neighbours_files import Written, of_kind
-from uninote.pipelines.neighbours_join import Join
+from uninote.pipelines.neighbours_join import CELLS, Join
 from uninote.schemas import NEIGHBOUR_LEADERS
 
 _CELL, _NIGHT = "cell", "night"
-_PARTITIONS = {ROWS: (_CELL, _NIGHT), LEADERS: (_CELL,)}
 
 
 @dataclass(frozen=True)
@@ -52,25 +52,34 @@ def folders(join: Join) -> KeptFolders:
     return KeptFolders(generation.uri(join.rows_spec.name), generation.uri(NEIGHBOUR_LEADERS.name))
 
 
-def open_kept(join: Join, outputs: Mapping[str, int]) -> KeptRows:
-    """Return the rows as the run left them whose tables' versions are `outputs`."""
+def open_kept(join: Join, cells: int, outputs: Mapping[str, int]) -> KeptRows:
+    """Return the rows of so many cells, as the run left them whose tables' versions are `outputs`."""
     uris = folders(join)
     rows, leaders = (
         [(folder_values(uri, file.path), file) for file in files_of(uri, outputs[name])]
         for uri, name in ((uris.rows, join.rows_spec.name), (uris.leaders, NEIGHBOUR_LEADERS.name))
     )
     led = {int(values[_CELL]): file.path for values, file in leaders}
-    cells: dict[int, list[tuple[int, str]]] = {}
+    held: dict[int, list[tuple[int, str]]] = {cell: [] for cell in range(cells)}  # one may be nobody's home as yet
     for values, file in rows:
-        cells.setdefault(int(values[_CELL]), []).append((int(values[_NIGHT]), file.path))
-    files = {cell: CellFiles(tuple(path for _, path in sorted(mine)), led.get(cell)) for cell, mine in cells.items()}
+        held[int(values[_CELL])].append((int(values[_NIGHT]), file.path))
+    files = {cell: CellFiles(tuple(path for _, path in sorted(mine)), led.get(cell)) for cell, mine in held.items()}
     nights = max((int(values[_NIGHT]) for values, _ in rows), default=0)
     return KeptRows(join, files, nights, sum(file.rows for values, file in rows if values[_NIGHT] != "0"))
 
 
-def publish_kept(join: Join, written: Sequence[Written], whole: bool) -> None:
-    """Commit the files of rows and leaders: all there are, or what a night adds."""
-    uris = folders(join)
-    commit = replace_files if whole else add_files
-    for kind, uri, spec in ((ROWS, uris.rows, join.rows_spec), (LEADERS, uris.leaders, NEIGHBOUR_LEADERS)):
-        commit(uri, spec.schema.json(), of_kind(written, "", kind), _PARTITIONS[kind])
+def publish_kept(join: Join, written: Sequence[Written], before: Mapping[str, int] | None) -> dict[str, int]:
+    """Commit the files of rows and leaders: all there are, or what a night adds to the versions `before`.
+
+    Returns the versions of all that the next night needs beside lists.
+    """
+    uris, rows, leaders = folders(join), join.rows_spec, NEIGHBOUR_LEADERS
+    if before is not None:
+        added = add_files(uris.rows, before[rows.name], of_kind(written, "", ROWS))
+        return {rows.name: added} | {name: before[name] for name in (leaders.name, CELLS.name)}
+    parts = ((ROWS, uris.rows, rows, (_CELL, _NIGHT)), (LEADERS, uris.leaders, leaders, (_CELL,)))
+    versions = {
+        spec.name: replace_files(uri, spec.schema.json(), of_kind(written, "", kind), partition_by)
+        for kind, uri, spec, partition_by in parts
+    }
+    return versions | {CELLS.name: tables.table_version(join.run.spark, join.cells_uri)}

@@ -10,9 +10,8 @@ import time
 from typing import Any
 
 from uninote.config import fingerprint
-from uninote.pipelines import tables
 from uninote.pipelines.neighbours_full import join_all
-from uninote.pipelines.neighbours_join import CELLS, Join, open_join
+from uninote.pipelines.neighbours_join import Join, open_join
 from uninote.pipelines.neighbours_night import AS_OF, follow, merge
 from uninote.pipelines.neighbours_publish import publish
 from uninote.pipelines.neighbours_ranking import hub_skewness
@@ -20,7 +19,6 @@ from uninote.pipelines.progress import say
 from uninote.pipelines.recall import AT_K, measure_recall, sample_truth
 from uninote.pipelines.run import Outcome, Run, last_entry, record
 from uninote.pipelines.snapshot import newest_snapshot
-from uninote.schemas import NEIGHBOUR_LEADERS
 
 STAGE, WHOLE = "neighbours", "all"
 _LAYOUT = 3  # of the state's files: a night goes on only from one it knows
@@ -40,13 +38,10 @@ def neighbours(run: Run) -> dict[str, Any]:
     followed = follow(join, done) if known and done is not None else None
     truth = sample_truth(join.vectors, join.survey.keys, settings.k)
     counts, written = join_all(join, truth) if followed is None else (followed.counts, merge(join, followed))
-    counts |= publish(join, written, whole=followed is None)
+    published, outputs = publish(join, written, None if followed is None else followed.before)
     metrics = measure_recall(join, truth) | _hubs(join)
     _judge(join, metrics[AT_K])
-    counts |= {"notes": join.rows, "k": settings.k, "width": join.width, AS_OF: int(run.as_of.timestamp())}
-    outputs = {join.state(name).name: tables.table_version(run.spark, join.state_uri(name)) for name in settings.rules}
-    for name in (CELLS.name, NEIGHBOUR_LEADERS.name, join.rows_spec.name):
-        outputs[name] = tables.table_version(run.spark, run.generation.uri(name))
+    counts |= published | {"notes": join.rows, "k": settings.k, "width": join.width, AS_OF: int(run.as_of.timestamp())}
     outcome = Outcome("done", counts, join.versions, outputs, metrics, mark)
     record(run, STAGE, WHOLE, outcome, started)
     return _summary(join, counts, metrics) | {"state": "done"}

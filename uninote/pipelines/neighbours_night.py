@@ -58,11 +58,15 @@ class _State:
 
 @dataclass(frozen=True)
 class Followed:
-    """What a night's join found: `counts` for the ledger, and the lists by table, to be merged with those in `files`."""
+    """What a night's join found: `counts` for the ledger, and the lists by table, to be merged with those in `files`.
+
+    `before` has the versions it went on from, by table; `went` the keys, int64 ascending, of what changed or went.
+    """
 
     counts: dict[str, int]
     written: list[Written]
     files: Mapping[str, list[DataFile]]
+    before: Mapping[str, int]
     went: np.ndarray
 
 
@@ -72,7 +76,8 @@ def follow(join: Join, done: Entry) -> Followed | None:
     went = _find_changed(join, done)
     if went is None or join.rows > _DRIVER_ROWS:
         return None
-    kept = open_kept(join, outputs)
+    centroids, overlap, visits = join.load_cells(outputs[CELLS.name])
+    kept = open_kept(join, len(centroids), outputs)
     if len(went) > settings.full_share * join.rows:
         say(f"neighbours: {len(went):,} of {join.rows:,} notes changed; joining all of them")
         return None
@@ -86,15 +91,16 @@ def follow(join: Join, done: Entry) -> Followed | None:
     )
     if few.nbytes > _DRIVER_BYTES:
         return None
-    centroids, overlap, visits = join.load_cells(outputs[CELLS.name])
     say(f"neighbours: {len(went):,} notes changed; {len(few):,} lists are made anew, of {join.rows:,}")
-    changed = _changed(join, few, centroids, visits)
+    if not all(rule.plain for rule in join.task(1.0).rules.values()):
+        visits = max(visits, 2 * overlap)  # told by the nearest; whom a rule lets in may be further off
+    changed = _changed(join, few, centroids, min(visits, len(centroids)))
     limits = {name: state.limits for name, state in states.items()}
     written = _join_few(join, kept, Changed(*changed, went, limits))
     for name in settings.rules:
         written += store_owners(join, name, few)
     counts = {"cells": len(centroids), "overlap": overlap, "joined": len(few), "changed": len(went)}
-    return Followed(counts, written, {name: state.files for name, state in states.items()}, went)
+    return Followed(counts, written, {name: state.files for name, state in states.items()}, outputs, went)
 
 
 def merge(join: Join, followed: Followed) -> list[Written]:

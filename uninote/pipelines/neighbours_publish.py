@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -20,23 +20,27 @@ from uninote.pipelines.neighbours_ranking import Groups, rank_lists
 from uninote.schemas import duplicates_table, neighbours_table
 
 
-def publish(join: Join, written: Sequence[Written], whole: bool) -> dict[str, int]:
-    """Make every neighbour table, its state, and the groups of duplicates of `written`; returns counts for the ledger.
+def publish(
+    join: Join, written: Sequence[Written], before: Mapping[str, int] | None
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Make every neighbour table, its state, and the groups of duplicates of `written`; returns its (counts, versions).
 
-    `whole` says whether all rows were joined, or those that a night changed.
+    `before`: the versions that a night went on from; null where all rows were joined.
     """
     settings, generation = join.run.config.neighbours, join.run.generation
+    versions = publish_kept(join, written, before)
     for name in settings.rules:
         state = join.state(name)
-        replace_files(generation.uri(state.name), state.schema.json(), of_kind(written, name, STATE))
-    publish_kept(join, written, whole)
+        versions[state.name] = replace_files(
+            generation.uri(state.name), state.schema.json(), of_kind(written, name, STATE)
+        )
     groups = _publish_duplicates(join, of_kind(written, "neighbours", PAIRS))
     for name, rule in settings.rules.items():
         spec = neighbours_table(join.run.note_id, name)
         files = rank_lists(join, name, groups) if rule.ranks else of_kind(written, name, PUBLIC)
         replace_files(generation.uri(spec.name), spec.schema.json(), files)
     tables.remove(join.run.spark, join.staging_uri)
-    return {"duplicates": len(groups.keys)}
+    return {"duplicates": len(groups.keys)}, versions
 
 
 def _publish_duplicates(join: Join, files: Sequence[DataFile]) -> Groups:

@@ -1,0 +1,75 @@
+"""The rows of a cell: of each key the last one that a night left, with the leaves it lies in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from udfs.kept_rows import CellFiles, Items, KeptCell, KeptFolders, make_kept_pick
+from uninote.neighbours.partitions import Partition
+from uninote.neighbours.rules import Rows
+
+WIDTH = 3
+
+
+def items(keys, seed):
+    vectors = np.random.default_rng(seed).standard_normal((len(keys), WIDTH)).astype(np.float32)
+    colours = np.array([f"c{key % 2}" if key % 3 else None for key in keys], dtype=object)
+    return Items(np.array(keys), pa.array([f"n{key}" for key in keys]), Rows(vectors, {"colour": colours}))
+
+
+def paths_of(told):
+    return [path for batch in told for path in batch.column("path").to_pylist()]
+
+
+def make_cell(folder):
+    """Keys 0 to 9, of which 8 and 9 are visitors; a night that changes 2, adds 11 and takes 5; one that brings 5 back."""
+    folders, base = KeptFolders(f"{folder}/rows", f"{folder}/leaders"), items(range(10), 0)
+    leaders = np.arange(2 * WIDTH, dtype=np.float32).reshape(2, WIDTH)
+    partitions = [
+        Partition(leaders, np.stack([np.arange(10), np.arange(10) + 1], axis=1).astype(np.int32)),
+        Partition(leaders + 1, np.full((10, 1), 7, np.int32)),
+    ]
+    rows, led = paths_of(folders.keep(4, base, np.arange(10) < 8, partitions))
+    first, second = items([2, 11, 5], 1), items([5], 2)
+    nights = [
+        folders.write_rows(4, 1, first, np.arange(9, dtype=np.int32).reshape(3, 3), np.array([False, False, True])),
+        folders.write_rows(4, 2, second, np.full((1, 3), 9, np.int32), np.zeros(1, bool)),
+    ]
+    return CellFiles((rows, *paths_of(nights)), led), base, first, second, partitions
+
+
+def test_of_each_key_the_last_row_counts(tmp_path):
+    files, base, first, second, partitions = make_cell(tmp_path)
+    cell = KeptCell(files)
+    assert cell.keys.tolist() == [0, 1, 3, 4, 6, 7, 2, 11, 5]
+    expected = np.concatenate([base.rows.vectors[[0, 1, 3, 4, 6, 7]], first.rows.vectors[:2], second.rows.vectors])
+    for places in (np.arange(9), np.array([1, 6, 8]), np.empty(0, np.int64)):
+        vectors = np.empty((len(places), WIDTH), np.float32)
+        cell.read_vectors(places, vectors)
+        np.testing.assert_array_equal(vectors, expected[places])
+        assert cell.read_ids(places).to_pylist() == [f"n{key}" for key in cell.keys[places]]
+        assert cell.read_attributes(places, ["colour"])["colour"].tolist() == [
+            f"c{key % 2}" if key % 3 else None for key in cell.keys[places]
+        ]
+    found = cell.read_partitions(np.array([0, 5, 6, 7, 8]))
+    assert [part.leaders.tolist() for part in found] == [part.leaders.tolist() for part in partitions]
+    assert found[0].leaves.tolist() == [[0, 1], [7, 8], [0, 1], [3, 4], [9, 9]]
+    assert found[1].leaves.tolist() == [[7], [7], [2], [5], [9]]
+
+
+def test_rows_are_picked_by_key(tmp_path):
+    cells = {4: make_cell(tmp_path)[0]}
+    pick = make_kept_pick(lambda: cells, lambda: np.array([3, 5, 99]), WIDTH)
+    [found] = pick(iter([pa.RecordBatch.from_arrays([pa.array([4])], names=["cell"])]))
+    assert found.column("item_key").to_pylist() == [3, 5]
+    assert found.column("note_id").to_pylist() == ["n3", "n5"]
+
+
+def test_a_cell_without_leaves_has_no_partitions(tmp_path):
+    folders = KeptFolders(f"{tmp_path}/rows", f"{tmp_path}/leaders")
+    assert list(folders.keep(0, items(range(3), 0), np.zeros(3, bool), [])) == []
+    [rows] = paths_of(folders.keep(0, items(range(3), 0), np.ones(3, bool), []))
+    cell = KeptCell(CellFiles((rows,), None))
+    assert cell.num_leaves == 0
+    assert cell.read_partitions(np.arange(3)) == []

@@ -189,6 +189,16 @@ def neighbour_rows_table(note_id: DataType, attributes: Sequence[str]) -> TableS
     return TableSpec("neighbour_rows", _struct(**fields, cell=LongType(), night=LongType()), ("item_key",))
 
 
+NEIGHBOUR_CELLS = TableSpec(
+    "neighbour_cells",
+    _struct(item_key=LongType(), overlap=LongType(), visits=LongType(), vector=VECTOR),
+    ("item_key",),
+)
+"""Private: the cells of the last full join. `item_key` is the cell's number, `vector` its centroid.
+
+A row was in `overlap` of them; one that changed visits `visits`, to meet those that are at home there.
+"""
+
 NEIGHBOUR_LEADERS = TableSpec(
     "neighbour_leaders",
     _struct(vectors=BinaryType(), width=LongType(), fan=LongType(), cell=LongType()),

@@ -1,4 +1,4 @@
-"""The rows that a full join leaves for the nights after it, by cell: where they lie, and some of them by key."""
+"""What a full join leaves for the nights after it: its cells, and the rows at home in each, where they lie and some by key."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
+from udfs.arrow_vectors import read_rows, to_array
 from udfs.kept_rows import CellFiles, KeptFolders, make_kept_pick
 from udfs.neighbour_files import LEADERS, ROWS
 from udfs.notes import ArrowMap
 from uninote.delta_files import add_files, files_of, folder_values, replace_files
+from uninote.parquet_files import write_file
 from uninote.pipelines import tables
 from uninote.pipelines.neighbours_files import Written, of_kind
-from uninote.pipelines.neighbours_join import CELLS, Join
-from uninote.schemas import NEIGHBOUR_LEADERS
+from uninote.pipelines.neighbours_join import Join
+from uninote.pipelines.neighbours_plan import JoinPlan
+from uninote.schemas import NEIGHBOUR_CELLS, NEIGHBOUR_LEADERS
 
 _CELL, _NIGHT = "cell", "night"
 
@@ -68,6 +72,22 @@ def open_kept(join: Join, cells: int, outputs: Mapping[str, int]) -> KeptRows:
     return KeptRows(join, files, nights, sum(file.rows for values, file in rows if values[_NIGHT] != "0"))
 
 
+def save_cells(join: Join, plan: JoinPlan) -> None:
+    """Store the cells of a full join."""
+    uri, numbers = join.run.generation.uri(NEIGHBOUR_CELLS.name), np.arange(len(plan.centroids))
+    counts = [pa.array(np.full(len(numbers), count)) for count in (plan.overlap, plan.visits)]
+    table = pa.table([pa.array(numbers), *counts, to_array(plan.centroids)], names=[*NEIGHBOUR_CELLS.columns])
+    replace_files(uri, NEIGHBOUR_CELLS.schema.json(), [write_file(table, uri)])
+
+
+def load_cells(join: Join, version: int) -> tuple[np.ndarray, int, int]:
+    """Return (centroids float32 (cells, width), overlap, visits)."""
+    files = files_of(join.run.generation.uri(NEIGHBOUR_CELLS.name), version)
+    table = pa.concat_tables([pq.read_table(file.path) for file in files]).sort_by("item_key")
+    overlap, visits = (int(table[name][0].as_py()) for name in ("overlap", "visits"))
+    return read_rows(table.to_batches())[1], overlap, visits
+
+
 def publish_kept(join: Join, written: Sequence[Written], before: Mapping[str, int] | None) -> dict[str, int]:
     """Commit the files of rows and leaders: all there are, or what a night adds to the versions `before`.
 
@@ -76,10 +96,11 @@ def publish_kept(join: Join, written: Sequence[Written], before: Mapping[str, in
     uris, rows, leaders = folders(join), join.rows_spec, NEIGHBOUR_LEADERS
     if before is not None:
         added = add_files(uris.rows, before[rows.name], of_kind(written, "", ROWS))
-        return {rows.name: added} | {name: before[name] for name in (leaders.name, CELLS.name)}
+        return {rows.name: added} | {name: before[name] for name in (leaders.name, NEIGHBOUR_CELLS.name)}
     parts = ((ROWS, uris.rows, rows, (_CELL, _NIGHT)), (LEADERS, uris.leaders, leaders, (_CELL,)))
     versions = {
         spec.name: replace_files(uri, spec.schema.json(), of_kind(written, "", kind), partition_by)
         for kind, uri, spec, partition_by in parts
     }
-    return versions | {CELLS.name: tables.table_version(join.run.spark, join.cells_uri)}
+    cells = join.run.generation.uri(NEIGHBOUR_CELLS.name)
+    return versions | {NEIGHBOUR_CELLS.name: tables.table_version(join.run.spark, cells)}

@@ -7,10 +7,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, BooleanType, IntegerType, StructField, StructType
 
-from udfs.neighbour_cells import make_visits
+from udfs.neighbour_cells import Cells, make_visits
 from udfs.neighbour_files import PARTIAL
 from udfs.neighbours import make_cell_join
-from uninote.pipelines.kept_rows import folders
+from uninote.pipelines.kept_rows import folders, save_cells
 from uninote.pipelines.neighbours_files import TOLD, Written, collect, make_partial_sink, make_sink, rewrite
 from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.neighbours_plan import JoinPlan, plan_join
@@ -35,7 +35,7 @@ def join_all(join: Join, truth: Truth) -> tuple[dict[str, int], list[Written]]:
         rules = join.run.config.neighbours.rules
         written = [one for one in partial if one.kind != PARTIAL]
         written += [file for name in rules for file in rewrite(join, name, partial, [], nobody)]
-    join.save_cells(plan.centroids, plan.overlap, plan.visits)
+    save_cells(join, plan)
     return plan.counts() | {"joined": join.rows}, written
 
 
@@ -44,6 +44,7 @@ def _by_cell(join: Join, plan: JoinPlan) -> DataFrame:
     kinds = {field.name: field.dataType for field in join.row_schema}
     kinds |= {"vector": BinaryType(), "cell": IntegerType(), "home": BooleanType()}
     visiting = StructType([StructField(name, kind) for name, kind in kinds.items()])
-    visits = join.scan(make_visits(join.broadcast(plan.centroids, plan.overlap)), visiting)
+    shared = join.run.spark.sparkContext.broadcast(plan.centroids)
+    visits = join.scan(make_visits(Cells(lambda: shared.value, plan.overlap)), visiting)
     # By id, not by hash: a partition is a cell, no two of them in one.
     return visits.repartitionById(len(plan.centroids), F.col("cell"))

@@ -7,19 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
-from udfs.arrow_vectors import read_rows, to_array
-from udfs.neighbour_cells import Cells
 from udfs.neighbours import JoinTask
 from udfs.notes import ArrowMap
 from uninote.config import RuleConfig
-from uninote.delta_files import files_of, replace_files
 from uninote.neighbours.rules import Rule
-from uninote.parquet_files import write_file
 from uninote.pipelines import tables
 from uninote.pipelines.run import Run
 from uninote.pipelines.snapshot import Snapshot
@@ -28,17 +23,6 @@ from uninote.schemas import VECTOR, TableSpec, neighbour_rows_table, neighbour_s
 
 _FRESH, _YES = "fresh_", "yes"  # an attribute made of `updated_at`: null where a note is older
 STAGING = "staging/neighbours"
-CELLS = TableSpec(
-    "neighbour_cells",
-    StructType(
-        [*(StructField(name, LongType()) for name in ("item_key", "overlap", "visits")), StructField("vector", VECTOR)]
-    ),
-    ("item_key",),
-)
-"""The cells of the last full join: `item_key` is the cell's number, `vector` its centroid.
-
-A row was in `overlap` of them; one that changed visits `visits`, to meet those that are at home there.
-"""
 
 
 @dataclass(frozen=True)
@@ -163,30 +147,6 @@ class Join:
     def staging_uri(self) -> str:
         """Return where lists lie between the join and the merge."""
         return self.run.generation.uri(STAGING)
-
-    @property
-    def cells_uri(self) -> str:
-        """Return where the cells of the last full join lie."""
-        return self.run.generation.uri(CELLS.name)
-
-    def broadcast(self, centroids: np.ndarray, overlap: int) -> Cells:
-        """Return the cells as executors take them."""
-        shared = self.run.spark.sparkContext.broadcast(centroids)
-        return Cells(lambda: shared.value, overlap)
-
-    def save_cells(self, centroids: np.ndarray, overlap: int, visits: int) -> None:
-        """Keep the cells for the nights to come."""
-        numbers = np.arange(len(centroids))
-        counts = [pa.array(np.full(len(numbers), count)) for count in (overlap, visits)]
-        table = pa.table([pa.array(numbers), *counts, to_array(centroids)], names=[*CELLS.columns])
-        replace_files(self.cells_uri, CELLS.schema.json(), [write_file(table, self.cells_uri)])
-
-    def load_cells(self, version: int) -> tuple[np.ndarray, int, int]:
-        """Return (centroids float32 (cells, width), overlap, visits)."""
-        table = pa.concat_tables([pq.read_table(file.path) for file in files_of(self.cells_uri, version)])
-        table = table.sort_by("item_key")
-        overlap, visits = (int(table[name][0].as_py()) for name in ("overlap", "visits"))
-        return read_rows(table.to_batches())[1], overlap, visits
 
 
 def open_join(run: Run, snapshot: Snapshot) -> Join:

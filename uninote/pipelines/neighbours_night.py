@@ -24,7 +24,7 @@ from uninote.neighbours.cells import assign_cells
 from uninote.neighbours.rules import Rows
 from uninote.parquet_files import DataFile
 from uninote.pipelines.changed_items import changed_keys, changed_vectors
-from uninote.pipelines.kept_rows import KeptRows, folders, open_kept
+from uninote.pipelines.kept_rows import KeptRows, folders, load_cells, open_kept
 from uninote.pipelines.neighbours_files import (
     TOLD,
     Written,
@@ -34,11 +34,12 @@ from uninote.pipelines.neighbours_files import (
     rewrite,
     store_owners,
 )  # fmt: skip
-from uninote.pipelines.neighbours_join import CELLS, Join
+from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.neighbours_plan import kernel_recall
 from uninote.pipelines.progress import say, watched
 from uninote.pipelines.run import Entry
 from uninote.pipelines.stored_vectors import scan_files
+from uninote.schemas import NEIGHBOUR_CELLS
 
 AS_OF = "as_of"  # in the ledger's counts: seconds since the epoch that ages were counted from
 _DRIVER_ROWS = 200_000_000  # past it the limits of all lists do not fit into the driver: all is joined again
@@ -76,7 +77,7 @@ def follow(join: Join, done: Entry) -> Followed | None:
     went = _find_changed(join, done)
     if went is None or join.rows > _DRIVER_ROWS:
         return None
-    centroids, overlap, visits = join.load_cells(outputs[CELLS.name])
+    centroids, overlap, visits = load_cells(join, outputs[NEIGHBOUR_CELLS.name])
     kept = open_kept(join, len(centroids), outputs)
     if len(went) > settings.full_share * join.rows:
         say(f"neighbours: {len(went):,} of {join.rows:,} notes changed; joining all of them")

@@ -6,11 +6,11 @@ CPU-seconds are those of all processes: driver, JVM and Python workers; the star
 making of the lake, apart.
 The last line on stdout is one JSON object: spark_vs_kernel; one_percent_cost, what it takes to find all that changes in a
 night in which 1 % of the notes became much like some other ones, over the join of all (merging and writing are `merge`, and
-part of the full join's side); cpu_s by phase of both, of workers, JVM and driver; wall_s; recall; lookup_ms, the
-median of look-ups of ten notes in the table, opened once and opened each time; cells, of the same join cut into eight
-cells: its CPU-seconds, and the bytes shuffled over those that docs/neighbours.md foretells; nearest_by_join, of 1,000
-rows: the wall time of Spark's own join over that of this one; spark_vs_best_peer, its CPU-seconds over those of pynndescent
-in one process at recall 0.98, with --peers-python.
+part of the full join's side); one_percent_kernel, the same of the two kernels alone, in one process; cpu_s by phase of both;
+wall_s; recall; lookup_ms, the median of look-ups of ten notes in the table, opened once and opened each time; cells, of the
+same join cut into eight cells: its CPU-seconds, and the bytes shuffled over those that docs/neighbours.md foretells;
+nearest_by_join, of 1,000 rows: the wall time of Spark's own join over that of this one; spark_vs_best_peer, its CPU-seconds
+over those of pynndescent in one process at recall 0.98, with --peers-python.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +31,18 @@ import numpy as np
 import pyarrow as pa
 from neighbour_sets import growing
 from neighbours import Arena
-from processes import descendants
+from processes import cpu_seconds, phases_counted
 from pyspark.sql import functions as F
+from stored_lake import edited, make_lake, write
 
-from udfs.arrow_vectors import to_array
 from uninote.config import Config
-from uninote.lake import embeddings_name
-from uninote.neighbours.approximate import top_k
+from uninote.neighbours.approximate import top_k, top_k_among
 from uninote.neighbours.lookup import lookup, open_table
+from uninote.neighbours.partitions import Partition
+from uninote.neighbours.probes import join_probed
 from uninote.pipelines import neighbours as stage
-from uninote.pipelines import tables
-from uninote.pipelines.embed_commit import NEXT_KEY, versions
-from uninote.pipelines.run import Outcome, Run, record
+from uninote.pipelines.run import Run
 from uninote.pipelines.session import open_session
-from uninote.schemas import embeddings_table, items_table, notes_table
 
 K = 20
 # What the JVM does here is plan: compiled quickly, not well.
@@ -59,88 +55,6 @@ LOCAL = {
     "spark.ui.enabled": "false",
     "spark.shuffle.compress": "false",  # so that bytes are those that were foretold
 }
-
-
-def cpu_seconds() -> float:
-    """Return what this process and all below it have computed so far, those that have ended too."""
-    ticks = 0
-    for pid in [os.getpid(), *(pid for pid, _ in descendants(os.getpid()))]:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        ticks += sum(map(int, fields[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def phases_counted() -> Iterator[dict[str, float]]:
-    """Count the CPU-seconds of the stage's phases."""
-    spent: dict[str, float] = defaultdict(float)
-    before = {name: getattr(stage, name) for name in PHASES}
-
-    def counted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any, **named: Any) -> Any:
-            started = cpu_seconds()
-            try:
-                return work(*arguments, **named)
-            finally:
-                spent[name] += cpu_seconds() - started
-
-        return run
-
-    for name, work in before.items():
-        setattr(stage, name, counted(name, work))
-    try:
-        yield spent
-    finally:
-        for name, work in before.items():
-            setattr(stage, name, work)
-
-
-def write(run: Run, keys: np.ndarray, vectors: np.ndarray, mark: str) -> None:
-    """Insert or replace these notes, as ingest and embed would."""
-    texts = pa.array([str(key) for key in keys.tolist()])
-    columns = {
-        "item_key": pa.array(keys),
-        "item_id": texts,
-        "note_id": pa.array(keys),
-        "kind": ["note"] * len(keys),
-        "content_hash": [mark] * len(keys),
-        "meta_hash": [""] * len(keys),
-        "degraded": [False] * len(keys),
-        "generation": [run.model.generation] * len(keys),
-        "vector": to_array(vectors),
-    }
-    frame = run.spark.createDataFrame(pa.table(columns))
-    width = vectors.shape[1]
-    note_id = frame.schema["note_id"].dataType
-    for spec in (items_table(note_id), embeddings_table(note_id, embeddings_name(width))):
-        rows = frame.select(*spec.columns).selectExpr("*", f"false AS {tables.DELETED}")
-        tables.apply_changes(rows, spec, run.generation.uri(spec.name))
-    outcome = Outcome("done", {NEXT_KEY: 10**9}, {"notes": 0}, outputs=versions(run, (width,)))
-    record(run, "embed", "all", outcome, time.time())
-
-
-def make_lake(run: Run, vectors: np.ndarray) -> None:
-    """Write the notes and their vectors."""
-    keys = np.arange(len(vectors))
-    schema = notes_table(run.spark.range(1).schema["id"].dataType)
-    empty = {field.name: f"CAST(NULL AS {field.dataType.simpleString()}) AS {field.name}" for field in schema.schema}
-    notes = run.spark.range(len(keys)).selectExpr(
-        "id AS note_id", *(value for name, value in empty.items() if name != "note_id")
-    )
-    tables.overwrite(notes, schema, run.lake.uri("notes"))
-    write(run, keys, vectors, "first")
-
-
-def edited(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (keys, vectors) of one row in a hundred, each near to where some other one was."""
-    generator = np.random.default_rng(5)
-    keys = np.sort(generator.choice(len(vectors), len(vectors) // 100, replace=False))
-    noise = generator.standard_normal((len(keys), vectors.shape[1])) * (0.6 / vectors.shape[1] ** 0.5)
-    moved = vectors[generator.choice(len(vectors), len(keys))] + noise
-    return keys, (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
 
 
 def start_workers(run: Run) -> float:
@@ -160,7 +74,7 @@ def start_workers(run: Run) -> float:
 def timed(run: Run) -> dict[str, Any]:
     """Run the stage, and return its summary, CPU-seconds by phase, and wall time."""
     started, cpu = time.perf_counter(), cpu_seconds()
-    with phases_counted() as spent:
+    with phases_counted(stage, PHASES) as spent:
         summary = stage.neighbours(run)
     total = cpu_seconds() - cpu
     phases = {name: round(seconds, 1) for name, seconds in spent.items()}
@@ -177,6 +91,23 @@ def kernel(vectors: np.ndarray, recall: float) -> float:
     started = time.process_time()
     top_k(vectors, K, recall=recall)
     return time.process_time() - started
+
+
+def kernel_night(vectors: np.ndarray, kept: int, recall: float) -> float:
+    """Return the CPU-seconds of the night's kernel alone over those of the full one, lists as long on both sides, compiled."""
+    keys, moved = edited(vectors)
+    others = np.setdiff1d(np.arange(len(vectors)), keys)
+    for rows in (others[:30_000], others):
+        partitions: list[Partition] = []
+        started = time.process_time()
+        scores = top_k_among(vectors[rows], len(rows), kept, recall=recall, partitions=partitions)[1]
+        full = time.process_time() - started
+        limits = np.concatenate([np.full(len(keys), -np.inf, np.float32), scores[:, -1]])
+        met = np.concatenate([moved, vectors[rows]])
+        started = time.process_time()
+        join_probed(met, len(keys), kept, limits, partitions, recall=recall, seed=0)
+        night = time.process_time() - started
+    return round(night / full, 3)
 
 
 def shuffled_bytes(run: Run) -> int:
@@ -271,7 +202,8 @@ def main() -> None:
         make_lake(run, vectors)
         started = start_workers(run)
         full = timed(run)
-        alone = kernel(vectors, run.config.neighbours.recall_target + 0.01)
+        recall = run.config.neighbours.recall_target + 0.01
+        alone = kernel(vectors, recall)
         write(run, *edited(vectors), "second")
         night = timed(Run(run.spark, run.config))
         result = {
@@ -280,6 +212,7 @@ def main() -> None:
             "spark_vs_kernel": round(full["cpu_s"]["all"] / alone, 2),
             "kernel_cpu_s": round(alone, 2),
             "one_percent_cost": round(night["cpu_s"]["follow"] / full["cpu_s"]["join_all"], 3),
+            "one_percent_kernel": kernel_night(vectors, K + run.config.neighbours.slack, recall),
             "workers_start_cpu_s": started,
             "full": full,
             "night": night,

@@ -1,4 +1,4 @@
-"""What processes take: resident memory of the Python workers, and peers run in a process of their own."""
+"""What processes take: memory of Python workers, CPU-seconds of all, and peers run in a process of their own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -78,3 +80,40 @@ def descendants(root: int) -> Iterator[tuple[int, str]]:
             above = parents[above]
         if above == root:
             yield pid, command
+
+
+def cpu_seconds() -> float:
+    """Return what this process and all below it have computed so far, those that have ended too."""
+    ticks = 0
+    for pid in [os.getpid(), *(pid for pid, _ in descendants(os.getpid()))]:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def phases_counted(stage: ModuleType, names: Sequence[str]) -> Iterator[dict[str, float]]:
+    """Count the CPU-seconds of the functions of a module that have these names."""
+    spent: dict[str, float] = defaultdict(float)
+    before = {name: getattr(stage, name) for name in names}
+
+    def counted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **named: Any) -> Any:
+            started = cpu_seconds()
+            try:
+                return work(*arguments, **named)
+            finally:
+                spent[name] += cpu_seconds() - started
+
+        return run
+
+    for name, work in before.items():
+        setattr(stage, name, counted(name, work))
+    try:
+        yield spent
+    finally:
+        for name, work in before.items():
+            setattr(stage, name, work)

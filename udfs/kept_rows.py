@@ -21,7 +21,7 @@ from uninote.neighbours.partitions import Partition
 from uninote.neighbours.rules import Rows
 from uninote.parquet_files import write_file
 
-_GROUP_ROWS = 1 << 15
+_GROUP_ROWS = 1 << 13  # a few rows are read without the others
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,14 @@ class KeptCell:
         start = 0
         for path in self._files.rows:
             with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(_GROUP_ROWS, columns=[name], use_threads=False):
-                    first, last = np.searchsorted(places, (start, start + len(batch)))
-                    rows = from_bytes(batch.column(0), into.shape[1], into.dtype.type)
-                    into[first:last] = rows[places[first:last] - start] if last - first < len(batch) else rows
-                    start += len(batch)
+                for group in range(file.num_row_groups):
+                    rows = file.metadata.row_group(group).num_rows
+                    first, last = np.searchsorted(places, (start, start + rows))
+                    if first < last:
+                        column = file.read_row_group(group, [name], use_threads=False)[name].combine_chunks()
+                        values = from_bytes(column, into.shape[1], into.dtype.type)
+                        into[first:last] = values[places[first:last] - start] if last - first < rows else values
+                    start += rows
 
 
 @dataclass(frozen=True)

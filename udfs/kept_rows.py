@@ -52,7 +52,6 @@ class KeptCell:
         """Read which rows there are."""
         self._files = files
         tables = [pq.read_table(path, columns=["item_key", "gone"], use_threads=False) for path in files.rows]
-        self._lengths = [len(table) for table in tables]
         keys = np.concatenate([np.empty(0, np.int64), *(np.asarray(one["item_key"]) for one in tables)])
         gone = np.concatenate([np.empty(0, bool), *(np.asarray(one["gone"]) for one in tables)])
         order = np.argsort(keys, kind="stable")  # runs that are sorted already: cheap
@@ -121,9 +120,9 @@ class KeptFolders:
     leaders: str
 
     def write_rows(self, cell: int, night: int, items: Items, leaves: np.ndarray, gone: np.ndarray) -> pa.RecordBatch:
-        """Write the rows of a cell, or what a night changed of them; Tells WRITTEN.
+        """Write the rows of a cell, or what a night changed of them; `leaves` is int32 (n, any), `gone` bool (n,).
 
-        `leaves` is int32 (n, any), `gone` bool (n,).
+        Returns WRITTEN of the file.
         """
         columns = {
             "item_key": pa.array(items.keys),

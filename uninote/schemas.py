@@ -165,7 +165,7 @@ def neighbour_state_table(note_id: DataType, name: str) -> TableSpec:
     """Private: what a neighbour table is cut from, and what the next night goes on from: K + slack items, best first.
 
     A shorter list is `whole` where nobody else qualifies; else others do, all of lower scores than those it has. Keys are
-    int64 and scores float32, as bytes: every night reads and writes all of them, and lists cost ten times as much.
+    int64 and scores float32, as bytes: every night reads and writes all of them, and lists take up to four times as long.
     """
     schema = _struct(
         item_key=LongType(),

@@ -68,15 +68,14 @@ def join_rows(
 ) -> Lists:
     """Return (ids int32 (n, k), scores float32 (n, k)): each row's best others that the rule allows; -1 and -inf fill.
 
-    What partitions the kernel makes of all rows is added to `partitions`.
+    To `partitions`, for a plain rule only, those that the kernel made of the rows are added.
     """
-    told = partitions if not rule.same else None
 
     def join(some: Rows, _: np.ndarray, depth: int) -> Lists:
         if len(some) <= _EXACT_ROWS:
             ids, scores = topk_all_pairs(some.vectors, depth)
             return ids.astype(np.int32), scores
-        return top_k_among(some.vectors, len(some), depth, recall=recall, seed=seed, partitions=told)
+        return top_k_among(some.vectors, len(some), depth, recall=recall, seed=seed, partitions=partitions)
 
     return by_rule(rows, rule, k, join, np.arange(len(rows)))
 

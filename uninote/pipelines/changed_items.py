@@ -21,9 +21,7 @@ from uninote.pipelines.run import Run
 from uninote.pipelines.stored_vectors import StoredVectors
 
 _BEFORE = ("delete", "update_preimage")  # what the feed calls the rows that were there
-
-
-_THERE = ("insert", "update_postimage")
+_THERE = ("insert", "update_postimage")  # and those that are there now
 _VECTOR = pa.list_(pa.field("element", pa.float32(), nullable=False))
 
 
@@ -81,11 +79,9 @@ def changed_vectors(vectors: StoredVectors, since: int, version: int) -> tuple[p
     if since == version:
         nothing = pa.schema([("item_key", pa.int64()), ("note_id", to_arrow_type(run.note_id)), ("vector", _VECTOR)])
         return nothing.empty_table(), np.empty(0, np.int64)
-    feed = (
-        read_feed(run.generation.uri(name), since, version, [*columns, "kind", "generation"])
-        if since < version
-        else None
-    )
+    if since > version:
+        return None
+    feed = read_feed(run.generation.uri(name), since, version, [*columns, "kind", "generation"])
     if feed is None:
         return None
     mine = select_items(feed, vectors.kinds, run.model.generation, name)

@@ -87,6 +87,7 @@ def follow(join: Join, done: Entry) -> Followed | None:
         return None
     gone = join.run.spark.sparkContext.broadcast(went)
     states = {name: _look(join, name, lambda: gone.value, outputs) for name in settings.rules}
+    gone.destroy()
     few = _read_few(
         join, kept, done["inputs"], went, np.unique(np.concatenate([state.short for state in states.values()]))
     )

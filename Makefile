@@ -18,7 +18,7 @@ run: $(INSTALLED) ## Run the whole pipeline (ARGS="--set key=value" to change it
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/spark-submit jobs/refresh.py $(ARGS)
 
 test: $(TESTABLE) ## Run the linter, the type checker and all tests
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --no-cache --check . && $(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
 install: $(INSTALLED) ## Create the virtual environment and make its spark-submit ready

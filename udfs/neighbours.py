@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from uninote.neighbours.partitions import Partition
 
 from udfs.arrow_vectors import from_bytes, to_matrix
 from udfs.kept_rows import Items
 from udfs.neighbour_lists import lists_of
 from udfs.notes import ArrowMap
 from uninote.kmeans import compute_in_one_thread
+from uninote.neighbours.partitions import Partition
 from uninote.neighbours.rules import Rows, Rule, join_rows
 
 Count = Callable[[int], None]

@@ -10,7 +10,7 @@ import pyarrow as pa
 from udfs.arrow_vectors import read_rows, to_array
 from udfs.notes import ArrowMap
 from uninote.kmeans import compute_in_one_thread
-from uninote.neighbours.exact import exact_topk
+from uninote.neighbours.truth import exact_topk
 from uninote.sampling import first_in_order
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.neighbours.exact import KernelError, exact_scores, exact_topk, topk_all_pairs
+from uninote.neighbours.exact import KernelError, topk_all_pairs
 
 
 def make_vectors(rows, width=24, cone=0.0, seed=0):
@@ -94,37 +94,3 @@ def test_the_input_is_left_as_it_was():
 def test_what_cannot_be_ranked_is_refused(vectors, k, message):
     with pytest.raises(KernelError, match=message):
         topk_all_pairs(vectors, k)
-
-
-def batches_of(keys, vectors, size):
-    return ((keys[i : i + size], vectors[i : i + size]) for i in range(0, len(keys), size))
-
-
-@pytest.mark.parametrize("size", [1, 7, 300, 1000])
-def test_exact_search_over_batches_equals_the_kernel(size):
-    vectors = make_vectors(300)
-    keys = np.random.default_rng(1).permutation(300) + 5000
-    queries = np.arange(0, 300, 9)
-    found, scores = exact_topk(vectors[queries], batches_of(keys, vectors, size), 12, keys[queries])
-    positions, expected = topk_all_pairs(vectors, 12)
-    assert np.array_equal(found, keys[positions[queries]])
-    np.testing.assert_allclose(scores, expected[queries], atol=1e-6)
-    assert scores.dtype == np.float32
-
-
-def test_a_corpus_smaller_than_k_leaves_slots_free():
-    vectors = make_vectors(3)
-    found, scores = exact_topk(vectors, batches_of(np.arange(3), vectors, 2), 5, np.arange(3))
-    assert ((found >= 0).sum(axis=1) == 2).all()
-    assert np.array_equal(np.isneginf(scores), found < 0)
-    assert (exact_topk(vectors, iter(()), 5, np.arange(3))[0] == -1).all()
-
-
-def test_exact_scores_finds_the_named_rows_and_no_others():
-    vectors = make_vectors(50)
-    keys = np.random.default_rng(2).permutation(50) * 3
-    wanted = np.array([[keys[4], -1, keys[49]], [1, keys[0], 10_000]])
-    scores = exact_scores(vectors[:2], batches_of(keys, vectors, 20), wanted)
-    assert np.array_equal(np.isfinite(scores), [[True, False, True], [False, True, False]])
-    np.testing.assert_allclose(scores[0, [0, 2]], vectors[[4, 49]] @ vectors[0], atol=1e-6)
-    np.testing.assert_allclose(scores[1, 1], vectors[0] @ vectors[1], atol=1e-6)

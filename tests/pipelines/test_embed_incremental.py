@@ -206,7 +206,7 @@ def test_vectors_of_another_encoder_are_refused_by_readers(run_of):
     embed(run)
     edit(run, f"UPDATE delta.`{run.generation.uri('embeddings/w256')}` SET generation = 'other' WHERE item_id = '1'")
     snapshot = newest_snapshot(run)
-    newer = {name: tables.table_version(run.spark, run.generation.uri(name)) for name in snapshot.versions}
+    newer = {name: tables.table_version(run.generation.uri(name)) for name in snapshot.versions}
     with pytest.raises(Exception, match="a vector of generation other among those of"):
         type(snapshot)(run, newer).vectors(256).collect()
 

@@ -176,7 +176,7 @@ def test_an_undeclared_width_is_refused(night):
 def test_a_repeated_note_id_stops_the_run_before_anything_is_written(night, make_run):
     with pytest.raises(NoteIdError, match=r"1 repeat or are null: 7 \(2 times\)"):
         night([make_note(7), make_note(8), make_note(7)])
-    assert not tables.has_table(make_run().spark, make_run().generation.uri("items"))
+    assert not tables.has_table(make_run().generation.uri("items"))
 
 
 def test_integer_note_ids_stay_integers(night):

@@ -44,10 +44,10 @@ def test_inserts_updates_and_deletes_are_found_and_counted(ingested):
 def test_the_same_source_again_writes_nothing(ingested, make_run):
     ingested([make_note("a")])
     run = make_run()
-    version = tables.table_version(run.spark, run.lake.uri("notes"))
+    version = tables.table_version(run.lake.uri("notes"))
     summary, _ = ingested([make_note("a")])
     assert summary["state"] == "unchanged"
-    assert tables.table_version(run.spark, run.lake.uri("notes")) == version
+    assert tables.table_version(run.lake.uri("notes")) == version
 
 
 def test_rows_without_id_and_lines_that_do_not_parse_are_quarantined_not_lost(make_run, tmp_path):
@@ -66,7 +66,7 @@ def test_a_repeated_note_id_stops_the_run_before_anything_is_written(make_run, t
     run = make_run(f"ingest.source={source}")
     with pytest.raises(NoteIdError, match=r"1 repeat or are null: a \(2 times\)\. Nothing was written"):
         ingest(run)
-    assert not tables.has_table(run.spark, run.lake.uri("notes"))
+    assert not tables.has_table(run.lake.uri("notes"))
 
 
 def test_ids_of_another_type_need_another_lake(ingested):

@@ -67,7 +67,7 @@ def test_one_cell_is_exact_and_is_not_joined_twice(joined, make_run):
     table = tables.read_table(run.spark, summary["tables"]["neighbours"])
     assert [row["note_id"] for row in table.collect()] == list(range(150))
     assert neighbours(make_run())["state"] == "unchanged"
-    assert tables.table_version(run.spark, summary["tables"]["neighbours"]) == 0
+    assert tables.table_version(summary["tables"]["neighbours"]) == 0
     assert neighbours(make_run("neighbours.k=5"))["state"] == "done"
 
 

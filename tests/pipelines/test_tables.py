@@ -61,6 +61,6 @@ def test_a_missing_table_is_told_by_its_place(spark, tmp_path):
 def test_a_pinned_read_does_not_see_later_writes(spark, tmp_path):
     uri, table = str(tmp_path / "t"), spec(spark)
     tables.apply_changes(changes(spark, (1, "a", False)), table, uri)
-    pinned = tables.read_table(spark, uri, tables.table_version(spark, uri))
+    pinned = tables.read_table(spark, uri, tables.table_version(uri))
     tables.apply_changes(changes(spark, (1, "b", False)), table, uri)
     assert [row["v"] for row in pinned.collect()] == ["a"]

@@ -1,6 +1,6 @@
-"""Exact neighbours: the kernel that ranks all pairs of the rows in memory, and the slow truth that recall is held to.
+"""Exact neighbours: the kernel that ranks all pairs of the rows in memory.
 
-The kernel computes each block of pairs once, for both of its sides. Its products are those of centred vectors: with m
+It computes each block of pairs once, for both of its sides. Its products are those of centred vectors: with m
 the mean, <x, y> = <x-m, y-m> + <x-m, m> + <y-m, m> + <m, m>. The middle terms ride along as two more columns of the
 product; the last one is the same for all pairs and is added at the end. So vectors whose cosines agree to three digits
 are still told apart at the full precision of float32.
@@ -8,19 +8,12 @@ are still told apart at the full precision of float32.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from uninote.errors import UninoteError
-from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.ranking import MAX_ROWS, empty_ranking, insert, insert_dense, pack, thresholds, unpack
 
-_BLOCK_KEYS = 4096
-_ROUGHLY = 1e-4  # by so much, in parts of the largest product, float32 may be off
 BLOCK_ROWS = 512  # a block of scores, 1 MiB, stays in a core's cache while it is filtered
-
-Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 class KernelError(UninoteError):
@@ -50,58 +43,6 @@ def topk_all_pairs(vectors: np.ndarray, k: int, block_rows: int = BLOCK_ROWS) ->
             _offer(ranking[upper], scores, left, axis=0)
     positions, scores = unpack(ranking)
     return positions, (scores + shift).astype(np.float32)
-
-
-def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (keys int64 (m, k), scores float32 (m, k)) of the best rows of a corpus that comes in `batches`.
-
-    A batch is (keys int64 (b,), vectors (b, width)); one at a time is held. `exclude`, int64 (m,), is each query's
-    own key, never its neighbour. Computed in float64: this is the truth that others are measured by.
-    """
-    keys = np.empty((len(queries), 0), dtype=np.int64)
-    scores = np.empty((len(queries), 0))
-    wide = queries.astype(np.float64)
-    for batch_keys, vectors in _blocks(batches):
-        if keys.shape[1] == k:  # most rows are among the best of no query any more: float32 tells
-            rough = queries @ vectors.T
-            useful = (rough >= scores[:, -1:] - _ROUGHLY * np.abs(rough).max(initial=1.0)).any(axis=0)
-            batch_keys, vectors = batch_keys[useful], vectors[useful]
-        found = wide @ vectors.astype(np.float64).T
-        own, place = np.nonzero(exclude[:, None] == batch_keys[np.isin(batch_keys, exclude)])
-        found[own, np.flatnonzero(np.isin(batch_keys, exclude))[place]] = -np.inf
-        found_keys = np.where(np.isneginf(found), -1, batch_keys)
-        if k < len(batch_keys):
-            best = np.argpartition(found, -k, axis=1)[:, -k:]
-            found, found_keys = np.take_along_axis(found, best, axis=1), np.take_along_axis(found_keys, best, axis=1)
-        keys, scores = merge_topk(np.hstack([keys, found_keys]), np.hstack([scores, found]), k)
-    return merge_topk(keys, scores.astype(np.float32), k)
-
-
-def _blocks(batches: Batches) -> Batches:
-    """Cut batches into blocks whose scores stay in a core's cache."""
-    for keys, vectors in batches:
-        for start in range(0, len(keys), _BLOCK_KEYS):
-            yield keys[start : start + _BLOCK_KEYS], vectors[start : start + _BLOCK_KEYS]
-
-
-def exact_scores(queries: np.ndarray, batches: Batches, keys: np.ndarray) -> np.ndarray:
-    """Return float32 (m, k): each query's inner product with the corpus rows that `keys` (m, k) names.
-
-    -inf where the key is -1 or in no batch, so that a neighbour from nowhere never counts as a hit.
-    """
-    scores = np.full(keys.shape, -np.inf, dtype=np.float32)
-    wide = queries.astype(np.float64)
-    for batch_keys, vectors in batches:
-        rows, slots, places = _occurrences(keys, batch_keys)
-        scores[rows, slots] = np.einsum("ij,ij->i", wide[rows], vectors[places].astype(np.float64))
-    return scores
-
-
-def _occurrences(keys: np.ndarray, batch_keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (rows, slots, places) such that keys[rows, slots] == batch_keys[places]."""
-    order = np.argsort(batch_keys)
-    rows, slots = np.nonzero(np.isin(keys, batch_keys) & (keys >= 0))
-    return rows, slots, order[np.searchsorted(batch_keys, keys[rows, slots], sorter=order)]
 
 
 def _check(vectors: np.ndarray, k: int, block_rows: int) -> None:

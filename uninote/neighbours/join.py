@@ -11,12 +11,13 @@ from uninote.neighbours.codes import Codes, reordered
 from uninote.neighbours.leaders import gather_around, group_rows
 from uninote.neighbours.leaves import Bench, join_hubs, join_leaves, make_bench
 from uninote.neighbours.local_join import join_neighbours, share_within_reach
-from uninote.neighbours.settings import SPARE, Settings, bench_rows, num_leaders
+from uninote.neighbours.settings import Settings, bench_rows, num_leaders
 from uninote.neighbours.vector_ir import compiled
 
 Tell = Callable[[np.ndarray, np.ndarray], None]  # of leaders, int64 rows of the caller's, and leaves, int32 (n, fan)
 MOST_TOLD = 4  # partitions: a join of a few rows with leaves of so many finds what it is to find
 SAMPLE_ROWS = 512  # whose true candidates tell when to stop
+_DOUBT = 2  # so many times what a partition is expected to leave must still be little enough
 _MOST_HUBS = 256
 _LENGTHS_DIFFER = 0.01  # the spread of squared lengths, in parts of the mean squared distance from the centre
 
@@ -40,7 +41,6 @@ def join_codes(
     `tell` is called with the leaders and leaves of the first partitions that run, unless there is but one leaf.
     """
     rows, generator = len(codes.squares), np.random.default_rng(seed)
-    forward, k = min(settings.forward, settings.length), settings.length - SPARE
     bench = make_bench(bench_rows(rows, settings), codes.rows.shape[1], settings.vnni)
     leaders, joined = min(num_leaders(rows, settings), rows), settings.rounds == 0
     chosen, nearest = _choose_leaves(bench, codes, leaders, settings, generator)
@@ -49,32 +49,56 @@ def join_codes(
     order = _leaf_order(nearest[:, 0], members, generator)
     codes, nearest = reordered(codes, order), nearest[order]
     starts = None if limits is None else limits[order[:members]]
-    lists, truth = empty_lists(rows, members, settings.length, starts), None
+    lists = empty_lists(rows, members, settings.length, starts)
     if leaders > 1:
         join_with_all(bench, codes, lists, _hubs(codes))
+    sample = None
     if settings.recall < 1:
-        truth = _rank_sample(bench, codes, min(SAMPLE_ROWS, members), settings.length, starts)
+        sample = _Sample(_rank_sample(bench, codes, min(SAMPLE_ROWS, members), settings.length, starts), settings)
     for partition in range(settings.partitions):
         if partition:
             chosen, nearest = _choose_leaves(bench, codes, leaders, settings, generator)
             if tell and partition < MOST_TOLD:
                 tell(order[chosen], _put_back(nearest, order))
         join_leaves(bench, codes, lists, *group_rows(nearest, leaders))
-        found = 0.0 if truth is None else share_found(lists.keys, truth, k)
-        reach = 0.0 if truth is None else share_within_reach(lists.keys, truth, rows, forward, k)
+        enough = sample is not None and sample.is_found(lists)
         last = partition == settings.partitions - 1
-        if not joined and (last or reach >= settings.recall > found):
+        if not joined and not enough and (last or (sample is not None and sample.is_within_reach(lists))):
             for _ in range(settings.rounds):
-                join_neighbours(bench, codes, lists, forward, settings.around)
+                join_neighbours(bench, codes, lists, settings.edges, settings.around)
             joined = True
-            found = 0.0 if truth is None else share_found(lists.keys, truth, k)
-        if found >= settings.recall:
+            enough = sample is not None and sample.is_found(lists)
+        if enough:
             break
-    if truth is not None and found < settings.recall:
+    if sample is not None and not enough:
         join_with_all(bench, codes, lists, np.arange(members, dtype=np.int32))
     elif limits is None:
-        join_with_all(bench, codes, lists, _short(lists.keys, min(k, rows - 1)))
+        join_with_all(bench, codes, lists, _short(lists.keys, min(settings.kept, rows - 1)))
     return order, lists
+
+
+class _Sample:
+    """The true candidates of the first rows: what tells when to stop, and what to do until then."""
+
+    def __init__(self, truth: np.ndarray, settings: Settings) -> None:
+        self._truth, self._settings, self._missing = truth, settings, list[float]()
+
+    def is_found(self, lists: Lists) -> bool:
+        """Say whether enough of it is in the lists."""
+        self._missing.append(1 - share_found(lists.keys, self._truth, self._settings.kept))
+        return self._missing[-1] <= 1 - self._settings.recall
+
+    def is_within_reach(self, lists: Lists) -> bool:
+        """Say whether a local join would bring enough of it about, and one more partition, which is cheaper, would not.
+
+        Partitions know nothing of each other: each leaves the same share of what was missing before it, or somewhat more.
+        """
+        before, now = [1.0, *self._missing][-2:]
+        if len(self._missing) > 1 and _DOUBT * now * now / before <= 1 - self._settings.recall:
+            return False
+        settings, rows = self._settings, len(lists.limits)
+        reach = share_within_reach(lists.keys, self._truth, rows, settings.edges, settings.kept)
+        return reach >= settings.recall
 
 
 def _choose_leaves(

@@ -43,6 +43,16 @@ class Settings:
     recall: float = 1.0
     vnni: bool = HAS_VNNI
 
+    @property
+    def kept(self) -> int:
+        """How many candidates of a list count: those to spare are there for the rough scores of the others."""
+        return self.length - SPARE
+
+    @property
+    def edges(self) -> int:
+        """How many entries of a list a local join follows."""
+        return min(self.forward, self.length)
+
     def __post_init__(self) -> None:
         """Refuse what would leave the compiled code without room: it checks nothing."""
         for name, least in _LEAST.items():

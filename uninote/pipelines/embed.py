@@ -86,7 +86,7 @@ def embed(run: Run) -> dict[str, Any]:
     """Bring the embeddings, items and quarantine of the configured model up to the newest notes."""
     started = time.time()
     widths = check_widths(run.model, run.config.embed)
-    version = tables.table_version(run.spark, run.lake.uri("notes"))
+    version = tables.table_version(run.lake.uri("notes"))
     notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
     with described(run.spark.sparkContext, "embed: what changed"):
         before = undo_unfinished(run)
@@ -131,8 +131,8 @@ def _work(plan: Plan, done: Outcomes, started: float) -> None:
     by_chunk = widths_by_chunk(plan.widths, plan.before)
     with described(run.spark.sparkContext, "embed: widths cut anew"):
         cut_widths(run, tuple(width for width in plan.widths if width not in by_chunk), widest)
-    tables.remove(run.spark, run.generation.uri(STAGING))
-    tables.remove(run.spark, run.generation.uri(SPOOL))
+    tables.remove(run.generation.uri(STAGING))
+    tables.remove(run.generation.uri(SPOOL))
 
 
 def _chunks(plan: Plan, keyed: DataFrame) -> Iterator[Chunk]:

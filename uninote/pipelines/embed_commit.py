@@ -121,7 +121,7 @@ def _last(entries: list[Entry]) -> Entry | None:
 
 def versions(run: Run, widths: tuple[int, ...]) -> dict[str, int]:
     """Return the present version of each table of `published`, ABSENT for one that does not exist."""
-    return {name: tables.version_or_absent(run.spark, run.generation.uri(name)) for name in published(widths)}
+    return {name: tables.version_or_absent(run.generation.uri(name)) for name in published(widths)}
 
 
 def start(run: Run, widths: tuple[int, ...], before: Before, started: float) -> None:
@@ -158,7 +158,7 @@ def cut_widths(run: Run, widths: tuple[int, ...], widest: int) -> None:
 def remove_orphans(run: Run, width: int) -> None:
     """Remove what was deleted while the vectors of `width` were left out of the runs."""
     uri = run.generation.uri(embeddings_name(width))
-    if not tables.has_table(run.spark, uri):
+    if not tables.has_table(uri):
         return
     items = tables.read_or_empty(run.spark, items_table(run.note_id), run.generation.uri("items"))
     spec = embeddings_table(run.note_id, embeddings_name(width))
@@ -184,7 +184,7 @@ def _commit(run: Run, rows: DataFrame, spec: TableSpec, results: Results) -> Non
         removed = results.gone.withColumn(tables.DELETED, F.lit(True))
         touched = f"old.item_key BETWEEN {low} AND {high}"
         tables.apply_changes(kept.unionByName(removed, allowMissingColumns=True), spec, uri, touched)
-    elif results.outcomes.items["embedded"] or not tables.has_table(run.spark, uri):
+    elif results.outcomes.items["embedded"] or not tables.has_table(uri):
         tables.append(rows, spec, uri)
 
 
@@ -211,7 +211,7 @@ def _set_aside(run: Run, results: Results) -> None:
     spec = set_aside_table(run.note_id)
     uri = run.generation.uri(spec.name)
     changed = results.outcomes.items["unusable"] + results.census.reopened.total()
-    if not changed and tables.has_table(run.spark, uri):
+    if not changed and tables.has_table(uri):
         return
     bad = results.bad.withColumn("run_id", F.lit(run.run_id)).select(*spec.columns, F.lit(False).alias(tables.DELETED))
     reopened = results.keyed.where("was_set_aside").where(F.col("change") != changes.QUARANTINED)

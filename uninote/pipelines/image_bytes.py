@@ -47,7 +47,7 @@ def store_image_bytes(run: Run, images: DataFrame | None) -> int:
         before = known.count()
         tables.append(images.join(known, "uri", "left_anti"), IMAGE_BYTES, uri)
         added = tables.read_table(run.spark, uri).count() - before
-    if tables.has_table(run.spark, uri):
+    if tables.has_table(uri):
         _remove_unused(run, uri)
     return added
 

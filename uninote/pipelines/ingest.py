@@ -31,7 +31,7 @@ def ingest(run: Run) -> dict[str, Any]:
     source = find_source(str(demo_corpus(run.config.demo)) if location == DEMO else location)
     found = read_source(run, source, STAGE)
     notes, rejects = found.notes.persist(), found.rejects
-    spec = notes_table(tables.note_id_type(notes))
+    spec = notes_table(tables.note_id_type(notes.schema))
     total = check_note_ids(notes)
     uri = run.lake.uri(spec.name)
     counts = (
@@ -47,7 +47,7 @@ def ingest(run: Run) -> dict[str, Any]:
     tables.set_property(run.spark, uri, SOURCE, source.uri)
     _quarantine(run, rejects, spec)
     state = "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
-    record(run, STAGE, "all", Outcome(state, counts, outputs={"notes": tables.table_version(run.spark, uri)}), started)
+    record(run, STAGE, "all", Outcome(state, counts, outputs={"notes": tables.table_version(uri)}), started)
     notes.unpersist()
     found.rows.unpersist()
     return {"state": state, "tables": {"notes": uri}, **counts}
@@ -55,10 +55,10 @@ def ingest(run: Run) -> dict[str, Any]:
 
 def _write(run: Run, notes: DataFrame, spec: TableSpec, uri: str) -> dict[str, int]:
     before = tables.read_or_empty(run.spark, spec, uri)
-    if tables.note_id_type(before) != tables.note_id_type(notes):
+    if tables.note_id_type(before.schema) != tables.note_id_type(notes.schema):
         raise NoteIdError(
-            f"this lake's note_id is {tables.note_id_type(before).simpleString()}, the source's is "
-            f"{tables.note_id_type(notes).simpleString()}; use another lake: --set lake=<folder>"
+            f"this lake's note_id is {tables.note_id_type(before.schema).simpleString()}, the source's is "
+            f"{tables.note_id_type(notes.schema).simpleString()}; use another lake: --set lake=<folder>"
         )
     changes = _changes(before, notes).persist()
     counts = {row["kind"]: row["count"] for row in changes.groupBy("kind").count().collect()}

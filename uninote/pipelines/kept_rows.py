@@ -102,4 +102,4 @@ def publish_kept(join: Join, written: Sequence[Written], before: Mapping[str, in
         for kind, uri, spec, partition_by in parts
     }
     cells = join.run.generation.uri(NEIGHBOUR_CELLS.name)
-    return versions | {NEIGHBOUR_CELLS.name: tables.table_version(join.run.spark, cells)}
+    return versions | {NEIGHBOUR_CELLS.name: tables.table_version(cells)}

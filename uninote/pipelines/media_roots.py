@@ -13,7 +13,7 @@ MEDIA_ROOT = "uninote.mediaRoot"  # property of the notes table: the folder its 
 
 def media_policy(run: Run) -> MediaPolicy:
     """Return which media may be opened: below the configured roots, and below the folder the notes were ingested from."""
-    return policy_with(run, tables.table_property(run.spark, run.lake.uri("notes"), MEDIA_ROOT))
+    return policy_with(run, tables.table_property(run.lake.uri("notes"), MEDIA_ROOT))
 
 
 def policy_with(run: Run, root: str | None) -> MediaPolicy:

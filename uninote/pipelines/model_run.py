@@ -72,7 +72,7 @@ def with_content(run: Run, notes: DataFrame, keyed: DataFrame) -> DataFrame:
 def with_stored(run: Run, items: DataFrame) -> DataFrame:
     """Add `inline`, out of the images that the lake holds as bytes."""
     uri = run.lake.uri(IMAGE_BYTES.name)
-    return with_inline(items, tables.read_table(run.spark, uri) if tables.has_table(run.spark, uri) else None)
+    return with_inline(items, tables.read_table(run.spark, uri) if tables.has_table(uri) else None)
 
 
 def with_inline(items: DataFrame, images: DataFrame | None) -> DataFrame:

@@ -141,7 +141,7 @@ class Join:
     def has(self, name: str) -> bool:
         """Say whether a table and its state have been made."""
         made = (self.state_uri(name), self.run.generation.uri(name))
-        return all(tables.has_table(self.run.spark, uri) for uri in made)
+        return all(tables.has_table(uri) for uri in made)
 
     @property
     def staging_uri(self) -> str:

@@ -39,7 +39,7 @@ def publish(
         spec = neighbours_table(join.run.note_id, name)
         files = rank_lists(join, name, groups) if rule.ranks else of_kind(written, name, PUBLIC)
         replace_files(generation.uri(spec.name), spec.schema.json(), files)
-    tables.remove(join.run.spark, join.staging_uri)
+    tables.remove(join.staging_uri)
     return {"duplicates": len(groups.keys)}, versions
 
 

@@ -59,7 +59,7 @@ class Run:
     @cached_property
     def note_id(self) -> DataType:
         """The type of `note_id` in this lake. Raises MissingTableError before the first ingest."""
-        return tables.note_id_type(tables.read_table(self.spark, self.lake.uri("notes")))
+        return tables.note_id_type(tables.schema_of(self.lake.uri("notes")))
 
 
 @dataclass(frozen=True)

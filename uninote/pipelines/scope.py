@@ -18,7 +18,7 @@ from uninote.schemas import set_aside_table
 
 def settings_mark(run: Run) -> str:
     """Return what must be as it was for the feed to tell all that changed since the last run."""
-    table = tables.table_id(run.spark, run.lake.uri("notes"))
+    table = tables.table_id(run.lake.uri("notes"))
     return fingerprint(table, run.config.embed.kinds, run.config.media.roots)
 
 

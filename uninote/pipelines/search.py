@@ -64,7 +64,7 @@ def _of_source(run: Run, queries: str, wanted: IndexSearch, snapshot: Snapshot) 
         rejects = rejects.withColumn("neighbours", empty)
         rows = _answers(run, staged, wanted, snapshot).unionByName(rejects)
         tables.overwrite(rows, found_table(run.note_id), output)
-    tables.remove(run.spark, run.generation.uri(f"{STAGING}-{run.run_id}"))
+    tables.remove(run.generation.uri(f"{STAGING}-{run.run_id}"))
     counts = _counts(run, output, found.rows.count())
     found.rows.unpersist()
     return counts

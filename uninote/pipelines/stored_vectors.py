@@ -16,9 +16,9 @@ from udfs.notes import ArrowMap
 from udfs.samples import make_exact, make_pick, make_survey
 from udfs.stored_rows import Read, make_item_reader, over_files
 from uninote.delta_files import files_of
-from uninote.neighbours.exact import exact_scores
 from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.recall import tie_aware_recall
+from uninote.neighbours.truth import exact_scores
 from uninote.parquet_files import DataFile
 from uninote.pipelines.run import Run
 from uninote.pipelines.snapshot import Snapshot

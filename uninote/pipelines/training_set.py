@@ -37,7 +37,7 @@ def training_set(run: Run) -> TrainingSet:
     """Return the training set of the notes as they are, made unless it has been; the folder appears whole."""
     settings = run.config.training
     notes_uri = run.lake.uri("notes")
-    version = tables.table_version(run.spark, notes_uri)
+    version = tables.table_version(notes_uri)
     made_with = settings.of_set()
     teacher = run.model.generation if settings.teacher == "model" else None
     folder = Path(run.lake.uri(f"training/set-{fingerprint(FORMAT, made_with, version, teacher)}"))
@@ -95,7 +95,7 @@ def _sources(run: Run, notes: DataFrame, folder: str) -> DataFrame:
 def _linked(run: Run) -> list[tuple[str, str]]:
     """Return the duplicates that the neighbours job found for the configured model, if it ran."""
     uri = run.generation.uri(duplicates_table(run.note_id).name)
-    if not tables.has_table(run.spark, uri):
+    if not tables.has_table(uri):
         return []
     found = tables.read_table(run.spark, uri).selectExpr("string(note_id)", "string(group_id)").toArrow()
     return list(zip(found["note_id"].to_pylist(), found["group_id"].to_pylist(), strict=True))

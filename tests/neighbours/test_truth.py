@@ -1,0 +1,69 @@
+"""The truth that recall is held to, against float64 and a plain sort."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uninote.neighbours.truth import exact_scores, exact_topk
+
+
+def make_vectors(rows, width=24, cone=0.0, seed=0):
+    """Clustered unit vectors; `cone` shifts them all towards one direction."""
+    generator = np.random.default_rng(seed)
+    centres = generator.standard_normal((8, width))
+    vectors = centres[generator.integers(0, 8, rows)] + generator.standard_normal((rows, width)) / 2 + cone
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def batches_of(keys, vectors, size):
+    return ((keys[i : i + size], vectors[i : i + size]) for i in range(0, len(keys), size))
+
+
+def sorted_by_score_and_key(queries, keys, vectors, k, own):
+    """All pairs in float64, the plainest way."""
+    best, scores = [], []
+    for query, mine in zip(queries.astype(np.float64), own, strict=True):
+        products = vectors.astype(np.float64) @ query
+        order = [place for place in np.lexsort((keys, -products)) if keys[place] != mine][:k]
+        best.append(keys[order])
+        scores.append(products[order])
+    return np.array(best), np.array(scores)
+
+
+@pytest.mark.parametrize("size", [1, 7, 300, 5000])
+@pytest.mark.parametrize("cone", [0.0, 30.0])
+def test_batches_of_any_size_give_what_float64_gives(size, cone):
+    vectors = make_vectors(3000 if size > 7 else 300, cone=cone)
+    keys = np.random.default_rng(1).permutation(len(vectors)) + 5000
+    queries = np.arange(0, len(vectors), len(vectors) // 40)
+    found, scores = exact_topk(vectors[queries], batches_of(keys, vectors, size), 12, keys[queries])
+    best, expected = sorted_by_score_and_key(vectors[queries], keys, vectors, 12, keys[queries])
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, expected, atol=1e-7)
+    assert (found == best).mean() > 0.999  # the order of additions may swap two that are all but equal
+
+
+def test_equal_vectors_are_ranked_by_key_whatever_their_order():
+    vectors, keys = np.repeat(make_vectors(1), 2500, axis=0), np.random.default_rng(3).permutation(2500)
+    found, scores = exact_topk(vectors[:2], batches_of(keys, vectors, 700), 3, keys[:2])
+    assert found.tolist() == [[key for key in range(5) if key != own][:3] for own in keys[:2]]
+    np.testing.assert_allclose(scores, 1, atol=1e-6)
+
+
+def test_a_corpus_smaller_than_k_leaves_slots_free():
+    vectors = make_vectors(3)
+    found, scores = exact_topk(vectors, batches_of(np.arange(3), vectors, 2), 5, np.arange(3))
+    assert ((found >= 0).sum(axis=1) == 2).all()
+    assert np.array_equal(np.isneginf(scores), found < 0)
+    assert (exact_topk(vectors, iter(()), 5, np.arange(3))[0] == -1).all()
+
+
+def test_exact_scores_finds_the_named_rows_and_no_others():
+    vectors = make_vectors(50)
+    keys = np.random.default_rng(2).permutation(50) * 3
+    wanted = np.array([[keys[4], -1, keys[49]], [1, keys[0], 10_000]])
+    scores = exact_scores(vectors[:2], batches_of(keys, vectors, 20), wanted)
+    assert np.array_equal(np.isfinite(scores), [[True, False, True], [False, True, False]])
+    np.testing.assert_allclose(scores[0, [0, 2]], vectors[[4, 49]] @ vectors[0], atol=1e-6)
+    np.testing.assert_allclose(scores[1, 1], vectors[0] @ vectors[1], atol=1e-6)

@@ -1,0 +1,93 @@
+"""The slow truth that recall is held to: every row of a corpus scored against a few queries, in float64 where it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from uninote.neighbours.vector_ir import compiled, summing_borrowed
+
+_BLOCK_ROWS = 1024  # with a few hundred queries the block's scores stay in a core's cache
+_ROUGHLY = 1e-4  # by so much, in parts of the largest product there can be, float32 may be off
+
+Batches = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (keys int64 (m, k), scores float32 (m, k)) of the best rows of a corpus that comes in `batches`.
+
+    Best first, equal scores by key; -1 and -inf where the corpus has fewer. A batch is (keys int64 (b,), vectors (b,
+    width)); one at a time is held. `exclude`, int64 (m,), is each query's own key, never its neighbour. Products in
+    float32 tell which pairs may count; those are computed in float64: this is the truth that others are measured by.
+    """
+    queries = np.ascontiguousarray(queries, np.float32)
+    keys, scores = np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf)
+    longest = np.linalg.norm(queries, axis=1).max(initial=0)
+    for batch_keys, batch in batches:
+        vectors = np.ascontiguousarray(batch, np.float32)
+        for start in range(0, len(vectors), _BLOCK_ROWS):
+            block = vectors[start : start + _BLOCK_ROWS]
+            margin = _ROUGHLY * longest * np.linalg.norm(block, axis=1).max()
+            found = (batch_keys[start : start + _BLOCK_ROWS], block, queries @ block.T)
+            _keep_best(found, (queries, exclude), (keys, scores), np.float64(margin))
+    return keys, scores.astype(np.float32)
+
+
+@compiled
+def _keep_best(
+    found: tuple[np.ndarray, np.ndarray, np.ndarray],
+    asked: tuple[np.ndarray, np.ndarray],
+    best: tuple[np.ndarray, np.ndarray],
+    margin: float,
+) -> None:
+    """Insert into `best`, (keys, scores), what rows `found`, (keys, vectors, rough scores), are to those who `asked`."""
+    (row_keys, rows, rough), (queries, own), (keys, scores) = found, asked, best
+    last = keys.shape[1] - 1
+    for query in range(len(queries)):
+        limit = np.float32(scores[query, last] - margin)
+        for row in range(len(rows)):
+            if rough[query, row] < limit or row_keys[row] == own[query]:
+                continue
+            score, slot = _product(queries, query, rows, row), last + 1
+            while slot > 0 and _follows(keys[query, slot - 1], scores[query, slot - 1], row_keys[row], score):
+                slot -= 1
+                if slot < last:
+                    keys[query, slot + 1], scores[query, slot + 1] = keys[query, slot], scores[query, slot]
+            if slot <= last:
+                keys[query, slot], scores[query, slot] = row_keys[row], score
+                limit = np.float32(scores[query, last] - margin)
+
+
+@compiled
+def _follows(key: int, score: float, new_key: int, new_score: float) -> bool:
+    """Say whether an entry comes after a new one; -1 is a free slot."""
+    return bool(key < 0 or score < new_score or (score == new_score and key > new_key))
+
+
+@summing_borrowed
+def _product(left: np.ndarray, i: int, right: np.ndarray, j: int) -> float:
+    total = 0.0
+    for place in range(left.shape[1]):
+        total += np.float64(left[i, place]) * np.float64(right[j, place])
+    return total
+
+
+def exact_scores(queries: np.ndarray, batches: Batches, keys: np.ndarray) -> np.ndarray:
+    """Return float32 (m, k): each query's inner product with the corpus rows that `keys` (m, k) names.
+
+    -inf where the key is -1 or in no batch, so that a neighbour from nowhere never counts as a hit.
+    """
+    scores = np.full(keys.shape, -np.inf, dtype=np.float32)
+    wide = queries.astype(np.float64)
+    for batch_keys, vectors in batches:
+        rows, slots, places = _occurrences(keys, batch_keys)
+        scores[rows, slots] = np.einsum("ij,ij->i", wide[rows], vectors[places].astype(np.float64))
+    return scores
+
+
+def _occurrences(keys: np.ndarray, batch_keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (rows, slots, places) such that keys[rows, slots] == batch_keys[places]."""
+    order = np.argsort(batch_keys)
+    rows, slots = np.nonzero(np.isin(keys, batch_keys) & (keys >= 0))
+    return rows, slots, order[np.searchsorted(batch_keys, keys[rows, slots], sorter=order)]

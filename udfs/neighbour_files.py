@@ -17,7 +17,7 @@ from udfs.stored_rows import Read, gathered
 from uninote.parquet_files import DataFile, write_file
 
 FILE_ROWS = 100_000  # of the files of lists; a night makes each of them anew in one task
-_GROUP_ROWS = 4096  # of the public table's row groups: a look-up reads one of them
+_GROUP_ROWS = 4096  # of row groups: a look-up, or a sample, reads few of them
 WRITTEN = ("kind", "path", "size", "rows", "low", "high")  # what is told of a file; bounds of note_id as JSON
 STATE, PUBLIC, PAIRS, PARTIAL, ROWS, LEADERS = "state", "public", "pairs", "partial", "rows", "leaders"
 
@@ -43,7 +43,7 @@ def write_lists(batches: Iterator[pa.RecordBatch], folders: ListFolders) -> Iter
         full = pc.greater_equal(lists["neighbour_ids"].combine_chunks().value_lengths(), folders.kept)
         whole = pc.and_not(lists["whole"].combine_chunks(), full)
         lists = lists.set_column(lists.schema.get_field_index("whole"), "whole", whole)
-        yield told(STATE, write_file(lists, folders.state))
+        yield told(STATE, write_file(lists, folders.state, _GROUP_ROWS))
         if folders.public is not None:
             yield from write_public(iter([_public(lists, folders.k)]), folders.public)
         if folders.pairs is not None and len(pairs := _pairs(lists, folders.duplicate_score)):

@@ -41,17 +41,18 @@ def lists_of(
 ) -> Iterator[pa.RecordBatch]:
     """Yield LISTS of `rows`, some of the items that met, in batches.
 
-    `keys` int64 and `note_ids` are those of all that met; `found` (ids, scores), (rows, k), are positions among them, -1
+    `keys` int64 and `note_ids` are those of all that met; `found` (ids, scores), (all, k), are positions among them, -1
     where a slot is free. The first `searched` of them met everything: theirs are whole, unless they are full.
     """
     ids, scores = found
     for start in range(0, len(rows), _ROWS):
-        part = slice(start, start + _ROWS)
-        held = ids[part] >= 0
-        positions, starts = ids[part][held], np.concatenate([[0], np.cumsum(held.sum(axis=1))])
-        owned = pa.array(keys[rows[part]]), note_ids.take(pa.array(rows[part]))
-        entries = keys[positions], note_ids.take(pa.array(positions)), scores[part][held]
-        yield make_lists(owned, entries, starts, rows[part] < searched)
+        owners = rows[start : start + _ROWS]
+        others = ids[owners]
+        held = others >= 0
+        positions, starts = others[held], np.concatenate([[0], np.cumsum(held.sum(axis=1))])
+        owned = pa.array(keys[owners]), note_ids.take(pa.array(owners))
+        entries = keys[positions], note_ids.take(pa.array(positions)), scores[owners][held]
+        yield make_lists(owned, entries, starts, owners < searched)
 
 
 def lists_of_pairs(

@@ -123,9 +123,8 @@ class _Visit:
         def join(some: Rows, places: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
             return join_changed(some.vectors, int((places < count).sum()), depth, limits[places])
 
-        found, scores = by_rule(items.rows, rule, self.task.k, join, np.arange(count))
-        touched = np.flatnonzero(found[:, 0] >= 0)
-        return lists_of(items.keys, items.ids, touched, (found[touched], scores[touched]), count)
+        found = by_rule(items.rows, rule, self.task.k, join, np.arange(count))
+        return lists_of(items.keys, items.ids, np.flatnonzero(found[0][:, 0] >= 0), found, count)
 
 
 def _changes(visit: _Visit, leaves: np.ndarray, left: np.ndarray, night: Night) -> Tell:

@@ -47,40 +47,42 @@ def make_cell_join(task: JoinTask, sink: Sink, keep: Keep, count: Count) -> Arro
 
     def run(batches: Iterator[pa.RecordBatch]) -> Tell:
         compute_in_one_thread()
-        held = list(batches)
-        if not sum(map(len, held)):
+        held = [batch for batch in batches if len(batch)]
+        if not held:
             return
-        table = pa.Table.from_batches(held)
-        items, home = _read(table, task)
+        cell = held[0]["cell"][0].as_py() if "cell" in held[0].schema.names else 0
+        items, home = _read(held, task)
         order, partitions = pc.sort_indices(items.ids).to_numpy(), list[Partition]()
         for name, rule in task.rules.items():
             wanted = partitions if rule.plain and not partitions else None
-            ids, scores = join_rows(items.rows, rule, task.k, task.recall, task.seed, wanted)
-            lists = lists_of(items.keys, items.ids, order, (ids[order], scores[order]), len(items.keys))
+            found = join_rows(items.rows, rule, task.k, task.recall, task.seed, wanted)
+            lists = lists_of(items.keys, items.ids, order, found, len(items.keys))
             yield from named(name, sink(name, lists))
-        cell = table["cell"][0].as_py() if "cell" in table.schema.names else 0
         yield from named("", keep(cell, items, home, partitions))
         count(len(items.keys))
 
     return run
 
 
-def _read(table: pa.Table, task: JoinTask) -> tuple[Items, np.ndarray]:
-    """Return rows in order of key, so that what is made of them does not depend on how they came; and which are at home."""
-    keys = table["item_key"].to_numpy()
-    order = np.argsort(keys, kind="stable")
-    vectors = np.empty((len(keys), task.width), np.float32)
-    place = np.empty(len(keys), np.int64)
-    place[order] = np.arange(len(keys))
-    start = 0
-    for chunk in table["vector"].chunks:
-        rows = from_bytes(chunk, task.width) if pa.types.is_binary(chunk.type) else to_matrix(chunk)
-        vectors[place[start : start + len(chunk)]] = rows
-        start += len(chunk)
-    attributes = {name: np.array(table[name].to_pylist(), dtype=object)[order] for name in task.attributes}
-    ids = table["note_id"].combine_chunks().take(pa.array(order))
-    home = np.asarray(table["home"])[order] if "home" in table.schema.names else np.ones(len(keys), bool)
-    return Items(keys[order], ids, Rows(vectors, attributes)), home
+def _read(held: list[pa.RecordBatch], task: JoinTask) -> tuple[Items, np.ndarray]:
+    """Return rows in order of key, so that what is made of them does not depend on how they came; and which are at home.
+
+    Empties `held`: each batch goes once it is copied, or there would be all vectors twice.
+    """
+    table = pa.Table.from_batches([batch.drop_columns(["vector"]) for batch in held]).combine_chunks()
+    order = np.argsort(table["item_key"].to_numpy(), kind="stable")
+    table, place = table.take(pa.array(order)).combine_chunks(), np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    vectors, start = np.empty((len(order), task.width), np.float32), 0
+    held.reverse()
+    while held:
+        column = held.pop().column("vector")
+        rows = from_bytes(column, task.width) if pa.types.is_binary(column.type) else to_matrix(column)
+        vectors[place[start : start + len(rows)]] = rows
+        start += len(rows)
+    attributes = {name: np.array(table[name].to_pylist(), dtype=object) for name in task.attributes}
+    home = np.asarray(table["home"]) if "home" in table.schema.names else np.ones(len(order), bool)
+    return Items(table["item_key"].to_numpy(), table["note_id"].combine_chunks(), Rows(vectors, attributes)), home
 
 
 def named(table: str, rows: Tell) -> Tell:

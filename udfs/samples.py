@@ -15,33 +15,21 @@ from uninote.sampling import first_in_order
 
 
 def make_survey(count: int, seed: int) -> ArrowMap:
-    """Map (item_key, note_id) rows to one row a task: how many there are, and a sample of at most `count` of them.
+    """Map rows with an item_key to one row a task: how many there are, and a sample of at most `count` of them.
 
-    Its columns: rows, item_key and note_id, lists. Samples of several tasks together hold the sample of all.
+    Its columns: `rows`, and those of the rows, as lists. Samples of several tasks together hold the sample of all.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows, sample = 0, None
         for batch in batches:
             rows += len(batch)
-            joined = batch if sample is None else pa.concat_batches([sample, batch])
+            few = batch.take(pa.array(first_in_order(batch.column("item_key").to_numpy(), count, seed)))
+            joined = few if sample is None else pa.concat_batches([sample, few])
             sample = joined.take(pa.array(first_in_order(joined.column("item_key").to_numpy(), count, seed)))
         if sample is not None:
             lists = [pa.ListArray.from_arrays([0, len(sample)], sample.column(name)) for name in sample.schema.names]
             yield pa.RecordBatch.from_arrays([pa.array([rows]), *lists], names=["rows", *sample.schema.names])
-
-    return run
-
-
-def make_pick(keys: Callable[[], np.ndarray]) -> ArrowMap:
-    """Keep the rows whose item_key is among `keys`, int64."""
-
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        wanted = keys()
-        for batch in batches:
-            mine = np.isin(batch.column("item_key").to_numpy(), wanted)
-            if mine.any():
-                yield batch.take(pa.array(np.flatnonzero(mine)))
 
     return run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from uninote.errors import UninoteError
 _BATCH_ROWS = 1 << 16
 _FEW_ROWS = 1 << 14
 Read = Callable[[str], Iterator[pa.RecordBatch]]
+Keys = Callable[[], np.ndarray]  # int64
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
@@ -40,19 +42,37 @@ def gathered(batches: Iterator[pa.RecordBatch], rows: int = _FEW_ROWS) -> Iterat
         yield pa.concat_batches(held)
 
 
-def make_reader(columns: Sequence[str]) -> Read:
-    """Return a reader of some columns of a file, in batches."""
+def make_reader(columns: Sequence[str], keys: Keys | None = None) -> Read:
+    """Return a reader of some columns of a file, in batches: of all rows, or of those whose item_key is among `keys`."""
 
     def read(path: str) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
+            if keys is None:
+                yield from file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
+            else:
+                yield from _pick(file, columns, keys())
 
     return read
 
 
-def make_item_reader(columns: Sequence[str], kinds: Sequence[str], generation: str) -> Read:
+def _pick(file: pq.ParquetFile, columns: Sequence[str], keys: np.ndarray) -> Iterator[pa.RecordBatch]:
+    """Yield the rows with one of `keys`; of row groups that hold none, only keys are read."""
+    for group in range(file.num_row_groups):
+        here = file.read_row_group(group, ["item_key"], use_threads=False)["item_key"].to_numpy()
+        mine = np.flatnonzero(np.isin(here, keys))
+        if len(mine):
+            rows = file.read_row_group(group, list(columns), use_threads=False)
+            yield from rows.take(pa.array(mine)).to_batches()
+
+
+def as_read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield rows as they were read."""
+    yield from batches
+
+
+def make_item_reader(columns: Sequence[str], kinds: Sequence[str], generation: str, keys: Keys | None = None) -> Read:
     """Return a reader of embedded items of some kinds. Raises UninoteError at one that another encoder made."""
-    read = make_reader([*columns, "kind", "generation"])
+    read = make_reader([*columns, "kind", "generation"], keys)
 
     def of_kinds(path: str) -> Iterator[pa.RecordBatch]:
         for batch in read(path):

@@ -82,6 +82,13 @@ def join_rows(
 
 def by_rule(rows: Rows, rule: Rule, k: int, join: Join, repaired: np.ndarray) -> Lists:
     """Run `join` on the rows that may meet, and filter what it finds; `repaired` are the rows whose lists must be whole."""
+    ids, scores = join(rows, np.arange(len(rows)), k) if rule.plain else _by_group(rows, rule, k, join, repaired)
+    if rule.min_score is not None:
+        ids[scores < rule.min_score], scores[scores < rule.min_score] = -1, -np.inf
+    return ids, scores
+
+
+def _by_group(rows: Rows, rule: Rule, k: int, join: Join, repaired: np.ndarray) -> Lists:
     ids = np.full((len(rows), k), -1, dtype=np.int32)
     scores = np.full((len(rows), k), -np.inf, dtype=np.float32)
     for group in _groups(rows, rule):
@@ -92,8 +99,6 @@ def by_rule(rows: Rows, rule: Rule, k: int, join: Join, repaired: np.ndarray) ->
         count = min(k, found[0].shape[1])
         ids[group, :count] = np.where(found[0][:, :count] >= 0, group[found[0][:, :count]], -1)
         scores[group, :count] = found[1][:, :count]
-    if rule.min_score is not None:
-        ids[scores < rule.min_score], scores[scores < rule.min_score] = -1, -np.inf
     return ids, scores
 
 

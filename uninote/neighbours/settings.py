@@ -27,7 +27,8 @@ class Settings:
 
     `partitions` times, each row joins its `fan` nearest leaders, so many that a leaf holds about `leaf_rows`; in a
     leaf all pairs are scored. Then, `rounds` times, up to `around` rows joined to a row, either way, by the first
-    `forward` entries of a list are scored against each other. Lists keep `length` candidates, a multiple of 8.
+    `forward` entries of a list are scored against each other. Lists have `length` candidates, a multiple of 8, of which the
+    best `kept` count; 0 is all but SPARE.
     `leaf_rows` of at least n means one leaf: all pairs. With `recall` below 1 the partitions end as soon as a sample
     says that this share is found, and all pairs are scored if none brings it about. `vnni` chooses the path,
     where the CPU has both; they give the same.
@@ -40,13 +41,9 @@ class Settings:
     forward: int = 20
     around: int = 32
     length: int = 24
+    kept: int = 0
     recall: float = 1.0
     vnni: bool = HAS_VNNI
-
-    @property
-    def kept(self) -> int:
-        """How many candidates of a list count: those to spare are there for the rough scores of the others."""
-        return self.length - SPARE
 
     @property
     def edges(self) -> int:
@@ -58,6 +55,8 @@ class Settings:
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.kept == 0:
+            object.__setattr__(self, "kept", self.length - SPARE)
         if self.length % 8 or self.fan > MOST_FAN or not 0 < self.recall <= 1:
             raise SettingsError(
                 f"length is {self.length}, fan {self.fan} and recall {self.recall}; they must be a multiple of 8, at "
@@ -69,7 +68,7 @@ def settings_for(rows: int, k: int, recall: float) -> Settings:
     """Return settings that look until a sample says that `recall` at `k` is reached, however hard the data are."""
     length = list_length(k)
     if rows <= _ALL_PAIRS_ROWS:
-        return Settings(partitions=1, leaf_rows=rows, rounds=0, length=length)
+        return Settings(partitions=1, leaf_rows=rows, rounds=0, length=length, kept=k)
     around = -(-max(k, 20) * 3 // 2 // 32) * 32
     leaf_rows = round(max(500, _ROOT * math.sqrt(rows)) * max(1, k / 20) ** 0.5)
     return Settings(
@@ -78,6 +77,7 @@ def settings_for(rows: int, k: int, recall: float) -> Settings:
         forward=max(k, 20),
         around=around,
         length=length,
+        kept=k,
         recall=min(recall, _MOST_RECALL),
     )
 

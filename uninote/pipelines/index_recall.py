@@ -17,11 +17,12 @@ _WORTH_MORE = 0.002  # a doubling that brings less than this recall is not worth
 def calibrate(run: Run, vectors: StoredVectors, rows: int, index: Index, nprobe: int | None) -> tuple[int, float]:
     """Return (nprobe, recall@K): the given one, or the least power of two that reaches `index.recall_target`."""
     settings, target = run.config.neighbours, run.config.index.recall_target
-    keys, queries = vectors.pick(vectors.survey(settings.recall_sample, settings.seed).keys)
+    survey = vectors.survey(settings.recall_sample, settings.seed)
+    keys, queries = survey.keys, survey.vectors
     nlist = index.template.nlist
     if rows <= 1:
         return nprobe or 1, 1.0
-    _, exact = vectors.exact(keys, settings.k)
+    exact = vectors.exact(keys, queries, settings.k)
 
     def measured(lists: int) -> float:
         found, scores = index.search(queries, settings.k + 1, lists)

@@ -36,7 +36,7 @@ def neighbours(run: Run) -> dict[str, Any]:
     if known and done is not None and done["inputs"] == join.versions and not aged:
         return _summary(join, done["counts"], done["metrics"]) | {"state": "unchanged"}
     followed = follow(join, done) if known and done is not None else None
-    truth = sample_truth(join.vectors, join.survey.keys, settings.k)
+    truth = sample_truth(join.vectors, join.survey, settings.k)
     counts, written = join_all(join, truth) if followed is None else (followed.counts, merge(join, followed))
     published, outputs = publish(join, written, None if followed is None else followed.before)
     metrics = measure_recall(join, truth) | _hubs(join)

@@ -120,6 +120,7 @@ def _bounds(join: Join) -> list[str | int]:
     parts = -(-join.rows // FILE_ROWS)
     sample = join.survey.note_ids
     if parts * _SAMPLES_A_FILE > len(sample) and len(sample) < join.rows:
-        sample = join.vectors.survey(parts * _SAMPLES_A_FILE, join.run.config.neighbours.seed).note_ids
+        seed = join.run.config.neighbours.seed
+        sample = join.vectors.survey(parts * _SAMPLES_A_FILE, seed, read_vectors=False).note_ids
     ids = sorted(sample.to_pylist())
     return [ids[len(ids) * part // parts] for part in range(1, parts)]

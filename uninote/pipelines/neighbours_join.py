@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -27,11 +28,16 @@ STAGING = "staging/neighbours"
 
 @dataclass(frozen=True)
 class Join:
-    """One run's work: the notes' vectors of one width, in the versions of a snapshot, and a survey of them."""
+    """One run's work: the notes' vectors of one width, in the versions of a snapshot."""
 
     run: Run
     vectors: StoredVectors
-    survey: Survey
+
+    @cached_property
+    def survey(self) -> Survey:
+        """How many notes there are, and a sample of them, to measure recall by."""
+        settings = self.run.config.neighbours
+        return self.vectors.survey(settings.recall_sample, settings.seed)
 
     @property
     def width(self) -> int:
@@ -152,8 +158,7 @@ class Join:
 def open_join(run: Run, snapshot: Snapshot) -> Join:
     """Return the work on the newest embeddings of the configured width."""
     settings = run.config.neighbours
-    vectors = StoredVectors(run, snapshot, settings.width or snapshot.widths[0])
-    return Join(run, vectors, vectors.survey(settings.recall_sample, settings.seed))
+    return Join(run, StoredVectors(run, snapshot, settings.width or snapshot.widths[0]))
 
 
 def _rule(rule: RuleConfig, duplicate_score: float) -> Rule:

@@ -15,7 +15,6 @@ from udfs.kept_rows import Items
 from udfs.neighbour_files import PARTIAL, STATE
 from udfs.neighbour_lists import make_look
 from udfs.neighbour_nights import Changed, Night, make_night_join
-from udfs.samples import make_pick
 from udfs.stored_rows import make_reader
 from uninote.delta_files import files_of
 from uninote.errors import UninoteError
@@ -74,8 +73,8 @@ class Followed:
 def follow(join: Join, done: Entry) -> Followed | None:
     """Join what changed since the ledger's entry `done`; None where all must be joined."""
     settings, outputs = join.run.config.neighbours, done["outputs"]
-    went = _find_changed(join, done)
-    if went is None or join.rows > _DRIVER_ROWS:
+    went = _find_changed(join, done) if join.rows <= _DRIVER_ROWS else None
+    if went is None:
         return None
     centroids, overlap, visits = load_cells(join, outputs[NEIGHBOUR_CELLS.name])
     kept = open_kept(join, len(centroids), outputs)
@@ -149,7 +148,7 @@ def _read_few(join: Join, kept: KeptRows, inputs: Mapping[str, int], went: np.nd
     name = join.vectors.snapshot.vectors_name(join.width)
     changed = changed_vectors(join.vectors, inputs[name], join.versions[name])
     if changed is None:
-        found = join.vectors.scan(make_pick(lambda: wanted), join.vector_schema, columns).toArrow()
+        found = join.vectors.pick_rows(wanted)
     else:
         came, gone = changed
         others = np.setdiff1d(wanted, np.concatenate([came["item_key"].to_numpy(), gone]))

@@ -76,7 +76,7 @@ def plan_join(settings: NeighboursConfig, vectors: StoredVectors, rows: int, wid
             f"{held:,} rows; allow more memory, or set neighbours.cell_rows to at most {held // overlap:,}"
         )
     cells = -(-rows // home)
-    sample = vectors.pick(vectors.survey(cells * ROWS_PER_CENTROID, settings.seed).keys)[1]
+    sample = vectors.survey(cells * ROWS_PER_CENTROID, settings.seed).vectors
     centroids = _heaviest_first(fit_cells(sample, cells, settings.seed), sample, overlap)
     choices = [settings.overlap] if settings.overlap else range(2, MOST_OVERLAP + 1)
     pairs = _true_pairs(vectors, truth)
@@ -86,14 +86,14 @@ def plan_join(settings: NeighboursConfig, vectors: StoredVectors, rows: int, wid
     told = ", ".join(f"{choice}: {found:.4f}" for choice, found in ceilings.items())
     say(f"neighbours: {rows:,} rows in {len(centroids):,} cells; share of true pairs that meet, by overlap: {told}")
     chosen = min(chosen, assign_cells(sample[:1], centroids, chosen).shape[1])
-    recall = min(_MOST_RECALL, (settings.recall_target + _ROOM / 2) / max(ceilings.values()))
+    recall = min(_MOST_RECALL, kernel_recall(settings) / max(ceilings.values()))
     ceiling = ceilings.get(chosen, 1.0)
     return JoinPlan(centroids, chosen, ceiling, recall, _visits(pairs, centroids, min(wanted, ceiling)))
 
 
 def kernel_recall(settings: NeighboursConfig) -> float:
     """Return what the kernel is asked for where no pair is lost to cells."""
-    return min(_MOST_RECALL, settings.recall_target + _ROOM)
+    return min(_MOST_RECALL, settings.recall_target + _ROOM / 2)
 
 
 def _heaviest_first(centroids: np.ndarray, sample: np.ndarray, overlap: int) -> np.ndarray:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from pyspark.sql.types import BinaryType, LongType, StructField, StructType
 
-from udfs.samples import make_pick
-from udfs.stored_rows import make_reader
+from udfs.stored_rows import as_read, make_reader
 from uninote.delta_files import files_of
 from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.progress import say
-from uninote.pipelines.stored_vectors import StoredVectors, scan_files
+from uninote.pipelines.stored_vectors import StoredVectors, Survey, scan_files
 
 AT_K = "recall_at_k"
 SAMPLE = "recall_sample"
@@ -32,11 +31,10 @@ class Truth:
     scores: np.ndarray
 
 
-def sample_truth(vectors: StoredVectors, keys: np.ndarray, k: int) -> Truth:
-    """Return the exact neighbours of the rows `keys`, by comparing them with all."""
-    say(f"neighbours: exact neighbours of {len(keys):,} notes, to measure recall by")
-    keys = np.sort(keys)
-    return Truth(keys, *vectors.exact(keys, k))
+def sample_truth(vectors: StoredVectors, survey: Survey, k: int) -> Truth:
+    """Return the exact neighbours of a survey's sample, by comparing it with all."""
+    say(f"neighbours: exact neighbours of {len(survey.keys):,} notes, to measure recall by")
+    return Truth(survey.keys, *vectors.exact(survey.keys, survey.vectors, k))
 
 
 def measure_recall(join: Join, truth: Truth) -> dict[str, float]:
@@ -45,13 +43,12 @@ def measure_recall(join: Join, truth: Truth) -> dict[str, float]:
     k, widest = run.config.neighbours.k, snapshot.widths[0]
     stored = {one: join.vectors if one == join.width else StoredVectors(run, snapshot, one) for one in snapshot.widths}
     exact = {
-        one: (truth.found, truth.scores) if one == join.width else vectors.exact(keys, k)
+        one: (truth.found, truth.scores) if one == join.width else vectors.exact(*vectors.pick(keys), k)
         for one, vectors in stored.items()
     }
-    metrics = {SAMPLE: float(len(keys)), AT_K: join.vectors.recall(keys, _listed(join, keys), truth.scores)}
+    metrics = {SAMPLE: float(len(keys)), AT_K: join.vectors.recall(keys, _listed(join, keys), exact[join.width])}
     for one in snapshot.widths:
-        found, best = exact[one][0], exact[widest][1]
-        metrics[width_metric(one)] = 1.0 if one == widest else stored[widest].recall(keys, found, best)
+        metrics[width_metric(one)] = 1.0 if one == widest else stored[widest].recall(keys, exact[one][0], exact[widest])
     return metrics
 
 
@@ -59,9 +56,9 @@ def _listed(join: Join, keys: np.ndarray) -> np.ndarray:
     """Return the stored neighbours of `keys`, ascending, (len(keys), K), -1 padded."""
     k, files = join.run.config.neighbours.k, files_of(join.state_uri("neighbours"))
     wanted = join.run.spark.sparkContext.broadcast(keys)
-    read = make_reader(["item_key", "neighbour_keys"])
+    read = make_reader(["item_key", "neighbour_keys"], lambda: wanted.value)
     schema = StructType([StructField("item_key", LongType()), StructField("neighbour_keys", BinaryType())])
-    rows = scan_files(join.run, files, read, make_pick(lambda: wanted.value), schema)
+    rows = scan_files(join.run, files, read, as_read, schema)
     listed = np.full((len(keys), k), -1, np.int64)  # a note that the join lost counts as having found nothing
     for row in rows.collect():
         found = np.frombuffer(row["neighbour_keys"], np.int64)[:k]

@@ -13,12 +13,12 @@ from pyspark.sql.types import ArrayType, FloatType, LongType, StructField, Struc
 
 from udfs.arrow_vectors import read_rows, to_matrix
 from udfs.notes import ArrowMap
-from udfs.samples import make_exact, make_pick, make_survey
-from udfs.stored_rows import Read, make_item_reader, over_files
+from udfs.samples import make_exact, make_survey
+from udfs.stored_rows import Read, as_read, make_item_reader, over_files
 from uninote.delta_files import files_of
 from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.recall import tie_aware_recall
-from uninote.neighbours.truth import exact_scores
+from uninote.neighbours.truth import exact_scores, known_scores
 from uninote.parquet_files import DataFile
 from uninote.pipelines.run import Run
 from uninote.pipelines.snapshot import Snapshot
@@ -38,11 +38,12 @@ _LISTS = StructType(
 
 @dataclass(frozen=True)
 class Survey:
-    """How many rows there are, and a sample of them: `keys` int64 and `note_ids`, in the order of the sample."""
+    """How many rows there are, and a sample of them: `keys` int64 ascending, their `note_ids` and `vectors` float32."""
 
     rows: int
     keys: np.ndarray
     note_ids: pa.Array
+    vectors: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -67,31 +68,46 @@ class StoredVectors:
         read = make_item_reader(columns, self.kinds, self.run.model.generation)
         return scan_files(self.run, self.files, read, function, schema, parts)
 
-    def survey(self, count: int, seed: int) -> Survey:
-        """Count the rows, and draw `count` of them."""
-        note_id = self.run.note_id
-        fields = [StructField("rows", LongType()), StructField("item_key", ArrayType(LongType()))]
-        schema = StructType([*fields, StructField("note_id", ArrayType(note_id))])
-        found = self.scan(make_survey(count, seed), schema, ["item_key", "note_id"]).toArrow()
-        keys, ids = (found[name].combine_chunks().flatten() for name in ("item_key", "note_id"))
-        chosen = pa.array(first_in_order(keys.to_numpy(), count, seed))
-        return Survey(sum(found["rows"].to_pylist()), keys.take(chosen).to_numpy(), ids.take(chosen))
+    def survey(self, count: int, seed: int, *, read_vectors: bool = True) -> Survey:
+        """Count the rows, and draw `count` of them; unless vectors are to be read, there are none."""
+        columns = self._columns if read_vectors else StructType(self._columns.fields[:2])
+        lists = [StructField(field.name, ArrayType(field.dataType)) for field in columns]
+        schema = StructType([StructField("rows", LongType()), *lists])
+        found = self.scan(make_survey(count, seed), schema, columns.names).toArrow()
+        sampled = pa.table([found[name].combine_chunks().flatten() for name in columns.names], names=columns.names)
+        sampled = sampled.take(pa.array(first_in_order(sampled["item_key"].to_numpy(), count, seed))).sort_by(
+            "item_key"
+        )
+        matrix = read_rows(sampled.to_batches())[1] if read_vectors else np.empty((0, 0), np.float32)
+        keys, note_ids = sampled["item_key"].to_numpy(), sampled["note_id"].combine_chunks()
+        return Survey(sum(found["rows"].to_pylist()), keys, note_ids, matrix.reshape(-1, self.width))
 
     def pick(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (keys int64 ascending, vectors float32) of those of `keys` that are there."""
-        wanted = self.run.spark.sparkContext.broadcast(np.unique(keys))
-        schema = StructType([_KEY, StructField("vector", VECTOR)])
-        rows = self.scan(make_pick(lambda: wanted.value), schema, ["item_key", "vector"]).toArrow()
-        wanted.destroy()
-        found, matrix = read_rows(rows.to_batches())
+        found, matrix = read_rows(self.pick_rows(keys).to_batches())
         order = np.argsort(found)
         return found[order], matrix.reshape(-1, self.width)[order]
 
-    def exact(self, keys: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the true (keys, scores) of the rows `keys`, ascending, each (len(keys), k), best first, -1 and -inf padded."""
+    def pick_rows(self, keys: np.ndarray) -> pa.Table:
+        """Return item_key, note_id and vector of those of `keys` that are there; files without any are hardly read."""
+        wanted, columns = self.run.spark.sparkContext.broadcast(np.unique(keys)), self._columns
+        read = make_item_reader(columns.names, self.kinds, self.run.model.generation, lambda: wanted.value)
+        rows = scan_files(self.run, self.files, read, as_read, columns).toArrow()
+        wanted.destroy()
+        return rows
+
+    @property
+    def _columns(self) -> StructType:
+        return StructType([_KEY, StructField("note_id", self.run.note_id), StructField("vector", VECTOR)])
+
+    def exact(self, keys: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the true (keys, scores) of some rows, each (len(keys), k), best first, -1 and -inf padded.
+
+        Those are `keys`, int64 ascending, and their `vectors`.
+        """
         if not len(keys):
             return np.empty((0, k), np.int64), np.empty((0, k), np.float32)
-        queries = self.run.spark.sparkContext.broadcast(self.pick(keys))
+        queries = self.run.spark.sparkContext.broadcast((keys, vectors))
         found = self.scan(make_exact(lambda: queries.value, k), _LISTS, ["item_key", "vector"]).toArrow()
         queries.destroy()
         # Each task answers every query once: after sorting, a query's lists stand side by side.
@@ -101,14 +117,19 @@ class StoredVectors:
         )
         return merge_topk(partial_keys, partial_scores, k)
 
-    def recall(self, keys: np.ndarray, found: np.ndarray, best: np.ndarray) -> float:
-        """Return the tie-aware recall of `found`, int64 (len(keys), any), -1 where there is none, against scores `best`.
+    def recall(self, keys: np.ndarray, found: np.ndarray, truth: tuple[np.ndarray, np.ndarray]) -> float:
+        """Return the tie-aware recall of `found`, int64 (len(keys), any), -1 where there is none, against what `exact` told.
 
         What was found is scored from the stored vectors, never by the word of whoever found it.
         """
-        known, matrix = self.pick(np.concatenate([keys, found[found >= 0]]))
-        scores = exact_scores(matrix[np.searchsorted(known, keys)], iter([(known, matrix)]), found)
-        return tie_aware_recall(scores, best, best.shape[1])
+        scores = known_scores(found, truth)
+        others = np.where(np.isneginf(scores), found, -1)
+        asked = np.flatnonzero((others >= 0).any(axis=1))
+        if len(asked):
+            known, matrix = self.pick(np.concatenate([keys[asked], others[others >= 0]]))
+            queries = matrix[np.searchsorted(known, keys[asked])]
+            scores[asked] = np.maximum(scores[asked], exact_scores(queries, iter([(known, matrix)]), others[asked]))
+        return tie_aware_recall(scores, truth[1], truth[1].shape[1])
 
 
 def scan_files(

@@ -4,11 +4,11 @@
         [--growth 50000,100000,...] [--peers-python PATH] [--plots FOLDER]
 
 Sets: a, docstring_embeddings (60k x 384); b, fashion_mnist (70k x 784, cosine); c, synthetic clusters (100k x 256); d,
-the like (500k x 128). Each run of a method is a process of its own. pynndescent, hnswlib and scann are taken from the
-environment of --peers-python. Recall is that of 1,000 rows, ties counted fairly. The last line on stdout is one JSON
-object: speedup_over_best_peer, by set and recall, CPU-seconds of the cheapest peer that reaches it over those of the
-kernel, compile time apart; growth_exponent, of the kernel's CPU-seconds at recall 0.98 by rows; runs; missing, the
-methods that were left out.
+the like (500k x 128). Each run of a method is a process of its own, and memory is touched before it. pynndescent, hnswlib
+and scann are taken from the environment of --peers-python. Recall is that of 1,000 rows, ties counted fairly. The last line
+on stdout is one JSON object: speedup_over_best_peer, by set and recall, CPU-seconds of the cheapest peer that reaches it over
+those of the kernel, compile time apart; growth_exponent, of the kernel's CPU-seconds at recall 0.98 by rows; runs; missing,
+the methods that were left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from neighbour_plots import draw_curves
 from neighbour_sets import NAMES, best_scores, growing, scores_of, vectors_of
-from processes import run_apart
+from processes import run_apart, touch_memory
 
 from uninote.neighbours.recall import tie_aware_recall
 from uninote.pipelines.progress import say
@@ -30,6 +30,7 @@ from uninote.pipelines.progress import say
 HERE = Path(__file__).parent
 K = 20
 SAMPLE = 1_000
+TOUCHED_GIB = 4  # more than any of the methods takes
 RECALLS = (0.95, 0.98, 0.99)
 APART = ("pynndescent", "hnsw", "scann")  # not among this project's dependencies
 METHODS = ("kernel", "exact", "big_batch", "ivf", *APART)
@@ -67,6 +68,7 @@ class Arena:
         files = [str(self.folder / name) for name in ("vectors.npy", "ids.npy")]
         python = {"python": self.python} if self.python and method in APART else {}
         arguments = (method, *files, str(K), json.dumps(options))
+        touch_memory(TOUCHED_GIB)
         taken = run_apart(HERE / "neighbour_peers.py", *arguments, threads=1, **python)
         ids = without_self(np.load(files[1]), K)
         recall = 1.0 if len(ids) < len(self.vectors) else self.recall(ids[self.sample])

@@ -3,7 +3,7 @@
     python benchmarks/neighbours_spark.py [--rows 500000] [--peers-python PATH]
 
 CPU-seconds are those of all processes: driver, JVM and Python workers; the start of the session and of its workers with their
-compiled code, and the making of the lake, apart.
+compiled code, and the making of the lake, apart. Memory is touched before each measurement.
 The last line on stdout is one JSON object: spark_vs_kernel; one_percent_cost, what it takes to find all that changes in a
 night in which 1 % of the notes became much like some other ones, over the join of all (merging and writing are `merge`, and
 part of the full join's side); one_percent_kernel, the same of the two kernels alone, in one process; cpu_s by phase of both;
@@ -31,7 +31,7 @@ import numpy as np
 import pyarrow as pa
 from neighbour_sets import growing
 from neighbours import Arena
-from processes import cpu_seconds, phases_counted
+from processes import cpu_seconds, phases_counted, touch_memory
 from pyspark.sql import functions as F
 from stored_lake import edited, make_lake, write
 
@@ -47,6 +47,7 @@ from uninote.pipelines.run import Run
 from uninote.pipelines.session import open_session
 
 K = 20
+TOUCHED_GIB = 6  # more than the workers, and the files that they write, take
 # What the JVM does here is plan: compiled quickly, not well.
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 PHASES = ("open_join", "follow", "join_all", "merge", "publish", "measure_recall", "sample_truth", "record")
@@ -78,6 +79,7 @@ def start_workers(run: Run) -> float:
 
 def timed(run: Run) -> dict[str, Any]:
     """Run the stage, and return its summary, CPU-seconds by phase, and wall time."""
+    touch_memory(TOUCHED_GIB)
     started, cpu = time.perf_counter(), cpu_seconds()
     with phases_counted(stage, PHASES) as spent:
         summary = stage.neighbours(run)
@@ -93,6 +95,7 @@ def timed(run: Run) -> dict[str, Any]:
 def kernel(vectors: np.ndarray, recall: float) -> float:
     """Return the CPU-seconds of the kernel alone on all rows, compiled before."""
     top_k(vectors[:30_000], K, recall=recall)
+    touch_memory(TOUCHED_GIB)
     started = time.process_time()
     top_k(vectors, K, recall=recall)
     return time.process_time() - started

@@ -94,6 +94,15 @@ def cpu_seconds() -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def touch_memory(gib: int) -> None:
+    """Write to so much memory, and give it back: a virtual machine may have to ask for it first, a second or more for each GiB.
+
+    Who happens to touch it first would pay, whatever is compared.
+    """
+    script = f"import numpy; numpy.empty({gib} << 30, numpy.uint8)[::4096] = 1"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 @contextmanager
 def phases_counted(stage: ModuleType, names: Sequence[str]) -> Iterator[dict[str, float]]:
     """Count the CPU-seconds of the functions of a module that have these names."""

@@ -58,6 +58,11 @@ def from_bytes(column: pa.BinaryArray, width: int, kind: type = np.float32) -> n
     return unpack(column, kind)[0].reshape(-1, width)
 
 
+def as_matrix(column: pa.ListArray | pa.BinaryArray, width: int) -> np.ndarray:
+    """Return vectors without nulls, lists or bytes of float32, as float32 (rows, width)."""
+    return from_bytes(column, width) if pa.types.is_binary(column.type) else to_matrix(column)
+
+
 def to_nullable(rows: Sequence[np.ndarray | None]) -> pa.ListArray:
     """Return float32 rows of one length as a list column, null where a row is None."""
     present = np.array([row is not None for row in rows], dtype=bool)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow_vectors import to_bytes, to_matrix
+from udfs.arrow_vectors import from_bytes, to_bytes, to_matrix
 from udfs.notes import ArrowMap
 from uninote.kmeans import compute_in_one_thread
 from uninote.neighbours.cells import assign_cells
@@ -26,20 +26,23 @@ class Cells:
         return assign_cells(vectors, self.centroids(), self.overlap, keys)
 
 
-def make_visits(cells: Cells) -> ArrowMap:
-    """Map (item_key, note_id, vector, …) to the same with each `cell` that it is in, and whether it is at `home` there.
+def vectors_as_bytes(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield rows with their `vector`, lists of floats or bytes already, as bytes: Spark moves lists element by element."""
+    for batch in (batch for batch in batches if len(batch)):
+        place = batch.schema.get_field_index("vector")
+        if pa.types.is_binary(batch.schema.types[place]):
+            yield batch
+        else:
+            yield batch.set_column(place, "vector", to_bytes(to_matrix(batch.column(place))))
 
-    Vectors go on as bytes of float32: Spark copies those whole, and lists element by element.
-    """
+
+def make_visits(cells: Cells) -> ArrowMap:
+    """Map (item_key, note_id, vector, …) to the same with each `cell` that it is in, and whether it is at `home` there."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         compute_in_one_thread()
-        for batch in batches:
-            if not len(batch):
-                continue
-            vectors = to_matrix(batch.column("vector"))
-            place = batch.schema.get_field_index("vector")
-            batch = batch.set_column(place, "vector", to_bytes(vectors))
+        for batch in vectors_as_bytes(batches):
+            vectors = from_bytes(batch.column("vector"), cells.centroids().shape[1])
             found = cells.of(vectors, batch.column("item_key").to_numpy())
             for visit in range(found.shape[1]):
                 visiting = batch.append_column("cell", pa.array(found[:, visit], pa.int32()))

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.arrow_vectors import from_bytes, to_matrix
+from udfs.arrow_vectors import as_matrix
 from udfs.kept_rows import Items
 from udfs.neighbour_lists import lists_of
 from udfs.notes import ArrowMap
@@ -77,7 +77,7 @@ def _read(held: list[pa.RecordBatch], task: JoinTask) -> tuple[Items, np.ndarray
     held.reverse()
     while held:
         column = held.pop().column("vector")
-        rows = from_bytes(column, task.width) if pa.types.is_binary(column.type) else to_matrix(column)
+        rows = as_matrix(column, task.width)
         vectors[place[start : start + len(rows)]] = rows
         start += len(rows)
     attributes = {name: np.array(table[name].to_pylist(), dtype=object) for name in task.attributes}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, BooleanType, IntegerType, StructField, StructType
+from pyspark.sql.types import BooleanType, IntegerType, StructField, StructType
 
 from udfs.neighbour_cells import Cells, make_visits
 from udfs.neighbour_files import PARTIAL
 from udfs.neighbours import make_cell_join
 from uninote.pipelines.kept_rows import folders, save_cells
 from uninote.pipelines.neighbours_files import TOLD, Written, collect, make_partial_sink, make_sink, rewrite
-from uninote.pipelines.neighbours_join import Join
+from uninote.pipelines.neighbours_join import Join, with_bytes
 from uninote.pipelines.neighbours_plan import JoinPlan, plan_join
 from uninote.pipelines.progress import watched
 from uninote.pipelines.recall import Truth
@@ -41,9 +41,8 @@ def join_all(join: Join, truth: Truth) -> tuple[dict[str, int], list[Written]]:
 
 def _by_cell(join: Join, plan: JoinPlan) -> DataFrame:
     """Return all rows in their cells, one cell a partition."""
-    kinds = {field.name: field.dataType for field in join.row_schema}
-    kinds |= {"vector": BinaryType(), "cell": IntegerType(), "home": BooleanType()}
-    visiting = StructType([StructField(name, kind) for name, kind in kinds.items()])
+    where = [StructField("cell", IntegerType()), StructField("home", BooleanType())]
+    visiting = StructType([*with_bytes(join.row_schema), *where])
     shared = join.run.spark.sparkContext.broadcast(plan.centroids)
     visits = join.scan(make_visits(Cells(lambda: shared.value, plan.overlap)), visiting)
     # By id, not by hash: a partition is a cell, no two of them in one.

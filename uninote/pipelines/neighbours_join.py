@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StringType, StructField, StructType
+from pyspark.sql.types import BinaryType, LongType, StringType, StructField, StructType
 
+from udfs.neighbour_cells import vectors_as_bytes
 from udfs.neighbours import JoinTask
 from udfs.notes import ArrowMap
 from uninote.config import RuleConfig
@@ -68,15 +69,18 @@ class Join:
         return StructType([*self.vector_schema, *attributes])
 
     def scan(self, function: ArrowMap, schema: StructType, parts: int | None = None) -> DataFrame:
-        """Return what `function` makes of the rows, `row_schema`, of all notes, perhaps in `parts` tasks."""
-        columns = ["item_key", "note_id", "vector"]
+        """Return what `function` makes of the rows, `row_schema`, of all notes, perhaps in `parts` tasks.
+
+        Their vectors are lists, or bytes where Spark had to move them.
+        """
+        columns = self.vector_schema.names
         if not (wanted := self.task(1.0).attributes):
             return self.vectors.scan(function, schema, columns, parts)
         # Attributes are in another table: Spark joins, and moves the vectors.
         notes = tables.read_table(self.run.spark, self.run.lake.uri("notes"))
         notes = notes.select("note_id", *(self._attribute(name) for name in wanted))
-        rows = self.vectors.snapshot.vectors(self.width).select(*columns).join(notes, "note_id", "left")
-        rows = rows.select(*columns, *wanted)
+        packed = self.vectors.scan(vectors_as_bytes, with_bytes(self.vector_schema), columns)
+        rows = packed.join(notes, "note_id", "left").select(*columns, *wanted)
         return (rows if parts is None else rows.coalesce(parts)).mapInArrow(function, schema)
 
     def attributes_of(self, ids: pa.Array) -> dict[str, np.ndarray]:
@@ -153,6 +157,13 @@ class Join:
     def staging_uri(self) -> str:
         """Return where lists lie between the join and the merge."""
         return self.run.generation.uri(STAGING)
+
+
+def with_bytes(schema: StructType) -> StructType:
+    """Return the columns of rows whose `vector` is bytes."""
+    return StructType(
+        [StructField(field.name, BinaryType() if field.name == "vector" else field.dataType) for field in schema]
+    )
 
 
 def open_join(run: Run, snapshot: Snapshot) -> Join:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from uninote.neighbours.approximate import top_k_among
 from uninote.neighbours.exact import topk_all_pairs
@@ -13,7 +14,7 @@ from uninote.neighbours.partitions import Partition
 
 _BLOCK = 256
 _EXACT_ROWS = 4096  # below, exact float32 products cost about as much as codes that must be ranked again
-_NONE = -1  # the code of a null
+_NONE = -1  # the code of a null, as pandas has it
 
 Lists = tuple[np.ndarray, np.ndarray]
 
@@ -170,10 +171,19 @@ def _allowed(rows: Rows, rule: Rule) -> np.ndarray:
     return mask
 
 
+def barred_pairs(rule: Rule, mine: Rows, theirs: Rows) -> np.ndarray:
+    """Return bool (m, n): in which pairs attributes keep a row of `theirs` from being a neighbour of one of `mine`."""
+    barred = np.repeat(~_allowed(theirs, rule)[None], len(mine), axis=0)
+    for name in (*rule.same, *rule.different):
+        codes = _codes(np.concatenate([mine.attributes[name], theirs.attributes[name]]))
+        own, other = codes[: len(mine), None], codes[None, len(mine) :]
+        barred |= (own != other) | (own == _NONE) if name in rule.same else (own == other) & (own != _NONE)
+    return barred
+
+
 def _codes(values: np.ndarray) -> np.ndarray:
     """Return int64 (n,): a number for each value, _NONE for null."""
-    codes = np.unique(values.astype(str), return_inverse=True)[1]
-    return np.where(_present(values), codes, _NONE)
+    return np.asarray(pd.factorize(values)[0], np.int64)
 
 
 def _present(values: np.ndarray) -> np.ndarray:

@@ -14,43 +14,64 @@ _ROUGHLY = 1e-4  # by so much, in parts of the largest product there can be, flo
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
-def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (keys int64 (m, k), scores float32 (m, k)) of the best rows of a corpus that comes in `batches`.
+class ExactSearch:
+    """The best `k` rows of a corpus for each of `queries`, float32 (m, width); `own` int64 (m,): their keys, no neighbours.
 
-    Best first, equal scores by key; -1 and -inf where the corpus has fewer. A batch is (keys int64 (b,), vectors (b,
-    width)); one at a time is held. `exclude`, int64 (m,), is each query's own key, never its neighbour. Products in
-    float32 tell which pairs may count; those are computed in float64: this is the truth that others are measured by.
+    Products in float32 tell which pairs may count; those are computed in float64: this is the truth that others are measured
+    by. Pairs with `most` or more do not count.
     """
-    queries = np.ascontiguousarray(queries, np.float32)
-    keys, scores = np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf)
-    longest = np.linalg.norm(queries, axis=1).max(initial=0)
-    for batch_keys, batch in batches:
-        vectors = np.ascontiguousarray(batch, np.float32)
+
+    def __init__(self, queries: np.ndarray, own: np.ndarray, k: int, most: float = np.inf) -> None:
+        self._queries, self._own, self._most = np.ascontiguousarray(queries, np.float32), own, most
+        self._longest = np.linalg.norm(self._queries, axis=1).max(initial=0)
+        self._keys, self._scores = np.full((len(own), k), -1, np.int64), np.full((len(own), k), -np.inf)
+
+    def offer(self, keys: np.ndarray, vectors: np.ndarray, barred: np.ndarray | None = None) -> None:
+        """Look through rows, `keys` int64 (b,) and `vectors` (b, width); pairs that are `barred`, bool (m, b), do not count."""
+        vectors = np.ascontiguousarray(vectors, np.float32)
         for start in range(0, len(vectors), _BLOCK_ROWS):
-            block = vectors[start : start + _BLOCK_ROWS]
-            margin = _ROUGHLY * longest * np.linalg.norm(block, axis=1).max()
-            found = (batch_keys[start : start + _BLOCK_ROWS], block, queries @ block.T)
-            _keep_best(found, (queries, exclude), (keys, scores), np.float64(margin))
-    return keys, scores.astype(np.float32)
+            part = slice(start, start + _BLOCK_ROWS)
+            rough = self._queries @ vectors[part].T
+            if barred is not None:
+                rough[barred[:, part]] = -np.inf
+            margin = _ROUGHLY * self._longest * np.linalg.norm(vectors[part], axis=1).max()
+            asked = self._queries, self._own, np.float64(self._most)
+            _keep_best((keys[part], vectors[part], rough), asked, (self._keys, self._scores), np.float64(margin))
+
+    def found(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (keys int64, scores float32), (m, k): best first, equal ones by key; -1 and -inf where there are fewer."""
+        return self._keys, self._scores.astype(np.float32)
+
+
+def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what an ExactSearch finds in a corpus that comes in `batches` (keys, vectors); one at a time is held."""
+    search = ExactSearch(queries, exclude, k)
+    for keys, vectors in batches:
+        search.offer(keys, vectors)
+    return search.found()
 
 
 @compiled
 def _keep_best(
     found: tuple[np.ndarray, np.ndarray, np.ndarray],
-    asked: tuple[np.ndarray, np.ndarray],
+    asked: tuple[np.ndarray, np.ndarray, float],
     best: tuple[np.ndarray, np.ndarray],
     margin: float,
 ) -> None:
-    """Insert into `best`, (keys, scores), what rows `found`, (keys, vectors, rough scores), are to those who `asked`."""
-    (row_keys, rows, rough), (queries, own), (keys, scores) = found, asked, best
+    """Insert into `best`, (keys, scores), what is `found`, (keys, vectors, rough scores), for (vectors, keys, most)."""
+    (row_keys, rows, rough), (queries, own, most), (keys, scores) = found, asked, best
     last = keys.shape[1] - 1
     for query in range(len(queries)):
         limit = np.float32(scores[query, last] - margin)
         for row in range(len(rows)):
-            if rough[query, row] < limit or row_keys[row] == own[query]:
+            if rough[query, row] < limit or rough[query, row] == -np.inf or row_keys[row] == own[query]:
                 continue
             score, slot = _product(queries, query, rows, row), last + 1
-            while slot > 0 and _follows(keys[query, slot - 1], scores[query, slot - 1], row_keys[row], score):
+            while (
+                score < most
+                and slot > 0
+                and _follows(keys[query, slot - 1], scores[query, slot - 1], row_keys[row], score)
+            ):
                 slot -= 1
                 if slot < last:
                     keys[query, slot + 1], scores[query, slot + 1] = keys[query, slot], scores[query, slot]

@@ -7,9 +7,11 @@ whatever the number of cells. A night joins only changed rows with all others, w
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from uninote.config import fingerprint
+from uninote.pipelines.kept_rows import open_kept
 from uninote.pipelines.neighbours_full import join_all
 from uninote.pipelines.neighbours_join import Join, open_join
 from uninote.pipelines.neighbours_night import AS_OF, follow, merge
@@ -17,6 +19,7 @@ from uninote.pipelines.neighbours_publish import publish
 from uninote.pipelines.neighbours_ranking import hub_skewness
 from uninote.pipelines.progress import say
 from uninote.pipelines.recall import AT_K, measure_recall, sample_truth
+from uninote.pipelines.rule_recall import RECALL_OF, recall_of_rules
 from uninote.pipelines.run import Outcome, Run, last_entry, record
 from uninote.pipelines.snapshot import newest_snapshot
 
@@ -35,12 +38,15 @@ def neighbours(run: Run) -> dict[str, Any]:
     aged = bool(join.fresh_days) and done is not None and done["counts"].get(AS_OF) != int(run.as_of.timestamp())
     if known and done is not None and done["inputs"] == join.versions and not aged:
         return _summary(join, done["counts"], done["metrics"]) | {"state": "unchanged"}
-    followed = follow(join, done) if known and done is not None else None
     truth = sample_truth(join.vectors, join.survey, settings.k)
+    followed = follow(join, done) if known and done is not None else None
     counts, written = join_all(join, truth) if followed is None else (followed.counts, merge(join, followed))
     published, outputs = publish(join, written, None if followed is None else followed.before)
-    metrics = measure_recall(join, truth) | _hubs(join)
-    _judge(join, metrics[AT_K])
+    metrics = (
+        measure_recall(join, truth) | recall_of_rules(join, open_kept(join, counts["cells"], outputs)) | _hubs(join)
+    )
+    for name, recall in _recalls(metrics).items():
+        _judge(join, name, recall)
     counts |= published | {"notes": join.rows, "k": settings.k, "width": join.width, AS_OF: int(run.as_of.timestamp())}
     outcome = Outcome("done", counts, join.versions, outputs, metrics, mark)
     record(run, STAGE, WHOLE, outcome, started)
@@ -49,7 +55,12 @@ def neighbours(run: Run) -> dict[str, Any]:
 
 def _summary(join: Join, counts: dict[str, int], metrics: dict[str, float]) -> dict[str, Any]:
     uris = {name: join.run.generation.uri(name) for name in join.run.config.neighbours.rules}
-    return {"tables": uris, **counts, "recall_at_k": metrics[AT_K]}
+    return {"tables": uris, **counts, "recall_at_k": metrics[AT_K], "recall_by_table": _recalls(metrics)}
+
+
+def _recalls(metrics: Mapping[str, float]) -> dict[str, float]:
+    of_rules = {name.removeprefix(RECALL_OF): value for name, value in metrics.items() if name.startswith(RECALL_OF)}
+    return {"neighbours": metrics[AT_K], **of_rules}
 
 
 def _hubs(join: Join) -> dict[str, float]:
@@ -62,11 +73,11 @@ def _hubs(join: Join) -> dict[str, float]:
     return metrics
 
 
-def _judge(join: Join, recall: float) -> None:
+def _judge(join: Join, name: str, recall: float) -> None:
     settings = join.run.config.neighbours
-    say(f"neighbours: recall@{settings.k} {recall:.4f} on a sample, against exact search")
+    say(f"{name}: recall@{settings.k} {recall:.4f} on a sample, against exact search")
     if recall < settings.recall_target:
         say(
-            f"neighbours: that is below neighbours.recall_target={settings.recall_target}; raise neighbours.task_mib (now "
+            f"{name}: that is below neighbours.recall_target={settings.recall_target}; raise neighbours.task_mib (now "
             f"{settings.task_mib}) for larger cells, or neighbours.overlap"
         )

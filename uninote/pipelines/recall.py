@@ -46,15 +46,18 @@ def measure_recall(join: Join, truth: Truth) -> dict[str, float]:
         one: (truth.found, truth.scores) if one == join.width else vectors.exact(*vectors.pick(keys), k)
         for one, vectors in stored.items()
     }
-    metrics = {SAMPLE: float(len(keys)), AT_K: join.vectors.recall(keys, _listed(join, keys), exact[join.width])}
+    metrics = {
+        SAMPLE: float(len(keys)),
+        AT_K: join.vectors.recall(keys, listed(join, "neighbours", keys), exact[join.width]),
+    }
     for one in snapshot.widths:
         metrics[width_metric(one)] = 1.0 if one == widest else stored[widest].recall(keys, exact[one][0], exact[widest])
     return metrics
 
 
-def _listed(join: Join, keys: np.ndarray) -> np.ndarray:
-    """Return the stored neighbours of `keys`, ascending, (len(keys), K), -1 padded."""
-    k, files = join.run.config.neighbours.k, files_of(join.state_uri("neighbours"))
+def listed(join: Join, name: str, keys: np.ndarray) -> np.ndarray:
+    """Return the stored neighbours of `keys`, ascending, (len(keys), K), -1 padded; of one table."""
+    k, files = join.run.config.neighbours.k, files_of(join.state_uri(name))
     wanted = join.run.spark.sparkContext.broadcast(keys)
     read = make_reader(["item_key", "neighbour_keys"], lambda: wanted.value)
     schema = StructType([StructField("item_key", LongType()), StructField("neighbour_keys", BinaryType())])

@@ -1,0 +1,52 @@
+"""The exact neighbours that rules allow a sample of notes, among the rows that full joins and nights keep by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from udfs.arrow_vectors import pack
+from udfs.kept_rows import CellFiles, Items, KeptCell
+from udfs.notes import ArrowMap
+from uninote.kmeans import compute_in_one_thread
+from uninote.neighbours.rules import Rows, Rule, barred_pairs
+from uninote.neighbours.truth import ExactSearch
+
+TRUTH = ("table", "item_key", "neighbour_keys", "scores")  # keys int64, scores float32, as bytes
+_ROWS = 1 << 14  # that are looked through at once
+
+
+def make_rule_truth(
+    rules: Mapping[str, Rule], cells: Callable[[], Mapping[int, CellFiles]], asked: Callable[[], Items], k: int
+) -> ArrowMap:
+    """Map the numbers of cells to TRUTH: for each of the rows `asked`, the best `k` that each rule allows, of a cell's rows."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        compute_in_one_thread()
+        for number in (number for batch in batches for number in batch.column(0).to_pylist()):
+            cell = KeptCell(cells()[number])
+            for name, rule in rules.items():
+                keys, scores = _search(cell, rule, asked(), k)
+                starts = np.arange(len(keys) + 1) * k
+                lists = pack(keys.reshape(-1), starts), pack(scores.reshape(-1), starts)
+                columns = [pa.array([name] * len(keys), pa.string()), pa.array(asked().keys), *lists]
+                yield pa.RecordBatch.from_arrays(columns, names=[*TRUTH])
+
+    return run
+
+
+def _search(cell: KeptCell, rule: Rule, asked: Items, k: int) -> tuple[np.ndarray, np.ndarray]:
+    search = ExactSearch(asked.rows.vectors, asked.keys, k, np.inf if rule.max_score is None else rule.max_score)
+    places = np.arange(len(cell.keys))
+    attributes = cell.read_attributes(places, rule.attributes)
+    for some in np.split(places, range(_ROWS, len(places), _ROWS)):
+        vectors = np.empty((len(some), asked.rows.vectors.shape[1]), np.float32)
+        cell.read_vectors(some, vectors)
+        rows = Rows(vectors, {name: values[some] for name, values in attributes.items()})
+        search.offer(cell.keys[some], vectors, barred_pairs(rule, asked.rows, rows))
+    keys, scores = search.found()
+    if rule.min_score is not None:
+        keys[scores < rule.min_score], scores[scores < rule.min_score] = -1, -np.inf
+    return keys, scores

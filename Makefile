@@ -19,7 +19,7 @@ run: $(INSTALLED) ## Run the whole pipeline (ARGS="--set key=value" to change it
 
 test: $(TESTABLE) ## Run the linter, the type checker and all tests
 	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --no-cache --check . && $(BIN)/mypy
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile
 
 install: $(INSTALLED) ## Create the virtual environment and make its spark-submit ready
 

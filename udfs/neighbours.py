@@ -16,6 +16,7 @@ from udfs.notes import ArrowMap
 from uninote.kmeans import compute_in_one_thread
 from uninote.neighbours.partitions import Partition
 from uninote.neighbours.rules import Rows, Rule, join_rows
+from uninote.neighbours.settings import Search
 
 Count = Callable[[int], None]
 Tell = Iterator[pa.RecordBatch]  # WRITTEN, of files
@@ -25,12 +26,10 @@ Keep = Callable[[int, Items, np.ndarray, Sequence[Partition]], Tell]  # of a cel
 
 @dataclass(frozen=True)
 class JoinTask:
-    """What a task of the join makes: a list of `k` for each rule, by the tables' names, at a recall within the cell."""
+    """What a task of the join makes: lists for each rule, by the tables' names, as the `search` within a cell says."""
 
     rules: Mapping[str, Rule]
-    k: int
-    recall: float
-    seed: int
+    search: Search
     width: int
 
     @property
@@ -55,7 +54,7 @@ def make_cell_join(task: JoinTask, sink: Sink, keep: Keep, count: Count) -> Arro
         order, partitions = pc.sort_indices(items.ids).to_numpy(), list[Partition]()
         for name, rule in task.rules.items():
             wanted = partitions if rule.plain and not partitions else None
-            found = join_rows(items.rows, rule, task.k, task.recall, task.seed, wanted)
+            found = join_rows(items.rows, rule, task.search, wanted)
             lists = lists_of(items.keys, items.ids, order, found, len(items.keys))
             yield from named(name, sink(name, lists))
         yield from named("", keep(cell, items, home, partitions))

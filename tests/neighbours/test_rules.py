@@ -7,6 +7,7 @@ import pytest
 
 from uninote.neighbours.changed import join_changed
 from uninote.neighbours.rules import Rows, Rule, join_rows
+from uninote.neighbours.settings import Search
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def brute_force(rows, rule, k):
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize("k", [5, 60])
 def test_lists_are_those_of_brute_force(rows, rule, k):
-    ids, scores = join_rows(rows, rule, k, recall=0.99, seed=0)
+    ids, scores = join_rows(rows, rule, Search(k, k, 0.99, 0))
     expected = brute_force(rows, rule, k)
     assert np.array_equal(ids >= 0, np.isfinite(expected))
     held = ids >= 0
@@ -73,7 +74,7 @@ def test_lists_are_those_of_brute_force(rows, rule, k):
 
 def test_one_row_has_no_neighbours(rows):
     for rule in RULES:
-        ids, scores = join_rows(rows.take(np.array([3])), rule, 4, recall=0.9, seed=0)
+        ids, scores = join_rows(rows.take(np.array([3])), rule, Search(4, 4, 0.9, 0))
         assert (ids == -1).all()
         assert np.isneginf(scores).all()
 

@@ -15,6 +15,12 @@ def test_the_recall_asked_for_and_k_make_the_settings():
     assert settings_for(1000, 20, 0.98).leaf_rows == 1000
 
 
+def test_entries_past_k_are_its_spare_ones():
+    plain, more, many = (settings_for(100_000, 20, 0.98, kept) for kept in (None, 24, 40))
+    assert [(one.length, one.kept) for one in (plain, more, many)] == [(24, 20), (24, 24), (40, 40)]
+    assert plain.around == many.around
+
+
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [

@@ -62,7 +62,8 @@ def top_k_among(
     if members == 0 or held == 0:
         return _no_neighbours(members, k)
     chosen = settings or settings_for(len(rows), held, recall)
-    chosen = replace(chosen, length=max(chosen.length, list_length(held)), kept=held)
+    if chosen.kept != held:
+        chosen = replace(chosen, length=max(chosen.length, list_length(held)), kept=held)
     tell = None if partitions is None else teller(vectors, partitions)
     order, lists = join_codes(codes, members, chosen, seed, tell=tell)
     return rank_again(vectors, order, lists.keys, k)

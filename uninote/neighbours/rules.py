@@ -11,6 +11,7 @@ import pandas as pd
 from uninote.neighbours.approximate import top_k_among
 from uninote.neighbours.exact import topk_all_pairs
 from uninote.neighbours.partitions import Partition
+from uninote.neighbours.settings import Search, settings_for
 
 _BLOCK = 256
 _EXACT_ROWS = 4096  # below, exact float32 products cost about as much as codes that must be ranked again
@@ -64,10 +65,8 @@ class Rows:
 Join = Callable[[Rows, np.ndarray, int], Lists]  # of rows, their places among all, and a length: ids and scores
 
 
-def join_rows(
-    rows: Rows, rule: Rule, k: int, recall: float, seed: int, partitions: list[Partition] | None = None
-) -> Lists:
-    """Return (ids int32 (n, k), scores float32 (n, k)): each row's best others that the rule allows; -1 and -inf fill.
+def join_rows(rows: Rows, rule: Rule, search: Search, partitions: list[Partition] | None = None) -> Lists:
+    """Return (ids int32, scores float32), (n, search.kept): each row's best others that the rule allows; -1, -inf fill.
 
     To `partitions`, for a plain rule only, those that the kernel made of the rows are added.
     """
@@ -76,9 +75,10 @@ def join_rows(
         if len(some) <= _EXACT_ROWS:
             ids, scores = topk_all_pairs(some.vectors, depth)
             return ids.astype(np.int32), scores
-        return top_k_among(some.vectors, len(some), depth, recall=recall, seed=seed, partitions=partitions)
+        settings = settings_for(len(some), search.k if depth == search.kept else depth, search.recall, depth)
+        return top_k_among(some.vectors, len(some), depth, settings=settings, seed=search.seed, partitions=partitions)
 
-    return by_rule(rows, rule, k, join, np.arange(len(rows)))
+    return by_rule(rows, rule, search.kept, join, np.arange(len(rows)))
 
 
 def by_rule(rows: Rows, rule: Rule, k: int, join: Join, repaired: np.ndarray) -> Lists:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from uninote.errors import UninoteError
 from uninote.neighbours.simd import HAS_VNNI, WIDTH_STEP
@@ -64,11 +65,24 @@ class Settings:
             )
 
 
-def settings_for(rows: int, k: int, recall: float) -> Settings:
-    """Return settings that look until a sample says that `recall` at `k` is reached, however hard the data are."""
-    length = list_length(k)
+class Search(NamedTuple):
+    """What is looked for: `kept` neighbours a row, of which those after the first `k` are there for when some of these go."""
+
+    k: int
+    kept: int
+    recall: float
+    seed: int
+
+
+def settings_for(rows: int, k: int, recall: float, kept: int | None = None) -> Settings:
+    """Return settings that look until a sample says that `recall` is reached, however hard the data are.
+
+    It is that of the best `kept`, `k` where None: the effort is that for `k`, whose spare entries the others are.
+    """
+    kept = max(kept or k, k)
+    length = max(list_length(k), -(-kept // 8) * 8)
     if rows <= _ALL_PAIRS_ROWS:
-        return Settings(partitions=1, leaf_rows=rows, rounds=0, length=length, kept=k)
+        return Settings(partitions=1, leaf_rows=rows, rounds=0, length=length, kept=kept)
     around = -(-max(k, 20) * 3 // 2 // 32) * 32
     leaf_rows = round(max(500, _ROOT * math.sqrt(rows)) * max(1, k / 20) ** 0.5)
     return Settings(
@@ -77,7 +91,7 @@ def settings_for(rows: int, k: int, recall: float) -> Settings:
         forward=max(k, 20),
         around=around,
         length=length,
-        kept=k,
+        kept=kept,
         recall=min(recall, _MOST_RECALL),
     )
 

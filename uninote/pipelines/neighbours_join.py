@@ -17,6 +17,7 @@ from udfs.neighbours import JoinTask
 from udfs.notes import ArrowMap
 from uninote.config import RuleConfig
 from uninote.neighbours.rules import Rule
+from uninote.neighbours.settings import Search
 from uninote.pipelines import tables
 from uninote.pipelines.run import Run
 from uninote.pipelines.snapshot import Snapshot
@@ -133,7 +134,7 @@ class Join:
         """Return what the executors need to know."""
         settings = self.run.config.neighbours
         rules = {name: _rule(rule, settings.duplicate_score) for name, rule in settings.rules.items()}
-        return JoinTask(rules, self.kept, recall, settings.seed, self.width)
+        return JoinTask(rules, Search(settings.k, self.kept, recall, settings.seed), self.width)
 
     @property
     def rows_spec(self) -> TableSpec:

@@ -27,7 +27,7 @@ def make_rule_truth(
         compute_in_one_thread()
         for number in (number for batch in batches for number in batch.column(0).to_pylist()):
             cell = KeptCell(cells()[number])
-            for name, rule in rules.items():
+            for name, rule in rules.items() if len(cell.keys) else ():
                 keys, scores = _search(cell, rule, asked(), k)
                 starts = np.arange(len(keys) + 1) * k
                 lists = pack(keys.reshape(-1), starts), pack(scores.reshape(-1), starts)

@@ -17,7 +17,7 @@ from uninote.neighbours.vector_ir import compiled
 Tell = Callable[[np.ndarray, np.ndarray], None]  # of leaders, int64 rows of the caller's, and leaves, int32 (n, fan)
 MOST_TOLD = 4  # partitions: a join of a few rows with leaves of so many finds what it is to find
 SAMPLE_ROWS = 512  # whose true candidates tell when to stop
-_DOUBT = 2  # so many times what a partition is expected to leave must still be little enough
+_DOUBT = 1.5  # so many times what a partition is expected to leave must still be little enough
 _MOST_HUBS = 256
 _LENGTHS_DIFFER = 0.01  # the spread of squared lengths, in parts of the mean squared distance from the centre
 

@@ -52,25 +52,22 @@ def join_codes(
     lists = empty_lists(rows, members, settings.length, starts)
     if leaders > 1:
         join_with_all(bench, codes, lists, _hubs(codes))
-    sample = None
-    if settings.recall < 1:
-        sample = _Sample(_rank_sample(bench, codes, min(SAMPLE_ROWS, members), settings.length, starts), settings)
+    sampled = min(SAMPLE_ROWS, members) if settings.recall < 1 else 0
+    sample = _Sample(_rank_sample(bench, codes, sampled, settings.length, starts), settings)
     for partition in range(settings.partitions):
         if partition:
             chosen, nearest = _choose_leaves(bench, codes, leaders, settings, generator)
             if tell and partition < MOST_TOLD:
                 tell(order[chosen], _put_back(nearest, order))
         join_leaves(bench, codes, lists, *group_rows(nearest, leaders))
-        enough = sample is not None and sample.is_found(lists)
-        last = partition == settings.partitions - 1
-        if not joined and not enough and (last or (sample is not None and sample.is_within_reach(lists))):
+        enough, last = sample.is_found(lists), partition == settings.partitions - 1
+        if not joined and not enough and (last or sample.is_within_reach(lists)):
             for _ in range(settings.rounds):
                 join_neighbours(bench, codes, lists, settings.edges, settings.around)
-            joined = True
-            enough = sample is not None and sample.is_found(lists)
+            joined, enough = True, sample.is_found(lists)
         if enough:
             break
-    if sample is not None and not enough:
+    if sampled and not enough:
         join_with_all(bench, codes, lists, np.arange(members, dtype=np.int32))
     elif limits is None:
         join_with_all(bench, codes, lists, _short(lists.keys, min(settings.kept, rows - 1)))
@@ -78,13 +75,15 @@ def join_codes(
 
 
 class _Sample:
-    """The true candidates of the first rows: what tells when to stop, and what to do until then."""
+    """The true candidates of the first rows, if any: what tells when to stop, and what to do until then."""
 
     def __init__(self, truth: np.ndarray, settings: Settings) -> None:
         self._truth, self._settings, self._missing = truth, settings, list[float]()
 
     def is_found(self, lists: Lists) -> bool:
-        """Say whether enough of it is in the lists."""
+        """Say whether enough of it is in the lists; of nothing, never."""
+        if not len(self._truth):
+            return False
         self._missing.append(1 - share_found(lists.keys, self._truth, self._settings.kept))
         return self._missing[-1] <= 1 - self._settings.recall
 
@@ -93,10 +92,11 @@ class _Sample:
 
         Partitions know nothing of each other: each leaves the same share of what was missing before it, or somewhat more.
         """
-        before, now = [1.0, *self._missing][-2:]
-        if len(self._missing) > 1 and _DOUBT * now * now / before <= 1 - self._settings.recall:
-            return False
         settings, rows = self._settings, len(lists.limits)
+        if not len(self._truth):
+            return False
+        if len(self._missing) > 1 and _DOUBT * self._missing[-1] ** 2 / self._missing[-2] <= 1 - settings.recall:
+            return False
         reach = share_within_reach(lists.keys, self._truth, rows, settings.edges, settings.kept)
         return reach >= settings.recall
 

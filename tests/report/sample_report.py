@@ -154,7 +154,7 @@ def make_report(**fields: object) -> Report:
         stages=make_stages(),
         reconciliation=Reconciliation(3000, 97, 2897, 6, 12, 15, 2994),
         quarantine=make_quarantine(),
-        recall=Recall(20, 500, 0.98745, 0.95),
+        recall=Recall(20, 500, 0.98745, 0.95, {"similar_other_author": 0.9712}),
         width_recalls=(WidthRecall(256, 1.0), WidthRecall(128, 0.9411), WidthRecall(64, 0.8127)),
         indexes=make_indexes(),
         similarity=make_histogram(),

@@ -29,6 +29,7 @@ def test_a_failed_stage_is_named():
 def test_recall_below_target_needs_attention():
     assert states(recall=Recall(20, 500, 0.9499, 0.95))["recall"] == "attention"
     assert states(recall=Recall(20, 500, 0.95, 0.95))["recall"] == "ok"
+    assert states(recall=Recall(20, 500, 0.99, 0.95, {"public": 0.94}))["recall"] == "attention"
 
 
 def test_a_quarantined_share_above_the_limit_needs_attention():

@@ -19,7 +19,7 @@ from uninote.pipelines.neighbours_publish import publish
 from uninote.pipelines.neighbours_ranking import hub_skewness
 from uninote.pipelines.progress import say
 from uninote.pipelines.recall import AT_K, measure_recall, sample_truth
-from uninote.pipelines.rule_recall import RECALL_OF, recall_of_rules
+from uninote.pipelines.rule_recall import by_rule, recall_of_rules
 from uninote.pipelines.run import Outcome, Run, last_entry, record
 from uninote.pipelines.snapshot import newest_snapshot
 
@@ -59,8 +59,7 @@ def _summary(join: Join, counts: dict[str, int], metrics: dict[str, float]) -> d
 
 
 def _recalls(metrics: Mapping[str, float]) -> dict[str, float]:
-    of_rules = {name.removeprefix(RECALL_OF): value for name, value in metrics.items() if name.startswith(RECALL_OF)}
-    return {"neighbours": metrics[AT_K], **of_rules}
+    return {"neighbours": metrics[AT_K], **by_rule(metrics)}
 
 
 def _hubs(join: Join) -> dict[str, float]:

@@ -15,6 +15,7 @@ from uninote.pipelines.gallery import gallery
 from uninote.pipelines.index import unit_of
 from uninote.pipelines.labels import agreements
 from uninote.pipelines.recall import AT_K, SAMPLE, width_metric
+from uninote.pipelines.rule_recall import by_rule
 from uninote.pipelines.run import Entry, Outcome, Run, newest_entries, record
 from uninote.pipelines.scores import evaluation_of
 from uninote.pipelines.snapshot import Snapshot, newest_snapshot
@@ -109,7 +110,7 @@ def _quarantine(run: Run) -> tuple[QuarantineReason, ...]:
 
 def _recall(run: Run, joined: Entry) -> Recall:
     metrics, settings = joined["metrics"], run.config.neighbours
-    return Recall(joined["counts"]["k"], int(metrics[SAMPLE]), metrics[AT_K], settings.recall_target)
+    return Recall(joined["counts"]["k"], int(metrics[SAMPLE]), metrics[AT_K], settings.recall_target, by_rule(metrics))
 
 
 def _index_row(width: int, built: Entry) -> IndexRow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,9 +18,14 @@ from uninote.pipelines.kept_rows import KeptRows
 from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.recall import listed
 
-RECALL_OF = "recall_of_"  # and the table's name: in the ledger's metrics
+_RECALL_OF = "recall_of_"  # and the table's name: in the ledger's metrics
 _KINDS = (StringType(), LongType(), BinaryType(), BinaryType())
 _SCHEMA = StructType([StructField(name, kind) for name, kind in zip(TRUTH, _KINDS, strict=True)])
+
+
+def by_rule(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return what `recall_of_rules` put into the ledger's metrics, by table."""
+    return {name.removeprefix(_RECALL_OF): value for name, value in metrics.items() if name.startswith(_RECALL_OF)}
 
 
 def recall_of_rules(join: Join, kept: KeptRows) -> dict[str, float]:
@@ -37,7 +44,7 @@ def recall_of_rules(join: Join, kept: KeptRows) -> dict[str, float]:
     shared.destroy()
     lists = {name: listed(join, name, sample.keys) for name in rules}
     return {
-        f"{RECALL_OF}{name}": join.vectors.recall(sample.keys, found, _truth(told, name, k))
+        f"{_RECALL_OF}{name}": join.vectors.recall(sample.keys, found, _truth(told, name, k))
         for name, found in lists.items()
     }
 

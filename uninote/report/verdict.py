@@ -75,7 +75,8 @@ def _recall(report: Report) -> Check:
     measured = report.recall
     if measured is None:
         return Check("recall", "unknown", "not measured", "recall")
-    sides = f"{recall(measured.recall)}, target {recall(measured.target)}"
+    least = min([measured.recall, *measured.by_rule.values()])
+    sides = f"{recall(least)}, target {recall(measured.target)}"
     return Check(f"recall@{measured.k}", "ok" if measured.reached else "attention", sides, "recall")
 
 

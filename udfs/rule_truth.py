@@ -11,7 +11,7 @@ from udfs.arrow_vectors import pack
 from udfs.kept_rows import CellFiles, Items, KeptCell
 from udfs.notes import ArrowMap
 from uninote.kmeans import compute_in_one_thread
-from uninote.neighbours.rules import Rows, Rule, barred_pairs
+from uninote.neighbours.rules import Lists, Rows, Rule, barred_pairs
 from uninote.neighbours.truth import ExactSearch
 
 TRUTH = ("table", "item_key", "neighbour_keys", "scores")  # keys int64, scores float32, as bytes
@@ -27,8 +27,7 @@ def make_rule_truth(
         compute_in_one_thread()
         for number in (number for batch in batches for number in batch.column(0).to_pylist()):
             cell = KeptCell(cells()[number])
-            for name, rule in rules.items() if len(cell.keys) else ():
-                keys, scores = _search(cell, rule, asked(), k)
+            for name, (keys, scores) in _search(cell, rules, asked(), k).items() if len(cell.keys) else ():
                 starts = np.arange(len(keys) + 1) * k
                 lists = pack(keys.reshape(-1), starts), pack(scores.reshape(-1), starts)
                 columns = [pa.array([name] * len(keys), pa.string()), pa.array(asked().keys), *lists]
@@ -37,16 +36,24 @@ def make_rule_truth(
     return run
 
 
-def _search(cell: KeptCell, rule: Rule, asked: Items, k: int) -> tuple[np.ndarray, np.ndarray]:
-    search = ExactSearch(asked.rows.vectors, asked.keys, k, np.inf if rule.max_score is None else rule.max_score)
+def _search(cell: KeptCell, rules: Mapping[str, Rule], asked: Items, k: int) -> dict[str, Lists]:
+    """Look through the rows once, for all rules."""
+    mine, most = (
+        asked.rows,
+        {name: np.inf if rule.max_score is None else rule.max_score for name, rule in rules.items()},
+    )
+    searches = {name: ExactSearch(mine.vectors, asked.keys, k, most[name]) for name in rules}
     places = np.arange(len(cell.keys))
-    attributes = cell.read_attributes(places, rule.attributes)
+    attributes = cell.read_attributes(places, sorted({name for rule in rules.values() for name in rule.attributes}))
     for some in np.split(places, range(_ROWS, len(places), _ROWS)):
-        vectors = np.empty((len(some), asked.rows.vectors.shape[1]), np.float32)
+        vectors = np.empty((len(some), mine.vectors.shape[1]), np.float32)
         cell.read_vectors(some, vectors)
         rows = Rows(vectors, {name: values[some] for name, values in attributes.items()})
-        search.offer(cell.keys[some], vectors, barred_pairs(rule, asked.rows, rows))
-    keys, scores = search.found()
-    if rule.min_score is not None:
-        keys[scores < rule.min_score], scores[scores < rule.min_score] = -1, -np.inf
-    return keys, scores
+        for name, rule in rules.items():
+            searches[name].offer(cell.keys[some], vectors, barred_pairs(rule, mine, rows))
+    return {name: _at_least(rules[name].min_score, *search.found()) for name, search in searches.items()}
+
+
+def _at_least(least: float | None, keys: np.ndarray, scores: np.ndarray) -> Lists:
+    low = scores < (-np.inf if least is None else least)
+    return np.where(low, -1, keys), np.where(low, np.float32(-np.inf), scores)

@@ -42,7 +42,7 @@ def make_exact(queries: Callable[[], tuple[np.ndarray, np.ndarray]], k: int) -> 
         keys, vectors = queries()
         corpus = (read_rows([batch]) for batch in batches if len(batch))
         found, scores = exact_topk(vectors, corpus, k, exclude=keys)
-        columns = [pa.array(keys), to_array(found.astype(np.int64)), to_array(scores.astype(np.float32))]
+        columns = [pa.array(keys), to_array(found), to_array(scores)]
         yield pa.RecordBatch.from_arrays(columns, names=["item_key", "neighbour_keys", "scores"])
 
     return run

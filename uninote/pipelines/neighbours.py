@@ -19,7 +19,7 @@ from uninote.pipelines.neighbours_publish import publish
 from uninote.pipelines.neighbours_ranking import hub_skewness
 from uninote.pipelines.progress import say
 from uninote.pipelines.recall import AT_K, measure_recall, sample_truth
-from uninote.pipelines.rule_recall import by_rule, recall_of_rules
+from uninote.pipelines.rule_recall import recall_of_rules, rule_recalls
 from uninote.pipelines.run import Outcome, Run, last_entry, record
 from uninote.pipelines.snapshot import newest_snapshot
 
@@ -59,7 +59,7 @@ def _summary(join: Join, counts: dict[str, int], metrics: dict[str, float]) -> d
 
 
 def _recalls(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {"neighbours": metrics[AT_K], **by_rule(metrics)}
+    return {"neighbours": metrics[AT_K], **rule_recalls(metrics)}
 
 
 def _hubs(join: Join) -> dict[str, float]:

@@ -62,8 +62,8 @@ def listed(join: Join, name: str, keys: np.ndarray) -> np.ndarray:
     read = make_reader(["item_key", "neighbour_keys"], lambda: wanted.value)
     schema = StructType([StructField("item_key", LongType()), StructField("neighbour_keys", BinaryType())])
     rows = scan_files(join.run, files, read, as_read, schema)
-    listed = np.full((len(keys), k), -1, np.int64)  # a note that the join lost counts as having found nothing
+    lists = np.full((len(keys), k), -1, np.int64)  # a note that the join lost counts as having found nothing
     for row in rows.collect():
         found = np.frombuffer(row["neighbour_keys"], np.int64)[:k]
-        listed[np.searchsorted(keys, row["item_key"]), : len(found)] = found
-    return listed
+        lists[np.searchsorted(keys, row["item_key"]), : len(found)] = found
+    return lists

@@ -15,7 +15,7 @@ from uninote.pipelines.gallery import gallery
 from uninote.pipelines.index import unit_of
 from uninote.pipelines.labels import agreements
 from uninote.pipelines.recall import AT_K, SAMPLE, width_metric
-from uninote.pipelines.rule_recall import by_rule
+from uninote.pipelines.rule_recall import rule_recalls
 from uninote.pipelines.run import Entry, Outcome, Run, newest_entries, record
 from uninote.pipelines.scores import evaluation_of
 from uninote.pipelines.snapshot import Snapshot, newest_snapshot
@@ -110,7 +110,9 @@ def _quarantine(run: Run) -> tuple[QuarantineReason, ...]:
 
 def _recall(run: Run, joined: Entry) -> Recall:
     metrics, settings = joined["metrics"], run.config.neighbours
-    return Recall(joined["counts"]["k"], int(metrics[SAMPLE]), metrics[AT_K], settings.recall_target, by_rule(metrics))
+    return Recall(
+        joined["counts"]["k"], int(metrics[SAMPLE]), metrics[AT_K], settings.recall_target, rule_recalls(metrics)
+    )
 
 
 def _index_row(width: int, built: Entry) -> IndexRow:

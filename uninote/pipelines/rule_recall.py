@@ -23,7 +23,7 @@ _KINDS = (StringType(), LongType(), BinaryType(), BinaryType())
 _SCHEMA = StructType([StructField(name, kind) for name, kind in zip(TRUTH, _KINDS, strict=True)])
 
 
-def by_rule(metrics: Mapping[str, float]) -> dict[str, float]:
+def rule_recalls(metrics: Mapping[str, float]) -> dict[str, float]:
     """Return what `recall_of_rules` put into the ledger's metrics, by table."""
     return {name.removeprefix(_RECALL_OF): value for name, value in metrics.items() if name.startswith(_RECALL_OF)}
 

@@ -30,16 +30,20 @@ def has_table(uri: str) -> bool:
     return bool(deltalake.DeltaTable.is_deltatable(uri))
 
 
-def _log(uri: str) -> deltalake.DeltaTable:
-    """Return what the log of the table at `uri` says, without its files. Raises MissingTableError."""
+def _require(uri: str) -> None:
     if not has_table(uri):
         raise MissingTableError(f"there is no Delta table at {uri}; run the job that makes it first, see README.md")
+
+
+def _log(uri: str) -> deltalake.DeltaTable:
+    """Return what the log of the table at `uri` says, without its files. Raises MissingTableError."""
+    _require(uri)
     return deltalake.DeltaTable(uri, without_files=True)
 
 
 def read_table(spark: SparkSession, uri: str, version: int | None = None) -> DataFrame:
     """Return the table at `uri`, pinned to `version` when given. Raises MissingTableError."""
-    _log(uri)
+    _require(uri)
     reader = spark.read.format("delta")
     return (reader if version is None else reader.option("versionAsOf", version)).load(uri)
 

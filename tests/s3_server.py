@@ -38,6 +38,7 @@ s3proxy.credential={credential}
 jclouds.provider=filesystem
 jclouds.filesystem.basedir={folder}
 """
+# The namespace is the name that Ivy gives to what Maven calls a classifier; nothing is fetched from it.
 IVY_MODULE = """\
 <ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">
   <info organisation="uninote" module="s3-server"/>

@@ -9,7 +9,7 @@ from pathlib import Path
 from udfs.model_files import once_per_host, unpack
 from udfs.task import gpu
 from udfs.worker_cache import load_once
-from uninote.model.encoder import Encoder, load_encoder
+from uninote.model.encoder import WITHOUT_TORCH, Encoder, load_encoder
 from uninote.model.host_copy import to_float32
 from uninote.storage import S3Options, fetch_folder, is_remote
 
@@ -56,6 +56,8 @@ def _load(model: WorkerModel, files: Files | None, device: str | None) -> Encode
 
 
 def _computes_in_float32(model: WorkerModel, device: str | None) -> bool:
+    if model.kind in WITHOUT_TORCH:
+        return False
     import torch  # a driver imports this module too, and needs no torch
 
     from uninote.model.hardware import choose_placement

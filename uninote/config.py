@@ -72,7 +72,7 @@ class ModelConfig(_Section):
     """
 
     checkpoint: Location
-    kind: Literal["uninote", "sentence-transformers"] = "uninote"
+    kind: Literal["uninote", "sentence-transformers", "feature-hashing"] = "uninote"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 
 

@@ -10,11 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 from PIL.Image import Image
 
-from uninote.model import checkpoint, sentence_folder
+from uninote.model import checkpoint, hashing_folder, sentence_folder
 from uninote.model.folders import CheckpointError
 from uninote.notes import Note
 
-UNINOTE, SENTENCES = KINDS = ("uninote", "sentence-transformers")
+UNINOTE, SENTENCES, HASHING = KINDS = ("uninote", "sentence-transformers", "feature-hashing")
+WITHOUT_TORCH = (HASHING,)  # kinds whose workers need not wait for it
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,9 @@ def describe(kind: str, folder: str | Path) -> Description:
     if _checked(kind) == SENTENCES:
         widths = sentence_folder.read_widths(folder)
         return Description(sentence_folder.generation(folder), widths[-1], widths, sees_images=False)
+    if kind == HASHING:
+        widths = hashing_folder.read_card(folder).widths
+        return Description(hashing_folder.generation(folder), widths[-1], widths, sees_images=True)
     card = checkpoint.read_card(folder)
     return Description(checkpoint.generation(folder), card.full_width, card.widths, sees_images=True)
 
@@ -88,10 +92,14 @@ def load_encoder(
     is one, else the CPU. `dtype` is "float32", "bfloat16", or "auto": float32 on a CPU, the checkpoint's own on a GPU.
     Raises CheckpointError, and UninoteError for a device or dtype that is not to be had.
     """
+    if _checked(kind) == HASHING:  # the same on every device, and in float32
+        from uninote.model.hashing_encoder import HashingEncoder
+
+        return HashingEncoder.load(folder)
     from uninote.model.hardware import choose_placement
 
     placement = choose_placement(threads, device, dtype)
-    if _checked(kind) == SENTENCES:
+    if kind == SENTENCES:
         from uninote.model.sentence_encoder import SentenceEncoder
 
         return SentenceEncoder.load(folder, placement)

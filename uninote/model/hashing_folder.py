@@ -1,0 +1,79 @@
+"""A folder of the feature-hashing encoder: one JSON file, which is all there is to it. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from uninote.model.folders import CheckpointError, identity, listing, read_object
+from uninote.model.sentence_text import TEXT_LAYOUT
+
+CARD = "feature_hashing.json"
+LAYOUT = 1  # raise it with any change of what a feature is or weighs: vectors of two layouts do not compare
+MOST_BYTES = 1 << 30  # of one process' projection, a byte for each entry
+
+
+@dataclass(frozen=True)
+class HashingCard:
+    """What the file declares. `widths` are ascending, the last is the full one.
+
+    Features are hashed to 0 … `vocabulary_size` - 1; `seed` chooses the hash and the projection.
+    """
+
+    widths: tuple[int, ...]
+    seed: int
+    vocabulary_size: int
+
+
+def write_card(folder: str | Path, widths: Sequence[int], seed: int = 0, vocabulary_size: int = 1 << 16) -> None:
+    """Make `folder` a checkpoint of this kind. Raises CheckpointError for values that none can have."""
+    card = HashingCard(tuple(sorted(widths)), seed, vocabulary_size)
+    _check(Path(folder) / CARD, card)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    (Path(folder) / CARD).write_text(json.dumps(asdict(card)) + "\n", encoding="utf-8")
+
+
+def read_card(folder: str | Path) -> HashingCard:
+    """Return what the folder declares. Raises CheckpointError."""
+    path = Path(folder) / CARD
+    if not path.is_file():
+        raise CheckpointError(f"{folder}: not a feature-hashing folder: no {CARD}; found {listing(Path(folder))}")
+    values = read_object(path)
+    if set(values) != {"widths", "seed", "vocabulary_size"}:
+        raise CheckpointError(f"{path}: has the keys {sorted(values)}; they should be widths, seed and vocabulary_size")
+    if not isinstance(values["widths"], list):
+        raise CheckpointError(f"{path}: widths is {values['widths']!r}; it should be a list of widths")
+    card = HashingCard(tuple(values["widths"]), values["seed"], values["vocabulary_size"])
+    _check(path, card)
+    return card
+
+
+def generation(folder: Path) -> str:
+    """Return the encoder's identity: 16 hexadecimal characters over what moves its vectors. Raises CheckpointError."""
+    card = read_card(folder)
+    choices = {"seed": card.seed, "vocabulary_size": card.vocabulary_size, "full_width": card.widths[-1]}
+    return identity(folder, [], {"kind": "feature-hashing", "layout": [LAYOUT, TEXT_LAYOUT], **choices})
+
+
+def _check(path: Path, card: HashingCard) -> None:
+    widths = card.widths
+    if not widths or not all(_is_positive(width) for width in widths) or list(widths) != sorted(set(widths)):
+        raise CheckpointError(f"{path}: widths is {list(widths)}; they should be whole numbers above 0, ascending")
+    if type(card.seed) is not int or not 0 <= card.seed < 1 << 64:
+        raise CheckpointError(f"{path}: seed is {card.seed!r}; it should be a whole number from 0 to 2^64 - 1")
+    if not _is_positive(card.vocabulary_size):
+        raise CheckpointError(
+            f"{path}: vocabulary_size is {card.vocabulary_size!r}; it should be a whole number above 0"
+        )
+    if widths[-1] * card.vocabulary_size > MOST_BYTES:
+        raise CheckpointError(
+            f"{path}: a vocabulary_size of {card.vocabulary_size:,} at width {widths[-1]:,} takes more than "
+            f"{MOST_BYTES >> 20:,} MiB in each worker; choose a smaller one, such as 65,536"
+        )
+
+
+def _is_positive(value: Any) -> bool:
+    return type(value) is int and value > 0

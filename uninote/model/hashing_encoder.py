@@ -110,15 +110,15 @@ class _Projection:
         for number in numbers[~self._is_made[numbers]].tolist():
             self._signs[number] = self._row(number)
             self._is_made[number] = True
-        return self._signs[numbers].astype(np.float32)
+        signs: np.ndarray = self._signs[numbers].astype(np.float32)
+        return signs
 
     def _row(self, number: int) -> np.ndarray:
         # Bits of a hash, not numpy's generators, whose streams may differ between its versions.
         width = self._signs.shape[1]
         content = shake_128(self._key + number.to_bytes(8, "little")).digest(-(-width // 8))
         bits = np.unpackbits(np.frombuffer(content, dtype=np.uint8), count=width)
-        signs: np.ndarray = bits.astype(np.int8) * 2 - 1
-        return signs
+        return bits.astype(np.int8) * 2 - 1
 
 
 def words_of(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from transformers import Qwen3VLConfig, Qwen3VLModel
 
 from uninote.model.checkpoint import SINGLE, read_config, weight_files
 from uninote.model.folders import CheckpointError
+from uninote.model.patches import use_linear_patches
 
 PREFIX = "model."  # of the tower's weights where a language head is, or was, beside it
 HEAD = "lm_head."
@@ -22,6 +23,7 @@ class UniNote(nn.Module):
 
     def __init__(self, model: Qwen3VLModel) -> None:
         super().__init__()
+        use_linear_patches(model)
         self.model = model
 
     @property

@@ -25,7 +25,7 @@ class Placement:
         if self.dtype is torch.float32:
             module.float()
         elif self.dtype is not None:
-            _convert_parameters(module, self.dtype)
+            convert_parameters(module, self.dtype)
         module.to(self.device)
         if self.device.type == "cpu":
             use_faster_linear(module)
@@ -56,8 +56,8 @@ def _device(name: str | None) -> torch.device:
     return device
 
 
-def _convert_parameters(module: nn.Module, dtype: torch.dtype) -> None:
-    """Leave buffers alone: rotary tables in bfloat16 would move every vector."""
+def convert_parameters(module: nn.Module, dtype: torch.dtype) -> None:
+    """Convert weights in place, and leave buffers alone: rotary tables in bfloat16 would move every vector."""
     for parameter in module.parameters():
         if parameter.is_floating_point():
             parameter.data = parameter.data.to(dtype)

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from uninote.model.checkpoint import read_card, write_card
 from uninote.model.processing import NoteProcessor, Prepared
 from uninote.model.tower import UniNote
+from uninote.training.adapters import recompute_activations, with_adapters
 from uninote.training.errors import TrainingError
-from uninote.training.settings import LoraConfig, TrainConfig
+from uninote.training.settings import TrainConfig
 
 NOT_COPIED = (".safetensors", ".index.json", "evaluation.json")
 
@@ -35,11 +36,11 @@ class Backbone:
         self._half, self._stored = config.dtype == "bfloat16", config.stored_dtype
         self._adapted = config.lora is not None
         if config.lora is not None:
-            self.tower.model = _with_adapters(self.tower.model, config)
+            self.tower.model = with_adapters(self.tower.model, config.lora, config.seed)
         else:
             self.tower.float()  # a step of AdamW on bfloat16 weights would mostly round to nothing
         if config.gradient_checkpointing:
-            _recompute_activations(self.tower.model)
+            recompute_activations(self.tower.model)
         self.tower.to(device).train()
 
     @property
@@ -96,25 +97,6 @@ class _WithoutAdapters(Backbone):
         model: Any = self.tower.model
         with model.disable_adapter():
             return super().embed(prepared)
-
-
-def _recompute_activations(model: Any) -> None:
-    model.gradient_checkpointing_enable({"use_reentrant": False})
-    model.enable_input_require_grads()
-
-
-def _with_adapters(model: Any, config: TrainConfig) -> Any:
-    try:
-        import peft
-    except ImportError as error:
-        raise TrainingError('LoRA needs peft; run: pip install "uninote[train]"') from error
-    lora: LoraConfig = config.lora or LoraConfig()
-    pattern = rf".*language_model.*\.({'|'.join(lora.targets)})"
-    settings = peft.LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=pattern, bias="none"
-    )
-    torch.manual_seed(config.seed)  # the adapters' first values
-    return peft.get_peft_model(model, settings)
 
 
 def _checked_widths(widths: tuple[int, ...], full_width: int) -> tuple[int, ...]:

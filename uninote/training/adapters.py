@@ -1,0 +1,32 @@
+"""Low-rank adapters (LoRA) on the language model of a tower."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from uninote.training.errors import TrainingError
+
+if TYPE_CHECKING:  # settings need pydantic, which a machine that only computes may lack
+    from uninote.training.settings import LoraConfig
+
+
+def with_adapters(model: Any, lora: LoraConfig, seed: int) -> Any:
+    """Return the Qwen3VLModel `model` with adapters, which alone are trained. Raises TrainingError without peft."""
+    try:
+        import peft
+    except ImportError as error:
+        raise TrainingError('LoRA needs peft; run: pip install "uninote[train]"') from error
+    pattern = rf".*language_model.*\.({'|'.join(lora.targets)})"
+    settings = peft.LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=pattern, bias="none"
+    )
+    torch.manual_seed(seed)  # the adapters' first values
+    return peft.get_peft_model(model, settings)
+
+
+def recompute_activations(model: Any) -> None:
+    """Keep no activations for the backward pass: compute them again there."""
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.enable_input_require_grads()

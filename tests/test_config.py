@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pyspark.sql.types import StringType
 
+from uninote import schemas
 from uninote.config import Config
 from uninote.config_file import load_config
 from uninote.errors import ConfigError
+from uninote.overrides import redact_override
+from uninote.reserved import is_reserved
 from uninote.training.settings import paper_stage_one, paper_stage_two
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +69,24 @@ def test_all_problems_of_file_and_overrides_come_in_one_message(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("- a\n", "must hold a mapping"), ("a: [", "not valid YAML"), ("lake: 3", "lake: input should be a valid string")],
+    [
+        ("- a\n", "must hold a mapping.*it holds list"),
+        ("", "must hold a mapping.*it is empty"),
+        ("# nothing\n", "it is empty"),
+        ("a: [", "not valid YAML: line 1, column 5"),
+        ("lake: 3", "lake: input should be a valid string; got 3, which YAML .*: write it in quotes"),
+        ("lake: off", "lake: input should be a valid string; got False, which YAML .*: write it in quotes"),
+        ("lake: x\nlake: y\n", "line 2, column 1: the key 'lake' stands there twice"),
+        (
+            "lake: x\nembed: {batch_tokens: 1, batch_tokens: 2}\n",
+            "line 2, .* the key 'batch_tokens' stands there twice",
+        ),
+        ("lake: x\n\tmodel: y\n", "not valid YAML: line 2, column 1: a tab; YAML wants spaces there"),
+        ("lake: @x", "line 1, column 7: .*write a text that begins so in quotes"),
+        ("lake: a: b", "line 1, column 8: .*write a text with a colon and a space in quotes"),
+        ("lake: *x", "line 1, column 7: found undefined alias"),
+        ("as_of: 2024-13-45", "not valid YAML: month must be in 1..12; write it in quotes"),
+    ],
 )
 def test_a_file_of_another_shape_is_refused(tmp_path, text, problem):
     with pytest.raises(ConfigError, match=problem):
@@ -102,6 +123,144 @@ def test_overrides_are_typed_like_the_file(tmp_path):
     config = load_config(write(tmp_path, MINIMAL), ["embed.widths=[64, 256]", "ingest.columns.note_id=key"])
     assert config.embed.widths == (64, 256)
     assert config.ingest.columns == {"note_id": "key"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/x/lake #2",
+        "/x/a: b",
+        "/x/@",
+        "/x/[y]",
+        "/x/{y}",
+        "/x/*",
+        "/x/%20",
+        "/x/y'",
+        "/x/`y`",
+        "/x/a\\b",
+        "/x/a\nb",
+        "/x/ä",
+    ],
+)
+def test_a_place_is_taken_as_it_is(tmp_path, path):
+    config = load_config(write(tmp_path, MINIMAL), [f"lake={path}", f"index.folder={path}"])
+    assert (config.lake, config.index.folder) == (path, path)
+
+
+@pytest.mark.parametrize(
+    "name", ["on", "no", "007", "123", "1e3", "2024-01-01", "@x", "*x", "&x", "[x", "- x", "null", "!x"]
+)
+def test_a_relative_place_is_a_text_whatever_yaml_makes_of_it(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert load_config(write(tmp_path, MINIMAL), [f"lake={name}"]).lake == str(tmp_path / name)
+
+
+def test_values_are_read_by_the_type_of_their_key(tmp_path):
+    config = load_config(
+        write(tmp_path, MINIMAL),
+        [
+            "lake='/x/lake #2'",
+            "model.dtype=float32",
+            "s3.region=null",
+            "index.folder=",
+            "as_of=2024-01-01",
+            "training.teacher=model",
+            "ingest.columns={note_id: no, title: 007}",
+            "ingest.columns.body=a: b #c",
+            "search.only={category: [no, 007]}",
+            "search.only.author=[2024-01-01]",
+            "neighbours.tables.mine={same: [category]}",
+            "neighbours.tables.mine.min_score=0.5",
+            "spark={spark.sql.shuffle.partitions: 3}",
+            "spark.spark.a.b=true",
+            "spark.c.d=1",
+        ],
+    )
+    assert config.lake == "/x/lake #2"  # quotes around the whole are YAML's
+    assert (config.model.dtype, config.s3.region, config.index.folder) == ("float32", None, None)
+    assert (config.as_of, config.training.teacher) == ("2024-01-01", "model")
+    assert config.ingest.columns == {"note_id": "no", "title": "007", "body": "a: b #c"}
+    assert config.search.only == {"category": ["no", "007"], "author": ["2024-01-01"]}
+    assert config.neighbours.tables["mine"].same == ("category",)
+    assert config.neighbours.tables["mine"].min_score == 0.5
+    assert config.spark == {"spark.sql.shuffle.partitions": "3", "spark.a.b": "true", "spark.c.d": "1"}
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("media.roots=[/a #b, /c]", "--set media.roots: the value is not valid YAML, line 1"),
+        ("media.roots=/a", "media.roots: input should be a valid tuple; got '/a'; write a list"),
+        ("lake=~nobody-of-this-name/x", "lake: '~nobody-of-this-name/x' is no place on this machine"),
+        ("lake=/x/a\x00b", "lake: .* is no place on this machine"),
+        ("lake=/x/a\udce4b", "lake: .* is no place on this machine"),
+        ("neighbours.tables.mine.sam=[x]", "neighbours.tables.mine.sam: unknown key; accepted keys here: same, "),
+        ("training.ranking.stpes=1", "training.ranking.stpes: unknown key; accepted keys here: stage, "),
+        ("lake.x=1", "lake: input should be a valid string"),
+        ("=1", "expected section.key=value"),
+        ("neighbours..k=1", "expected section.key=value"),
+    ],
+)
+def test_values_that_cannot_be_meant_are_told_in_a_sentence(tmp_path, override, problem):
+    with pytest.raises(ConfigError, match=problem):
+        load_config(write(tmp_path, MINIMAL), [override])
+
+
+@pytest.mark.parametrize("name", ["ingest.source", "s3.endpoint", "model.checkpoint", "spark.spark.jars.repositories"])
+def test_urls_with_credentials_are_refused(tmp_path, name):
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, MINIMAL), [f"{name}=https://user:hunter2@host/x"])
+    assert "holds credentials in its URL" in str(caught.value)
+    assert "AWS_ACCESS_KEY_ID" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_problems_hide_the_secrets_that_they_are_about(tmp_path):
+    text = f"{MINIMAL}spark: {{spark.ssl.keyPassword: 4711, spark.a.token: [hunter2]}}\n"
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, text), ["spark={spark.b.secret: hunter3", "s3.secret_key=hunter4"])
+    assert "spark.ssl.keyPassword: input should be a valid string; got [hidden]" in str(caught.value)
+    assert not any(secret in str(caught.value) for secret in ("4711", "hunter"))
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("embed.widths=[64, 256]", "embed.widths=[64, 256]"),
+        ("lake=/x/lake #2", "lake=/x/lake #2"),
+        ("spark={spark.a.secret.key: hunter}", "spark={'spark.a.secret.key': '[hidden]'}"),
+        ("spark.a.password=hunter", "spark.spark.a.password=[hidden]"),
+        ("s3.endpoint=https://user:hunter@host", "s3.endpoint=https://[hidden]@host"),
+    ],
+)
+def test_the_ledger_keeps_overrides_without_secrets(given, kept):
+    assert redact_override(given) == kept
+
+
+@pytest.mark.parametrize(
+    "name", ["items", "embeddings", "Duplicates", "RUNS", "releases", "codes", "index/w64", "_delta_log"]
+)
+def test_names_of_the_lakes_own_tables_are_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match=f"neighbours.tables: {name} is a name of the lake's own tables"):
+        load_config(write(tmp_path, MINIMAL), [f"neighbours.tables={{{name}: {{same: [category]}}}}"])
+
+
+def test_the_table_without_rules_stays_without_rules(tmp_path):
+    with pytest.raises(ConfigError, match="neighbours is the table without rules"):
+        load_config(write(tmp_path, MINIMAL), ["neighbours.tables={neighbours: {same: [category]}}"])
+    assert list(load_config(write(tmp_path, MINIMAL), ["neighbours.tables={neighbours: {}}"]).neighbours.rules) == [
+        "neighbours"
+    ]
+
+
+def test_every_table_of_the_schemas_has_a_reserved_name():
+    made = [value for value in vars(schemas).values() if isinstance(value, schemas.TableSpec)]
+    for name, make in vars(schemas).items():
+        if name.endswith("_table"):
+            made.append(make(StringType(), *{"embeddings_table": ["embeddings/w8"], "neighbour_state_table": ["x"],
+                                             "neighbour_rows_table": [[]]}.get(name, [])))  # fmt: skip
+    assert len(made) > 10
+    assert [spec.name for spec in made if not is_reserved(spec.name)] == []
 
 
 def test_the_content_hash_follows_every_value(tmp_path):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ("jobs", "uninote.pipelines", "udfs", "uninote")  # each may import itself and what stands to its right
 HOMES = {
     "faiss": {"uninote/index/", "uninote/kmeans.py"},
-    "yaml": {"uninote/config_file.py"},
+    "yaml": {"uninote/yaml_text.py"},
     "boto3": {"uninote/s3"},
     "botocore": {"uninote/s3"},
     "pyspark": {"uninote/pipelines/", "uninote/schemas.py", "udfs/task.py"},

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from uninote.reserved import NEIGHBOURS, is_reserved
 from uninote.training.settings import TrainConfig
 
 DEMO = "demo"  # the built-in corpus (as ingest.source) and the built-in checkpoint (as model.checkpoint)
@@ -18,7 +19,7 @@ DEMO = "demo"  # the built-in corpus (as ingest.source) and the built-in checkpo
 Location = Annotated[str, Field(min_length=1), "location"]
 Width = Annotated[int, Field(ge=1)]
 Attribute = Literal["category", "author", "language", "visibility"]
-TableName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+TableName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
 Kind = Literal["note", "image", "text", "ocr"]
 
 
@@ -184,7 +185,8 @@ class NeighboursConfig(_Section):
     `slack` extra candidates are kept beside the `k`, for nights that take some away. The corpus is one cell as long as
     a task of `task_mib` holds it; past that `overlap` cells see each row, null: as many as a sample says are needed for
     `recall_target`. `cell_rows` fixes the home rows of a cell. A night that changes more than `full_share` of the notes
-    joins all of them again. `tables` are named as they appear in the lake; `neighbours` is always among them.
+    joins all of them again. `tables` are named as they appear in the lake, by none of the lake's own names; `neighbours`,
+    without rules, is always there.
     """
 
     width: Width | None = None
@@ -200,6 +202,23 @@ class NeighboursConfig(_Section):
     tables: dict[TableName, RuleConfig] = {}
     seed: int = 0
 
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _names_are_free(cls, tables: Any) -> Any:
+        """Refuse names of our own tables before the pattern speaks, so that Items is told as items is."""
+        for name, rule in tables.items() if isinstance(tables, dict) else ():
+            if name == NEIGHBOURS:
+                if rule not in (None, {}, RuleConfig()):
+                    raise ValueError(
+                        f"{NEIGHBOURS} is the table without rules, which duplicates and training are made of; give these "
+                        f"rules another name"
+                    )
+            elif is_reserved(str(name)):
+                raise ValueError(
+                    f"{name} is a name of the lake's own tables and folders; give these rules another name"
+                )
+        return tables
+
     @model_validator(mode="after")
     def _cells_fill_lists(self) -> Self:
         least = 2 * (self.k + self.slack)
@@ -210,7 +229,7 @@ class NeighboursConfig(_Section):
     @property
     def rules(self) -> dict[str, RuleConfig]:
         """The tables with their rules, in order of name."""
-        return dict(sorted(({"neighbours": RuleConfig()} | self.tables).items()))
+        return dict(sorted(({NEIGHBOURS: RuleConfig()} | self.tables).items()))
 
 
 class TrainingConfig(_Section):

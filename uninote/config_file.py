@@ -1,29 +1,35 @@
-"""Reading the configuration: YAML and `--set` overrides into a validated Config. The only module that reads YAML."""
+"""Reading the configuration: a YAML file and `--set` overrides into a validated Config."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from uninote import yaml_text
 from uninote.config import DEMO, Config
+from uninote.config_types import find_locations, section_of
 from uninote.errors import ConfigError
+from uninote.overrides import OverrideError, parse_override
+from uninote.redaction import HIDDEN, has_credentials, is_secret, redact_value
+
+Problems = list[str]
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read `path`, apply `section.key=value` overrides (values are YAML) and validate.
+    """Read `path`, apply `section.key=value` overrides, of which the last of a key counts, and validate.
 
     Raises ConfigError, listing every problem of the file and of the overrides together.
     """
     values = _read_yaml(path)
-    problems: list[str] = []
-    locations = set(_locations(Config))
-    _make_absolute(values, locations, path.resolve().parent)
+    problems: Problems = []
+    locations = set(find_locations(Config))
+    _make_absolute(values, locations, path.resolve().parent, problems)
     for override in overrides:
         _apply(values, override, locations, problems)
+    problems += _credentials("", values)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
@@ -35,30 +41,26 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml_text.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"the configuration {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text, from its byte {error.start:,} on; save it as UTF-8") from error
+    except yaml_text.YamlTextError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold a mapping with the keys {_keys(Config)}; it holds {type(values).__name__}")
+        held = "it is empty" if values is None else f"it holds {type(values).__name__}"
+        raise ConfigError(f"{path} must hold a mapping with the keys {_keys(Config)}; {held}")
     return values
 
 
-def _apply(values: dict[str, Any], override: str, locations: set[str], problems: list[str]) -> None:
-    name, separator, text = override.partition("=")
-    *sections, key = name.strip().split(".")
-    if not separator or not key or not all(sections):
-        problems.append(f"--set {override}: expected section.key=value")
-        return
+def _apply(values: dict[str, Any], override: str, locations: set[str], problems: Problems) -> None:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = text
-    single: dict[str, Any] = {key: value}
-    for section in reversed(sections):
-        single = {section: single}
-    _make_absolute(single, locations, Path.cwd())
+        single = parse_override(override).nested()
+    except OverrideError as error:
+        problems.append(str(error))
+        return
+    _make_absolute(single, locations, Path.cwd(), problems)
     _merge(values, single)
 
 
@@ -70,23 +72,18 @@ def _merge(into: dict[str, Any], update: dict[str, Any]) -> None:
             into[key] = value
 
 
-def _locations(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted names of the keys that hold places, lists of places included."""
-    for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _locations(field.annotation, f"{prefix}{name}.")
-        elif "location" in field.metadata or "location" in str(field.annotation):
-            yield f"{prefix}{name}"
-
-
-def _make_absolute(values: dict[str, Any], locations: set[str], base: Path) -> None:
-    for name in locations:
+def _make_absolute(values: dict[str, Any], locations: set[str], base: Path, problems: Problems) -> None:
+    for name in sorted(locations):
         *sections, key = name.split(".")
         holder: Any = values
         for section in sections:
             holder = holder.get(section) if isinstance(holder, dict) else None
-        if isinstance(holder, dict) and key in holder:
+        if not isinstance(holder, dict) or key not in holder:
+            continue
+        try:
             holder[key] = _absolute(holder[key], base)
+        except (OSError, RuntimeError, ValueError) as error:  # no such user, a circle of links, a NUL, no UTF-8
+            problems.append(f"{name}: {holder[key]!r} is no place on this machine ({error})")
 
 
 def _absolute(value: Any, base: Path) -> Any:
@@ -94,24 +91,44 @@ def _absolute(value: Any, base: Path) -> Any:
         return [_absolute(one, base) for one in value]
     if not isinstance(value, str) or value == DEMO or "://" in value or not value:
         return value
+    value.encode()  # lone surrogates: what a terminal without UTF-8 made of the name
     return str((base / Path(value).expanduser()).resolve())
 
 
+def _credentials(name: str, value: Any) -> Iterator[str]:
+    """Yield a problem for every place that holds a user, a password or a signature: places are stored and shown."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _credentials(f"{name}.{key}" if name else str(key), one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _credentials(name, one)
+    elif isinstance(value, str) and has_credentials(value):
+        yield (
+            f"{name}: holds credentials in its URL, which would be stored with the lake; take them out, and give them in "
+            f"the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), a profile or a role; got {redact_value(name, value)}"
+        )
+
+
 def _describe(problem: Any) -> str:
-    name = ".".join(str(part) for part in problem["loc"])
+    parts = problem["loc"]
+    name = ".".join(str(part) for part in parts)
     if problem["type"] == "extra_forbidden":
-        return f"{name}: unknown key; accepted keys here: {_keys(_section_of(problem['loc'][:-1]))}"
+        return f"{name}: unknown key; accepted keys here: {_keys(section_of(parts[:-1]))}"
     if problem["type"] == "missing":
         return f"{name}: missing, and it has no default"
-    told = problem["msg"].removeprefix("Value error, ")
-    return f"{name}: {told[0].lower()}{told[1:]}; got {problem['input']!r}"
+    own = problem["msg"].removeprefix("Value error, ")  # what a rule of ours says may begin with a name
+    message = own if own != problem["msg"] else f"{own[0].lower()}{own[1:]}"
+    shown = HIDDEN if is_secret(name) else repr(redact_value(name, problem["input"]))
+    return f"{name}: {message}; got {shown}{_remedy(problem)}"
 
 
-def _section_of(location: Sequence[Any]) -> type[BaseModel]:
-    section: type[BaseModel] = Config
-    for part in location:
-        section = section.model_fields[part].annotation  # type: ignore[assignment]
-    return section
+def _remedy(problem: Any) -> str:
+    if problem["type"] == "string_type" and problem["input"] is not None:
+        return ", which YAML does not take for a text: write it in quotes"
+    if problem["type"] in ("tuple_type", "list_type"):
+        return "; write a list: [one, another]"
+    return ""
 
 
 def _keys(section: type[BaseModel]) -> str:

@@ -1,8 +1,16 @@
 """The two ways a run can end badly; more specific errors derive from these beside the code that raises them."""
 
+from uninote.redaction import redact
+
 
 class UninoteError(Exception):
-    """Something a person can act on: the message says what was wrong, the value, the rule and the remedy. Exit 1."""
+    """Something a person can act on: the message says what was wrong, the value, the rule and the remedy. Exit 1.
+
+    Printed, it holds no secret, wherever it goes: a terminal, a table, the trace of a worker.
+    """
+
+    def __str__(self) -> str:
+        return redact(super().__str__())
 
 
 class ConfigError(UninoteError):

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from uninote.errors import UninoteError
+from uninote.terminal import write
 
 DELTA_JAR = ("io.delta", "delta-spark_4.2_2.13", "4.4.0")  # one artifact per Spark minor version
 MIN_JAVA = 17
@@ -156,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
         conf = install_conf(home, options.conf)
         pin_interpreter(Path(sys.executable).parent)
     except InstallError as error:
-        sys.stderr.write(f"error: {error}\n")
+        write(sys.stderr, f"error: {error}\n")
         return 1
     sys.stderr.write(f"Spark in {home} is ready: {len(added)} jars added, settings in {conf}\n")
     return 0

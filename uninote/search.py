@@ -24,6 +24,7 @@ from uninote.media import MediaPolicy, decode, fetch
 from uninote.model.encoder import KINDS, UNINOTE, describe, load_encoder
 from uninote.notes import Note, NoteImage
 from uninote.storage import S3Options
+from uninote.terminal import write
 from uninote.widths import truncate
 
 
@@ -34,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         index = Index.open(options.index, S3Options(options.endpoint))
         lines = [index.verify()] if options.verify else _found(index, options)
     except UninoteError as error:
-        sys.stderr.write(f"error: {error}\n")
+        write(sys.stderr, f"error: {error}\n")
         return 1
     for line in lines:
-        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(line) + "\n")  # ASCII: ids come from data, and may hold what a terminal obeys
     return 0
 
 

@@ -91,7 +91,7 @@ def test_every_tag_is_closed_in_order(report):
     assert not page.open
 
 
-@pytest.mark.parametrize("character", [chr(0xD83D), chr(0xDCFF), "\x00", "\x1b"])
+@pytest.mark.parametrize("character", [chr(0xD83D), chr(0xDCFF), "\x00", "\x1b", "\x9b", "\u202e", "\u2067"])
 def test_what_no_file_can_hold_becomes_a_replacement_character(character):
     note = GalleryNote("n1", f"喵{character}呜", character, (character,), character)
     html = render(make_report(gallery=(GalleryRow(note, ()),), warnings=(character,)))

@@ -16,6 +16,7 @@ from uninote.pipelines.run import Run
 from uninote.report.data import GalleryNote, GalleryRow
 from uninote.report.thumbnails import thumbnail
 from uninote.storage import StorageError
+from uninote.terminal import visible
 
 TEXT_CHARACTERS = 240
 _EXAMPLES = 9
@@ -36,7 +37,7 @@ def _as_text(row: GalleryRow) -> str:
 
 
 def _headline(note: GalleryNote) -> str:
-    return f"{note.note_id}  {note.title or note.body[:60]}  [{', '.join(note.topics)}]"
+    return visible(f"{note.note_id}  {note.title or note.body[:60]}  [{', '.join(note.topics)}]")
 
 
 def gallery(run: Run, notes: int) -> tuple[GalleryRow, ...]:

@@ -21,6 +21,7 @@ from uninote.pipelines.session import open_session
 Plan = Callable[[Config, int | None, int | None], dict[str, Any]]  # of a configuration, rows and width
 
 DONE, FAILED, BAD_CONFIG = 0, 1, 2
+SET_HELP = "override one value; texts and places are taken as they are, other values are YAML; the last of a key counts"
 
 
 def run_job(
@@ -39,7 +40,7 @@ def run_job(
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=sys.modules["__main__"].__doc__)
     default = Path(script).resolve().parent.parent / "conf" / "local.yaml"
     parser.add_argument("--config", type=Path, default=default, help=f"configuration file (default: {default})")
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override one value")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SET_HELP)
     if plan is not None:
         parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
         parser.add_argument("--rows", type=int, metavar="N", help="plan for so many rows instead of those in the lake")
@@ -65,5 +66,5 @@ def run_job(
             told = f"unexpected {type(error).__name__}"
         say(f"error in {name}: {told}. What was committed before it stays, and the same command can be run again")
         return FAILED
-    sys.stdout.write(json.dumps(summary, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(summary) + "\n")  # ASCII: any scheduler's log takes it, and no terminal obeys it
     return DONE

@@ -10,14 +10,16 @@ from contextlib import contextmanager
 
 from pyspark import Accumulator, SparkContext
 
+from uninote.redaction import redact
+from uninote.terminal import write
+
 PERIOD_S = 5.0
 DESCRIPTION = "spark.job.description"
 
 
 def say(text: str) -> None:
-    """Write one line for people; stdout is kept for the summary."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """Write one line for people, without secrets and control characters; stdout is kept for the summary."""
+    write(sys.stderr, f"{redact(text)}\n")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from uninote.pipelines import tables
@@ -19,6 +20,7 @@ from uninote.pipelines.rule_recall import rule_recalls
 from uninote.pipelines.run import Entry, Outcome, Run, newest_entries, record
 from uninote.pipelines.scores import evaluation_of
 from uninote.pipelines.snapshot import Snapshot, newest_snapshot
+from uninote.redaction import redact
 from uninote.report.data import (
     Histogram,
     IndexRow,
@@ -103,9 +105,14 @@ def _quarantine(run: Run) -> tuple[QuarantineReason, ...]:
     sample = F.slice(F.array_sort(F.collect_list(F.struct("item_id", "message"))), 1, SAMPLES)
     rows = once.groupBy("reason").agg(F.count("*").alias("rows"), sample.alias("samples"))
     return tuple(
-        QuarantineReason(row["reason"], row["rows"], tuple((one["item_id"], one["message"]) for one in row["samples"]))
+        QuarantineReason(row["reason"], row["rows"], tuple(_sample(one) for one in row["samples"]))
         for row in rows.orderBy(F.desc("rows"), "reason").collect()
     )
+
+
+def _sample(row: Row) -> tuple[str, str]:
+    """Return (item_id, message): an unreadable row is quoted as it came, and may hold anything."""
+    return row["item_id"] or "", redact(row["message"] or "")
 
 
 def _recall(run: Run, joined: Entry) -> Recall:

@@ -18,6 +18,7 @@ from pyspark.sql.types import DataType
 from uninote.config import Config
 from uninote.delta_files import append_rows, read_all
 from uninote.lake import GenerationLake, Lake
+from uninote.overrides import redact_override
 from uninote.pipelines import tables
 from uninote.pipelines.encoders import ModelFolder, open_model
 from uninote.schemas import RUNS
@@ -86,7 +87,7 @@ def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) ->
         "started_at": datetime.fromtimestamp(started, UTC),
         "seconds": time.time() - started,
         "config_hash": run.config.content_hash(),
-        "overrides": list(run.overrides),
+        "overrides": [redact_override(one) for one in run.overrides],
         "inputs": dict(outcome.inputs),
         "outputs": dict(outcome.outputs),
         "counts": dict(outcome.counts),

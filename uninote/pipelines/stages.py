@@ -17,6 +17,7 @@ from uninote.pipelines.progress import say
 from uninote.pipelines.report import report
 from uninote.pipelines.run import Run
 from uninote.pipelines.tables import MissingTableError
+from uninote.terminal import write
 
 Summary = dict[str, Any]
 Stage = Callable[[Run], Summary]
@@ -68,8 +69,9 @@ def refresh(run: Run) -> Summary:
     started = time.time()
     stages = {name: run_stage(run, name) for name in STAGES}
     made = {name: uri for summary in stages.values() for name, uri in summary["tables"].items()}
-    sys.stdout.write(
-        f"\n{worked_example(run)}\n\nneighbours: {made['neighbours']}\nreport:     {stages['report']['report']}\n\n"
+    write(
+        sys.stdout,
+        f"\n{worked_example(run)}\n\nneighbours: {made['neighbours']}\nreport:     {stages['report']['report']}\n\n",
     )
     return {
         "tables": made,

@@ -15,8 +15,9 @@ from uninote.report.verdict import judge
 
 TEMPLATE = "report.html"
 ALIKE = 0.01  # scores closer together than this hardly tell notes apart
-# Lone surrogates cannot be written as UTF-8, and HTML allows none of these controls.
-_UNWRITABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Lone surrogates cannot be written as UTF-8, HTML allows none of these controls, and what turns the direction of a text
+# would turn the page's own as well.
+_UNWRITABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]")
 
 
 def render(report: Report) -> str:

@@ -1,0 +1,20 @@
+"""Names in a lake that are ours: no table of a user's may take one, or it would stand in the place of one of ours."""
+
+from __future__ import annotations
+
+NEIGHBOURS = "neighbours"  # the table without rules, in every lake
+
+# Tables and folders below a generation, and below the lake; tests compare them with schemas.py.
+_OF_GENERATIONS = {"items", "embeddings", "set_aside", "index", NEIGHBOURS, "duplicates", "staging"}
+_OF_GENERATIONS |= {"neighbour_state", "neighbour_rows", "neighbour_cells", "neighbour_leaders"}
+_OF_LAKES = {"notes", "runs", "quarantine", "image_bytes", "training", "evaluations", "report", "found"}
+# What is planned: a table that a user names so today would have to move tomorrow.
+_PLANNED = {"releases", "leases", "takedown", "takedowns", "gallery", "matches", "judgments", "codes", "codebooks"}
+_PLANNED |= {"canaries", "gates", "neighbour_changes", "templates", "segments", "manifest"}
+RESERVED = frozenset(_OF_GENERATIONS | _OF_LAKES | _PLANNED)
+
+
+def is_reserved(name: str) -> bool:
+    """Say whether `name`, whatever its case, is one of ours or lies below one of ours."""
+    first = name.casefold().split("/", 1)[0]
+    return first in RESERVED or first.startswith(("_", "."))

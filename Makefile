@@ -23,7 +23,7 @@ test: $(TESTABLE) ## Run the linter, the type checker and all tests
 
 install: $(INSTALLED) ## Create the virtual environment and make its spark-submit ready
 
-$(INSTALLED): setup.py conf/spark-defaults.conf conf/log4j2.properties | check
+$(INSTALLED): setup.py conf/spark-defaults.conf conf/log4j2.properties conf/spark-env.sh | check
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .
 	$(BIN)/python -m uninote.install

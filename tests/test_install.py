@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,6 +55,7 @@ def test_settings_name_this_interpreter_for_the_workers(home):
     conf = install.install_conf(home, ROOT / "conf")
     assert f"spark.pyspark.python {sys.executable}" in (conf / "spark-defaults.conf").read_text()
     assert (conf / "log4j2.properties").exists()
+    assert (conf / "spark-env.sh").exists()
 
 
 def test_spark_submit_finds_its_spark_without_an_activated_environment(tmp_path):
@@ -67,7 +70,7 @@ def test_spark_submit_finds_its_spark_without_an_activated_environment(tmp_path)
 
 def test_a_folder_without_settings_is_refused(home, tmp_path):
     with pytest.raises(
-        install.InstallError, match=r"lacks spark-defaults\.conf, log4j2\.properties; name the project's conf"
+        install.InstallError, match=r"lacks spark-defaults\.conf, log4j2\.properties, spark-env\.sh; name the project's"
     ):
         install.install_conf(home, tmp_path)
 
@@ -78,11 +81,34 @@ def test_an_old_java_is_told(tmp_path, monkeypatch, printed, found):
     java.write_text(f"#!/bin/sh\necho '{printed}' >&2\n")
     java.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(install.InstallError, match=rf"Java 17 or newer; `java -version` says: .*{found}"):
         install.check_java()
 
 
 def test_no_java_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(install.InstallError, match="no working `java` on PATH"):
         install.check_java()
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(install.InstallError, match=f"no working `java` in JAVA_HOME, {tmp_path} "):
+        install.check_java()
+
+
+@pytest.mark.parametrize(
+    ("environment", "locale"),
+    [
+        ({}, "C.UTF-8"),
+        ({"LC_ALL": "C"}, "C.UTF-8"),
+        ({"LANG": "POSIX"}, "C.UTF-8"),
+        ({"LC_ALL": "POSIX", "LANG": "de_DE.UTF-8"}, "C.UTF-8"),
+        ({"LC_ALL": "de_DE.ISO-8859-1"}, "C.UTF-8"),
+        ({"LANG": "de_DE.UTF-8"}, ""),
+        ({"LC_ALL": "en_US.utf8", "LANG": "C"}, "en_US.utf8"),
+    ],
+)
+def test_spark_submit_starts_its_jvm_in_a_utf_8_locale(environment, locale):
+    script = f'set -a; . {ROOT / "conf" / "spark-env.sh"}; printf %s "$LC_ALL"'
+    done = subprocess.run(["bash", "-c", script], env={"PATH": os.environ["PATH"], **environment}, capture_output=True)
+    assert done.stdout.decode() == locale

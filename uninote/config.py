@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from uninote.reserved import NEIGHBOURS, is_reserved
+from uninote.spark_settings import find_conflicts
 from uninote.training.settings import TrainConfig
 
 DEMO = "demo"  # the built-in corpus (as ingest.source) and the built-in checkpoint (as model.checkpoint)
@@ -285,7 +286,7 @@ class ReportConfig(_Section):
 
 
 class Config(_Section):
-    """The whole pipeline. `spark` holds further Spark SQL settings, applied after the project's own.
+    """The whole pipeline. `spark` holds further Spark settings, applied after the project's own (`spark_settings`).
 
     `as_of` is the time that ages are counted from, ISO 8601, in UTC where it names no zone; null: when the run starts.
     """
@@ -313,6 +314,13 @@ class Config(_Section):
                 "should be a local or mounted folder; index files and reports are not written to object stores"
             )
         return lake
+
+    @field_validator("spark")
+    @classmethod
+    def _leaves_results_right(cls, settings: dict[str, str]) -> dict[str, str]:
+        if conflicts := list(find_conflicts(settings)):
+            raise ValueError("; ".join(conflicts))
+        return settings
 
     @field_validator("as_of", mode="before")
     @classmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from uninote.terminal import write
 DELTA_JAR = ("io.delta", "delta-spark_4.2_2.13", "4.4.0")  # one artifact per Spark minor version
 MIN_JAVA = 17
 CONF = Path(__file__).parent.parent / "conf"  # where a checkout has it
-DEFAULTS, LOGGING = "spark-defaults.conf", "log4j2.properties"
+DEFAULTS, LOGGING, ENVIRONMENT = "spark-defaults.conf", "log4j2.properties", "spark-env.sh"
 
 # Ivy ships inside pyspark; it honours the user's own settings file, and hence any mirror, through --ivy-settings.
 # Everything excluded here is on Spark's class path already, in the version Spark was built with.
@@ -57,14 +58,18 @@ def has_delta(home: Path) -> bool:
 
 
 def check_java() -> None:
-    """Raise InstallError unless the `java` that Spark will start is new enough."""
+    """Raise InstallError unless the `java` that Spark will start, JAVA_HOME's before PATH's, is new enough."""
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else "java"
     try:
-        printed = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr
+        printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
     except (OSError, subprocess.CalledProcessError) as error:
-        raise InstallError(f"no working `java` on PATH ({error}); Spark needs Java {MIN_JAVA} or newer") from error
+        where = f"in JAVA_HOME, {home}" if home else "on PATH"
+        raise InstallError(f"no working `java` {where} ({error}); Spark needs Java {MIN_JAVA} or newer") from error
     version = re.search(r'version "(\d+)', printed)
     if version is None or int(version[1]) < MIN_JAVA:
-        raise InstallError(f"Spark needs Java {MIN_JAVA} or newer; `java -version` says: {printed.splitlines()[0]}")
+        said = printed.splitlines()[0] if printed.strip() else "nothing"
+        raise InstallError(f"Spark needs Java {MIN_JAVA} or newer; `{java} -version` says: {said}")
 
 
 def install_jars(home: Path, jar_folder: Path | None, ivy_settings: Path | None) -> list[str]:
@@ -117,13 +122,14 @@ def _complaints(printed: str) -> list[str]:
 
 
 def install_conf(home: Path, source: Path) -> Path:
-    """Copy spark-defaults.conf and log4j2.properties from `source`, with this interpreter for the Python workers."""
-    missing = [name for name in (DEFAULTS, LOGGING) if not (source / name).is_file()]
+    """Copy the three files that Spark looks for from `source`, with this interpreter for the Python workers."""
+    missing = [name for name in (DEFAULTS, LOGGING, ENVIRONMENT) if not (source / name).is_file()]
     if missing:
         raise InstallError(f"{source} lacks {', '.join(missing)}; name the project's conf folder with --conf")
     target = home / "conf"
     target.mkdir(exist_ok=True)
-    shutil.copy(source / LOGGING, target / LOGGING)
+    for name in (LOGGING, ENVIRONMENT):
+        shutil.copy(source / name, target / name)
     # Without the last line, spark-submit runs whatever `python3` comes first on PATH.
     defaults = (source / DEFAULTS).read_text()
     (target / DEFAULTS).write_text(f"{defaults}\nspark.pyspark.python {sys.executable}\n")
@@ -148,7 +154,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m uninote.install", description=__doc__)
     parser.add_argument("--jars", type=Path, help="folder with Delta's jars, for machines without network")
     parser.add_argument("--ivy-settings", type=Path, help="Ivy settings file that names your mirror")
-    parser.add_argument("--conf", type=Path, default=CONF, help="folder with spark-defaults.conf and log4j2.properties")
+    parser.add_argument(
+        "--conf", type=Path, default=CONF, help="folder with spark-defaults.conf, log4j2.properties and spark-env.sh"
+    )
     options = parser.parse_args(arguments)
     try:
         check_java()

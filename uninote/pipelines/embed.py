@@ -141,7 +141,7 @@ def _chunks(plan: Plan, keyed: DataFrame) -> Iterator[Chunk]:
     uri = run.generation.uri(SPOOL)
     with described(run.spark.sparkContext, f"embed: work for {count} chunk(s)"):
         work = with_content(run, plan.notes, with_chunks(keyed, count))
-        work.write.mode("overwrite").partitionBy("chunk").parquet(uri)
+        work.write.mode("overwrite").option("partitionOverwriteMode", "static").partitionBy("chunk").parquet(uri)
     spool = run.spark.read.schema(work.schema).parquet(uri)
     for number, census in sorted(take_census(spool, "chunk").items()):
         work = spool.where(F.col("chunk") == number).drop("chunk")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,58 +15,89 @@ from typing import Any
 from uninote.config import Config
 from uninote.config_file import load_config
 from uninote.errors import ConfigError, UninoteError
-from uninote.pipelines.failures import explained
+from uninote.pipelines.failures import TRACE, explained
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Run
 from uninote.pipelines.session import open_session
+from uninote.pipelines.signals import Stopped, stopped_by_signals
 
+Work = Callable[[Run], dict[str, Any]]
 Plan = Callable[[Config, int | None, int | None], dict[str, Any]]  # of a configuration, rows and width
 
 DONE, FAILED, BAD_CONFIG = 0, 1, 2
+SIGNALLED = 128  # and the signal's number, as shells say it
 SET_HELP = "override one value; texts and places are taken as they are, other values are YAML; the last of a key counts"
+GO_ON = "What was committed before it stays, and the same command can be run again"
 
 
 def run_job(
-    name: str,
-    work: Callable[[Run], dict[str, Any]],
-    script: str,
-    arguments: Sequence[str] | None = None,
-    plan: Plan | None = None,
+    name: str, work: Work, script: str, arguments: Sequence[str] | None = None, plan: Plan | None = None
 ) -> int:
     """Do `work` as the job `name` and print its summary, one JSON object, as the last line on stdout.
 
     `script` is the job's file: the default configuration is found relative to it. Returns 0 when done, 2 when the
-    configuration is wrong, 1 on any other failure. With `plan` the job also takes `--dry-run`, which prints what that
-    returns and starts nothing.
+    configuration is wrong, 130 or 143 when it was stopped by SIGINT or SIGTERM, 1 on any other failure, which is told in one
+    sentence. With `plan` the job also takes `--dry-run`, which prints what that returns and starts nothing.
     """
+    options = _parser(name, script, plan is not None).parse_args(arguments)
+    if not _traced():
+        # The bridge to the JVM logs traces of its own when a call is interrupted or the JVM is gone.
+        logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        with stopped_by_signals():
+            summary = _summary(name, work, options, plan)
+    except ConfigError as error:
+        return _failed(f"error: {error}", BAD_CONFIG)
+    except UninoteError as error:
+        return _failed(f"error in {name}: {error}", FAILED)
+    except (Stopped, KeyboardInterrupt) as error:
+        number = error.number if isinstance(error, Stopped) else 2
+        return _failed(f"error in {name}: stopped by a signal ({number}). {GO_ON}", SIGNALLED + number)
+    except Exception as error:
+        return _failed(f"error in {name}: {explained(error)}. {GO_ON}", FAILED)
+    sys.stdout.write(json.dumps(summary) + "\n")  # ASCII: any scheduler's log takes it, and no terminal obeys it
+    return DONE
+
+
+def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | None) -> dict[str, Any]:
+    config = load_config(options.config, options.set)
+    if plan is not None and options.dry_run:
+        return plan(config, options.rows, options.width)
+    _check_lake(Path(config.lake))
+    return work(Run(open_session(name, config.spark), config, tuple(options.set)))
+
+
+def _failed(message: str, code: int) -> int:
+    """Tell a failure, with its trace where the environment asks for one."""
+    if _traced():
+        say(traceback.format_exc())
+    say(message)
+    return code
+
+
+def _traced() -> bool:
+    return os.environ.get(TRACE, "0") not in ("", "0")
+
+
+def _check_lake(lake: Path) -> None:
+    """Refuse a lake that cannot be one before anything starts: afterwards the same is a page of Java."""
+    standing = next(place for place in (lake, *lake.parents) if os.path.lexists(place))
+    if not standing.is_dir():
+        raise UninoteError(f"lake: {lake} is no folder: {standing} is a file or a broken link; name another place")
+    if not os.access(standing, os.R_OK | os.W_OK | os.X_OK):
+        raise UninoteError(
+            f"lake: {standing} cannot be written to by this user (permissions, or mounted read-only); give it the right to "
+            "read and write there, or name another place"
+        )
+
+
+def _parser(name: str, script: str, has_plan: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=sys.modules["__main__"].__doc__)
     default = Path(script).resolve().parent.parent / "conf" / "local.yaml"
     parser.add_argument("--config", type=Path, default=default, help=f"configuration file (default: {default})")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SET_HELP)
-    if plan is not None:
+    if has_plan:
         parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
         parser.add_argument("--rows", type=int, metavar="N", help="plan for so many rows instead of those in the lake")
         parser.add_argument("--width", type=int, metavar="W", help="plan for this width")
-    options = parser.parse_args(arguments)
-    try:
-        config = load_config(options.config, options.set)
-        if plan is not None and options.dry_run:
-            summary = plan(config, options.rows, options.width)
-        else:
-            run = Run(open_session(name, config.spark), config, tuple(options.set))
-            summary = work(run)
-    except ConfigError as error:
-        say(f"error: {error}")
-        return BAD_CONFIG
-    except UninoteError as error:
-        say(f"error in {name}: {error}")
-        return FAILED
-    except Exception as error:
-        told = explained(error)
-        if told is None:
-            traceback.print_exc()
-            told = f"unexpected {type(error).__name__}"
-        say(f"error in {name}: {told}. What was committed before it stays, and the same command can be run again")
-        return FAILED
-    sys.stdout.write(json.dumps(summary) + "\n")  # ASCII: any scheduler's log takes it, and no terminal obeys it
-    return DONE
+    return parser

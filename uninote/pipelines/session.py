@@ -1,48 +1,46 @@
-"""The Spark session, with the reason beside every setting."""
+"""The Spark session of a job: its settings, and the checks that it can be relied on."""
 
 from __future__ import annotations
 
+from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
-from uninote.errors import UninoteError
-from uninote.install import has_delta, spark_home
-
-SETTINGS = {
-    # A worker that is kept keeps its model; without reuse every task would load it again.
-    "spark.python.worker.reuse": "true",
-    "spark.sql.session.timeZone": "UTC",
-    # Rows with long texts and wide vectors: a batch is bounded by bytes too, or one batch could fill a worker's memory.
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
-    "spark.sql.execution.arrow.maxBytesPerBatch": str(64 << 20),
-    # Rows are decoded so many at once, whatever they weigh: of a table of images 4096 would be a gigabyte.
-    "spark.sql.parquet.columnarReaderBatchSize": "512",
-    # Statistics on vectors cost time on write and never prune anything; the key columns come first in every table.
-    "spark.databricks.delta.properties.defaults.dataSkippingNumIndexedCols": "4",
-    # Published tables are read by libraries that refuse deletion vectors.
-    "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
-    # A float vector has hardly two equal values; dictionaries are tried, dropped, and cost a pass.
-    "parquet.enable.dictionary#vector.list.element": "false",
-}
+from uninote.errors import ConfigError
+from uninote.pipelines.environment import check_started, choose_python, no_delta, prepare_start, why_not_started
+from uninote.spark_settings import FIXED, SETTINGS, find_conflicts
 
 
 def open_session(app_name: str, settings: dict[str, str]) -> SparkSession:
-    """Return the session, made on first use; `settings` come after the project's own.
+    """Return the session, made on first use; `settings` come after the project's own, the fixed ones last.
 
-    Raises UninoteError when Delta's jars are not where Spark looks.
+    Raises SetupError when this Python or Spark cannot be used, ConfigError when a setting would make results wrong.
     """
+    prepare_start()
     builder = SparkSession.builder.appName(f"uninote {app_name}")
-    for name, value in {**SETTINGS, **settings}.items():
+    fixed = {name: one.value for name, one in FIXED.items() if one.given}
+    for name, value in {**SETTINGS, **settings, **fixed}.items():
         builder = builder.config(name, value)
-    spark = builder.getOrCreate()
+    try:
+        spark = builder.getOrCreate()
+    except PySparkRuntimeError as error:
+        if error.getCondition() != "JAVA_GATEWAY_EXITED":
+            raise
+        raise why_not_started(error) from error
+    context = spark.sparkContext
+    check_started(context)
+    choose_python(context)
     if not spark.conf.get("spark.sql.extensions", "").startswith("io.delta"):  # type: ignore[union-attr]
-        raise UninoteError(_no_delta())
+        raise no_delta()
+    _check_settings(spark)
     return spark
 
 
-def _no_delta() -> str:
-    home = spark_home()
-    state = "its jars are there, but" if has_delta(home) else "its jars are missing and"
-    return (
-        f"this Spark does not know Delta: {state} spark-defaults.conf does not enable it. Run: "
-        f"python -m uninote.install (for the Spark in {home}), or give your own Spark the settings in conf/spark-defaults.conf"
-    )
+def _check_settings(spark: SparkSession) -> None:
+    """Refuse what spark-defaults.conf or --conf set and no session can take back."""
+    given = {
+        name: value
+        for name, value in spark.sparkContext.getConf().getAll()
+        if name not in FIXED or not FIXED[name].given
+    }
+    if conflicts := list(find_conflicts(given)):
+        raise ConfigError(f"Spark's own settings (spark-defaults.conf, --conf): {'; '.join(conflicts)}")

@@ -115,7 +115,9 @@ def append(frame: DataFrame, spec: TableSpec, uri: str) -> None:
 def overwrite(frame: DataFrame, spec: TableSpec, uri: str) -> None:
     """Replace all rows in one commit; readers of older versions are not disturbed."""
     _create_followed(frame.sparkSession, spec, uri)
-    conform(frame, spec).write.format("delta").mode("overwrite").save(uri)
+    # Said here, since a session may have it otherwise: dynamically, rows of partitions without a new row would stay.
+    writer = conform(frame, spec).write.format("delta").mode("overwrite").option("partitionOverwriteMode", "static")
+    writer.save(uri)
 
 
 def _create_followed(spark: SparkSession, spec: TableSpec, uri: str) -> None:

@@ -1,25 +1,35 @@
-# `make run`: from a fresh clone to a neighbour table and a report. `make test`: the whole test suite.
+# `make run`: from a fresh clone to a neighbour table and a report. `make test`: the test suite; `make test-faults` and
+# `make test-long` disturb and kill more.
 
 VENV ?= .venv
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c '$(MODERN)' 2>/dev/null && echo $$name && break; done)
 ARGS ?=
+export UNINOTE_FAULT_SEED ?= 1
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.testable
 
-.PHONY: run test install check help clean
+.PHONY: run test test-faults test-long install check help clean
 
 help: ## Show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
 run: $(INSTALLED) ## Run the whole pipeline (ARGS="--set key=value" to change it) and show one note with its neighbours
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/spark-submit jobs/refresh.py $(ARGS)
 
-test: $(TESTABLE) ## Run the linter, the type checker and all tests
+test: $(TESTABLE) ## Run the linter, the type checker and the tests
 	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --no-cache --check . && $(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-faults: $(TESTABLE) ## Kill every stage, or damage its lake, at 10 more points (UNINOTE_FAULT_SEED=n draws others)
+	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m more
+
+test-long: $(TESTABLE) ## The same at 40 more points, and the longest tests: up to an hour; run again, it goes on where it stopped
+	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m long -n 2 --dist loadfile
 
 install: $(INSTALLED) ## Create the virtual environment and make its spark-submit ready
 

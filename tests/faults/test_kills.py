@@ -23,7 +23,7 @@ from uninote.pipelines.embed import embed
 from uninote.pipelines.ingest import ingest
 from uninote.pipelines.run import Run
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = ("embed.widths=[64]", "embed.chunk_items=21", "embed.items_per_task=6", "embed.batch_tokens=256")

@@ -1,0 +1,103 @@
+"""The faults, one a line, and which of them a run of the tests tries."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from killing import Moment
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A stage of a night, killed once part of what it does has appeared; then the same command twice.
+
+    `kind` is what is counted: a path, a table, a commit, "commit of <table>"; at which of them the seed draws, from those
+    that an undisturbed run showed. "end": it is not killed. `victim`: group, driver, jvm or worker. `then`: what befalls the
+    lake before the command is run again. `first`: settings of the killed run alone. `ahead`: its clock.
+    """
+
+    stage: str
+    night: str
+    kind: str
+    victim: str = "group"
+    then: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    ahead: bool = False
+
+    @property
+    def name(self) -> str:
+        """What happens, in words: the name of the test."""
+        what = [self.stage, self.night, self.kind]
+        what += [self.victim] if self.kind != "end" else []
+        return "-".join(one.replace(" ", "_") for one in (*what, *self.then, *self.first, *["ahead"] * self.ahead))
+
+    @property
+    def may_rename(self) -> bool:
+        """Say whether keys may differ from those of an undisturbed run: what was lost is given new ones."""
+        return bool(self.then)
+
+    def moment(self, events: dict[str, int], dice: random.Random) -> Moment:
+        """Draw the moment from what an undisturbed run showed."""
+        return Moment(self.kind, dice.randint(1, events[self.kind]), dice.choice((0.0, 0.0, dice.uniform(0, 0.3))))
+
+
+SHORT = [
+    Fault("ingest", "first", "table"),
+    Fault("embed", "first", "commit", "driver", ("vacuum",)),
+    Fault("index", "first", "path", "jvm"),
+]
+MORE = [
+    Fault("ingest", "second", "path"),
+    Fault("embed", "first", "table"),
+    Fault("embed", "first", "path", "worker"),
+    Fault("embed", "second", "commit", ahead=True),
+    Fault("embed", "second", "commit", "group", ("vacuum",)),
+    Fault("index", "second", "path"),
+    Fault("neighbours", "first", "table", "jvm"),
+    Fault("neighbours", "second", "commit", "driver", ("vacuum",)),
+    Fault("neighbours", "second", "end", then=("flip */neighbour_state/*/*.parquet",)),
+    Fault("report", "first", "path"),
+]
+LONG = [
+    Fault("ingest", "first", "path", "driver"),
+    Fault("ingest", "first", "path", "jvm"),
+    Fault("ingest", "first", "commit", "group", ("vacuum",)),
+    Fault("ingest", "second", "commit", "jvm", ("vacuum",)),
+    Fault("ingest", "second", "end", then=("history ahead",)),
+    Fault("embed", "first", "table", "jvm"),
+    Fault("embed", "first", "path", "driver"),
+    Fault("embed", "first", "path", "jvm", ("vacuum",)),
+    Fault("embed", "first", "commit", ahead=True),
+    Fault("embed", "first", "commit of runs", "driver", ("vacuum",)),
+    Fault("embed", "first", "commit", first=("embed.widths=[32]",)),
+    Fault("embed", "second", "path"),
+    Fault("embed", "second", "path", "worker"),
+    Fault("embed", "second", "commit of items", "jvm", ("vacuum",)),
+    Fault("embed", "second", "path", "group", ("history ahead",)),
+    Fault("embed", "second", "commit", first=("embed.widths=[32]",)),
+    Fault("embed", "second", "commit", first=("embed.kinds=[note]",)),
+    Fault("embed", "second", "path", "group", ("delete */staging",)),
+    Fault("index", "first", "path", "worker"),
+    Fault("index", "first", "path", "group", ahead=True),
+    Fault("index", "first", "path", first=("index.nlist=4",)),
+    Fault("index", "second", "path", "driver", ("vacuum",)),
+    Fault("index", "second", "end", then=("flip */index/*/shard-*.faiss",)),
+    Fault("index", "second", "end", then=("delete */index/*/template-*",)),
+    Fault("index", "second", "end", then=("delete */index/*/shard-*.faiss",)),
+    Fault("index", "second", "end", then=("flip */index/*/manifest.json",)),
+    Fault("index", "second", "path", "group", ("history ahead",)),
+    Fault("neighbours", "first", "path"),
+    Fault("neighbours", "first", "path", "worker"),
+    Fault("neighbours", "first", "commit", "driver", ("vacuum",)),
+    Fault("neighbours", "first", "commit", first=("neighbours.k=3",)),
+    Fault("neighbours", "second", "path", "jvm"),
+    Fault("neighbours", "second", "commit", ahead=True),
+    Fault("neighbours", "second", "commit", first=("neighbours.k=6",)),
+    Fault("neighbours", "second", "commit", "group", ("history ahead",)),
+    Fault("neighbours", "second", "end", then=("flip */neighbour_rows/*.parquet",)),
+    Fault("neighbours", "second", "end", then=("delete */neighbour_cells/*.parquet",)),
+    Fault("neighbours", "second", "end", then=("delete */neighbour_state/*",)),
+    Fault("report", "first", "commit", "driver"),
+    Fault("report", "second", "path", "jvm", ("history ahead",)),
+]

@@ -39,10 +39,25 @@ class DemoConfig(_Section):
 
 
 class IngestConfig(_Section):
-    """Where notes come from. `columns` maps a field of `notes` to the source's column where the guess is wrong."""
+    """Where notes come from. `columns` maps a field of `notes` to the source's column where the guess is wrong.
+
+    `encoding` is that of text files without a byte order mark.
+    """
 
     source: Location
     columns: dict[str, str] = {}
+    encoding: str = "utf-8"
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding)
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                "should be an encoding that Python knows, such as utf-8, cp1252, gb18030 or utf-16"
+            ) from error
+        return encoding
 
 
 class MediaConfig(_Section):

@@ -39,15 +39,32 @@ def map_columns(found: Sequence[str], chosen: Mapping[str, str]) -> dict[str, st
         raise SourceColumnsError(
             f"ingest.columns names what is not there: {'; '.join(unknown + absent)}. The source has: {', '.join(found)}"
         )
-    lower = {column.lower(): column for column in reversed(found)}
-    free = {name: column for name, column in lower.items() if column not in chosen.values()}
+    free = _by_lower_name(found, set(chosen.values()))
     mapping = dict(chosen)
     for field, guesses in GUESSES.items():
         guess = next((free.pop(name) for name in guesses if name in free), None) if field not in chosen else None
         if guess is not None:
-            mapping[field] = guess
+            mapping[field] = _only(field, guess)
     _check(mapping, found)
     return mapping
+
+
+def _by_lower_name(found: Sequence[str], taken: set[str]) -> dict[str, list[str]]:
+    """Return lower-case name -> the columns that go by it; those that differ only in case are as many columns."""
+    names: dict[str, list[str]] = {}
+    for column in found:
+        if column not in taken:
+            names.setdefault(column.lower(), []).append(column)
+    return names
+
+
+def _only(field: str, columns: Sequence[str]) -> str:
+    if len(columns) > 1:
+        raise SourceColumnsError(
+            f"the source's columns {' and '.join(columns)} differ only in case or not at all, and either may be the {field}; "
+            f"name one with --set ingest.columns.{field}={columns[0]}, or give the other another name"
+        )
+    return columns[0]
 
 
 def _check(mapping: Mapping[str, str], found: Sequence[str]) -> None:

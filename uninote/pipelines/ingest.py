@@ -37,7 +37,7 @@ def ingest(run: Run) -> dict[str, Any]:
     counts = (
         {"notes": total}
         | _write(run, notes, spec, uri)
-        | {"rows_in": found.rows.count(), "quarantined": rejects.count()}
+        | {"rows_in": found.num_rows, "quarantined": rejects.count(), "times_unreadable": found.times_unreadable}
     )
     if counts["rows_in"] != counts["notes"] + counts["quarantined"]:
         raise UninoteError(f"rows in and rows out differ: {counts}")

@@ -263,6 +263,34 @@ def test_every_table_of_the_schemas_has_a_reserved_name():
     assert [spec.name for spec in made if not is_reserved(spec.name)] == []
 
 
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        (
+            "spark.sql.sources.partitionOverwriteMode=dynamic",
+            "must stay static, not dynamic: an overwrite would leave rows",
+        ),
+        ("spark.sql.session.timeZone=Mars/Base", "must stay UTC, not Mars/Base: times would move"),
+        ("spark.sql.ansi.enabled=false", "must stay true, not false: a value that does not fit"),
+        ("spark.sql.caseSensitive=TRUE", "must stay false, not TRUE: columns named alike"),
+        ("spark.sql.files.ignoreCorruptFiles=true", "must stay false, not true: notes in files"),
+        ("spark.sql.legacy.timeParserPolicy=LEGACY", "must not be set: casts, dates"),
+        ("spark.databricks.delta.properties.defaults.enableDeletionVectors=true", "must stay false, not true: readers"),
+    ],
+)
+def test_settings_that_would_make_results_wrong_are_refused_with_the_reason(tmp_path, setting, reason):
+    name = setting.partition("=")[0]
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, MINIMAL), [f"spark.{setting}"])
+    assert f"spark: {name} {reason}" in str(caught.value)
+
+
+def test_settings_that_say_what_holds_anyway_are_taken(tmp_path):
+    load_config(
+        write(tmp_path, MINIMAL), ["spark.spark.sql.ansi.enabled=TRUE", "spark.spark.sql.files.maxPartitionBytes=1m"]
+    )
+
+
 def test_the_content_hash_follows_every_value(tmp_path):
     path = write(tmp_path, MINIMAL)
     assert load_config(path).content_hash() == load_config(path).content_hash()

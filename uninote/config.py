@@ -100,7 +100,7 @@ class EmbedConfig(_Section):
     `kinds` beside note make vectors of single images, texts and OCR strings. `chunk_items` are committed together: what a
     killed run computes again is at most that. `recheck_media` looks at size and time of every image each night; without
     it an image replaced under its old name is noticed only when its note changes. `retry_quarantined` tries again what
-    was set aside.
+    was set aside, and notes embedded without a broken part.
     """
 
     widths: tuple[Width, ...] | None = Field(None, strict=False)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from builders import make_note, write_source
+
+from uninote.delta_files import read_all
+from uninote.install import install_conf
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -72,21 +76,36 @@ def test_a_folder_that_is_no_checkpoint_ends_with_1(spark, config_file, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.spark
-def test_the_literal_spark_submit_works_from_another_folder(config_file, tmp_path):
-    source = write_source(tmp_path / "source", [make_note("a"), make_note("b")])
-    submit = [str(Path(sys.executable).parent / "spark-submit")]
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    arguments = ["--config", str(config_file), "--set", f"ingest.source={source}"]
-    for job in ("ingest", "embed"):
-        done = subprocess.run(
-            [*submit, str(ROOT / "jobs" / f"{job}.py"), *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+def test_both_ways_to_start_a_job_work_from_another_folder_without_a_locale(config_file, tmp_path):
+    """As cron does it: nothing activated, another Python named for the workers, no UTF-8, and names outside ASCII."""
+    source, lake = write_source(tmp_path / "Sammlung ä", [make_note("a"), make_note("b")]), tmp_path / "löke 日本 #2"
+    python, submit = sys.executable, str(Path(sys.executable).parent / "spark-submit")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYSPARK"))}
+    environment |= {"SPARK_CONF_DIR": str(install_conf(tmp_path, ROOT / "conf")), "PATH": "/usr/bin:/bin"}
+    environment |= {"LC_ALL": "C", "PYSPARK_PYTHON": "/usr/bin/no-such-python", "PATH": _path_of("java", environment)}
+    secret = "spark={spark.hadoop.fs.s3a.secret.key: hunter2, spark.sql.shuffle.partitions: 1}"
+    arguments = [
+        "--config",
+        str(config_file),
+        "--set",
+        f"ingest.source={source}",
+        "--set",
+        f"lake={lake}",
+        "--set",
+        secret,
+    ]
+    for start, job in ((submit, "ingest"), (python, "embed")):
+        command = [start, str(ROOT / "jobs" / f"{job}.py"), *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         summary = json.loads(done.stdout.strip().splitlines()[-1])
     assert summary["embedded"] == summary["notes_in"] == 2
-    assert summary["tables"]["embeddings/w64"].startswith(str(tmp_path))
+    assert summary["tables"]["embeddings/w64"].startswith(str(lake))
     assert {"seconds", "notes_per_s", "unchanged", "quarantined", "deleted"} <= set(summary)
+    assert {path.name for path in tmp_path.iterdir()} >= {lake.name, source.name}
+    assert not [path for path in tmp_path.iterdir() if "?" in path.name]
+    assert "hunter2" not in str(read_all(str(lake / "runs")))
+
+
+def _path_of(program, environment):
+    return f"{Path(shutil.which(program)).parent}:{environment['PATH']}"

@@ -26,6 +26,7 @@ JAVA = "An error occurred while calling o9.load.\n: {}\n\tat java.base/java.io.F
         ("java.io.IOException: No space left on device", "the disk is full"),
         ("OSError: [Errno 122] Disk quota exceeded", "the disk is full"),
         ("java.io.IOException: Mkdirs failed to create file:/proc/lake/notes/_delta_log", "a folder cannot be made at /proc"),
+        ("[DELTA_CANNOT_CREATE_LOG_PATH] Cannot create file:/x/notes/_delta_log", "a folder cannot be made at /x/notes"),
         ("java.io.FileNotFoundException: /x/lake/notes/part-0.parquet (Permission denied)", "permission denied on"),
         ("java.nio.file.FileSystemException: file:/x/lake/runs/a: Read-only file system", "/x/lake/runs/a is on a file system"),
         ("io.delta.exceptions.ConcurrentAppendException: [DELTA_CONCURRENT_APPEND] x", "another run writes to this lake"),

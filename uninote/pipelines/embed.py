@@ -194,7 +194,7 @@ def _reconciled(plan: Plan, done: Outcomes) -> dict[str, int]:
         "unchanged": stored - embedded,
         "quarantined": quarantined,
         "deleted": census.notes(changes.DELETED),
-        "degraded": done.notes["degraded"],
+        "degraded": _degraded(run),
         "attributes_changed": census.notes(changes.ATTRIBUTES),
         "computed": done.items["computed"],
         "tokens": done.items["tokens"],
@@ -204,6 +204,13 @@ def _reconciled(plan: Plan, done: Outcomes) -> dict[str, int]:
             f"notes in and notes out differ ({stored:,} have a vector): {counts}; readers keep what they had"
         )
     return counts
+
+
+def _degraded(run: Run) -> int:
+    """Return how many notes have a vector of less than all their parts, those of earlier runs included."""
+    spec = items_table(run.note_id)
+    items = tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name))
+    return items.where("kind = 'note' AND degraded").count()
 
 
 def _notes_in(run: Run, spec: TableSpec) -> int:

@@ -52,6 +52,7 @@ FAULTS = (
     _fault(
         "a folder cannot be made at {at}: a file stands in its way, or the place takes none. Name another place",
         r"Mkdirs failed to create",
+        r"DELTA_CANNOT_CREATE_LOG_PATH",
         r"Not a directory",
         r"[Pp]arent path is not a directory",
         r"ParentNotDirectoryException",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pyspark.sql import DataFrame, Row
@@ -20,6 +20,7 @@ from uninote.terminal import visible
 
 TEXT_CHARACTERS = 240
 _EXAMPLES = 9
+_SHOWN = ("note_id", "title", "body", "topics", "category", "images")
 
 
 def worked_example(run: Run) -> str:
@@ -48,15 +49,19 @@ def gallery(run: Run, notes: int) -> tuple[GalleryRow, ...]:
     rows = [(row["note_id"], row["neighbours"][: settings.gallery_neighbours]) for row in chosen.collect()]
     shown = {note_id for note_id, _ in rows} | {one["note_id"] for _, found in rows for one in found}
     cards = {row["note_id"]: _card(run, row) for row in _of(run, shown).collect()}
-    return tuple(
-        GalleryRow(cards[note_id], tuple(replace(cards[one["note_id"]], score=one["score"]) for one in found))
-        for note_id, found in rows
-        if note_id in cards
-    )
+    shown_rows = (_row(cards, note_id, found) for note_id, found in rows if note_id in cards)
+    return tuple(row for row in shown_rows if row.neighbours)
+
+
+def _row(cards: Mapping[object, GalleryNote], note_id: object, found: Sequence[Row]) -> GalleryRow:
+    """Return a note beside those of its neighbours that are still there: notes may be newer than the lists."""
+    there = (one for one in found if one["note_id"] in cards)
+    return GalleryRow(cards[note_id], tuple(replace(cards[one["note_id"]], score=one["score"]) for one in there))
 
 
 def _of(run: Run, note_ids: set[object]) -> DataFrame:
-    notes = tables.read_table(run.spark, run.lake.uri("notes"))
+    # No times: Python has none before the year 1 or after 9999, and they need only be near to fail in some zone.
+    notes = tables.read_table(run.spark, run.lake.uri("notes")).select(*_SHOWN)
     wanted = run.spark.createDataFrame([(one,) for one in note_ids], notes.select("note_id").schema)
     return notes.join(F.broadcast(wanted), "note_id")
 
@@ -66,7 +71,7 @@ def _card(run: Run, note: Row) -> GalleryNote:
         note_id=str(note["note_id"]),
         title=note["title"] or "",
         body=(note["body"] or "")[:TEXT_CHARACTERS],
-        topics=tuple(note["topics"] or ()),
+        topics=tuple(topic or "" for topic in note["topics"] or ()),
         category=note["category"] or "",
         image=_thumbnail(run, [image["uri"] or "" for image in note["images"] or ()]),
         score=None,

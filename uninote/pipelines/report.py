@@ -129,9 +129,8 @@ def _index_row(width: int, built: Entry) -> IndexRow:
 
 def _similarity(run: Run) -> Histogram | None:
     """Return how alike each note and its best neighbour are."""
-    best = tables.read_table(run.spark, run.generation.uri("neighbours")).select(
-        F.col("neighbours")[0]["score"].cast("double").alias("score")
-    )
+    lists = tables.read_table(run.spark, run.generation.uri("neighbours"))
+    best = lists.select(F.get("neighbours", F.lit(0))["score"].cast("double").alias("score"))  # null for an empty list
     low, high = best.agg(F.min("score"), F.max("score")).collect()[0]
     if low is None:
         return None

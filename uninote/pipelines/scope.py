@@ -13,7 +13,7 @@ from uninote.config import fingerprint
 from uninote.pipelines import tables
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Run
-from uninote.schemas import set_aside_table
+from uninote.schemas import items_table, set_aside_table
 
 
 def settings_mark(run: Run) -> str:
@@ -36,8 +36,10 @@ def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFram
     if run.config.embed.recheck_media:
         ids.append(notes.where(F.exists("images", lambda image: image["uri"].isNotNull())).select("note_id"))
     if run.config.embed.retry_quarantined:
-        spec = set_aside_table(run.note_id)
-        ids.append(tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name)).select("note_id"))
+        aside, items = set_aside_table(run.note_id), items_table(run.note_id)
+        ids.append(tables.read_or_empty(run.spark, aside, run.generation.uri(aside.name)).select("note_id"))
+        known = tables.read_or_empty(run.spark, items, run.generation.uri(items.name))
+        ids.append(known.where("degraded").select("note_id"))
     return reduce(DataFrame.union, ids).distinct().persist()
 
 

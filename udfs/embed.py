@@ -59,7 +59,8 @@ def make_embed(
     """Map rows with MODEL_COLUMNS, content_hash and inline to `schema`: those of them it names, and the results.
 
     Results are vector (null when nothing usable was left), degraded, rejects, and what it took, on the first row of a
-    content: tokens, padded_tokens and seconds. `load` returns the process' encoder, `count` is told the rows done.
+    content: tokens, padded_tokens, unseen_images and seconds. `load` returns the process' encoder, `count` is told the rows
+    done.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -149,7 +150,7 @@ def _results(window: Window, schema: pa.Schema) -> pa.RecordBatch:
     columns["rejects"] = pa.array(
         [work.rejects_of(item_id) for work, item_id in zip(works, item_ids, strict=True)], schema.field("rejects").type
     )
-    for name in ("tokens", "padded_tokens", "fetch_s", "decode_s", "tokenise_s", "model_s"):
+    for name in ("tokens", "padded_tokens", "unseen_images", "fetch_s", "decode_s", "tokenise_s", "model_s"):
         taken = [getattr(work, name) if first else 0 for work, first in zip(works, is_first, strict=True)]
         columns[name] = pa.array(taken, schema.field(name).type)
     return pa.RecordBatch.from_arrays(

@@ -9,17 +9,19 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from PIL.Image import Image
 
 from udfs.notes import to_note
-from uninote.media import MediaError, MediaPolicy, decode, fetch
+from uninote.media import MediaError, MediaPolicy, decode_reduced, fetch
 from uninote.model.encoder import Encoder
 from uninote.notes import Note
 
 
 @dataclass(eq=False)
 class Work:
-    """`inline` holds image bytes that came with the row, by URI. Seconds are wall time in the thread that did it."""
+    """`inline` holds image bytes that came with the row, by URI. Seconds are wall time in the thread that did it.
+
+    `unseen_images` are those that the model would not see, and that were not opened therefore.
+    """
 
     note: Note
     kind: str
@@ -29,6 +31,7 @@ class Work:
     rejects: list[tuple[str, str, str, str]] = field(default_factory=list)  # part, kind, reason, message
     tokens: int = 0
     padded_tokens: int = 0
+    unseen_images: int = 0
     fetch_s: float = 0.0
     decode_s: float = 0.0
     tokenise_s: float = 0.0
@@ -63,7 +66,7 @@ class Work:
 
 def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
     """Fetch, decode and tokenise; where nothing is left for the model, `prepared` stays None and `rejects` say why."""
-    note, images = _usable(work, media) if encoder.sees_images else (work.note, [])
+    note, images = _usable(encoder, work, media) if encoder.sees_images else _text_of(work)
     work.inline = {}
     texts = (note.title, note.body, *note.topics, *(image.ocr for image in note.images))
     if images or any(text.strip() for text in texts):
@@ -81,11 +84,24 @@ def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
     return work
 
 
-def _usable(work: Work, media: MediaPolicy) -> tuple[Note, list[Image]]:
-    """Leave out images that cannot be read; their OCR texts stay with the note as its body's last lines."""
-    kept, images, orphaned = [], [], []
+def _text_of(work: Work) -> tuple[Note, list[np.ndarray]]:
+    """Open no image: the model sees none."""
+    work.unseen_images = sum(bool(image.uri) for image in work.note.images)
+    return work.note, []
+
+
+def _usable(encoder: Encoder, work: Work, media: MediaPolicy) -> tuple[Note, list[np.ndarray]]:
+    """Leave out images that cannot be read; their OCR texts stay with the note as its body's last lines.
+
+    Once the model would see no further image, the others are left out with their texts, and not opened.
+    """
+    kept, orphaned = [], []
+    images: list[np.ndarray] = []
     for position, image in enumerate(work.note.images):
-        opened = _open(work, position, media) if image.uri else None
+        if image.uri and not encoder.sees_more(images):
+            work.unseen_images += 1
+            continue
+        opened = _open(encoder, work, position, media) if image.uri else None
         if opened is None:
             orphaned.append(image.ocr)
         else:
@@ -95,13 +111,13 @@ def _usable(work: Work, media: MediaPolicy) -> tuple[Note, list[Image]]:
     return replace(work.note, body=body, images=tuple(kept)), images
 
 
-def _open(work: Work, position: int, media: MediaPolicy) -> Image | None:
+def _open(encoder: Encoder, work: Work, position: int, media: MediaPolicy) -> np.ndarray | None:
     uri = work.note.images[position].uri
     try:
         with _timed(work, "fetch_s"):
             content = fetch(uri, media, work.inline)
         with _timed(work, "decode_s"):
-            return decode(content, uri, media)
+            return decode_reduced(content, uri, media, encoder.fit)
     except MediaError as error:
         work.rejects.append((f"#image/{position}", "image", error.reason, str(error)))
         return None

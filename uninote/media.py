@@ -12,7 +12,7 @@ from typing import TypeVar
 from PIL import Image
 
 from uninote.errors import UninoteError
-from uninote.images import ImageError, to_image
+from uninote.images import ImageError, Reduced, reduced
 from uninote.storage import (
     SCHEME,
     ForbiddenFileError,
@@ -103,8 +103,13 @@ def fetch(uri: str, policy: MediaPolicy, inline: Mapping[str, bytes] | None = No
 
 def decode(content: bytes, uri: str, policy: MediaPolicy) -> Image.Image:
     """Return the image that `content`, fetched from `uri`, holds, as `load_image` does. Several threads may call it."""
+    return decode_reduced(content, uri, policy, lambda image: image)
+
+
+def decode_reduced(content: bytes, uri: str, policy: MediaPolicy, reduce: Callable[[Image.Image], Reduced]) -> Reduced:
+    """Return what `reduce` makes of the image, while which other threads may have to wait: see `images.reduced`."""
     try:
-        return to_image(content, policy.max_pixels)
+        return reduced(content, policy.max_pixels, reduce)
     except ImageError as error:
         raise MediaError(error.reason, uri, str(error)) from error
 

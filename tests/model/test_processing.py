@@ -7,6 +7,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from uninote.errors import UninoteError
+from uninote.images import ImageError
 from uninote.model.checkpoint import CheckpointError
 from uninote.model.processing import NoteProcessor
 from uninote.notes import Note, NoteImage
@@ -125,6 +126,29 @@ def test_any_shape_and_mode_of_image_is_prepared(processor):
         height, width, _ = prepared.pixels[0].shape
         assert image_runs(processor, prepared.input_ids) == [height * width // 32**2]
         assert height * width <= processor.limits.max_pixels
+
+
+def test_images_may_be_fitted_before_and_make_the_same_note(processor):
+    images = [picture(900, 700), picture(1, 1), picture(5000, 3), picture(64, 64)]
+    note = note_with(4, title="a title")
+    whole, fitted = processor.prepare(note, images), processor.prepare(note, [processor.fit(one) for one in images])
+    np.testing.assert_array_equal(whole.input_ids, fitted.input_ids)
+    for one, other in zip(whole.pixels, fitted.pixels, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_no_more_images_are_asked_for_than_are_seen(processor):
+    frame = processor.prepare(Note(), []).num_tokens
+    image = processor.fit(picture())
+    assert [limited(processor, max_images=2).sees_more([image] * count) for count in (0, 1, 2)] == [True, True, False]
+    small = limited(processor, max_tokens=frame + 13, max_pixels=4096)  # an image takes six of them
+    assert [small.sees_more([small.fit(picture())] * count) for count in (0, 1, 2)] == [True, True, False]
+
+
+def test_an_endless_strip_is_refused_before_it_is_widened(processor):
+    strip = Image.new("L", (1, 3_000_000))
+    with pytest.raises(ImageError, match="3000000 pixels, which resizing makes"):
+        processor.fit(strip)
 
 
 def test_images_must_match_those_the_note_names(processor):

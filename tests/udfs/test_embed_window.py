@@ -53,6 +53,7 @@ class Spy:
         self.sees_images, self.batch_tokens = encoder.sees_images, None
         self._encoder, self._answer = encoder, answer
         self.notes = 0
+        self.fit, self.sees_more = encoder.fit, encoder.sees_more
 
     def prepare(self, note, images):
         return self._encoder.prepare(note if self.sees_images else replace(note, images=()), images)
@@ -166,6 +167,19 @@ def test_a_model_that_sees_no_images_opens_none(encoder, task):
     assert found["a"].vector is not None
     assert found["a"].rejects == []
     assert reasons(found["b"]) == ["note_empty"]
+
+
+def test_images_that_the_model_would_not_see_are_counted_and_not_opened(encoder, task, tmp_path):
+    make_image(tmp_path / "ok.png")
+    limit = encoder._processor.limits.max_images
+    seen = [("gone.png", ""), *[("ok.png", "")] * limit]
+    found = run(encoder, [row("a", "title", images=[*seen, ("unseen.png", "words"), ("unseen.png", "")])], task)["a"]
+    without = run(encoder, [row("b", "title", images=seen)], task)["b"]
+    assert (reasons(found), found.unseen_images) == (["media_missing"], 2)
+    assert float(np.dot(found.vector, without.vector)) > 1 - 1e-6
+    text_only = Spy(encoder)
+    text_only.sees_images = False
+    assert run(text_only, [row("a", "title", images=seen)], task)["a"].unseen_images == limit + 1
 
 
 def test_a_vector_that_is_not_finite_is_a_reject(encoder, task):

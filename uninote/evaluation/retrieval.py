@@ -12,7 +12,7 @@ from PIL.Image import Image
 from uninote.evaluation.metrics import kendall_tau, ndcg_at, precision_at, recall_at
 from uninote.evaluation.ranks import Question, ranks_of
 from uninote.evaluation.tables import Score, Table
-from uninote.model.encoder import Encoder
+from uninote.model.encoder import Encoder, Prepared
 from uninote.notes import Note
 from uninote.training.dataset import TrainingSet
 from uninote.training.schemas import EVAL
@@ -73,10 +73,17 @@ def _vectors(encoder: Encoder, data: TrainingSet, items: Sequence[int], view: Vi
         prepared = []
         for item in items[start : start + PORTION]:
             note = data.note(item)
-            images = data.images(note) if encoder.sees_images else []
-            prepared.append(encoder.prepare(*(view(note, images) if view else (note, images))))
+            prepared.append(_prepared(encoder, data, note, view))
         parts.append(encoder.embed(prepared))
     return np.concatenate(parts)
+
+
+def _prepared(encoder: Encoder, data: TrainingSet, note: Note, view: View | None) -> Prepared:
+    if not encoder.sees_images:
+        return encoder.prepare(*(view(note, []) if view else (note, [])))
+    if view is not None:
+        return encoder.prepare(*view(note, data.images(note)))
+    return encoder.prepare(note, data.reduced_images(note, encoder.fit))
 
 
 def _score(trial: _Trial, vectors: np.ndarray, rows: Mapping[int, int], groups: np.ndarray) -> Score:

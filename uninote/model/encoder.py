@@ -57,8 +57,20 @@ class Encoder(Protocol):
     def batch_tokens(self) -> int | None:
         """How many padded tokens a batch should have at most; None where only memory sets a bound."""
 
-    def prepare(self, note: Note, images: Sequence[Image]) -> Prepared:
-        """Return the note as this encoder wants it; `images` are those of `note.images`, or none if it sees none."""
+    def fit(self, image: Image) -> np.ndarray:
+        """Return what `prepare` needs of an image, in RGB: its pixels as the model will see them, far fewer than a photo's.
+
+        Only of an encoder that sees images. Raises ImageError for one that cannot be resized within sensible memory.
+        """
+
+    def sees_more(self, images: Sequence[np.ndarray]) -> bool:
+        """Say whether of a note whose first images are these, as `fit` returns them, the model may see another."""
+
+    def prepare(self, note: Note, images: Sequence[Image | np.ndarray]) -> Prepared:
+        """Return the note as this encoder wants it; `images` are those of `note.images`, or none if it sees none.
+
+        Those that `fit` returned are taken as they are.
+        """
 
     def embed(self, prepared: Sequence[Any]) -> np.ndarray:
         """Return float32 (n, full_width), L2-normalised, in order. A row does not depend on its batch (cosine 1e-5).

@@ -66,13 +66,21 @@ class HashingEncoder:
         """The width of the vectors that `embed` returns."""
         return self.widths[-1]
 
-    def prepare(self, note: Note, images: Sequence[Image]) -> Prepared:
+    def fit(self, image: Image) -> np.ndarray:
+        """Return the mean colours of the image's fields, which are all that is seen of it: float32 (49,)."""
+        return mean_colours(image)
+
+    def sees_more(self, images: Sequence[np.ndarray]) -> bool:
+        """Return True: every image of a note is seen."""
+        return True
+
+    def prepare(self, note: Note, images: Sequence[Image | np.ndarray]) -> Prepared:
         """Hash the features of one note; `images` are those of `note.images`, in order."""
         words = words_of(text_of(note))
         counts = Counter(self._hashed(feature) for word in words for feature in features_of(word))
         features = np.array(sorted(counts), dtype=np.int64)
         times = np.array([counts[feature] for feature in features.tolist()], dtype=np.float32)
-        colours = tuple(mean_colours(image) for image in images)
+        colours = tuple(image if isinstance(image, np.ndarray) else mean_colours(image) for image in images)
         return Prepared(features, np.log1p(times), colours, max(1, len(words) + len(colours)))
 
     def embed(self, prepared: Sequence[Prepared]) -> np.ndarray:
@@ -137,15 +145,22 @@ def features_of(word: str) -> Iterator[str]:
 
 def mean_colours(image: Image) -> np.ndarray:
     """Return float32 (49,): red, green and blue, from -0.5 to 0.5, of each field of a grid over the image, and 1."""
-    pixels = np.asarray(image.convert("RGB"), dtype=np.float32) / 255 - 0.5
-    rows = np.array_split(np.arange(pixels.shape[0]), _GRID)
-    columns = np.array_split(np.arange(pixels.shape[1]), _GRID)
+    rows = np.array_split(np.arange(image.height), _GRID)
+    columns = np.array_split(np.arange(image.width), _GRID)
     means = np.zeros((_GRID, _GRID, 3), dtype=np.float32)
     for y, height in enumerate(rows):
         for x, width in enumerate(columns):
             if len(height) and len(width):  # an image may have fewer pixels than the grid has fields
-                means[y, x] = pixels[height[0] : height[-1] + 1, width[0] : width[-1] + 1].mean(axis=(0, 1))
+                field = image.crop((int(width[0]), int(height[0]), int(width[-1]) + 1, int(height[-1]) + 1))
+                means[y, x] = _mean_colour(field.convert("RGB"))
     return np.append(means.ravel(), np.float32(1))
+
+
+def _mean_colour(image: Image) -> np.ndarray:
+    pixels = np.asarray(image)  # summed as they are: as float32 a large image takes four times its memory
+    total: np.ndarray = pixels.sum(axis=(0, 1), dtype=np.int64)
+    mean: np.ndarray = total / (255 * pixels.shape[0] * pixels.shape[1]) - 0.5
+    return mean
 
 
 def _normalised(vector: np.ndarray) -> np.ndarray:

@@ -50,7 +50,15 @@ class NoteEncoder:
         """The width of the vectors that `embed` returns."""
         return self._tower.full_width
 
-    def prepare(self, note: Note, images: Sequence[Image]) -> Prepared:
+    def fit(self, image: Image) -> np.ndarray:
+        """Return the image as the model will see it, uint8 (height, width, 3)."""
+        return self._processor.fit(image)
+
+    def sees_more(self, images: Sequence[np.ndarray]) -> bool:
+        """Say whether of a note whose first images are these, as `fit` returns them, the model may see another."""
+        return self._processor.sees_more(images)
+
+    def prepare(self, note: Note, images: Sequence[Image | np.ndarray]) -> Prepared:
         """Lay out one note; `images` are those of `note.images`, in order."""
         return self._processor.prepare(note, images)
 

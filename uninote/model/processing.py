@@ -12,12 +12,15 @@ from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from uninote.errors import UninoteError
+from uninote.images import ImageError
 from uninote.model.checkpoint import PROCESSOR_FILES, Limits, read_card
 from uninote.model.folders import CheckpointError
 from uninote.model.image_sizes import check_limits, target_size
 from uninote.model.prompts import Kind, Part, parts_of
 from uninote.model.tokens import NoteTokenizer
 from uninote.notes import Note
+
+MOST_WIDENED = 64 << 20  # pixels; photos of 50 megapixels need a sixth of it, whatever their shape up to 200:1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class NoteProcessor:
         self.merge_size: int = images.merge_size
         self._grid = self.patch_size * self.merge_size
         self._room = limits.max_tokens - len(tokenizer.opening) - len(tokenizer.closing)
+        self._least_block = len(self._image_block(self._grid**2))
         check_limits(limits, self._grid, limits.max_tokens - self._room + 2)
 
     @classmethod
@@ -65,8 +69,19 @@ class NoteProcessor:
         tokenizer = NoteTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
         return cls(tokenizer, _image_processor(folder), limits)
 
-    def prepare(self, note: Note, images: Sequence[Image.Image]) -> Prepared:
+    def fit(self, image: Image.Image) -> np.ndarray:
+        """Return the image as the model will see it, uint8 (height, width, 3). Raises ImageError for an endless strip."""
+        return _resized(image, target_size(image.height, image.width, self._grid, self.limits))
+
+    def sees_more(self, images: Sequence[np.ndarray]) -> bool:
+        """Say whether of a note whose first images are these, as `fit` returns them, the model may see another."""
+        taken = sum(len(self._image_block(image.shape[0] * image.shape[1])) for image in images)
+        return len(images) < self.limits.max_images and taken + self._least_block <= self._room
+
+    def prepare(self, note: Note, images: Sequence[Image.Image | np.ndarray]) -> Prepared:
         """Lay out one note; `images` are those of `note.images`, in order. Its length is at most `limits.max_tokens`.
+
+        An image may be as `fit` returned it: large ones need not be kept until the note is prepared.
 
         Of a note that is too long the body is cut first, then OCR texts from the last image on, topics and title.
         Images go only whole, from the end, and only when they would not fit even without any text.
@@ -74,7 +89,7 @@ class NoteProcessor:
         if len(images) != len(note.images):
             raise UninoteError(f"{len(images)} images came for a note that names {len(note.images)}; give one for each")
         kept = images[: self.limits.max_images]
-        sizes = [target_size(image.height, image.width, self._grid, self.limits) for image in kept]
+        sizes = [self._size(image) for image in kept]
         blocks = [self._image_block(height * width) for height, width in sizes]
         while sum(map(len, blocks)) > self._room:
             blocks.pop()
@@ -82,7 +97,8 @@ class NoteProcessor:
         texts = [self.tokenizer.encode(part.text, self._room) if part.text else [] for part in parts]
         separators = len(self.tokenizer.separator) * (len(parts) - len(blocks))
         _cut(texts, parts, self._room - separators - sum(map(len, blocks)))
-        pixels = tuple(_resized(image, size) for image, size, _ in zip(images, sizes, blocks, strict=False))
+        seen = kept[: len(blocks)]
+        pixels = tuple(image if isinstance(image, np.ndarray) else self.fit(image) for image in seen)
         return Prepared(self._joined(parts, texts, blocks), pixels)
 
     def collate(self, prepared: Sequence[Prepared]) -> dict[str, torch.Tensor]:
@@ -98,6 +114,12 @@ class NoteProcessor:
         if pixels := [image for item in prepared for image in item.pixels]:
             arrays |= dict(self._images(pixels, do_resize=False, input_data_format="channels_last"))
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def _size(self, image: Image.Image | np.ndarray) -> tuple[int, int]:
+        """Return height and width for the model."""
+        if isinstance(image, np.ndarray):
+            return image.shape[0], image.shape[1]
+        return target_size(image.height, image.width, self._grid, self.limits)
 
     def _image_block(self, pixels: int) -> list[int]:
         num_pads = pixels // self._grid**2
@@ -134,4 +156,11 @@ def _cut(texts: list[list[int]], parts: Sequence[Part], room: int) -> None:
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
     height, width = size
-    return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
+    if width * image.height > MOST_WIDENED:  # Pillow resizes the width first, and a narrow image becomes wider
+        raise ImageError(
+            "media_too_many_pixels",
+            f"has {image.width} x {image.height} pixels, which resizing makes {width * image.height:,} before it makes "
+            f"them fewer; at most {MOST_WIDENED:,} are allowed",
+        )
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    return np.asarray(rgb.resize((width, height), Image.Resampling.BICUBIC))

@@ -55,7 +55,15 @@ class SentenceEncoder:
         """The width of the vectors that `embed` returns."""
         return self.widths[-1]
 
-    def prepare(self, note: Note, images: Sequence[Image]) -> Any:
+    def fit(self, image: Image) -> np.ndarray:
+        """Raise CheckpointError: this model sees no images."""
+        raise CheckpointError("a sentence-transformers model sees no images; ask sees_images before")
+
+    def sees_more(self, images: Sequence[np.ndarray]) -> bool:
+        """Return False: this model sees no images."""
+        return False
+
+    def prepare(self, note: Note, images: Sequence[Image | np.ndarray]) -> Any:
         """Tokenise the note's text, cut to what the model reads; `images` are not looked at."""
         return self._inputs.prepare(text_of(note))
 

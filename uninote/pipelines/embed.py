@@ -198,6 +198,7 @@ def _reconciled(plan: Plan, done: Outcomes) -> dict[str, int]:
         "attributes_changed": census.notes(changes.ATTRIBUTES),
         "computed": done.items["computed"],
         "tokens": done.items["tokens"],
+        "unseen_images": done.items["unseen_images"],
     }
     if plan.notes_in != stored + quarantined:
         raise UninoteError(

@@ -161,6 +161,7 @@ def outcomes(staged: DataFrame) -> Outcomes:
         "computed": F.count_if(F.col("padded_tokens") > 0),  # contents: equal ones in a task are computed once
         "tokens": F.sum("tokens"),
         "padded_tokens": F.sum("padded_tokens"),
+        "unseen_images": F.sum("unseen_images"),
     }
     seconds = {name: F.sum(name) for name in PHASES}
     made = [column.alias(name) for name, column in (counts | seconds).items()]
@@ -178,6 +179,7 @@ def _staged_schema(run: Run) -> StructType:
     strings = {name: StringType() for name in (*ITEM_KEY, "content_hash", "meta_hash")}
     types = {"note_id": run.note_id, "item_key": LongType(), **strings}
     made = {"vector": VECTOR, "degraded": BooleanType(), "rejects": ArrayType(_REJECT)}
-    taken = {"tokens": IntegerType(), "padded_tokens": IntegerType(), **{name: DoubleType() for name in PHASES}}
+    counted = {name: IntegerType() for name in ("tokens", "padded_tokens", "unseen_images")}
+    taken = counted | {name: DoubleType() for name in PHASES}
     columns = {name: types[name] for name in PASSED} | made | taken
     return StructType([StructField(name, kind) for name, kind in columns.items()])

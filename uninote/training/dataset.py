@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pyarrow as pa
 from PIL import Image
 from pyarrow import parquet
 
+from uninote.images import Reduced
 from uninote.notes import Note, NoteImage
 from uninote.training.checks import check_examples, check_items, check_ranked
 from uninote.training.errors import TrainingSetError
@@ -96,7 +97,11 @@ class TrainingSet:
 
     def images(self, note: Note) -> list[Image.Image]:
         """Return the images of one of this set's notes, in order, in RGB."""
-        return [self._images.image(image.uri) for image in note.images]
+        return self.reduced_images(note, lambda image: image)
+
+    def reduced_images(self, note: Note, reduce: Callable[[Image.Image], Reduced]) -> list[Reduced]:
+        """Return what `reduce` makes of each image: a note may have many, and each is large before."""
+        return [self._images.image(image.uri, reduce) for image in note.images]
 
     def strategies(self, split: str) -> tuple[Strategy, ...]:
         """Return the strategies that have examples in `split`, in the order of the enum."""

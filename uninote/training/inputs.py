@@ -40,12 +40,12 @@ class Inputs:
 
     def _plain(self, item: int) -> Prepared:
         note = self._set.note(item)
-        return self._processor.prepare(note, self._set.images(note))
+        return self._processor.prepare(note, self._set.reduced_images(note, self._processor.fit))
 
     def _varied(self, item: int, key: tuple[int, int]) -> Prepared:
         dice = random.Random(f"{key[0]}/{key[1]}/{item}")
         note = self._set.note(item)
-        images = [varied_image(image, dice) for image in self._set.images(note)]
+        images = self._set.reduced_images(note, lambda image: self._processor.fit(varied_image(image, dice)))
         return self._processor.prepare(varied_topics(note, dice), images)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 from PIL import Image
 from pyarrow import parquet
 
-from uninote.images import ImageError, to_image
+from uninote.images import ImageError, Reduced, reduced
 from uninote.training.errors import TrainingSetError
 from uninote.training.schemas import IMAGES
 
@@ -37,10 +37,10 @@ class ImageStore:
     def __contains__(self, digest: str) -> bool:
         return digest in self._rows
 
-    def image(self, digest: str) -> Image.Image:
-        """Return the image in RGB, transparency on white. Raises TrainingSetError when it cannot be decoded."""
+    def image(self, digest: str, reduce: Callable[[Image.Image], Reduced]) -> Reduced:
+        """Return what `reduce` makes of the image: RGB, transparency on white. Raises TrainingSetError if it is broken."""
         try:
-            return to_image(self._contents[self._rows[digest]].as_py(), MAX_PIXELS)
+            return reduced(self._contents[self._rows[digest]].as_py(), MAX_PIXELS, reduce)
         except KeyError:
             raise TrainingSetError(f"images: {digest!r} is named by an item and is not there") from None
         except ImageError as error:

@@ -13,7 +13,8 @@ from pyspark.sql.types import LongType, StringType
 
 from uninote.lake import embeddings_name
 from uninote.pipelines import tables
-from uninote.pipelines.embed_commit import NEXT_KEY, versions
+from uninote.pipelines.embed_commit import versions
+from uninote.pipelines.embed_recovery import NEXT_KEY
 from uninote.pipelines.media_roots import MEDIA_ROOT
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.schemas import embeddings_table, items_table, notes_table

@@ -41,11 +41,14 @@ class DemoConfig(_Section):
 class IngestConfig(_Section):
     """Where notes come from. `columns` maps a field of `notes` to the source's column where the guess is wrong.
 
-    `encoding` is that of text files without a byte order mark.
+    `encoding` is that of text files without a byte order mark. An ingest that would delete more than
+    `max_deleted_share` of the notes, and at least 100, is refused: a source that was written by half looks just so.
+    `--allow-deletes` lets it pass once.
     """
 
     source: Location
     columns: dict[str, str] = {}
+    max_deleted_share: float = Field(0.1, ge=0, le=1)
     encoding: str = "utf-8"
 
     @field_validator("encoding")

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
@@ -50,7 +51,7 @@ def replace_files(uri: str, schema: str, files: Sequence[DataFile], partition_by
     a table that is not there is created.
     """
     fields, actions, columns = Schema.from_json(schema), [_action(uri, file) for file in files], [*partition_by]
-    if DeltaTable.is_deltatable(uri):
+    if has_log(uri):
         DeltaTable(uri).create_write_transaction([*actions], "overwrite", fields, columns)
     else:
         create_table_with_add_actions(uri, fields, actions, mode="overwrite", partition_by=columns)
@@ -76,14 +77,54 @@ def folder_values(uri: str, path: str) -> dict[str, str]:
     return dict(folder.split("=", 1) for folder in folders if "=" in folder)
 
 
+def has_log(uri: str) -> bool:
+    """Say whether a Delta table is at `uri`: its log has a first version."""
+    return bool(DeltaTable.is_deltatable(uri))
+
+
 def append_rows(uri: str, rows: pa.Table) -> None:
     """Add a few rows to the table at `uri` in one commit, creating it when it is missing."""
     write_deltalake(uri, rows, mode="append")
 
 
+def replace_rows(uri: str, rows: pa.Table) -> None:
+    """Make the table at `uri` consist of a few rows and their columns, in one commit."""
+    write_deltalake(uri, rows, mode="overwrite", schema_mode="overwrite")
+
+
+def largest(uri: str, column: str) -> Any:
+    """Return the largest value of a column of the table at `uri`, null where it has no rows.
+
+    The log's statistics tell it without a look into files, where every file has them.
+    """
+    table = DeltaTable(uri)
+    actions = pa.table(table.get_add_actions(flatten=True))
+    name = f"max.{column}"
+    if name in actions.schema.names and not actions[name].null_count:
+        return pc.max(actions[name]).as_py()
+    return pc.max(table.to_pyarrow_dataset().to_table(columns=[column])[column]).as_py()
+
+
+def operations_since(uri: str, version: int) -> set[str]:
+    """Return the names of the operations that made the versions after `version`: those that its log still has, else ""."""
+    made = {entry["version"]: entry.get("operation", "") for entry in DeltaTable(uri).history()}
+    return {made.get(number, "") for number in range(version + 1, DeltaTable(uri).version() + 1)}
+
+
+def commits_of(uri: str) -> dict[str, int]:
+    """Return the path of each file of the table at `uri`, and the version that added it: -1 where the log has forgotten."""
+    versions: dict[str, int] = {}
+    for commit in sorted(Path(uri, "_delta_log").glob("*.json")):
+        for line in commit.read_text(encoding="utf-8").splitlines():
+            added = json.loads(line).get("add")
+            if added is not None:
+                versions[str(Path(uri) / unquote(added["path"]))] = int(commit.stem)
+    return {file.path: versions.get(file.path, -1) for file in files_of(uri)}
+
+
 def read_all(uri: str) -> list[dict[str, Any]]:
     """Return the rows of a small table; none where it has not been written yet."""
-    if not DeltaTable.is_deltatable(uri):
+    if not has_log(uri):
         return []
     rows: list[dict[str, Any]] = DeltaTable(uri).to_pyarrow_table().to_pylist(maps_as_pydicts="strict")
     return rows

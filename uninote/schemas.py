@@ -232,6 +232,7 @@ def found_table(note_id: DataType) -> TableSpec:
 RUNS = TableSpec(
     "runs",
     _struct(
+        sequence=LongType(),
         run_id=StringType(),
         stage=StringType(),
         unit=StringType(),
@@ -249,4 +250,7 @@ RUNS = TableSpec(
     ),
     ("run_id", "stage", "unit"),
 )
-"""The ledger: what ran on what, and what came of it (`inputs`, `outputs`: table name to Delta version)."""
+"""The ledger: what ran on what, and what came of it (`inputs`, `outputs`: table name to Delta version).
+
+`sequence` is the order of entries; `started_at` is what some host's clock said, for people.
+"""

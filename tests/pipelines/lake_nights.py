@@ -9,7 +9,8 @@ from builders import make_note, write_notes
 
 from uninote.lake import embeddings_name
 from uninote.pipelines import tables
-from uninote.pipelines.embed_commit import NEXT_KEY, versions
+from uninote.pipelines.embed_commit import versions
+from uninote.pipelines.embed_recovery import NEXT_KEY
 from uninote.pipelines.run import Outcome, record
 from uninote.schemas import embeddings_table, items_table
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from uninote.errors import UninoteError
+from uninote.lake_record import read_record
 
 NoteId = str | int
 _FEW = 200
@@ -54,6 +55,7 @@ class NeighbourTable:
 def open_table(lake: str | Path, table: str = "neighbours", generation: str | None = None) -> NeighbourTable:
     """Open the newest version of a neighbour table."""
     root = Path(lake)
+    read_record(str(root))  # refuses a lake of a later format
     found = [path for path in sorted(root.glob("*/*/_delta_log")) if path.parent.name == table]
     made = [path.parent for path in found if generation in (None, path.parent.parent.name)]
     if len(made) > 1:

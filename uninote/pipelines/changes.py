@@ -31,8 +31,8 @@ def find_changes(run: Run, notes: DataFrame, scope: DataFrame | None, stored_wid
     """Return one row for each item that is or was, of the notes in `scope`.
 
     Columns: note_id, item_id, kind, content_hash, meta_hash, item_key (null for one without a vector), degraded,
-    was_set_aside, change. `stored_width` names the embeddings that say which content has a vector, where the items do
-    not because those embeddings were left out of some runs.
+    was_set_aside, change. `stored_width` names the embeddings that say which content has a vector, where the items
+    alone do not: those embeddings were left out of some runs, or a run was killed between the two.
     """
     fresh = _fingerprints(run, within(notes, scope))
     known = _embedded(run, scope, stored_width).unionByName(_set_aside(run, scope))
@@ -74,8 +74,10 @@ def _embedded(run: Run, scope: DataFrame | None, stored_width: int | None) -> Da
     items = within(read_or_empty(run.spark, items_table(run.note_id), run.generation.uri("items")), scope)
     if stored_width is not None:
         spec = embeddings_table(run.note_id, embeddings_name(stored_width))
-        stored = read_or_empty(run.spark, spec, run.generation.uri(spec.name)).select("item_key", "content_hash")
-        items = items.drop("content_hash").join(stored, "item_key", "left")
+        stored = read_or_empty(run.spark, spec, run.generation.uri(spec.name))
+        stored = stored.select("item_key", F.col("content_hash").alias("stored_hash"))
+        both = F.when(F.col("content_hash") == F.col("stored_hash"), F.col("content_hash"))
+        items = items.join(stored, "item_key", "left").withColumn("content_hash", both)
     return _known(items).withColumn("was_set_aside", F.lit(False))
 
 

@@ -15,21 +15,16 @@ from uninote.errors import UninoteError
 from uninote.pipelines import changes, tables
 from uninote.pipelines.chunks import Census, take_census, with_chunks
 from uninote.pipelines.embed_commit import (
-    NEXT_KEY,
-    STAGE,
-    WHOLE,
-    Before,
     Results,
     cut_widths,
     publish,
-    published,
     quarantine,
     remove_orphans,
     start,
-    undo_unfinished,
     versions,
     widths_by_chunk,
 )
+from uninote.pipelines.embed_recovery import NEXT_KEY, STAGE, WHOLE, Before, find_before, published
 from uninote.pipelines.encoders import check_widths
 from uninote.pipelines.keys import with_new_keys
 from uninote.pipelines.model_run import STAGING, Outcomes, Tasks, model_tasks, outcomes, with_content
@@ -89,16 +84,15 @@ def embed(run: Run) -> dict[str, Any]:
     version = tables.table_version(run.lake.uri("notes"))
     notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
     with described(run.spark.sparkContext, "embed: what changed"):
-        before = undo_unfinished(run)
+        before = find_before(run, widths)
         plan = _plan(run, notes, version, widths, before)
     done = Outcomes()
     is_settled = not plan.census.items and before.has_all(widths)
     if not is_settled:
         _work(plan, done, started)
-    after = before.versions if is_settled else versions(run, widths)
     counts = _reconciled(plan, done)
     told = counts | {NEXT_KEY: before.next_key + plan.census.of(changes.NEW)}
-    outcome = Outcome("done", told, {"notes": version}, after, done.metrics(), settings_mark(run))
+    outcome = Outcome("done", told, {"notes": version}, versions(run, widths), done.metrics(), settings_mark(run))
     record(run, STAGE, WHOLE, outcome, started)
     plan.found.unpersist()
     state = "unchanged" if is_settled else "done"

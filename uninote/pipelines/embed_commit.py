@@ -1,14 +1,12 @@
-"""How the results of embedding become visible, chunk by chunk, and how a torn chunk is undone.
+"""How the results of embedding become visible, chunk by chunk.
 
 Commits of a run: ledger ("started", with the versions it starts from); for each chunk quarantine, vectors, items, what is
-set aside, ledger (the versions it left); at the end the widths that are cut anew, and ledger ("done"). A run that finds
-another unfinished first restores the versions of its last whole chunk: of a torn one only lines in the history remain.
-Readers go by the versions of the last run that is done.
+set aside, ledger (the versions it left); at the end the widths that are cut anew, and ledger ("done"). Readers go by the
+versions of the last run that is done. What a killed run leaves is for `embed_recovery`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -18,38 +16,11 @@ from udfs.widths import make_truncate
 from uninote.lake import embeddings_name
 from uninote.pipelines import changes, tables
 from uninote.pipelines.chunks import Census
+from uninote.pipelines.embed_recovery import NEXT_KEY, STAGE, WHOLE, Before, published
 from uninote.pipelines.items import ITEM_KEY
 from uninote.pipelines.model_run import Outcomes
-from uninote.pipelines.progress import say
-from uninote.pipelines.run import Entry, Outcome, Run, ledger, record
+from uninote.pipelines.run import Outcome, Run, record
 from uninote.schemas import TableSpec, embeddings_table, items_table, quarantine_table, set_aside_table
-
-STAGE, WHOLE = "embed", "all"
-NEXT_KEY = "next_key"
-SET_ASIDE = "set_aside"
-
-
-@dataclass(frozen=True)
-class Before:
-    """What earlier runs left.
-
-    `versions`: of the tables that the last finished run left in step. `notes_version`, `mark`: what it saw, null and ""
-    when there was none. `next_key`: the first item_key never committed. Keys of items since deleted are not given out
-    again: old index segments and neighbour lists may still hold them.
-    """
-
-    versions: Mapping[str, int]
-    notes_version: int | None
-    mark: str
-    next_key: int
-
-    def has(self, width: int) -> bool:
-        """Say whether the vectors of `width` are as new as the items."""
-        return embeddings_name(width) in self.versions
-
-    def has_all(self, widths: tuple[int, ...]) -> bool:
-        """Say whether nothing is to be published when no note changed."""
-        return set(published(widths)) == set(self.versions)
 
 
 @dataclass(frozen=True)
@@ -84,39 +55,6 @@ class Results:
     def gone(self) -> DataFrame:
         """Keys whose vectors must go: of deleted items, and of items edited into something unusable."""
         return self.with_change(changes.DELETED).select("item_key").union(self.bad.select("item_key"))
-
-
-def published(widths: tuple[int, ...]) -> list[str]:
-    """Names of the tables of a generation that one run of embed keeps in step."""
-    return ["items", SET_ASIDE, *map(embeddings_name, widths)]
-
-
-def undo_unfinished(run: Run) -> Before:
-    """Restore the tables that a killed run had begun to write to the versions its last whole chunk left."""
-    entries = ledger(run, STAGE)
-    done = next((entry for entry in entries if _is_whole(entry)), None)
-    last = _last(entries)
-    if last is not None and not _is_whole(last):
-        say(f"embed: run {last['run_id']} did not finish; going on from its last commit ({last['unit']})")
-        for name, version in last["outputs"].items():
-            tables.restore(run.spark, run.generation.uri(name), version)
-    return Before(
-        versions=done["outputs"] if done is not None else {},
-        notes_version=done["inputs"]["notes"] if done is not None else None,
-        mark=done["fingerprint"] if done is not None else "",
-        next_key=last["counts"][NEXT_KEY] if last is not None else 0,
-    )
-
-
-def _is_whole(entry: Entry) -> bool:
-    return bool(entry["unit"] == WHOLE and entry["state"] == "done")
-
-
-def _last(entries: list[Entry]) -> Entry | None:
-    """Return the newest run's entry for all of it, or else for its last chunk, or else for its start."""
-    newest = next((entry["run_id"] for entry in entries if entry["unit"] == WHOLE), None)
-    of_run = [entry for entry in entries if entry["run_id"] == newest]
-    return next(filter(_is_whole, of_run), of_run[0] if of_run else None)
 
 
 def versions(run: Run, widths: tuple[int, ...]) -> dict[str, int]:

@@ -11,17 +11,17 @@ from pyspark.sql import functions as F
 from uninote.config import DEMO
 from uninote.demo.workspace import demo_corpus
 from uninote.errors import UninoteError
-from uninote.ingest.sources import find_source
+from uninote.ingest.sources import Source, find_source
 from uninote.pipelines import tables
 from uninote.pipelines.image_bytes import store_image_bytes
 from uninote.pipelines.media_roots import MEDIA_ROOT
 from uninote.pipelines.note_ids import NoteIdError, check_note_ids
 from uninote.pipelines.run import Outcome, Run, record
+from uninote.pipelines.source_identity import SOURCE, check_deleted, check_source, identity_of
 from uninote.pipelines.source_rows import read_source
 from uninote.schemas import TableSpec, notes_table, quarantine_table
 
 STAGE = "ingest"
-SOURCE = "uninote.source"
 
 
 def ingest(run: Run) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def ingest(run: Run) -> dict[str, Any]:
     started = time.time()
     location = run.config.ingest.source
     source = find_source(str(demo_corpus(run.config.demo)) if location == DEMO else location)
+    check_source(run, identity_of(run, source))
     found = read_source(run, source, STAGE)
     notes, rejects = found.notes.persist(), found.rejects
     spec = notes_table(tables.note_id_type(notes.schema))
@@ -36,15 +37,12 @@ def ingest(run: Run) -> dict[str, Any]:
     uri = run.lake.uri(spec.name)
     counts = (
         {"notes": total}
-        | _write(run, notes, spec, uri)
+        | _write(run, notes, spec, source)
         | {"rows_in": found.num_rows, "quarantined": rejects.count(), "times_unreadable": found.times_unreadable}
     )
     if counts["rows_in"] != counts["notes"] + counts["quarantined"]:
         raise UninoteError(f"rows in and rows out differ: {counts}")
     counts["images_stored"] = store_image_bytes(run, found.images)
-    if source.media_root is not None:
-        tables.set_property(run.spark, uri, MEDIA_ROOT, source.media_root)
-    tables.set_property(run.spark, uri, SOURCE, source.uri)
     _quarantine(run, rejects, spec)
     state = "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
     record(run, STAGE, "all", Outcome(state, counts, outputs={"notes": tables.table_version(uri)}), started)
@@ -53,7 +51,8 @@ def ingest(run: Run) -> dict[str, Any]:
     return {"state": state, "tables": {"notes": uri}, **counts}
 
 
-def _write(run: Run, notes: DataFrame, spec: TableSpec, uri: str) -> dict[str, int]:
+def _write(run: Run, notes: DataFrame, spec: TableSpec, source: Source) -> dict[str, int]:
+    uri = run.lake.uri(spec.name)
     before = tables.read_or_empty(run.spark, spec, uri)
     if tables.note_id_type(before.schema) != tables.note_id_type(notes.schema):
         raise NoteIdError(
@@ -62,10 +61,21 @@ def _write(run: Run, notes: DataFrame, spec: TableSpec, uri: str) -> dict[str, i
         )
     changes = _changes(before, notes).persist()
     counts = {row["kind"]: row["count"] for row in changes.groupBy("kind").count().collect()}
+    check_deleted(run, counts.get("deleted", 0), before.count())
+    _describe_source(run, spec, source)
     if counts:
         tables.apply_changes(changes.drop("kind"), spec, uri)
     changes.unpersist()
     return {kind: counts.get(kind, 0) for kind in ("inserted", "updated", "deleted")}
+
+
+def _describe_source(run: Run, spec: TableSpec, source: Source) -> None:
+    """Write down where notes and images come from, before the notes: without it their images would not be found."""
+    uri = run.lake.uri(spec.name)
+    tables.create(run.spark, spec, uri)
+    if source.media_root is not None:
+        tables.set_property(run.spark, uri, MEDIA_ROOT, source.media_root)
+    tables.set_property(run.spark, uri, SOURCE, identity_of(run, source))
 
 
 def _changes(before: DataFrame, after: DataFrame) -> DataFrame:

@@ -28,6 +28,7 @@ DONE, FAILED, BAD_CONFIG = 0, 1, 2
 SIGNALLED = 128  # and the signal's number, as shells say it
 SET_HELP = "override one value; texts and places are taken as they are, other values are YAML; the last of a key counts"
 GO_ON = "What was committed before it stays, and the same command can be run again"
+INGESTING = ("ingest", "refresh")  # jobs that delete the notes which their source lacks
 
 
 def run_job(
@@ -64,7 +65,8 @@ def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | No
     if plan is not None and options.dry_run:
         return plan(config, options.rows, options.width)
     _check_lake(Path(config.lake))
-    return work(Run(open_session(name, config.spark), config, tuple(options.set)))
+    allow_deletes = name in INGESTING and options.allow_deletes
+    return work(Run(open_session(name, config.spark), config, tuple(options.set), allow_deletes))
 
 
 def _failed(message: str, code: int) -> int:
@@ -96,6 +98,8 @@ def _parser(name: str, script: str, has_plan: bool) -> argparse.ArgumentParser:
     default = Path(script).resolve().parent.parent / "conf" / "local.yaml"
     parser.add_argument("--config", type=Path, default=default, help=f"configuration file (default: {default})")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SET_HELP)
+    if name in INGESTING:
+        parser.add_argument("--allow-deletes", action="store_true", help="delete any share of the notes in this run")
     if has_plan:
         parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
         parser.add_argument("--rows", type=int, metavar="N", help="plan for so many rows instead of those in the lake")

@@ -24,6 +24,7 @@ from uninote.neighbours.rules import Rows
 from uninote.parquet_files import DataFile
 from uninote.pipelines.changed_items import changed_keys, changed_vectors
 from uninote.pipelines.kept_rows import KeptRows, folders, load_cells, open_kept
+from uninote.pipelines.ledger import Entry
 from uninote.pipelines.neighbours_files import (
     TOLD,
     Written,
@@ -36,7 +37,6 @@ from uninote.pipelines.neighbours_files import (
 from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.neighbours_plan import kernel_recall
 from uninote.pipelines.progress import say, watched
-from uninote.pipelines.run import Entry
 from uninote.pipelines.stored_vectors import scan_files
 from uninote.schemas import NEIGHBOUR_CELLS
 

@@ -15,9 +15,10 @@ from uninote.pipelines import tables
 from uninote.pipelines.gallery import gallery
 from uninote.pipelines.index import unit_of
 from uninote.pipelines.labels import agreements
+from uninote.pipelines.ledger import Entry
 from uninote.pipelines.recall import AT_K, SAMPLE, width_metric
 from uninote.pipelines.rule_recall import rule_recalls
-from uninote.pipelines.run import Entry, Outcome, Run, newest_entries, record
+from uninote.pipelines.run import Outcome, Run, newest_entries, record
 from uninote.pipelines.scores import evaluation_of
 from uninote.pipelines.snapshot import Snapshot, newest_snapshot
 from uninote.redaction import redact

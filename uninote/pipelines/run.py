@@ -8,37 +8,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import DataType
 
+from uninote import lake_record
 from uninote.config import Config
-from uninote.delta_files import append_rows, read_all
 from uninote.lake import GenerationLake, Lake
 from uninote.overrides import redact_override
-from uninote.pipelines import tables
+from uninote.pipelines import lake_migrations, tables
+from uninote.pipelines import ledger as ledger_table
 from uninote.pipelines.encoders import ModelFolder, open_model
-from uninote.schemas import RUNS
-
-Entry = Mapping[str, Any]  # of the ledger: the columns of RUNS
+from uninote.pipelines.ledger import Entry
 
 
 @dataclass(frozen=True)
 class Run:
-    """The session, the configuration with its overrides, and an id that all rows of this run can be traced to."""
+    """The session, the configuration with its overrides, and an id that all rows of this run can be traced to.
+
+    `allow_deletes`: an ingest may delete any share of the notes.
+    """
 
     spark: SparkSession
     config: Config
     overrides: tuple[str, ...] = ()
+    allow_deletes: bool = False
     run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
 
-    @property
+    @cached_property
     def lake(self) -> Lake:
-        """The lake this run works on."""
-        return Lake(self.config.lake)
+        """The lake this run works on, of the present format."""
+        return lake_migrations.open_lake(self.config.lake)
+
+    @cached_property
+    def lake_id(self) -> str:
+        """The lake's id, which every artefact that lies outside of it carries."""
+        return lake_record.lake_id(self.lake)
 
     @cached_property
     def model(self) -> ModelFolder:
@@ -77,6 +82,8 @@ class Outcome:
 
 def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) -> None:
     """Append one line to the ledger. `started` is the `time.time()` at which the stage began."""
+    # The first entry makes its lake one of the present format.
+    lake_record.lake_id(run.lake)
     entry = {
         "run_id": run.run_id,
         "stage": stage,
@@ -93,7 +100,7 @@ def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) ->
         "counts": dict(outcome.counts),
         "metrics": dict(outcome.metrics),
     }
-    append_rows(run.lake.uri("runs"), pa.Table.from_pylist([entry], to_arrow_schema(RUNS.schema, timezone="UTC")))
+    ledger_table.append(run.lake, entry)
 
 
 def ledger(run: Run, stage: str) -> list[Entry]:
@@ -115,6 +122,4 @@ def newest_entries(run: Run) -> dict[tuple[str, str], Entry]:
 
 def _entries(run: Run) -> list[Entry]:
     """Return what the ledger says of the configured model, oldest first. Spark would plan longer than this reads."""
-    entries = read_all(run.lake.uri("runs"))
-    mine = [entry for entry in entries if entry["generation"] in (None, run.model.generation)]
-    return sorted(mine, key=lambda entry: entry["started_at"])
+    return [entry for entry in ledger_table.entries(run.lake) if entry["generation"] in (None, run.model.generation)]

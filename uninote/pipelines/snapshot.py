@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from uninote.errors import UninoteError
 from uninote.lake import embeddings_name
 from uninote.pipelines.run import Run, last_entry
-from uninote.pipelines.tables import MissingTableError, read_table
+from uninote.pipelines.tables import MissingTableError, has_table, read_table
+
+
+class LedgerError(UninoteError):
+    """The ledger lacks what only it knows."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,11 @@ class Snapshot:
 def newest_snapshot(run: Run) -> Snapshot:
     """Return what the last finished run of embed left. Raises MissingTableError when there was none."""
     done = last_entry(run, "embed", "all")
+    if done is None and has_table(run.generation.uri("items")):
+        raise LedgerError(
+            f"{run.lake.root} has tables of the model {run.model.generation}, but its ledger knows of no finished run of "
+            "embed; run jobs/embed.py, which compares the tables and writes the ledger anew"
+        )
     if done is None:
         raise MissingTableError(
             f"nothing is embedded yet in {run.lake.root} with the model {run.model.generation}; run jobs/embed.py first"

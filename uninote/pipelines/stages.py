@@ -16,6 +16,7 @@ from uninote.pipelines.neighbours import neighbours
 from uninote.pipelines.progress import say
 from uninote.pipelines.report import report
 from uninote.pipelines.run import Run
+from uninote.pipelines.source_identity import may_hold_demo
 from uninote.pipelines.tables import MissingTableError
 from uninote.terminal import write
 
@@ -36,13 +37,13 @@ def run_stage(run: Run, name: str) -> Summary:
     """Run one stage and return its summary.
 
     On the demo corpus the stages it needs are run first where their tables are missing, so that every job can be tried
-    right after the install; on anybody's own data that is an error, not a surprise.
+    right after the install; in a lake with anybody's own notes that is an error, not a surprise.
     """
     started = time.time()
     try:
         summary = _work(name)(run)
     except MissingTableError:
-        if run.config.ingest.source != DEMO or name == "ingest":
+        if run.config.ingest.source != DEMO or name == "ingest" or not may_hold_demo(run):
             raise
         before = ["ingest"] if name in LEARNING else list(STAGES)[: list(STAGES).index(name)]
         say(f"{name}: the demo lake lacks what this job needs; running {', '.join(before)} first")

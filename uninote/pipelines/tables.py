@@ -108,23 +108,31 @@ def conform(frame: DataFrame, spec: TableSpec) -> DataFrame:
 
 def append(frame: DataFrame, spec: TableSpec, uri: str) -> None:
     """Add rows in one commit, creating the table when it is missing."""
-    _create_followed(frame.sparkSession, spec, uri)
-    conform(frame, spec).write.format("delta").mode("append").save(uri)
+    _write(frame, spec, uri, "append")
 
 
 def overwrite(frame: DataFrame, spec: TableSpec, uri: str) -> None:
     """Replace all rows in one commit; readers of older versions are not disturbed."""
-    _create_followed(frame.sparkSession, spec, uri)
+    _write(frame, spec, uri, "overwrite")
+
+
+def create(spark: SparkSession, spec: TableSpec, uri: str) -> None:
+    """Make an empty table, unless there is one."""
+    if not has_table(uri):
+        append(spark.createDataFrame([], spec.schema), spec, uri)
+
+
+def _write(frame: DataFrame, spec: TableSpec, uri: str, mode: str) -> None:
+    """Write rows in one commit, which is also the one that creates a missing table, properties included.
+
+    Delta's own CREATE TABLE refuses a folder in which a killed attempt left a log without a version; a write does not.
+    """
+    writer = conform(frame, spec).write.format("delta").mode(mode)
     # Said here, since a session may have it otherwise: dynamically, rows of partitions without a new row would stay.
-    writer = conform(frame, spec).write.format("delta").mode("overwrite").option("partitionOverwriteMode", "static")
+    writer = writer.option("partitionOverwriteMode", "static")
+    if spec.feed:
+        writer = writer.option("delta.enableChangeDataFeed", "true")
     writer.save(uri)
-
-
-def _create_followed(spark: SparkSession, spec: TableSpec, uri: str) -> None:
-    """Make an empty table where its first version must say that a change feed is kept."""
-    if spec.feed and not has_table(uri):
-        made = DeltaTable.create(spark).location(uri).addColumns(spec.schema.toNullable())
-        made.property("delta.enableChangeDataFeed", "true").execute()
 
 
 def apply_changes(changes: DataFrame, spec: TableSpec, uri: str, where: str = "true") -> None:

@@ -1,0 +1,97 @@
+"""The lake's own record: an id given once, formats that are known or refused, migrations that can be killed."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from uninote.lake import Lake
+from uninote.lake_record import FORMAT, LakeFormatError, lake_id, read_record
+from uninote.neighbours.lookup import lookup
+from uninote.pipelines import lake_migrations, ledger
+from uninote.pipelines.lake_migrations import open_lake
+
+
+def write_old_ledger(lake):
+    """Three runs of format 1, the second of which had its clock a day behind."""
+    for run_id, day in (("first", 10), ("second", 9), ("third", 11)):
+        entry = {"run_id": [run_id], "stage": ["embed"], "unit": ["all"], "state": ["done"]}
+        entry["started_at"] = [datetime(2026, 1, day, tzinfo=UTC)]
+        counts = pa.array([[("notes", day)]], pa.map_(pa.string(), pa.int64()))
+        write_deltalake(lake.uri("runs"), pa.table({**entry, "counts": counts}), mode="append")
+
+
+def test_first_runs_at_the_same_time_agree_on_one_id(tmp_path):
+    lake = Lake(str(tmp_path / "lake"))
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: lake_id(lake), range(32)))
+    assert found == {read_record(lake.root).lake_id}
+    assert [path.name for path in (tmp_path / "lake").iterdir()] == ["lake.json"]
+
+
+def test_opening_a_place_without_a_lake_makes_nothing(tmp_path):
+    open_lake(str(tmp_path / "typo"))
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_ledger_of_format_1_gets_the_order_of_its_commits(tmp_path):
+    lake = Lake(str(tmp_path))
+    write_old_ledger(lake)
+    open_lake(lake.root)
+    assert [entry["run_id"] for entry in ledger.entries(lake)] == ["first", "second", "third"]
+    assert ledger.entries(lake)[1]["counts"] == {"notes": 9}
+    assert read_record(lake.root).format == FORMAT
+    version, lake_before = DeltaTable(lake.uri("runs")).version(), lake_id(lake)
+    open_lake(lake.root)
+    assert (DeltaTable(lake.uri("runs")).version(), lake_id(lake)) == (version, lake_before)
+    ledger.append(lake, {"run_id": "fourth", "stage": "embed", "unit": "all", "state": "done"})
+    assert [entry["sequence"] for entry in ledger.entries(lake)] == [0, 1, 2, 3]
+
+
+def test_a_migration_that_was_killed_is_run_again(tmp_path, monkeypatch):
+    lake = Lake(str(tmp_path))
+    write_old_ledger(lake)
+    with monkeypatch.context() as patch:
+        patch.setattr(lake_migrations, "write_record", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            open_lake(lake.root)
+    assert read_record(lake.root) is None
+    open_lake(lake.root)
+    assert [entry["sequence"] for entry in ledger.entries(lake)] == [0, 1, 2]
+    assert read_record(lake.root).format == FORMAT
+
+
+def test_a_backup_of_an_older_ledger_is_migrated_too(tmp_path):
+    lake = Lake(str(tmp_path))
+    before = lake_id(lake)
+    write_old_ledger(lake)
+    open_lake(lake.root)
+    assert [entry["sequence"] for entry in ledger.entries(lake)] == [0, 1, 2]
+    assert lake_id(lake) == before
+
+
+@pytest.mark.parametrize("open_it", [open_lake, lambda root: lookup(root, ["n1"])], ids=["job", "lookup"])
+def test_a_later_format_is_refused_with_the_remedy(tmp_path, open_it):
+    (tmp_path / "lake.json").write_text(json.dumps({"lake_id": "x", "format": FORMAT + 1}))
+    with pytest.raises(
+        LakeFormatError, match=r"has format \d+, this version of uninote knows .* pip install --upgrade"
+    ):
+        open_it(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"lake_id": "x", "format": "two"}'])
+def test_a_damaged_record_is_named(tmp_path, content):
+    (tmp_path / "lake.json").write_text(content)
+    with pytest.raises(LakeFormatError, match=r"lake\.json cannot be read .* restore it"):
+        open_lake(str(tmp_path))
+
+
+def test_a_lake_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LakeFormatError, match="is a file, or lies below one"):
+        open_lake(str(tmp_path / "file"))

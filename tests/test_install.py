@@ -60,11 +60,14 @@ def test_settings_name_this_interpreter_for_the_workers(home):
 
 def test_spark_submit_finds_its_spark_without_an_activated_environment(tmp_path):
     installed = (Path(sys.executable).parent / "find-spark-home").read_text()
-    shipped = re.sub(r':-"[^"]+"', ':-"python3"', installed)
+    shipped = re.sub(r'\$\("[^"]+" "\$FIND', '$($PYSPARK_DRIVER_PYTHON "$FIND', installed)
     (tmp_path / "find-spark-home").write_text(shipped)
     assert install.pin_interpreter(tmp_path)
     assert not install.pin_interpreter(tmp_path)
-    assert f':-"{sys.executable}"}}' in (tmp_path / "find-spark-home").read_text()
+    assert f'$("{sys.executable}" "$FIND' in (tmp_path / "find-spark-home").read_text()
+    (tmp_path / "find_spark_home.py").write_text("print('found')")
+    script = f"cd {tmp_path}; PYSPARK_PYTHON=/no/such SPARK_HOME=; . ./find-spark-home; printf %s $SPARK_HOME"
+    assert subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout == "found"
     assert not install.pin_interpreter(tmp_path / "elsewhere")
 
 

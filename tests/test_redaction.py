@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pickle
 
+import pyarrow as pa
 import pytest
 
 from uninote.errors import UninoteError
+from uninote.ingest.note_rows import MESSAGE, FieldRules, RowBatch
 from uninote.redaction import HIDDEN, has_credentials, is_secret, redact, redact_value
 
 KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # AWS's own example
@@ -109,3 +111,16 @@ def test_values_are_hidden_by_the_names_above_them():
 def test_errors_of_ours_print_no_secret_in_any_process():
     error = pickle.loads(pickle.dumps(UninoteError(f"the store refuses {SECRET}")))
     assert str(error) == f"the store refuses {HIDDEN}"
+
+
+def test_a_row_set_aside_is_quoted_without_its_secrets():
+    batch = RowBatch(FieldRules({}, "string", lambda _: False), pa.schema([(MESSAGE, pa.string())]), 0)
+    batch.add_fault("row_unreadable", f"line 3: {{'uri': 'https://h/x.png?X-Amz-Signature=abc', 'id': '{KEY_ID}'")
+    assert batch.to_arrow()[MESSAGE].to_pylist() == [
+        "line 3: {'uri': 'https://h/x.png?X-Amz-Signature=[hidden]', 'id': '[hidden]'"
+    ]
+
+
+@pytest.mark.parametrize("text", ["a" * 200_000, "a.b-" * 10_000, "://" * 10_000, "key=" * 10_000, "?a=b&" * 10_000])
+def test_hostile_texts_do_not_hold_up(text):
+    assert redact(text)

@@ -139,11 +139,11 @@ def install_conf(home: Path, source: Path) -> Path:
 def pin_interpreter(scripts: Path) -> bool:
     """Let the spark-submit in `scripts` find its Spark by this interpreter; says whether it had to be changed.
 
-    As shipped it asks whichever `python3` comes first on PATH, so it works only while the environment is activated.
+    As shipped it asks whichever `python3` comes first on PATH, or what PYSPARK_PYTHON names, which may have no Spark at all.
     """
     script = scripts / "find-spark-home"
     text = script.read_text() if script.is_file() else ""
-    pinned = text.replace('${PYSPARK_PYTHON:-"python3"}', f'${{PYSPARK_PYTHON:-"{sys.executable}"}}')
+    pinned = re.sub(r'\$\((?:\$PYSPARK_DRIVER_PYTHON|"[^"]+") "\$FIND', f'$("{sys.executable}" "$FIND', text)
     if pinned != text:
         script.write_text(pinned)
     return pinned != text

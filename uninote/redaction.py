@@ -36,12 +36,14 @@ _KEYS = {"key", "keys"}
 
 _NAME_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 
-_USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)([^\s/@:'\"<>]*:(?!\d{1,5}[/?#])[^\s@'\"<>]*|[^\s/@:'\"<>]+)@")
+_USER_INFO = re.compile(
+    r"(?i)(?<![a-z0-9+.-])([a-z][a-z0-9+.-]*://)([^\s/@:'\"<>]*:(?!\d{1,5}[/?#])[^\s@'\"<>]*|[^\s/@:'\"<>]+)@"
+)
 # A container of Azure's stores stands where other URLs have the user: abfss://container@account/path.
 _CONTAINERS = re.compile(r"(?i)^(?:abfss?|wasbs?|hdfs|viewfs)://$")
 _QUERY_VALUE = re.compile(r"([?&;]([\w.%-]+)=)([^&\s\"'<>#;]+)")
 _ASSIGNED = re.compile(
-    r"""(?P<name>[A-Za-z_][\w.\-]*)(?P<between>["']?\s*(?:=>?|:)\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;&{}()\[\]"']+)"""
+    r"""(?<![\w.\-])(?P<name>[A-Za-z_][\w.\-]*)(?P<between>["']?\s*(?:=>?|:)\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;&{}()\[\]"']+)"""
 )
 _SCHEMES = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|digest|negotiate)\s+)[^\s\"',]+")
 _SHAPES = (

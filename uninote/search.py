@@ -23,6 +23,7 @@ from uninote.index.search import Index
 from uninote.media import MediaPolicy, decode, fetch
 from uninote.model.encoder import KINDS, UNINOTE, describe, load_encoder
 from uninote.notes import Note, NoteImage
+from uninote.redaction import has_credentials
 from uninote.storage import S3Options
 from uninote.terminal import write
 from uninote.widths import truncate
@@ -32,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Answer one query, or verify an index. Returns 0, or 1 with a message on stderr."""
     options = _parser().parse_args(arguments)
     try:
+        if has_credentials(options.endpoint or ""):
+            raise UninoteError(
+                "--endpoint holds credentials in its URL; give them in the environment, a profile or a role"
+            )
         index = Index.open(options.index, S3Options(options.endpoint))
         lines = [index.verify()] if options.verify else _found(index, options)
     except UninoteError as error:

@@ -79,24 +79,19 @@ def test_a_folder_that_is_no_checkpoint_ends_with_1(spark, config_file, tmp_path
 def test_both_ways_to_start_a_job_work_from_another_folder_without_a_locale(config_file, tmp_path):
     """As cron does it: nothing activated, another Python named for the workers, no UTF-8, and names outside ASCII."""
     source, lake = write_source(tmp_path / "Sammlung ä", [make_note("a"), make_note("b")]), tmp_path / "löke 日本 #2"
-    python, submit = sys.executable, str(Path(sys.executable).parent / "spark-submit")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYSPARK"))}
-    environment |= {"SPARK_CONF_DIR": str(install_conf(tmp_path, ROOT / "conf")), "PATH": "/usr/bin:/bin"}
-    environment |= {"LC_ALL": "C", "PYSPARK_PYTHON": "/usr/bin/no-such-python", "PATH": _path_of("java", environment)}
+    environment |= {"SPARK_CONF_DIR": str(install_conf(tmp_path, ROOT / "conf")), "LC_ALL": "C"}
+    environment["PATH"] = f"{Path(shutil.which('java')).parent}:/usr/bin:/bin"
     secret = "spark={spark.hadoop.fs.s3a.secret.key: hunter2, spark.sql.shuffle.partitions: 1}"
-    arguments = [
-        "--config",
-        str(config_file),
-        "--set",
-        f"ingest.source={source}",
-        "--set",
-        f"lake={lake}",
-        "--set",
-        secret,
-    ]
-    for start, job in ((submit, "ingest"), (python, "embed")):
-        command = [start, str(ROOT / "jobs" / f"{job}.py"), *arguments]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    settings = (f"ingest.source={source}", f"lake={lake}", secret)
+    arguments = ["--config", str(config_file), *(word for one in settings for word in ("--set", one))]
+    starts = (
+        ([str(Path(sys.executable).parent / "spark-submit")], "ingest", {}),
+        ([sys.executable], "embed", {"PYSPARK_PYTHON": "/usr/bin/no-such-python"}),
+    )
+    for start, job, others in starts:
+        command = [*start, str(ROOT / "jobs" / f"{job}.py"), *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment | others, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         summary = json.loads(done.stdout.strip().splitlines()[-1])
     assert summary["embedded"] == summary["notes_in"] == 2
@@ -105,7 +100,3 @@ def test_both_ways_to_start_a_job_work_from_another_folder_without_a_locale(conf
     assert {path.name for path in tmp_path.iterdir()} >= {lake.name, source.name}
     assert not [path for path in tmp_path.iterdir() if "?" in path.name]
     assert "hunter2" not in str(read_all(str(lake / "runs")))
-
-
-def _path_of(program, environment):
-    return f"{Path(shutil.which(program)).parent}:{environment['PATH']}"

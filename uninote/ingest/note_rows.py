@@ -13,6 +13,7 @@ from uninote.ingest.column_types import NUMBER, TEXTS
 from uninote.ingest.fields import FieldError, id_number, id_text, images_of, text_of, topics_of
 from uninote.ingest.list_text import Exists
 from uninote.ingest.times import TimeError, micros
+from uninote.redaction import redact
 
 UNREADABLE = "row_unreadable"
 NO_ID = "note_id_missing"
@@ -73,8 +74,8 @@ class RowBatch:
         self._append(note | {FILE: self._file, LINES: lines, TIME_UNREADABLE: time_unreadable})
 
     def add_fault(self, reason: str, message: str, lines: int = 1) -> None:
-        """Add a row that is no note."""
-        shown = message.encode("utf-8", "replace").decode()[:SHOWN]
+        """Add a row that is no note; what its message quotes of the row holds no secret."""
+        shown = redact(message[:SHOWN].encode("utf-8", "replace").decode())
         self._append({REASON: reason, MESSAGE: shown, FILE: self._file, LINES: lines, TIME_UNREADABLE: False})
 
     def to_arrow(self) -> pa.RecordBatch:

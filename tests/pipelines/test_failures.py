@@ -42,6 +42,8 @@ JAVA = "An error occurred while calling o9.load.\n: {}\n\tat java.base/java.io.F
          "files of /x/l/w16 are gone"),
         ("Object at location /x/lake/runs/part-0.parquet not found\n\x1b[31mNo such file or directory (os error 2)",
          "files of /x/lake/runs are gone"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/x/index/w64/manifest.json'", "manifest.json is not there"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/x/l/runs/part-0.parquet'", "files of /x/l/runs are gone"),
         ("[FAILED_READ_FILE.NO_HINT] Encountered error while reading file file:/x/l/w16/part-00.parquet.  SQLSTATE",
          "a file of /x/l/w16 is damaged"),
         ("java.lang.OutOfMemoryError: Java heap space", "Raise spark.driver.memory"),

@@ -28,15 +28,16 @@ def explained(error: BaseException) -> str:
     Errors of ours that a worker raised come through as they are; faults that are known have their sentence; of any other
     the innermost cause is told, and the place in this project's code.
     """
-    text = "\n".join(_texts(error))
-    if found := _OWN_ERROR.search(text):
+    texts = list(_texts(error))
+    if found := _OWN_ERROR.search("\n".join(texts)):
         return found[1].rstrip(".")
-    for fault in FAULTS:
-        if found := fault.texts.search(text):
-            return fault.sentence.format(at=_place(error, text), **found.groupdict())
+    for text in texts:
+        for fault in FAULTS:
+            if found := fault.texts.search(text):
+                return fault.sentence.format(at=_place(error, text), **found.groupdict())
     return (
-        f"{_innermost(text, error)} (at {_line(error)}). Set {TRACE}=1 and run again to see the whole trace; if the data is "
-        "sound, it is a fault of this program to report"
+        f"{_innermost(texts[0], error)} (at {_line(error)}). Set {TRACE}=1 and run again to see the whole trace; if the data "
+        "is sound, it is a fault of this program to report"
     )
 
 

@@ -114,6 +114,11 @@ FAULTS = (
         r"corrupted file: the footer",
     ),
     _fault(
+        "{at} is not there, although this job needs it; was it removed while the job ran? Run the same command again",
+        # Not a table's file: those are the next entry's.
+        r"FileNotFoundError: \[Errno 2\] [^\n]*'(?![^'\n]*(?:\.parquet|_delta_log|_change_data))/[^'\n]*'",
+    ),
+    _fault(
         "files of {at} are gone (deleted, or taken by a VACUUM), although its log names them. " + _REBUILD,
         r"DELTA_FILE_NOT_FOUND",
         r"FAILED_READ_FILE\.FILE_NOT_EXIST",

@@ -143,8 +143,19 @@ def test_overrides_are_typed_like_the_file(tmp_path):
     ],
 )
 def test_a_place_is_taken_as_it_is(tmp_path, path):
-    config = load_config(write(tmp_path, MINIMAL), [f"lake={path}", f"index.folder={path}"])
-    assert (config.lake, config.index.folder) == (path, path)
+    config = load_config(write(tmp_path, MINIMAL), [f"ingest.source={path}", f"index.folder={path}"])
+    assert (config.ingest.source, config.index.folder) == (path, path)
+
+
+@pytest.mark.parametrize("path", ["/x/[y]", "/x/%20", "/x/a\\b", "/x/a\nb", "/x/a|b", "/x/a^b"])
+def test_a_lake_where_delta_takes_no_table_is_refused(tmp_path, path):
+    with pytest.raises(ConfigError, match="takes no table there; choose a path without it"):
+        load_config(write(tmp_path, MINIMAL), [f"lake={path}"])
+
+
+@pytest.mark.parametrize("path", ["/x/lake #2", "/x/{y}*", "/x/`y'", "/x/ä"])
+def test_a_lake_may_be_at_any_other_path(tmp_path, path):
+    assert load_config(write(tmp_path, MINIMAL), [f"lake={path}"]).lake == path
 
 
 @pytest.mark.parametrize(
@@ -152,7 +163,7 @@ def test_a_place_is_taken_as_it_is(tmp_path, path):
 )
 def test_a_relative_place_is_a_text_whatever_yaml_makes_of_it(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    assert load_config(write(tmp_path, MINIMAL), [f"lake={name}"]).lake == str(tmp_path / name)
+    assert load_config(write(tmp_path, MINIMAL), [f"demo.folder={name}"]).demo.folder == str(tmp_path / name)
 
 
 def test_values_are_read_by_the_type_of_their_key(tmp_path):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from uninote.reserved import NEIGHBOURS, is_reserved
 from uninote.spark_settings import find_conflicts
+from uninote.table_paths import unusable_part
 from uninote.training.settings import TrainConfig
 
 DEMO = "demo"  # the built-in corpus (as ingest.source) and the built-in checkpoint (as model.checkpoint)
@@ -331,6 +332,8 @@ class Config(_Section):
             raise ValueError(
                 "should be a local or mounted folder; index files and reports are not written to object stores"
             )
+        if (part := unusable_part(lake)) is not None:
+            raise ValueError(f"holds {part!r}, and Delta's library takes no table there; choose a path without it")
         return lake
 
     @field_validator("spark")

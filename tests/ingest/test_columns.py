@@ -37,3 +37,10 @@ def test_a_source_without_id_or_without_content_is_refused_with_the_remedy():
         map_columns(["title"], {})
     with pytest.raises(SourceColumnsError, match=r"ingest\.columns\.body=<column>"):
         map_columns(["id", "colour"], {})
+
+
+def test_names_that_differ_only_in_case_are_refused_where_either_may_be_meant():
+    with pytest.raises(SourceColumnsError, match=r"Title and title differ only in case .*ingest\.columns\.title=Title"):
+        map_columns(["id", "Title", "title"], {})
+    assert map_columns(["id", "Title", "title"], {"title": "title"})["title"] == "title"
+    assert "etag" not in map_columns(["id", "text", "etag", "ETag"], {})

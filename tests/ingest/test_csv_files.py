@@ -70,12 +70,6 @@ def test_names_that_repeat_are_refused_unless_empty(tmp_path):
     assert read(tmp_path / "a.csv", "id, title ,,\n1,a,,\n") == [(2, ("1", "a"))]
 
 
-def test_utf_16_without_a_mark_is_told(tmp_path):
-    (tmp_path / "a.csv").write_bytes("id,title\n1,a\n".encode("utf-16-le"))
-    with pytest.raises(HeaderError, match=r"ingest\.encoding=utf-16-le"):
-        read_header(str(tmp_path / "a.csv"), UTF8)
-
-
 def test_a_file_of_blanks_has_no_header(tmp_path):
     (tmp_path / "a.csv").write_text("\n  \n")
     assert read_header(str(tmp_path / "a.csv"), UTF8) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import time
 from decimal import Decimal
 from uuid import UUID
 
@@ -27,6 +28,7 @@ def images(value, ocr=None, folder=None):
         (1.5, "1.5"),
         (math.nan, None),
         (Decimal("1.50"), "1.50"),
+        (time(3, 4), "03:04:00"),
         (["a", None, "b"], "a\nb"),
         ({"en": "C"}, "C"),
         ({"lang": "en", "text": "C"}, "C"),

@@ -38,6 +38,22 @@ def test_bytes_that_are_no_text_are_refused_with_their_line(tmp_path, encoding, 
         read(tmp_path / "a", source)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id,title\n".encode("utf-16-le"), r"--set ingest\.encoding=utf-16-le"),
+        ("id,title\n".encode("utf-16-be"), r"--set ingest\.encoding=utf-16-be"),
+        (gzip.compress(b"id,title\n"), r"is no text: .* gzip; name it \.gz"),
+        (b"PAR1....", r"name it \.parquet"),
+        (b"PK\x03\x04", "unpack it"),
+    ],
+)
+def test_what_begins_as_no_text_does_is_told(tmp_path, content, message):
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(EncodingError, match=message):
+        read(tmp_path / "a")
+
+
 def test_spans_cut_anywhere_give_each_line_once_and_counts_add_up(tmp_path, monkeypatch):
     monkeypatch.setattr(text_files, "BLOCK", 7)
     content = b"\xef\xbb\xbffirst\n\n  \nlong line of many blocks\r\nlast\r\n\nend"

@@ -21,9 +21,7 @@ def check_types(types: Mapping[str, pa.DataType]) -> None:
     """Raise ColumnTypeError where a field, with the type of its column, could hold no value that is one."""
     for field, kind in types.items():
         if field in TEXTS and not (_is_scalar(kind) or (_is_list(kind) and _is_scalar(kind.value_type))):
-            raise ColumnTypeError(
-                f"{field} must be text; the source's column is {kind}. Name another column: {_remedy(field)}"
-            )
+            raise ColumnTypeError(f"{field} must be text; the source's column is {kind}. {_remedy(field)}")
     topics = types.get("topics", pa.null())
     if not (_is_scalar(topics) or (_is_list(topics) and _is_scalar(topics.value_type))):
         raise ColumnTypeError(f"topics must be an array of strings, or one string; it is {topics}. {_remedy('topics')}")
@@ -69,7 +67,7 @@ def _check_images(kind: pa.DataType) -> None:
 
 
 def _remedy(field: str) -> str:
-    return f"--set ingest.columns.{field}=<column>"
+    return f"Name another column: --set ingest.columns.{field}=<column>"
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
@@ -107,7 +107,7 @@ def scalar_text(field: str, value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, datetime):
         return value.isoformat(" ")
-    if isinstance(value, int | float | date | UUID):
+    if isinstance(value, int | float | date | time | timedelta | UUID):
         return str(value)
     if isinstance(value, Decimal):
         return format(value, "f")

@@ -8,6 +8,7 @@ from pathlib import Path
 from uninote.errors import UninoteError
 from uninote.ingest.files import COMPRESSED, HIDDEN, is_local
 from uninote.storage import local_path
+from uninote.table_paths import unusable_part
 
 FORMATS = {
     ".jsonl": "jsonl",
@@ -47,6 +48,11 @@ def find_source(location: str) -> Source:
     if not path.is_dir():
         raise SourceError(f"ingest.source {location} does not exist; give a folder, a file or a table")
     if (path / "_delta_log").is_dir():
+        if (part := unusable_part(str(path))) is not None:
+            raise SourceError(
+                f"ingest.source {location} is a Delta table at a path with {part!r}, which Delta's library cannot open; move "
+                f"it, or name it by a link"
+            )
         return Source("delta", str(path), None)
     return _folder(path)
 

@@ -22,6 +22,11 @@ MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+PACKED = {
+    b"\x1f\x8b": "gzip; name it .gz",
+    b"PK\x03\x04": "ZIP (or a workbook); unpack it",
+    b"PAR1": "Parquet; name it .parquet",
+}
 _LINE = re.compile(rb"\S[^\r\n]*")  # from a line's first character to its end
 _BREAK = re.compile(rb"[\r\n]")
 
@@ -65,10 +70,21 @@ class Line:
 
 
 def encoding_of(uri: str, source: TextSource) -> tuple[str, int]:
-    """Return a file's encoding, and the length of the byte order mark that it begins with."""
+    """Return a file's encoding, and the length of the byte order mark that it begins with.
+
+    Raises EncodingError for what begins as no text does.
+    """
     with open_text(uri, source.s3) as file:
         head = _block(file, uri, 4)
+    packed = next((name for start, name in PACKED.items() if head.startswith(start)), None)
+    if packed is not None:
+        raise EncodingError(f"{uri} is no text: its first bytes are those of {packed}")
     found = next(((name, len(mark)) for mark, name in MARKS if head.startswith(mark)), None)
+    if found is None and b"\0" in head and not is_wide(source.encoding):
+        order = "be" if head.startswith(b"\0") else "le"
+        raise EncodingError(
+            f"{uri} seems to be UTF-16 without a byte order mark; say so with --set ingest.encoding=utf-16-{order}"
+        )
     return found or (source.encoding, 0)
 
 

@@ -163,8 +163,8 @@ def delete_keys(keys: DataFrame, spec: TableSpec, uri: str) -> None:
 def set_property(spark: SparkSession, uri: str, name: str, value: str) -> None:
     """Store a property with the table, unless it has that value already."""
     if table_property(uri, name) != value:
-        escaped = value.replace("'", "\\'")
-        spark.sql(f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES ('{name}' = '{escaped}')")
+        # Not by SQL, in which a path or a value with a quote or a backtick would be something else.
+        deltalake.DeltaTable(uri).alter.set_table_properties({name: value}, raise_if_not_exists=False)
 
 
 def table_property(uri: str, name: str) -> str | None:

@@ -15,7 +15,7 @@ from uninote.lake import embeddings_name
 from uninote.pipelines import tables
 from uninote.pipelines.embed_commit import versions
 from uninote.pipelines.embed_recovery import NEXT_KEY
-from uninote.pipelines.media_roots import MEDIA_ROOT
+from uninote.pipelines.media_roots import remember_media_root
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.schemas import embeddings_table, items_table, notes_table
 
@@ -66,7 +66,7 @@ def write_notes(run: Run, notes: Iterable[dict[str, object]], media_root: Path |
     uri = run.lake.uri(spec.name)
     tables.overwrite(run.spark.createDataFrame(values, spec.schema), spec, uri)
     if media_root is not None:
-        tables.set_property(run.spark, uri, MEDIA_ROOT, str(media_root))
+        remember_media_root(run, str(media_root))
 
 
 def _value(name: str, value: object) -> object:

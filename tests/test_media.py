@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from pictures import encoded, photo, policy, reason_of
 
-from uninote.media import MediaError, decode, fetch, fingerprint, inline_uri, load_image
+from uninote.media import UNREACHABLE, MediaError, decode, fetch, fingerprint, inline_uri, load_image
 
 
 @pytest.fixture
@@ -68,6 +69,78 @@ def test_a_link_within_the_root_is_followed(root):
     photo().save(root / "a.png")
     (root / "b.png").symlink_to("a.png")
     assert load_image("b.png", policy(root)).size == (40, 24)
+
+
+def test_a_link_below_a_root_may_lead_below_another_root(root, tmp_path):
+    store = tmp_path / "store" / "ab"
+    store.mkdir(parents=True)
+    photo().save(store / "cd1234.png")
+    (root / "img").mkdir()
+    (root / "img" / "a.png").symlink_to("../../store/ab/cd1234.png")
+    assert reason_of("img/a.png", policy(root)) == "media_outside_roots"
+    assert load_image("img/a.png", policy(root, store)).size == (40, 24)
+    assert load_image(f"{root}/img/a.png", policy(root, store)).size == (40, 24)
+    assert reason_of("../store/ab/cd1234.png", policy(root, store)) == "media_outside_roots"
+    assert reason_of("img/../../store/ab/cd1234.png", policy(root, store)) == "media_outside_roots"
+
+
+def test_the_links_of_a_model_hubs_cache_lead_to_its_blobs_and_nowhere_else(tmp_path):
+    repository = tmp_path / "hub" / "datasets--someone--notes"
+    snapshot = repository / "snapshots" / "0a1b2c"
+    (snapshot / "img").mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    photo().save(repository / "blobs" / "fba6", "PNG")
+    photo().save(tmp_path / "hub" / "secret.png")
+    (snapshot / "img" / "0.png").symlink_to("../../../blobs/fba6")
+    (snapshot / "img" / "1.png").symlink_to("../../../../secret.png")
+    for root in (snapshot, snapshot / "img", repository / "snapshots"):
+        name = str((snapshot / "img" / "0.png").relative_to(root))
+        assert load_image(name, policy(root)).size == (40, 24)
+    (tmp_path / "current").symlink_to(snapshot)
+    assert load_image("img/0.png", policy(tmp_path / "current")).size == (40, 24)
+    assert reason_of("img/1.png", policy(snapshot)) == "media_outside_roots"
+    assert reason_of("../../blobs/fba6", policy(snapshot)) == "media_outside_roots"
+    (repository / "blobs").rename(tmp_path / "elsewhere")
+    (repository / "blobs").symlink_to(tmp_path / "elsewhere")
+    assert reason_of("img/0.png", policy(snapshot)) == "media_outside_roots"
+
+
+ODD_NAMES = (
+    "[a] {b} *?.png",
+    "a#b.png",
+    "a%20b.png",
+    "back\\slash.png",
+    "new\nline.png",
+    "a:b.png",
+    " a .png",
+    "a`b'c\".png",
+)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_is_taken_as_it_is(tmp_path, name):
+    root = tmp_path / name
+    root.mkdir()
+    photo().save(root / "a b.png")
+    assert reason_of(name, policy(root)) == "media_missing"
+    photo(8, 8).save(root / name, "PNG")
+    assert load_image(name, policy(root)).size == (8, 8)
+    assert load_image(str(root / name), policy(root)).size == (8, 8)
+    assert fingerprint(name, policy(root)) != "missing"
+
+
+def test_a_mount_that_is_away_is_not_a_missing_file(root, monkeypatch):
+    photo().save(root / "a.png")
+    find = Path.stat
+
+    def away(path, **options):
+        if path.name == "a.png":
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+        return find(path, **options)
+
+    monkeypatch.setattr(Path, "stat", away)
+    assert reason_of("a.png", policy(root)) == "media_unreachable"
+    assert fingerprint("a.png", policy(root)) == UNREACHABLE
 
 
 @pytest.mark.parametrize("uri", ["https://host/a.png", "data:image/png;base64,AAAA", "file://host/a.png"])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import replace
 
 import pytest
 from flaky_proxy import proxy
 from PIL import Image
 
-from uninote.media import MediaError, MediaPolicy, fetch, fingerprint, load_image
+from uninote.media import UNREACHABLE, MediaError, MediaPolicy, fetch, fingerprint, load_image
+from uninote.s3_client import FAILED_IN_A_ROW
 from uninote.storage import S3Options, StorageError
 
 
@@ -135,7 +137,34 @@ def test_a_store_that_cannot_be_used_is_not_the_images_fault(s3, policy):
     for look in (fetch, fingerprint, load_image):
         with pytest.raises(StorageError, match="there is no such bucket"):
             look("a.png", allowed)
-    allowed = replace(policy("s3://shop/notes"), s3=S3Options("http://127.0.0.1:1", timeout_s=1, attempts=1))
-    for look in (fetch, fingerprint):
-        with pytest.raises(StorageError, match="EndpointConnectionError"):
-            look("a.png", allowed)
+
+
+def test_a_store_that_does_not_answer_costs_the_image_and_is_not_waited_for_by_every_one(policy):
+    allowed = replace(policy("s3://shop/notes"), s3=S3Options("http://127.0.0.1:1", timeout_s=60, attempts=1))
+    assert reason_of("a.png", allowed) == "media_unreachable"
+    assert fingerprint("a.png", allowed) == UNREACHABLE
+    with proxy("http://127.0.0.1:1") as plan:
+        allowed = replace(allowed, s3=replace(allowed.s3, endpoint=plan.endpoint))
+        plan.status, plan.failures = 503, 99
+        assert {reason_of(f"{n}.png", allowed) for n in range(9)} == {"media_unreachable"}
+        assert fingerprint("a.png", allowed) == UNREACHABLE
+        assert len(plan.requests) == FAILED_IN_A_ROW
+
+
+def test_a_store_is_asked_again_once_it_may_be_back(s3, policy):
+    s3.put("s3://shop/notes/a.png", png())
+    with proxy(s3.endpoint) as plan:
+        allowed = replace(policy("s3://shop/notes"), s3=S3Options(plan.endpoint, timeout_s=0.2, attempts=1))
+        plan.status, plan.failures = 503, FAILED_IN_A_ROW
+        assert {reason_of("a.png", allowed) for _ in range(FAILED_IN_A_ROW + 1)} == {"media_unreachable"}
+        time.sleep(0.2)
+        assert load_image("a.png", allowed).size == (8, 8)
+
+
+def test_a_relative_name_is_looked_up_in_the_named_folders_alone(policy, tmp_path):
+    away = replace(policy("s3://shop/notes"), s3=S3Options("http://127.0.0.1:1", timeout_s=1, attempts=1))
+    allowed = replace(away, roots=(str(tmp_path), *away.roots), relative_to=(str(tmp_path),))
+    (tmp_path / "a.png").write_bytes(png())
+    assert load_image("a.png", allowed).size == (8, 8)
+    assert (reason_of("typo.png", allowed), fingerprint("typo.png", allowed)) == ("media_missing", "missing")
+    assert reason_of("s3://shop/notes/typo.png", allowed) == "media_unreachable"

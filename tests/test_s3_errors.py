@@ -18,6 +18,7 @@ from uninote.storage import (
     S3Options,
     SlowFileError,
     StorageError,
+    UnreachableError,
     list_files,
     read_bytes,
     stat,
@@ -130,7 +131,7 @@ def test_errors_that_do_not_pass_are_the_stores(flaky, options):
     flaky.failures = 100
     with pytest.raises(StorageError, match=r"fails, or asks for fewer requests.*what is done is kept") as caught:
         read_bytes("s3://media/a", replace(options, endpoint=flaky.endpoint, attempts=2))
-    assert type(caught.value) is StorageError
+    assert type(caught.value) is UnreachableError
     assert len(flaky.requests) == 2
 
 
@@ -142,7 +143,7 @@ def test_a_connection_that_breaks_within_the_content_is_tried_again(s3, flaky, o
     flaky.cuts = 100
     with pytest.raises(StorageError, match="after up to 2 attempts") as caught:
         read_bytes(uri, replace(options, endpoint=flaky.endpoint, attempts=2))
-    assert type(caught.value) is StorageError
+    assert type(caught.value) is UnreachableError
 
 
 def test_a_server_that_is_down_is_told_soon_and_found_again(s3):
@@ -155,7 +156,7 @@ def test_a_server_that_is_down_is_told_soon_and_found_again(s3):
             started = time.monotonic()
             with pytest.raises(StorageError, match=f"cannot use {uri} at {s3.endpoint}: EndpointConnection") as caught:
                 operation(uri, options)
-            assert type(caught.value) is StorageError
+            assert type(caught.value) is UnreachableError
             assert time.monotonic() - started < 4
     finally:
         s3.start()
@@ -201,4 +202,4 @@ def test_a_store_that_answers_nothing_in_time_is_not_the_files_fault(flaky, monk
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(outcome, range(20)))
     assert outcomes[0] is SlowFileError
-    assert outcomes[-1] is StorageError
+    assert outcomes[-1] is UnreachableError

@@ -19,6 +19,7 @@ from uninote.storage import (
     MissingFileError,
     S3Options,
     StorageError,
+    UnreachableError,
     fetch_folder,
     is_remote,
     list_files,
@@ -144,7 +145,8 @@ def test_a_failed_write_leaves_what_was_there_and_no_scratch_file(tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("number", "kind"), [(errno.EACCES, ForbiddenFileError), (errno.EIO, StorageError), (errno.EMFILE, StorageError)]
+    ("number", "kind"),
+    [(errno.EACCES, ForbiddenFileError), (errno.EIO, UnreachableError), (errno.EMFILE, StorageError)],
 )
 def test_only_the_files_own_faults_are_the_files(tmp_path, monkeypatch, number, kind):
     def fails(*_):

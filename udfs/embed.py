@@ -16,7 +16,7 @@ from udfs.notes import ArrowMap
 from udfs.prefetch import map_ahead, run_ahead
 from udfs.window import Work, prepare
 from uninote.batching import token_batches
-from uninote.media import MediaPolicy
+from uninote.media import UNREACHABLE, MediaPolicy
 from uninote.model.encoder import Encoder
 
 # A window is sorted by length together, and equal contents in it are computed once.
@@ -139,11 +139,18 @@ def _compute(encoder: Encoder, works: Sequence[Work], batch_tokens: int) -> None
 
 
 def _results(window: Window, schema: pa.Schema) -> pa.RecordBatch:
-    """Return one row for each row of the window, in order."""
+    """Return one row for each row of the window, in order.
+
+    What lacks an image for a reason that may pass has no content_hash of its own: it is compared unequal, and tried again.
+    """
     works = [window.works[position] for position in window.work_of]
     is_first = np.zeros(len(works), bool)
     is_first[np.unique(window.work_of, return_index=True)[1]] = True
     columns = {name: window.rows.column(name) for name in schema.names if name in window.rows.schema.names}
+    hashes = window.rows.column("content_hash").to_pylist()
+    columns["content_hash"] = pa.array(
+        [UNREACHABLE if work.is_transient else own for work, own in zip(works, hashes, strict=True)], pa.string()
+    )
     columns["vector"] = to_nullable([work.vector for work in works])
     columns["degraded"] = pa.array([work.vector is not None and bool(work.rejects) for work in works])
     item_ids = window.rows.column("item_id").to_pylist()

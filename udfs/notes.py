@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from uninote.hashing import content_hash, meta_hash
-from uninote.media import MediaPolicy, fingerprint
+from uninote.media import UNREACHABLE, MediaPolicy, fingerprint
 from uninote.notes import Note, NoteImage
 
 MODEL_COLUMNS = ("title", "body", "topics", "images")
@@ -29,8 +29,9 @@ def to_note(row: Mapping[str, Any]) -> Note:
 
 
 def make_fingerprint(media: MediaPolicy, threads: int, schema: pa.Schema) -> ArrowMap:
-    """Map rows of items to `schema`: those of their columns it names, content_hash and meta_hash.
+    """Map rows of items to `schema`: those of their columns it names, content_hash, meta_hash and unreachable.
 
+    `unreachable`: the store of one of its images does not answer, so that the content_hash says nothing of that one.
     Media are looked at in `threads`, never opened.
     """
 
@@ -50,6 +51,9 @@ def _fingerprinted(batch: pa.RecordBatch, media: MediaPolicy, pool: Executor, sc
     found = dict(zip(uris, pool.map(lambda uri: fingerprint(uri, media), uris), strict=True))
     hashes = [content_hash(note, [found[image.uri] for image in note.images]) for note in notes]
     columns["content_hash"] = pa.array(hashes)
+    columns["unreachable"] = pa.array(
+        [any(found[image.uri] == UNREACHABLE for image in note.images) for note in notes], pa.bool_()
+    )
     columns["meta_hash"] = pa.array([meta_hash([row[column] for column in META_COLUMNS]) for row in rows])
     return pa.RecordBatch.from_arrays(
         [columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema

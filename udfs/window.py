@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from udfs.notes import to_note
-from uninote.media import MediaError, MediaPolicy, decode_reduced, fetch
+from uninote.media import TRANSIENT, MediaError, MediaPolicy, decode_reduced, fetch
 from uninote.model.encoder import Encoder
 from uninote.notes import Note
 
@@ -36,6 +36,11 @@ class Work:
     decode_s: float = 0.0
     tokenise_s: float = 0.0
     model_s: float = 0.0
+
+    @property
+    def is_transient(self) -> bool:
+        """Say whether something was wrong with an image that may pass by itself."""
+        return any(reason in TRANSIENT for _, _, reason, _ in self.rejects)
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Work:
@@ -79,6 +84,8 @@ def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
     elif work.kind == "image":  # its one part is all there is: one reject, under the item's own id
         (_, kind, reason, message), work.rejects = work.rejects[0], []
         work.rejects.append(("", kind, reason, message))
+    elif work.is_transient:
+        work.reject("media_unreachable", "no text, and the store of its images does not answer now")
     else:
         work.reject("note_unusable", "no text, and none of its images can be read")
     return work

@@ -67,11 +67,13 @@ class IngestConfig(_Section):
 class MediaConfig(_Section):
     """Which files may be opened as images, how large they may be, and how they are fetched.
 
+    Relative names are looked up in the source's own folder, if it has one, and with `search_roots` then in the `roots`.
     `timeout_s` is for one file, retries included; `attempts` are made where an error may pass; each task fetches with
     `threads`, while its model computes.
     """
 
     roots: tuple[Location, ...] = Field((), strict=False)  # YAML has lists, not tuples
+    search_roots: bool = False
     max_bytes: int = Field(32 << 20, ge=1)
     max_pixels: int = Field(50_000_000, ge=1)
     timeout_s: float = Field(30.0, gt=0)

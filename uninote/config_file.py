@@ -92,7 +92,18 @@ def _absolute(value: Any, base: Path) -> Any:
     if not isinstance(value, str) or value == DEMO or "://" in value or not value:
         return value
     value.encode()  # lone surrogates: what a terminal without UTF-8 made of the name
-    return str((base / Path(value).expanduser()).resolve())
+    return str(_named(base / Path(value).expanduser()))
+
+
+def _named(path: Path) -> Path:
+    """Return the path without '..', and with the links in its last parts as they are named.
+
+    What a link is named may say more than where it leads: a model hub keeps items.jsonl under the hash of its content.
+    """
+    parts = path.parts
+    last = max((at for at, part in enumerate(parts) if part == ".."), default=-1) + 1
+    path.resolve()  # raises what cannot be a place
+    return Path(*parts[:last]).resolve() / Path(*parts[last:]) if last else path
 
 
 def _credentials(name: str, value: Any) -> Iterator[str]:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 from PIL import Image
 
 from uninote.errors import UninoteError
 from uninote.images import ImageError, Reduced, reduced
+from uninote.media_places import MediaPolicy as MediaPolicy
+from uninote.media_places import places_of
 from uninote.storage import (
     SCHEME,
     ForbiddenFileError,
     MissingFileError,
-    S3Options,
     SlowFileError,
     StorageError,
+    UnreachableError,
     is_remote,
     local_path,
     read_bytes,
@@ -27,21 +27,9 @@ from uninote.storage import (
 )
 
 INLINE = re.compile(r"inline:[0-9a-f]{64}")
+UNREACHABLE = "unreachable"  # instead of a fingerprint
+TRANSIENT = frozenset({"media_unreachable", "media_timeout"})  # reasons that may pass by themselves
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True)
-class MediaPolicy:
-    """Which files may be opened, how large they may be, and how S3 is reached.
-
-    Roots are local folders or `s3://bucket/prefix`. Relative URIs resolve against each of them in turn; nothing outside
-    all of them is ever opened.
-    """
-
-    roots: tuple[str, ...]
-    max_bytes: int
-    max_pixels: int
-    s3: S3Options = field(default_factory=S3Options)
 
 
 class MediaError(UninoteError):
@@ -65,14 +53,15 @@ def inline_uri(content: bytes) -> str:
 def fingerprint(uri: str, policy: MediaPolicy) -> str:
     """Return size and time (local) or etag (S3) of the file, "inline", or "missing" when there is none to read.
 
-    Opens nothing. Raises StorageError when a store as a whole cannot be used.
+    UNREACHABLE when the store does not answer, so that nobody can know. Opens nothing. Raises StorageError when a store as
+    a whole cannot be used, however long one waits.
     """
     if INLINE.fullmatch(uri):
         return "inline"
     try:
         status = _first(uri, policy, lambda place: stat(place, policy.s3))
-    except MediaError:
-        return "missing"
+    except MediaError as error:
+        return UNREACHABLE if error.reason in TRANSIENT else "missing"
     return f"{status.size}-{status.version}"
 
 
@@ -132,24 +121,17 @@ def _first(uri: str, policy: MediaPolicy, use: Callable[[str], Found]) -> Found:
             refusal = refusal or MediaError("media_forbidden", uri, str(error))
         except SlowFileError as error:
             raise MediaError("media_timeout", uri, str(error)) from error
+        except UnreachableError as error:
+            raise MediaError("media_unreachable", uri, str(error)) from error
     raise refusal or MediaError("media_missing", uri, "there is no such file")
 
 
-def _places(uri: str, policy: MediaPolicy) -> list[str]:
+def _places(uri: str, policy: MediaPolicy) -> tuple[str, ...]:
     """Return where below the roots the file may be: real paths, and S3 URIs. Raises MediaError when that is nowhere."""
-    path = _checked(uri)
-    places, inside = [], False
-    for root in policy.roots:
-        try:
-            place = _below_s3(root, path) if is_remote(root) else _below_folder(root, path)
-        except (OSError, ValueError, RuntimeError):  # a NUL, a lone surrogate, a name too long, a loop of symlinks
-            inside = True
-            continue
-        if place is not None:
-            places.append(place)
-    if not places and not inside:
+    places = places_of(_checked(uri), policy)
+    if not places.is_inside:
         raise MediaError("media_outside_roots", uri, f"outside the places allowed: {list(policy.roots)} (media.roots)")
-    return places
+    return places.found
 
 
 def _checked(uri: str) -> str:
@@ -164,38 +146,6 @@ def _checked(uri: str) -> str:
         raise MediaError("media_missing", uri, str(error)) from error
     except StorageError as error:
         raise MediaError("media_unsupported_scheme", uri, str(error)) from error
-
-
-def _below_folder(root: str, path: str) -> str | None:
-    """Return the real path with every symlink and '..' resolved, or None when it is not below the folder."""
-    if is_remote(path):
-        return None
-    real_root = local_path(root).resolve()
-    real = (real_root / path).resolve()
-    return str(real) if real.is_relative_to(real_root) else None
-
-
-def _below_s3(root: str, path: str) -> str | None:
-    """Return the URI of the object, or None when it is not below the root, component by component.
-
-    An object store has no '..', but programs on the way to it do, so that a key with one is never asked for.
-    """
-    bucket, prefix = _bucket_and_key(root)
-    folder = f"{prefix.rstrip('/')}/" if prefix else ""
-    if is_remote(path):
-        own_bucket, key = _bucket_and_key(path)
-    else:
-        own_bucket, key = bucket, folder + path
-    segments = key.split("/")
-    if own_bucket != bucket or Path(path).is_absolute() or ".." in segments:
-        return None
-    key = "/".join(segment for segment in segments if segment != ".")
-    return f"s3://{bucket}/{key}" if key.startswith(folder) else None
-
-
-def _bucket_and_key(uri: str) -> tuple[str, str]:
-    bucket, _, key = uri.partition("://")[2].partition("/")
-    return bucket, key
 
 
 def _short(uri: str) -> str:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -14,11 +15,30 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from uninote.s3_errors import Place, explained
-from uninote.storage import S3Options, SlowFileError, StorageError
+from uninote.storage import (
+    ForbiddenFileError,
+    MissingFileError,
+    S3Options,
+    SlowFileError,
+    StorageError,
+    UnreachableError,
+)
 
 POOL = 64  # connections kept by a client: more than any worker has threads
 # So many files in a row without one that came in time: it is not the files.
 SLOW_IN_A_ROW = 32
+# So many failures in a row: the store is away, and for a while nobody waits for it again.
+FAILED_IN_A_ROW = 3
+
+
+@dataclass
+class Health:
+    """How the last requests to one bucket did. While it is away, until the monotonic time `back_at`, `error` says why."""
+
+    slow: int = 0
+    failed: int = 0
+    back_at: float = 0.0
+    error: UnreachableError | None = None
 
 
 class Clients:
@@ -32,7 +52,7 @@ class Clients:
         self._lock = threading.Lock()
         self._clients: dict[S3Options, Any] = {}
         self._session: Any = None
-        self._slow = 0
+        self._health: dict[tuple[str | None, str], Health] = {}
 
     def get(self, options: S3Options) -> Any:
         """Return the client for `options`; it may be used by several threads at once."""
@@ -44,18 +64,32 @@ class Clients:
 
     @contextmanager
     def watched(self, place: Place) -> Iterator[None]:
-        """Explain errors, and take a store that lets file after file wait for what it is: unusable."""
-        slow = 0
+        """Explain errors, and take a store that lets file after file wait, or fail, for what it is: unreachable.
+
+        While it is, requests fail at once for as long as one of them would have been waited for.
+        """
+        health = self._health.setdefault((place.options.endpoint, place.bucket), Health())
+        if health.error is not None and time.monotonic() < health.back_at:
+            raise UnreachableError(str(health.error))
         try:
             with explained(place):
                 yield
         except SlowFileError as error:
-            slow = self._slow + 1
-            if slow >= SLOW_IN_A_ROW:
-                raise place.hangs(slow) from error
+            health.slow += 1
+            if health.slow < SLOW_IN_A_ROW:
+                raise
+            hanging = place.hangs(health.slow)
+            _take_away(health, hanging, place)
+            raise hanging from error
+        except UnreachableError as error:
+            health.failed += 1
+            if health.failed >= FAILED_IN_A_ROW:
+                _take_away(health, error, place)
             raise
-        finally:
-            self._slow = slow
+        except (MissingFileError, ForbiddenFileError):
+            health.slow = health.failed = 0  # it answers
+            raise
+        health.slow = health.failed = 0
 
 
 CLIENTS = Clients()
@@ -75,6 +109,11 @@ def within(seconds: float) -> Iterator[None]:
 def late() -> bool:
     """Say whether this thread's deadline has passed."""
     return time.monotonic() > _CLOCK.ends
+
+
+def _take_away(health: Health, error: UnreachableError, place: Place) -> None:
+    health.error = error
+    health.back_at = time.monotonic() + place.options.timeout_s
 
 
 class _Clock(threading.local):

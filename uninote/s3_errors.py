@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import urllib3.exceptions
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
-from uninote.storage import ForbiddenFileError, MissingFileError, S3Options, SlowFileError, StorageError
+from uninote.storage import (
+    ForbiddenFileError,
+    MissingFileError,
+    S3Options,
+    SlowFileError,
+    StorageError,
+    UnreachableError,
+)
 
 MAX_KEY_BYTES = 1024  # S3's own rules
 BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
@@ -40,7 +47,7 @@ REFUSED = _fault(
 )
 FAILING = _fault(
     "SlowDown Throttling ThrottlingException TooManyRequests RequestLimitExceeded BandwidthLimitExceeded 429",
-    StorageError,
+    UnreachableError,
     "the store fails, or asks for fewer requests, at every attempt",
     f"Lower media.threads if it throttles, correct s3.endpoint if that is no S3 service, or {RESUME}",
 )
@@ -98,10 +105,10 @@ class Place:
         where = self.options.endpoint or "the S3 endpoint of this environment"
         return f"{self.uri} at {_without_secrets(where)}"
 
-    def hangs(self, files: int) -> StorageError:
+    def hangs(self, files: int) -> UnreachableError:
         """Return the error for a store that answered none of so many requests in time."""
         limit = f"none of the last {files} files came within media.timeout_s = {self.options.timeout_s:g}"
-        return StorageError(f"cannot use {self}: {limit}. Raise it if the store is slow, or {RESUME}")
+        return UnreachableError(f"cannot use {self}: {limit}. Raise it if the store is slow, or {RESUME}")
 
 
 @contextmanager
@@ -133,7 +140,9 @@ def _of_network(place: Place, error: Exception) -> StorageError:
     if "Credential" in kind or "Profile" in kind or "Token" in kind:
         return StorageError(f"cannot use {place}: there are no usable credentials ({said}). {CREDENTIALS}")
     remedy = f"Correct the URI, s3.endpoint or s3.region, or {RESUME}"
-    return StorageError(f"cannot use {place}: {kind} after up to {place.options.attempts} attempts: {said}. {remedy}")
+    return UnreachableError(
+        f"cannot use {place}: {kind} after up to {place.options.attempts} attempts: {said}. {remedy}"
+    )
 
 
 def _without_secrets(text: str) -> str:

@@ -19,6 +19,8 @@ from uninote.errors import UninoteError
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(data|file):", re.IGNORECASE)
 ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO, errno.EINVAL}
 DENIED = {errno.EACCES, errno.EPERM}
+# What a network mount or a failing disk answers.
+AWAY = {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EREMOTEIO}
 
 
 class StorageError(UninoteError):
@@ -31,6 +33,10 @@ class MissingFileError(StorageError):
 
 class ForbiddenFileError(StorageError):
     """The store answers, and refuses this one file."""
+
+
+class UnreachableError(StorageError):
+    """The store, or the mount, does not answer, or fails at every attempt: later it may be as it was."""
 
 
 class SlowFileError(StorageError):
@@ -214,6 +220,7 @@ def _explained(uri: str) -> Iterator[None]:
         if error.errno in DENIED:
             raise ForbiddenFileError(f"{place} may not be opened by this user: {why}") from error
         remedy = "Free space, or mend the disk or mount; then run again, what is done is kept"
-        raise StorageError(f"{place}: {why}. {remedy}") from error
+        kind = UnreachableError if error.errno in AWAY else StorageError
+        raise kind(f"{place}: {why}. {remedy}") from error
     except ValueError as error:  # a NUL or a lone surrogate in the name
         raise MissingFileError(f"{uri[:200]!r} is not a file's name: {error}") from error

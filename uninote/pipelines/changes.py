@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import StringType, StructField, StructType
+from pyspark.sql.types import BooleanType, StringType, StructField, StructType
 
 from udfs.notes import META_COLUMNS, MODEL_COLUMNS, make_fingerprint
 from uninote.lake import embeddings_name
@@ -22,6 +22,9 @@ ATTRIBUTES = "attributes"  # only what filters use changed: needs no model
 UNCHANGED = "unchanged"
 QUARANTINED = "quarantined"  # set aside before, with this very content
 DELETED = "deleted"  # has a vector, but its note or the part of it is gone
+POSTPONED = (
+    "postponed"  # known, and the store of one of its images does not answer: as it was, compared again next time
+)
 FORGOTTEN = "forgotten"  # was set aside, and is gone
 MODEL = (NEW, EDITED)
 SETTLED = frozenset({UNCHANGED, QUARANTINED})  # nothing to do
@@ -54,6 +57,7 @@ def _change(retry: bool) -> Column:
     same_meta = F.col("old_meta") == F.col("meta_hash")
     return (
         F.when(F.col("content_hash").isNull(), F.when(F.col("was_set_aside"), FORGOTTEN).otherwise(DELETED))
+        .when(F.col("unreachable") & F.col("old_content").isNotNull(), POSTPONED)
         .when(F.col("was_set_aside"), F.when(same_content & F.lit(not retry), QUARANTINED).otherwise(NEW))
         .when(same_content & F.lit(retry) & F.col("degraded"), EDITED)  # its broken part may be whole now
         .when(same_content, F.when(same_meta, UNCHANGED).otherwise(ATTRIBUTES))
@@ -65,6 +69,7 @@ def _change(retry: bool) -> Column:
 def _fingerprints(run: Run, notes: DataFrame) -> DataFrame:
     strings = (*ITEM_KEY, "content_hash", "meta_hash")
     schema = StructType([StructField("note_id", run.note_id), *(StructField(name, StringType()) for name in strings)])
+    schema = schema.add("unreachable", BooleanType())
     items = items_of(notes, run.config.embed.kinds).select("note_id", *ITEM_KEY, *MODEL_COLUMNS, *META_COLUMNS)
     look = make_fingerprint(media_policy(run), run.config.media.threads, to_arrow_schema(schema))
     return items.mapInArrow(look, schema)

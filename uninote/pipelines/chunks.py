@@ -18,13 +18,14 @@ class Census:
 
     `reopened`: of these, by kind, those that were set aside and are not any more, or not for the same content. `keys`:
     the range of item_keys that are stored already and will be replaced or removed; null when there is none. `next_key`:
-    the first item_key after those given to new items; 0 when there is none.
+    the first item_key after those given to new items; 0 when there is none. `postponed` items are counted apart.
     """
 
     items: Counter[tuple[str, str]] = field(default_factory=Counter)
     reopened: Counter[str] = field(default_factory=Counter)
     keys: tuple[int, int] | None = None
     next_key: int = 0
+    postponed: int = 0
 
     def of(self, *chosen: str) -> int:
         """Return the number of items, of any kind, whose change is one of `chosen`."""
@@ -36,6 +37,9 @@ class Census:
 
     def add(self, row: Row) -> None:
         """Count one group."""
+        if row["change"] == changes.POSTPONED:
+            self.postponed += row["items"]
+            return
         self.items[row["kind"], row["change"]] += row["items"]
         if row["was_set_aside"] and row["change"] != changes.QUARANTINED:
             self.reopened[row["kind"]] += row["items"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from uninote.pipelines.encoders import check_widths
 from uninote.pipelines.keys import with_new_keys
 from uninote.pipelines.model_run import STAGING, Outcomes, Tasks, model_tasks, outcomes, with_content
 from uninote.pipelines.note_ids import check_note_ids
-from uninote.pipelines.progress import described
+from uninote.pipelines.progress import described, say
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.pipelines.scope import find_scope, settings_mark, within
 from uninote.schemas import TableSpec, items_table, set_aside_table
@@ -92,11 +92,25 @@ def embed(run: Run) -> dict[str, Any]:
         _work(plan, done, started)
     counts = _reconciled(plan, done)
     told = counts | {NEXT_KEY: before.next_key + plan.census.of(changes.NEW)}
-    outcome = Outcome("done", told, {"notes": version}, versions(run, widths), done.metrics(), settings_mark(run))
+    outcome = Outcome(
+        "done", told, {"notes": version}, versions(run, widths), done.metrics(), _mark_for_next(run, counts)
+    )
     record(run, STAGE, WHOLE, outcome, started)
     plan.found.unpersist()
     state = "unchanged" if is_settled else "done"
     return _summary(plan, counts, time.time() - started) | {"state": state}
+
+
+def _mark_for_next(run: Run, counts: Mapping[str, int]) -> str:
+    """Return the mark of the settings; or none, so that the next run compares all notes, where a store did not answer."""
+    waiting = counts["unreachable"] + counts["postponed"]
+    if not waiting:
+        return settings_mark(run)
+    say(
+        f"embed: the images of {waiting:,} items could not be reached; {counts['postponed']:,} keep the vectors they have, "
+        f"{counts['unreachable']:,} were embedded without or set aside. The next run tries them again"
+    )
+    return ""
 
 
 def _plan(run: Run, notes: DataFrame, version: int, widths: tuple[int, ...], before: Before) -> Plan:
@@ -118,7 +132,8 @@ def _work(plan: Plan, done: Outcomes, started: float) -> None:
     start(run, plan.widths, plan.before, started)
     if not plan.before.has(widest):
         remove_orphans(run, widest)
-    keyed = with_new_keys(plan.found, f"change = '{changes.NEW}'", plan.before.next_key, new)
+    found = plan.found.where(F.col("change") != changes.POSTPONED)
+    keyed = with_new_keys(found, f"change = '{changes.NEW}'", plan.before.next_key, new)
     with model_tasks(run) as tasks:
         for chunk in _chunks(plan, keyed):
             _chunk(plan, tasks, chunk, done)
@@ -154,7 +169,8 @@ def _chunk(plan: Plan, tasks: Tasks, chunk: Chunk, done: Outcomes) -> None:
     written = time.time()
     with described(run.spark.sparkContext, f"embed: {chunk.name}, commit"):
         quarantine(run, results)
-        _check_quarantine(plan, done.notes["unusable"] + got.notes["unusable"])
+        _check_reachable(plan, chunk, got)
+        _check_quarantine(plan, done.notes["incomplete"] + got.notes["incomplete"])
         publish(run, results, widths_by_chunk(plan.widths, plan.before))
     got.seconds["write_s"] = time.time() - written
     done.add(got)
@@ -165,13 +181,28 @@ def _chunk(plan: Plan, tasks: Tasks, chunk: Chunk, done: Outcomes) -> None:
         record(run, STAGE, chunk.name, Outcome("done", counts, outputs=left, metrics=got.metrics()), started)
 
 
-def _check_quarantine(plan: Plan, unusable: int) -> None:
-    """Raise UninoteError once more notes are set aside than may be."""
+def _check_reachable(plan: Plan, chunk: Chunk, got: Outcomes) -> None:
+    """Raise UninoteError where a store is away for more of a chunk than may be set aside of all notes.
+
+    A run of one chunk may be a few new notes: they are held to all notes alone.
+    """
+    given = got.notes["given"]
     allowed = plan.run.config.embed.max_quarantined_share
-    quarantined = plan.set_aside - plan.census.reopened["note"] + unusable
+    if not chunk.is_all and got.notes["unreachable"] > allowed * given:
+        raise UninoteError(
+            f"images of {got.notes['unreachable']:,} of {given:,} notes cannot be reached, more than "
+            f"embed.max_quarantined_share={allowed}; {UNPUBLISHED}. The reasons are in "
+            f"{plan.run.lake.uri('quarantine')}: correct media.roots or s3.endpoint, or run again when the store answers"
+        )
+
+
+def _check_quarantine(plan: Plan, incomplete: int) -> None:
+    """Raise UninoteError once more notes are set aside, or lack an image that cannot be reached, than may be."""
+    allowed = plan.run.config.embed.max_quarantined_share
+    quarantined = plan.set_aside - plan.census.reopened["note"] + incomplete
     if quarantined > allowed * plan.notes_in:
         raise UninoteError(
-            f"{quarantined:,} of {plan.notes_in:,} notes cannot be embedded, more than "
+            f"{quarantined:,} of {plan.notes_in:,} notes cannot be embedded, or not whole, more than "
             f"embed.max_quarantined_share={allowed}; {UNPUBLISHED}. The reasons are in "
             f"{plan.run.lake.uri('quarantine')}. Is media.roots right? Raise the share to go on"
         )
@@ -192,6 +223,8 @@ def _reconciled(plan: Plan, done: Outcomes) -> dict[str, int]:
         "attributes_changed": census.notes(changes.ATTRIBUTES),
         "computed": done.items["computed"],
         "tokens": done.items["tokens"],
+        "unreachable": done.items["unreachable"],
+        "postponed": census.postponed,
         "unseen_images": done.items["unseen_images"],
     }
     if plan.notes_in != stored + quarantined:

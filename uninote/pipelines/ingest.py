@@ -14,7 +14,7 @@ from uninote.errors import UninoteError
 from uninote.ingest.sources import Source, find_source
 from uninote.pipelines import tables
 from uninote.pipelines.image_bytes import store_image_bytes
-from uninote.pipelines.media_roots import MEDIA_ROOT
+from uninote.pipelines.media_roots import remember_media_root
 from uninote.pipelines.note_ids import NoteIdError, check_note_ids
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.pipelines.source_identity import SOURCE, check_deleted, check_source, identity_of
@@ -73,8 +73,7 @@ def _describe_source(run: Run, spec: TableSpec, source: Source) -> None:
     """Write down where notes and images come from, before the notes: without it their images would not be found."""
     uri = run.lake.uri(spec.name)
     tables.create(run.spark, spec, uri)
-    if source.media_root is not None:
-        tables.set_property(run.spark, uri, MEDIA_ROOT, source.media_root)
+    remember_media_root(run, source.media_root)
     tables.set_property(run.spark, uri, SOURCE, identity_of(run, source))
 
 

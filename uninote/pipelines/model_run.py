@@ -26,7 +26,7 @@ from udfs.embed import EmbedTask, make_embed
 from udfs.model_files import fits_broadcast, pack
 from udfs.notes import MODEL_COLUMNS
 from udfs.worker_model import Files, WorkerModel, make_load
-from uninote.media import MediaPolicy
+from uninote.media import UNREACHABLE, MediaPolicy
 from uninote.pipelines import tables
 from uninote.pipelines.image_bytes import INLINE
 from uninote.pipelines.items import ITEM_KEY, items_of
@@ -157,6 +157,8 @@ def outcomes(staged: DataFrame) -> Outcomes:
         "embedded": F.count("vector"),
         "unusable": F.count_if(F.col("vector").isNull()),
         "degraded": F.count_if("degraded"),
+        "unreachable": F.count_if(F.col("content_hash") == UNREACHABLE),
+        "incomplete": F.count_if(F.col("vector").isNull() | (F.col("content_hash") == UNREACHABLE)),
         "rejects": F.sum(F.size("rejects")),
         "computed": F.count_if(F.col("padded_tokens") > 0),  # contents: equal ones in a task are computed once
         "tokens": F.sum("tokens"),

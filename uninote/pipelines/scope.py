@@ -19,7 +19,11 @@ from uninote.schemas import items_table, set_aside_table
 def settings_mark(run: Run) -> str:
     """Return what must be as it was for the feed to tell all that changed since the last run."""
     table = tables.table_id(run.lake.uri("notes"))
-    return fingerprint(table, run.config.embed.kinds, run.config.media.roots)
+    media = run.config.media
+    searched = (
+        [True] if media.search_roots else []
+    )  # nothing, where it is not set: as in lakes from before it was there
+    return fingerprint(table, run.config.embed.kinds, media.roots, *searched)
 
 
 def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFrame | None:

@@ -21,6 +21,7 @@ class WorkerModel:
     """Which encoder a task loads. `threads`: of the model's arithmetic, as many as Spark gives the task.
 
     `uri`: where hosts get a checkpoint that is too large for a broadcast: an object store, or a folder every host mounts.
+    `application`: the first of its workers on a host compares the copy there byte by byte; "": every worker does.
     """
 
     generation: str
@@ -29,6 +30,7 @@ class WorkerModel:
     threads: int
     uri: str
     s3: S3Options
+    application: str = ""
 
 
 def make_load(model: WorkerModel, files: Files | None) -> Callable[[], Encoder]:
@@ -51,7 +53,7 @@ def _load(model: WorkerModel, files: Files | None, device: str | None) -> Encode
     else:
         wide = _computes_in_float32(model, device)
         name = f"{model.generation}-{'float32' if wide else 'stored'}"
-        folder = once_per_host(name, lambda scratch: _fill(model, files, scratch, wide))
+        folder = once_per_host(name, lambda scratch: _fill(model, files, scratch, wide), model.application)
     return load_encoder(folder, model.kind, model.threads, device, model.dtype)
 
 

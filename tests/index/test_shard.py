@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from segments import key_rows
 
-from uninote.index.files import sha256_of
+from uninote.file_hashes import sha256_of
 from uninote.index.note_keys import NoteKeys
 from uninote.index.shard import ShardBuilder, ShardError
 from uninote.index.template import train_template

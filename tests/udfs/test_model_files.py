@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from udfs.model_files import once_per_host, pack, unpack
 from udfs.worker_cache import load_once
 from uninote.errors import UninoteError
+from uninote.private_folders import own_folder
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +52,66 @@ def test_what_a_killed_copy_left_is_swept(tmp_path):
     (cache / "g4.dead").mkdir()
     once_per_host("g4", lambda folder: None)
     assert not (cache / "g4.dead").exists()
+
+
+def test_a_damaged_copy_is_filled_anew():
+    fills = []
+
+    def fill(folder):
+        fills.append(1)
+        (folder / "weights").write_bytes(b"as they were")
+
+    def damage(content, keep_time):
+        status = copy.stat()
+        copy.write_bytes(content)
+        if keep_time:
+            os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    copy = once_per_host("g5", fill, "app-1") / "weights"
+    damage(b"shorter", keep_time=True)
+    assert (once_per_host("g5", fill, "app-1") / "weights").read_bytes() == b"as they were"
+    damage(b"as they wxre", keep_time=False)
+    assert (once_per_host("g5", fill, "app-1") / "weights").read_bytes() == b"as they were"
+    damage(b"as they wxre", keep_time=True)  # a flipped bit on the disk: what every byte is, the next application asks
+    assert (once_per_host("g5", fill, "app-2") / "weights").read_bytes() == b"as they were"
+    copy.unlink()
+    once_per_host("g5", fill, "app-2")
+    (copy.parent / "more").write_bytes(b"planted")
+    once_per_host("g5", fill, "app-2")
+    assert len(fills) == 6
+    assert [path.name for path in copy.parent.iterdir()] == ["weights"]
+    once_per_host("g5", fill, "app-2")
+    os.utime(copy, ns=(1, 1))  # only touched
+    once_per_host("g5", fill, "app-3")
+    assert len(fills) == 6
+    (copy.parent.parent / "g5.hashes").write_text("{")
+    once_per_host("g5", fill, "app-3")
+    assert len(fills) == 7
+    assert not [path for path in copy.parent.parent.glob("g5.*") if path.is_dir()]
+
+
+def test_a_folder_of_somebody_else_or_behind_a_link_is_refused(tmp_path):
+    folder = own_folder()
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UninoteError, match=r"uninote-\d+ is a symbolic link, so .*; remove it, or set TMPDIR"):
+        once_per_host("g3", lambda folder: None)
+    folder.unlink()
+    folder.write_text("a file")
+    with pytest.raises(UninoteError, match="is not a folder"):
+        own_folder()
+    folder.unlink()
+    folder.mkdir(mode=0o700)
+    if os.getuid() == 0:  # only root can give a folder away
+        os.chown(folder, 12345, -1)
+        with pytest.raises(UninoteError, match="belongs to user 12345, not to 0"):
+            own_folder()
+    folder.rmdir()
+    assert own_folder() == folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)
+    with pytest.raises(UninoteError, match="has mode 0755 and can be entered by others"):
+        own_folder()
 
 
 def test_a_folder_that_others_can_write_is_refused():

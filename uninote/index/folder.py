@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uninote.index.files import IndexDamagedError, StoredFile, sha256_of, write_whole
+from uninote.file_hashes import sha256_of
+from uninote.index.files import IndexDamagedError, StoredFile, write_whole
+from uninote.private_folders import own_folder, private_folder
 from uninote.storage import (
     MissingFileError,
     S3Options,
@@ -26,8 +27,9 @@ from uninote.storage import (
 class IndexFolder:
     """The files of one index by their names: `uri` is a path, `file:` or `s3://…`.
 
-    A remote file is fetched into a folder below `cache` (null: below the system's temporary folder) when it is first
-    used; names of files are never used twice for different content, the manifest's apart, which is not kept.
+    A remote file is fetched into a private folder below `cache` (null: this user's below the system's temporary folder)
+    when it is first used, and again when it is not as it was fetched; names of files are never used twice for different
+    content, the manifest's apart, which is not kept.
     """
 
     uri: str
@@ -46,8 +48,9 @@ class IndexFolder:
         if not is_remote(self.uri):
             return local_path(self.uri) / name
         path = self._cached(name)
-        if not path.is_file():
+        if not _is_as_fetched(path):
             write_whole(path, lambda temporary: fetch_file(self._place(name), temporary, self.options))
+            _note_hash(path)
         return path
 
     def put(self, name: str, write: Callable[[Path], None]) -> StoredFile:
@@ -56,6 +59,7 @@ class IndexFolder:
         write_whole(path, write)
         found = StoredFile(name, path.stat().st_size, sha256_of(path))
         if is_remote(self.uri):
+            _note_hash(path)
             write_file(path, self._place(name), self.options)
         return found
 
@@ -64,6 +68,7 @@ class IndexFolder:
         remove_file(self._place(name), self.options)
         if is_remote(self.uri):
             self._cached(name).unlink(missing_ok=True)
+            _hash_of(self._cached(name)).unlink(missing_ok=True)
 
     def sizes(self) -> dict[str, int]:
         """Return the size in bytes of every file here, by name: one request."""
@@ -100,5 +105,34 @@ class IndexFolder:
         return f"{self.uri.rstrip('/')}/{name}"
 
     def _cached(self, name: str) -> Path:
-        root = Path(self.cache) if self.cache else Path(tempfile.gettempdir()) / "uninote-index"
-        return root / hashlib.sha256(self.uri.encode()).hexdigest()[:16] / name
+        root = Path(self.cache) if self.cache else private_folder(own_folder() / "index")
+        return private_folder(root / hashlib.sha256(self.uri.encode()).hexdigest()[:16]) / name
+
+
+def _hash_of(path: Path) -> Path:
+    """Return where the hash of a fetched file is noted."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _note_hash(path: Path) -> None:
+    found = sha256_of(path)
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(found)
+
+    write_whole(_hash_of(path), write)
+
+
+def _is_as_fetched(path: Path) -> bool:
+    """Say whether the file holds what was fetched; read whole once a process, and when its size or time changed."""
+    try:
+        status = path.stat()
+        seen = (str(path), status.st_size, status.st_mtime_ns, status.st_ino)
+        if seen not in _SOUND and sha256_of(path) == _hash_of(path).read_text():
+            _SOUND.add(seen)
+    except FileNotFoundError:
+        return False
+    return seen in _SOUND
+
+
+_SOUND: set[tuple[str, int, int, int]] = set()

@@ -11,6 +11,7 @@ from uninote import schemas
 from uninote.config import Config
 from uninote.config_file import load_config
 from uninote.errors import ConfigError
+from uninote.ingest.sources import find_source
 from uninote.overrides import redact_override
 from uninote.reserved import is_reserved
 from uninote.training.settings import paper_stage_one, paper_stage_two
@@ -312,3 +313,23 @@ def test_every_section_documents_itself():
     assert all(
         field.annotation.__doc__ for field in Config.model_fields.values() if hasattr(field.annotation, "model_fields")
     )
+
+
+def test_a_place_keeps_the_name_it_was_given_and_a_link_its_own(tmp_path):
+    blob = tmp_path / "hub" / "blobs" / "4068"
+    snapshot = tmp_path / "hub" / "snapshots" / "0a1b"
+    for folder in (blob.parent, snapshot):
+        folder.mkdir(parents=True)
+    blob.write_text("{}")
+    (snapshot / "items.jsonl").symlink_to("../../blobs/4068")
+    (tmp_path / "link").symlink_to(snapshot)
+    named = {
+        "hub/snapshots/0a1b/items.jsonl": snapshot / "items.jsonl",
+        "link/../0a1b/items.jsonl": snapshot / "items.jsonl",  # '..' of a link is where it leads, as for any program
+        "link/items.jsonl": tmp_path / "link" / "items.jsonl",
+    }
+    for text, place in named.items():
+        config = load_config(write(tmp_path, f"lake: lake\ningest: {{source: {text}}}\nmodel: {{checkpoint: demo}}\n"))
+        assert config.ingest.source == str(place)
+        source = find_source(config.ingest.source)
+        assert (source.kind, source.media_root) == ("jsonl", str(place.parent))

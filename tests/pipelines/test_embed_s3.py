@@ -52,7 +52,7 @@ def test_images_and_the_checkpoint_come_from_a_store_that_may_go_away(run_of, ma
         assert (summary["state"], summary["postponed"], summary["unchanged"]) == ("unchanged", 3, 3)
         write_notes(run, [*notes, make_note(3, images=["a.png"]), make_note(4, title="", body="", images=["a.png"])])
         with pytest.raises(UninoteError, match=r"2 of 5 notes cannot be embedded, or not whole"):
-            embed(run_of("embed.max_quarantined_share=0.3"))
+            embed(run_of("embed.max_quarantined_share=0.3", "model.checkpoint=demo"))
         summary = embed(run)
         assert (summary["embedded"], summary["quarantined"], summary["unreachable"]) == (1, 1, 2)
     finally:

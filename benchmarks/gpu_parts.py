@@ -21,11 +21,10 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from uninote.images import to_image
 from uninote.media import inline_uri
-from uninote.model.checkpoint import PUBLISHED_LIMITS, Limits
 from uninote.model.hardware import Placement, convert_parameters
+from uninote.model.layouts import Limits, newest
 from uninote.model.note_encoder import NoteEncoder
 from uninote.model.processing import NoteProcessor, Prepared
-from uninote.model.prompts import CLOSING, OPENING
 from uninote.model.tiny import LIMITS, tiny_config
 from uninote.model.tiny_tokenizer import train_tokenizer
 from uninote.model.tokens import NoteTokenizer
@@ -82,7 +81,17 @@ class Size:
 
 
 LARGE = Size(
-    "Qwen3-VL 2B, random weights", PUBLISHED_LIMITS, 512, 200, {0: 3000, 1: 768, 4: 256}, 64, 8, 64, 3, 500_000, 128
+    "Qwen3-VL 2B, random weights",
+    newest().published_limits,
+    512,
+    200,
+    {0: 3000, 1: 768, 4: 256},
+    64,
+    8,
+    64,
+    3,
+    500_000,
+    128,
 )
 TINY = Size("tiny, random weights", LIMITS, 64, 40, {0: 24, 1: 8, 4: 4}, 4, 4, 4, 1, 2000, 32, 1024, 256)
 
@@ -94,10 +103,13 @@ class Parts:
         self.size, self.device = size, device
         self.random = random.Random(0)
         self.words = [_word(self.random) for _ in range(WORDS)]
-        tokenizer = train_tokenizer([OPENING + CLOSING] * 3 + [" ".join(self.words)] * 3, VOCABULARY)
+        frame = newest().frame
+        tokenizer = train_tokenizer([frame.opening + frame.closing] * 3 + [" ".join(self.words)] * 3, VOCABULARY)
         self._tokenizer = tokenizer
         self.config = Qwen3VLConfig.from_dict(_config(tokenizer, size))
-        self.processor = NoteProcessor(NoteTokenizer(tokenizer.to_str()), _image_processor(self.config), size.limits)
+        self.processor = NoteProcessor(
+            NoteTokenizer(tokenizer.to_str(), frame), _image_processor(self.config), size.limits
+        )
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         self.pictures = [_jpeg(size.image, seed) for seed in range(PICTURES)]
 
@@ -107,7 +119,8 @@ class Parts:
         with torch.device(self.device):
             tower = UniNote(Qwen3VLModel(self.config))
         # The tokens that every prompt has say nothing, or all vectors would be nearly one
-        frame = self._tokenizer.encode(OPENING + CLOSING, add_special_tokens=False).ids
+        texts = newest().frame
+        frame = self._tokenizer.encode(texts.opening + texts.closing, add_special_tokens=False).ids
         with torch.no_grad():
             tower.model.language_model.embed_tokens.weight[frame] = 0
         convert_parameters(tower, self.dtype)

@@ -9,7 +9,7 @@ from pathlib import Path
 from udfs.model_files import once_per_host, unpack
 from udfs.task import gpu
 from udfs.worker_cache import load_once
-from uninote.model.encoder import WITHOUT_TORCH, Encoder, load_encoder
+from uninote.model.encoder import WITHOUT_TORCH, Arithmetic, Encoder, load_in_layout
 from uninote.model.host_copy import to_float32
 from uninote.storage import S3Options, fetch_folder, is_remote
 
@@ -22,6 +22,7 @@ class WorkerModel:
 
     `uri`: where hosts get a checkpoint that is too large for a broadcast: an object store, or a folder every host mounts.
     `application`: the first of its workers on a host compares the copy there byte by byte; "": every worker does.
+    `layout` None is the checkpoint's own.
     """
 
     generation: str
@@ -31,6 +32,7 @@ class WorkerModel:
     uri: str
     s3: S3Options
     application: str = ""
+    layout: int | None = None
 
 
 def make_load(model: WorkerModel, files: Files | None) -> Callable[[], Encoder]:
@@ -54,7 +56,7 @@ def _load(model: WorkerModel, files: Files | None, device: str | None) -> Encode
         wide = _computes_in_float32(model, device)
         name = f"{model.generation}-{'float32' if wide else 'stored'}"
         folder = once_per_host(name, lambda scratch: _fill(model, files, scratch, wide), model.application)
-    return load_encoder(folder, model.kind, model.threads, device, model.dtype)
+    return load_in_layout(folder, model.kind, model.layout, Arithmetic(model.threads, device, model.dtype))
 
 
 def _computes_in_float32(model: WorkerModel, device: str | None) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from uninote.model.layouts import LAYOUTS, known
 from uninote.reserved import NEIGHBOURS, is_reserved
 from uninote.spark_settings import find_conflicts
 from uninote.table_paths import unusable_part
@@ -91,12 +92,23 @@ class S3Config(_Section):
 class ModelConfig(_Section):
     """The encoder: a folder of one of the kinds in docs/encoders.md, local or `s3://`; or "demo".
 
-    `dtype` auto is float32 on a CPU and the checkpoint's own on a GPU.
+    `dtype` auto is float32 on a CPU and the checkpoint's own on a GPU. `layout` is the number of what moves vectors beside
+    the weights (docs/encoders.md); null: the one that the lake has of this model, or else the checkpoint's, or else the newest.
     """
 
     checkpoint: Location
     kind: Literal["uninote", "sentence-transformers", "feature-hashing"] = "uninote"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    layout: int | None = None
+
+    @field_validator("layout")
+    @classmethod
+    def _is_known(cls, layout: int | None) -> int | None:
+        if layout is not None and layout not in LAYOUTS:
+            raise ValueError(
+                f"{layout} is no layout that this release knows, which are {known()}; null keeps the lake's"
+            )
+        return layout
 
 
 class EmbedConfig(_Section):

@@ -21,7 +21,7 @@ from uninote.errors import UninoteError
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.index.search import Index
 from uninote.media import MediaPolicy, decode, fetch
-from uninote.model.encoder import KINDS, UNINOTE, describe, load_encoder
+from uninote.model.encoder import KINDS, UNINOTE, Arithmetic, describe, load_in_layout
 from uninote.notes import Note, NoteImage
 from uninote.redaction import has_credentials
 from uninote.storage import S3Options
@@ -50,23 +50,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _found(index: Index, options: argparse.Namespace) -> list[dict[str, object]]:
     if options.model is None:
         raise UninoteError("--model is needed to embed the query: the folder of the checkpoint that made the index")
-    generation = describe(options.kind, options.model).generation
-    if generation != index.manifest.generation:
+    found = describe(options.kind, options.model)
+    layouts = found.identity.find([index.manifest.generation])
+    if not layouts:
         raise UninoteError(
-            f"the index was made by the encoder {index.manifest.generation}, {options.model} is {generation}; their "
+            f"the index was made by the encoder {index.manifest.generation}, {options.model} is {found.generation}; their "
             "vectors do not compare: name the index's own checkpoint"
         )
     constraint = Constraint.of(_sets(options.only), _sets(options.never))
-    vector = truncate(_embedded(options), index.manifest.width)
+    vector = truncate(_embedded(options, max(layouts)), index.manifest.width)
     notes, scores = index.search_notes(vector, options.k, options.nprobe, constraint)
     pairs = zip(notes[0], scores[0], strict=True)
     return [{"note_id": note, "score": round(float(score), 6)} for note, score in pairs if note is not None]
 
 
-def _embedded(options: argparse.Namespace) -> np.ndarray:
+def _embedded(options: argparse.Namespace, layout: int) -> np.ndarray:
     if not (options.title or options.text or options.image):
         raise UninoteError("the query is empty; give --text, --title or --image")
-    encoder = load_encoder(options.model, options.kind)
+    encoder = load_in_layout(options.model, options.kind, layout, Arithmetic())
     paths = [path.resolve() for path in options.image]
     limits = MediaConfig()
     policy = MediaPolicy(tuple({str(path.parent) for path in paths}), limits.max_bytes, limits.max_pixels)

@@ -7,7 +7,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from uninote.model import checkpoint
-from uninote.model.checkpoint import PUBLISHED_LIMITS, CheckpointError, generation, published_widths, read_card
+from uninote.model.checkpoint import CheckpointError, generation, published_widths, read_card
+from uninote.model.layouts import PUBLISHED_LIMITS
 
 
 @pytest.fixture
@@ -56,7 +57,6 @@ def test_the_card_survives_writing_and_reading(folder):
     ("changes", "message"),
     [
         ({"max_tokns": 3}, r"missing \[\], unknown \['max_tokns'\]"),
-        ({"prompt_version": "0"}, "made for prompt version '0'"),
         ({"widths": [128, 64, 256]}, "must be ascending"),
         ({"widths": [64, 128]}, "end with the full width, 256"),
         ({"widths": "64"}, "must be ascending"),
@@ -128,20 +128,6 @@ def change_weight(folder):
 def test_whatever_moves_a_vector_changes_the_generation(tiny_folder, folder, change):
     change(folder)
     assert generation(folder) != generation(tiny_folder)
-
-
-@pytest.mark.parametrize("name", ["PROMPT_VERSION", "POOLING"])
-def test_prompt_and_pooling_are_part_of_the_generation(folder, monkeypatch, name):
-    before = generation(folder)
-    monkeypatch.setattr(checkpoint, name, "2")
-    edit(folder / "uninote.json", prompt_version=checkpoint.PROMPT_VERSION)
-    assert generation(folder) != before
-
-
-def test_the_imaging_library_is_part_of_the_generation(folder, monkeypatch):
-    before = generation(folder)
-    monkeypatch.setattr(checkpoint.PIL, "__version__", "0.0")
-    assert generation(folder) != before
 
 
 def test_declared_widths_are_not_part_of_the_generation(folder):

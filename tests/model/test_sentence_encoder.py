@@ -68,7 +68,7 @@ def test_the_text_of_a_note_has_one_part_a_line_and_no_blank_ones():
 
 def test_a_description_says_what_the_loaded_encoder_does(sentence_encoder, sentence_folder):
     description = describe(KIND, sentence_folder)
-    assert description == Description(description.generation, 48, (48,), False)
+    assert description == Description(description.identity, 48, (48,), False)
     loaded = sentence_encoder.full_width, sentence_encoder.widths, sentence_encoder.sees_images
     assert loaded == (48, (48,), False)
 

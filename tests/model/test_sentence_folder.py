@@ -107,17 +107,6 @@ def test_weights_of_every_module_are_part_of_the_generation(sentence_folder, fol
         assert changed != before
 
 
-def test_layout_and_libraries_are_part_of_the_generation(sentence_folder, monkeypatch):
-    found = {generation(sentence_folder)}
-    monkeypatch.setattr(folders, "TEXT_LAYOUT", "0")
-    found.add(generation(sentence_folder))
-    for name in ("sentence-transformers", "transformers"):
-        real = importlib.metadata.version
-        monkeypatch.setattr(folders, "version", lambda asked, n=name, real=real: "0" if asked == n else real(asked))
-        found.add(generation(sentence_folder))
-    assert len(found) == 4
-
-
 # What is refused
 
 

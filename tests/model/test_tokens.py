@@ -6,7 +6,7 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from uninote.model.checkpoint import CheckpointError
-from uninote.model.prompts import CLOSING
+from uninote.model.prompts import CLOSING, FRAME
 from uninote.model.tiny_tokenizer import ADDED, SPECIAL
 from uninote.model.tokens import NoteTokenizer
 
@@ -18,7 +18,7 @@ def definition(tiny_folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def tokenizer(definition) -> NoteTokenizer:
-    return NoteTokenizer(definition)
+    return NoteTokenizer(definition, FRAME)
 
 
 def test_plain_text_reads_as_the_tokenizer_itself_reads_it(tokenizer, definition):
@@ -42,9 +42,9 @@ def test_what_the_tokenizer_itself_appends_ends_the_prompt(definition):
     whole = Tokenizer.from_str(definition)
     end = whole.token_to_id("<|endoftext|>")
     plain = whole.encode(CLOSING).ids
-    assert NoteTokenizer(definition).closing == plain
+    assert NoteTokenizer(definition, FRAME).closing == plain
     whole.post_processor = TemplateProcessing(single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", end)])
-    appending = NoteTokenizer(whole.to_str())
+    appending = NoteTokenizer(whole.to_str(), FRAME)
     assert appending.closing == [*plain, end]
     assert end not in appending.encode("text", 10)
 
@@ -72,9 +72,9 @@ def test_the_head_of_a_long_text_is_the_head_of_its_tokens(tokenizer):
 @pytest.mark.parametrize(("content", "message"), [("{}", "not a tokenizer"), ("nonsense", "not a tokenizer")])
 def test_a_broken_definition_is_a_checkpoint_error(content, message):
     with pytest.raises(CheckpointError, match=message):
-        NoteTokenizer(content)
+        NoteTokenizer(content, FRAME)
 
 
 def test_a_tokenizer_of_another_family_is_refused(definition):
     with pytest.raises(CheckpointError, match=r"has no token <\|image_pad\|>"):
-        NoteTokenizer(definition.replace("<|image_pad|>", "<|picture|>"))
+        NoteTokenizer(definition.replace("<|image_pad|>", "<|picture|>"), FRAME)

@@ -6,6 +6,7 @@ import torch
 from coloured_discs import set_rows
 from safetensors.torch import load_file
 
+from uninote.model import checkpoint
 from uninote.model.encoder import describe, load_encoder
 from uninote.notes import Note
 from uninote.training.dataset import TrainingSet
@@ -76,6 +77,16 @@ def test_a_state_of_another_run_is_refused(start, training_set, config, tmp_path
         trainer.run(until=3)
     with pytest.raises(TrainingError, match="other settings, model or training set"):
         Trainer(start, training_set, tmp_path, config.model_copy(update={"learning_rate": 0.5}), None)
+
+
+def test_a_state_written_under_another_pillow_by_an_earlier_release_goes_on(
+    start, training_set, config, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "PILLOW", "12.2.0")
+        with Trainer(start, training_set, tmp_path, config, None) as trainer:
+            trainer.run(until=3)
+    assert train(start, training_set, tmp_path, config).resumed_at == 3
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_state(start, training_set, config, tmp_path):

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import PIL
-
-from uninote.model.folders import CheckpointError, identity, listing, pickles_in, read_object
-from uninote.model.prompts import POOLING, PROMPT_VERSION
+from uninote.model.folders import CheckpointError, Content, listing, pickles_in, read_object
+from uninote.model.former import PILLOW, pillow_versions
+from uninote.model.identity import FIRST, Identity
+from uninote.model.layouts import LAYOUTS, Layout, Limits, find_layout, newest
 
 MODEL_TYPE = "qwen3_vl"
 CARD = "uninote.json"
@@ -19,48 +19,42 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 PROCESSOR_FILES = ("tokenizer.json", "preprocessor_config.json")
 NARROWEST_PUBLISHED = 64
+LAYOUT, PROMPT_VERSION = "layout", "prompt_version"  # keys of the card: earlier releases wrote the second one
+FIRST_PROMPT, POOLING = "1", "last_attended"  # as earlier releases named what they did
 
-
-@dataclass(frozen=True)
-class Limits:
-    """How much of a note the model sees. Pixels are those of one image after resizing."""
-
-    max_tokens: int
-    max_images: int
-    min_pixels: int
-    max_pixels: int
-
-
-# For published folders, which declare none: tokens and pixels as in Qwen3-VL-Embedding's reference code; the number of
-# images is this project's choice.
-PUBLISHED_LIMITS = Limits(max_tokens=8192, max_images=8, min_pixels=4 * 32 * 32, max_pixels=1800 * 32 * 32)
+_LIMITS = tuple(field.name for field in fields(Limits))
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a checkpoint declares: its full width, all widths it was trained for (ascending), and its limits."""
+    """What a checkpoint declares: its full width, all widths it was trained for (ascending), its limits and layout.
+
+    Where it declares none, these are the published limits of the layout, and the newest layout.
+    """
 
     full_width: int
     widths: tuple[int, ...]
     limits: Limits
+    layout: Layout
 
 
-def read_card(folder: str | Path) -> Card:
-    """Return what the checkpoint in `folder` declares, reading two small files.
+def read_card(folder: str | Path, layout: Layout | None = None) -> Card:
+    """Return what the checkpoint in `folder` declares, reading two small files. `layout` takes the place of its own.
 
-    One without `uninote.json` is taken for a published Qwen3-VL-Embedding, with `published_widths` and PUBLISHED_LIMITS.
-    Raises CheckpointError when the folder is no Qwen3-VL checkpoint, or made for another prompt version.
+    One without `uninote.json` is taken for a published Qwen3-VL-Embedding, with `published_widths` and the layout's limits.
+    Raises CheckpointError when the folder is no Qwen3-VL checkpoint, or made with a layout that this release does not know.
     """
     folder = Path(folder)
     full_width = int(read_config(folder)["text_config"]["hidden_size"])
     if not (folder / CARD).exists():
-        return Card(full_width, published_widths(full_width), PUBLISHED_LIMITS)
+        layout = layout or newest()
+        return Card(full_width, published_widths(full_width), layout.published_limits, layout)
     values = read_object(folder / CARD)
-    expected = {"prompt_version", "widths", *(field.name for field in fields(Limits))}
+    expected = {"widths", PROMPT_VERSION if PROMPT_VERSION in values else LAYOUT, *_LIMITS}
     if problem := _compare(values, expected) or _mistyped(values, full_width):
         raise CheckpointError(f"{folder / CARD}: {problem}")
-    limits = Limits(**{field.name: values[field.name] for field in fields(Limits)})
-    return Card(full_width, tuple(values["widths"]), limits)
+    own = find_layout(FIRST if PROMPT_VERSION in values else values[LAYOUT], str(folder / CARD))
+    return Card(full_width, tuple(values["widths"]), Limits(**{name: values[name] for name in _LIMITS}), layout or own)
 
 
 def published_widths(full_width: int) -> tuple[int, ...]:
@@ -75,20 +69,37 @@ def published_widths(full_width: int) -> tuple[int, ...]:
 
 def write_card(folder: Path, card: Card) -> None:
     """Write `uninote.json` into `folder`."""
-    values = {"prompt_version": PROMPT_VERSION, "widths": list(card.widths), **asdict(card.limits)}
+    values = {LAYOUT: card.layout.number, "widths": list(card.widths), **asdict(card.limits)}
     (folder / CARD).write_text(json.dumps(values, indent=2) + "\n")
 
 
-def generation(folder: str | Path) -> str:
-    """Return the encoder's identity: 16 hexadecimal characters over all that moves its vectors, wherever it lies.
+def identify(folder: str | Path) -> Identity:
+    """Return what the checkpoint is called, wherever it lies: every weight is read once.
 
-    These are the bytes of weights, configuration, tokenizer and image settings, the prompt version, the pooling, the
-    limits, and the imaging library with its version. Declared widths are not: they move no vector.
+    Hashed are the bytes of weights, configuration, tokenizer and image settings, the layout, and the limits. Declared widths
+    are not: they move no vector.
     """
     folder = Path(folder)
     card = read_card(folder)
     paths = [folder / "config.json", *(folder / name for name in PROCESSOR_FILES), *weight_files(folder)]
-    return identity(folder, paths, [PROMPT_VERSION, POOLING, asdict(card.limits), "pillow", PIL.__version__])
+    content = Content(folder, paths)
+    declared = asdict(card.limits) if (folder / CARD).exists() else None
+
+    def first(pillow: str) -> object:
+        return [FIRST_PROMPT, POOLING, declared or asdict(LAYOUTS[FIRST].published_limits), "pillow", pillow]
+
+    def choices(layout: Layout) -> object:
+        later = [LAYOUT, layout.number, declared or asdict(layout.published_limits)]
+        return first(PILLOW) if layout.number == FIRST else later
+
+    weights = content.identity(["weights", MODEL_TYPE, declared])
+    return Identity(weights, card.layout, content, choices, lambda: map(first, pillow_versions()))
+
+
+def generation(folder: str | Path) -> str:
+    """Return the identity of the vectors that the checkpoint makes in its own layout."""
+    found = identify(folder)
+    return found.generation(found.own)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -139,11 +150,14 @@ def _compare(values: dict[str, Any], expected: set[str]) -> str:
 
 
 def _mistyped(values: dict[str, Any], full_width: int) -> str:
-    if values["prompt_version"] != PROMPT_VERSION:
-        return f"made for prompt version {values['prompt_version']!r}; this release writes {PROMPT_VERSION!r}"
+    if values.get(PROMPT_VERSION, FIRST_PROMPT) != FIRST_PROMPT:
+        return (
+            f"made for prompt version {values[PROMPT_VERSION]!r}; this release knows {FIRST_PROMPT!r}, which is layout "
+            f"{FIRST}. Install the release that made it"
+        )
     widths = values["widths"]
     is_typed = isinstance(widths, list) and bool(widths) and all(type(width) is int for width in widths)
     if not is_typed or widths != sorted(set(widths)) or widths[0] < 1 or widths[-1] != full_width:
         return f"widths {widths!r} must be ascending positive integers that end with the full width, {full_width}"
-    wrong = [field.name for field in fields(Limits) if type(values[field.name]) is not int or values[field.name] < 1]
+    wrong = [name for name in _LIMITS if type(values[name]) is not int or values[name] < 1]
     return f"{wrong} must be positive integers" if wrong else ""

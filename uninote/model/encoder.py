@@ -12,6 +12,8 @@ from PIL.Image import Image
 
 from uninote.model import checkpoint, hashing_folder, sentence_folder
 from uninote.model.folders import CheckpointError
+from uninote.model.identity import Identity
+from uninote.model.layouts import find_layout
 from uninote.notes import Note
 
 UNINOTE, SENTENCES, HASHING = KINDS = ("uninote", "sentence-transformers", "feature-hashing")
@@ -22,10 +24,28 @@ WITHOUT_TORCH = (HASHING,)  # kinds whose workers need not wait for it
 class Description:
     """What is known of a checkpoint without loading it. `widths` are ascending; the last is the full one."""
 
-    generation: str
+    identity: Identity
     full_width: int
     widths: tuple[int, ...]
     sees_images: bool
+
+    @property
+    def generation(self) -> str:
+        """The identity of the vectors that it makes in its own layout."""
+        return self.identity.generation(self.identity.own)
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How a model computes.
+
+    `threads`, of arithmetic on a CPU, is a setting of the whole process; None leaves it. `device` None is a GPU where there
+    is one, else the CPU. `dtype` is "float32", "bfloat16", or "auto": float32 on a CPU, the checkpoint's own on a GPU.
+    """
+
+    threads: int | None = None
+    device: str | None = None
+    dtype: str = "auto"
 
 
 class Prepared(Protocol):
@@ -80,44 +100,47 @@ class Encoder(Protocol):
 
 
 def describe(kind: str, folder: str | Path) -> Description:
-    """Return what the checkpoint in `folder` declares, and its generation, for which every weight is read once.
+    """Return what the checkpoint in `folder` declares, and its identity, for which every weight is read once.
 
     Raises CheckpointError when the folder is no checkpoint of that kind.
     """
     folder = Path(folder)
     if _checked(kind) == SENTENCES:
         widths = sentence_folder.read_widths(folder)
-        return Description(sentence_folder.generation(folder), widths[-1], widths, sees_images=False)
+        return Description(sentence_folder.identify(folder), widths[-1], widths, sees_images=False)
     if kind == HASHING:
         widths = hashing_folder.read_card(folder).widths
-        return Description(hashing_folder.generation(folder), widths[-1], widths, sees_images=True)
+        return Description(hashing_folder.identify(folder), widths[-1], widths, sees_images=True)
     card = checkpoint.read_card(folder)
-    return Description(checkpoint.generation(folder), card.full_width, card.widths, sees_images=True)
+    return Description(checkpoint.identify(folder), card.full_width, card.widths, sees_images=True)
 
 
 def load_encoder(
     folder: str | Path, kind: str = UNINOTE, threads: int | None = None, device: str | None = None, dtype: str = "auto"
 ) -> Encoder:
-    """Load the encoder of a checkpoint folder.
+    """Load the encoder of a checkpoint folder in its own layout; the last three are those of Arithmetic.
 
-    `threads`, of arithmetic on a CPU, is a setting of the whole process; None leaves it. `device` None is a GPU where there
-    is one, else the CPU. `dtype` is "float32", "bfloat16", or "auto": float32 on a CPU, the checkpoint's own on a GPU.
     Raises CheckpointError, and UninoteError for a device or dtype that is not to be had.
     """
+    return load_in_layout(folder, kind, None, Arithmetic(threads, device, dtype))
+
+
+def load_in_layout(folder: str | Path, kind: str, layout: int | None, arithmetic: Arithmetic) -> Encoder:
+    """Load the encoder of a checkpoint folder in the layout of that number; None is its own. Raises as `load_encoder`."""
     if _checked(kind) == HASHING:  # the same on every device, and in float32
         from uninote.model.hashing_encoder import HashingEncoder
 
         return HashingEncoder.load(folder)
     from uninote.model.hardware import choose_placement
 
-    placement = choose_placement(threads, device, dtype)
+    placement = choose_placement(arithmetic.threads, arithmetic.device, arithmetic.dtype)
     if kind == SENTENCES:
         from uninote.model.sentence_encoder import SentenceEncoder
 
         return SentenceEncoder.load(folder, placement)
     from uninote.model.note_encoder import NoteEncoder
 
-    return NoteEncoder.load(folder, placement)
+    return NoteEncoder.load(folder, placement, None if layout is None else find_layout(layout, str(folder)))
 
 
 def _checked(kind: str) -> str:

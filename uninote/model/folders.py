@@ -35,13 +35,20 @@ def read_json(path: Path) -> Any:
         raise CheckpointError(f"{path}: not JSON: {error}") from error
 
 
-def identity(folder: Path, paths: Iterable[Path], choices: object) -> str:
-    """Return 16 hexadecimal characters over the bytes of files, their names below `folder`, and `choices` (JSON)."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{_file_digest(path)}\0".encode())
-    digest.update(json.dumps(choices, sort_keys=True).encode())
-    return digest.hexdigest()[:16]
+class Content:
+    """The bytes of files and their names below a folder, read once, to be named together with other things."""
+
+    def __init__(self, folder: Path, paths: Iterable[Path]) -> None:
+        """Read all of `paths`. Raises CheckpointError for one that cannot be read."""
+        self._digest = hashlib.sha256()
+        for path in paths:
+            self._digest.update(f"{path.relative_to(folder).as_posix()}\0{_file_digest(path)}\0".encode())
+
+    def identity(self, choices: object) -> str:
+        """Return 16 hexadecimal characters over the files and `choices` (JSON)."""
+        digest = self._digest.copy()
+        digest.update(json.dumps(choices, sort_keys=True).encode())
+        return digest.hexdigest()[:16]
 
 
 def pickles_in(paths: Iterable[Path]) -> list[str]:

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from uninote.model.folders import CheckpointError, identity, listing, read_object
-from uninote.model.sentence_text import TEXT_LAYOUT
+from uninote.model.folders import CheckpointError, Content, listing, read_object
+from uninote.model.identity import FIRST, Identity
+from uninote.model.layouts import Layout, newest
 
+KIND = "feature-hashing"
 CARD = "feature_hashing.json"
-LAYOUT = 1  # raise it with any change of what a feature is or weighs: vectors of two layouts do not compare
+FIRST_LAYOUT = (1, "1")  # of features and text, as earlier releases numbered them
 MOST_BYTES = 1 << 30  # of one process' projection, a byte for each entry
 
 
@@ -51,11 +53,21 @@ def read_card(folder: str | Path) -> HashingCard:
     return card
 
 
-def generation(folder: Path) -> str:
-    """Return the encoder's identity: 16 hexadecimal characters over what moves its vectors. Raises CheckpointError."""
+def identify(folder: Path) -> Identity:
+    """Return what the encoder is called: all but its narrower widths, and the layout. Raises CheckpointError."""
     card = read_card(folder)
-    choices = {"seed": card.seed, "vocabulary_size": card.vocabulary_size, "full_width": card.widths[-1]}
-    return identity(folder, [], {"kind": "feature-hashing", "layout": [LAYOUT, TEXT_LAYOUT], **choices})
+    content = Content(folder, [])
+    own = {"seed": card.seed, "vocabulary_size": card.vocabulary_size, "full_width": card.widths[-1], "kind": KIND}
+
+    def choices(layout: Layout) -> object:
+        return own | {"layout": FIRST_LAYOUT if layout.number == FIRST else layout.number}
+
+    return Identity(content.identity(["weights", own]), newest(), content, choices, lambda: iter(()))
+
+
+def generation(folder: Path) -> str:
+    """Return the identity of the vectors that the encoder makes in the newest layout. Raises CheckpointError."""
+    return identify(folder).generation(newest())
 
 
 def _check(path: Path, card: HashingCard) -> None:

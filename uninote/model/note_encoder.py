@@ -14,6 +14,7 @@ from uninote.model.batches import CPU_TOKENS, embed_batches
 from uninote.model.checkpoint import read_card
 from uninote.model.folders import CheckpointError
 from uninote.model.hardware import Placement
+from uninote.model.layouts import Layout
 from uninote.model.processing import NoteProcessor, Prepared
 from uninote.model.tower import UniNote
 from uninote.notes import Note
@@ -31,10 +32,10 @@ class NoteEncoder:
         self._device = next(tower.parameters()).device
 
     @classmethod
-    def load(cls, folder: str | Path, placement: Placement) -> NoteEncoder:
-        """Load `folder`. Raises CheckpointError."""
-        card = read_card(folder)
-        processor = NoteProcessor.from_pretrained(folder)
+    def load(cls, folder: str | Path, placement: Placement, layout: Layout | None = None) -> NoteEncoder:
+        """Load `folder`, in its own layout or another. Raises CheckpointError."""
+        card = read_card(folder, layout)
+        processor = NoteProcessor.from_pretrained(folder, layout)
         tower = UniNote.from_pretrained(folder)
         _check_agreement(tower, processor)
         placement.place(tower)

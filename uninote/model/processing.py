@@ -13,9 +13,10 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from uninote.errors import UninoteError
 from uninote.images import ImageError
-from uninote.model.checkpoint import PROCESSOR_FILES, Limits, read_card
+from uninote.model.checkpoint import PROCESSOR_FILES, read_card
 from uninote.model.folders import CheckpointError
 from uninote.model.image_sizes import check_limits, target_size
+from uninote.model.layouts import Layout, Limits
 from uninote.model.prompts import Kind, Part, parts_of
 from uninote.model.tokens import NoteTokenizer
 from uninote.notes import Note
@@ -60,14 +61,17 @@ class NoteProcessor:
         check_limits(limits, self._grid, limits.max_tokens - self._room + 2)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> NoteProcessor:
-        """Read tokenizer, image settings and limits of a checkpoint folder. Raises CheckpointError."""
+    def from_pretrained(cls, folder: str | Path, layout: Layout | None = None) -> NoteProcessor:
+        """Read tokenizer, image settings and limits of a checkpoint folder, in its own layout or another.
+
+        Raises CheckpointError.
+        """
         folder = Path(folder)
-        limits = read_card(folder).limits
+        card = read_card(folder, layout)
         if missing := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
             raise CheckpointError(f"{folder}: {missing} missing; a checkpoint has both tokenizer and image settings")
-        tokenizer = NoteTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        return cls(tokenizer, _image_processor(folder), limits)
+        tokenizer = NoteTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"), card.layout.frame)
+        return cls(tokenizer, _image_processor(folder), card.limits)
 
     def fit(self, image: Image.Image) -> np.ndarray:
         """Return the image as the model will see it, uint8 (height, width, 3). Raises ImageError for an endless strip."""

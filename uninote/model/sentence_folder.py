@@ -7,13 +7,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from uninote.model.folders import CheckpointError, identity, listing, pickles_in, read_json
-from uninote.model.sentence_text import TEXT_LAYOUT
+from uninote.model.folders import CheckpointError, Content, listing, pickles_in, read_json
+from uninote.model.former import SENTENCE_TRANSFORMERS, TRANSFORMERS, sentence_versions
+from uninote.model.identity import FIRST, Identity
+from uninote.model.layouts import Layout, newest
 from uninote.model.sentence_widths import declared_widths, module_width
 
 MODULES = "modules.json"
 LIBRARY = "sentence-transformers"
 NAMESPACE = "sentence_transformers."
+FIRST_TEXT = "1"  # as earlier releases named what they did
 SUFFIXES = (".json", ".txt", ".safetensors", ".model", ".jinja")  # of files that can move a vector
 
 
@@ -45,13 +48,27 @@ def read_widths(folder: Path) -> tuple[int, ...]:
     raise CheckpointError(f"{folder}: none of its modules {names} says how wide its vectors are; it cannot be used")
 
 
-def generation(folder: Path) -> str:
-    """Return the encoder's identity: 16 hexadecimal characters over all that moves its vectors, wherever it lies.
+def identify(folder: Path) -> Identity:
+    """Return what the model is called, wherever it lies: its files and those of its modules by their place, and the layout.
 
-    These are the files of the model and its modules by their place in the folder, the layout of a note's text, and the
-    versions of the libraries. Raises CheckpointError.
+    Raises CheckpointError, also where the library is missing that would load it.
     """
-    return identity(folder, files(folder), [TEXT_LAYOUT, *(_version(name) for name in (LIBRARY, "transformers"))])
+    _check_installed()
+    content = Content(folder, files(folder))
+
+    def first(versions: tuple[str, str]) -> object:
+        return [FIRST_TEXT, f"{LIBRARY} {versions[0]}", f"transformers {versions[1]}"]
+
+    def choices(layout: Layout) -> object:
+        return first((SENTENCE_TRANSFORMERS, TRANSFORMERS)) if layout.number == FIRST else ["layout", layout.number]
+
+    weights = content.identity(["weights", LIBRARY])
+    return Identity(weights, newest(), content, choices, lambda: map(first, sentence_versions()))
+
+
+def generation(folder: Path) -> str:
+    """Return the identity of the vectors that the model makes in the newest layout. Raises CheckpointError."""
+    return identify(folder).generation(newest())
 
 
 def files(folder: Path) -> list[Path]:
@@ -100,8 +117,8 @@ def _pickled(folder: Path, names: list[str]) -> str:
     )
 
 
-def _version(package: str) -> str:
+def _check_installed() -> None:
     try:
-        return f"{package} {version(package)}"
+        version(LIBRARY)
     except PackageNotFoundError as error:
         raise CheckpointError(not_installed()) from error

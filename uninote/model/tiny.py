@@ -13,8 +13,8 @@ import torch
 from tokenizers import Tokenizer
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from uninote.model.checkpoint import Card, Limits, write_card
-from uninote.model.prompts import CLOSING, OPENING
+from uninote.model.checkpoint import Card, write_card
+from uninote.model.layouts import Limits, newest
 from uninote.model.tiny_tokenizer import tokenizer_config, train_tokenizer
 from uninote.model.tiny_weights import RMS_EPS, make_weights, rarity
 from uninote.model.tower import UniNote
@@ -55,7 +55,7 @@ def write_checkpoint(folder: Path, model: Qwen3VLModel, tokenizer: Tokenizer) ->
     tokenizer.save(str(folder / "tokenizer.json"))
     _write_json(folder / "tokenizer_config.json", tokenizer_config(tokenizer))
     _write_json(folder / "preprocessor_config.json", _image_settings())
-    write_card(folder, Card(WIDTHS[-1], WIDTHS, LIMITS))
+    write_card(folder, Card(WIDTHS[-1], WIDTHS, LIMITS, newest()))
 
 
 def _publish(scratch: Path, folder: Path) -> None:
@@ -67,7 +67,8 @@ def _publish(scratch: Path, folder: Path) -> None:
 
 
 def _write(folder: Path, texts: list[str], seed: int) -> None:
-    tokenizer = train_tokenizer([OPENING + CLOSING, *texts], VOCABULARY)
+    frame = newest().frame
+    tokenizer = train_tokenizer([frame.opening + frame.closing, *texts], VOCABULARY)
     config = Qwen3VLConfig.from_dict(tiny_config(tokenizer))
     with torch.device("meta"):
         model = Qwen3VLModel(config)

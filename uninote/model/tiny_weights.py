@@ -21,7 +21,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from uninote.model.prompts import CLOSING, OPENING
+from uninote.model.layouts import newest
 from uninote.model.tiny_tokenizer import SPECIAL
 
 RMS_EPS = 1.0
@@ -38,7 +38,8 @@ def rarity(tokenizer: Tokenizer, texts: Iterable[str]) -> np.ndarray:
         num_texts += 1
         counts[list(set(tokenizer.encode(text, add_special_tokens=False).ids))] += 1
     weights = 1 - np.log1p(counts) / math.log(num_texts + 2)
-    weights[tokenizer.encode(OPENING + CLOSING + "".join(SPECIAL), add_special_tokens=False).ids] = 0
+    frame = newest().frame
+    weights[tokenizer.encode(frame.opening + frame.closing + "".join(SPECIAL), add_special_tokens=False).ids] = 0
     return weights.astype(np.float32)
 
 

@@ -7,7 +7,7 @@ import json
 from tokenizers import Tokenizer
 
 from uninote.model.folders import CheckpointError
-from uninote.model.prompts import CLOSING, IMAGE_PAD, OPENING, PADDING, SEPARATOR, VISION_END, VISION_START
+from uninote.model.prompts import IMAGE_PAD, PADDING, VISION_END, VISION_START, Frame
 
 CHARS_PER_TOKEN = 8  # how much text to read first for each token that fits; more is read when that was too little
 
@@ -18,17 +18,20 @@ class NoteTokenizer:
     `closing` holds what the tokenizer itself appends to every input, where a checkpoint's does.
     """
 
-    def __init__(self, definition: str) -> None:
-        """Take the content of a tokenizer.json. Raises CheckpointError when it is not one of the Qwen family."""
+    def __init__(self, definition: str, frame: Frame) -> None:
+        """Take the content of a tokenizer.json, and what stands around a note.
+
+        Raises CheckpointError when the tokenizer is not one of the Qwen family.
+        """
         markup = _parse(definition)
         self._plain = _parse(json.dumps(_without_markup(json.loads(definition))))
         self.vision_start = _id_of(markup, VISION_START)
         self.image_pad = _id_of(markup, IMAGE_PAD)
         self.vision_end = _id_of(markup, VISION_END)
         self.padding = _id_of(markup, PADDING)
-        self.opening: list[int] = markup.encode(OPENING, add_special_tokens=False).ids
-        self.closing: list[int] = markup.encode(CLOSING, add_special_tokens=True).ids
-        self.separator: list[int] = markup.encode(SEPARATOR, add_special_tokens=False).ids
+        self.opening: list[int] = markup.encode(frame.opening, add_special_tokens=False).ids
+        self.closing: list[int] = markup.encode(frame.closing, add_special_tokens=True).ids
+        self.separator: list[int] = markup.encode(frame.separator, add_special_tokens=False).ids
         self.vocabulary: int = markup.get_vocab_size(with_added_tokens=True)
 
     def encode(self, text: str, at_most: int) -> list[int]:

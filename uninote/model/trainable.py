@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from uninote.model.prompts import CLOSING, OPENING
+from uninote.model.layouts import newest
 from uninote.model.tiny import tiny_config, write_checkpoint, write_whole
 from uninote.model.tiny_tokenizer import train_tokenizer
 
@@ -46,7 +46,8 @@ def make_trainable_checkpoint(
 
 
 def _write(folder: Path, texts: list[str], seed: int, shape: Shape) -> None:
-    tokenizer = train_tokenizer([OPENING + CLOSING] * FRAME_REPEATS + texts, shape.vocabulary)
+    frame = newest().frame
+    tokenizer = train_tokenizer([frame.opening + frame.closing] * FRAME_REPEATS + texts, shape.vocabulary)
     values = _sized(tiny_config(tokenizer), shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -26,6 +26,7 @@ from uninote.pipelines.embed_commit import (
 )
 from uninote.pipelines.embed_recovery import NEXT_KEY, STAGE, WHOLE, Before, find_before, published
 from uninote.pipelines.encoders import check_widths
+from uninote.pipelines.generations import record_generation
 from uninote.pipelines.keys import with_new_keys
 from uninote.pipelines.model_run import STAGING, Outcomes, Tasks, model_tasks, outcomes, with_content
 from uninote.pipelines.note_ids import check_note_ids
@@ -86,6 +87,7 @@ def embed(run: Run) -> dict[str, Any]:
     with described(run.spark.sparkContext, "embed: what changed"):
         before = find_before(run, widths)
         plan = _plan(run, notes, version, widths, before)
+    record_generation(run.lake.root, run.model)
     done = Outcomes()
     is_settled = not plan.census.items and before.has_all(widths)
     if not is_settled:
@@ -254,5 +256,6 @@ def _summary(plan: Plan, counts: dict[str, int], seconds: float) -> dict[str, An
         **counts,
         "notes_per_s": round(counts["embedded"] / seconds, 1),
         "generation": run.model.generation,
+        "layout": run.model.layout,
         "widths": list(plan.widths),
     }

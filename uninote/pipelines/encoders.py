@@ -10,12 +10,14 @@ from uninote.config import DEMO, Config, EmbedConfig, fingerprint
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError
 from uninote.model.encoder import describe
+from uninote.model.identity import Identity
+from uninote.pipelines.generations import choose_generation
 from uninote.storage import S3Options, fetch_folder, is_remote, list_files, stat
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A checkpoint on the driver's disk. `uri` is where it came from, `generation` its identity.
+    """A checkpoint on the driver's disk. `uri` is where it came from, `generation` and `layout` what its vectors are.
 
     `widths` are those it declares, widest first.
     """
@@ -25,6 +27,8 @@ class ModelFolder:
     kind: str
     generation: str
     widths: tuple[int, ...]
+    layout: int
+    identity: Identity
 
     @property
     def full_width(self) -> int:
@@ -33,7 +37,10 @@ class ModelFolder:
 
 
 def open_model(config: Config) -> ModelFolder:
-    """Return the configured checkpoint without loading it. Raises CheckpointError when the folder is none."""
+    """Return the configured checkpoint without loading it, in the layout that the lake has of it, or that is asked for.
+
+    Raises CheckpointError when the folder is none, ConfigError for a lake of a layout that this release does not know.
+    """
     uri = config.model.checkpoint
     kind = config.model.kind
     if uri == DEMO:
@@ -43,7 +50,9 @@ def open_model(config: Config) -> ModelFolder:
     else:
         folder = Path(uri)
     found = describe(kind, folder)
-    return ModelFolder(folder, str(folder) if uri == DEMO else uri, kind, found.generation, found.widths[::-1])
+    chosen = choose_generation(config.lake, found.identity, config.model.layout)
+    place = str(folder) if uri == DEMO else uri
+    return ModelFolder(folder, place, kind, chosen.name, found.widths[::-1], chosen.layout, found.identity)
 
 
 def _fetched(uri: str, options: S3Options) -> Path:

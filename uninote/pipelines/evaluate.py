@@ -11,7 +11,8 @@ from typing import Any
 from uninote.evaluation.baselines import evaluate_views
 from uninote.evaluation.retrieval import evaluate
 from uninote.evaluation.tables import Table
-from uninote.model.encoder import UNINOTE, load_encoder
+from uninote.model.encoder import Arithmetic, Encoder, load_in_layout
+from uninote.pipelines.encoders import ModelFolder
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.pipelines.scores import evaluation_path
@@ -25,7 +26,7 @@ def evaluate_model(run: Run) -> dict[str, Any]:
     """Measure the configured model, and the same shown less, and write `evaluations/<generation>.json` into the lake."""
     started = time.time()
     data = training_set(run)
-    tables = measure(run.model.folder, data, "model", run.model.kind, views=True)
+    tables = measure(encoder_of(run.model), data, "model", views=True)
     path = evaluation_path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_evaluation(path, data, tables)
@@ -33,10 +34,14 @@ def evaluate_model(run: Run) -> dict[str, Any]:
     return {"state": "done", "tables": {}, "evaluation": str(path), "recall_at_10": tables[0].recalls_at_10()}
 
 
-def measure(folder: Path, data: TrainingSet, name: str, kind: str = UNINOTE, views: bool = False) -> list[Table]:
-    """Return the table of one checkpoint, and with `views` those of the same checkpoint shown less."""
-    encoder = load_encoder(folder, kind)
-    say(f"evaluate: {name}, {folder}")
+def encoder_of(model: ModelFolder) -> Encoder:
+    """Return the configured model, loaded, in the layout of its generation."""
+    return load_in_layout(model.folder, model.kind, model.layout, Arithmetic())
+
+
+def measure(encoder: Encoder, data: TrainingSet, name: str, views: bool = False) -> list[Table]:
+    """Return the table of one encoder, and with `views` those of the same encoder shown less."""
+    say(f"evaluate: {name}")
     shown_less: Sequence[Table] = evaluate_views(encoder, data) if views and encoder.sees_images else ()
     return [evaluate(name, encoder, data), *shown_less]
 

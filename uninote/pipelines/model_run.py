@@ -131,10 +131,9 @@ class Tasks:
         model = self.run.model
         threads = int(self.run.spark.conf.get("spark.task.cpus", "1"))  # type: ignore[arg-type]
         options = s3_options(self.run.config)
+        dtype = self.run.config.model.dtype
         application = str(self.run.spark.sparkContext.applicationId)
-        return WorkerModel(
-            model.generation, model.kind, self.run.config.model.dtype, threads, model.uri, options, application
-        )
+        return WorkerModel(model.generation, model.kind, dtype, threads, model.uri, options, application, model.layout)
 
     def _files(self) -> Files | None:
         files = self.files

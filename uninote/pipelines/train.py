@@ -11,9 +11,10 @@ from pyspark.ml.torch.distributor import TorchDistributor
 
 from uninote.config import DEMO, fingerprint
 from uninote.evaluation.tables import Table
-from uninote.model.checkpoint import generation
+from uninote.model.checkpoint import identify
+from uninote.model.encoder import load_encoder
 from uninote.model.trainable import make_trainable_checkpoint
-from uninote.pipelines.evaluate import measure, write_evaluation
+from uninote.pipelines.evaluate import encoder_of, measure, write_evaluation
 from uninote.pipelines.progress import say
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.pipelines.scores import EVALUATION
@@ -83,9 +84,9 @@ def train_share(start: str, data: str, folder: str, stage: str) -> None:
 def _measure(run: Run, checkpoints: Sequence[Path], data: TrainingSet) -> list[Table]:
     """Return the tables of the trained model, seen whole and in part, of each stage's start, and of the teacher."""
     last = checkpoints[-1]
-    tables = measure(last, data, "trained", views=True)
+    tables = measure(load_encoder(last), data, "trained", views=True)
     for name, checkpoint in zip(("start", "contrastive"), checkpoints[:-1], strict=False):
-        tables += measure(checkpoint, data, name)
-    if run.config.training.teacher == "model" and generation(last) != run.model.generation:
-        tables += measure(run.model.folder, data, "teacher", run.model.kind)
+        tables += measure(load_encoder(checkpoint), data, name)
+    if run.config.training.teacher == "model" and identify(last).weights != run.model.identity.weights:
+        tables += measure(encoder_of(run.model), data, "teacher")
     return tables

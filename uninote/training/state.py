@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,16 +50,19 @@ def save_state(folder: Path, progress: Progress, fingerprint: str) -> None:
             shutil.rmtree(path)
 
 
-def load_state(folder: Path, progress: Progress, fingerprint: str) -> bool:
-    """Go back to the newest state in `folder`; False where there is none. Raises TrainingError for another run's."""
+def load_state(folder: Path, progress: Progress, fingerprints: Container[str]) -> bool:
+    """Go back to the newest state in `folder`; False where there is none.
+
+    Raises TrainingError for one of another run, whose fingerprint is not among `fingerprints`.
+    """
     states = _states(folder)
     if not states:
         return False
     values = _read_values(states[-1])
-    if values["fingerprint"] != fingerprint:
+    if values["fingerprint"] not in fingerprints:
         raise TrainingError(
-            f"{states[-1]} belongs to a run with other settings, model or training set ({values['fingerprint']}, this one "
-            f"is {fingerprint}); remove {folder} or give another run folder"
+            f"{states[-1]} belongs to a run with other settings, model or training set ({values['fingerprint']}); "
+            f"remove {folder} or give another run folder"
         )
     _restore(progress, load_file(states[-1] / TENSORS))
     progress.scheduler.load_state_dict(values["scheduler"])

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from transformers import get_scheduler
 
-from uninote.model.checkpoint import generation
+from uninote.model.checkpoint import identify
+from uninote.model.identity import FIRST, Identity
 from uninote.training import processes
 from uninote.training.backbone import Backbone
 from uninote.training.dataset import TrainingSet
@@ -72,13 +73,13 @@ class Trainer:
         self.backbone = Backbone(checkpoint, config, _device(device))
         self._objective = make_objective(training_set, config, self.backbone.widths)
         self._inputs = Inputs(training_set, self.backbone.processor, config.augment)
-        self._fingerprint = _fingerprint(checkpoint, training_set, config)
+        self._fingerprints = _Fingerprints(identify(checkpoint), training_set, config)
         self._progress = _progress(self.backbone, config)
         self._open = ExitStack()
         self._reference: Backbone | None = None
         if self._objective.needs_reference:  # before the state is read: the reference is where the run began
             self._reference = self._open.enter_context(self.backbone.frozen_start())
-        load_state(self._states, self._progress, self._fingerprint)
+        load_state(self._states, self._progress, self._fingerprints)
         self._log = Log(folder / LOG, self.step) if processes.rank() == 0 else None
         self._ahead = self._open.enter_context(ThreadPoolExecutor(1))
 
@@ -152,7 +153,7 @@ class Trainer:
 
     def _save(self) -> None:
         if processes.rank() == 0:
-            save_state(self._states, self._progress, self._fingerprint)
+            save_state(self._states, self._progress, self._fingerprints.now)
         processes.wait_for_all()
 
 
@@ -172,11 +173,22 @@ def _is_decayed(name: str, weight: Tensor) -> bool:
     return weight.dim() > 1 and "embed" not in name
 
 
-def _fingerprint(checkpoint: str | Path, training_set: TrainingSet, config: TrainConfig) -> str:
-    # how often something is written does not change what is computed
-    settings = config.model_dump_json(exclude={"checkpoint_every", "log_every"})
-    told = json.dumps([settings, generation(checkpoint), training_set.fingerprint])
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+class _Fingerprints:
+    """Which run a state belongs to: what is written now, and what earlier releases wrote for the same run."""
+
+    def __init__(self, identity: Identity, training_set: TrainingSet, config: TrainConfig) -> None:
+        # how often something is written does not change what is computed
+        self._settings = config.model_dump_json(exclude={"checkpoint_every", "log_every"})
+        self._identity, self._set = identity, training_set.fingerprint
+        self.now = self._of(identity.generation(identity.own))
+
+    def __contains__(self, fingerprint: object) -> bool:
+        former = self._identity.former_generations() if self._identity.own.number == FIRST else iter(())
+        return fingerprint == self.now or any(fingerprint == self._of(generation) for generation in former)
+
+    def _of(self, generation: str) -> str:
+        told = json.dumps([self._settings, generation, self._set])
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _device(name: str | None) -> torch.device:

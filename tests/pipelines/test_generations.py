@@ -1,0 +1,140 @@
+"""Which generation of a model a lake goes on with: its own, whatever is installed, until another layout is asked for."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from builders import make_note, write_notes
+
+from uninote.config_file import load_config
+from uninote.demo.workspace import demo_checkpoint
+from uninote.errors import ConfigError, UninoteError
+from uninote.model import checkpoint
+from uninote.model.checkpoint import identify
+from uninote.model.layouts import LAYOUTS, Layout
+from uninote.pipelines.embed import embed
+from uninote.pipelines.encoders import open_model
+from uninote.pipelines.generations import RECORD, record_generation
+
+DEMO = "ee908f99412d545d"
+
+
+@pytest.fixture
+def opened(config_file):
+    """Return a function from overrides to (generation, layout) of the demo's model in the test's lake."""
+
+    def open_with(*overrides):
+        found = open_model(load_config(config_file, overrides))
+        return found.generation, found.layout
+
+    return open_with
+
+
+@pytest.fixture
+def lake(tmp_path):
+    (tmp_path / "lake").mkdir()
+    return tmp_path / "lake"
+
+
+def make_generation(lake, name):
+    """What is left of a generation for whoever only looks at names: a table of items."""
+    (lake / name / "items").mkdir(parents=True)
+
+
+@pytest.fixture
+def second(monkeypatch):
+    """A layout that a later release might add."""
+    layout = Layout(2, "later", published_limits=replace(LAYOUTS[1].published_limits, max_images=2))
+    monkeypatch.setitem(LAYOUTS, 2, layout)
+    return layout
+
+
+@pytest.fixture
+def before(monkeypatch):
+    """What a release without layouts called the demo's model, under an older Pillow."""
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "PILLOW", "12.2.0")
+        return identify(demo_checkpoint()).generation(LAYOUTS[1])
+
+
+def test_a_lake_goes_on_with_the_generation_that_it_has(lake, opened, before, second):
+    assert opened() == (DEMO, 1)  # the layout that the checkpoint was made with, in a lake without any
+    for name in (before, "0" * 16, "notes"):
+        make_generation(lake, name)
+    assert opened() == (before, 1) != (DEMO, 1)
+    asked = opened("model.layout=2")
+    assert asked == (identify(demo_checkpoint()).generation(second), 2)
+    assert opened("model.layout=1") == (before, 1)
+    (lake / asked[0]).mkdir()
+    assert opened() == (before, 1)  # the run that asked for it made nothing
+    make_generation(lake, asked[0])
+    assert opened() == asked
+
+
+def test_new_lakes_take_the_newest_layout_of_checkpoints_that_declare_none(tmp_path, lake, config_file, second):
+    folder = shutil.copytree(demo_checkpoint(), tmp_path / "published")
+    (folder / "uninote.json").unlink()
+    config = load_config(config_file, [f"model.checkpoint={folder}"])
+    assert open_model(config).layout == 2
+    make_generation(lake, identify(folder).generation(LAYOUTS[1]))
+    assert open_model(config).layout == 1
+
+
+def test_the_record_tells_a_generation_whatever_its_name(lake, opened, config_file):
+    model = open_model(load_config(config_file, ()))
+    record_generation(str(lake), model)
+    written = json.loads((lake / DEMO / RECORD).read_text())
+    assert written == {"format": 1, "kind": "uninote", "weights": model.identity.weights, "layout": 1}
+    assert [path.name for path in (lake / DEMO).iterdir()] == [RECORD]
+    record_generation(str(lake), replace(model, layout=2))
+    assert json.loads((lake / DEMO / RECORD).read_text()) == written  # written once
+    (lake / DEMO / "items").mkdir()
+    (lake / DEMO).rename(lake / ("f" * 16))
+    assert opened() == ("f" * 16, 1)
+    (lake / ("f" * 16) / RECORD).write_text(json.dumps(written | {"weights": "0" * 16}))
+    assert opened() == (DEMO, 1)  # that one is of another model
+
+
+def test_a_lake_of_a_later_release_is_refused_not_embedded_again(lake, opened, config_file):
+    model = open_model(load_config(config_file, ()))
+    record_generation(str(lake), replace(model, layout=3, generation="3" * 16))
+    (lake / ("3" * 16) / "items").mkdir()
+    message = rf"model\.layout: the generation {'3' * 16} in .* layout 3; this release knows 1\. .* set model\.layout=1"
+    with pytest.raises(ConfigError, match=message):
+        opened()
+    assert opened("model.layout=1") == (DEMO, 1)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"weights": "a"}', '{"weights": 1, "layout": 1}'])
+def test_a_damaged_record_is_named_with_its_remedy(lake, opened, content):
+    make_generation(lake, DEMO)
+    (lake / DEMO / RECORD).write_text(content)
+    with pytest.raises(UninoteError, match=rf"{DEMO}/generation\.json: not the record .* remove the file, and run"):
+        opened()
+    (lake / DEMO / RECORD).unlink()
+    assert opened() == (DEMO, 1)
+
+
+@pytest.mark.parametrize("value", ["7", "0", "-1"])
+def test_a_layout_that_is_not_known_is_refused_by_the_configuration(config_file, value):
+    with pytest.raises(
+        ConfigError, match=rf"model\.layout.* {value} is no layout that this release knows, which are 1"
+    ):
+        load_config(config_file, [f"model.layout={value}"])
+
+
+@pytest.mark.spark
+def test_a_lake_of_another_pillow_is_not_embedded_again(make_run, lake, tmp_path, monkeypatch):
+    notes = [make_note(number, title=f"note {number}") for number in range(3)]
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "PILLOW", "12.2.0")
+        run = make_run()
+        write_notes(run, notes, tmp_path / "media")
+        first = embed(run)
+    (lake / first["generation"] / RECORD).unlink()  # that release wrote none
+    again = embed(make_run())
+    assert (again["state"], again["computed"], again["layout"]) == ("unchanged", 0, 1)
+    assert again["generation"] == first["generation"] != DEMO
+    assert json.loads((lake / first["generation"] / RECORD).read_text())["layout"] == 1
+    assert not (lake / DEMO).exists()

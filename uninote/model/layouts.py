@@ -1,0 +1,68 @@
+"""Numbered layouts: what moves vectors beside the weights, the notes and the arithmetic.
+
+A layout is how a note becomes what the model reads: the frame of the prompt, the order of its parts, how texts are tokenised
+and cut, how images are decoded and resized, and the limits of checkpoints that declare none. Its number is part of a
+generation's identity (`identity.py`); versions of libraries are not.
+
+Whoever changes any of this, or finds that a new library moves vectors, adds a layout: a further number with a field that says
+what differs, which the code asks. A layout that exists is never edited: lakes and checkpoints keep theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from uninote.model.folders import CheckpointError
+from uninote.model.prompts import FRAME, Frame
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a note the model sees. Pixels are those of one image after resizing."""
+
+    max_tokens: int
+    max_images: int
+    min_pixels: int
+    max_pixels: int
+
+
+# Tokens and pixels as in Qwen3-VL-Embedding's reference code; the number of images is this project's choice.
+PUBLISHED_LIMITS = Limits(max_tokens=8192, max_images=8, min_pixels=4 * 32 * 32, max_pixels=1800 * 32 * 32)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One layout. `published_limits` are those of Qwen3-VL folders that declare none; `meaning` is for people."""
+
+    number: int
+    meaning: str
+    frame: Frame = FRAME
+    published_limits: Limits = PUBLISHED_LIMITS
+
+
+LAYOUTS = {
+    1: Layout(
+        1,
+        "images before title, body and topics in the chat that Qwen3-VL-Embedding was published with; images decoded whole, "
+        "in RGB, and resized bicubically by Pillow 13",
+    )
+}
+
+
+def newest() -> Layout:
+    """Return the layout of new lakes and new checkpoints."""
+    return LAYOUTS[max(LAYOUTS)]
+
+
+def find_layout(number: object, place: str) -> Layout:
+    """Return the layout of that number. Raises CheckpointError for one that this release does not know, read in `place`."""
+    if type(number) is not int or number not in LAYOUTS:
+        raise CheckpointError(
+            f"{place}: made with layout {number!r}; this release knows {known()}. Install the release that made it"
+        )
+    return LAYOUTS[number]
+
+
+def known() -> str:
+    """Return the numbers there are, for messages."""
+    return ", ".join(str(number) for number in sorted(LAYOUTS))

@@ -8,10 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 
-def to_matrix(column: pa.ListArray) -> np.ndarray:
-    """Return a list<float> column without nulls, all rows of one length, as float32 (rows, width)."""
+def to_matrix(column: pa.ListArray, width: int = 0) -> np.ndarray:
+    """Return a list<float> column without nulls, all rows of one length, as float32 (rows, width).
+
+    `width` is what a column of no rows has: such a column cannot tell.
+    """
     flat = column.flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(len(column), -1) if len(column) else np.empty((0, 0), np.float32)
+    return flat.reshape(len(column), -1) if len(column) else np.empty((0, width), np.float32)
 
 
 def read_rows(batches: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, np.ndarray]:

@@ -29,11 +29,15 @@ PART_BYTES = 192 << 20
 
 @dataclass(frozen=True)
 class EmbedTask:
-    """What a task needs beside the model. `fetch_threads` fetch and decode while the model computes."""
+    """What a task needs beside the model. `fetch_threads` fetch and decode while the model computes.
+
+    `narrowest` is the least width that vectors are cut to, null where they are not.
+    """
 
     batch_tokens: int
     fetch_threads: int
     media: MediaPolicy
+    narrowest: int | None = None
 
 
 @dataclass
@@ -78,7 +82,7 @@ def embed_windows(
 ) -> Iterator[Window]:
     """Yield the rows of `batches` in windows whose works are finished, while the next ones are being prepared."""
     for part in run_ahead(_parts(encoder, batches, task, pool)):
-        _compute(encoder, part.works, task.batch_tokens)
+        _compute(encoder, part.works, task)
         if part.window is not None:
             yield part.window
 
@@ -126,16 +130,15 @@ def _open_window(rows: pa.RecordBatch) -> Window:
     return Window(rows, [Work.of(first_rows[position]) for position in range(len(positions))], work_of)
 
 
-def _compute(encoder: Encoder, works: Sequence[Work], batch_tokens: int) -> None:
-    for batch in token_batches(
-        [work.tokens for work in works], min(batch_tokens, encoder.batch_tokens or batch_tokens)
-    ):
+def _compute(encoder: Encoder, works: Sequence[Work], task: EmbedTask) -> None:
+    batch_tokens = min(task.batch_tokens, encoder.batch_tokens or task.batch_tokens)
+    for batch in token_batches([work.tokens for work in works], batch_tokens):
         started = perf_counter()
         vectors = encoder.embed([works[i].prepared for i in batch])
         seconds = (perf_counter() - started) / len(batch)
         longest = max(works[i].tokens for i in batch)
         for i, vector in zip(batch, vectors, strict=True):
-            works[i].finish(vector, longest, seconds)
+            works[i].finish(vector, longest, seconds, task.narrowest)
 
 
 def _results(window: Window, schema: pa.Schema) -> pa.RecordBatch:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from udfs.arrow_vectors import read_rows, to_array, to_matrix
 from udfs.notes import ArrowMap
 from udfs.task import partition_number
 from udfs.worker_cache import load_once
 from uninote.index.centroids import Centroids
+from uninote.index.files import IndexDamagedError, StoredFile
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import ShardFile, shard_from
 from uninote.index.note_keys import COLUMNS
 from uninote.index.shard import OpenShard, ShardBuilder
 from uninote.index.template import Template, load_template
 from uninote.kmeans import compute_in_one_thread, fit_kmeans
+from uninote.parquet_files import EMBEDDINGS
+from uninote.unit_length import check_unit
 
 Given = Callable[[], np.ndarray]
 
@@ -48,14 +52,22 @@ class SegmentBuild:
         return load_once(self.template, lambda: load_template(self.folder, self.template))
 
     def finished(self) -> dict[int, ShardFile]:
-        """Return the shards that an earlier attempt finished: those whose record is here, which is written last."""
+        """Return the shards that an earlier attempt finished: whole ones, whose record is here, which is written last."""
         sizes, found = self.folder.sizes(), {}
         for name in sizes:
             if name.startswith("shard-") and name.endswith(f"-{self.mark}.json"):
                 shard = shard_from(json.loads(self.folder.read(name)))
-                if all(sizes.get(file.name) == file.bytes for file in (shard.index, shard.keys)):
+                if all(self._is_whole(file, sizes) for file in (shard.index, shard.keys)):
                     found[shard.shard_id] = shard
         return found
+
+    def _is_whole(self, file: StoredFile, sizes: Mapping[str, int]) -> bool:
+        try:
+            self.folder.check_size(file, sizes)
+            self.folder.checked(file)
+        except IndexDamagedError:
+            return False
+        return True
 
 
 def make_route(build: SegmentBuild) -> ArrowMap:
@@ -64,7 +76,9 @@ def make_route(build: SegmentBuild) -> ArrowMap:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         template, shards = build.load_template(), np.array(build.cell_shard, np.int32)
         for batch in batches:
-            rotated = template.rotate(to_matrix(batch.column("vector")))
+            vectors = to_matrix(batch.column("vector"), template.width)
+            check_unit(vectors, f"{EMBEDDINGS}w{template.width}")
+            rotated = template.rotate(vectors)
             lists = template.assign(rotated) if len(batch) else np.empty(0, np.int32)
             if template.rotation is not None:
                 place = batch.schema.get_field_index("vector")
@@ -88,8 +102,12 @@ def make_shards(build: SegmentBuild, shards: Sequence[int], dropped: Given, coun
         for old in build.carried:
             if set(old.cells) & set(cells.tolist()):
                 builder.take(OpenShard(build.folder, old, template.nlist, dropped()))
-        for batch in batches:
-            builder.add(batch.select(COLUMNS), to_matrix(batch.column("vector")), batch.column("list").to_numpy())
+        for batch in map(_with_key, batches):
+            builder.add(
+                batch.select(COLUMNS),
+                to_matrix(batch.column("vector"), template.width),
+                batch.column("list").to_numpy(),
+            )
             count(len(batch))
         if builder.rows:
             record = json.dumps(asdict(builder.finish(build.folder, build.stem(shard))))
@@ -97,6 +115,11 @@ def make_shards(build: SegmentBuild, shards: Sequence[int], dropped: Given, coun
             yield pa.RecordBatch.from_pydict({"shard": [record]})
 
     return run
+
+
+def _with_key(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows that have a key: one without only names its shard."""
+    return batch.filter(pc.is_valid(batch.column("item_key")))
 
 
 def make_group(groups: Given) -> ArrowMap:

@@ -12,14 +12,14 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from udfs.arrow_vectors import from_bytes, to_array, to_bytes
+from udfs.arrow_vectors import from_bytes, to_bytes
 from udfs.neighbour_files import LEADERS, ROWS, told
 from udfs.notes import ArrowMap
 from uninote.neighbours.partitions import Partition
 from uninote.neighbours.rules import Rows
-from uninote.parquet_files import write_file
+from uninote.parquet_files import DamagedFileError, open_parquet, read_columns, write_file
+from uninote.unit_length import check_unit
 
 _GROUP_ROWS = 1 << 13  # a few rows are read without the others
 
@@ -51,7 +51,7 @@ class KeptCell:
     def __init__(self, files: CellFiles) -> None:
         """Read which rows there are."""
         self._files = files
-        tables = [pq.read_table(path, columns=["item_key", "gone"], use_threads=False) for path in files.rows]
+        tables = [read_columns(path, ["item_key", "gone"]) for path in files.rows]
         keys = np.concatenate([np.empty(0, np.int64), *(np.asarray(one["item_key"]) for one in tables)])
         gone = np.concatenate([np.empty(0, bool), *(np.asarray(one["gone"]) for one in tables)])
         order = np.argsort(keys, kind="stable")  # runs that are sorted already: cheap
@@ -71,6 +71,7 @@ class KeptCell:
     def read_vectors(self, places: np.ndarray, into: np.ndarray) -> None:
         """Fill `into`, float32 (len(places), width), with the vectors of the rows at `places`, ascending."""
         self._fill("vector", self._places[places], into)
+        check_unit(into, ", ".join(self._files.rows))
 
     def read_partitions(self, places: np.ndarray) -> list[Partition]:
         """Return the partitions of the last full join, with the leaves of the rows at `places`, ascending."""
@@ -78,16 +79,22 @@ class KeptCell:
         if not fans:
             return []
         self._fill("leaves", self._places[places], leaves)
-        stored = pq.read_table(self._files.leaders, columns=["width", "vectors"], use_threads=False)
+        stored = read_columns(str(self._files.leaders), ["width", "vectors"])
         leaders = (np.frombuffer(one.as_buffer(), np.float32) for one in stored["vectors"])
         matrices = (flat.reshape(-1, width) for flat, width in zip(leaders, stored["width"].to_pylist(), strict=True))
         parts = np.split(leaves, np.cumsum(fans)[:-1], axis=1)
-        return [Partition(matrix, part) for matrix, part in zip(matrices, parts, strict=True)]
+        found = [Partition(matrix, part) for matrix, part in zip(matrices, parts, strict=True)]
+        # Compiled code follows leaves without looking: one that leads nowhere would be a read beyond the leaders.
+        if any(len(one.leaves) and not 0 <= one.leaves.min() <= one.leaves.max() < len(one.leaders) for one in found):
+            raise DamagedFileError(
+                f"{', '.join(self._files.rows)} names leaves that {self._files.leaders} does not have"
+            )
+        return found
 
     @cached_property
     def _fans(self) -> list[int]:
         path = self._files.leaders
-        return [] if path is None else pq.read_table(path, columns=["fan"], use_threads=False)["fan"].to_pylist()
+        return [] if path is None else read_columns(path, ["fan"])["fan"].to_pylist()
 
     @property
     def num_leaves(self) -> int:
@@ -95,13 +102,13 @@ class KeptCell:
         return sum(self._fans)
 
     def _column(self, name: str) -> pa.Array:
-        tables = [pq.read_table(path, columns=[name], use_threads=False) for path in self._files.rows]
+        tables = [read_columns(path, [name]) for path in self._files.rows]
         return pa.concat_tables(tables)[name].combine_chunks()
 
     def _fill(self, name: str, places: np.ndarray, into: np.ndarray) -> None:
         start = 0
         for path in self._files.rows:
-            with pq.ParquetFile(path) as file:
+            with open_parquet(path) as file:
                 for group in range(file.num_row_groups):
                     rows = file.metadata.row_group(group).num_rows
                     first, last = np.searchsorted(places, (start, start + rows))
@@ -161,7 +168,7 @@ def _in_chunks(matrix: np.ndarray) -> pa.ChunkedArray:
 def make_kept_pick(
     cells: Callable[[], Mapping[int, CellFiles]], keys: Callable[[], np.ndarray], width: int
 ) -> ArrowMap:
-    """Map the numbers of cells to (item_key, note_id, vector) of their rows with one of `keys`."""
+    """Map the numbers of cells to (item_key, note_id, vector as bytes) of their rows with one of `keys`."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for number in (number for batch in batches for number in batch.column(0).to_pylist()):
@@ -170,7 +177,7 @@ def make_kept_pick(
             if len(mine):
                 vectors = np.empty((len(mine), width), np.float32)
                 cell.read_vectors(mine, vectors)
-                columns = [pa.array(cell.keys[mine]), cell.read_ids(mine), to_array(vectors)]
+                columns = [pa.array(cell.keys[mine]), cell.read_ids(mine), to_bytes(vectors)]
                 yield pa.RecordBatch.from_arrays(columns, names=["item_key", "note_id", "vector"])
 
     return run

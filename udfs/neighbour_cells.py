@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from udfs.arrow_vectors import from_bytes, to_bytes, to_matrix
 from udfs.notes import ArrowMap
-from uninote.kmeans import compute_in_one_thread
+from uninote.kmeans import compute_in_one_thread, nearest_centroids
 from uninote.neighbours.cells import assign_cells
 
 
@@ -26,6 +26,20 @@ class Cells:
         return assign_cells(vectors, self.centroids(), self.overlap, keys)
 
 
+@dataclass(frozen=True)
+class NightCells:
+    """The cells' centroids, and how many of the nearest ones a row that changed visits, beside the one it is at home in."""
+
+    centroids: Callable[[], np.ndarray]
+    visits: int
+
+    def of(self, vectors: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """Return int32 (n, 1 + visits): each row's home, then the others that it visits; -1 where that is its home again."""
+        home = assign_cells(vectors, self.centroids(), 1, keys)
+        near = nearest_centroids(vectors, self.centroids(), self.visits)
+        return np.column_stack([home, np.where(near == home, -1, near)]).astype(np.int32)
+
+
 def vectors_as_bytes(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield rows with their `vector`, lists of floats or bytes already, as bytes: Spark moves lists element by element."""
     for batch in (batch for batch in batches if len(batch)):
@@ -36,7 +50,7 @@ def vectors_as_bytes(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBat
             yield batch.set_column(place, "vector", to_bytes(to_matrix(batch.column(place))))
 
 
-def make_visits(cells: Cells) -> ArrowMap:
+def make_visits(cells: Cells | NightCells) -> ArrowMap:
     """Map (item_key, note_id, vector, …) to the same with each `cell` that it is in, and whether it is at `home` there."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -46,6 +60,7 @@ def make_visits(cells: Cells) -> ArrowMap:
             found = cells.of(vectors, batch.column("item_key").to_numpy())
             for visit in range(found.shape[1]):
                 visiting = batch.append_column("cell", pa.array(found[:, visit], pa.int32()))
-                yield visiting.append_column("home", pa.array([visit == 0] * len(batch)))
+                visiting = visiting.append_column("home", pa.array([visit == 0] * len(batch)))
+                yield visiting.filter(pa.array(found[:, visit] >= 0))
 
     return run

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from udfs.arrow_vectors import pack, unpack
 from udfs.notes import ArrowMap
 from uninote.neighbours.merge_lists import FlatLists, merge_groups
+from uninote.parquet_files import DamagedFileError
 
 LISTS = (
     "item_key",
@@ -21,6 +22,7 @@ LISTS = (
     "whole",
 )  # keys int64, scores float32, as bytes
 _ROWS = 10_000  # of a batch
+_MOST_SCORE = 1.01  # of unit vectors, with some room for rounding
 _TABLE = 64  # bytes a key that a table of all keys may take
 
 
@@ -122,7 +124,8 @@ def make_look(gone: Callable[[], np.ndarray], k: int) -> ArrowMap:
 def _without(lists: pa.RecordBatch, gone: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (limit, short) of LISTS without the neighbours `gone`."""
     keys, starts = unpack(lists.column("neighbour_keys"), np.int64)
-    scores, _ = unpack(lists.column("scores"), np.float32)
+    scores, score_starts = unpack(lists.column("scores"), np.float32)
+    _check(keys, scores, np.array_equal(starts, score_starts))
     kept = ~among(keys, gone)
     left = np.diff(np.concatenate([[0], np.cumsum(kept)])[starts])
     filled, limit = np.diff(starts) > 0, np.full(len(lists), -np.inf, np.float32)
@@ -131,6 +134,12 @@ def _without(lists: pa.RecordBatch, gone: np.ndarray, k: int) -> tuple[np.ndarra
     whole = lists.column("whole").to_numpy(zero_copy_only=False).astype(bool)
     limit[whole | (left == 0)] = -np.inf
     return limit, ~whole & (left < k)
+
+
+def _check(keys: np.ndarray, scores: np.ndarray, alike: bool) -> None:
+    """Raise DamagedFileError where stored lists are none: what was written before pages had checksums may be anything."""
+    if not alike or (keys < 0).any() or not (np.abs(scores) <= _MOST_SCORE).all():
+        raise DamagedFileError("a file of neighbour_state is not as it was written (its lists are none)")
 
 
 def among(keys: np.ndarray, gone: np.ndarray) -> np.ndarray:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from udfs.kept_rows import CellFiles, Items, KeptCell, KeptFolders
-from udfs.neighbour_lists import among, lists_of, lists_of_pairs
-from udfs.neighbours import Count, JoinTask, Sink, Tell, named
+from udfs.neighbour_lists import among, lists_of, lists_of_pairs, make_lists
+from udfs.neighbours import Count, JoinTask, Sink, Tell, named, read_items
 from udfs.notes import ArrowMap
 from uninote.kmeans import compute_in_one_thread
 from uninote.neighbours.changed import join_changed
@@ -21,75 +23,93 @@ from uninote.neighbours.rules import Rows, Rule, by_rule
 
 @dataclass(frozen=True)
 class Changed:
-    """The rows that a night joins with all others, and the keys, int64 ascending, of those whose rows are `stale`.
+    """What a night knows of all lists: the keys, int64 ascending, of those whose rows are `stale`; and their `limits`.
 
-    `cells` int32 (n, visits) are those that a row visits, `home` int32 (n,) where it is at home; a row that is not stale is
-    there already, and only its list is made anew. `limits`, by table, holds at each item_key the score that a new neighbour
-    must exceed; keys past its end have none.
+    Rows that are joined but not stale are in their cells already: only their lists are made anew. `limits`, by table, holds
+    at each item_key the score that a new neighbour must exceed; keys past its end have none.
     """
 
-    items: Items
-    cells: np.ndarray
-    home: np.ndarray
     stale: np.ndarray
     limits: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Night:
-    """Its `number` since the last full join, the `files` of cells, by number, and where rows that changed are `kept`."""
+    """Its `number` since the last full join, the `files` of cells, by number, and where rows that changed are `kept`.
+
+    `id_type` is the type of note_id.
+    """
 
     number: int
     files: Mapping[int, CellFiles]
     kept: KeptFolders
+    id_type: pa.DataType
 
 
 def make_night_join(
     task: JoinTask, changed: Callable[[], Changed], night: Callable[[], Night], sink: Sink, count: Count
 ) -> ArrowMap:
-    """Map the numbers of cells to WRITTEN: partial lists of changed rows, and of others that such a row is a neighbour of.
+    """Map the changed rows that visit a cell, one cell a partition, to WRITTEN. A row without a key only names the cell.
 
-    A list of one row comes from several cells. Nothing is shuffled, and a cell that no change concerns is not read.
+    That is partial lists of those rows, and of others that such a row is a neighbour of. A list of one row comes from several
+    cells; who is at home in one has a list from there, be it empty. Of a cell that no change concerns only keys are read.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Tell:
         compute_in_one_thread()
-        for number in (number for batch in batches for number in batch.column(0).to_pylist()):
-            cell = KeptCell(night().files[number])
-            stays = ~among(cell.keys, changed().stale)
-            visit = _Visit(task, changed(), cell, number)
-            leaves = np.empty((0, cell.num_leaves), np.int32)
-            if len(visit.mine):
-                leaves, lists = visit.join(np.flatnonzero(stays))
-                for name, found in lists.items():
-                    yield from named(name, sink(name, found))
-            yield from named("", _changes(visit, leaves, cell.keys[~stays], night()))
-            count(len(cell.keys))
+        rows = [batch for batch in batches if len(batch)]
+        if not rows:
+            return
+        number = rows[0].column("cell")[0].as_py()
+        held = [kept for kept in (batch.filter(pc.is_valid(batch.column("item_key"))) for batch in rows) if len(kept)]
+        cell = KeptCell(night().files[number])
+        stays = ~among(cell.keys, changed().stale)
+        came, home = read_items(held, task) if held else (_nobody(task, night().id_type), np.empty(0, bool))
+        visit = _Visit(task, changed(), cell, came, home)
+        leaves = np.empty((0, cell.num_leaves), np.int32)
+        if len(home):
+            leaves, lists = visit.join(np.flatnonzero(stays))
+            for name, found in lists.items():
+                yield from named(name, sink(name, chain([visit.empty_lists()], found)))
+        yield from named("", _changes(visit, leaves, cell.keys[~stays], number, night()))
+        count(len(cell.keys))
 
     return run
 
 
-class _Visit:
-    """The changed rows `mine`, positions among `few`, that visit one cell."""
+def _nobody(task: JoinTask, id_type: pa.DataType) -> Items:
+    attributes = {name: np.empty(0, dtype=object) for name in task.attributes}
+    return Items(np.empty(0, np.int64), pa.nulls(0, id_type), Rows(np.empty((0, task.width), np.float32), attributes))
 
-    def __init__(self, task: JoinTask, few: Changed, cell: KeptCell, number: int) -> None:
-        self.task, self.few, self.cell, self.number = task, few, cell, number
-        self.mine = np.flatnonzero((few.cells == number).any(axis=1))
+
+class _Visit:
+    """The changed `rows` that visit one cell, and which of them are at `home` there."""
+
+    def __init__(self, task: JoinTask, changed: Changed, cell: KeptCell, rows: Items, home: np.ndarray) -> None:
+        self.task, self.changed, self.cell = task, changed, cell
+        self.rows, self.home = rows, home
 
     def join(self, stays: np.ndarray) -> tuple[np.ndarray, dict[str, Iterator[pa.RecordBatch]]]:
         """Join them with each other and the rows of the cell that stay; returns (their leaves, LISTS by table)."""
-        first = self.few.items.take(self.mine)
+        first = self.rows
         here = stays[~np.isin(self.cell.keys[stays], first.keys)]
         items, partitions = self._meet(first, here), self.cell.read_partitions(here)
         leaves, lists = np.empty((len(first.keys), self.cell.num_leaves), np.int32), {}
         for name, rule in self.task.rules.items():
-            limits = _limits(self.few.limits[name], items.keys)
+            limits = _limits(self.changed.limits[name], items.keys)
             limits[: len(first.keys)] = -np.inf
             if rule.plain:
                 leaves, lists[name] = self._probe(items, rule, limits, partitions)
             else:
                 lists[name] = self._compare(items, rule, limits)
         return leaves, lists
+
+    def empty_lists(self) -> pa.RecordBatch:
+        """Return LISTS without an entry of the rows at home here: whoever is joined anew has a list."""
+        mine = self.rows.take(np.flatnonzero(self.home))
+        nothing = np.empty(0, np.int64), mine.ids[:0], np.empty(0, np.float32)
+        starts = np.zeros(len(mine.keys) + 1, np.int64)
+        return make_lists((pa.array(mine.keys), mine.ids), nothing, starts, np.ones(len(mine.keys), bool))
 
     def _meet(self, first: Items, here: np.ndarray) -> Items:
         """Return the rows `first`, then those of the cell that are `here`."""
@@ -107,7 +127,7 @@ class _Visit:
     def _probe(
         self, items: Items, rule: Rule, limits: np.ndarray, partitions: Sequence[Partition]
     ) -> tuple[np.ndarray, Iterator[pa.RecordBatch]]:
-        count, search = len(self.mine), self.task.search
+        count, search = len(self.rows.keys), self.task.search
         found, gathered = join_probed(
             items.rows.vectors, count, search.kept, limits, partitions, recall=search.recall, seed=search.seed
         )
@@ -118,7 +138,7 @@ class _Visit:
 
     def _compare(self, items: Items, rule: Rule, limits: np.ndarray) -> Iterator[pa.RecordBatch]:
         """Compare every pair: whom a rule passes over, leaves cannot tell."""
-        count = len(self.mine)
+        count = len(self.rows.keys)
 
         def join(some: Rows, places: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
             return join_changed(some.vectors, int((places < count).sum()), depth, limits[places])
@@ -127,11 +147,10 @@ class _Visit:
         return lists_of(items.keys, items.ids, np.flatnonzero(found[0][:, 0] >= 0), found, count)
 
 
-def _changes(visit: _Visit, leaves: np.ndarray, left: np.ndarray, night: Night) -> Tell:
+def _changes(visit: _Visit, leaves: np.ndarray, left: np.ndarray, number: int, night: Night) -> Tell:
     """Write the changed rows that are at home in a cell, and of the keys that `left` which are nowhere in it any more."""
-    few, mine = visit.few, visit.mine
-    homely = np.flatnonzero((few.home[mine] == visit.number) & among(few.items.keys[mine], few.stale))
-    came = few.items.take(mine[homely])
+    homely = np.flatnonzero(visit.home & among(visit.rows.keys, visit.changed.stale))
+    came = visit.rows.take(homely)
     went = np.setdiff1d(left, came.keys)
     if not len(came.keys) + len(went):
         return
@@ -144,7 +163,7 @@ def _changes(visit: _Visit, leaves: np.ndarray, left: np.ndarray, night: Night) 
     places = np.zeros((len(items.keys), visit.cell.num_leaves), np.int32)
     places[: len(homely)] = leaves[homely]
     gone = np.arange(len(items.keys)) >= len(homely)
-    yield night.kept.write_rows(visit.number, night.number, items, places, gone)
+    yield night.kept.write_rows(number, night.number, items, places, gone)
 
 
 def _limits(by_key: np.ndarray, keys: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ def make_cell_join(task: JoinTask, sink: Sink, keep: Keep, count: Count) -> Arro
         if not held:
             return
         cell = held[0]["cell"][0].as_py() if "cell" in held[0].schema.names else 0
-        items, home = _read(held, task)
+        items, home = read_items(held, task)
         order, partitions = pc.sort_indices(items.ids).to_numpy(), list[Partition]()
         for name, rule in task.rules.items():
             wanted = partitions if rule.plain and not partitions else None
@@ -63,7 +63,7 @@ def make_cell_join(task: JoinTask, sink: Sink, keep: Keep, count: Count) -> Arro
     return run
 
 
-def _read(held: list[pa.RecordBatch], task: JoinTask) -> tuple[Items, np.ndarray]:
+def read_items(held: list[pa.RecordBatch], task: JoinTask) -> tuple[Items, np.ndarray]:
     """Return rows in order of key, so that what is made of them does not depend on how they came; and which are at home.
 
     Empties `held`: each batch goes once it is copied, or there would be all vectors twice.

@@ -14,6 +14,9 @@ from udfs.notes import to_note
 from uninote.media import TRANSIENT, MediaError, MediaPolicy, decode_reduced, fetch
 from uninote.model.encoder import Encoder
 from uninote.notes import Note
+from uninote.unit_length import TOLERANCE
+
+_LEAST_NORM = 1e-6  # of the narrowest prefix: less is rounding, and no direction
 
 
 @dataclass(eq=False)
@@ -59,12 +62,23 @@ class Work:
             for part, kind, reason, message in self.rejects
         ]
 
-    def finish(self, vector: np.ndarray, padded_tokens: int, seconds: float) -> None:
-        """Take the model's answer and let go of what it was asked."""
-        if np.isfinite(vector).all():
-            self.vector = vector
-        else:
+    def finish(self, vector: np.ndarray, padded_tokens: int, seconds: float, narrowest: int | None = None) -> None:
+        """Take the model's answer and let go of what it was asked.
+
+        What would point nowhere once cut to the `narrowest` width (null: not cut) would be at the same distance from all.
+        """
+        if not np.isfinite(vector).all():
             self.reject("vector_not_finite", "the model returned NaN or infinity")
+        elif np.linalg.norm(vector[:narrowest]) < _LEAST_NORM:
+            first = "" if narrowest is None else f"the first {narrowest} of "
+            self.reject(
+                "vector_zero", f"{first}the numbers that the model returned are all 0: such a vector is near nothing"
+            )
+        elif abs(float(vector @ vector) - 1) > TOLERANCE:
+            length = float(np.linalg.norm(vector))
+            self.reject("vector_not_unit", f"the model returned a vector of length {length:.6g}; it must be 1")
+        else:
+            self.vector = vector
         self.padded_tokens, self.model_s = padded_tokens, seconds
         self.prepared = None
 

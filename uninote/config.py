@@ -118,7 +118,8 @@ class EmbedConfig(_Section):
     `kinds` beside note make vectors of single images, texts and OCR strings. `chunk_items` are committed together: what a
     killed run computes again is at most that. `recheck_media` looks at size and time of every image each night; without
     it an image replaced under its old name is noticed only when its note changes. `retry_quarantined` tries again what
-    was set aside, and notes embedded without a broken part.
+    was set aside, and notes embedded without a broken part. `check_vectors` reads all stored vectors first, and embeds again
+    what is damaged or lacking.
     """
 
     widths: tuple[Width, ...] | None = Field(None, strict=False)
@@ -129,6 +130,7 @@ class EmbedConfig(_Section):
     chunk_items: int = Field(20_000, ge=1)
     recheck_media: bool = True
     retry_quarantined: bool = False
+    check_vectors: bool = False
     max_quarantined_share: float = Field(0.5, ge=0, le=1)
 
     @field_validator("kinds")

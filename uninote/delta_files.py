@@ -6,27 +6,37 @@ reads and writes Parquet itself, and Spark only says who does what; the table's 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable, Schema, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError
-from deltalake.transaction import AddAction, create_table_with_add_actions
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from uninote.errors import UninoteError
 from uninote.parquet_files import DataFile
 
 _VECTORS_OF_DELETES = "delta.enableDeletionVectors"
+_MADE_FROM = "uninote.made-from"
+_CHANGE, _COMMIT = "_change_type", "_commit_version"  # columns of a change feed
+THERE = ("insert", "update_postimage")  # what it calls the rows that are there now
 
 
 class DeltaFilesError(UninoteError):
     """The files of a table cannot be read as they are."""
+
+
+class MissingFilesError(DeltaFilesError):
+    """Files that a version of a table consists of are not there any more."""
 
 
 def files_of(uri: str, version: int | None = None) -> list[DataFile]:
@@ -44,31 +54,92 @@ def files_of(uri: str, version: int | None = None) -> list[DataFile]:
     return sorted((_data_file(uri, action) for action in actions), key=_place)
 
 
-def replace_files(uri: str, schema: str, files: Sequence[DataFile], partition_by: Sequence[str] = ()) -> int:
+def present_files(uri: str, version: int | None = None) -> list[DataFile]:
+    """Return what `files_of` does, after a look at each. Raises MissingFilesError where one is gone or of another size."""
+    try:
+        files = files_of(uri, version)
+    except (DeltaError, OSError) as error:
+        named = uri if version is None else f"version {version} of {uri}"
+        raise MissingFilesError(f"{named} cannot be read any more ({str(error).splitlines()[0]})") from error
+    for file in files:
+        try:
+            size = Path(file.path).stat().st_size
+        except OSError as error:
+            raise MissingFilesError(f"{file.path} is gone (deleted, or taken by a VACUUM)") from error
+        if size != file.size:
+            raise MissingFilesError(f"{file.path} has {size:,} bytes, its table's log says {file.size:,}")
+    return files
+
+
+def replace_files(
+    uri: str, schema: str, files: Sequence[DataFile], partition_by: Sequence[str] = (), *, made_from: str = ""
+) -> int:
     """Make the table at `uri` consist of `files`, in one commit; returns its version. `schema` is JSON, as Spark writes it.
 
     The files lie under `uri`, those of a partition in folders `column=value`. Readers of older versions are not disturbed;
-    a table that is not there is created.
+    a table that is not there is created. `made_from`, a fingerprint, is what `was_made_from` asks for.
     """
     fields, actions, columns = Schema.from_json(schema), [_action(uri, file) for file in files], [*partition_by]
+    signed = _signed(made_from)
     if has_log(uri):
-        DeltaTable(uri).create_write_transaction([*actions], "overwrite", fields, columns)
+        DeltaTable(uri).create_write_transaction([*actions], "overwrite", fields, columns, commit_properties=signed)
     else:
-        create_table_with_add_actions(uri, fields, actions, mode="overwrite", partition_by=columns)
+        create_table_with_add_actions(
+            uri, fields, actions, mode="overwrite", partition_by=columns, commit_properties=signed
+        )
     return int(DeltaTable(uri).version())
 
 
-def add_files(uri: str, onto: int, files: Sequence[DataFile]) -> int:
+def add_files(uri: str, onto: int, files: Sequence[DataFile], *, made_from: str | None = None) -> int:
     """Make the table at `uri` what it was in version `onto`, and `files`; returns its version.
 
-    What a run that died has committed since goes: nobody knows of it.
+    What a run that died has committed since goes: nobody knows of it. Files of `onto` must be there: see `present_files`.
     """
     table, actions = DeltaTable(uri), [_action(uri, file) for file in files]
     if table.version() != onto:
         table.restore(onto)
-    if actions:
-        table.create_write_transaction([*actions], "append", table.schema(), table.metadata().partition_columns)
+    if actions or made_from is not None:
+        columns = table.metadata().partition_columns
+        table.create_write_transaction(
+            [*actions], "append", table.schema(), columns, commit_properties=_signed(made_from or "")
+        )
     return int(DeltaTable(uri).version())
+
+
+def drop_files(uri: str, paths: Sequence[str]) -> None:
+    """Take files out of the table at `uri`, rows and all, in one commit; they stay where they are."""
+    table, now = DeltaTable(uri), int(time.time() * 1000)
+    sizes = {file.path: file.size for file in files_of(uri)}
+    actions = [RemoveAction(_relative(uri, path), True, now, sizes[path], {}) for path in paths]
+    table.create_write_transaction([*actions], "append", table.schema(), table.metadata().partition_columns)
+
+
+def was_made_from(uri: str, made_from: str) -> bool:
+    """Say whether the newest content of a table was committed as made from this; a table that does not tell passes.
+
+    It is told by a transaction's number, which OPTIMIZE, VACUUM and changes of properties leave as it is.
+    """
+    told = DeltaTable(uri, without_files=True).transaction_version(_MADE_FROM)
+    return told is None or told == _number(made_from)
+
+
+def _signed(made_from: str) -> CommitProperties:
+    return CommitProperties(app_transactions=[Transaction(_MADE_FROM, _number(made_from))])
+
+
+def _number(made_from: str) -> int:
+    return int(hashlib.sha256(made_from.encode()).hexdigest()[:15], 16)
+
+
+def set_property(uri: str, name: str, value: str) -> None:
+    """Store a property of our own with the table at `uri`, unless it has that value; "" stands for none."""
+    if property_of(uri, name) != value:
+        DeltaTable(uri).alter.set_table_properties({name: value}, raise_if_not_exists=False)
+
+
+def property_of(uri: str, name: str) -> str:
+    """Return a property of the table at `uri`, "" where it has none of that name."""
+    return DeltaTable(uri, without_files=True).metadata().configuration.get(name) or ""
 
 
 def folder_values(uri: str, path: str) -> dict[str, str]:
@@ -130,23 +201,55 @@ def read_all(uri: str) -> list[dict[str, Any]]:
     return rows
 
 
-def read_feed(uri: str, since: int, version: int, columns: Sequence[str]) -> pa.Table | None:
-    """Return what changed after version `since` of a table, up to `version`; None where its feed does not tell.
+@dataclass(frozen=True)
+class Changes:
+    """Keys that a feed names, with the version that changed each, int64, and whether that put it `there`, bool; in no order."""
+
+    keys: np.ndarray
+    versions: np.ndarray
+    there: np.ndarray
+
+
+def read_feed(uri: str, since: int, version: int, kinds: Sequence[str]) -> Changes | None:
+    """Return what happened to items of some kinds after version `since` of a table, up to `version`; None if unknown.
 
     The feed is read here, not by Spark: it holds what changed and nothing else, and planning would cost more than reading.
-    Beside `columns` it has `_change_type` and `_commit_version`.
+    It comes in batches, of which 17 bytes a row are kept.
     """
-    wanted = [*columns, "_change_type", "_commit_version"]
+    columns, parts = ["item_key", "kind", _CHANGE, _COMMIT], []
     try:
-        return _without_views(pa.table(DeltaTable(uri).load_cdf(since + 1, version, columns=wanted)))
+        feed = pa.RecordBatchReader.from_stream(DeltaTable(uri).load_cdf(since + 1, version, columns=columns))
+        for batch in feed:
+            mine = batch.filter(pc.is_in(batch.column("kind").cast(pa.string()), pa.array(list(kinds))))
+            there = pc.is_in(mine.column(_CHANGE).cast(pa.string()), pa.array(THERE))
+            keys = np.array(mine.column("item_key").to_numpy())  # copies: or each would keep its batch
+            parts.append((keys, mine.column(_COMMIT).to_numpy().astype(np.int64), np.array(there)))
     except (DeltaError, pa.ArrowException, OSError):  # files of the feed may be gone although the log still names them
         return None
+    empty = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool)
+    return Changes(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
 
 
-def _without_views(table: pa.Table) -> pa.Table:
-    """Return the table with types that every other reader gives, and most functions take."""
-    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
-    return table.cast(pa.schema([pa.field(field.name, plain.get(field.type, field.type)) for field in table.schema]))
+def files_since(uri: str, since: int, version: int) -> list[tuple[int, DataFile]] | None:
+    """Return (version, file) of all that hold rows put there after version `since`, up to `version`; None if unknown.
+
+    What a commit says changed is in its change files, where it has any, else in the files that it added.
+    """
+    found: list[tuple[int, DataFile]] = []
+    for number in range(since + 1, version + 1):
+        try:
+            lines = Path(uri, "_delta_log", f"{number:020d}.json").read_text(encoding="utf-8").splitlines()
+            actions = [json.loads(line) for line in lines if line.strip()]
+        except (OSError, ValueError):  # the log is cleaned up after some weeks
+            return None
+        changes = [action["cdc"] for action in actions if "cdc" in action]
+        added = [action["add"] for action in actions if action.get("add", {}).get("dataChange")]
+        for one in changes or added:
+            path = Path(uri) / unquote(one["path"])
+            if not path.is_file():
+                return None
+            found.append((number, DataFile(str(path), one["size"], 0, None, None)))
+    return found
 
 
 def _data_file(uri: str, action: dict[str, Any]) -> DataFile:
@@ -159,7 +262,11 @@ def _place(file: DataFile) -> tuple[bool, Any, str]:
     return file.low is not None, file.low if file.low is not None else "", file.path
 
 
+def _relative(uri: str, path: str) -> str:
+    return Path(path).relative_to(uri).as_posix()
+
+
 def _action(uri: str, file: DataFile) -> AddAction:
     values = {"numRecords": file.rows, "minValues": {"note_id": file.low}, "maxValues": {"note_id": file.high}}
-    place, partition = Path(file.path).relative_to(uri).as_posix(), dict[str, str | None](folder_values(uri, file.path))
+    place, partition = _relative(uri, file.path), dict[str, str | None](folder_values(uri, file.path))
     return AddAction(place, file.size, partition, int(time.time() * 1000), True, json.dumps(values))

@@ -1,14 +1,27 @@
-"""Parquet files that are written once, under names of their own, and told of: what tables are made of."""
+"""Parquet files that are written once, under names of their own, and told of: what tables are made of.
+
+Pages carry checksums, and every reading compares them: bytes that flipped on a disk are an error, never other values.
+"""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from uninote.errors import UninoteError
+
+EMBEDDINGS = "embeddings/"  # in the paths of tables of vectors
+
+
+class DamagedFileError(UninoteError):
+    """A file of a table is gone, or is not what was written."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +43,42 @@ def write_file(table: pa.Table, folder: str, group_rows: int = 1 << 20) -> DataF
     path = Path(folder) / f"part-{uuid.uuid4().hex}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     # Integers and scores hardly repeat: a dictionary of them costs time and saves no space.
-    pq.write_table(table, path, row_group_size=group_rows, use_dictionary=_texts(table.schema), compression="snappy")
+    pq.write_table(
+        table,
+        path,
+        row_group_size=group_rows,
+        use_dictionary=_texts(table.schema),
+        compression="snappy",
+        write_page_checksum=True,
+    )
     bounds = pc.min_max(table["note_id"]).as_py() if "note_id" in table.schema.names else {"min": None, "max": None}
     return DataFile(str(path), path.stat().st_size, len(table), bounds["min"], bounds["max"])
+
+
+@contextmanager
+def open_parquet(path: str) -> Iterator[pq.ParquetFile]:
+    """Open a file whose pages are checked as they are read. Raises DamagedFileError, also while it is read."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise DamagedFileError(f"{path} is gone{remedy_of(path)}") from error
+    except (OSError, EOFError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DamagedFileError(f"{path} is not as it was written ({reason}){remedy_of(path)}") from error
+
+
+def read_columns(path: str, columns: Sequence[str]) -> pa.Table:
+    """Return some columns of a file. Raises DamagedFileError."""
+    with open_parquet(path) as file:
+        return file.read(list(columns), use_threads=False)
+
+
+def remedy_of(path: str) -> str:
+    """Return how a person gets the rows of a damaged file back; private tables are made anew by the job that reads them."""
+    if EMBEDDINGS in path:
+        return "; restore it from a backup, or run jobs/embed.py --set embed.check_vectors=true, which embeds its notes again"
+    return ""
 
 
 def _texts(schema: pa.Schema) -> list[str]:

@@ -19,6 +19,8 @@ SETTINGS = {
     "spark.sql.execution.arrow.maxBytesPerBatch": str(64 << 20),
     # Rows are decoded so many at once, whatever they weigh: of a table of images 4096 would be a gigabyte.
     "spark.sql.parquet.columnarReaderBatchSize": "512",
+    # Pages have checksums, and nobody looks at them by default: flipped bytes would be other vectors.
+    "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
     # Statistics on vectors cost time on write and never prune anything; the key columns come first in every table.
     "spark.databricks.delta.properties.defaults.dataSkippingNumIndexedCols": "4",
     # A float vector has hardly two equal values; dictionaries are tried, dropped, and cost a pass.

@@ -7,14 +7,15 @@ import json
 import pytest
 
 from uninote.index.folder import IndexFolder
-from uninote.index.manifest import MANIFEST, ManifestError, read_manifest
+from uninote.index.manifest import MANIFEST, ManifestError, checksum_of, read_manifest
 
 
 def edit(folder, change):
     path = folder / MANIFEST
     values = json.loads(path.read_text())
+    del values["sha256"]
     change(values)
-    path.write_text(json.dumps(values))
+    path.write_text(json.dumps(values | {"sha256": checksum_of(values)}))
 
 
 def test_a_manifest_is_read_as_it_was_published(published, corpus):
@@ -62,4 +63,11 @@ def test_a_cut_or_foreign_manifest_is_refused(published, text):
 def test_a_damaged_manifest_says_what_is_wrong(published, change, message):
     edit(published.path, change)
     with pytest.raises(ManifestError, match=message):
+        read_manifest(published.folder)
+
+
+def test_a_digit_that_flipped_is_noticed(published):
+    path = published.path / MANIFEST
+    path.write_text(path.read_text().replace(f'"live": {published.manifest.live}', '"live": 1'))
+    with pytest.raises(ManifestError, match="it was changed after it was written"):
         read_manifest(published.folder)

@@ -31,7 +31,8 @@ class Lake:
             del self.vectors[key]
         for key, values in attributes.items():
             self.attributes[key] = self.attributes.get(key, {}) | values
-        write_notes(run, [make_note(key, **self.attributes.get(key, {})) for key in sorted(self.vectors)])
+        if self.vectors:  # else the notes are there as they were, and all of them set aside
+            write_notes(run, [make_note(key, **self.attributes.get(key, {})) for key in sorted(self.vectors)])
         touched = sorted({*changed, *attributes} & set(self.vectors))
         mark, made_by, nothing = str(time.time()), run.model.generation, [0.0] * self.width
         rows = [
@@ -56,5 +57,5 @@ class Lake:
     @property
     def matrix(self):
         """(keys ascending, their vectors)."""
-        keys = np.array(sorted(self.vectors))
-        return keys, np.array([self.vectors[key] for key in keys.tolist()], np.float32)
+        keys = np.array(sorted(self.vectors), np.int64)
+        return keys, np.array([self.vectors[key] for key in keys.tolist()], np.float32).reshape(len(keys), self.width)

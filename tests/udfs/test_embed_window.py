@@ -189,6 +189,23 @@ def test_a_vector_that_is_not_finite_is_a_reject(encoder, task):
     assert reasons(work) == ["vector_not_finite"]
 
 
+@pytest.mark.parametrize(
+    ("vector", "narrowest", "reason"),
+    [
+        ([0, 0, 0, 0], None, "vector_zero"),
+        ([0, 0, 0.6, 0.8], 2, "vector_zero"),
+        ([3, 0, 0, 4], None, "vector_not_unit"),
+        ([0, 0, 0.6, 0.8], None, None),
+        ([0, 0, 0.6, 0.8], 3, None),
+    ],
+)
+def test_a_vector_that_points_nowhere_is_a_reject(encoder, task, vector, narrowest, reason):
+    returned = np.array(vector, np.float32)
+    spy = Spy(encoder, lambda prepared: np.tile(returned, (len(prepared), 1)))
+    work = run(spy, [row("a", "text")], replace(task, narrowest=narrowest))["a"]
+    assert (work.vector is None, reasons(work)) == (reason is not None, [reason] if reason else [])
+
+
 def test_what_it_took_is_counted(encoder, task, tmp_path):
     make_image(tmp_path / "ok.png")
     found = run(encoder, [row("a", "word " * 30, images=[("ok.png", "")]), row("b", "short")], task)

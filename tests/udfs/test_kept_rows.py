@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 
 from udfs.kept_rows import CellFiles, Items, KeptCell, KeptFolders, make_kept_pick
 from uninote.neighbours.partitions import Partition
 from uninote.neighbours.rules import Rows
+from uninote.parquet_files import DamagedFileError
 
 WIDTH = 3
 
 
 def items(keys, seed):
     vectors = np.random.default_rng(seed).standard_normal((len(keys), WIDTH)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     colours = np.array([f"c{key % 2}" if key % 3 else None for key in keys], dtype=object)
     return Items(np.array(keys), pa.array([f"n{key}" for key in keys]), Rows(vectors, {"colour": colours}))
 
@@ -25,7 +31,7 @@ def paths_of(told):
 def make_cell(folder):
     """Keys 0 to 9, of which 8 and 9 are visitors; a night that changes 2, adds 11 and takes 5; one that brings 5 back."""
     folders, base = KeptFolders(f"{folder}/rows", f"{folder}/leaders"), items(range(10), 0)
-    leaders = np.arange(2 * WIDTH, dtype=np.float32).reshape(2, WIDTH)
+    leaders = np.arange(11 * WIDTH, dtype=np.float32).reshape(11, WIDTH)
     partitions = [
         Partition(leaders, np.stack([np.arange(10), np.arange(10) + 1], axis=1).astype(np.int32)),
         Partition(leaders + 1, np.full((10, 1), 7, np.int32)),
@@ -64,6 +70,31 @@ def test_rows_are_picked_by_key(tmp_path):
     [found] = pick(iter([pa.RecordBatch.from_arrays([pa.array([4])], names=["cell"])]))
     assert found.column("item_key").to_pylist() == [3, 5]
     assert found.column("note_id").to_pylist() == ["n3", "n5"]
+
+
+def test_leaves_that_lead_nowhere_and_vectors_of_another_length_are_damage(tmp_path):
+    base = items(range(3), 0)
+    folders = KeptFolders(f"{tmp_path}/rows", f"{tmp_path}/leaders")
+    astray = [Partition(np.zeros((2, WIDTH), np.float32), np.full((3, 1), 2, np.int32))]
+    rows, led = paths_of(folders.keep(0, base, np.ones(3, bool), astray))
+    with pytest.raises(DamagedFileError, match="names leaves that"):
+        KeptCell(CellFiles((rows,), led)).read_partitions(np.arange(3))
+    base.rows.vectors[1] *= 2
+    [rows] = paths_of(folders.keep(0, base, np.ones(3, bool), []))
+    with pytest.raises(DamagedFileError, match="1 of 3 vectors that are not of unit length"):
+        KeptCell(CellFiles((rows,), None)).read_vectors(np.arange(3), np.empty((3, WIDTH), np.float32))
+    flip(rows, "item_key")
+    with pytest.raises(DamagedFileError, match="is not as it was written"):
+        KeptCell(CellFiles((rows,), None))
+
+
+def flip(path, column):
+    """Flip one bit of a column's page."""
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    [chunk] = [group.column(n) for n in range(group.num_columns) if group.column(n).path_in_schema == column]
+    content = bytearray(Path(path).read_bytes())
+    content[chunk.data_page_offset + chunk.total_compressed_size - 1] ^= 1
+    Path(path).write_bytes(content)
 
 
 def test_a_cell_without_leaves_has_no_partitions(tmp_path):

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from uninote.errors import UninoteError
 from uninote.index.files import IndexDamagedError, StoredFile
 from uninote.index.folder import IndexFolder
 from uninote.index.plan import IndexPlan
 from uninote.storage import MissingFileError, StorageError
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_CHECKSUM = "sha256"  # of all that stands beside it
+_SINCE_2: Mapping[str, Any] = {
+    "nprobe_asked": None,
+    "calibration": "",
+    "template_files": (),
+    "lake_id": None,
+    "stale": "",
+}
+"""What manifests of format 2 do not say: they are read as if they said this."""
 
 
 class ManifestError(IndexDamagedError):
     """There is no manifest, or it is not one that this version can read."""
+
+
+class IndexRefusedError(UninoteError):
+    """The index is whole, and not what was asked for: nobody keeps it fresh any more, or it is another lake's."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +72,10 @@ class Segment:
 class Manifest:
     """One index: a base segment and, after a night, a second one with what changed since; `live` rows can be found.
 
-    `fingerprint` is that of the settings, `template` the hash that names the template's files, `nprobe` how many lists a
-    search looks into unless it is told otherwise. Nothing in it is a path beyond the folder: it can be moved.
+    `fingerprint` is that of the settings, `template` the hash that names the template's files. `nprobe` is how many lists a
+    search must look into as measured, with settings whose fingerprint is `calibration`; `nprobe_asked` what the
+    configuration asks for instead, if it does. `lake_id` is the lake's, null where that had none. `stale` says why nobody
+    keeps the index fresh any more, "" where somebody does. Nothing in it is a path beyond the folder: it can be moved.
     """
 
     generation: str
@@ -71,7 +88,17 @@ class Manifest:
     live: int
     segments: tuple[Segment, ...]
     created_at: str
+    nprobe_asked: int | None = None
+    calibration: str = ""
+    template_files: tuple[StoredFile, ...] = ()
+    lake_id: str | None = None
+    stale: str = ""
     format_version: int = FORMAT_VERSION
+
+    @property
+    def lists_searched(self) -> int:
+        """How many lists a search looks into unless it is told otherwise."""
+        return self.nprobe if self.nprobe_asked is None else self.nprobe_asked
 
     @property
     def base(self) -> Segment:
@@ -94,8 +121,22 @@ class Manifest:
         return self.segments[1] if len(self.segments) > 1 else Segment("", 0, (), 0, None, self.base.versions)
 
     def to_json(self) -> str:
-        """Return the manifest as JSON, keys sorted."""
-        return json.dumps(asdict(self), sort_keys=True, indent=1)
+        """Return the manifest as JSON, keys sorted, with a checksum."""
+        values = asdict(self)
+        return json.dumps(values | {_CHECKSUM: checksum_of(values)}, sort_keys=True, indent=1)
+
+    def check_use(self, lake_id: str | None = None) -> None:
+        """Raise IndexRefusedError where the index is stale, or not that of the lake `lake_id`, if one is named."""
+        if self.stale:
+            raise IndexRefusedError(
+                f"the index of width {self.width} is stale ({self.stale}): it may name notes that are gone; put the width back "
+                "and run jobs/index.py, or remove the index's folder"
+            )
+        if lake_id is not None and self.lake_id is not None and lake_id != self.lake_id:
+            raise IndexRefusedError(
+                f"the index of width {self.width} belongs to the lake {self.lake_id}, not to {lake_id}; give each lake an "
+                "index.folder of its own"
+            )
 
     def publish(self, folder: IndexFolder) -> None:
         """Make this the manifest of `folder` in one step; its files must be there already."""
@@ -116,14 +157,27 @@ def read_manifest(folder: IndexFolder) -> Manifest:
             f"{folder}/{MANIFEST} cannot be read as JSON ({error}); restore it or build the index again"
         ) from error
     version = values.get("format_version") if isinstance(values, dict) else None
-    if version != FORMAT_VERSION:
+    if version not in (2, FORMAT_VERSION):
         raise ManifestError(
             f"{folder}/{MANIFEST} has format_version {version!r}, this version reads {FORMAT_VERSION}; build the index again"
         )
     try:
-        return _manifest(values)
+        return _manifest(_checked(values) if version == FORMAT_VERSION else {**_SINCE_2, **values, "format_version": 3})
     except (KeyError, TypeError, ValueError) as error:
         raise ManifestError(f"{folder}/{MANIFEST} is damaged: {error}; restore it or build the index again") from error
+
+
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values without their checksum. Raises ValueError where it is not theirs."""
+    told, rest = values.get(_CHECKSUM), {name: value for name, value in values.items() if name != _CHECKSUM}
+    if told != checksum_of(rest):
+        raise ValueError("its checksum is another one's: it was changed after it was written")
+    return rest
+
+
+def checksum_of(values: Mapping[str, Any]) -> str:
+    """Return SHA-256 in hexadecimal of all that a manifest says, its checksum apart."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def shard_from(values: Mapping[str, Any]) -> ShardFile:
@@ -137,7 +191,9 @@ def _manifest(values: dict[str, Any]) -> Manifest:
     segments = tuple(_segment(segment) for segment in values["segments"])
     if not segments:
         raise ValueError("it names no segment")
-    return _build(Manifest, values | {"plan": plan, "segments": segments, "kinds": tuple(values["kinds"])})
+    template = tuple(_file(file) for file in values["template_files"])
+    known = {"plan": plan, "segments": segments, "kinds": tuple(values["kinds"]), "template_files": template}
+    return _build(Manifest, values | known)
 
 
 def _segment(values: dict[str, Any]) -> Segment:

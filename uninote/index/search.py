@@ -45,15 +45,22 @@ class Index:
         self._cells = _cells_of([shard for _, shard in self._places], template)
 
     @classmethod
-    def open(cls, uri: str | Path | IndexFolder, options: S3Options | None = None, cache: str | None = None) -> Index:
+    def open(
+        cls,
+        uri: str | Path | IndexFolder,
+        options: S3Options | None = None,
+        cache: str | None = None,
+        lake_id: str | None = None,
+    ) -> Index:
         """Open the index at `uri`: reads the manifest and the template, and checks the size of every file.
 
         `uri` is a folder, or `s3://…`, whose files are fetched to a folder below `cache` when first needed. A file's
         checksum is checked when a query first touches it. Raises IndexDamagedError, or ManifestError when there is no
-        manifest to read.
+        manifest to read; IndexRefusedError where nobody keeps the index fresh, or it is not that of the lake `lake_id`.
         """
         folder = uri if isinstance(uri, IndexFolder) else IndexFolder(str(uri), options or S3Options(), cache)
         manifest = read_manifest(folder)
+        manifest.check_use(lake_id)
         while True:
             try:
                 return cls._open_as(folder, manifest)
@@ -82,7 +89,7 @@ class Index:
         Slots are free, -1 and -inf, only where the index holds fewer than `k` that the constraint allows.
         """
         check_vectors(vectors, self.template.width)
-        nprobe = self.manifest.nprobe if nprobe is None else nprobe
+        nprobe = self.manifest.lists_searched if nprobe is None else nprobe
         if k < 1 or nprobe < 1:
             raise SearchError(f"k is {k} and nprobe {nprobe}; both must be at least 1")
         rotated = self.template.rotate(vectors)

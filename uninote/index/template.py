@@ -15,7 +15,7 @@ import numpy as np
 
 from uninote.index.affinity import group_lists, pack_cells, settle_lists
 from uninote.index.centroids import Centroids
-from uninote.index.files import IndexDamagedError
+from uninote.index.files import IndexDamagedError, StoredFile, sha256_of
 from uninote.index.folder import IndexFolder
 from uninote.index.plan import IndexPlan
 from uninote.kmeans import check_vectors, fit_kmeans
@@ -164,13 +164,19 @@ def load_template(folder: IndexFolder, content_hash: str) -> Template:
             list_cell, list_rows, groups, error = (layout[name] for name in _LAYOUT)
             rotation = layout["rotation"] if len(layout["rotation"]) else None
         template = Template(index, rotation, list_cell, list_rows, groups, float(error))
-    except (RuntimeError, OSError, ValueError, KeyError, BadZipFile, MissingFileError) as error:
+    except (RuntimeError, MemoryError, OSError, ValueError, KeyError, BadZipFile, MissingFileError) as error:
         raise IndexDamagedError(f"template {content_hash} in {folder} cannot be read: {error}") from error
     if template.content_hash() != content_hash:
         raise IndexDamagedError(
             f"template {content_hash} in {folder} was changed after it was written; restore it or build the index again"
         )
     return template
+
+
+def template_files(folder: IndexFolder, content_hash: str) -> tuple[StoredFile, ...]:
+    """Return what a manifest says of a template's files, which are on this machine or are fetched."""
+    paths = [folder.local(name) for name in _names(content_hash)]
+    return tuple(StoredFile(path.name, path.stat().st_size, sha256_of(path)) for path in paths)
 
 
 def new_ivfpq(centroids: np.ndarray, pq_m: int, pq_nbits: int) -> faiss.IndexIVFPQ:

@@ -9,16 +9,23 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 from deltalake import DeltaTable
+from pyarrow import ArrowException
+from pyarrow.dataset import ParquetFragmentScanOptions
 
 from uninote.errors import UninoteError
 from uninote.lake_record import read_record
+from uninote.parquet_files import DamagedFileError, read_columns
 
 NoteId = str | int
 _FEW = 200
+_CHECKED = ParquetFragmentScanOptions(page_checksum_verification=True)
+
+
+STALE = "uninote.stale"  # a property of tables that nobody keeps fresh any more: it says since when
 
 
 class LookupError(UninoteError):
-    """There is no such table."""
+    """There is no such table, or it is not fit to be read."""
 
 
 def lookup(
@@ -34,10 +41,19 @@ def lookup(
 
 
 class NeighbourTable:
-    """One version of a neighbour table, for many look-ups: its list of files is read once."""
+    """One version of a neighbour table, for many look-ups: its list of files is read once.
+
+    Raises LookupError where nobody keeps the table fresh any more.
+    """
 
     def __init__(self, uri: str) -> None:
-        self._rows = DeltaTable(uri).to_pyarrow_dataset()
+        table = DeltaTable(uri)
+        if stale := table.metadata().configuration.get(STALE):
+            raise LookupError(
+                f"{uri} is stale ({stale}): it may name notes that are gone; put it back into neighbours.tables and run "
+                "jobs/neighbours.py, or remove its folder"
+            )
+        self._uri, self._rows = uri, table.to_pyarrow_dataset()
 
     def get(self, note_ids: Sequence[NoteId]) -> dict[NoteId, list[tuple[NoteId, float]]]:
         """Return what `lookup` does."""
@@ -47,13 +63,27 @@ class NeighbourTable:
         # Arrow passes over row groups by comparing their bounds with ==, not with lists of values.
         few = len(wanted) <= _FEW
         chosen = reduce(or_, (field == one for one in wanted)) if few else field.isin(wanted)
-        found = self._rows.to_table(filter=chosen)
+        try:
+            found = self._rows.to_table(filter=chosen, fragment_scan_options=_CHECKED)
+        except (OSError, ArrowException) as error:
+            reason = _damage(self._uri) or str(error)
+            raise LookupError(f"{reason}; remove that file and run jobs/neighbours.py, which makes it anew") from error
         pairs = zip(found["note_id"].to_pylist(), found["neighbours"].to_pylist(), strict=True)
         return {note_id: [(one["note_id"], one["score"]) for one in neighbours] for note_id, neighbours in pairs}
 
 
+def _damage(uri: str) -> str | None:
+    """Return which file of a table cannot be read, and why; null where all can."""
+    for path in DeltaTable(uri).file_uris():
+        try:
+            read_columns(path, ["note_id", "neighbours"])
+        except DamagedFileError as error:
+            return str(error)
+    return None
+
+
 def open_table(lake: str | Path, table: str = "neighbours", generation: str | None = None) -> NeighbourTable:
-    """Open the newest version of a neighbour table."""
+    """Open the newest version of a neighbour table. Raises LookupError."""
     root = Path(lake)
     read_record(str(root))  # refuses a lake of a later format
     found = [path for path in sorted(root.glob("*/*/_delta_log")) if path.parent.name == table]

@@ -6,23 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import to_arrow_type
 
-from udfs.stored_rows import select_items
-from uninote.delta_files import read_feed
+from uninote.delta_files import files_since, read_feed
+from uninote.parquet_files import DataFile
 from uninote.pipelines import tables
 from uninote.pipelines.run import Run
 from uninote.pipelines.stored_vectors import StoredVectors
 
 _BEFORE = ("delete", "update_preimage")  # what the feed calls the rows that were there
-_THERE = ("insert", "update_postimage")  # and those that are there now
-_VECTOR = pa.list_(pa.field("element", pa.float32(), nullable=False))
 
 
 @dataclass(frozen=True)
@@ -43,15 +38,12 @@ def find_changed(run: Run, kinds: Sequence[str], since: int, version: int) -> Ch
         return None
     if since == version:
         return ChangedItems(run.spark.createDataFrame([], "item_key bigint, was boolean"), 0, 0)
-    feed = tables.read_changes(run.spark, run.generation.uri("items"), since + 1, version)
-    mine = feed.where(F.col("kind").isin(*kinds))
     commit, before = F.col("_commit_version"), F.col("_change_type").isin(*_BEFORE)
     # In the first commit that touches a key, a row that is taken away is one that was there.
-    keys = mine.groupBy("item_key").agg(
-        (F.coalesce(F.min(F.when(before, commit)), F.lit(version + 1)) <= F.min(commit)).alias("was")
-    )
+    was = F.coalesce(F.min(F.when(before, commit)), F.lit(version + 1)) <= F.min(commit)
     try:
-        keys = keys.persist()
+        feed = tables.read_changes(run.spark, run.generation.uri("items"), since + 1, version)
+        keys = feed.where(F.col("kind").isin(*kinds)).groupBy("item_key").agg(was.alias("was")).persist()
         counted = keys.agg(F.count("*").alias("count"), F.count_if("was").alias("gone")).collect()[0]
     except (PySparkException, Py4JJavaError):  # files of the feed may be gone although the log still names them
         return None
@@ -62,30 +54,36 @@ def changed_keys(run: Run, kinds: Sequence[str], since: int, version: int) -> np
     """Return int64 ascending, the keys of items that changed after version `since`; None where the feed does not tell."""
     if since >= version:
         return np.empty(0, np.int64) if since == version else None
-    feed = read_feed(run.generation.uri("items"), since, version, ["item_key", "kind"])
-    if feed is None:
-        return None
-    mine = feed.filter(pc.is_in(feed["kind"], pa.array(kinds)))
-    return np.unique(mine["item_key"].to_numpy())
+    feed = read_feed(run.generation.uri("items"), since, version, kinds)
+    return None if feed is None else np.unique(feed.keys)
 
 
-def changed_vectors(vectors: StoredVectors, since: int, version: int) -> tuple[pa.Table, np.ndarray] | None:
-    """Return (item_key, note_id and vector of what changed after version `since` and is there, the keys of what went).
+@dataclass(frozen=True)
+class ChangedVectors:
+    """Which vectors changed, and where the new ones lie: their keys alone are in the driver.
 
-    None where the feed does not tell. Raises UninoteError at a vector that another encoder made.
+    `came`, int64 ascending, are there now, put there last by the version in `commits`; `gone` are not. `files` are those of
+    the feed, each with the version that wrote it.
     """
-    name, run = vectors.snapshot.vectors_name(vectors.width), vectors.run
-    columns = ["item_key", "note_id", "vector"]
-    if since == version:
-        nothing = pa.schema([("item_key", pa.int64()), ("note_id", to_arrow_type(run.note_id)), ("vector", _VECTOR)])
-        return nothing.empty_table(), np.empty(0, np.int64)
-    if since > version:
+
+    came: np.ndarray
+    commits: np.ndarray
+    gone: np.ndarray
+    files: Sequence[tuple[int, DataFile]]
+
+
+def changed_vectors(vectors: StoredVectors, since: int, version: int) -> ChangedVectors | None:
+    """Return which vectors changed after version `since`, up to `version`; None where the feed does not tell."""
+    nothing = np.empty(0, np.int64)
+    if since >= version:
+        return ChangedVectors(nothing, nothing, nothing, []) if since == version else None
+    uri = vectors.run.generation.uri(vectors.snapshot.vectors_name(vectors.width))
+    files = files_since(uri, since, version)
+    feed = read_feed(uri, since, version, vectors.kinds) if files is not None else None
+    if feed is None or files is None:
         return None
-    feed = read_feed(run.generation.uri(name), since, version, [*columns, "kind", "generation"])
-    if feed is None:
-        return None
-    mine = select_items(feed, vectors.kinds, run.model.generation, name)
-    keys, there = mine["item_key"].to_numpy(), np.isin(mine["_change_type"].to_pylist(), _THERE)
-    order = np.lexsort((there, mine["_commit_version"].to_numpy(), keys))
-    last = order[np.append(keys[order][1:] != keys[order][:-1], True)[: len(order)]]
-    return mine.take(pa.array(last[there[last]])).select(columns), keys[last[~there[last]]]
+    order = np.lexsort((feed.there, feed.versions, feed.keys))
+    keys, there = feed.keys[order], feed.there[order]
+    last = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
+    came = last & there
+    return ChangedVectors(keys[came], feed.versions[order][came], keys[last & ~there], files)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -12,8 +12,10 @@ from pyspark.sql import functions as F
 
 from udfs.notes import MODEL_COLUMNS
 from uninote.errors import UninoteError
+from uninote.lake import embeddings_name
 from uninote.pipelines import changes, tables
 from uninote.pipelines.chunks import Census, take_census, with_chunks
+from uninote.pipelines.embed_check import drop_damaged
 from uninote.pipelines.embed_commit import (
     Results,
     cut_widths,
@@ -33,6 +35,7 @@ from uninote.pipelines.note_ids import check_note_ids
 from uninote.pipelines.progress import described, say
 from uninote.pipelines.run import Outcome, Run, record
 from uninote.pipelines.scope import find_scope, settings_mark, within
+from uninote.pipelines.stale import mark_stale, tables_below, unmark
 from uninote.schemas import TableSpec, items_table, set_aside_table
 
 UNPUBLISHED = "this chunk was not published, and readers keep what they had"
@@ -85,13 +88,14 @@ def embed(run: Run) -> dict[str, Any]:
     version = tables.table_version(run.lake.uri("notes"))
     notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
     with described(run.spark.sparkContext, "embed: what changed"):
-        before = find_before(run, widths)
+        before = _checked(run, find_before(run, widths), widths)
         plan = _plan(run, notes, version, widths, before)
     record_generation(run.lake.root, run.model)
     done = Outcomes()
     is_settled = not plan.census.items and before.has_all(widths)
     if not is_settled:
         _work(plan, done, started)
+    _mark_stale(run, widths)
     counts = _reconciled(plan, done)
     told = counts | {NEXT_KEY: before.next_key + plan.census.of(changes.NEW)}
     outcome = Outcome(
@@ -113,6 +117,21 @@ def _mark_for_next(run: Run, counts: Mapping[str, int]) -> str:
         f"{counts['unreachable']:,} were embedded without or set aside. The next run tries them again"
     )
     return ""
+
+
+def _checked(run: Run, before: Before, widths: tuple[int, ...]) -> Before:
+    """Return what earlier runs left, less the widths that lack vectors once damaged ones are taken out, where that is asked."""
+    if not run.config.embed.check_vectors:
+        return before
+    return replace(before, in_step=before.in_step - set(drop_damaged(run, widths)))
+
+
+def _mark_stale(run: Run, widths: tuple[int, ...]) -> None:
+    """Mark the vectors of widths that the configuration had once; take the mark from those that it has."""
+    named = [embeddings_name(width) for width in widths]
+    unmark(run, named)
+    former = {unit: f"embeddings/{unit}" for unit in tables_below(run, "embeddings")}
+    mark_stale(run, STAGE, {unit: name for unit, name in former.items() if name not in named}, "embed.widths")
 
 
 def _plan(run: Run, notes: DataFrame, version: int, widths: tuple[int, ...], before: Before) -> Plan:

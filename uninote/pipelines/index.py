@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from pyspark.sql import DataFrame
 
 from uninote.config import fingerprint
 from uninote.errors import UninoteError
+from uninote.index.checks import find_damage
+from uninote.index.files import IndexDamagedError
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import Manifest, ManifestError, Segment, read_manifest
-from uninote.index.plan import IndexPlan, plan_index
+from uninote.index.note_keys import NoteKeys
+from uninote.index.plan import plan_index
 from uninote.index.search import Index, write_gone
-from uninote.index.template import Template, load_template
+from uninote.index.template import Template, load_template, template_files
 from uninote.lake import index_name
 from uninote.pipelines.changed_items import ChangedItems, find_changed
+from uninote.pipelines.damage import index_damage
 from uninote.pipelines.index_build import Build, Carried, with_attributes
 from uninote.pipelines.index_changes import ENOUGH_ROWS, Gone, drift
+from uninote.pipelines.index_owner import owned
 from uninote.pipelines.index_plan import overrides_of
 from uninote.pipelines.index_recall import calibrate
+from uninote.pipelines.index_tell import counts_of, fits, now, remove_unused, told
 from uninote.pipelines.media_roots import s3_options
 from uninote.pipelines.progress import say
 from uninote.pipelines.recall import AT_K
-from uninote.pipelines.run import Outcome, Run, last_entry, record
+from uninote.pipelines.run import Outcome, Run, last_entry, newest_entries, record
 from uninote.pipelines.snapshot import Snapshot, newest_snapshot
+from uninote.pipelines.stale import tell_stale
 from uninote.pipelines.stored_vectors import StoredVectors
 
 STAGE = "index"
-_GROWN = 2  # a plan that asks for so many times more or fewer lists asks for a new template
 _LAYOUT = ("nlist", "pq_m", "opq", "num_shards", "recall_target", "serve_mib", "task_mib", "seed")
 
 
@@ -55,11 +62,25 @@ def index(run: Run) -> dict[str, Any]:
     snapshot = newest_snapshot(run)
     widths = run.config.index.widths or snapshot.widths
     built = {width: _Width(run, snapshot, width).refresh() for width in widths}
+    _mark_stale(run, widths)
     return {
         "tables": {index_name(width): index_folder(run, width).uri for width in built},
         "state": "done" if any(one["state"] == "done" for one in built.values()) else "unchanged",
         "indexes": {unit_of(width): one for width, one in built.items()},
     }
+
+
+def _mark_stale(run: Run, widths: Sequence[int]) -> None:
+    """Mark the indexes of widths that were indexed once."""
+    units = {unit for stage, unit in newest_entries(run) if stage == STAGE} - set(map(unit_of, widths))
+    for unit in sorted(units):
+        folder = index_folder(run, int(unit.removeprefix("w")))
+        with suppress(ManifestError):
+            manifest = read_manifest(folder)
+            if not manifest.stale and manifest.lake_id in (None, run.lake_id):
+                why = f"since run {run.run_id} nothing asks for its width"
+                replace(manifest, stale=why).publish(folder)
+                tell_stale(run, STAGE, unit, f"the index {unit} is kept as it is and marked stale: {why}")
 
 
 @dataclass(frozen=True)
@@ -92,11 +113,30 @@ class _Width:
         layout = self.run.config.index.model_dump(include=set(_LAYOUT) | {"kinds"})
         return fingerprint(layout, self.run.model.generation, self.width)
 
+    @property
+    def calibration(self) -> str:
+        """The fingerprint of the settings that the number of searched lists is measured with."""
+        settings = self.run.config.neighbours
+        return fingerprint(settings.k, settings.recall_sample, settings.seed)
+
     def refresh(self) -> dict[str, Any]:
         """Do the least that makes the index complete."""
         started, before = time.time(), self._published()
         if before is None or before.fingerprint != self.settings or self.run.config.index.retrain == "now":
             return self._rebuild(started, before, None, {})
+        try:
+            return self._go_on(started, before)
+        except Exception as error:
+            if (damage := index_damage(error)) is None:
+                raise
+            say(f"index w{self.width}: {damage}; building it again")
+            return self._rebuild(started, before, before.template, {})
+
+    def _go_on(self, started: float, before: Manifest) -> dict[str, Any]:
+        """Do the same for an index of these settings. Raises IndexDamagedError where files are not as they were."""
+        damage = find_damage(self.folder, before, self.run.as_of)
+        if damage:
+            raise IndexDamagedError(f"{damage[0]} ({len(damage)} file(s) in all)")
         if before.segments[-1].versions == self.versions:
             return self._unchanged(before)
         since = before.segments[-1].versions["items"]
@@ -110,19 +150,42 @@ class _Width:
             changes.keys.unpersist()
 
     def _published(self) -> Manifest | None:
+        """Return the manifest of this lake's index; None where there is none. Raises UninoteError at another lake's."""
         try:
-            return read_manifest(self.folder)
-        except ManifestError:
+            return owned(self.run, self.folder, read_manifest(self.folder))
+        except ManifestError as error:
+            say(f"index w{self.width}: {error}")
             return None
 
     def _unchanged(self, before: Manifest) -> dict[str, Any]:
-        if self.run.config.index.nprobe not in (None, before.nprobe):
-            before = replace(before, nprobe=self.run.config.index.nprobe)
-            before.publish(self.folder)
         entry = last_entry(self.run, STAGE, unit_of(self.width))
-        if entry is None or entry["fingerprint"] != before.segments[-1].segment_id:  # killed before it told the ledger
-            return self._publish(time.time(), before, before, {})
-        return {"state": "unchanged", **_counts(before), **entry["metrics"]}
+        known = entry is not None and entry["fingerprint"] == before.segments[-1].segment_id
+        if self._is_tuned(before) and known and entry is not None:
+            return {"state": "unchanged", **counts_of(before), **entry["metrics"]}
+        # Killed before it told the ledger, or searched with other settings from now on.
+        return self._publish(time.time(), before, *self._tuned(before, load_template(self.folder, before.template)))
+
+    def _is_tuned(self, manifest: Manifest) -> bool:
+        """Say whether searches look into as many lists as the configuration asks for, or as were measured for it."""
+        wanted = self.calibration, self.run.config.index.nprobe, ""
+        return (manifest.calibration, manifest.nprobe_asked, manifest.stale) == wanted  # of before ids: no calibration
+
+    def _tuned(self, manifest: Manifest, template: Template) -> tuple[Manifest, dict[str, float]]:
+        """Return the manifest with as many searched lists as are needed, measured, and the recall, for the ledger."""
+        asked, kinds = self.run.config.index.nprobe, manifest.kinds
+        index = Index(self.folder, manifest, template)
+        vectors = StoredVectors(self.run, self.snapshot, self.width, kinds)
+        nprobe, recall = calibrate(self.run, vectors, manifest.live, index, asked)
+        tuned = replace(manifest, nprobe=nprobe, nprobe_asked=asked, calibration=self.calibration, stale="")
+        return replace(tuned, template_files=template_files(self.folder, manifest.template)), {AT_K: recall}
+
+    def _old_template(self, name: str) -> Template | None:
+        """Return a template that was trained before; None where it is damaged."""
+        try:
+            return load_template(self.folder, name)
+        except IndexDamagedError as error:
+            say(f"index w{self.width}: {error}; training a new one")
+            return None
 
     def _follow(self, started: float, before: Manifest, changes: ChangedItems) -> dict[str, Any]:
         """Make the segment of all that changed since the base was built, or build a new base where that pays."""
@@ -147,8 +210,11 @@ class _Width:
         built = build.segment(with_attributes(self.run, fresh), rows, trained, shards, carried) if rows else ()
         file = self.folder.put(f"gone-{mark}.parquet", lambda path: write_gone(gone.base, path))
         segment = Segment(mark, rows, built, len(gone.base), file, self.versions)
-        after = replace(before, segments=(before.base, segment), live=live, created_at=_now())
+        after = replace(before, segments=(before.base, segment), live=live, created_at=now())
         fresh.unpersist()
+        if not self._is_tuned(after):
+            after, tuned = self._tuned(after, template)
+            metrics |= tuned
         return self._publish(started, before, after, metrics, {"came": added, "went": changes.gone})
 
     def _rebuild(
@@ -156,31 +222,49 @@ class _Width:
     ) -> dict[str, Any]:
         """Build a new base; `template` names the one to keep, where the plan has not outgrown it."""
         if self.rows == 0:
-            raise UninoteError(
-                f"{self.snapshot.vectors_name(self.width)} holds no vectors, so there is nothing to index; see quarantine"
-            )
+            return self._emptied(started, before)
         plan = plan_index(self.rows, self.width, overrides_of(self.run.config))
-        say(f"index w{self.width}: {_told(plan)}")
+        say(f"index w{self.width}: {told(plan)}")
         build = Build(
             self.run, self.folder, fingerprint(self.settings, self.versions, template, self.run.config.index.retrain)
         )
-        if template is not None and _fits(load_template(self.folder, template), plan):
-            trained = template, load_template(self.folder, template)
+        old = None if template is None else self._old_template(template)
+        if template is not None and old is not None and fits(old, plan):
+            trained = template, old
         else:
             trained = build.template(self.vectors, plan)
         shards = build.segment(with_attributes(self.run, self.vectors), self.rows, trained, plan.num_shards)
         base = Segment(build.mark, self.rows, shards, 0, None, self.versions)
-        kinds, asked = tuple(self.run.config.index.kinds), self.run.config.index.nprobe
-        generation = self.run.model.generation
         after = Manifest(
-            generation, self.width, kinds, self.settings, plan, trained[0], asked or 1, self.rows, (base,), _now()
+            generation=self.run.model.generation,
+            width=self.width,
+            kinds=tuple(self.run.config.index.kinds),
+            fingerprint=self.settings,
+            plan=plan,
+            template=trained[0],
+            nprobe=1,
+            live=self.rows,
+            segments=(base,),
+            created_at=now(),
+            lake_id=self.run.lake_id,
         )
-        index = Index(self.folder, after, trained[1])
-        nprobe, recall = calibrate(
-            self.run, StoredVectors(self.run, self.snapshot, self.width, kinds), self.rows, index, asked
-        )
-        after = replace(after, nprobe=nprobe)
-        return self._publish(started, before, after, {**metrics, AT_K: recall})
+        after, tuned = self._tuned(after, trained[1])
+        return self._publish(started, before, after, {**metrics, **tuned})
+
+    def _emptied(self, started: float, before: Manifest | None) -> dict[str, Any]:
+        """Void all that an index holds. Raises UninoteError where there is none, since an empty one cannot be trained."""
+        if before is None:
+            raise UninoteError(
+                f"{self.snapshot.vectors_name(self.width)} holds no vectors, so there is nothing to index; see quarantine"
+            )
+        mark = fingerprint(before.segments[-1].segment_id, self.versions)
+        held = [NoteKeys(self.folder.checked(shard.keys)).keys for shard in before.base.shards]
+        gone = np.unique(np.concatenate(held))
+        file = self.folder.put(f"gone-{mark}.parquet", lambda path: write_gone(gone, path))
+        segment = Segment(mark, 0, (), len(gone), file, self.versions)
+        say(f"index w{self.width}: no vectors are left; its {len(gone):,} rows are voided")
+        after = replace(before, segments=(before.base, segment), live=0, created_at=now(), stale="")
+        return self._publish(started, before, after, {})
 
     def _publish(
         self,
@@ -191,8 +275,8 @@ class _Width:
         came_and_went: Mapping[str, int] = MappingProxyType({}),
     ) -> dict[str, Any]:
         after.publish(self.folder)
-        _remove_stale(self.folder, [after] if before is None else [after, before])
-        counts = {**_counts(after), **came_and_went}
+        remove_unused(self.folder, [after] if before is None else [after, before])
+        counts = {**counts_of(after), **came_and_went}
         outcome = Outcome("done", counts, self.versions, metrics=metrics, fingerprint=after.segments[-1].segment_id)
         record(self.run, STAGE, unit_of(self.width), outcome, started)
         return {"state": "done", **counts, **metrics}
@@ -203,51 +287,10 @@ class _Width:
         worst = max(metrics.values(), default=0.0)
         if worst <= settings.max_drift:
             return False
-        told = ", ".join(f"{name} {value:.2f}" for name, value in metrics.items())
+        drifted = ", ".join(f"{name} {value:.2f}" for name, value in metrics.items())
         remedy = "training a new one" if settings.retrain == "auto" else "run with --set index.retrain=now"
         say(
-            f"index w{self.width}: the template {before.template} no longer fits ({told}; index.max_drift is "
+            f"index w{self.width}: the template {before.template} no longer fits ({drifted}; index.max_drift is "
             f"{settings.max_drift}): {remedy}"
         )
         return True
-
-
-def _fits(template: Template, plan: IndexPlan) -> bool:
-    grown = max(plan.nlist, template.nlist) / min(plan.nlist, template.nlist)
-    return grown < _GROWN and template.num_cells >= plan.num_shards
-
-
-def _told(plan: IndexPlan) -> str:
-    return (
-        f"{plan.rows:,} rows, {plan.nlist:,} lists, {'OPQ, ' if plan.opq else ''}{plan.pq_m} x {plan.pq_nbits} bit codes, "
-        f"{plan.num_shards} shard(s) of about {plan.bytes_per_shard / 2**20:,.1f} MiB; at most "
-        f"{plan.task_bytes / 2**20:,.0f} MiB a task; about {plan.cpu_seconds / 3600:,.2f} CPU-hours"
-    )
-
-
-def _remove_stale(folder: IndexFolder, kept: list[Manifest]) -> None:
-    """Delete files of builds before the last one, whose readers may still be at work."""
-    names = {file.name for manifest in kept for file in manifest.files}
-    names |= {f"template-{manifest.template}.{suffix}" for manifest in kept for suffix in ("faiss", "npz")}
-    for name in folder.sizes():
-        if name.startswith(("shard-", "template-", "gone-", "trained-")) and name not in names:
-            folder.remove(name)
-
-
-def _counts(manifest: Manifest) -> dict[str, int]:
-    plan = manifest.plan
-    return {
-        "rows": manifest.live,
-        "nlist": plan.nlist,
-        "num_cells": plan.num_cells,
-        "num_shards": plan.num_shards,
-        "pq_m": plan.pq_m,
-        "bytes": sum(file.bytes for file in manifest.files),
-        "nprobe": manifest.nprobe,
-        "rows_since_base": manifest.since.rows,
-        "gone_since_base": manifest.since.gone_rows,
-    }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

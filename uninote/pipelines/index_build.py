@@ -14,6 +14,7 @@ from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 from udfs.index import SegmentBuild, make_group, make_lists, make_route, make_shards
 from uninote.errors import UninoteError
 from uninote.index.centroids import Centroids
+from uninote.index.files import IndexDamagedError
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import ShardFile, shard_from
 from uninote.index.note_keys import ATTRIBUTES, COLUMNS
@@ -58,6 +59,8 @@ class Build:
             return name, load_template(self.folder, name)
         except MissingFileError:
             pass
+        except (IndexDamagedError, ValueError, KeyError) as error:
+            say(f"index w{plan.width}: {error}; training again")
         say(f"index w{plan.width}: training on {plan.train_rows:,} rows")
         template = self._train(vectors, plan)
         name = template.save(self.folder)
@@ -97,6 +100,7 @@ class Build:
         shared = context.broadcast(dropped)
         with watched(context, f"index {self.folder.uri.rsplit('/', 1)[-1]}: rows", count) as done:
             routed = rows.mapInArrow(make_route(build), routed_schema).where(F.col("shard").isin(missing))
+            routed = routed.union(self._marks(routed_schema, missing))
             # By id, so that a partition is a shard; in order of key, so that the same rows give the same bytes.
             place = F.array_position(F.lit(missing), F.col("shard")) - 1
             by_shard = routed.repartitionById(len(missing), place.cast("int")).sortWithinPartitions("item_key")
@@ -104,6 +108,15 @@ class Build:
             records = by_shard.mapInArrow(make, record_schema).collect()
         shared.destroy()
         return [shard_from(json.loads(row["shard"])) for row in records]
+
+    def _marks(self, routed: StructType, shards: list[int]) -> DataFrame:
+        """Return a row for each shard that has nothing but its number.
+
+        A night that brings no row carries others over: without a row, Spark would drop what comes after an empty shuffle.
+        """
+        nothing = [F.lit(None).cast(field.dataType).alias(field.name) for field in routed.fields[:-1]]
+        shard = F.element_at(F.lit(shards), F.col("id").cast("int") + 1).cast("int").alias("shard")
+        return self.run.spark.range(len(shards)).select(*nothing, shard)
 
     def _train(self, vectors: DataFrame, plan: IndexPlan) -> Template:
         seed = self.run.config.index.seed

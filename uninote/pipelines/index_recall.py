@@ -15,13 +15,16 @@ _WORTH_MORE = 0.002  # a doubling that brings less than this recall is not worth
 
 
 def calibrate(run: Run, vectors: StoredVectors, rows: int, index: Index, nprobe: int | None) -> tuple[int, float]:
-    """Return (nprobe, recall@K): the given one, or the least power of two that reaches `index.recall_target`."""
+    """Return (lists, recall@K): the least power of two that reaches `index.recall_target`, or does all it can.
+
+    The recall is that of the lists that are searched: `nprobe`, where it is given.
+    """
     settings, target = run.config.neighbours, run.config.index.recall_target
     survey = vectors.survey(settings.recall_sample, settings.seed)
     keys, queries = survey.keys, survey.vectors
     nlist = index.template.nlist
     if rows <= 1:
-        return nprobe or 1, 1.0
+        return 1, 1.0
     exact = vectors.exact(keys, queries, settings.k)
 
     def measured(lists: int) -> float:
@@ -29,18 +32,18 @@ def calibrate(run: Run, vectors: StoredVectors, rows: int, index: Index, nprobe:
         others, _ = merge_topk(np.where(found == keys[:, None], -1, found), scores, settings.k)
         return vectors.recall(keys, others, exact)
 
-    if nprobe is not None:
-        return nprobe, measured(nprobe)
-    nprobe = min(_START, nlist)
-    recall = measured(nprobe)
-    while recall < target and nprobe < nlist:
-        wider = measured(min(2 * nprobe, nlist))
+    lists = min(_START, nlist)
+    recall = measured(lists)
+    while recall < target and lists < nlist:
+        wider = measured(min(2 * lists, nlist))
         if wider < recall + _WORTH_MORE:
             break
-        nprobe, recall = min(2 * nprobe, nlist), wider
+        lists, recall = min(2 * lists, nlist), wider
+    if nprobe is not None:
+        return lists, measured(nprobe)
     if recall < target:
         say(
             f"index w{index.manifest.width}: recall@{settings.k} is {recall:.3f} and index.recall_target {target}: the "
             f"codes of {index.manifest.plan.pq_m} bytes are the limit; raise index.pq_m or index.serve_mib, or re-rank"
         )
-    return nprobe, recall
+    return lists, recall

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from udfs.arrow_vectors import read_rows, to_array
-from udfs.kept_rows import CellFiles, KeptFolders, make_kept_pick
+from udfs.kept_rows import CellFiles, KeptFolders
 from udfs.neighbour_files import LEADERS, ROWS
 from udfs.notes import ArrowMap
-from uninote.delta_files import add_files, files_of, folder_values, replace_files
-from uninote.parquet_files import write_file
+from uninote.delta_files import add_files, folder_values, present_files, replace_files
+from uninote.parquet_files import read_columns, write_file
 from uninote.pipelines import tables
 from uninote.pipelines.neighbours_files import Written, of_kind
 from uninote.pipelines.neighbours_join import Join
@@ -40,14 +39,6 @@ class KeptRows:
         cells = len(self.files)
         return self.join.run.spark.range(0, cells, 1, cells).mapInArrow(function, schema)
 
-    def pick(self, keys: np.ndarray) -> pa.Table:
-        """Return item_key, note_id and vector of those of `keys` that are there."""
-        shared = self.join.run.spark.sparkContext.broadcast((self.files, keys))
-        make = make_kept_pick(lambda: shared.value[0], lambda: shared.value[1], self.join.width)
-        found = self.scan(make, self.join.vector_schema).toArrow()
-        shared.destroy()
-        return found
-
 
 def folders(join: Join) -> KeptFolders:
     """Return where rows are written."""
@@ -56,10 +47,13 @@ def folders(join: Join) -> KeptFolders:
 
 
 def open_kept(join: Join, cells: int, outputs: Mapping[str, int]) -> KeptRows:
-    """Return the rows of so many cells, as the run left them whose tables' versions are `outputs`."""
+    """Return the rows of so many cells, as the run left them whose tables' versions are `outputs`.
+
+    Raises MissingFilesError where some of their files are gone.
+    """
     uris = folders(join)
     rows, leaders = (
-        [(folder_values(uri, file.path), file) for file in files_of(uri, outputs[name])]
+        [(folder_values(uri, file.path), file) for file in present_files(uri, outputs[name])]
         for uri, name in ((uris.rows, join.rows_spec.name), (uris.leaders, NEIGHBOUR_LEADERS.name))
     )
     led = {int(values[_CELL]): file.path for values, file in leaders}
@@ -80,26 +74,32 @@ def save_cells(join: Join, plan: JoinPlan) -> None:
 
 
 def load_cells(join: Join, version: int) -> tuple[np.ndarray, int, int]:
-    """Return (centroids float32 (cells, width), overlap, visits)."""
-    files = files_of(join.run.generation.uri(NEIGHBOUR_CELLS.name), version)
-    table = pa.concat_tables([pq.read_table(file.path) for file in files]).sort_by("item_key")
+    """Return (centroids float32 (cells, width), overlap, visits). Raises MissingFilesError, DamagedFileError."""
+    files = present_files(join.run.generation.uri(NEIGHBOUR_CELLS.name), version)
+    tables = [read_columns(file.path, NEIGHBOUR_CELLS.columns) for file in files]
+    table = pa.concat_tables(tables).sort_by("item_key")
     overlap, visits = (int(table[name][0].as_py()) for name in ("overlap", "visits"))
     return read_rows(table.to_batches())[1], overlap, visits
 
 
-def publish_kept(join: Join, written: Sequence[Written], before: Mapping[str, int] | None) -> dict[str, int]:
+def publish_kept(
+    join: Join, written: Sequence[Written], before: Mapping[str, int] | None, made_from: str
+) -> dict[str, int]:
     """Commit the files of rows and leaders: all there are, or what a night adds to the versions `before`.
 
-    Returns the versions of all that the next night needs beside lists.
+    Returns the versions of all that the next night needs beside lists. `made_from` is the fingerprint of what they are.
     """
     uris, rows, leaders = folders(join), join.rows_spec, NEIGHBOUR_LEADERS
-    if before is not None:
-        added = add_files(uris.rows, before[rows.name], of_kind(written, "", ROWS))
-        return {rows.name: added} | {name: before[name] for name in (leaders.name, NEIGHBOUR_CELLS.name)}
-    parts = ((ROWS, uris.rows, rows, (_CELL, _NIGHT)), (LEADERS, uris.leaders, leaders, (_CELL,)))
-    versions = {
-        spec.name: replace_files(uri, spec.schema.json(), of_kind(written, "", kind), partition_by)
-        for kind, uri, spec, partition_by in parts
-    }
     cells = join.run.generation.uri(NEIGHBOUR_CELLS.name)
-    return versions | {NEIGHBOUR_CELLS.name: tables.table_version(cells)}
+    if before is not None:
+        added = add_files(uris.rows, before[rows.name], of_kind(written, "", ROWS), made_from=made_from)
+        # A run that died may have made these anew; its night goes on from those of before.
+        others = {leaders.name: uris.leaders, NEIGHBOUR_CELLS.name: cells}
+        return {rows.name: added} | {name: add_files(uri, before[name], []) for name, uri in others.items()}
+    rows_files, leaders_files = of_kind(written, "", ROWS), of_kind(written, "", LEADERS)
+    parts = [_CELL, _NIGHT]
+    return {
+        rows.name: replace_files(uris.rows, rows.schema.json(), rows_files, parts, made_from=made_from),
+        leaders.name: replace_files(uris.leaders, leaders.schema.json(), leaders_files, [_CELL]),
+        NEIGHBOUR_CELLS.name: tables.table_version(cells),
+    }

@@ -28,6 +28,7 @@ from udfs.notes import MODEL_COLUMNS
 from udfs.worker_model import Files, WorkerModel, make_load
 from uninote.media import UNREACHABLE, MediaPolicy
 from uninote.pipelines import tables
+from uninote.pipelines.encoders import check_widths
 from uninote.pipelines.image_bytes import INLINE
 from uninote.pipelines.items import ITEM_KEY, items_of
 from uninote.pipelines.media_roots import media_policy, s3_options
@@ -141,7 +142,8 @@ class Tasks:
 
     def _task(self) -> EmbedTask:
         config = self.run.config
-        return EmbedTask(config.embed.batch_tokens, config.media.threads, self.media)
+        narrowest = check_widths(self.run.model, config.embed)[-1]
+        return EmbedTask(config.embed.batch_tokens, config.media.threads, self.media, narrowest)
 
 
 def _arranged(items: DataFrame, tasks: int) -> DataFrame:

@@ -11,20 +11,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from uninote.config import fingerprint
+from uninote.delta_files import DeltaFilesError
+from uninote.pipelines.damage import damage
 from uninote.pipelines.kept_rows import open_kept
+from uninote.pipelines.ledger import Entry
+from uninote.pipelines.neighbours_files import Written
 from uninote.pipelines.neighbours_full import join_all
 from uninote.pipelines.neighbours_join import Join, open_join
-from uninote.pipelines.neighbours_night import AS_OF, follow, merge
-from uninote.pipelines.neighbours_publish import publish
+from uninote.pipelines.neighbours_night import AS_OF, NotFollowedError, follow, merge
+from uninote.pipelines.neighbours_publish import publish, whole
 from uninote.pipelines.neighbours_ranking import hub_skewness
 from uninote.pipelines.progress import say
-from uninote.pipelines.recall import AT_K, measure_recall, sample_truth
+from uninote.pipelines.recall import AT_K, Truth, measure_recall, sample_truth
 from uninote.pipelines.rule_recall import recall_of_rules, rule_recalls
 from uninote.pipelines.run import Outcome, Run, last_entry, record
 from uninote.pipelines.snapshot import newest_snapshot
+from uninote.pipelines.stale import mark_stale, tables_below, unmark
 
 STAGE, WHOLE = "neighbours", "all"
 _LAYOUT = 3  # of the state's files: a night goes on only from one it knows
+_LONGER_WAY = (NotFollowedError, DeltaFilesError)  # beside damaged files, which tasks tell of
 _MEASURES = {"recall_sample", "full_share"}  # of these lists do not depend
 
 
@@ -33,24 +39,66 @@ def neighbours(run: Run) -> dict[str, Any]:
     started, settings = time.time(), run.config.neighbours
     join = open_join(run, newest_snapshot(run))
     mark = fingerprint(_LAYOUT, settings.model_dump(mode="json", exclude=_MEASURES), join.width)
+    _mark_stale(run)
     done = last_entry(run, STAGE, WHOLE)
-    known = done is not None and done["fingerprint"] == mark and all(map(join.has, settings.rules))
-    aged = bool(join.fresh_days) and done is not None and done["counts"].get(AS_OF) != int(run.as_of.timestamp())
-    if known and done is not None and done["inputs"] == join.versions and not aged:
+    if done is not None and done["fingerprint"] != mark:
+        done = None  # made with other settings: nothing of it can be gone on from
+    if done is not None and _is_current(join, done):
         return _summary(join, done["counts"], done["metrics"]) | {"state": "unchanged"}
     truth = sample_truth(join.vectors, join.survey, settings.k)
-    followed = follow(join, done) if known and done is not None else None
-    counts, written = join_all(join, truth) if followed is None else (followed.counts, merge(join, followed))
-    published, outputs = publish(join, written, None if followed is None else followed.before)
+    counts, written, before = _lists(join, truth, done)
+    as_of = int(run.as_of.timestamp())
+    published, outputs = publish(join, written, before, _made_from(mark, join.versions, as_of))
+    unmark(run, settings.rules)
     metrics = (
         measure_recall(join, truth) | recall_of_rules(join, open_kept(join, counts["cells"], outputs)) | _hubs(join)
     )
     for name, recall in _recalls(metrics).items():
         _judge(join, name, recall)
-    counts |= published | {"notes": join.rows, "k": settings.k, "width": join.width, AS_OF: int(run.as_of.timestamp())}
+    counts |= published | {"notes": join.rows, "k": settings.k, "width": join.width, AS_OF: as_of}
     outcome = Outcome("done", counts, join.versions, outputs, metrics, mark)
     record(run, STAGE, WHOLE, outcome, started)
     return _summary(join, counts, metrics) | {"state": "done"}
+
+
+def _mark_stale(run: Run) -> None:
+    """Mark the tables of rules that the configuration had once."""
+    former = set(tables_below(run, "neighbour_state")) - set(run.config.neighbours.rules)
+    mark_stale(run, STAGE, {name: name for name in sorted(former)}, "neighbours.tables")
+
+
+def _is_current(join: Join, done: Entry) -> bool:
+    """Say whether what a run left is as new as the embeddings, and stands as it left it."""
+    as_of = done["counts"].get(AS_OF, 0)
+    if done["inputs"] != join.versions or (join.fresh_days and as_of != int(join.run.as_of.timestamp())):
+        return False
+    amiss = whole(join, _made_from(done["fingerprint"], done["inputs"], as_of))
+    if amiss is not None:
+        say(f"neighbours: {amiss}; making the tables anew")
+    return amiss is None
+
+
+def _made_from(mark: str, inputs: Mapping[str, int], as_of: int) -> str:
+    return fingerprint(mark, dict(inputs), as_of)
+
+
+def _lists(
+    join: Join, truth: Truth, done: Entry | None
+) -> tuple[dict[str, int], list[Written], Mapping[str, int] | None]:
+    """Return counts for the ledger, the files of all lists, and the versions they go on from: of `done`, if they do.
+
+    Whatever a night would go on from may be gone or damaged: all of it can be made anew, and is.
+    """
+    if done is not None:
+        try:
+            followed = follow(join, done)
+            return followed.counts, merge(join, followed), followed.before
+        except Exception as error:
+            reason = str(error) if isinstance(error, _LONGER_WAY) else damage(error)
+            if reason is None:
+                raise
+            say(f"neighbours: {reason}; joining all of them")
+    return *join_all(join, truth), None
 
 
 def _summary(join: Join, counts: dict[str, int], metrics: dict[str, float]) -> dict[str, Any]:

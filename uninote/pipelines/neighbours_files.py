@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, IntegerType, LongType, StringType, StructField, StructType
@@ -22,7 +21,7 @@ from udfs.neighbour_files import (
     write_lists,
     write_partial,
 )  # fmt: skip
-from udfs.neighbour_lists import LISTS, make_lists
+from udfs.neighbour_lists import LISTS
 from udfs.neighbours import Sink
 from udfs.stored_rows import make_reader
 from uninote.parquet_files import DataFile
@@ -64,17 +63,6 @@ def collect(told: DataFrame) -> list[Written]:
         Written(table, kind, DataFile(path, size, rows, json.loads(low), json.loads(high)))
         for table, kind, path, size, rows, low, high in told.collect()
     ]
-
-
-def store_owners(join: Join, name: str, few: pa.Table) -> list[Written]:
-    """Store an empty list for each of `few`: whoever is made anew has one, be it empty."""
-    if not len(few):
-        return []
-    keys, ids = few["item_key"].combine_chunks(), few["note_id"].combine_chunks()
-    nothing = np.empty(0, np.int64), ids[:0], np.empty(0, np.float32)
-    lists = make_lists((keys, ids), nothing, np.zeros(len(few) + 1, np.int64), np.ones(len(few), bool))
-    told = [row for batch in make_partial_sink(join)(name, iter([lists])) for row in batch.to_pylist()]
-    return [Written(name, PARTIAL, DataFile(one["path"], one["size"], one["rows"], None, None)) for one in told]
 
 
 def rewrite(

@@ -12,10 +12,11 @@ from udfs.neighbour_files import PARTIAL
 from udfs.neighbours import make_cell_join
 from uninote.pipelines.kept_rows import folders, save_cells
 from uninote.pipelines.neighbours_files import TOLD, Written, collect, make_partial_sink, make_sink, rewrite
-from uninote.pipelines.neighbours_join import Join, with_bytes
+from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.neighbours_plan import JoinPlan, plan_join
 from uninote.pipelines.progress import watched
 from uninote.pipelines.recall import Truth
+from uninote.pipelines.stored_vectors import with_bytes
 
 
 def join_all(join: Join, truth: Truth) -> tuple[dict[str, int], list[Written]]:
@@ -41,9 +42,13 @@ def join_all(join: Join, truth: Truth) -> tuple[dict[str, int], list[Written]]:
 
 def _by_cell(join: Join, plan: JoinPlan) -> DataFrame:
     """Return all rows in their cells, one cell a partition."""
-    where = [StructField("cell", IntegerType()), StructField("home", BooleanType())]
-    visiting = StructType([*with_bytes(join.row_schema), *where])
     shared = join.run.spark.sparkContext.broadcast(plan.centroids)
-    visits = join.scan(make_visits(Cells(lambda: shared.value, plan.overlap)), visiting)
+    visits = join.scan(make_visits(Cells(lambda: shared.value, plan.overlap)), visiting(join))
     # By id, not by hash: a partition is a cell, no two of them in one.
     return visits.repartitionById(len(plan.centroids), F.col("cell"))
+
+
+def visiting(join: Join) -> StructType:
+    """Return the columns of rows on their way to cells."""
+    where = [StructField("cell", IntegerType()), StructField("home", BooleanType())]
+    return StructType([*with_bytes(join.row_schema), *where])

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from udfs.neighbour_cells import vectors_as_bytes
 from udfs.neighbours import JoinTask
@@ -21,7 +21,7 @@ from uninote.neighbours.settings import Search
 from uninote.pipelines import tables
 from uninote.pipelines.run import Run
 from uninote.pipelines.snapshot import Snapshot
-from uninote.pipelines.stored_vectors import StoredVectors, Survey
+from uninote.pipelines.stored_vectors import StoredVectors, Survey, with_bytes
 from uninote.schemas import VECTOR, TableSpec, neighbour_rows_table, neighbour_state_table
 
 _FRESH, _YES = "fresh_", "yes"  # an attribute made of `updated_at`: null where a note is older
@@ -75,14 +75,19 @@ class Join:
         Their vectors are lists, or bytes where Spark had to move them.
         """
         columns = self.vector_schema.names
-        if not (wanted := self.task(1.0).attributes):
+        if not self.task(1.0).attributes:
             return self.vectors.scan(function, schema, columns, parts)
         # Attributes are in another table: Spark joins, and moves the vectors.
+        rows = self.with_attributes(self.vectors.scan(vectors_as_bytes, with_bytes(self.vector_schema), columns))
+        return (rows if parts is None else rows.coalesce(parts)).mapInArrow(function, schema)
+
+    def with_attributes(self, rows: DataFrame) -> DataFrame:
+        """Return rows of `vector_schema` as `row_schema`: with the attributes that rules look at."""
+        if not (wanted := self.task(1.0).attributes):
+            return rows
         notes = tables.read_table(self.run.spark, self.run.lake.uri("notes"))
         notes = notes.select("note_id", *(self._attribute(name) for name in wanted))
-        packed = self.vectors.scan(vectors_as_bytes, with_bytes(self.vector_schema), columns)
-        rows = packed.join(notes, "note_id", "left").select(*columns, *wanted)
-        return (rows if parts is None else rows.coalesce(parts)).mapInArrow(function, schema)
+        return rows.join(notes, "note_id", "left").select(*self.vector_schema.names, *wanted)
 
     def attributes_of(self, ids: pa.Array) -> dict[str, np.ndarray]:
         """Return object arrays of the attributes that rules look at, of the notes `ids`, null where None."""
@@ -149,22 +154,10 @@ class Join:
         """Return where that lies."""
         return self.run.generation.uri(self.state(name).name)
 
-    def has(self, name: str) -> bool:
-        """Say whether a table and its state have been made."""
-        made = (self.state_uri(name), self.run.generation.uri(name))
-        return all(tables.has_table(uri) for uri in made)
-
     @property
     def staging_uri(self) -> str:
         """Return where lists lie between the join and the merge."""
         return self.run.generation.uri(STAGING)
-
-
-def with_bytes(schema: StructType) -> StructType:
-    """Return the columns of rows whose `vector` is bytes."""
-    return StructType(
-        [StructField(field.name, BinaryType() if field.name == "vector" else field.dataType) for field in schema]
-    )
 
 
 def open_join(run: Run, snapshot: Snapshot) -> Join:

@@ -7,33 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import BinaryType, StructField, StructType
 
-from udfs.arrow_vectors import to_matrix
-from udfs.kept_rows import Items
+from udfs.neighbour_cells import NightCells, make_visits
 from udfs.neighbour_files import PARTIAL, STATE
 from udfs.neighbour_lists import make_look
 from udfs.neighbour_nights import Changed, Night, make_night_join
 from udfs.stored_rows import make_reader
-from uninote.delta_files import files_of
+from uninote.delta_files import present_files
 from uninote.errors import UninoteError
-from uninote.kmeans import nearest_centroids
-from uninote.neighbours.cells import assign_cells
-from uninote.neighbours.rules import Rows
 from uninote.parquet_files import DataFile
-from uninote.pipelines.changed_items import changed_keys, changed_vectors
+from uninote.pipelines.changed_items import changed_keys
+from uninote.pipelines.changed_rows import changed_rows
 from uninote.pipelines.kept_rows import KeptRows, folders, load_cells, open_kept
 from uninote.pipelines.ledger import Entry
-from uninote.pipelines.neighbours_files import (
-    TOLD,
-    Written,
-    collect,
-    make_partial_sink,
-    of_kind,
-    rewrite,
-    store_owners,
-)  # fmt: skip
+from uninote.pipelines.neighbours_files import TOLD, Written, collect, make_partial_sink, of_kind, rewrite
+from uninote.pipelines.neighbours_full import visiting
 from uninote.pipelines.neighbours_join import Join
 from uninote.pipelines.neighbours_plan import kernel_recall
 from uninote.pipelines.progress import say, watched
@@ -42,9 +34,12 @@ from uninote.schemas import NEIGHBOUR_CELLS
 
 AS_OF = "as_of"  # in the ledger's counts: seconds since the epoch that ages were counted from
 _DRIVER_ROWS = 200_000_000  # past it the limits of all lists do not fit into the driver: all is joined again
-_DRIVER_BYTES = 1 << 30  # of changed vectors
 _LOOKED = ("item_key", "neighbour_keys", "scores", "whole")
 _TOLD = {"item_key": np.int64, "limit": np.float32, "short": np.bool_}
+
+
+class NotFollowedError(UninoteError):
+    """A night cannot go on from what the last one left; its message says why, and all notes are joined again."""
 
 
 @dataclass(frozen=True)
@@ -70,66 +65,82 @@ class Followed:
     went: np.ndarray
 
 
-def follow(join: Join, done: Entry) -> Followed | None:
-    """Join what changed since the ledger's entry `done`; None where all must be joined."""
-    settings, outputs = join.run.config.neighbours, done["outputs"]
-    went = _find_changed(join, done) if join.rows <= _DRIVER_ROWS else None
-    if went is None:
-        return None
+def follow(join: Join, done: Entry) -> Followed:
+    """Join what changed since the ledger's entry `done`.
+
+    Raises NotFollowedError where all must be joined, MissingFilesError and DamagedFileError where files are not as they were.
+    """
+    outputs = done["outputs"]
+    went = _find_changed(join, done)
     centroids, overlap, visits = load_cells(join, outputs[NEIGHBOUR_CELLS.name])
     kept = open_kept(join, len(centroids), outputs)
-    if len(went) > settings.full_share * join.rows:
-        say(f"neighbours: {len(went):,} of {join.rows:,} notes changed; joining all of them")
-        return None
-    if kept.added > join.rows:
-        say(f"neighbours: {kept.added:,} rows in {kept.nights} nights since all were joined; joining all of them")
-        return None
+    _check_worth(join, kept, went)
     gone = join.run.spark.sparkContext.broadcast(went)
-    states = {name: _look(join, name, lambda: gone.value, outputs) for name in settings.rules}
+    rules = join.run.config.neighbours.rules
+    states = {name: _look(join, name, lambda: gone.value, outputs) for name in rules}
     gone.destroy()
-    few = _read_few(
-        join, kept, done["inputs"], went, np.unique(np.concatenate([state.short for state in states.values()]))
-    )
-    if few.nbytes > _DRIVER_BYTES:
-        return None
+    short = np.unique(np.concatenate([state.short for state in states.values()]))
+    there = _there(join, went)
+    few = np.union1d(there, short)
     say(f"neighbours: {len(went):,} notes changed; {len(few):,} lists are made anew, of {join.rows:,}")
     if not all(rule.plain for rule in join.task(1.0).rules.values()):
         visits = max(visits, 2 * overlap)  # told by the nearest; whom a rule lets in may be further off
-    changed = _changed(join, few, centroids, min(visits, len(centroids)))
-    limits = {name: state.limits for name, state in states.items()}
-    written = _join_few(join, kept, Changed(*changed, went, limits))
-    for name in settings.rules:
-        written += store_owners(join, name, few)
+    cells = centroids, min(visits, len(centroids))
+    changed = Changed(went, {name: state.limits for name, state in states.items()})
+    with changed_rows(join, kept, done["inputs"], few) as rows:
+        written = _join_few(join, kept, changed, rows, cells)
     counts = {"cells": len(centroids), "overlap": overlap, "joined": len(few), "changed": len(went)}
     return Followed(counts, written, {name: state.files for name, state in states.items()}, outputs, went)
 
 
+def _check_worth(join: Join, kept: KeptRows, went: np.ndarray) -> None:
+    """Raise NotFollowedError where joining all costs less, or the driver cannot hold what a night needs."""
+    if join.rows > _DRIVER_ROWS:
+        raise NotFollowedError(
+            f"{join.rows:,} notes are more than {_DRIVER_ROWS:,}, whose lists' limits fit into the driver"
+        )
+    if len(went) > join.run.config.neighbours.full_share * join.rows:
+        raise NotFollowedError(f"{len(went):,} of {join.rows:,} notes changed")
+    if kept.added > join.rows:
+        raise NotFollowedError(f"{kept.added:,} rows in {kept.nights} nights since all were joined")
+
+
 def merge(join: Join, followed: Followed) -> list[Written]:
-    """Merge what a night found with the lists of before. Raises UninoteError where that loses a list, or has one twice."""
+    """Merge what a night found with the lists of before.
+
+    Raises NotFollowedError where that loses a list, or has one twice.
+    """
     written = [one for one in followed.written if one.kind != PARTIAL]
     for name, files in followed.files.items():
         merged = rewrite(join, name, [one for one in followed.written if one.table == name], files, followed.went)
         lists = sum(file.rows for file in of_kind(merged, name, STATE))
         if lists != join.rows:
-            raise UninoteError(
-                f"{name}: {lists:,} lists for {join.rows:,} notes; the tables were left as they were. Please report this, and "
-                "set neighbours.full_share to 0 for one run, which joins all"
-            )
+            raise NotFollowedError(f"{name} came to {lists:,} lists for {join.rows:,} notes")
         written += merged
     return written
 
 
-def _find_changed(join: Join, done: Entry) -> np.ndarray | None:
-    """Return int64 ascending, the keys of notes that changed or went since; None where that is not told."""
+def _find_changed(join: Join, done: Entry) -> np.ndarray:
+    """Return int64 ascending, the keys of notes that changed or went since. Raises NotFollowedError if that is not told."""
     keys = changed_keys(join.run, ("note",), done["inputs"]["items"], join.versions["items"])
-    if keys is None or not join.fresh_days:
+    if keys is None:
+        raise NotFollowedError("the change feed of items does not reach back to the last join")
+    return np.union1d(keys, join.aged_since(done["counts"].get(AS_OF, 0))) if join.fresh_days else keys
+
+
+def _there(join: Join, keys: np.ndarray) -> np.ndarray:
+    """Return those of `keys`, int64 ascending, that are items now."""
+    if not len(keys):
         return keys
-    return np.union1d(keys, join.aged_since(done["counts"].get(AS_OF, 0)))
+    asked = join.run.spark.createDataFrame(pa.table({"item_key": keys}))
+    items = join.vectors.snapshot.read("items").where("kind = 'note'").select("item_key")
+    found = items.join(asked, "item_key", "left_semi").toArrow()["item_key"].to_numpy()
+    return np.sort(np.asarray(found))
 
 
 def _look(join: Join, name: str, gone: Callable[[], np.ndarray], outputs: Mapping[str, int]) -> _State:
     """Return the lists of notes that did not change, as they are without neighbours that did."""
-    files = files_of(join.state_uri(name), outputs[join.state(name).name])
+    files = present_files(join.state_uri(name), outputs[join.state(name).name])
     make = make_look(gone, join.run.config.neighbours.k)
     schema = StructType([StructField(field, BinaryType()) for field in _TOLD])
     told = scan_files(join.run, files, make_reader(_LOOKED), make, schema).toArrow()
@@ -139,44 +150,37 @@ def _look(join: Join, name: str, gone: Callable[[], np.ndarray], outputs: Mappin
     return _State(files, limits, np.sort(keys[short]))
 
 
-def _read_few(join: Join, kept: KeptRows, inputs: Mapping[str, int], went: np.ndarray, short: np.ndarray) -> pa.Table:
-    """Return item_key, note_id and vector of those that changed or ran short and are there, in order of key.
+def _join_few(
+    join: Join, kept: KeptRows, changed: Changed, rows: DataFrame, cells: tuple[np.ndarray, int]
+) -> list[Written]:
+    """Join the changed rows with all, each in the cells that it visits; store the lists that come of it.
 
-    New vectors come from the feed of their table; those that did not change from the rows kept by cell.
+    Those rows are shuffled, once for each visit; nobody else's are moved.
     """
-    columns, wanted = ["item_key", "note_id", "vector"], np.union1d(went, short)
-    name = join.vectors.snapshot.vectors_name(join.width)
-    changed = changed_vectors(join.vectors, inputs[name], join.versions[name])
-    if changed is None:
-        found = join.vectors.pick_rows(wanted)
-    else:
-        came, gone = changed
-        others = np.setdiff1d(wanted, np.concatenate([came["item_key"].to_numpy(), gone]))
-        came = came.filter(pc.is_in(came["item_key"], pa.array(wanted))).select(columns)
-        found = pa.concat_tables([came, kept.pick(others).cast(came.schema)]) if len(others) else came
-    return found.sort_by("item_key").combine_chunks()
-
-
-def _changed(join: Join, few: pa.Table, centroids: np.ndarray, visits: int) -> tuple[Items, np.ndarray, np.ndarray]:
-    """Return the rows with their attributes, the cells that each visits, and where each is at home."""
-    vectors = np.concatenate([np.empty((0, join.width), np.float32), *map(to_matrix, few["vector"].chunks)])
-    keys, ids = few["item_key"].to_numpy(), pa.concat_arrays(few["note_id"].chunks)
-    items = Items(keys, ids, Rows(vectors, join.attributes_of(ids)))
-    home = assign_cells(vectors, centroids, 1, keys)[:, 0]
-    return items, np.column_stack([home, nearest_centroids(vectors, centroids, visits)]), home
-
-
-def _join_few(join: Join, kept: KeptRows, changed: Changed) -> list[Written]:
-    """Join the changed rows with all; store the lists that come of it."""
     context, task = join.run.spark.sparkContext, join.task(kernel_recall(join.run.config.neighbours))
-    shared = context.broadcast((changed, Night(kept.nights + 1, kept.files, folders(join))))
+    night = Night(kept.nights + 1, kept.files, folders(join), to_arrow_type(join.run.note_id))
+    shared, centroids = context.broadcast((changed, night)), context.broadcast(cells[0])
+    visits = make_visits(NightCells(lambda: centroids.value, cells[1]))
+    moved = join.with_attributes(rows).mapInArrow(visits, visiting(join))
+    # By id, not by hash: a partition is a cell. Nobody may visit one, or any, and what went must still leave it: without a
+    # row for each, Spark would drop what comes after an empty shuffle.
+    by_cell = moved.union(_marks(join, len(kept.files))).repartitionById(len(kept.files), F.col("cell"))
     with watched(context, "neighbours: changed notes, against rows", join.rows) as done:
         make = make_night_join(
             task, lambda: shared.value[0], lambda: shared.value[1], make_partial_sink(join), done.add
         )
-        written = collect(kept.scan(make, TOLD))
+        written = collect(by_cell.mapInArrow(make, TOLD))
     shared.destroy()
+    centroids.destroy()
     return written
+
+
+def _marks(join: Join, cells: int) -> DataFrame:
+    """Return a row for each cell that has nothing but its number."""
+    columns = visiting(join).fields[:-2]
+    nothing = [F.lit(None).cast(field.dataType).alias(field.name) for field in columns]
+    where = F.col("id").cast("int").alias("cell"), F.lit(False).alias("home")
+    return join.run.spark.range(cells).select(*nothing, *where)
 
 
 def _joined(parts: pa.ChunkedArray, kind: type) -> np.ndarray:

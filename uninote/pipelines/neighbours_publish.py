@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from udfs.neighbour_files import PAIRS, PUBLIC, STATE
-from uninote.delta_files import replace_files
+from uninote.delta_files import MissingFilesError, present_files, replace_files, was_made_from
 from uninote.neighbours.components import connected
 from uninote.parquet_files import DataFile, write_file
 from uninote.pipelines import tables
@@ -21,34 +21,56 @@ from uninote.schemas import duplicates_table, neighbours_table
 
 
 def publish(
-    join: Join, written: Sequence[Written], before: Mapping[str, int] | None
+    join: Join, written: Sequence[Written], before: Mapping[str, int] | None, made_from: str
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Make every neighbour table, its state, and the groups of duplicates of `written`; returns its (counts, versions).
 
-    `before`: the versions that a night went on from; null where all rows were joined.
+    `before`: the versions that a night went on from; null where all rows were joined. `made_from`: the fingerprint of
+    settings and inputs, which every table is signed with.
     """
     settings, generation = join.run.config.neighbours, join.run.generation
-    versions = publish_kept(join, written, before)
+    versions = publish_kept(join, written, before, made_from)
     for name in settings.rules:
-        state = join.state(name)
-        versions[state.name] = replace_files(
-            generation.uri(state.name), state.schema.json(), of_kind(written, name, STATE)
-        )
-    groups = _publish_duplicates(join, of_kind(written, "neighbours", PAIRS))
+        files, state = of_kind(written, name, STATE), join.state(name)
+        uri = generation.uri(state.name)
+        versions[state.name] = replace_files(uri, state.schema.json(), files, made_from=made_from)
+    groups = _publish_duplicates(join, of_kind(written, "neighbours", PAIRS), made_from)
     for name, rule in settings.rules.items():
         spec = neighbours_table(join.run.note_id, name)
         files = rank_lists(join, name, groups) if rule.ranks else of_kind(written, name, PUBLIC)
-        replace_files(generation.uri(spec.name), spec.schema.json(), files)
+        replace_files(generation.uri(spec.name), spec.schema.json(), files, made_from=made_from)
     tables.remove(join.staging_uri)
     return {"duplicates": len(groups.keys)}, versions
 
 
-def _publish_duplicates(join: Join, files: Sequence[DataFile]) -> Groups:
+def whole(join: Join, made_from: str) -> str | None:
+    """Return None where every table that a run left is there, whole and `made_from` this, else what is amiss."""
+    run, rules = join.run, join.run.config.neighbours.rules
+    names = [
+        join.rows_spec.name,
+        duplicates_table(run.note_id).name,
+        *rules,
+        *(join.state(name).name for name in rules),
+    ]
+    for name in names:
+        uri = run.generation.uri(name)
+        if not tables.has_table(uri):
+            return f"{name} is gone"
+        if not was_made_from(uri, made_from):
+            return f"{name} was published by a run that did not finish"
+        try:
+            present_files(uri)
+        except MissingFilesError as error:
+            return str(error)
+    return None
+
+
+def _publish_duplicates(join: Join, files: Sequence[DataFile], made_from: str) -> Groups:
     """Link notes that the unconstrained lists hold as duplicates, and write who belongs together."""
     spec = duplicates_table(join.run.note_id)
     uri = join.run.generation.uri(spec.name)
     if not files:
-        replace_files(uri, spec.schema.json(), [])
+        replace_files(uri, spec.schema.json(), [], made_from=made_from)
         return Groups(np.empty(0, np.int64), np.empty(0, np.int64))
     pairs = pa.concat_tables([pq.read_table(file.path) for file in files])
     keys, group = connected(pairs["item_key"].to_numpy(), pairs["other_key"].to_numpy())
@@ -58,5 +80,6 @@ def _publish_duplicates(join: Join, files: Sequence[DataFile]) -> Groups:
     named = pa.table({"item_key": keys, "group": group}).join(ids, "item_key")
     least = named.group_by("group").aggregate([("note_id_min", "min")]).rename_columns(["group", "group_id"])
     members = named.join(least, "group").select(["note_id_min", "group_id"]).rename_columns(["note_id", "group_id"])
-    replace_files(uri, spec.schema.json(), [write_file(members.sort_by("note_id"), uri)])
+    written = write_file(members.sort_by("note_id"), uri)
+    replace_files(uri, spec.schema.json(), [written], made_from=made_from)
     return Groups(keys, group)

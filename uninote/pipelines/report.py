@@ -73,7 +73,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         indexes=tuple(
             _index_row(width, entries["index", unit_of(width)])
             for width in snapshot.widths
-            if ("index", unit_of(width)) in entries
+            if ("index", unit_of(width)) in entries and entries["index", unit_of(width)]["state"] == "done"
         ),
         similarity=_similarity(run) if joined else None,
         agreements=agreements(run) if joined else (),

@@ -96,6 +96,7 @@ def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch
         raise ConfigError(f"search: {error}") from error
     width = settings.width or max(run.config.index.widths or snapshot.widths)
     manifest = read_manifest(index_folder(run, width))
+    manifest.check_use(run.lake_id)
     if manifest.generation != run.model.generation:
         raise UninoteError(
             f"the index of width {width} is of generation {manifest.generation}, the model's is {run.model.generation}"
@@ -104,7 +105,7 @@ def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch
         raise ConfigError("search.rerank_width needs an index of notes alone; index.kinds names more")
     k = settings.k * settings.rerank_depth if settings.rerank_width is not None else settings.k
     folder, mark = index_folder(run, width), manifest.segments[-1].segment_id
-    say(f"search: index w{width}, {manifest.live:,} rows, {settings.nprobe or manifest.nprobe} lists a query")
+    say(f"search: index w{width}, {manifest.live:,} rows, {settings.nprobe or manifest.lists_searched} lists a query")
     return IndexSearch(folder, mark, width, k, settings.nprobe, constraint)
 
 

@@ -9,17 +9,19 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql.types import ArrayType, FloatType, LongType, StructField, StructType
+from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, StructField, StructType
 
 from udfs.arrow_vectors import read_rows, to_matrix
+from udfs.neighbour_cells import vectors_as_bytes
 from udfs.notes import ArrowMap
 from udfs.samples import make_exact, make_survey
-from udfs.stored_rows import Read, as_read, make_item_reader, over_files
-from uninote.delta_files import files_of
+from udfs.stored_rows import Keys, Read, as_read, make_item_reader, over_files
+from uninote.delta_files import MissingFilesError, present_files
+from uninote.errors import UninoteError
 from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.recall import tie_aware_recall
 from uninote.neighbours.truth import exact_scores, known_scores
-from uninote.parquet_files import DataFile
+from uninote.parquet_files import DataFile, remedy_of
 from uninote.pipelines.run import Run
 from uninote.pipelines.snapshot import Snapshot
 from uninote.sampling import first_in_order
@@ -57,9 +59,12 @@ class StoredVectors:
 
     @cached_property
     def files(self) -> list[DataFile]:
-        """The table's files. Raises MissingTableError when the width is not embedded."""
+        """The table's files. Raises MissingTableError when the width is not embedded, UninoteError where one is gone."""
         name = self.snapshot.vectors_name(self.width)
-        return files_of(self.run.generation.uri(name), self.snapshot.versions[name])
+        try:
+            return present_files(self.run.generation.uri(name), self.snapshot.versions[name])
+        except MissingFilesError as error:
+            raise UninoteError(f"{error}{remedy_of(name)}") from error
 
     def scan(
         self, function: ArrowMap, schema: StructType, columns: Sequence[str], parts: int | None = None
@@ -96,6 +101,12 @@ class StoredVectors:
         wanted.destroy()
         return rows
 
+    def rows_of(self, keys: Keys) -> DataFrame:
+        """Return item_key, note_id and vector, as bytes, of those of `keys` that are there."""
+        columns = self._columns
+        read = make_item_reader(columns.names, self.kinds, self.run.model.generation, keys)
+        return scan_files(self.run, self.files, read, vectors_as_bytes, with_bytes(columns))
+
     @property
     def _columns(self) -> StructType:
         return StructType([_KEY, StructField("note_id", self.run.note_id), StructField("vector", VECTOR)])
@@ -130,6 +141,13 @@ class StoredVectors:
             queries = matrix[np.searchsorted(known, keys[asked])]
             scores[asked] = np.maximum(scores[asked], exact_scores(queries, iter([(known, matrix)]), others[asked]))
         return tie_aware_recall(scores, truth[1], truth[1].shape[1])
+
+
+def with_bytes(schema: StructType) -> StructType:
+    """Return the columns of rows whose `vector` is bytes."""
+    return StructType(
+        [StructField(field.name, BinaryType() if field.name == "vector" else field.dataType) for field in schema]
+    )
 
 
 def scan_files(

@@ -1,0 +1,109 @@
+"""Files that are gone or flipped, and runs that died: what a night goes on from can be made anew, and is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from deltalake import DeltaTable
+from lake_nights import Lake
+
+from uninote.neighbours.lookup import LookupError, lookup
+from uninote.pipelines import neighbours as neighbours_stage
+from uninote.pipelines.failures import explained
+from uninote.pipelines.neighbours import neighbours
+
+pytestmark = pytest.mark.spark
+
+WIDTH = 16
+SETTINGS = (f"embed.widths=[{WIDTH}]", "embed.undeclared_widths=true", "neighbours.slack=2")
+
+
+def unit(rows, seed):
+    vectors = np.random.default_rng(seed).standard_normal((rows, WIDTH))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def run_of(make_run):
+    return lambda *overrides: make_run(*SETTINGS, "neighbours.k=5", *overrides)
+
+
+@pytest.fixture
+def lake(run_of):
+    return Lake(run_of, unit(80, 0))
+
+
+def check(run_of, lake, k=5):
+    """Run neighbours, and compare all lists with brute force."""
+    told = neighbours(run_of(f"neighbours.k={k}"))
+    keys, vectors = lake.matrix
+    scores = vectors.astype(np.float64) @ vectors.T
+    np.fill_diagonal(scores, -np.inf)
+    lists = lookup(run_of().config.lake, keys.tolist())
+    assert set(lists) == set(keys.tolist())
+    found = np.array([[score for _, score in lists[key]] for key in keys.tolist()])
+    np.testing.assert_allclose(found, -np.sort(-scores, axis=1)[:, :k], atol=1e-5)
+    return told
+
+
+def files(run_of, name):
+    return [Path(uri) for uri in DeltaTable(run_of().generation.uri(name)).file_uris()]
+
+
+def flip(path, count=16):
+    content = bytearray(path.read_bytes())
+    start = len(content) // 3
+    content[start : start + count] = bytes(byte ^ 0x55 for byte in content[start : start + count])
+    path.write_bytes(content)
+
+
+def test_what_a_night_goes_on_from_is_gone(run_of, lake, monkeypatch, capsys):
+    def die(run_settings):
+        with monkeypatch.context() as patch:
+            patch.setattr(neighbours_stage, "record", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                neighbours(run_of(*run_settings))
+
+    check(run_of, lake)
+    lake.night(dict(zip(range(100, 104), unit(4, 1), strict=True)))
+    die(())
+    root = Path(run_of().generation.uri(""))
+    for log in root.rglob("_delta_log"):
+        DeltaTable(str(log.parent)).vacuum(0, dry_run=False, enforce_retention_duration=False)
+    capsys.readouterr()
+    assert check(run_of, lake)["joined"] == 84
+    assert "is gone (deleted, or taken by a VACUUM); joining all of them" in capsys.readouterr().err
+
+    # Published with another k, and died before the ledger knew: the tables are not those of the last run any more.
+    die(("neighbours.k=9",))
+    assert check(run_of, lake)["state"] == "done"
+    assert neighbours(run_of())["state"] == "unchanged"
+
+    # What readers see is damaged, and then gone; it is cut from the state again.
+    [path] = files(run_of, "neighbours")
+    flip(path)
+    with pytest.raises(LookupError, match=rf"{path} is not as it was written .* remove that file"):
+        lookup(run_of().config.lake, [1])
+    path.unlink()
+    assert check(run_of, lake)["joined"] == 0
+    assert neighbours(run_of())["state"] == "unchanged"
+
+
+@pytest.mark.parametrize("name", ["neighbour_state/neighbours", "neighbour_rows", "neighbour_cells"])
+def test_a_damaged_private_table_is_made_anew(run_of, lake, capsys, name):
+    check(run_of, lake)
+    flip(files(run_of, name)[0])
+    lake.night(dict(zip(range(3), unit(3, 1), strict=True)))
+    capsys.readouterr()
+    assert check(run_of, lake)["joined"] == 80
+    assert "is not as it was written" in capsys.readouterr().err
+
+
+def test_a_damaged_vector_is_named_with_its_remedy(run_of, lake):
+    flip(files(run_of, f"embeddings/w{WIDTH}")[0])
+    with pytest.raises(Exception, match="DamagedFileError") as caught:
+        neighbours(run_of())
+    assert f"embeddings/w{WIDTH}/part-" in explained(caught.value)
+    assert "embed.check_vectors=true" in explained(caught.value)

@@ -1,0 +1,40 @@
+"""Which files of an index are not as its manifest says: sizes every night, checksums in turn."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from uninote.index.files import IndexDamagedError, StoredFile
+from uninote.index.folder import IndexFolder
+from uninote.index.manifest import Manifest
+from uninote.storage import is_remote
+
+EVERY_NIGHT_BYTES = 1 << 30
+"""An index of at most so many bytes is read whole every night; of a larger one each file is read once a week."""
+
+_DAYS = 7
+
+
+def find_damage(folder: IndexFolder, manifest: Manifest, when: datetime) -> list[str]:
+    """Return what is wrong with the files of an index, a sentence each; damaged ones are removed, so that nobody reuses them.
+
+    That every file is there, as long as it was, is one request. Checksums are compared where the files lie on a disk: an
+    object store compares its own.
+    """
+    sizes, wrong = folder.sizes(), []
+    for file in (*manifest.files, *manifest.template_files):
+        try:
+            folder.check_size(file, sizes)
+            if _is_due(folder, manifest, file, when):
+                folder.checked(file)
+        except IndexDamagedError as error:
+            folder.remove(file.name)
+            wrong.append(str(error))
+    return wrong
+
+
+def _is_due(folder: IndexFolder, manifest: Manifest, file: StoredFile, when: datetime) -> bool:
+    if is_remote(folder.uri):
+        return False
+    whole = sum(one.bytes for one in manifest.files) <= EVERY_NIGHT_BYTES
+    return whole or int(file.sha256[:8], 16) % _DAYS == when.toordinal() % _DAYS

@@ -146,6 +146,8 @@ def test_two_lakes_do_not_share_a_folder(run_of, lake, tmp_path):
         Index.open(found, lake_id=other.run_of().lake_id)
     # Of before lakes had ids: its keys say whose it is.
     replace(read_manifest(found), lake_id=None, calibration="").publish(found)
+    with pytest.raises(UninoteError, match="whose keys are not those of the notes of"):
+        index(other.run_of(folder))
     assert index(run_of(folder))["state"] == "done"
     assert read_manifest(found).lake_id == run_of().lake_id
 

@@ -216,18 +216,27 @@ def read_feed(uri: str, since: int, version: int, kinds: Sequence[str]) -> Chang
     The feed is read here, not by Spark: it holds what changed and nothing else, and planning would cost more than reading.
     It comes in batches, of which 17 bytes a row are kept.
     """
-    columns, parts = ["item_key", "kind", _CHANGE, _COMMIT], []
+    columns = ["item_key", "kind", _CHANGE, _COMMIT]
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     try:
         feed = pa.RecordBatchReader.from_stream(DeltaTable(uri).load_cdf(since + 1, version, columns=columns))
-        for batch in feed:
-            mine = batch.filter(pc.is_in(batch.column("kind").cast(pa.string()), pa.array(list(kinds))))
-            there = pc.is_in(mine.column(_CHANGE).cast(pa.string()), pa.array(THERE))
-            keys = np.array(mine.column("item_key").to_numpy())  # copies: or each would keep its batch
-            parts.append((keys, mine.column(_COMMIT).to_numpy().astype(np.int64), np.array(there)))
-    except (DeltaError, pa.ArrowException, OSError):  # files of the feed may be gone although the log still names them
+        parts.extend(_changes(batch, kinds) for batch in feed)
+    except (DeltaError, pa.ArrowInvalid, OSError):  # files of the feed may be gone although the log still names them
         return None
     empty = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool)
     return Changes(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
+
+
+def _changes(batch: pa.RecordBatch, kinds: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `Changes` has, of one batch: copies, or each would keep the batch."""
+    mine = np.asarray(_among(batch.column("kind"), kinds))
+    there = np.asarray(_among(batch.column(_CHANGE), THERE))
+    versions = batch.column(_COMMIT).to_numpy().astype(np.int64)
+    return batch.column("item_key").to_numpy()[mine], versions[mine], there[mine]
+
+
+def _among(column: pa.Array, values: Sequence[str]) -> pa.BooleanArray:
+    return pc.is_in(column.cast(pa.string()), pa.array(list(values)))  # of views, which few functions take
 
 
 def files_since(uri: str, since: int, version: int) -> list[tuple[int, DataFile]] | None:

@@ -214,7 +214,7 @@ def read_feed(uri: str, since: int, version: int, kinds: Sequence[str]) -> Chang
     """Return what happened to items of some kinds after version `since` of a table, up to `version`; None if unknown.
 
     The feed is read here, not by Spark: it holds what changed and nothing else, and planning would cost more than reading.
-    It comes in batches, of which 17 bytes a row are kept.
+    Of each row 17 bytes are kept, beside what the reader itself holds for a moment.
     """
     columns = ["item_key", "kind", _CHANGE, _COMMIT]
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []

@@ -13,9 +13,10 @@ from zipfile import BadZipFile
 import faiss
 import numpy as np
 
+from uninote.file_hashes import sha256_of
 from uninote.index.affinity import group_lists, pack_cells, settle_lists
 from uninote.index.centroids import Centroids
-from uninote.index.files import IndexDamagedError, StoredFile, sha256_of
+from uninote.index.files import IndexDamagedError, StoredFile
 from uninote.index.folder import IndexFolder
 from uninote.index.plan import IndexPlan
 from uninote.kmeans import check_vectors, fit_kmeans

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -88,7 +88,9 @@ def embed(run: Run) -> dict[str, Any]:
     version = tables.table_version(run.lake.uri("notes"))
     notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
     with described(run.spark.sparkContext, "embed: what changed"):
-        before = _checked(run, find_before(run, widths), widths)
+        if run.config.embed.check_vectors:
+            drop_damaged(run, widths)
+        before = find_before(run, widths)  # which sees that those tables changed, and compares them
         plan = _plan(run, notes, version, widths, before)
     record_generation(run.lake.root, run.model)
     done = Outcomes()
@@ -117,13 +119,6 @@ def _mark_for_next(run: Run, counts: Mapping[str, int]) -> str:
         f"{counts['unreachable']:,} were embedded without or set aside. The next run tries them again"
     )
     return ""
-
-
-def _checked(run: Run, before: Before, widths: tuple[int, ...]) -> Before:
-    """Return what earlier runs left, less the widths that lack vectors once damaged ones are taken out, where that is asked."""
-    if not run.config.embed.check_vectors:
-        return before
-    return replace(before, in_step=before.in_step - set(drop_damaged(run, widths)))
 
 
 def _mark_stale(run: Run, widths: tuple[int, ...]) -> None:

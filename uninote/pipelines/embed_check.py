@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
 from udfs.vector_check import FOUND, make_vector_check
@@ -16,7 +15,7 @@ from uninote.lake import embeddings_name
 from uninote.pipelines import tables
 from uninote.pipelines.progress import say, watched
 from uninote.pipelines.run import Run
-from uninote.schemas import embeddings_table, items_table
+from uninote.schemas import embeddings_table
 
 _KINDS = (StringType(), StringType(), BinaryType())
 _SCHEMA = StructType([StructField(name, kind) for name, kind in zip(FOUND, _KINDS, strict=True)])
@@ -30,31 +29,29 @@ class Damage:
     keys: np.ndarray
 
 
-def drop_damaged(run: Run, widths: Sequence[int]) -> list[str]:
-    """Take damaged vectors out of the tables of these widths; returns the names of tables that lack some, those included.
+def drop_damaged(run: Run, widths: Sequence[int]) -> None:
+    """Take damaged vectors out of the tables of these widths: what then lacks its vector is embedded again.
 
-    A file that cannot be read leaves its table whole, and stays on the disk. Killed half-way, the same again finds what lacks.
+    A file that cannot be read leaves its table whole, and stays on the disk.
     """
-    return [embeddings_name(width) for width in widths if _drop(run, width)]
+    for width in widths:
+        if tables.has_table(run.generation.uri(embeddings_name(width))):
+            _drop(run, width)
 
 
-def _drop(run: Run, width: int) -> bool:
+def _drop(run: Run, width: int) -> None:
     name = embeddings_name(width)
     uri = run.generation.uri(name)
-    if not tables.has_table(uri):
-        return False
     damage = _find(run, name)
     if damage.paths:
         drop_files(uri, damage.paths)
     if len(damage.keys):
         keys = run.spark.createDataFrame(pa.table({"item_key": damage.keys}))
         tables.delete_keys(keys, embeddings_table(run.note_id, name), uri)
-    lacking = _count_lacking(run, uri)
     say(
         f"embed: {name}: {len(damage.paths):,} file(s) cannot be read, {len(damage.keys):,} vectors are not of unit length; "
-        f"{lacking:,} items lack their vectors and are embedded again"
+        "notes that lack their vectors are embedded again"
     )
-    return lacking > 0
 
 
 def _find(run: Run, name: str) -> Damage:
@@ -66,9 +63,3 @@ def _find(run: Run, name: str) -> Damage:
     return Damage(
         [row["path"] for row in found if row["damage"]], np.unique(np.concatenate([np.empty(0, np.int64), *keys]))
     )
-
-
-def _count_lacking(run: Run, uri: str) -> int:
-    items = tables.read_or_empty(run.spark, items_table(run.note_id), run.generation.uri("items")).select("item_key")
-    stored = tables.read_table(run.spark, uri).select(F.col("item_key"))
-    return items.join(stored, "item_key", "left_anti").count()

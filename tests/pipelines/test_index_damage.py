@@ -78,8 +78,6 @@ def test_damaged_and_missing_files_are_built_again(run_of, lake, folder, capsys)
     told = index(run_of("index.retrain=now"))
     assert told["state"] == "done"
     Index.open(folder).verify()
-    flip(folder.local(MANIFEST))
-    build(run_of, folder, lake)
     lake.night(deleted=[5])
     build(run_of, folder, lake)
     folder.remove(names(folder, "gone-")[0])

@@ -91,10 +91,9 @@ def test_what_a_night_goes_on_from_is_gone(run_of, lake, monkeypatch, capsys):
     assert neighbours(run_of())["state"] == "unchanged"
 
 
-@pytest.mark.parametrize("name", ["neighbour_state/neighbours", "neighbour_rows", "neighbour_cells"])
-def test_a_damaged_private_table_is_made_anew(run_of, lake, capsys, name):
+def test_a_damaged_private_table_is_made_anew(run_of, lake, capsys):
     check(run_of, lake)
-    flip(files(run_of, name)[0])
+    flip(files(run_of, "neighbour_state/neighbours")[0])
     lake.night(dict(zip(range(3), unit(3, 1), strict=True)))
     capsys.readouterr()
     assert check(run_of, lake)["joined"] == 80

@@ -42,10 +42,16 @@ def tables_of(lake: Path) -> Iterator[Path]:
 
 
 def files(lake: Path, pattern: str) -> list[Path]:
-    """Return what a pattern below the lake finds that is not empty; a leading */ stands for the generation."""
-    found = sorted(path for path in lake.glob(pattern) if path.is_dir() or path.stat().st_size > FLIPPED_BYTES)
-    assert found, f"nothing to damage at {pattern}"
-    return found
+    """Return what a pattern below the lake finds that is in use; a leading */ stands for the generation."""
+    live = {uri for table in tables_of(lake) for uri in DeltaTable(str(table)).file_uris()}
+    found = sorted(lake.glob(pattern))
+    used = [
+        path
+        for path in found
+        if path.suffix != ".parquet" or str(path) in live or "index" in path.relative_to(lake).parts
+    ]
+    assert used, f"nothing to damage at {pattern}"
+    return used
 
 
 def flip(path: Path, dice: random.Random) -> None:

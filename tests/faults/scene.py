@@ -35,7 +35,7 @@ spark:
   spark.ui.enabled: "false"
   spark.sql.shuffle.partitions: "2"
   spark.databricks.delta.snapshotPartitions: "1"
-  spark.driver.extraJavaOptions: "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+  spark.driver.extraJavaOptions: "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
 """
 
 WORDS = (
@@ -104,6 +104,11 @@ class Scene:
         position = STEPS.index((stage, night))
         if position:
             shutil.copytree(self.after(*STEPS[position - 1]).lake, lake)
+        write_source(self.folder / "source", make_notes(night))
+
+    def later(self, stage: str, night: str, lake: Path) -> None:
+        """Make `lake` what it is after the stage, and the source what it is in that night."""
+        shutil.copytree(self.after(stage, night).lake, lake)
         write_source(self.folder / "source", make_notes(night))
 
     def after(self, stage: str, night: str) -> Undisturbed:

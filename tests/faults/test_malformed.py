@@ -1,4 +1,4 @@
-"""Two thousand notes of nonsense: no crash, and every one of them accounted for."""
+"""Hundreds of notes of nonsense, thousands in the long run: no crash, and every one of them accounted for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from uninote.pipelines.embed import embed
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-NOTES = 2000
 SCRAPS = [
     "", " ", "\n\t\r", "\x00", "\ufeff", "\u202e\u200b", "a" * 20_000, "<|im_end|>", "<|image_pad|>" * 50, "{{7*7}}", "%s%n",
     "日本語" * 400, "😀" * 300, "e\u0301" * 200, "\u0000\u0001\u0002", "null", "-1", "'; DROP TABLE notes; --", "𐏿" * 50,
@@ -69,16 +68,17 @@ def note(number, files, dice):
     return {"note_id": f"{number}{dice.choice(SCRAPS[:6])}", "images": images, "topics": topics, **fields}
 
 
-def test_two_thousand_malformed_notes(make_run, tmp_path):
+@pytest.mark.parametrize("count", [400, pytest.param(2000, marks=pytest.mark.long)])
+def test_malformed_notes(make_run, tmp_path, count):
     dice = random.Random(20)
     files = media(tmp_path / "media", dice)
-    notes = [note(number, files, dice) for number in range(NOTES)]
+    notes = [note(number, files, dice) for number in range(count)]
     run = make_run("embed.kinds=[note, image, ocr, text]", "embed.max_quarantined_share=1.0", "embed.widths=[64]")
     write_notes(run, notes, tmp_path / "media")
     summary = embed(run)
-    assert summary["notes_in"] == NOTES == summary["embedded"] + summary["quarantined"]
-    assert summary["embedded"] > NOTES / 2
-    assert summary["quarantined"] > NOTES / 100
+    assert summary["notes_in"] == count == summary["embedded"] + summary["quarantined"]
+    assert summary["embedded"] > count / 2
+    assert summary["quarantined"] > count / 100
     items = tables.read_table(run.spark, run.generation.uri("items"))
     aside = tables.read_table(run.spark, run.generation.uri("set_aside"))
     both = items.select("note_id").where("kind = 'note'").union(aside.where("kind = 'note'").select("note_id"))

@@ -15,16 +15,22 @@ from deltalake import DeltaTable, write_deltalake
 FLIPPED_BYTES = 16
 
 
-def befall(what: str, lake: Path, dice: random.Random) -> None:
-    """Do to the lake what the words say: "vacuum", "flip <glob>", "delete <glob>", "history ahead"."""
+def befall(what: str, lake: Path, dice: random.Random, must_find: bool) -> None:
+    """Do to the lake what the words say: "vacuum", "flip <glob>", "delete <glob>", "history ahead".
+
+    A killed job may not have come to what is to be damaged; else, with `must_find`, AssertionError is raised.
+    """
     verb, _, pattern = what.partition(" ")
     if verb == "vacuum":
         vacuum(lake)
     elif verb == "history":
         shift_ledger(lake)
     else:
-        path = dice.choice(files(lake, pattern))
-        flip(path, dice) if verb == "flip" else remove(path)
+        found = files(lake, pattern)
+        assert found or not must_find, f"nothing to damage at {pattern}"
+        if found:
+            path = dice.choice(found)
+            flip(path, dice) if verb == "flip" else remove(path)
 
 
 def vacuum(lake: Path) -> None:
@@ -45,13 +51,12 @@ def files(lake: Path, pattern: str) -> list[Path]:
     """Return what a pattern below the lake finds that is in use; a leading */ stands for the generation."""
     live = {uri for table in tables_of(lake) for uri in DeltaTable(str(table)).file_uris()}
     found = sorted(lake.glob(pattern))
-    used = [
-        path
-        for path in found
-        if path.suffix != ".parquet" or str(path) in live or "index" in path.relative_to(lake).parts
-    ]
-    assert used, f"nothing to damage at {pattern}"
-    return used
+    return [path for path in found if path.suffix != ".parquet" or str(path) in live or _is_loose(path, lake)]
+
+
+def _is_loose(path: Path, lake: Path) -> bool:
+    """Say whether a file belongs to no table."""
+    return bool({"index", "staging"} & {*path.relative_to(lake).parts})
 
 
 def flip(path: Path, dice: random.Random) -> None:

@@ -87,6 +87,7 @@ def test_an_expired_feed_falls_back_to_comparing_everything(run_of, capsys):
     assert set(stored(run)) == {"0", "1", "7"}
 
 
+@pytest.mark.long
 def test_a_table_without_a_feed_is_compared_whole(run_of):
     run = run_of()
     spec = notes_table(run.spark.sql("SELECT 1L AS n").schema["n"].dataType)
@@ -155,6 +156,7 @@ def test_what_was_set_aside_is_tried_again_on_request(run_of, tmp_path):
     assert tables.read_table(run.spark, run.generation.uri("set_aside")).count() == 0
 
 
+@pytest.mark.long
 def test_a_killed_run_of_several_chunks_repeats_at_most_one(run_of, monkeypatch):
     old = [make_note(number) for number in range(4)]
     new = [make_note(0, body="edited"), *old[2:], *(make_note(number) for number in range(10, 20))]
@@ -211,6 +213,7 @@ def test_vectors_of_another_encoder_are_refused_by_readers(run_of):
         type(snapshot)(run, newer).vectors(256).collect()
 
 
+@pytest.mark.long
 def test_too_many_rejects_stop_a_run_in_the_chunk_that_shows_it(run_of):
     run = run_of("embed.chunk_items=2", "embed.max_quarantined_share=0.2")
     broken = [make_note(f"b{number}", title="", body="") for number in range(4)]

@@ -116,6 +116,7 @@ def test_a_ledger_that_is_gone_or_older_is_written_anew_and_no_key_is_given_twic
         assert max(now.values()) == now["new" if put_back else "other"]
 
 
+@pytest.mark.long
 def test_a_generation_that_was_deleted_is_embedded_anew(run_of):
     made = run_of(FIRST)
     embed(made)

@@ -125,6 +125,7 @@ def test_a_layout_that_is_not_known_is_refused_by_the_configuration(config_file,
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_a_lake_of_another_pillow_is_not_embedded_again(make_run, lake, tmp_path, monkeypatch):
     notes = [make_note(number, title=f"note {number}") for number in range(3)]
     with monkeypatch.context() as patched:

@@ -115,6 +115,7 @@ def test_a_build_that_was_killed_goes_on_with_its_template_and_finished_shards(r
     assert not names & {file.name for file in read_manifest(folder).files}
 
 
+@pytest.mark.long
 def test_drift_is_measured_told_and_on_request_answered(run_of, lake, capsys):
     run = run_of()
     index(run)

@@ -135,6 +135,7 @@ def test_a_feed_that_is_gone_costs_time_and_no_neighbour(run_of, lake):
     assert check(run_of(), lake)["joined"] == 300
 
 
+@pytest.mark.long
 def test_what_a_night_that_died_had_written_is_nobodys(run_of, lake, monkeypatch):
     check(run_of(), lake)
     lake.night(dict(zip(range(10), unit(10, 1), strict=True)))
@@ -148,6 +149,7 @@ def test_what_a_night_that_died_had_written_is_nobodys(run_of, lake, monkeypatch
     assert check(run_of(), lake)["changed"] == 10
 
 
+@pytest.mark.long
 def test_nights_over_cells(run_of, lake):
     settings = ("neighbours.cell_rows=60", "neighbours.overlap=4")
     check(run_of(*settings), lake, least=0.95)

@@ -21,6 +21,7 @@ def run_on(make_run, tmp_path):
     return lambda *overrides: make_run(*common, *overrides)
 
 
+@pytest.mark.long
 def test_degraded_notes_are_tried_again_after_a_limit_was_raised(run_on, tmp_path):
     make_image(tmp_path / "media" / "small.png", "red", (4, 4))
     make_image(tmp_path / "media" / "large.png", "blue", (40, 40))

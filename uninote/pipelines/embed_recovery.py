@@ -99,7 +99,8 @@ def _is_whole(entry: Entry) -> bool:
 def _last(entries: list[Entry]) -> Entry | None:
     """Return the newest run's entry for all of it, or else for its last chunk, or else for its start."""
     newest = next((entry["run_id"] for entry in entries if entry["unit"] == WHOLE), None)
-    of_run = [entry for entry in entries if entry["run_id"] == newest]
+    # Others say that a width is stale, and nothing of what was committed.
+    of_run = [entry for entry in entries if entry["run_id"] == newest and NEXT_KEY in entry["counts"]]
     return next(filter(_is_whole, of_run), of_run[0] if of_run else None)
 
 

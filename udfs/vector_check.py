@@ -38,7 +38,8 @@ def _bad_keys(path: str) -> np.ndarray:
     """Return int64, the keys of vectors that are not of unit length. Raises DamagedFileError."""
     bad = [np.empty(0, np.int64)]
     with open_parquet(path) as file:
-        for batch in file.iter_batches(_ROWS, columns=["item_key", "vector"], use_threads=False):
+        # All columns, since a page of any that is not as it was written fails whoever reads or rewrites the file.
+        for batch in file.iter_batches(_ROWS, use_threads=False):
             if len(batch):
                 keys = batch.column("item_key").to_numpy()
                 bad.append(keys[~are_unit(to_matrix(batch.column("vector")))])

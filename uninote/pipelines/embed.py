@@ -26,7 +26,7 @@ from uninote.pipelines.embed_commit import (
     versions,
     widths_by_chunk,
 )
-from uninote.pipelines.embed_recovery import NEXT_KEY, STAGE, WHOLE, Before, find_before, published
+from uninote.pipelines.embed_recovery import NEXT_KEY, STAGE, WHOLE, Before, compare_tables, find_before, published
 from uninote.pipelines.encoders import check_widths
 from uninote.pipelines.generations import record_generation
 from uninote.pipelines.keys import with_new_keys
@@ -88,9 +88,9 @@ def embed(run: Run) -> dict[str, Any]:
     version = tables.table_version(run.lake.uri("notes"))
     notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
     with described(run.spark.sparkContext, "embed: what changed"):
-        if run.config.embed.check_vectors:
-            drop_damaged(run, widths)
-        before = find_before(run, widths)  # which sees that those tables changed, and compares them
+        # A killed run is not undone where vectors were dropped: a restore would bring them back.
+        is_damaged = run.config.embed.check_vectors and drop_damaged(run, widths)
+        before = compare_tables(run, widths) if is_damaged else find_before(run, widths)
         plan = _plan(run, notes, version, widths, before)
     record_generation(run.lake.root, run.model)
     done = Outcomes()

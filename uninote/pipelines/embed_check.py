@@ -29,18 +29,17 @@ class Damage:
     keys: np.ndarray
 
 
-def drop_damaged(run: Run, widths: Sequence[int]) -> None:
-    """Take damaged vectors out of the tables of these widths: what then lacks its vector is embedded again.
+def drop_damaged(run: Run, widths: Sequence[int]) -> bool:
+    """Take damaged vectors out of the tables of these widths; say whether there were any.
 
     A file that cannot be read leaves its table whole, and stays on the disk.
     """
-    for width in widths:
-        if tables.has_table(run.generation.uri(embeddings_name(width))):
-            _drop(run, width)
+    names = [embeddings_name(width) for width in widths]
+    dropped = [_drop(run, name) for name in names if tables.has_table(run.generation.uri(name))]
+    return any(dropped)
 
 
-def _drop(run: Run, width: int) -> None:
-    name = embeddings_name(width)
+def _drop(run: Run, name: str) -> bool:
     uri = run.generation.uri(name)
     damage = _find(run, name)
     if damage.paths:
@@ -52,6 +51,7 @@ def _drop(run: Run, width: int) -> None:
         f"embed: {name}: {len(damage.paths):,} file(s) cannot be read, {len(damage.keys):,} vectors are not of unit length; "
         "notes that lack their vectors are embedded again"
     )
+    return bool(damage.paths or len(damage.keys))
 
 
 def _find(run: Run, name: str) -> Damage:

@@ -78,14 +78,14 @@ def find_before(run: Run, widths: tuple[int, ...]) -> Before:
         if not tables.has_table(run.generation.uri(ITEMS)):
             return NOTHING
         say(f"embed: the ledger has no run of embed for {run.model.generation}, but its tables stand; comparing them")
-        return _compare_tables(run, widths, entries)
+        return compare_tables(run, widths)
     if not _is_whole(last):
         say(f"embed: run {last['run_id']} did not finish; going on from its last commit ({last['unit']})")
         if not _restore(run, last["outputs"]):
-            return _compare_tables(run, widths, entries)
+            return compare_tables(run, widths)
     elif changed := [name for name, version in last["outputs"].items() if not _stands(run, name, version)]:
         say(f"embed: {', '.join(changed)} changed since the last run of embed; comparing the tables")
-        return _compare_tables(run, widths, entries)
+        return compare_tables(run, widths)
     done = next((entry for entry in entries if _is_whole(entry)), None)
     if done is None:
         return Before(frozenset(), None, "", last["counts"][NEXT_KEY])
@@ -123,7 +123,7 @@ def _restore(run: Run, outputs: Mapping[str, int]) -> bool:
     return True
 
 
-def _compare_tables(run: Run, widths: tuple[int, ...], entries: list[Entry]) -> Before:
+def compare_tables(run: Run, widths: tuple[int, ...]) -> Before:
     """Return which tables agree with the items as they stand; all notes are then compared with those.
 
     Where the widest vectors do not agree, the items whose content they hold count as embedded, and all others as changed.
@@ -136,7 +136,7 @@ def _compare_tables(run: Run, widths: tuple[int, ...], entries: list[Entry]) -> 
     stale = [name for name in map(embeddings_name, widths) if name not in in_step]
     if stale:
         say(f"embed: {', '.join(stale)} do not agree with the items and are made anew where they differ")
-    return Before(frozenset(in_step), None, "", _derive_next_key(run, widths, entries))
+    return Before(frozenset(in_step), None, "", _derive_next_key(run, widths))
 
 
 def _digest(run: Run, name: str) -> tuple[int, int] | None:
@@ -165,9 +165,9 @@ def _keys(frame: DataFrame) -> DataFrame:
     return frame.select(*ITEM_KEY)
 
 
-def _derive_next_key(run: Run, widths: tuple[int, ...], entries: list[Entry]) -> int:
+def _derive_next_key(run: Run, widths: tuple[int, ...]) -> int:
     """Return a key past all that the ledger, the items, their vectors and the neighbour lists know of."""
-    known = [entry["counts"].get(NEXT_KEY, 0) for entry in entries]
+    known = [entry["counts"].get(NEXT_KEY, 0) for entry in ledger(run, STAGE)]
     names = [ITEMS, *map(embeddings_name, widths), neighbour_state_table(run.note_id, "neighbours").name]
     uris = [run.generation.uri(name) for name in names]
     stored = [largest(uri, items_table(run.note_id).key[0]) for uri in uris if tables.has_table(uri)]

@@ -153,6 +153,11 @@ def has_log(uri: str) -> bool:
     return bool(DeltaTable.is_deltatable(uri))
 
 
+def columns_of(uri: str) -> list[str]:
+    """Return the names of the columns of the table at `uri`, as its log has them."""
+    return [field.name for field in DeltaTable(uri, without_files=True).schema().fields]
+
+
 def append_rows(uri: str, rows: pa.Table) -> None:
     """Add a few rows to the table at `uri` in one commit, creating it when it is missing."""
     write_deltalake(uri, rows, mode="append")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from uninote.delta_files import append_rows, commits_of, has_log, largest, read_all, replace_rows
+from uninote.delta_files import append_rows, columns_of, commits_of, has_log, largest, read_all, replace_rows
 from uninote.lake import Lake
 from uninote.schemas import RUNS
 
@@ -41,16 +41,13 @@ def append(lake: Lake, entry: Entry) -> None:
 def add_sequence(lake: Lake) -> None:
     """Give a ledger of format 1 its sequences, in one commit: in the order of its commits, then of `started_at`."""
     uri = lake.uri(RUNS.name)
-    if not has_log(uri):
-        return
-    files = commits_of(uri)
-    tables = {path: pq.read_table(path) for path in files}
-    if all(SEQUENCE in table.schema.names for table in tables.values()):
+    # Every run asks, so the table's log must do: entries are read once in the life of a lake.
+    if not has_log(uri) or SEQUENCE in columns_of(uri):
         return
     rows = [
         (version, row["started_at"], row)
-        for path, version in files.items()
-        for row in tables[path].to_pylist(maps_as_pydicts="strict")
+        for path, version in commits_of(uri).items()
+        for row in pq.read_table(path).to_pylist(maps_as_pydicts="strict")
     ]
     rows.sort(key=lambda row: row[:2])
     replace_rows(uri, _table([{**row, SEQUENCE: number} for number, (_, _, row) in enumerate(rows)]))

@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
+from uninote.delta_files import has_log
 from uninote.errors import UninoteError
 from uninote.schemas import TableSpec
 
@@ -27,7 +28,7 @@ class MissingTableError(UninoteError):
 
 def has_table(uri: str) -> bool:
     """Say whether `uri` holds a Delta table."""
-    return bool(deltalake.DeltaTable.is_deltatable(uri))
+    return has_log(uri)
 
 
 def _require(uri: str) -> None:

@@ -28,6 +28,9 @@ def spark(tmp_path_factory):
             "spark.ui.enabled": "false",
             # Hundreds of small queries: the JVM's second compiler would cost more than it ever saves here.
             "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m",
+            # Compiling each query's own code costs more than it saves on a handful of rows.
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
             "spark.sql.shuffle.partitions": "2",
             "spark.databricks.delta.snapshotPartitions": "1",
             **{f"spark.executorEnv.{name}": value for name, value in ENVIRONMENT.items()},  # what S3 asks for

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import make_image, make_note, write_notes
+from builders import make_image, make_note, rows_at, table_at, write_notes
 
 from udfs.arrow_vectors import to_matrix
 from uninote.errors import UninoteError
@@ -27,11 +27,13 @@ def run_of(make_run):
 
 def stored(run):
     """Return item_id -> (item_key, vector); no item twice, and items and vectors agree."""
-    items = tables.read_table(run.spark, run.generation.uri("items")).select("item_id", "item_key", "content_hash")
-    vectors = tables.read_table(run.spark, run.generation.uri("embeddings/w256")).toArrow()
+    items = rows_at(run.generation.uri("items"))
+    vectors = table_at(run.generation.uri("embeddings/w256"))
     ids, keys = vectors["item_id"].to_pylist(), vectors["item_key"].to_pylist()
     hashes = vectors["content_hash"].to_pylist()
-    assert sorted(zip(ids, keys, hashes, strict=True)) == sorted(map(tuple, items.collect()))
+    assert sorted(zip(ids, keys, hashes, strict=True)) == sorted(
+        (row["item_id"], row["item_key"], row["content_hash"]) for row in items
+    )
     assert len(ids) == len(set(ids))
     return dict(zip(ids, zip(keys, to_matrix(vectors["vector"].combine_chunks()), strict=True), strict=True))
 
@@ -123,12 +125,12 @@ def test_parts_of_notes_are_items_that_lead_back_to_them(run_of, tmp_path):
     vectors = stored(run)
     assert set(vectors) == {"0", "0#text", "0#ocr/0", "0#image/0", "0#image/2", "1", "1#image/0"}
     np.testing.assert_allclose(vectors["0#image/0"][1], vectors["1"][1], atol=1e-6)
-    table = tables.read_table(run.spark, run.generation.uri("items")).collect()
+    table = rows_at(run.generation.uri("items"))
     assert {(row["item_id"], row["note_id"], row["kind"]) for row in table if row["note_id"] == 1} == {
         ("1", 1, "note"),
         ("1#image/0", 1, "image"),
     }
-    aside = tables.read_table(run.spark, run.generation.uri("set_aside")).collect()
+    aside = rows_at(run.generation.uri("set_aside"))
     assert [(row["item_id"], row["kind"], row["reason"]) for row in aside] == [
         ("0#image/1", "image", "media_undecodable")
     ]
@@ -153,7 +155,7 @@ def test_what_was_set_aside_is_tried_again_on_request(run_of, tmp_path):
     summary = embed(run_of("embed.recheck_media=false", "embed.retry_quarantined=true"))
     assert (summary["computed"], summary["quarantined"]) == (1, 0)
     assert set(stored(run)) == {"0", "1", "2"}
-    assert tables.read_table(run.spark, run.generation.uri("set_aside")).count() == 0
+    assert table_at(run.generation.uri("set_aside")).num_rows == 0
 
 
 @pytest.mark.long

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from builders import make_image, make_note, write_notes
+from builders import make_image, make_note, rows_at, write_notes
 
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import UninoteError
 from uninote.model.checkpoint import generation
-from uninote.pipelines import model_run, tables
+from uninote.pipelines import model_run
 from uninote.pipelines.embed import embed
 
 pytestmark = pytest.mark.spark
@@ -40,7 +40,7 @@ def test_images_and_the_checkpoint_come_from_a_store_that_may_go_away(run_of, ma
     write_notes(run, notes)
     summary = embed(run)
     assert (summary["embedded"], summary["degraded"]) == (3, 2)
-    quarantined = tables.read_table(run.spark, run.lake.uri("quarantine")).collect()
+    quarantined = rows_at(run.lake.uri("quarantine"))
     assert {(row["item_id"], row["reason"]) for row in quarantined} == {
         ("1#image/1", "media_outside_roots"),
         ("2#image/0", "media_missing"),
@@ -59,7 +59,7 @@ def test_images_and_the_checkpoint_come_from_a_store_that_may_go_away(run_of, ma
         s3.start()
     summary = embed(run_of("embed.recheck_media=false"))
     assert (summary["computed"], summary["unchanged"], summary["unreachable"]) == (3, 2, 0)
-    items = tables.read_table(run.spark, run.generation.uri("items"))
-    assert [row["item_id"] for row in items.where("degraded").collect()] == ["1"]
+    items = rows_at(run.generation.uri("items"))
+    assert [row["item_id"] for row in items if row["degraded"]] == ["1"]
     summary = embed(run_of())
     assert (summary["computed"], summary["postponed"]) == (0, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from builders import make_image, make_note, write_notes
+from builders import make_image, make_note, rows_at, table_at, write_notes
 
 from udfs.arrow_vectors import to_matrix
 from uninote.errors import ConfigError, UninoteError
@@ -33,19 +33,18 @@ def night(make_run, tmp_path):
 
 def vectors(run, width):
     """Return item_id -> vector of what is stored now; no item is stored twice."""
-    table = tables.read_table(run.spark, run.generation.uri(f"embeddings/w{width}")).toArrow()
+    table = table_at(run.generation.uri(f"embeddings/w{width}"))
     ids = table["item_id"].to_pylist()
     assert len(ids) == len(set(ids))
     return dict(zip(ids, to_matrix(table["vector"].combine_chunks()), strict=True))
 
 
 def items(run):
-    return {row["item_id"]: row for row in tables.read_table(run.spark, run.generation.uri("items")).collect()}
+    return {row["item_id"]: row for row in rows_at(run.generation.uri("items"))}
 
 
 def quarantined(run):
-    rows = tables.read_table(run.spark, run.lake.uri("quarantine")).collect()
-    return [(row["item_id"], row["reason"]) for row in rows]
+    return [(row["item_id"], row["reason"]) for row in rows_at(run.lake.uri("quarantine"))]
 
 
 def counts(summary):

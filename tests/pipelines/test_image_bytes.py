@@ -5,10 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from builders import make_image
+from builders import make_image, rows_at
 
 from uninote.media import inline_uri
-from uninote.pipelines import tables
 from uninote.pipelines.embed import embed
 from uninote.pipelines.ingest import ingest
 
@@ -49,11 +48,11 @@ def test_bytes_of_any_shape_become_a_uri_and_a_row_of_their_own(make_run, tmp_pa
     write(tmp_path / "notes.parquet", kind, [value, None, value])
     run = make_run(f"ingest.source={tmp_path / 'notes.parquet'}")
     assert ingest(run)["images_stored"] == 1
-    notes = {row["note_id"]: row["images"] for row in tables.read_table(run.spark, run.lake.uri("notes")).collect()}
+    notes = {row["note_id"]: row["images"] for row in rows_at(run.lake.uri("notes"))}
     assert [image["uri"] for image in notes[0]] == [inline_uri(content["red"])]
     assert notes[0][0]["ocr"] == ("words" if shape == "ocr" else None)
     assert notes[1] == []
-    stored = tables.read_table(run.spark, run.lake.uri("image_bytes")).collect()
+    stored = rows_at(run.lake.uri("image_bytes"))
     assert [(row["uri"], bytes(row["content"])) for row in stored] == [(inline_uri(content["red"]), content["red"])]
 
 
@@ -68,5 +67,5 @@ def test_they_are_embedded_and_forgotten_like_files(make_run, tmp_path, content)
     write(source, kind, [[content["red"]], [content["red"]], [content["red"]]])
     assert ingest(run)["images_stored"] == 0
     assert embed(run)["computed"] == 1
-    stored = tables.read_table(run.spark, run.lake.uri("image_bytes")).collect()
+    stored = rows_at(run.lake.uri("image_bytes"))
     assert [row["uri"] for row in stored] == [inline_uri(content["red"])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builders import make_note, write_source
+from builders import make_note, rows_at, write_source
 
 from uninote.ingest.columns import SourceColumnsError
 from uninote.ingest.sources import SourceError
@@ -21,9 +21,7 @@ def ingested(make_run, tmp_path):
     def run_on(notes):
         run = make_run(f"ingest.source={write_source(tmp_path / 'source', notes)}")
         summary = ingest(run)
-        return summary, {
-            row["note_id"]: row for row in tables.read_table(run.spark, summary["tables"]["notes"]).collect()
-        }
+        return summary, {row["note_id"]: row for row in rows_at(summary["tables"]["notes"])}
 
     return run_on
 
@@ -57,7 +55,7 @@ def test_rows_without_id_and_lines_that_do_not_parse_are_quarantined_not_lost(ma
     run = make_run(f"ingest.source={source}")
     summary = ingest(run)
     assert (summary["rows_in"], summary["notes"], summary["quarantined"]) == (4, 1, 3)
-    reasons = [row["reason"] for row in tables.read_table(run.spark, run.lake.uri("quarantine")).collect()]
+    reasons = [row["reason"] for row in rows_at(run.lake.uri("quarantine"))]
     assert sorted(reasons) == ["note_id_missing", "note_id_missing", "row_unreadable"]
 
 
@@ -103,5 +101,5 @@ def test_tables_and_other_files_give_the_same_notes(spark, make_run, tmp_path, k
         frame.write.format(kind).save(str(path))
     run = make_run(f"ingest.source={path}")
     summary = ingest(run)
-    rows = tables.read_table(run.spark, summary["tables"]["notes"]).collect()
+    rows = rows_at(summary["tables"]["notes"])
     assert {(row["note_id"], row["title"], row["body"]) for row in rows} == {tuple(row) for row in frame.collect()}

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import numpy as np
 import polars
 import pytest
+from builders import rows_at
 from lake_nights import Lake
 
 from uninote.neighbours.lookup import LookupError, lookup
 from uninote.pipelines import neighbours as neighbours_stage
-from uninote.pipelines import tables
 from uninote.pipelines.neighbours import neighbours
 
 pytestmark = pytest.mark.spark
@@ -72,7 +72,7 @@ def check(run, lake, least=0.99):
     """Compare every table with brute force; nothing that is listed may be wrong, nearly nothing may be missing."""
     summary = neighbours(run)
     for name, uri in summary["tables"].items():
-        rows = {row["note_id"]: row["neighbours"] for row in tables.read_table(run.spark, uri).collect()}
+        rows = {row["note_id"]: row["neighbours"] for row in rows_at(uri)}
         best, scores, keys = expected(lake, name)
         assert set(rows) == set(best)
         place = {key: number for number, key in enumerate(keys.tolist())}

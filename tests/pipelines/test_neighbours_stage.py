@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from builders import write_vectors
+from builders import rows_at, write_vectors
 
 from uninote.config import NeighboursConfig
 from uninote.errors import ConfigError
@@ -37,7 +37,7 @@ def joined(make_run):
         run = make_run(*overrides)
         write_vectors(run, vectors)
         summary = neighbours(run)
-        rows = tables.read_table(run.spark, summary["tables"]["neighbours"]).collect()
+        rows = rows_at(summary["tables"]["neighbours"])
         return run, summary, {row["note_id"]: [tuple(one) for one in row["neighbours"]] for row in rows}
 
     return run_on

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from builders import make_image, make_note, write_notes
+from builders import make_image, make_note, rows_at, table_at, write_notes
 
 from uninote.model.hashing_folder import write_card
 from uninote.pipelines import embed as stage
-from uninote.pipelines import tables
 from uninote.pipelines.embed import embed
 
 pytestmark = pytest.mark.spark
@@ -42,8 +41,8 @@ def test_degraded_notes_are_tried_again_after_a_limit_was_raised(run_on, tmp_pat
         (1, 1, 1),
         (0, 1, 1),
     ]
-    items = tables.read_table(run_on().spark, run_on().generation.uri("items"))
-    assert sorted((row["item_key"], row["degraded"]) for row in items.collect()) == [(0, False), (1, False)]
+    items = rows_at(run_on().generation.uri("items"))
+    assert sorted((row["item_key"], row["degraded"]) for row in items) == [(0, False), (1, False)]
 
 
 def test_what_a_stopped_run_left_is_not_doubled_whatever_the_overwrite_mode(run_on, monkeypatch):
@@ -62,4 +61,4 @@ def test_what_a_stopped_run_left_is_not_doubled_whatever_the_overwrite_mode(run_
     finally:
         run.spark.conf.set("spark.sql.sources.partitionOverwriteMode", "static")
     assert (summary["embedded"], summary["computed"]) == (3, 3)
-    assert tables.read_table(run.spark, run.generation.uri("embeddings/w16")).count() == 3
+    assert table_at(run.generation.uri("embeddings/w16")).num_rows == 3

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from builders import rows_at
 from lake_nights import Lake
 
-from uninote.pipelines import tables
 from uninote.pipelines.neighbours import neighbours
 
 pytestmark = pytest.mark.spark
@@ -51,7 +51,7 @@ def allowed(name, mine, other, score):
 
 def recall_of(name, run, vectors, facts):
     """The share of the best allowed K that the table's lists reach, over all notes."""
-    stored = tables.read_table(run.spark, run.generation.uri(name)).collect()
+    stored = rows_at(run.generation.uri(name))
     lists = {row["note_id"]: [one["note_id"] for one in row["neighbours"]] for row in stored}
     scores = vectors.astype(np.float64) @ vectors.T
     reached = wanted = 0

@@ -212,7 +212,11 @@ def test_the_named_source_is_read_whatever_its_name(read, tmp_path, name):
         ("items.jsonl", b'{"id": null, "title": "a"}\n', "none of the source's 1 rows is a note"),
         ("items.parquet", b"no Parquet", r"items\.parquet cannot be read as Parquet"),
         ("_items.parquet", b"", "only hidden files, which readers skip: _items.parquet"),
-        ("items.jsonl.gz", gzip.compress(b'{"id": 1, "title": "a"}\n' * 99, mtime=0)[:40], r"items\.jsonl\.gz is damaged"),
+        (
+            "items.jsonl.gz",
+            gzip.compress(b'{"id": 1, "title": "a"}\n' * 99, mtime=0)[:40],
+            r"items\.jsonl\.gz is damaged",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_a_sentence(read, tmp_path, name, content, message):

@@ -28,12 +28,12 @@ from PIL import Image
 from processes import memory_watched, run_apart
 from texts import installed_minilm, real_texts
 
-from uninote.config import Config
-from uninote.pipelines.embed import embed
-from uninote.pipelines.ingest import ingest
-from uninote.pipelines.progress import say
-from uninote.pipelines.run import Run, last_entry
-from uninote.pipelines.session import open_session
+from uninote.config.settings import Config
+from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.lake.run import Run, last_entry
+from uninote.pipelines.notes.stage import ingest
+from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.runtime.session import open_session
 
 THREADS = os.cpu_count() or 1
 BATCH_TOKENS = 2048  # the best for this model on a CPU, for the peers too: docs/encoders.md

@@ -22,9 +22,9 @@ from uninote.evaluation.baselines import evaluate_views
 from uninote.evaluation.retrieval import evaluate
 from uninote.evaluation.tables import Table
 from uninote.model.encoder import load_encoder
-from uninote.model.trainable import make_trainable_checkpoint
+from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.training.dataset import TrainingSet
-from uninote.training.negatives import Window, choose_negatives
+from uninote.training.set.negatives import Window, choose_negatives
 from uninote.training.settings import ContrastiveConfig, RankingConfig, TrainConfig
 from uninote.training.trainer import train
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from uninote.images import to_image
-from uninote.training.writer import write_training_set
+from uninote.media.images import to_image
+from uninote.training.set.writer import write_training_set
 
 HELD_OUT = 240
 SIDE = 64

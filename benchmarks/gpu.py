@@ -36,10 +36,10 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionPatchEmbed
 
-from udfs.embed import EmbedTask, embed_windows
-from uninote.media import MediaPolicy
-from uninote.model.note_encoder import NoteEncoder
-from uninote.model.processing import Prepared
+from udfs.embed.model_run import EmbedTask, embed_windows
+from uninote.media.fetching import MediaPolicy
+from uninote.model.qwen.encoder import NoteEncoder
+from uninote.model.qwen.processing import Prepared
 
 Figures = dict[str, Any]
 

@@ -19,17 +19,17 @@ from tokenizers import Tokenizer
 from transformers import Qwen3VLConfig, Qwen3VLModel
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from uninote.images import to_image
-from uninote.media import inline_uri
+from uninote.media.fetching import inline_uri
+from uninote.media.images import to_image
 from uninote.model.hardware import Placement, convert_parameters
 from uninote.model.layouts import Limits, newest
-from uninote.model.note_encoder import NoteEncoder
-from uninote.model.processing import NoteProcessor, Prepared
-from uninote.model.tiny import LIMITS, tiny_config
-from uninote.model.tiny_tokenizer import train_tokenizer
-from uninote.model.tokens import NoteTokenizer
-from uninote.model.tower import UniNote
-from uninote.notes import Note, NoteImage
+from uninote.model.qwen.encoder import NoteEncoder
+from uninote.model.qwen.processing import NoteProcessor, Prepared
+from uninote.model.qwen.tiny import LIMITS, tiny_config
+from uninote.model.qwen.tiny_tokenizer import train_tokenizer
+from uninote.model.qwen.tokens import NoteTokenizer
+from uninote.model.qwen.tower import UniNote
+from uninote.notes.note import Note, NoteImage
 
 VOCABULARY = 4096  # of the tokenizer that is trained here; the model's own is as large as the published one
 WORDS, PICTURES = 3000, 64

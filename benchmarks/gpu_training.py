@@ -12,12 +12,12 @@ import torch
 from gpu_parts import Parts, timed
 from torch import Tensor, nn
 
-from uninote.batching import token_batches
-from uninote.model.processing import Prepared
-from uninote.training.adapters import recompute_activations, with_adapters
+from uninote.model.batching import token_batches
+from uninote.model.qwen.processing import Prepared
 from uninote.training.errors import TrainingError
-from uninote.training.gradient_cache import Chunks, backward
-from uninote.training.losses import ContrastiveBatch, ContrastiveLoss
+from uninote.training.loop.adapters import recompute_activations, with_adapters
+from uninote.training.loop.gradient_cache import Chunks, backward
+from uninote.training.loop.losses import ContrastiveBatch, ContrastiveLoss
 
 WIDTHS = (64, 128, 256, 512, 1024)
 TAU, LEARNING_RATE, CLIP_NORM = 0.05, 1e-4, 1.0

@@ -23,12 +23,12 @@ from processes import descendants, run_apart
 from safetensors.torch import save_file
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from uninote.config import Config
-from uninote.model.tiny import make_tiny_checkpoint
-from uninote.pipelines.embed import embed
-from uninote.pipelines.ingest import ingest
-from uninote.pipelines.run import Run
-from uninote.pipelines.session import open_session
+from uninote.config.settings import Config
+from uninote.model.qwen.tiny import make_tiny_checkpoint
+from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.notes.stage import ingest
+from uninote.pipelines.runtime.session import open_session
 
 NOTES = 64
 

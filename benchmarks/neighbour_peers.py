@@ -27,8 +27,8 @@ Search = Callable[[], np.ndarray]
 
 def kernel(vectors: np.ndarray, k: int, recall: float) -> Search:
     """Prepare this project's kernel."""
-    from uninote.neighbours.approximate import top_k
-    from uninote.neighbours.settings import Settings
+    from uninote.neighbours.kernel.approximate import top_k
+    from uninote.neighbours.kernel.settings import Settings
 
     top_k(vectors[:2000], k, settings=Settings(2, leaf_rows=100, length=32, recall=0.9995))
     return lambda: top_k(vectors, k, recall=recall)[0]

@@ -25,7 +25,7 @@ from neighbour_sets import NAMES, best_scores, growing, scores_of, vectors_of
 from processes import run_apart, touch_memory
 
 from uninote.neighbours.recall import tie_aware_recall
-from uninote.pipelines.progress import say
+from uninote.pipelines.runtime.progress import say
 
 HERE = Path(__file__).parent
 K = 20

@@ -35,16 +35,16 @@ from processes import cpu_seconds, phases_counted, touch_memory
 from pyspark.sql import functions as F
 from stored_lake import edited, make_lake, write
 
-from uninote.config import Config
-from uninote.neighbours.approximate import top_k, top_k_among
+from uninote.config.settings import Config
+from uninote.neighbours.kernel.approximate import top_k, top_k_among
+from uninote.neighbours.kernel.partitions import Partition
 from uninote.neighbours.lookup import lookup, open_table
-from uninote.neighbours.partitions import Partition
-from uninote.neighbours.probes import join_probed
 from uninote.neighbours.truth import exact_topk
-from uninote.pipelines import neighbours as stage
-from uninote.pipelines.neighbours_plan import kernel_recall
-from uninote.pipelines.run import Run
-from uninote.pipelines.session import open_session
+from uninote.neighbours.update.probes import join_probed
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.neighbours import stage
+from uninote.pipelines.neighbours.plan import kernel_recall
+from uninote.pipelines.runtime.session import open_session
 
 K = 20
 TOUCHED_GIB = 6  # more than the workers, and the files that they write, take
@@ -64,7 +64,7 @@ def start_workers(run: Run) -> float:
     """Have every worker import what it needs and load the compiled code; returns the CPU-seconds that took."""
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for name in ("udfs.neighbours", "udfs.neighbour_nights"):
+        for name in ("udfs.neighbours.full_join", "udfs.neighbours.update"):
             importlib.import_module(name)
         started, few = time.monotonic(), np.random.default_rng(0).standard_normal((22_000, 16), dtype=np.float32)
         partitions: list[Partition] = []

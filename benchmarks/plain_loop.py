@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from uninote.model.processing import NoteProcessor, Prepared
-from uninote.model.tower import UniNote
+from uninote.model.qwen.processing import NoteProcessor, Prepared
+from uninote.model.qwen.tower import UniNote
 from uninote.training.dataset import TrainingSet
 
 

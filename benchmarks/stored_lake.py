@@ -7,12 +7,12 @@ import time
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow_vectors import to_array
-from uninote.lake import embeddings_name
-from uninote.pipelines import tables
-from uninote.pipelines.embed_commit import NEXT_KEY, versions
-from uninote.pipelines.run import Outcome, Run, record
-from uninote.schemas import embeddings_table, items_table, notes_table
+from udfs.arrow import to_array
+from uninote.lake.paths import embeddings_name
+from uninote.lake.schemas import embeddings_table, items_table, notes_table
+from uninote.pipelines.embed.commit import NEXT_KEY, versions
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Outcome, Run, record
 
 
 def write(run: Run, keys: np.ndarray, vectors: np.ndarray, mark: str) -> None:

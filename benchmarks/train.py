@@ -24,9 +24,9 @@ from emoji import measure_emoji
 from plain_loop import PlainLoop
 from processes import run_apart
 
-from uninote.model.trainable import make_trainable_checkpoint
+from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.training.dataset import TrainingSet
-from uninote.training.objectives import make_objective
+from uninote.training.loop.objectives import make_objective
 from uninote.training.settings import TrainConfig
 from uninote.training.trainer import Trainer
 

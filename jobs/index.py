@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from uninote.pipelines.index_plan import plan_indexes
+from uninote.pipelines.index.plan import plan_indexes
 from uninote.pipelines.job import run_job
 from uninote.pipelines.stages import run_stage
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from uninote.pipelines.index.search import search
 from uninote.pipelines.job import run_job
-from uninote.pipelines.search import search
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,13 +14,13 @@ from deltalake import DeltaTable
 from PIL import Image
 from pyspark.sql.types import LongType, StringType
 
-from uninote.lake import embeddings_name
-from uninote.pipelines import tables
-from uninote.pipelines.embed_commit import versions
-from uninote.pipelines.embed_recovery import NEXT_KEY
-from uninote.pipelines.media_roots import remember_media_root
-from uninote.pipelines.run import Outcome, Run, record
-from uninote.schemas import embeddings_table, items_table, notes_table
+from uninote.lake.paths import embeddings_name
+from uninote.lake.schemas import embeddings_table, items_table, notes_table
+from uninote.pipelines.embed.commit import versions
+from uninote.pipelines.embed.recovery import NEXT_KEY
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Outcome, Run, record
+from uninote.pipelines.notes.media_roots import remember_media_root
 
 DEMO_NOTES = 240
 CONFIG = """\

@@ -8,9 +8,9 @@ import pytest
 from builders import write_config
 from s3_server import ENVIRONMENT, s3_server
 
-from uninote.config_file import load_config
-from uninote.pipelines.run import Run
-from uninote.pipelines.session import open_session
+from uninote.config.loading import load_config
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.runtime.session import open_session
 
 
 @pytest.fixture(scope="session")

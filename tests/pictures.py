@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uninote.media import MediaError, MediaPolicy, load_image
+from uninote.media.fetching import MediaError, MediaPolicy, load_image
 
 
 def policy(*roots: Path, max_bytes: int = 10**6, max_pixels: int = 10**6) -> MediaPolicy:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from uninote.batching import token_batches
 from uninote.errors import UninoteError
+from uninote.model.batching import token_batches
 
 
 def random_lengths(seed: int) -> np.ndarray:

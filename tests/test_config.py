@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from pyspark.sql.types import StringType
 
-from uninote import schemas
-from uninote.config import Config
-from uninote.config_file import load_config
+from uninote.config.loading import load_config
+from uninote.config.overrides import redact_override
+from uninote.config.settings import Config
 from uninote.errors import ConfigError
-from uninote.ingest.sources import find_source
-from uninote.overrides import redact_override
-from uninote.reserved import is_reserved
+from uninote.lake import schemas
+from uninote.lake.reserved import is_reserved
+from uninote.notes.ingest.sources import find_source
 from uninote.training.settings import paper_stage_one, paper_stage_two
 
 ROOT = Path(__file__).parent.parent

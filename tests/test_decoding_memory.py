@@ -13,15 +13,15 @@ import pytest
 from pictures import encoded
 from PIL import Image
 
-from uninote.decoding_memory import DECODING_BYTES, Budget
-from uninote.images import ImageError, reduced
+from uninote.media.decoding_memory import DECODING_BYTES, Budget
+from uninote.media.images import ImageError, reduced
 
 MEMORY = """
 import io, re, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from PIL import Image
-from uninote.images import reduced
+from uninote.media.images import reduced
 
 def memory(name):
     return 1024 * int(re.search(rf"{name}:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -52,8 +52,8 @@ with ThreadPoolExecutor(8) as pool:
 """
 
 FORMATS = """
-from uninote.decoding_memory import decoding_bytes
-from uninote.images import FORMATS
+from uninote.media.decoding_memory import decoding_bytes
+from uninote.media.images import FORMATS
 
 side = 2048
 grey = Image.linear_gradient("L").resize((side, side))

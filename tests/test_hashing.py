@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from uninote.hashing import content_hash, meta_hash
-from uninote.notes import Note, NoteImage
+from uninote.notes.hashing import content_hash, meta_hash
+from uninote.notes.note import Note, NoteImage
 
 NOTE = Note("title", "body", ("a", "b"), (NoteImage("x.png", "text"),))
 

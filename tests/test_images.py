@@ -13,7 +13,7 @@ import pytest
 from pictures import encoded, outcome, photo, policy, reason_of
 from PIL import Image, ImageChops
 
-from uninote.media import decode, load_image
+from uninote.media.fetching import decode, load_image
 
 
 def png_of_size(edge: int) -> bytes:
@@ -108,7 +108,7 @@ def test_a_page_too_large_after_a_good_one_does_not_cost_the_good_one(tmp_path):
 
 ALONE = """
 import sys
-from uninote.media import MediaError, MediaPolicy, load_image
+from uninote.media.fetching import MediaError, MediaPolicy, load_image
 try:
     load_image("large.png", MediaPolicy((sys.argv[1],), 10**6, 10**9))
 except MediaError as error:

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from uninote.lake import Lake
-from uninote.lake_record import FORMAT, LakeFormatError, lake_id, read_record
+from uninote.lake.paths import Lake
+from uninote.lake.record import FORMAT, LakeFormatError, lake_id, read_record
 from uninote.neighbours.lookup import lookup
-from uninote.pipelines import lake_migrations, ledger
-from uninote.pipelines.lake_migrations import open_lake
+from uninote.pipelines.lake import ledger
+from uninote.pipelines.lake import migrations as lake_migrations
+from uninote.pipelines.lake.migrations import open_lake
 
 
 def write_old_ledger(lake):

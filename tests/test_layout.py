@@ -10,11 +10,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ("jobs", "uninote.pipelines", "udfs", "uninote")  # each may import itself and what stands to its right
 HOMES = {
-    "faiss": {"uninote/index/", "uninote/kmeans.py"},
-    "yaml": {"uninote/yaml_text.py"},
-    "boto3": {"uninote/s3"},
-    "botocore": {"uninote/s3"},
-    "pyspark": {"uninote/pipelines/", "uninote/schemas.py", "udfs/task.py"},
+    "faiss": {"uninote/index/", "uninote/vectors/kmeans.py"},
+    "yaml": {"uninote/config/yaml_text.py"},
+    "boto3": {"uninote/storage/s3"},
+    "botocore": {"uninote/storage/s3"},
+    "pyspark": {"uninote/pipelines/", "uninote/lake/schemas.py", "udfs/task.py"},
 }
 SOURCES = [path for top in ("jobs", "udfs", "uninote") for path in sorted((ROOT / top).rglob("*.py"))]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pictures import encoded, photo, policy, reason_of
 
-from uninote.media import UNREACHABLE, MediaError, decode, fetch, fingerprint, inline_uri, load_image
+from uninote.media.fetching import UNREACHABLE, MediaError, decode, fetch, fingerprint, inline_uri, load_image
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from flaky_proxy import proxy
 from PIL import Image
 
-from uninote.media import UNREACHABLE, MediaError, MediaPolicy, fetch, fingerprint, load_image
-from uninote.s3_client import FAILED_IN_A_ROW
-from uninote.storage import S3Options, StorageError
+from uninote.media.fetching import UNREACHABLE, MediaError, MediaPolicy, fetch, fingerprint, load_image
+from uninote.storage.s3_client import FAILED_IN_A_ROW
+from uninote.storage.types import S3Options, StorageError
 
 
 def png(edge: int = 8) -> bytes:

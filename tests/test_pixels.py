@@ -7,7 +7,7 @@ import pytest
 from pictures import encoded, photo, policy
 from PIL import Image
 
-from uninote.media import load_image
+from uninote.media.fetching import load_image
 
 
 def test_the_exif_orientation_is_applied(tmp_path):

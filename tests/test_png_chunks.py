@@ -9,9 +9,9 @@ import pytest
 from pictures import encoded, photo, policy
 from PIL import Image
 
-from uninote import png_chunks
-from uninote.media import MediaError, decode
-from uninote.png_chunks import SIGNATURE, without_odd_chunks
+from uninote.media import png_chunks
+from uninote.media.fetching import MediaError, decode
+from uninote.media.png_chunks import SIGNATURE, without_odd_chunks
 
 ZEROS = zlib.compress(bytes(2 << 20))  # past what Pillow allows one text
 TURNED = b'XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"/>'

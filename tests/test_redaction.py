@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.ingest.note_rows import MESSAGE, FieldRules, RowBatch
+from uninote.notes.ingest.note_rows import MESSAGE, FieldRules, RowBatch
 from uninote.redaction import HIDDEN, has_credentials, is_secret, redact, redact_value
 
 KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # AWS's own example

@@ -11,17 +11,15 @@ import pytest
 from flaky_proxy import proxy
 from s3_server import ENVIRONMENT, free_port
 
-from uninote.s3_client import CLIENTS
-from uninote.storage import (
+from uninote.storage.files import list_files, read_bytes, stat
+from uninote.storage.s3_client import CLIENTS
+from uninote.storage.types import (
     ForbiddenFileError,
     MissingFileError,
     S3Options,
     SlowFileError,
     StorageError,
     UnreachableError,
-    list_files,
-    read_bytes,
-    stat,
 )
 
 CONTENT = bytes(range(256)) * 400  # more than one piece
@@ -190,7 +188,7 @@ def test_the_limit_holds_for_retries_together(flaky):
 
 
 def test_a_store_that_answers_nothing_in_time_is_not_the_files_fault(flaky, monkeypatch):
-    monkeypatch.setattr("uninote.s3_client.SLOW_IN_A_ROW", 6)
+    monkeypatch.setattr("uninote.storage.s3_client.SLOW_IN_A_ROW", 6)
     flaky.delay_s = 2.0
     options = S3Options(endpoint=flaky.endpoint, timeout_s=0.4, attempts=1)
 

@@ -12,20 +12,16 @@ import numpy as np
 import pytest
 from flaky_proxy import proxy
 
-from uninote import storage
-from uninote.storage import (
+from uninote.storage import local
+from uninote.storage.files import fetch_folder, list_files, read_bytes, stat, write_file
+from uninote.storage.types import (
     FileStat,
     ForbiddenFileError,
     MissingFileError,
     S3Options,
     StorageError,
     UnreachableError,
-    fetch_folder,
     is_remote,
-    list_files,
-    read_bytes,
-    stat,
-    write_file,
 )
 
 LOCAL = S3Options()
@@ -136,7 +132,7 @@ def test_a_failed_write_leaves_what_was_there_and_no_scratch_file(tmp_path, monk
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(storage.shutil, "copyfileobj", full)
+    monkeypatch.setattr(local.shutil, "copyfileobj", full)
     with pytest.raises(StorageError, match=r"No space left on device. Free space") as caught:
         put(tmp_path, str(tmp_path / "a"), b"after", LOCAL)
     assert type(caught.value) is StorageError
@@ -182,7 +178,7 @@ def test_a_large_file_goes_up_in_parts_and_comes_back_the_same(s3, flaky, option
 
 def test_a_key_that_leads_out_of_the_target_is_refused(options, tmp_path, monkeypatch):
     # The server of these tests keeps objects as files, and cannot hold such a key; others can.
-    monkeypatch.setattr("uninote.s3.list_sizes", lambda *_: {"../stolen": 1})
+    monkeypatch.setattr("uninote.storage.s3.list_sizes", lambda *_: {"../stolen": 1})
     with pytest.raises(StorageError, match="would be written outside the target folder"):
         fetch_folder("s3://media/model", tmp_path, options)
 

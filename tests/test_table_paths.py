@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from uninote.pipelines.tables import set_property, table_property
-from uninote.table_paths import unusable_part
+from uninote.lake.table_paths import unusable_part
+from uninote.pipelines.lake.tables import set_property, table_property
 
 
 @pytest.mark.parametrize("name", ["a {b}*?#;&=+ü%", "a`b'c\"d", "~$@!,:<>()"])

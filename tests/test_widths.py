@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.widths import truncate
+from uninote.vectors.widths import truncate
 
 
 def vectors(rows: int = 20, width: int = 32, dtype: type = np.float32) -> np.ndarray:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow_vectors import read_rows, to_array
-from udfs.notes import ArrowMap
-from uninote.kmeans import compute_in_one_thread
+from udfs.arrow import read_rows, to_array
+from udfs.notes.fingerprints import ArrowMap
 from uninote.neighbours.truth import exact_topk
-from uninote.sampling import first_in_order
+from uninote.vectors.kmeans import compute_in_one_thread
+from uninote.vectors.sampling import first_in_order
 
 
 def make_survey(count: int, seed: int) -> ArrowMap:

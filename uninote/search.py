@@ -16,17 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from uninote.config import MediaConfig
+from uninote.config.settings import MediaConfig
 from uninote.errors import UninoteError
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.index.search import Index
-from uninote.media import MediaPolicy, decode, fetch
+from uninote.media.fetching import MediaPolicy, decode, fetch
 from uninote.model.encoder import KINDS, UNINOTE, Arithmetic, describe, load_in_layout
-from uninote.notes import Note, NoteImage
+from uninote.notes.note import Note, NoteImage
 from uninote.redaction import has_credentials
-from uninote.storage import S3Options
+from uninote.storage.types import S3Options
 from uninote.terminal import write
-from uninote.widths import truncate
+from uninote.vectors.widths import truncate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

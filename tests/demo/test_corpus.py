@@ -13,7 +13,7 @@ from uninote.demo import corpus
 from uninote.demo.broken import DAMAGES, IMAGE_REJECTS
 from uninote.demo.corpus import make_corpus, read_rows
 from uninote.errors import UninoteError
-from uninote.media import MediaError, MediaPolicy, load_image
+from uninote.media.fetching import MediaError, MediaPolicy, load_image
 
 NUM_NOTES = 600
 

@@ -8,9 +8,9 @@ from PIL import Image
 
 from uninote.evaluation.baselines import VIEWS, evaluate_views, image_only, random_images, text_only
 from uninote.evaluation.retrieval import evaluate
-from uninote.notes import Note, NoteImage
+from uninote.notes.note import Note, NoteImage
 from uninote.training.dataset import TrainingSet
-from uninote.training.writer import write_training_set
+from uninote.training.set.writer import write_training_set
 
 COLOURS = ("red", "lime", "blue", "white", "black", "yellow")
 VALUES = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}

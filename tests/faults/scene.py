@@ -10,7 +10,7 @@ from pathlib import Path
 from builders import make_image, make_note, write_source
 from watching import Watcher
 
-from uninote.model.hashing_folder import write_card
+from uninote.model.hashing.folder import write_card
 
 STAGES = ("ingest", "embed", "index", "neighbours", "report")
 NIGHTS = ("first", "second")

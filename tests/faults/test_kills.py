@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from builders import make_image, make_note, write_config, write_source
 
-from udfs.arrow_vectors import to_matrix
-from uninote.config_file import load_config
-from uninote.pipelines import tables
-from uninote.pipelines.embed import embed
-from uninote.pipelines.ingest import ingest
-from uninote.pipelines.run import Run
+from udfs.arrow import to_matrix
+from uninote.config.loading import load_config
+from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.notes.stage import ingest
 
 pytestmark = [pytest.mark.spark, pytest.mark.long]
 

@@ -12,8 +12,8 @@ import pytest
 from builders import table_at, write_notes
 from PIL import Image
 
-from udfs.arrow_vectors import to_matrix
-from uninote.pipelines.embed import embed
+from udfs.arrow import to_matrix
+from uninote.pipelines.embed.stage import embed
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 

@@ -20,10 +20,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from uninote.config_file import load_config
-from uninote.model import tiny
-from uninote.pipelines.run import Run
-from uninote.pipelines.session import open_session
+from uninote.config.loading import load_config
+from uninote.model.qwen import tiny
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.runtime.session import open_session
 from uninote.pipelines.stages import STAGES
 
 HERE = Path(__file__).parent

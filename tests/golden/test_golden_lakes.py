@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from uninote.config_file import load_config
-from uninote.lake_record import FORMAT, read_record
+from uninote.config.loading import load_config
+from uninote.lake.record import FORMAT, read_record
 from uninote.neighbours.lookup import lookup
-from uninote.pipelines import ledger
-from uninote.pipelines.run import Run
+from uninote.pipelines.lake import ledger
+from uninote.pipelines.lake.run import Run
 from uninote.pipelines.stages import run_stage
 
 pytestmark = pytest.mark.spark

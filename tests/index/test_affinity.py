@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uninote.index.affinity import group_lists, pack_cells, settle_lists
-from uninote.kmeans import fit_kmeans, nearest_centroids
+from uninote.vectors.kmeans import fit_kmeans, nearest_centroids
 
 
 def make_points(clusters, each, seed=0):

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.file_hashes import sha256_of
 from uninote.index.files import IndexDamagedError
 from uninote.index.folder import IndexFolder
-from uninote.storage import S3Options
+from uninote.storage.file_hashes import sha256_of
+from uninote.storage.types import S3Options
 
 
 @pytest.fixture

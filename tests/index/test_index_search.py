@@ -11,7 +11,7 @@ import pytest
 
 from uninote.index.files import IndexDamagedError
 from uninote.index.search import Index, SearchError
-from uninote.kmeans import ClusteringError
+from uninote.vectors.kmeans import ClusteringError
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from segments import key_rows
 
-from uninote.file_hashes import sha256_of
 from uninote.index.note_keys import NoteKeys
 from uninote.index.shard import ShardBuilder, ShardError
 from uninote.index.template import train_template
+from uninote.storage.file_hashes import sha256_of
 
 
 @pytest.fixture

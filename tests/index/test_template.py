@@ -13,7 +13,7 @@ from uninote.index.centroids import Centroids
 from uninote.index.files import IndexDamagedError
 from uninote.index.plan import plan_index
 from uninote.index.template import load_template, train_template
-from uninote.kmeans import ClusteringError, fit_kmeans
+from uninote.vectors.kmeans import ClusteringError, fit_kmeans
 
 
 def make_vectors(rows, width=16, seed=0):

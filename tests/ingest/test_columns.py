@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from uninote.ingest.columns import SourceColumnsError, map_columns
+from uninote.notes.ingest.columns import SourceColumnsError, map_columns
 
 
 def test_guesses_ignore_case_and_take_the_best_name_first():

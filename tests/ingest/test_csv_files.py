@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from uninote.ingest.csv_files import HeaderError, read_header, records
-from uninote.ingest.text_files import Span, TextSource, count_lines
+from uninote.notes.ingest.formats.csv_files import HeaderError, read_header, records
+from uninote.notes.ingest.formats.text_files import Span, TextSource, count_lines
 
 UTF8 = TextSource()
 

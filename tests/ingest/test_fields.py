@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from uninote.ingest.fields import FieldError, contents_of, id_number, id_text, images_of, text_of, topics_of
-from uninote.ingest.list_text import file_in
-from uninote.media import inline_uri
+from uninote.media.fetching import inline_uri
+from uninote.notes.ingest.fields import FieldError, contents_of, id_number, id_text, images_of, text_of, topics_of
+from uninote.notes.ingest.list_text import file_in
 
 
 def images(value, ocr=None, folder=None):

@@ -6,9 +6,15 @@ import json
 
 import pytest
 
-from uninote.ingest import text_files
-from uninote.ingest.json_files import count_values, is_by_line, records_by_line, records_by_value, repeated_keys
-from uninote.ingest.text_files import Span, TextSource
+from uninote.notes.ingest.formats import text_files
+from uninote.notes.ingest.formats.json_files import (
+    count_values,
+    is_by_line,
+    records_by_line,
+    records_by_value,
+    repeated_keys,
+)
+from uninote.notes.ingest.formats.text_files import Span, TextSource
 
 UTF8 = TextSource()
 
@@ -36,7 +42,7 @@ FORMS = {
 @pytest.mark.parametrize("block", [3, 1 << 20])
 def test_every_form_gives_the_same_values(tmp_path, monkeypatch, form, block):
     monkeypatch.setattr(text_files, "BLOCK", block)
-    monkeypatch.setattr("uninote.ingest.json_files._LEAST", block)
+    monkeypatch.setattr("uninote.notes.ingest.formats.json_files._LEAST", block)
     path = tmp_path / "a"
     path.write_text(FORMS[form], newline="")
     assert [record.values for record in records(path)] == [ONE, TWO]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from uninote.ingest.sources import Source, SourceError, find_source
+from uninote.notes.ingest.sources import Source, SourceError, find_source
 
 
 @pytest.mark.parametrize("name", ["items.jsonl", "items.json", "items.csv", "items.parquet"])

@@ -6,8 +6,8 @@ import gzip
 
 import pytest
 
-from uninote.ingest import text_files
-from uninote.ingest.text_files import EncodingError, LineCount, Span, TextSource, count_lines, lines
+from uninote.notes.ingest.formats import text_files
+from uninote.notes.ingest.formats.text_files import EncodingError, LineCount, Span, TextSource, count_lines, lines
 
 UTF8 = TextSource()
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from uninote.ingest.times import EPOCH, TimeError, micros
+from uninote.notes.ingest.times import EPOCH, TimeError, micros
 
 SECONDS = 1704164645  # 2024-01-02T03:04:05Z
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from builders import make_note, write_source
 
-from uninote.delta_files import read_all
 from uninote.install import install_conf
+from uninote.lake.delta_files import read_all
 
 ROOT = Path(__file__).parent.parent.parent
 

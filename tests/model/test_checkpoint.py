@@ -6,9 +6,9 @@ import sys
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from uninote.model import checkpoint
-from uninote.model.checkpoint import CheckpointError, generation, published_widths, read_card
 from uninote.model.layouts import PUBLISHED_LIMITS
+from uninote.model.qwen import checkpoint
+from uninote.model.qwen.checkpoint import CheckpointError, generation, published_widths, read_card
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from uninote.model.checkpoint import CheckpointError, generation
 from uninote.model.encoder import Description, describe, load_encoder
-from uninote.notes import Note, NoteImage
+from uninote.model.qwen.checkpoint import CheckpointError, generation
+from uninote.notes.note import Note, NoteImage
 
 
 def picture(width: int, height: int, seed: int) -> Image.Image:

@@ -9,7 +9,7 @@ from uninote.model.batches import embed_batches
 from uninote.model.encoder import load_encoder
 from uninote.model.hardware import choose_placement
 from uninote.model.linear import OneDnnLinear, use_faster_linear
-from uninote.notes import Note
+from uninote.notes.note import Note
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

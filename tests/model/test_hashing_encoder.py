@@ -12,9 +12,9 @@ from PIL import Image
 
 from uninote.model.encoder import HASHING, describe, load_encoder
 from uninote.model.folders import CheckpointError
-from uninote.model.hashing_folder import CARD, write_card
-from uninote.notes import Note, NoteImage
-from uninote.widths import truncate
+from uninote.model.hashing.folder import CARD, write_card
+from uninote.notes.note import Note, NoteImage
+from uninote.vectors.widths import truncate
 
 
 @pytest.fixture
@@ -116,8 +116,8 @@ def test_a_folder_without_the_file_is_refused(tmp_path):
 
 def test_a_worker_needs_no_torch(folder):
     code = (
-        "import sys; from udfs.worker_model import WorkerModel, make_load; from uninote.storage import S3Options; "
+        "import sys; from udfs.embed.worker_model import WorkerModel, make_load; from uninote.storage.types import S3Options; "
         f"make_load(WorkerModel('g', 'feature-hashing', 'auto', 1, {str(folder)!r}, S3Options()), None)(); "
-        "import udfs.embed; sys.exit('torch' in sys.modules)"
+        "import udfs.embed.model_run; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,10 +11,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from uninote.model import host_copy
-from uninote.model.checkpoint import CheckpointError
 from uninote.model.encoder import load_encoder
 from uninote.model.host_copy import to_float32
-from uninote.notes import Note
+from uninote.model.qwen.checkpoint import CheckpointError
+from uninote.notes.note import Note
 
 
 def mixed_weights() -> dict[str, torch.Tensor]:

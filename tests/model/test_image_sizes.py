@@ -3,9 +3,9 @@ import itertools
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.model.image_sizes import check_limits, target_size
 from uninote.model.layouts import PUBLISHED_LIMITS, Limits
-from uninote.model.tiny import LIMITS
+from uninote.model.qwen.image_sizes import check_limits, target_size
+from uninote.model.qwen.tiny import LIMITS
 
 EDGES = (1, 2, 15, 31, 32, 33, 100, 640, 1079, 4096, 50_000)
 

@@ -15,16 +15,16 @@ from literal_folders import write_declared, write_published, write_sentences
 from PIL import Image
 
 from uninote.demo.workspace import demo_checkpoint
-from uninote.model import checkpoint
-from uninote.model import sentence_folder as sentence_models
-from uninote.model.checkpoint import identify, read_card
 from uninote.model.encoder import SENTENCES, UNINOTE, Arithmetic, describe, load_encoder, load_in_layout
 from uninote.model.folders import CheckpointError
 from uninote.model.layouts import LAYOUTS, Layout
-from uninote.model.processing import NoteProcessor
-from uninote.model.prompts import FRAME
-from uninote.model.tiny import make_tiny_checkpoint
-from uninote.notes import Note, NoteImage
+from uninote.model.qwen import checkpoint
+from uninote.model.qwen.checkpoint import identify, read_card
+from uninote.model.qwen.processing import NoteProcessor
+from uninote.model.qwen.prompts import FRAME
+from uninote.model.qwen.tiny import make_tiny_checkpoint
+from uninote.model.sentence import folder as sentence_models
+from uninote.notes.note import Note, NoteImage
 
 # Lakes, indexes and states of training hold these. Whoever changes one embeds every lake again: add a layout instead.
 DEMO = "ee908f99412d545d"

@@ -9,10 +9,10 @@ from torch import nn
 from transformers import Qwen3VLModel
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionPatchEmbed
 
-from uninote.model.patches import LinearPatchEmbed, use_linear_patches
-from uninote.model.processing import NoteProcessor
-from uninote.model.tower import UniNote
-from uninote.notes import Note, NoteImage
+from uninote.model.qwen.patches import LinearPatchEmbed, use_linear_patches
+from uninote.model.qwen.processing import NoteProcessor
+from uninote.model.qwen.tower import UniNote
+from uninote.notes.note import Note, NoteImage
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_no_convolution_is_computed_and_the_mapped_weights_are_not_copied(tower,
         return rows @ weight.T + bias
 
     monkeypatch.setattr(nn.functional, "conv3d", None)
-    monkeypatch.setattr("uninote.model.patches.nn.functional.linear", product)
+    monkeypatch.setattr("uninote.model.qwen.patches.nn.functional.linear", product)
     embedding = tower.model.visual.patch_embed
     embedding(batch["pixel_values"])
     assert operands == [(embedding.proj.weight.data_ptr(), embedding.proj.bias.data_ptr())]

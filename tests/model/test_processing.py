@@ -7,10 +7,10 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from uninote.errors import UninoteError
-from uninote.images import ImageError
-from uninote.model.checkpoint import CheckpointError
-from uninote.model.processing import NoteProcessor
-from uninote.notes import Note, NoteImage
+from uninote.media.images import ImageError
+from uninote.model.qwen.checkpoint import CheckpointError
+from uninote.model.qwen.processing import NoteProcessor
+from uninote.notes.note import Note, NoteImage
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
-from uninote.model.prompts import CLOSING, OPENING, Kind, Part, parts_of
-from uninote.notes import Note, NoteImage
+from uninote.model.qwen.prompts import CLOSING, OPENING, Kind, Part, parts_of
+from uninote.notes.note import Note, NoteImage
 
 
 def test_the_frame_is_the_published_one():

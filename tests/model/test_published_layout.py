@@ -12,12 +12,12 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from uninote.media import MediaPolicy, load_image
-from uninote.model.checkpoint import generation, read_card
+from uninote.media.fetching import MediaPolicy, load_image
 from uninote.model.encoder import load_encoder
-from uninote.model.tower import UniNote
-from uninote.notes import Note, NoteImage
-from uninote.widths import truncate
+from uninote.model.qwen.checkpoint import generation, read_card
+from uninote.model.qwen.tower import UniNote
+from uninote.notes.note import Note, NoteImage
+from uninote.vectors.widths import truncate
 
 WIDTH = 96
 CHAT_TEMPLATE = (

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from uninote.model.checkpoint import CheckpointError
 from uninote.model.encoder import Description, describe, load_encoder
-from uninote.model.sentence_inputs import LibraryInputs, TokenInputs
-from uninote.model.sentence_text import text_of
-from uninote.notes import Note, NoteImage
+from uninote.model.qwen.checkpoint import CheckpointError
+from uninote.model.sentence.inputs import LibraryInputs, TokenInputs
+from uninote.model.sentence.text import text_of
+from uninote.notes.note import Note, NoteImage
 
 library = pytest.importorskip("sentence_transformers")
 

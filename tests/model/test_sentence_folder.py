@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from uninote.model import sentence_folder as folders
-from uninote.model.checkpoint import CheckpointError
 from uninote.model.encoder import describe, load_encoder
-from uninote.model.sentence_folder import files, generation, read_widths
-from uninote.model.sentence_widths import module_width
+from uninote.model.qwen.checkpoint import CheckpointError
+from uninote.model.sentence import folder as folders
+from uninote.model.sentence.folder import files, generation, read_widths
+from uninote.model.sentence.widths import module_width
 
 KIND = "sentence-transformers"
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uninote.model.checkpoint import generation
 from uninote.model.encoder import load_encoder
-from uninote.model.tiny import make_tiny_checkpoint
-from uninote.notes import Note, NoteImage
+from uninote.model.qwen.checkpoint import generation
+from uninote.model.qwen.tiny import make_tiny_checkpoint
+from uninote.notes.note import Note, NoteImage
 
 TEXTS = ["红烧肉 pork", "hiking in the Alps", "bread \ud800 and soup"] * 5
 
@@ -18,7 +18,7 @@ TEXTS = ["红烧肉 pork", "hiking in the Alps", "bread \ud800 and soup"] * 5
 def test_equal_texts_and_seed_give_an_equal_generation_in_another_process(tmp_path):
     make_tiny_checkpoint(tmp_path / "a", TEXTS, seed=3)
     code = (
-        "import sys, json; from uninote.model.tiny import make_tiny_checkpoint as make;"
+        "import sys, json; from uninote.model.qwen.tiny import make_tiny_checkpoint as make;"
         "make(sys.argv[1], json.loads(sys.argv[2]), seed=3)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "b"), json.dumps(TEXTS)], check=True)

@@ -5,10 +5,10 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from uninote.model.checkpoint import CheckpointError
-from uninote.model.prompts import CLOSING, FRAME
-from uninote.model.tiny_tokenizer import ADDED, SPECIAL
-from uninote.model.tokens import NoteTokenizer
+from uninote.model.qwen.checkpoint import CheckpointError
+from uninote.model.qwen.prompts import CLOSING, FRAME
+from uninote.model.qwen.tiny_tokenizer import ADDED, SPECIAL
+from uninote.model.qwen.tokens import NoteTokenizer
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Qwen3VLForConditionalGeneration, Qwen3VLModel
 
-from uninote.model.checkpoint import CheckpointError, generation
-from uninote.model.processing import NoteProcessor
-from uninote.model.tower import UniNote
-from uninote.notes import Note
+from uninote.model.qwen.checkpoint import CheckpointError, generation
+from uninote.model.qwen.processing import NoteProcessor
+from uninote.model.qwen.tower import UniNote
+from uninote.notes.note import Note
 
 
 @pytest.fixture

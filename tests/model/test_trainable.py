@@ -2,11 +2,11 @@ import numpy as np
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from uninote.model.checkpoint import generation, read_card
 from uninote.model.encoder import load_encoder
-from uninote.model.prompts import CLOSING, OPENING
-from uninote.model.trainable import Shape, make_trainable_checkpoint
-from uninote.notes import Note
+from uninote.model.qwen.checkpoint import generation, read_card
+from uninote.model.qwen.prompts import CLOSING, OPENING
+from uninote.model.qwen.trainable import Shape, make_trainable_checkpoint
+from uninote.notes.note import Note
 
 SMALL = Shape(vocabulary=420, text_layers=1, vision_layers=1, vision_width=32)
 TEXTS = ["红烧肉 pork", "hiking in the Alps", "bread and soup"] * 5

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.neighbours.approximate import top_k
-from uninote.neighbours.codes import encode
-from uninote.neighbours.join import join_codes
+from uninote.neighbours.kernel.approximate import top_k
+from uninote.neighbours.kernel.codes import encode
+from uninote.neighbours.kernel.join import join_codes
+from uninote.neighbours.kernel.settings import Settings
+from uninote.neighbours.kernel.simd.tiles import HAS_VNNI
 from uninote.neighbours.recall import tie_aware_recall
-from uninote.neighbours.settings import Settings
-from uninote.neighbours.simd import HAS_VNNI
 
 SMALL = Settings(partitions=4, leaf_rows=200, rounds=1, length=16)
 

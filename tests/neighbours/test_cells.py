@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uninote.neighbours.cells import HEAVY, assign_cells, fit_cells
-from uninote.neighbours.exact import topk_all_pairs
+from uninote.neighbours.kernel.exact import topk_all_pairs
 from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.recall import tie_aware_recall
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.neighbours.exact import KernelError, topk_all_pairs
+from uninote.neighbours.kernel.exact import KernelError, topk_all_pairs
 
 
 def make_vectors(rows, width=24, cone=0.0, seed=0):

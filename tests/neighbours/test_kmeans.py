@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import pytest
 
-from uninote.kmeans import ClusteringError, compute_in_one_thread, fit_kmeans, nearest_centroids
+from uninote.vectors.kmeans import ClusteringError, compute_in_one_thread, fit_kmeans, nearest_centroids
 
 
 def make_cone(rows=500, spread=1e-3, width=16):

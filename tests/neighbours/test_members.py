@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.neighbours.approximate import rank_again, top_k, top_k_among
-from uninote.neighbours.candidates import NO_ROW, key_position
-from uninote.neighbours.codes import encode
-from uninote.neighbours.join import join_codes
+from uninote.neighbours.kernel.approximate import rank_again, top_k, top_k_among
+from uninote.neighbours.kernel.candidates import NO_ROW, key_position
+from uninote.neighbours.kernel.codes import encode
+from uninote.neighbours.kernel.join import join_codes
+from uninote.neighbours.kernel.settings import Settings
 from uninote.neighbours.recall import tie_aware_recall
-from uninote.neighbours.settings import Settings
 
 SMALL = Settings(partitions=4, leaf_rows=200, rounds=1, length=16)
 SAMPLED = Settings(partitions=8, leaf_rows=200, rounds=1, length=16, recall=0.9)

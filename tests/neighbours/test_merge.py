@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from uninote.neighbours.kernel.merge_lists import FlatLists, merge_groups
 from uninote.neighbours.merge import MergeError, merge_topk
-from uninote.neighbours.merge_lists import FlatLists, merge_groups
 
 
 @pytest.mark.parametrize("k", [1, 5, 40])

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.neighbours import meetings, probes
-from uninote.neighbours.approximate import top_k_among
-from uninote.neighbours.codes import encode_around
-from uninote.neighbours.leaders import look_around
-from uninote.neighbours.leaves import make_bench
-from uninote.neighbours.partitions import Partition
-from uninote.neighbours.probes import join_probed
-from uninote.neighbours.reach import Plan
-from uninote.neighbours.settings import Settings
-from uninote.neighbours.simd import HAS_VNNI
+from uninote.neighbours.kernel import meetings
+from uninote.neighbours.kernel.approximate import top_k_among
+from uninote.neighbours.kernel.codes import encode_around
+from uninote.neighbours.kernel.leaves import make_bench
+from uninote.neighbours.kernel.partitions import Partition
+from uninote.neighbours.kernel.pivots import look_around
+from uninote.neighbours.kernel.settings import Settings
+from uninote.neighbours.kernel.simd.tiles import HAS_VNNI
+from uninote.neighbours.update import probes
+from uninote.neighbours.update.probes import join_probed
+from uninote.neighbours.update.reach import Plan
 
 K = 10
 CHANGED = 400

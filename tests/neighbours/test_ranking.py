@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uninote.neighbours.ranking import MAX_ROWS, empty_ranking, insert, insert_dense, pack, thresholds, unpack
+from uninote.neighbours.kernel.ranking import MAX_ROWS, empty_ranking, insert, insert_dense, pack, thresholds, unpack
 
 SCORES = np.array([-np.inf, -3e38, -1, -1e-45, 0, 1e-45, 0.5, np.nextafter(np.float32(0.5), 1), 3e38], np.float32)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.neighbours.changed import join_changed
+from uninote.neighbours.kernel.settings import Search
 from uninote.neighbours.rules import Rows, Rule, join_rows
-from uninote.neighbours.settings import Search
+from uninote.neighbours.update.changed import join_changed
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from uninote.neighbours.settings import Settings, SettingsError, needed_bytes, settings_for
+from uninote.neighbours.kernel.settings import Settings, SettingsError, needed_bytes, settings_for
 
 
 def test_the_recall_asked_for_and_k_make_the_settings():

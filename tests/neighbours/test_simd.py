@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numba import njit, types
 
-from uninote.neighbours import simd, simd_lists, simd_rows
-from uninote.neighbours.vector_ir import FLOATS16, HALVES16, Emitter, compiled, emitted
+from uninote.neighbours.kernel.simd import lists as simd_lists
+from uninote.neighbours.kernel.simd import rows as simd_rows
+from uninote.neighbours.kernel.simd import tiles as simd
+from uninote.neighbours.kernel.simd.vector_ir import FLOATS16, HALVES16, Emitter, compiled, emitted
 
 
 @compiled

@@ -11,17 +11,18 @@ import numba
 import numpy as np
 import pytest
 
-from uninote.neighbours import approximate, leaves, vector_ir
-from uninote.neighbours.approximate import top_k
-from uninote.neighbours.settings import Settings
+from uninote.neighbours.kernel import approximate, leaves
+from uninote.neighbours.kernel.approximate import top_k
+from uninote.neighbours.kernel.settings import Settings
+from uninote.neighbours.kernel.simd import vector_ir
 
 SMALL = Settings(partitions=3, leaf_rows=60, length=16)
 PLAIN = """
 import sys
 import numpy as np
 from uninote.neighbours import simd
-from uninote.neighbours.approximate import top_k
-from uninote.neighbours.settings import Settings
+from uninote.neighbours.kernel.approximate import top_k
+from uninote.neighbours.kernel.settings import Settings
 assert not simd.HAS_VNNI and not simd.HAS_HALF
 np.save(sys.argv[2], top_k(np.load(sys.argv[1]), 5, settings=Settings(partitions=3, leaf_rows=60, length=16))[0])
 """

@@ -7,12 +7,12 @@ import time
 import numpy as np
 from builders import make_note, write_notes
 
-from uninote.lake import embeddings_name
-from uninote.pipelines import tables
-from uninote.pipelines.embed_commit import versions
-from uninote.pipelines.embed_recovery import NEXT_KEY
-from uninote.pipelines.run import Outcome, record
-from uninote.schemas import embeddings_table, items_table
+from uninote.lake.paths import embeddings_name
+from uninote.lake.schemas import embeddings_table, items_table
+from uninote.pipelines.embed.commit import versions
+from uninote.pipelines.embed.recovery import NEXT_KEY
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Outcome, record
 
 
 class Lake:

@@ -9,8 +9,8 @@ import pytest
 from builders import make_note, write_notes
 from deltalake import DeltaTable
 
-from udfs.arrow_vectors import to_matrix
-from uninote.pipelines.embed import embed
+from udfs.arrow import to_matrix
+from uninote.pipelines.embed.stage import embed
 
 pytestmark = pytest.mark.spark
 

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from builders import make_image, make_note, rows_at, table_at, write_notes
 
-from udfs.arrow_vectors import to_matrix
+from udfs.arrow import to_matrix
 from uninote.errors import UninoteError
-from uninote.pipelines import embed_commit, scope, tables
-from uninote.pipelines.embed import embed
-from uninote.pipelines.run import ledger
-from uninote.pipelines.snapshot import newest_snapshot
-from uninote.schemas import notes_table
+from uninote.lake.schemas import notes_table
+from uninote.pipelines.embed import commit as embed_commit
+from uninote.pipelines.embed import scope
+from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import ledger
+from uninote.pipelines.lake.snapshot import newest_snapshot
 
 pytestmark = pytest.mark.spark
 
@@ -64,7 +66,7 @@ def test_the_feed_of_many_commits_is_read_once_and_an_overwrite_costs_no_model_c
     edit(run, "UPDATE {notes} SET category = 'new' WHERE note_id = 5")
     looked_at = []
     real = scope.within
-    monkeypatch.setattr("uninote.pipelines.embed.within", lambda f, s: looked_at.append(s) or real(f, s))
+    monkeypatch.setattr("uninote.pipelines.embed.stage.within", lambda f, s: looked_at.append(s) or real(f, s))
     summary = embed(run_of())
     assert {row["note_id"] for row in looked_at[0].collect()} == {1, 2, 3, 5}
     names = ("notes_in", "embedded", "computed", "unchanged", "deleted", "attributes_changed")

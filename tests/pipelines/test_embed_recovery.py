@@ -10,9 +10,10 @@ import pytest
 from builders import make_note, write_notes
 from deltalake import DeltaTable
 
-from uninote.pipelines import embed_commit, ledger, run, tables
-from uninote.pipelines.embed import embed
-from uninote.pipelines.snapshot import LedgerError, newest_snapshot
+from uninote.pipelines.embed import commit as embed_commit
+from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.lake import ledger, run, tables
+from uninote.pipelines.lake.snapshot import LedgerError, newest_snapshot
 
 pytestmark = pytest.mark.spark
 

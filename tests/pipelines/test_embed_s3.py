@@ -7,9 +7,9 @@ from builders import make_image, make_note, rows_at, write_notes
 
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import UninoteError
-from uninote.model.checkpoint import generation
-from uninote.pipelines import model_run
-from uninote.pipelines.embed import embed
+from uninote.model.qwen.checkpoint import generation
+from uninote.pipelines.embed import model_run
+from uninote.pipelines.embed.stage import embed
 
 pytestmark = pytest.mark.spark
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from builders import make_image, make_note, rows_at, table_at, write_notes
 
-from udfs.arrow_vectors import to_matrix
+from udfs.arrow import to_matrix
 from uninote.errors import ConfigError, UninoteError
-from uninote.pipelines import embed_commit, tables
-from uninote.pipelines.embed import embed
-from uninote.pipelines.note_ids import NoteIdError
-from uninote.pipelines.snapshot import newest_snapshot
-from uninote.widths import truncate
+from uninote.pipelines.embed import commit as embed_commit
+from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.snapshot import newest_snapshot
+from uninote.pipelines.notes.note_ids import NoteIdError
+from uninote.vectors.widths import truncate
 
 pytestmark = pytest.mark.spark
 

@@ -11,11 +11,11 @@ from functools import partial
 import deltalake
 import pytest
 
-from uninote.lake import Lake
-from uninote.pipelines import tables
-from uninote.pipelines.failures import explained
+from uninote.lake.paths import Lake
 from uninote.pipelines.job import run_job
-from uninote.storage import StorageError
+from uninote.pipelines.lake import tables
+from uninote.pipelines.runtime.failures import explained
+from uninote.storage.types import StorageError
 
 JAVA = "An error occurred while calling o9.load.\n: {}\n\tat java.base/java.io.Foo(Foo.java:1)\n"
 
@@ -73,7 +73,7 @@ def test_an_unknown_error_tells_its_cause_and_our_line():
     assert "UNINOTE_TRACE=1" in said
     with pytest.raises(AttributeError) as caught:
         Lake(None).uri("notes")
-    assert "(at uninote/lake.py:" in explained(caught.value)
+    assert "(at uninote/lake/paths.py:" in explained(caught.value)
 
 
 def test_the_table_is_named_where_the_text_does_not():

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 from builders import make_note, write_notes
 
-from uninote.config_file import load_config
+from uninote.config.loading import load_config
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError, UninoteError
-from uninote.model import checkpoint
-from uninote.model.checkpoint import identify
 from uninote.model.layouts import LAYOUTS, Layout
-from uninote.pipelines.embed import embed
-from uninote.pipelines.encoders import open_model
-from uninote.pipelines.generations import RECORD, record_generation
+from uninote.model.qwen import checkpoint
+from uninote.model.qwen.checkpoint import identify
+from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.lake.encoders import open_model
+from uninote.pipelines.lake.generations import RECORD, record_generation
 
 DEMO = "ee908f99412d545d"
 

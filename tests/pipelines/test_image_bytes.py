@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from builders import make_image, rows_at
 
-from uninote.media import inline_uri
-from uninote.pipelines.embed import embed
-from uninote.pipelines.ingest import ingest
+from uninote.media.fetching import inline_uri
+from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.notes.stage import ingest
 
 pytestmark = pytest.mark.spark
 

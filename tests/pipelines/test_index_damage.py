@@ -12,9 +12,9 @@ from lake_nights import Lake
 from uninote.errors import UninoteError
 from uninote.index.manifest import MANIFEST, IndexRefusedError, read_manifest
 from uninote.index.search import Index
-from uninote.pipelines.failures import explained
-from uninote.pipelines.index import index, index_folder
-from uninote.pipelines.run import newest_entries
+from uninote.pipelines.index.stage import index, index_folder
+from uninote.pipelines.lake.run import newest_entries
+from uninote.pipelines.runtime.failures import explained
 
 pytestmark = pytest.mark.spark
 

@@ -10,11 +10,12 @@ from uninote.errors import ConfigError
 from uninote.index.manifest import MANIFEST, read_manifest
 from uninote.index.note_keys import Constraint
 from uninote.index.search import Index
-from uninote.lake import embeddings_name
-from uninote.pipelines import index_build, tables
-from uninote.pipelines.index import index, index_folder
-from uninote.pipelines.search import search
-from uninote.schemas import embeddings_table
+from uninote.lake.paths import embeddings_name
+from uninote.lake.schemas import embeddings_table
+from uninote.pipelines.index import build as index_build
+from uninote.pipelines.index.search import search
+from uninote.pipelines.index.stage import index, index_folder
+from uninote.pipelines.lake import tables
 
 pytestmark = pytest.mark.spark
 
@@ -94,7 +95,7 @@ def test_a_build_that_was_killed_goes_on_with_its_template_and_finished_shards(r
 
     folder = index_folder(run_of(), WIDTH)
     with monkeypatch.context() as patch:
-        patch.setattr("uninote.pipelines.index.calibrate", fail)
+        patch.setattr("uninote.pipelines.index.stage.calibrate", fail)
         with pytest.raises(RuntimeError, match="killed"):
             index(run_of())
     assert MANIFEST not in folder.sizes()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from builders import make_note, rows_at, write_source
 
-from uninote.ingest.columns import SourceColumnsError
-from uninote.ingest.sources import SourceError
-from uninote.pipelines import tables
-from uninote.pipelines.ingest import ingest
-from uninote.pipelines.note_ids import NoteIdError
+from uninote.notes.ingest.columns import SourceColumnsError
+from uninote.notes.ingest.sources import SourceError
+from uninote.pipelines.lake import tables
+from uninote.pipelines.notes.note_ids import NoteIdError
+from uninote.pipelines.notes.stage import ingest
 
 pytestmark = pytest.mark.spark
 

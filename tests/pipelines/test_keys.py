@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from uninote.pipelines import keys
+from uninote.pipelines.embed import keys
 
 pytestmark = pytest.mark.spark
 

@@ -10,9 +10,9 @@ from deltalake import DeltaTable
 from lake_nights import Lake
 
 from uninote.neighbours.lookup import LookupError, lookup
-from uninote.pipelines import neighbours as neighbours_stage
-from uninote.pipelines.failures import explained
-from uninote.pipelines.neighbours import neighbours
+from uninote.pipelines.neighbours import stage as neighbours_stage
+from uninote.pipelines.neighbours.stage import neighbours
+from uninote.pipelines.runtime.failures import explained
 
 pytestmark = pytest.mark.spark
 

@@ -12,8 +12,8 @@ from builders import rows_at
 from lake_nights import Lake
 
 from uninote.neighbours.lookup import LookupError, lookup
-from uninote.pipelines import neighbours as neighbours_stage
-from uninote.pipelines.neighbours import neighbours
+from uninote.pipelines.neighbours import stage as neighbours_stage
+from uninote.pipelines.neighbours.stage import neighbours
 
 pytestmark = pytest.mark.spark
 

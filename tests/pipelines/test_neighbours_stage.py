@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from builders import rows_at, write_vectors
 
-from uninote.config import NeighboursConfig
+from uninote.config.settings import NeighboursConfig
 from uninote.errors import ConfigError
-from uninote.pipelines import tables
-from uninote.pipelines.neighbours import neighbours
-from uninote.pipelines.neighbours_plan import plan_join
-from uninote.pipelines.recall import sample_truth
-from uninote.pipelines.snapshot import newest_snapshot
-from uninote.pipelines.stored_vectors import StoredVectors
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.snapshot import newest_snapshot
+from uninote.pipelines.lake.stored_vectors import StoredVectors
+from uninote.pipelines.neighbours.plan import plan_join
+from uninote.pipelines.neighbours.recall import sample_truth
+from uninote.pipelines.neighbours.stage import neighbours
 
 pytestmark = pytest.mark.spark
 

@@ -18,7 +18,7 @@ from uninote import search as terminal
 from uninote.demo.workspace import demo_corpus
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import read_manifest
-from uninote.pipelines.search import search
+from uninote.pipelines.index.search import search
 from uninote.pipelines.stages import refresh
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from builders import make_note, write_notes, write_source
 
-from uninote.model.hashing_folder import write_card
-from uninote.pipelines.embed import embed
-from uninote.pipelines.gallery import worked_example
-from uninote.pipelines.ingest import ingest
-from uninote.pipelines.neighbours import neighbours
-from uninote.pipelines.report import report
+from uninote.model.hashing.folder import write_card
+from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.neighbours.stage import neighbours
+from uninote.pipelines.notes.stage import ingest
+from uninote.pipelines.report.examples import worked_example
+from uninote.pipelines.report.stage import report
 
 pytestmark = pytest.mark.spark
 TIMES = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "9999-12-31T23:00:00-12:00", None)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from builders import make_image, make_note, rows_at, table_at, write_notes
 
-from uninote.model.hashing_folder import write_card
-from uninote.pipelines import embed as stage
-from uninote.pipelines.embed import embed
+from uninote.model.hashing.folder import write_card
+from uninote.pipelines.embed import stage
+from uninote.pipelines.embed.stage import embed
 
 pytestmark = pytest.mark.spark
 

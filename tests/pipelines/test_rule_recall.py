@@ -7,7 +7,7 @@ import pytest
 from builders import rows_at
 from lake_nights import Lake
 
-from uninote.pipelines.neighbours import neighbours
+from uninote.pipelines.neighbours.stage import neighbours
 
 pytestmark = pytest.mark.spark
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 from builders import make_note, write_source
 
-from uninote.pipelines import source_identity, tables
-from uninote.pipelines.ingest import ingest
-from uninote.pipelines.source_identity import SOURCE, DeletedShareError, OtherSourceError, check_source
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.tables import MissingTableError
+from uninote.pipelines.notes import source_identity
+from uninote.pipelines.notes.source_identity import SOURCE, DeletedShareError, OtherSourceError, check_source
+from uninote.pipelines.notes.stage import ingest
 from uninote.pipelines.stages import run_stage
-from uninote.pipelines.tables import MissingTableError
 
 pytestmark = pytest.mark.spark
 

@@ -13,11 +13,11 @@ import pytest
 from deltalake import write_deltalake
 
 from uninote.errors import UninoteError
-from uninote.ingest.column_types import ColumnTypeError
-from uninote.ingest.columns import SourceColumnsError
-from uninote.ingest.sources import SourceError, find_source
-from uninote.pipelines import source_survey
-from uninote.pipelines.source_rows import read_source
+from uninote.notes.ingest.column_types import ColumnTypeError
+from uninote.notes.ingest.columns import SourceColumnsError
+from uninote.notes.ingest.sources import SourceError, find_source
+from uninote.pipelines.notes import source_sample as source_survey
+from uninote.pipelines.notes.source_rows import read_source
 
 pytestmark = pytest.mark.spark
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pyspark.sql.types import StringType
 
-from uninote.pipelines import tables
-from uninote.schemas import TableSchemaError, TableSpec, neighbours_table
+from uninote.lake.schemas import TableSchemaError, TableSpec, neighbours_table
+from uninote.pipelines.lake import tables
 
 pytestmark = pytest.mark.spark
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from uninote.model.encoder import describe
-from uninote.pipelines import tables
+from uninote.pipelines.lake import tables
 from uninote.pipelines.stages import run_stage
-from uninote.pipelines.training_set import training_set
+from uninote.pipelines.training.training_set import training_set
 from uninote.training.strategies import Strategy
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]

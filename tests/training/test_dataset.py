@@ -5,9 +5,9 @@ from coloured_discs import set_rows
 
 from uninote.training.dataset import TrainingSet
 from uninote.training.errors import TrainingSetError
-from uninote.training.schemas import TABLES
+from uninote.training.set.schemas import TABLES
+from uninote.training.set.writer import write_training_set
 from uninote.training.strategies import Strategy
-from uninote.training.writer import write_training_set
 
 
 def changed(tmp_path, change):

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
-from uninote.training.examples import Making, examples_of
-from uninote.training.halves import halves_of, noise_of
-from uninote.training.note_rows import Content, SourceImage, SourceNote, elements_of, note_content, source_note
+from uninote.training.set.examples import Making, examples_of
+from uninote.training.set.halves import halves_of, noise_of
+from uninote.training.set.note_rows import Content, SourceImage, SourceNote, elements_of, note_content, source_note
 from uninote.training.strategies import NOTE, STAGE_ONE, TASKS, Strategy
 
 A = SourceImage("a", "SALE 50%", "a red bag")

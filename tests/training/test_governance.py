@@ -7,15 +7,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from uninote.training.assembly import assemble, examples_and_halves
 from uninote.training.dataset import TrainingSet
-from uninote.training.examples import Making
-from uninote.training.groups import Governed, govern, marks_of
-from uninote.training.leaks import find_leaks
-from uninote.training.negatives import Window
-from uninote.training.note_rows import SourceImage, SourceNote
-from uninote.training.soft_scores import Elements, score_examples
-from uninote.training.writer import write_training_set
+from uninote.training.set.assembly import assemble, examples_and_halves
+from uninote.training.set.examples import Making
+from uninote.training.set.groups import Governed, govern, marks_of
+from uninote.training.set.leaks import find_leaks
+from uninote.training.set.negatives import Window
+from uninote.training.set.note_rows import SourceImage, SourceNote
+from uninote.training.set.soft_scores import Elements, score_examples
+from uninote.training.set.writer import write_training_set
 
 
 def note(number, digests=(), title=None, **fields):

@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch import nn
 
-from uninote.training.backbone import Backbone
-from uninote.training.gradient_cache import Chunks, backward
-from uninote.training.inputs import Inputs
-from uninote.training.objectives import make_objective
+from uninote.training.loop.backbone import Backbone
+from uninote.training.loop.gradient_cache import Chunks, backward
+from uninote.training.loop.inputs import Inputs
+from uninote.training.loop.objectives import make_objective
 
 
 def gradients(model):

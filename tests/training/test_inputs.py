@@ -3,9 +3,9 @@ import random
 import numpy as np
 from PIL import Image
 
-from uninote.model.processing import NoteProcessor
-from uninote.notes import Note
-from uninote.training.inputs import Inputs, varied_image, varied_topics
+from uninote.model.qwen.processing import NoteProcessor
+from uninote.notes.note import Note
+from uninote.training.loop.inputs import Inputs, varied_image, varied_topics
 
 
 def test_chunks_hold_every_item_once_within_the_tokens(training_set, start):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from uninote.training.errors import TrainingError
-from uninote.training.losses import ContrastiveBatch, ContrastiveLoss, symmetric_kl, truncated
+from uninote.training.loop.losses import ContrastiveBatch, ContrastiveLoss, symmetric_kl, truncated
 
 RANDOM = np.random.default_rng(5)
 

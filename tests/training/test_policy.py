@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from uninote.training.policy import PolicyLoss, Ranked, group_advantages, log_probabilities
-from uninote.training.reward import advantages, rewards
+from uninote.training.loop.policy import PolicyLoss, Ranked, group_advantages, log_probabilities
+from uninote.training.loop.reward import advantages, rewards
 
 
 def vectors_of(seed=0, rows=6, width=8):

@@ -5,7 +5,7 @@ import socket
 
 from safetensors.torch import load_file
 
-from uninote.training.processes import own_share
+from uninote.training.loop.processes import own_share
 from uninote.training.trainer import train
 
 

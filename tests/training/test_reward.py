@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from uninote.training.reward import advantages, rewards
+from uninote.training.loop.reward import advantages, rewards
 
 
 def test_relevant_notes_in_order_above_noise_by_hand():

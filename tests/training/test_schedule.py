@@ -1,6 +1,6 @@
 import numpy as np
 
-from uninote.training.schedule import rows_of, turn
+from uninote.training.loop.schedule import rows_of, turn
 
 
 def test_each_strategy_has_one_turn_a_round_in_changing_order():

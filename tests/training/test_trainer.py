@@ -6,14 +6,14 @@ import torch
 from coloured_discs import set_rows
 from safetensors.torch import load_file
 
-from uninote.model import checkpoint
 from uninote.model.encoder import describe, load_encoder
-from uninote.notes import Note
+from uninote.model.qwen import checkpoint
+from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet
 from uninote.training.errors import TrainingError
+from uninote.training.set.writer import write_training_set
 from uninote.training.settings import ContrastiveConfig, LoraConfig
 from uninote.training.trainer import CHECKPOINT, LOG, STATES, Trainer, train
-from uninote.training.writer import write_training_set
 
 
 def weights(folder):

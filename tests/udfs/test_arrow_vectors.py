@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from udfs.arrow_vectors import read_rows, to_array, to_matrix
-from udfs.widths import make_truncate
-from uninote.widths import truncate
+from udfs.arrow import read_rows, to_array, to_matrix
+from udfs.embed.widths import make_truncate
+from uninote.vectors.widths import truncate
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (1, 1), (5, 3)])

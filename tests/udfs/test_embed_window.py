@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 from builders import make_image
 
-from udfs import embed
-from udfs.embed import EmbedTask, embed_windows
-from uninote.media import MediaPolicy
+from udfs.embed import model_run as embed
+from udfs.embed.model_run import EmbedTask, embed_windows
+from uninote.media.fetching import MediaPolicy
 from uninote.model.encoder import load_encoder
-from uninote.model.tiny import make_tiny_checkpoint
+from uninote.model.qwen.tiny import make_tiny_checkpoint
 
 IMAGE = pa.struct([("uri", pa.string()), ("ocr", pa.string())])
 INLINE = pa.struct([("uri", pa.string()), ("content", pa.binary())])

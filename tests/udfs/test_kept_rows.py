@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from udfs.kept_rows import CellFiles, Items, KeptCell, KeptFolders, make_kept_pick
-from uninote.neighbours.partitions import Partition
+from udfs.neighbours.cell_rows import CellFiles, Items, KeptCell, KeptFolders, make_kept_pick
+from uninote.lake.parquet_files import DamagedFileError
+from uninote.neighbours.kernel.partitions import Partition
 from uninote.neighbours.rules import Rows
-from uninote.parquet_files import DamagedFileError
 
 WIDTH = 3
 

@@ -7,10 +7,10 @@ import tempfile
 
 import pytest
 
-from udfs.model_files import once_per_host, pack, unpack
-from udfs.worker_cache import load_once
+from udfs.embed.model_files import once_per_host, pack, unpack
+from udfs.worker import load_once
 from uninote.errors import UninoteError
-from uninote.private_folders import own_folder
+from uninote.storage.private_folders import own_folder
 
 
 @pytest.fixture(autouse=True)

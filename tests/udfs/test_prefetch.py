@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from udfs.prefetch import map_ahead, run_ahead
+from udfs.embed.prefetch import map_ahead, run_ahead
 
 
 def test_results_come_in_order_whoever_finishes_first():

@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from udfs import worker_cache
-from udfs.model_files import pack
-from udfs.worker_model import WorkerModel, make_load
-from uninote.model.tiny import make_tiny_checkpoint
-from uninote.notes import Note
-from uninote.storage import S3Options
+from udfs import worker as worker_cache
+from udfs.embed.model_files import pack
+from udfs.embed.worker_model import WorkerModel, make_load
+from uninote.model.qwen.tiny import make_tiny_checkpoint
+from uninote.notes.note import Note
+from uninote.storage.types import S3Options
 
 
 @pytest.fixture

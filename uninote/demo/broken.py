@@ -9,7 +9,7 @@ from PIL import Image
 
 from uninote.demo.records import DemoImage, DemoNote
 
-# Damage of an image -> the reason in uninote.media.MediaError.
+# Damage of an image -> the reason in uninote.media.fetching.MediaError.
 IMAGE_REJECTS: dict[str, str] = {
     "truncated": "media_undecodable",
     "zero_bytes": "media_empty",

@@ -12,9 +12,9 @@ from PIL import Image
 
 from uninote.evaluation.retrieval import View, evaluate
 from uninote.evaluation.tables import Table
-from uninote.hashing import content_hash
 from uninote.model.encoder import Encoder
-from uninote.notes import Note
+from uninote.notes.hashing import content_hash
+from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet
 
 MISSING = "-"  # what stands for a part that is not shown: an empty prompt is none

@@ -13,11 +13,11 @@ from uninote.evaluation.metrics import kendall_tau, ndcg_at, precision_at, recal
 from uninote.evaluation.ranks import Question, ranks_of
 from uninote.evaluation.tables import Score, Table
 from uninote.model.encoder import Encoder, Prepared
-from uninote.notes import Note
+from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet
-from uninote.training.schemas import EVAL
+from uninote.training.set.schemas import EVAL
 from uninote.training.strategies import Strategy
-from uninote.widths import truncate
+from uninote.vectors.widths import truncate
 
 View = Callable[[Note, list[Image]], tuple[Note, list[Image]]]
 PORTION = 256

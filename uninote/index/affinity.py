@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from uninote.kmeans import fit_kmeans
+from uninote.vectors.kmeans import fit_kmeans
 
 _HEAVIEST = 1.25  # rows of a cell, in means, up to which lists may move into it
 _ROUNDS = 10

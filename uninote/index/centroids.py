@@ -5,7 +5,7 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
-from uninote.kmeans import check_vectors, nearest_centroids
+from uninote.vectors.kmeans import check_vectors, nearest_centroids
 
 _PROBED_GROUPS = 16
 
@@ -39,7 +39,7 @@ class Centroids:
         return np.asarray(self._lookup.search(vectors - self._middle, count, params=settings)[1])  # type: ignore[union-attr]
 
     def _by_group(self, groups: np.ndarray) -> faiss.IndexIVFFlat:
-        self._middle = self.centres.mean(axis=0, dtype=np.float64).astype(np.float32)  # see uninote.kmeans
+        self._middle = self.centres.mean(axis=0, dtype=np.float64).astype(np.float32)  # see uninote.vectors.kmeans
         quantizer = faiss.IndexFlatL2(self.centres.shape[1])
         quantizer.add(groups - self._middle)
         lookup = faiss.IndexIVFFlat(quantizer, self.centres.shape[1], len(groups))

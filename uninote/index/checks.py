@@ -7,7 +7,7 @@ from datetime import datetime
 from uninote.index.files import IndexDamagedError, StoredFile
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import Manifest
-from uninote.storage import is_remote
+from uninote.storage.types import is_remote
 
 EVERY_NIGHT_BYTES = 1 << 30
 """An index of at most so many bytes is read whole every night; of a larger one each file is read once a week."""

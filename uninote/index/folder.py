@@ -7,20 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uninote.file_hashes import sha256_of
 from uninote.index.files import IndexDamagedError, StoredFile, write_whole
-from uninote.private_folders import own_folder, private_folder
-from uninote.storage import (
-    MissingFileError,
-    S3Options,
-    fetch_file,
-    is_remote,
-    list_sizes,
-    local_path,
-    read_bytes,
-    remove_file,
-    write_file,
-)
+from uninote.storage.file_hashes import sha256_of
+from uninote.storage.files import fetch_file, list_sizes, read_bytes, remove_file, write_file
+from uninote.storage.local import local_path
+from uninote.storage.private_folders import own_folder, private_folder
+from uninote.storage.types import MissingFileError, S3Options, is_remote
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class IndexFolder:
         return self.uri
 
     def read(self, name: str) -> bytes:
-        """Return the content of a small file. Raises MissingFileError and what else `uninote.storage` raises."""
+        """Return the content of a small file. Raises MissingFileError and what else `uninote.storage.files` raises."""
         return read_bytes(self._place(name), self.options)
 
     def local(self, name: str) -> Path:

@@ -13,7 +13,7 @@ from uninote.errors import UninoteError
 from uninote.index.files import IndexDamagedError, StoredFile
 from uninote.index.folder import IndexFolder
 from uninote.index.plan import IndexPlan
-from uninote.storage import MissingFileError, StorageError
+from uninote.storage.types import MissingFileError, StorageError
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 3

@@ -16,8 +16,8 @@ from uninote.index.manifest import Manifest, Segment, ShardFile, read_manifest
 from uninote.index.note_keys import Constraint
 from uninote.index.shard import OpenShard
 from uninote.index.template import Template, load_template
-from uninote.kmeans import check_vectors
-from uninote.storage import S3Options
+from uninote.storage.types import S3Options
+from uninote.vectors.kmeans import check_vectors
 
 GONE_KEY = "item_key"
 _WIDER = 4  # how many times more lists a query looks into that has not found K

@@ -16,7 +16,7 @@ from uninote.index.folder import IndexFolder
 from uninote.index.manifest import ShardFile
 from uninote.index.note_keys import KEY, Constraint, NoteKeys, write_keys
 from uninote.index.template import Template, new_ivfpq
-from uninote.kmeans import check_vectors
+from uninote.vectors.kmeans import check_vectors
 
 # The tables that FAISS would compute on opening cost lists x codebooks of memory, and digits where vectors form a cone.
 _READ_FLAGS = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE

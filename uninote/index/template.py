@@ -13,14 +13,14 @@ from zipfile import BadZipFile
 import faiss
 import numpy as np
 
-from uninote.file_hashes import sha256_of
 from uninote.index.affinity import group_lists, pack_cells, settle_lists
 from uninote.index.centroids import Centroids
 from uninote.index.files import IndexDamagedError, StoredFile
 from uninote.index.folder import IndexFolder
 from uninote.index.plan import IndexPlan
-from uninote.kmeans import check_vectors, fit_kmeans
-from uninote.storage import MissingFileError
+from uninote.storage.file_hashes import sha256_of
+from uninote.storage.types import MissingFileError
+from uninote.vectors.kmeans import check_vectors, fit_kmeans
 
 _MATRIX_PRODUCT_SIZE = 20  # rows x width from which FAISS multiplies matrices, as set while codebooks are trained
 _CODEBOOK_ROWS = 65_536  # 256 for each codeword; more change nothing

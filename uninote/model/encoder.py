@@ -10,11 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 from PIL.Image import Image
 
-from uninote.model import checkpoint, hashing_folder, sentence_folder
 from uninote.model.folders import CheckpointError
+from uninote.model.hashing import folder as hashing_folder
 from uninote.model.identity import Identity
 from uninote.model.layouts import find_layout
-from uninote.notes import Note
+from uninote.model.qwen import checkpoint
+from uninote.model.sentence import folder as sentence_folder
+from uninote.notes.note import Note
 
 UNINOTE, SENTENCES, HASHING = KINDS = ("uninote", "sentence-transformers", "feature-hashing")
 WITHOUT_TORCH = (HASHING,)  # kinds whose workers need not wait for it
@@ -128,17 +130,17 @@ def load_encoder(
 def load_in_layout(folder: str | Path, kind: str, layout: int | None, arithmetic: Arithmetic) -> Encoder:
     """Load the encoder of a checkpoint folder in the layout of that number; None is its own. Raises as `load_encoder`."""
     if _checked(kind) == HASHING:  # the same on every device, and in float32
-        from uninote.model.hashing_encoder import HashingEncoder
+        from uninote.model.hashing.encoder import HashingEncoder
 
         return HashingEncoder.load(folder)
     from uninote.model.hardware import choose_placement
 
     placement = choose_placement(arithmetic.threads, arithmetic.device, arithmetic.dtype)
     if kind == SENTENCES:
-        from uninote.model.sentence_encoder import SentenceEncoder
+        from uninote.model.sentence.encoder import SentenceEncoder
 
         return SentenceEncoder.load(folder, placement)
-    from uninote.model.note_encoder import NoteEncoder
+    from uninote.model.qwen.encoder import NoteEncoder
 
     return NoteEncoder.load(folder, placement, None if layout is None else find_layout(layout, str(folder)))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from uninote.model.folders import CheckpointError
-from uninote.model.prompts import FRAME, Frame
+from uninote.model.qwen.prompts import FRAME, Frame
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from uninote.kmeans import fit_kmeans, nearest_centroids
+from uninote.vectors.kmeans import fit_kmeans, nearest_centroids
 
 HEAVY = 1.5  # a cell of more than this many mean cells is split
 _SPLIT_ROUNDS = 3

@@ -13,8 +13,8 @@ from pyarrow import ArrowException
 from pyarrow.dataset import ParquetFragmentScanOptions
 
 from uninote.errors import UninoteError
-from uninote.lake_record import read_record
-from uninote.parquet_files import DamagedFileError, read_columns
+from uninote.lake.parquet_files import DamagedFileError, read_columns
+from uninote.lake.record import read_record
 
 NoteId = str | int
 _FEW = 200

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from uninote.neighbours.approximate import top_k_among
-from uninote.neighbours.exact import topk_all_pairs
-from uninote.neighbours.partitions import Partition
-from uninote.neighbours.settings import Search, settings_for
+from uninote.neighbours.kernel.approximate import top_k_among
+from uninote.neighbours.kernel.exact import topk_all_pairs
+from uninote.neighbours.kernel.partitions import Partition
+from uninote.neighbours.kernel.settings import Search, settings_for
 
 _BLOCK = 256
 _EXACT_ROWS = 4096  # below, exact float32 products cost about as much as codes that must be ranked again

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from uninote.neighbours.vector_ir import compiled, summing_borrowed
+from uninote.neighbours.kernel.simd.vector_ir import compiled, summing_borrowed
 
 _BLOCK_ROWS = 1024  # with a few hundred queries the block's scores stay in a core's cache
 _ROUGHLY = 1e-4  # by so much, in parts of the largest product there can be, float32 may be off

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from uninote.config import Config
-from uninote.config_file import load_config
+from uninote.config.loading import load_config
+from uninote.config.settings import Config
 from uninote.errors import ConfigError, UninoteError
-from uninote.pipelines.failures import TRACE, explained
-from uninote.pipelines.progress import say
-from uninote.pipelines.run import Run
-from uninote.pipelines.session import open_session
-from uninote.pipelines.signals import Stopped, stopped_by_signals
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.runtime.failures import TRACE, explained
+from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.runtime.session import open_session
+from uninote.pipelines.runtime.signals import Stopped, stopped_by_signals
 
 Work = Callable[[Run], dict[str, Any]]
 Plan = Callable[[Config, int | None, int | None], dict[str, Any]]  # of a configuration, rows and width

@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from uninote.config import DEMO
-from uninote.pipelines.embed import embed
-from uninote.pipelines.gallery import worked_example
-from uninote.pipelines.index import index
-from uninote.pipelines.ingest import ingest
-from uninote.pipelines.neighbours import neighbours
-from uninote.pipelines.progress import say
-from uninote.pipelines.report import report
-from uninote.pipelines.run import Run
-from uninote.pipelines.source_identity import may_hold_demo
-from uninote.pipelines.tables import MissingTableError
+from uninote.config.settings import DEMO
+from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.index.stage import index
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.lake.tables import MissingTableError
+from uninote.pipelines.neighbours.stage import neighbours
+from uninote.pipelines.notes.source_identity import may_hold_demo
+from uninote.pipelines.notes.stage import ingest
+from uninote.pipelines.report.examples import worked_example
+from uninote.pipelines.report.stage import report
+from uninote.pipelines.runtime.progress import say
 from uninote.terminal import write
 
 Summary = dict[str, Any]
@@ -55,11 +55,11 @@ def run_stage(run: Run, name: str) -> Summary:
 
 def _work(name: str) -> Stage:
     if name == "train":
-        from uninote.pipelines.train import train_model
+        from uninote.pipelines.training.train import train_model
 
         return train_model
     if name == "evaluate":
-        from uninote.pipelines.evaluate import evaluate_model
+        from uninote.pipelines.training.evaluate import evaluate_model
 
         return evaluate_model
     return STAGES[name]

@@ -14,13 +14,13 @@ import pyarrow as pa
 from PIL import Image
 from pyarrow import parquet
 
-from uninote.images import Reduced
-from uninote.notes import Note, NoteImage
-from uninote.training.checks import check_examples, check_items, check_ranked
+from uninote.media.images import Reduced
+from uninote.notes.note import Note, NoteImage
 from uninote.training.errors import TrainingSetError
-from uninote.training.losses import NONE
-from uninote.training.media import ImageStore
-from uninote.training.schemas import FORMAT, IMAGES, MANIFEST, TABLES
+from uninote.training.loop.losses import NONE
+from uninote.training.set.checks import check_examples, check_items, check_ranked
+from uninote.training.set.media import ImageStore
+from uninote.training.set.schemas import FORMAT, IMAGES, MANIFEST, TABLES
 from uninote.training.strategies import Strategy
 
 

@@ -15,18 +15,18 @@ import torch
 from torch import Tensor
 from transformers import get_scheduler
 
-from uninote.model.checkpoint import identify
 from uninote.model.identity import FIRST, Identity
-from uninote.training import processes
-from uninote.training.backbone import Backbone
+from uninote.model.qwen.checkpoint import identify
 from uninote.training.dataset import TrainingSet
 from uninote.training.errors import TrainingError
-from uninote.training.gradient_cache import Chunks, backward, embed_all
-from uninote.training.inputs import Inputs
-from uninote.training.log import Log
-from uninote.training.objectives import Step, make_objective
+from uninote.training.loop import processes
+from uninote.training.loop.backbone import Backbone
+from uninote.training.loop.gradient_cache import Chunks, backward, embed_all
+from uninote.training.loop.inputs import Inputs
+from uninote.training.loop.log import Log
+from uninote.training.loop.objectives import Step, make_objective
+from uninote.training.loop.state import Progress, load_state, save_state
 from uninote.training.settings import TrainConfig
-from uninote.training.state import Progress, load_state, save_state
 
 CHECKPOINT, STATES, LOG = "checkpoint", "states", "log.jsonl"
 

@@ -1,0 +1,1 @@
+"""Executor side of the embed stage."""

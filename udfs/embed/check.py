@@ -1,0 +1,46 @@
+"""Whether stored vectors can be read and are what was stored: file by file, by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from udfs.arrow import to_matrix
+from udfs.notes.fingerprints import ArrowMap
+from uninote.lake.parquet_files import DamagedFileError, open_parquet
+from uninote.vectors.unit_length import are_unit
+
+FOUND = ("path", "damage", "keys")  # keys int64, as bytes
+_ROWS = 1 << 14
+
+
+def make_vector_check(paths: Sequence[str]) -> ArrowMap:
+    """Map the numbers of files to FOUND, a row for each: why it cannot be read, null if it can; or the keys of bad vectors."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number in (number for batch in batches for number in batch.column(0).to_pylist()):
+            damage, keys = None, np.empty(0, np.int64)
+            try:
+                keys = _bad_keys(paths[number])
+            except DamagedFileError as error:
+                damage = str(error)
+            values = [paths[number], damage, keys.tobytes()]
+            kinds = [pa.string(), pa.string(), pa.binary()]
+            columns = [pa.array([value], kind) for value, kind in zip(values, kinds, strict=True)]
+            yield pa.RecordBatch.from_arrays(columns, names=[*FOUND])
+
+    return run
+
+
+def _bad_keys(path: str) -> np.ndarray:
+    """Return int64, the keys of vectors that are not of unit length. Raises DamagedFileError."""
+    bad = [np.empty(0, np.int64)]
+    with open_parquet(path) as file:
+        # All columns, since a page of any that is not as it was written fails whoever reads or rewrites the file.
+        for batch in file.iter_batches(_ROWS, use_threads=False):
+            if len(batch):
+                keys = batch.column("item_key").to_numpy()
+                bad.append(keys[~are_unit(to_matrix(batch.column("vector")))])
+    return np.concatenate(bad)

@@ -1,0 +1,168 @@
+"""Embedding inside an executor: rows of items in, vectors and rejects out, in bounded windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
+
+import numpy as np
+import pyarrow as pa
+
+from udfs.arrow import to_nullable
+from udfs.embed.prefetch import map_ahead, run_ahead
+from udfs.embed.window import Work, prepare
+from udfs.notes.fingerprints import ArrowMap
+from uninote.media.fetching import UNREACHABLE, MediaPolicy
+from uninote.model.batching import token_batches
+from uninote.model.encoder import Encoder
+
+# A window is sorted by length together, and equal contents in it are computed once.
+WINDOW_ROWS = 1024
+WINDOW_BYTES = 64 << 20  # of rows as they come: image bytes may be among them
+# A part of a window that the model is given together: prepared images are what takes memory.
+PART_TOKENS = 16  # times batch_tokens
+PART_BYTES = 192 << 20
+
+
+@dataclass(frozen=True)
+class EmbedTask:
+    """What a task needs beside the model. `fetch_threads` fetch and decode while the model computes.
+
+    `narrowest` is the least width that vectors are cut to, null where they are not.
+    """
+
+    batch_tokens: int
+    fetch_threads: int
+    media: MediaPolicy
+    narrowest: int | None = None
+
+
+@dataclass
+class Part:
+    """Some works of a window, and the window itself with the last of them."""
+
+    works: list[Work] = field(default_factory=list)
+    window: Window | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows read together. `work_of` holds the position in `works` of each row's content."""
+
+    rows: pa.RecordBatch
+    works: Sequence[Work]
+    work_of: Sequence[int]
+
+
+def make_embed(
+    load: Callable[[], Encoder], task: EmbedTask, count: Callable[[int], None], schema: pa.Schema
+) -> ArrowMap:
+    """Map rows with MODEL_COLUMNS, content_hash and inline to `schema`: those of them it names, and the results.
+
+    Results are vector (null when nothing usable was left), degraded, rejects, and what it took, on the first row of a
+    content: tokens, padded_tokens, unseen_images and seconds. `load` returns the process' encoder, `count` is told the rows
+    done.
+    """
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        encoder = load()
+        with ThreadPoolExecutor(task.fetch_threads) as pool:
+            for window in embed_windows(encoder, batches, task, pool):
+                yield _results(window, schema)
+                count(window.rows.num_rows)
+
+    return run
+
+
+def embed_windows(
+    encoder: Encoder, batches: Iterable[pa.RecordBatch], task: EmbedTask, pool: ThreadPoolExecutor
+) -> Iterator[Window]:
+    """Yield the rows of `batches` in windows whose works are finished, while the next ones are being prepared."""
+    for part in run_ahead(_parts(encoder, batches, task, pool)):
+        _compute(encoder, part.works, task)
+        if part.window is not None:
+            yield part.window
+
+
+def _parts(
+    encoder: Encoder, batches: Iterable[pa.RecordBatch], task: EmbedTask, pool: ThreadPoolExecutor
+) -> Iterator[Part]:
+    for rows in _rebatched(batches):
+        window = _open_window(rows)
+        part = Part()
+        tokens = held = 0
+        for work in map_ahead(pool, partial(prepare, encoder, task.media), window.works, 2 * task.fetch_threads):
+            if work.prepared is not None:
+                part.works.append(work)
+                tokens, held = tokens + work.tokens, held + work.prepared.nbytes
+            if tokens > PART_TOKENS * task.batch_tokens or held > PART_BYTES:
+                yield part
+                part, tokens, held = Part(), 0, 0
+        part.window = window
+        yield part
+
+
+def _rebatched(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Join small batches and cut large ones, so that a window does not depend on how the rows were stored."""
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        step = max(1, min(WINDOW_ROWS, WINDOW_BYTES * batch.num_rows // max(1, batch.nbytes)))
+        for start in range(0, batch.num_rows, step):
+            piece = batch.slice(start, step)
+            if held and (rows + piece.num_rows > WINDOW_ROWS or size + piece.nbytes > WINDOW_BYTES):
+                yield pa.concat_batches(held)
+                held, rows, size = [], 0, 0
+            held.append(piece)
+            rows, size = rows + piece.num_rows, size + piece.nbytes
+    if held:
+        yield pa.concat_batches(held)
+
+
+def _open_window(rows: pa.RecordBatch) -> Window:
+    values = rows.to_pylist()
+    positions: dict[str, int] = {}
+    work_of = [positions.setdefault(row["content_hash"], len(positions)) for row in values]
+    first_rows = dict(zip(reversed(work_of), reversed(values), strict=True))
+    return Window(rows, [Work.of(first_rows[position]) for position in range(len(positions))], work_of)
+
+
+def _compute(encoder: Encoder, works: Sequence[Work], task: EmbedTask) -> None:
+    batch_tokens = min(task.batch_tokens, encoder.batch_tokens or task.batch_tokens)
+    for batch in token_batches([work.tokens for work in works], batch_tokens):
+        started = perf_counter()
+        vectors = encoder.embed([works[i].prepared for i in batch])
+        seconds = (perf_counter() - started) / len(batch)
+        longest = max(works[i].tokens for i in batch)
+        for i, vector in zip(batch, vectors, strict=True):
+            works[i].finish(vector, longest, seconds, task.narrowest)
+
+
+def _results(window: Window, schema: pa.Schema) -> pa.RecordBatch:
+    """Return one row for each row of the window, in order.
+
+    What lacks an image for a reason that may pass has no content_hash of its own: it is compared unequal, and tried again.
+    """
+    works = [window.works[position] for position in window.work_of]
+    is_first = np.zeros(len(works), bool)
+    is_first[np.unique(window.work_of, return_index=True)[1]] = True
+    columns = {name: window.rows.column(name) for name in schema.names if name in window.rows.schema.names}
+    hashes = window.rows.column("content_hash").to_pylist()
+    columns["content_hash"] = pa.array(
+        [UNREACHABLE if work.is_transient else own for work, own in zip(works, hashes, strict=True)], pa.string()
+    )
+    columns["vector"] = to_nullable([work.vector for work in works])
+    columns["degraded"] = pa.array([work.vector is not None and bool(work.rejects) for work in works])
+    item_ids = window.rows.column("item_id").to_pylist()
+    columns["rejects"] = pa.array(
+        [work.rejects_of(item_id) for work, item_id in zip(works, item_ids, strict=True)], schema.field("rejects").type
+    )
+    for name in ("tokens", "padded_tokens", "unseen_images", "fetch_s", "decode_s", "tokenise_s", "model_s"):
+        taken = [getattr(work, name) if first else 0 for work, first in zip(works, is_first, strict=True)]
+        columns[name] = pa.array(taken, schema.field(name).type)
+    return pa.RecordBatch.from_arrays(
+        [columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema
+    )

@@ -1,0 +1,153 @@
+"""One content on its way through an embedding window: what is left of it, what was wrong, what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from udfs.notes.fingerprints import to_note
+from uninote.media.fetching import TRANSIENT, MediaError, MediaPolicy, decode_reduced, fetch
+from uninote.model.encoder import Encoder
+from uninote.notes.note import Note
+from uninote.vectors.unit_length import TOLERANCE
+
+_LEAST_NORM = 1e-6  # of the narrowest prefix: less is rounding, and no direction
+
+
+@dataclass(eq=False)
+class Work:
+    """`inline` holds image bytes that came with the row, by URI. Seconds are wall time in the thread that did it.
+
+    `unseen_images` are those that the model would not see, and that were not opened therefore.
+    """
+
+    note: Note
+    kind: str
+    inline: Mapping[str, bytes]
+    prepared: Any = None
+    vector: np.ndarray | None = None
+    rejects: list[tuple[str, str, str, str]] = field(default_factory=list)  # part, kind, reason, message
+    tokens: int = 0
+    padded_tokens: int = 0
+    unseen_images: int = 0
+    fetch_s: float = 0.0
+    decode_s: float = 0.0
+    tokenise_s: float = 0.0
+    model_s: float = 0.0
+
+    @property
+    def is_transient(self) -> bool:
+        """Say whether something was wrong with an image that may pass by itself."""
+        return any(reason in TRANSIENT for _, _, reason, _ in self.rejects)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Work:
+        """Return the work that a row of items asks for."""
+        inline = {image["uri"]: image["content"] for image in row["inline"] or ()}
+        return cls(to_note(row), row["kind"], inline)
+
+    def reject(self, reason: str, message: str) -> None:
+        """Say why the whole item has no vector."""
+        self.rejects.append(("", self.kind, reason, message))
+
+    def rejects_of(self, item_id: str) -> list[dict[str, str]]:
+        """Return the rejects as rows; a broken part has the item's id and its place."""
+        return [
+            {"item_id": f"{item_id}{part}", "kind": kind, "reason": reason, "message": message}
+            for part, kind, reason, message in self.rejects
+        ]
+
+    def finish(self, vector: np.ndarray, padded_tokens: int, seconds: float, narrowest: int | None = None) -> None:
+        """Take the model's answer and let go of what it was asked.
+
+        What would point nowhere once cut to the `narrowest` width (null: not cut) would be at the same distance from all.
+        """
+        if not np.isfinite(vector).all():
+            self.reject("vector_not_finite", "the model returned NaN or infinity")
+        elif np.linalg.norm(vector[:narrowest]) < _LEAST_NORM:
+            first = "" if narrowest is None else f"the first {narrowest} of "
+            self.reject(
+                "vector_zero", f"{first}the numbers that the model returned are all 0: such a vector is near nothing"
+            )
+        elif abs(float(vector @ vector) - 1) > TOLERANCE:
+            length = float(np.linalg.norm(vector))
+            self.reject("vector_not_unit", f"the model returned a vector of length {length:.6g}; it must be 1")
+        else:
+            self.vector = vector
+        self.padded_tokens, self.model_s = padded_tokens, seconds
+        self.prepared = None
+
+
+def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
+    """Fetch, decode and tokenise; where nothing is left for the model, `prepared` stays None and `rejects` say why."""
+    note, images = _usable(encoder, work, media) if encoder.sees_images else _text_of(work)
+    work.inline = {}
+    texts = (note.title, note.body, *note.topics, *(image.ocr for image in note.images))
+    if images or any(text.strip() for text in texts):
+        with _timed(work, "tokenise_s"):
+            work.prepared = encoder.prepare(note, images)
+        work.tokens = work.prepared.num_tokens
+    elif not work.rejects:
+        seen = "text and images are" if encoder.sees_images else "text, all that this model sees, is"
+        work.reject("note_empty", f"{seen} missing")
+    elif work.kind == "image":  # its one part is all there is: one reject, under the item's own id
+        (_, kind, reason, message), work.rejects = work.rejects[0], []
+        work.rejects.append(("", kind, reason, message))
+    elif work.is_transient:
+        work.reject("media_unreachable", "no text, and the store of its images does not answer now")
+    else:
+        work.reject("note_unusable", "no text, and none of its images can be read")
+    return work
+
+
+def _text_of(work: Work) -> tuple[Note, list[np.ndarray]]:
+    """Open no image: the model sees none."""
+    work.unseen_images = sum(bool(image.uri) for image in work.note.images)
+    return work.note, []
+
+
+def _usable(encoder: Encoder, work: Work, media: MediaPolicy) -> tuple[Note, list[np.ndarray]]:
+    """Leave out images that cannot be read; their OCR texts stay with the note as its body's last lines.
+
+    Once the model would see no further image, the others are left out with their texts, and not opened.
+    """
+    kept, orphaned = [], []
+    images: list[np.ndarray] = []
+    for position, image in enumerate(work.note.images):
+        if image.uri and not encoder.sees_more(images):
+            work.unseen_images += 1
+            continue
+        opened = _open(encoder, work, position, media) if image.uri else None
+        if opened is None:
+            orphaned.append(image.ocr)
+        else:
+            kept.append(image)
+            images.append(opened)
+    body = "\n".join(text for text in [work.note.body, *orphaned] if text.strip())
+    return replace(work.note, body=body, images=tuple(kept)), images
+
+
+def _open(encoder: Encoder, work: Work, position: int, media: MediaPolicy) -> np.ndarray | None:
+    uri = work.note.images[position].uri
+    try:
+        with _timed(work, "fetch_s"):
+            content = fetch(uri, media, work.inline)
+        with _timed(work, "decode_s"):
+            return decode_reduced(content, uri, media, encoder.fit)
+    except MediaError as error:
+        work.rejects.append((f"#image/{position}", "image", error.reason, str(error)))
+        return None
+
+
+@contextmanager
+def _timed(work: Work, phase: str) -> Iterator[None]:
+    started = perf_counter()
+    try:
+        yield
+    finally:
+        setattr(work, phase, getattr(work, phase) + perf_counter() - started)

@@ -1,0 +1,79 @@
+"""The encoder of a Python worker: its files once a host, its weights once a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from udfs.embed.model_files import once_per_host, unpack
+from udfs.task import gpu
+from udfs.worker import load_once
+from uninote.model.encoder import WITHOUT_TORCH, Arithmetic, Encoder, load_in_layout
+from uninote.model.host_copy import to_float32
+from uninote.storage.files import fetch_folder
+from uninote.storage.types import S3Options, is_remote
+
+Files = Callable[[], Mapping[str, bytes]]
+
+
+@dataclass(frozen=True)
+class WorkerModel:
+    """Which encoder a task loads. `threads`: of the model's arithmetic, as many as Spark gives the task.
+
+    `uri`: where hosts get a checkpoint that is too large for a broadcast: an object store, or a folder every host mounts.
+    `application`: the first of its workers on a host compares the copy there byte by byte; "": every worker does.
+    `layout` None is the checkpoint's own.
+    """
+
+    generation: str
+    kind: str
+    dtype: str
+    threads: int
+    uri: str
+    s3: S3Options
+    application: str = ""
+    layout: int | None = None
+
+
+def make_load(model: WorkerModel, files: Files | None) -> Callable[[], Encoder]:
+    """Return what loads the encoder in a worker, or returns the one that is loaded.
+
+    `files` returns the checkpoint's; None means that it is fetched from `model.uri`.
+    """
+
+    def load() -> Encoder:
+        device = gpu()
+        key = f"{model.generation}-{model.kind}-{model.dtype}-{device}"
+        return load_once(key, lambda: _load(model, files, device))
+
+    return load
+
+
+def _load(model: WorkerModel, files: Files | None, device: str | None) -> Encoder:
+    if files is None and not is_remote(model.uri):
+        folder = Path(model.uri)  # used where it is: a copy of a mounted folder would gain nothing
+    else:
+        wide = _computes_in_float32(model, device)
+        name = f"{model.generation}-{'float32' if wide else 'stored'}"
+        folder = once_per_host(name, lambda scratch: _fill(model, files, scratch, wide), model.application)
+    return load_in_layout(folder, model.kind, model.layout, Arithmetic(model.threads, device, model.dtype))
+
+
+def _computes_in_float32(model: WorkerModel, device: str | None) -> bool:
+    if model.kind in WITHOUT_TORCH:
+        return False
+    import torch  # a driver imports this module too, and needs no torch
+
+    from uninote.model.hardware import choose_placement
+
+    return choose_placement(None, device, model.dtype).dtype is torch.float32
+
+
+def _fill(model: WorkerModel, files: Files | None, folder: Path, wide: bool) -> None:
+    if files is None:
+        fetch_folder(model.uri, folder, model.s3)
+    else:
+        unpack(files(), folder)
+    if wide:
+        to_float32(folder)

@@ -1,0 +1,1 @@
+"""Executor side of the index stage and of search."""

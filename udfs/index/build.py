@@ -1,0 +1,156 @@
+"""Building index shards inside executors: rows to lists and shards, then the files of one shard; and training's lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from udfs.arrow import read_rows, to_array, to_matrix
+from udfs.notes.fingerprints import ArrowMap
+from udfs.task import partition_number
+from udfs.worker import load_once
+from uninote.index.centroids import Centroids
+from uninote.index.files import IndexDamagedError, StoredFile
+from uninote.index.folder import IndexFolder
+from uninote.index.manifest import ShardFile, shard_from
+from uninote.index.note_keys import COLUMNS
+from uninote.index.shard import OpenShard, ShardBuilder
+from uninote.index.template import Template, load_template
+from uninote.lake.parquet_files import EMBEDDINGS
+from uninote.vectors.kmeans import compute_in_one_thread, fit_kmeans
+from uninote.vectors.unit_length import check_unit
+
+Given = Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class SegmentBuild:
+    """Where a segment is built, with which template, how its cells are shared out, and the mark that its files bear.
+
+    `carried` are shards of an older segment whose rows come along.
+    """
+
+    folder: IndexFolder
+    template: str
+    cell_shard: tuple[int, ...]
+    mark: str
+    carried: tuple[ShardFile, ...] = ()
+
+    def stem(self, shard: int) -> str:
+        """Return the name of a shard's files, their suffixes apart."""
+        return f"shard-{shard:05d}-{self.mark}"
+
+    def load_template(self) -> Template:
+        """Return the template, read once a process, and keep FAISS to the one core that Spark gave the task."""
+        compute_in_one_thread()
+        return load_once(self.template, lambda: load_template(self.folder, self.template))
+
+    def finished(self) -> dict[int, ShardFile]:
+        """Return the shards that an earlier attempt finished: whole ones, whose record is here, which is written last."""
+        sizes, found = self.folder.sizes(), {}
+        for name in sizes:
+            if name.startswith("shard-") and name.endswith(f"-{self.mark}.json"):
+                shard = shard_from(json.loads(self.folder.read(name)))
+                if all(self._is_whole(file, sizes) for file in (shard.index, shard.keys)):
+                    found[shard.shard_id] = shard
+        return found
+
+    def _is_whole(self, file: StoredFile, sizes: Mapping[str, int]) -> bool:
+        try:
+            self.folder.check_size(file, sizes)
+            self.folder.checked(file)
+        except IndexDamagedError:
+            return False
+        return True
+
+
+def make_route(build: SegmentBuild) -> ArrowMap:
+    """Map rows with a `vector` to the same, rotated, with the `list` and the `shard` each belongs to."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        template, shards = build.load_template(), np.array(build.cell_shard, np.int32)
+        for batch in batches:
+            vectors = to_matrix(batch.column("vector"), template.width)
+            check_unit(vectors, f"{EMBEDDINGS}w{template.width}")
+            rotated = template.rotate(vectors)
+            lists = template.assign(rotated) if len(batch) else np.empty(0, np.int32)
+            if template.rotation is not None:
+                place = batch.schema.get_field_index("vector")
+                batch = batch.set_column(place, batch.schema.field(place), to_array(rotated))
+            routed = batch.append_column("list", pa.array(lists, pa.int32()))
+            yield routed.append_column("shard", pa.array(shards[template.list_cell[lists]], pa.int32()))
+
+    return run
+
+
+def make_shards(build: SegmentBuild, shards: Sequence[int], dropped: Given, count: Callable[[int], None]) -> ArrowMap:
+    """Build, from the routed rows of a partition and what is carried, the shard that `shards` names in its place.
+
+    `dropped`, sorted int64, are keys that are not carried. Yields the shard's record as JSON; no rows yield no record.
+    """
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        shard, template = shards[partition_number()], build.load_template()
+        cells = np.flatnonzero(np.array(build.cell_shard) == shard)
+        builder = ShardBuilder(template, shard, cells)
+        for old in build.carried:
+            if set(old.cells) & set(cells.tolist()):
+                builder.take(OpenShard(build.folder, old, template.nlist, dropped()))
+        for batch in map(_with_key, batches):
+            builder.add(
+                batch.select(COLUMNS),
+                to_matrix(batch.column("vector"), template.width),
+                batch.column("list").to_numpy(),
+            )
+            count(len(batch))
+        if builder.rows:
+            record = json.dumps(asdict(builder.finish(build.folder, build.stem(shard))))
+            build.folder.put(f"{build.stem(shard)}.json", lambda path: _write(path, record))
+            yield pa.RecordBatch.from_pydict({"shard": [record]})
+
+    return run
+
+
+def _with_key(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows that have a key: one without only names its shard."""
+    return batch.filter(pc.is_valid(batch.column("item_key")))
+
+
+def make_group(groups: Given) -> ArrowMap:
+    """Map (item_key, vector) to (group, vector): the nearest of the group centres, float32 (groups, width)."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        compute_in_one_thread()
+        nearest = Centroids(groups())
+        for batch in batches:
+            if len(batch):
+                found = nearest.nearest(to_matrix(batch.column("vector")))[:, 0]
+                yield pa.RecordBatch.from_arrays([pa.array(found), batch.column("vector")], ["group", "vector"])
+
+    return run
+
+
+def make_lists(wanted: Given, seed: int) -> ArrowMap:
+    """Map the vectors of a group (one partition) to the centres of as many lists as `wanted`, int (groups,), says."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        compute_in_one_thread()
+        keyed = (batch.rename_columns(["item_key", "vector"]) for batch in batches)
+        groups, vectors = read_rows(keyed)
+        if len(vectors):
+            group = int(groups[0])
+            centres = fit_kmeans(vectors, min(int(wanted()[group]), len(vectors)), seed)
+            numbers = pa.array(np.full(len(centres), group), pa.int32())
+            yield pa.RecordBatch.from_arrays([numbers, to_array(centres)], ["group", "vector"])
+
+    return run
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

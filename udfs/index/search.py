@@ -1,0 +1,86 @@
+"""Searching an index inside executors, and ranking what was found again by wider vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from udfs.arrow import to_matrix
+from udfs.notes.fingerprints import ArrowMap
+from udfs.worker import load_once
+from uninote.index.folder import IndexFolder
+from uninote.index.note_keys import Constraint
+from uninote.index.search import Index
+from uninote.vectors.kmeans import compute_in_one_thread
+from uninote.vectors.widths import truncate
+
+_QUERIES = 1024  # searched together: each shard is visited once for all of them
+
+
+@dataclass(frozen=True)
+class IndexSearch:
+    """Which index is searched, as published under `mark`, for how many items a query, and how."""
+
+    folder: IndexFolder
+    mark: str
+    width: int
+    k: int
+    nprobe: int | None
+    constraint: Constraint
+
+    def open(self) -> Index:
+        """Return the index, opened once a process."""
+        compute_in_one_thread()
+        return load_once(f"index {self.folder} {self.mark}", lambda: Index.open(self.folder))
+
+
+def make_search(search: IndexSearch) -> ArrowMap:
+    """Map (item_id, vector) to (item_id, keys, notes, scores): of each query the best items, lists of `k` at most.
+
+    Where the index holds notes alone those are notes; else a note stands for its best item, whose key is not told.
+    """
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        index = search.open()
+        for batch in _slices(batches):
+            vectors = truncate(to_matrix(batch.column("vector")), search.width)
+            if index.manifest.kinds == ("note",):
+                keys, scores = index.search(vectors, search.k, search.nprobe, search.constraint)
+                notes = index.note_ids(keys)
+            else:
+                notes, scores = index.search_notes(vectors, search.k, search.nprobe, search.constraint)
+                keys = np.full(notes.shape, -1, dtype=np.int64)
+            found = np.isfinite(scores)
+            lists = {
+                "keys": [row[held].tolist() for row, held in zip(keys, found, strict=True)],
+                "notes": [row[held].tolist() for row, held in zip(notes, found, strict=True)],
+                "scores": pa.array(
+                    [row[held] for row, held in zip(scores, found, strict=True)], pa.list_(pa.float32())
+                ),
+            }
+            yield pa.RecordBatch.from_pydict({"item_id": batch.column("item_id"), **lists})
+
+    return run
+
+
+def make_scores(width: int) -> ArrowMap:
+    """Map (item_id, note_id, vector, query) to (item_id, note_id, score): products of vectors, the query's truncated."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if len(batch):
+                queries = truncate(to_matrix(batch.column("query")), width)
+                scores = np.einsum("nd,nd->n", queries, to_matrix(batch.column("vector")))
+                yield batch.select(["item_id", "note_id"]).append_column("score", pa.array(scores, pa.float32()))
+
+    return run
+
+
+def _slices(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Cut into batches of _QUERIES rows at most; empty ones are left out."""
+    for batch in batches:
+        for start in range(0, len(batch), _QUERIES):
+            yield batch.slice(start, _QUERIES)

@@ -1,0 +1,104 @@
+"""Public lists that take all lists to make: without more than one of a group of duplicates, and with hubs ranked lower."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from udfs.arrow import unpack
+from udfs.neighbours.files import public_lists, write_public
+from udfs.notes.fingerprints import ArrowMap
+from udfs.table_files import gathered
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How lists become public ones of `k`, in `folder`.
+
+    `closeness`, float32 by item_key, times `hubness` is taken off an entry's score while ranking, not in the table.
+    `keys`, int64 ascending, are notes that have duplicates, `groups` theirs: a list keeps the first of each group.
+    """
+
+    folder: str
+    k: int
+    hubness: float
+    closeness: np.ndarray
+    keys: np.ndarray
+    groups: np.ndarray
+
+    def order(self, owners: np.ndarray, keys: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Return the positions of the entries that stay, by owner, best first, before the cut to `k`."""
+        ranked = scores - np.float32(self.hubness) * self.closeness[keys] if self.hubness else scores
+        order = np.lexsort((keys, -ranked, owners))
+        if not len(self.keys):
+            return order
+        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        group = np.where(self.keys[place] == keys, self.groups[place], keys)
+        pairs = np.stack([owners[order], group[order]], axis=1)
+        return np.asarray(order[np.sort(np.unique(pairs, axis=0, return_index=True)[1])])
+
+
+def make_closeness(k: int) -> ArrowMap:
+    """Map LISTS to what ranks hubs lower: `item_key` and the mean score of its first `k` entries, as bytes.
+
+    As in cross-domain similarity local scaling (Conneau et al., 2018): what is close to its own neighbours is close to all.
+    """
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            owners, scores, rank = _entries(batch)
+            first = rank < k
+            count = np.bincount(owners[first], minlength=len(batch))
+            total = np.bincount(owners[first], weights=scores[first], minlength=len(batch))
+            mean = (total / np.maximum(count, 1)).astype(np.float32)
+            parts = (batch.column("item_key").to_numpy(), mean)
+            yield pa.RecordBatch.from_arrays([pa.array([part.tobytes()]) for part in parts], names=["key", "value"])
+
+    return run
+
+
+def make_ranked(ranking: Callable[[], Ranking]) -> ArrowMap:
+    """Write public lists out of LISTS, which come in order of note_id; tell WRITTEN."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        wanted = ranking()
+
+        def ranked() -> Iterator[pa.RecordBatch]:
+            for batch in gathered(batches):
+                owners, scores, _ = _entries(batch)
+                kept = wanted.order(owners, unpack(batch.column("neighbour_keys"), np.int64)[0], scores)
+                counts = np.bincount(owners[kept], minlength=len(batch))
+                ids = batch.column("neighbour_ids").flatten().take(pa.array(kept))
+                yield public_lists(batch.column("note_id"), counts, ids, pa.array(scores[kept]), wanted.k)
+
+        yield from write_public(ranked(), wanted.folder)
+
+    return run
+
+
+def make_occurrences(column: str, k: int) -> ArrowMap:
+    """Count how often each note is among the first `k` of the lists in `column`: `note_id` and `count`, once a batch."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            lists = batch.column(column)
+            lengths = np.asarray(lists.value_lengths().to_numpy(zero_copy_only=False))
+            rank = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            entries = lists.flatten()
+            ids = entries.field("note_id") if pa.types.is_struct(entries.type) else entries
+            counted = ids.take(pa.array(np.flatnonzero(rank < k))).value_counts()
+            yield pa.RecordBatch.from_arrays(
+                [counted.field("values"), counted.field("counts")], names=["note_id", "count"]
+            )
+
+    return run
+
+
+def _entries(lists: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (owners, scores, ranks) of all entries, flat; owners are positions in the batch."""
+    scores, starts = unpack(lists.column("scores"), np.float32)
+    owners = np.repeat(np.arange(len(lists)), np.diff(starts))
+    return owners, scores, np.arange(len(owners)) - starts[owners]

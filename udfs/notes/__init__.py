@@ -1,0 +1,1 @@
+"""Executor side of the ingest stage."""

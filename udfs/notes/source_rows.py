@@ -1,0 +1,220 @@
+"""Rows of a source in tasks: each reads some of its pieces, as `uninote.ingest` says how."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from udfs.notes.fingerprints import ArrowMap
+from uninote.media.fetching import inline_uri
+from uninote.notes.ingest.fields import contents_of
+from uninote.notes.ingest.formats.csv_files import Header
+from uninote.notes.ingest.formats.csv_files import records as csv_records
+from uninote.notes.ingest.formats.json_files import count_values, records_by_line, records_by_value, repeated_keys
+from uninote.notes.ingest.formats.parquet_files import Groups, plain_times, read_groups
+from uninote.notes.ingest.formats.records import Record
+from uninote.notes.ingest.formats.text_files import Span, TextSource, count_lines
+from uninote.notes.ingest.list_text import file_in
+from uninote.notes.ingest.note_rows import UNREADABLE, FieldRules, RowBatch
+from uninote.notes.ingest.times import Micros
+
+ROWS = 1000  # of a batch that is made of text: a few megabytes
+MOST_KEYS = 100_000
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one call reads: lines of a text file (of JSON values where `by_value`), a CSV file, or Parquet row groups.
+
+    `file` is the number of its file within the source.
+    """
+
+    file: int
+    span: Span = field(default_factory=lambda: Span(""))
+    header: Header | None = None
+    by_value: bool = False
+    groups: Groups | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the rows of a source become notes. `schema` is that of the rows, the account included."""
+
+    mapping: Mapping[str, str]
+    id_kind: str
+    media_root: str | None
+    text: TextSource
+    schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+
+    def rules(self) -> FieldRules:
+        """Return the rules for fields; the source's folder is looked into where tasks run."""
+        return FieldRules(self.mapping, self.id_kind, file_in(self.media_root))
+
+
+def make_survey(pieces: Sequence[Piece], text: TextSource, with_keys: bool) -> ArrowMap:
+    """Map (id) to (id, survey): JSON of what a piece holds by an account of its own, and the keys of its objects."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number in _numbers(batches):
+            survey = json.dumps(_survey(pieces[number], text, with_keys))
+            yield pa.RecordBatch.from_pydict({"id": [number], "survey": [survey]})
+
+    return run
+
+
+def make_rows(pieces: Sequence[Piece], reading: Reading) -> ArrowMap:
+    """Map (id) to the rows of the pieces of these numbers."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number in _numbers(batches):
+            piece = pieces[number]
+            if piece.groups is not None:
+                yield from _table_rows(_groups(piece.groups, reading), reading, piece)
+            else:
+                yield from _text_rows(read_records(piece, reading.text), reading, piece)
+
+    return run
+
+
+def make_table_rows(reading: Reading, columns: Sequence[str]) -> ArrowMap:
+    """Map rows of a table, whose columns are `columns` in order, to rows as those of other sources."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        named = (pa.RecordBatch.from_arrays(batch.columns, list(columns)) for batch in batches)
+        yield from _table_rows(named, reading, Piece(0))
+
+    return run
+
+
+def make_contents(pieces: Sequence[Piece], column: str, text: TextSource) -> ArrowMap:
+    """Map (id) to (uri, content) of the images of `column` that are bytes."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number in _numbers(batches):
+            groups = pieces[number].groups
+            for batch in read_groups(groups, [column], text.s3) if groups is not None else ():
+                yield _contents(batch.column(0) if column in batch.schema.names else pa.nulls(0))
+
+    return run
+
+
+def make_table_contents() -> ArrowMap:
+    """Map rows of one column of images to (uri, content) of those that are bytes."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield _contents(batch.column(0))
+
+    return run
+
+
+def _numbers(batches: Iterable[pa.RecordBatch]) -> Iterator[int]:
+    for batch in batches:
+        yield from batch.column(0).to_pylist()
+
+
+def _survey(piece: Piece, text: TextSource, with_keys: bool) -> dict[str, Any]:
+    if piece.by_value:
+        found: dict[str, Any] = {"values": count_values(piece.span.uri, text)}
+    else:
+        count = count_lines(piece.span, text)
+        found = {"filled": count.filled, "breaks": count.breaks, "first": count.first, "last": count.last}
+    if with_keys:
+        found["keys"] = _keys(read_records(piece, text))
+    return found
+
+
+def _keys(records: Iterable[Record]) -> dict[str, list[str]]:
+    """Return the keys of objects, and of which kinds their values are."""
+    kinds: dict[str, set[str]] = {}
+    for record in records:
+        for key, value in (record.values or {}).items():
+            kinds.setdefault(key, set()).add(_kind(value))
+        if len(kinds) > MOST_KEYS:
+            break
+    return {key: sorted(found) for key, found in kinds.items()}
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return "other"
+    if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
+        return "number"
+    if isinstance(value, float):
+        return "number" if value.is_integer() else "other"
+    return "text" if isinstance(value, str | int) else "other"
+
+
+def read_records(piece: Piece, text: TextSource) -> Iterator[Record]:
+    """Return the records of a piece of a text file."""
+    if piece.header is not None:
+        return csv_records(piece.span.uri, piece.header, text)
+    return records_by_value(piece.span.uri, text) if piece.by_value else records_by_line(piece.span, text)
+
+
+def _text_rows(records: Iterable[Record], reading: Reading, piece: Piece) -> Iterator[pa.RecordBatch]:
+    rules = reading.rules()
+    batch = RowBatch(rules, reading.schema, piece.file)
+    used = set(reading.mapping.values())
+    for record in records:
+        place = f"{piece.span.uri}, line {record.line}"
+        repeated = used.intersection(repeated_keys(record.values)) if record.values is not None else ()
+        if record.values is None:
+            batch.add_fault(UNREADABLE, f"{place} {record.fault}: {record.text}", record.lines)
+        elif repeated:
+            batch.add_fault(
+                UNREADABLE, f"{place} gives {', '.join(sorted(repeated))} twice: {record.text}", record.lines
+            )
+        else:
+            batch.add(rules.values_of(record.values), place, record.text, record.lines)
+        if len(batch) == ROWS:
+            yield batch.to_arrow()
+            batch = RowBatch(rules, reading.schema, piece.file)
+    yield batch.to_arrow()
+
+
+def _groups(groups: Groups, reading: Reading) -> Iterator[pa.RecordBatch]:
+    return read_groups(groups, list(reading.mapping.values()), reading.text.s3)
+
+
+def _table_rows(batches: Iterable[pa.RecordBatch], reading: Reading, piece: Piece) -> Iterator[pa.RecordBatch]:
+    rules = reading.rules()
+    groups = piece.groups
+    row = groups.first_row if groups is not None else 0
+    uri = groups.uri if groups is not None else "the table"
+    for found in batches:
+        batch = RowBatch(rules, reading.schema, piece.file)
+        values = _values(found, reading.mapping)
+        for number in range(found.num_rows):
+            row += 1
+            batch.add({name: column[number] for name, column in values.items()}, f"{uri}, row {row}")
+        yield batch.to_arrow()
+
+
+def _values(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Return field -> values, of the columns that a batch has."""
+    found = {}
+    for name, column in mapping.items():
+        if column in batch.schema.names:
+            values = batch.column(batch.schema.get_field_index(column))
+            found[name] = _times(values) if name == "updated_at" else values.to_pylist()
+    return found
+
+
+def _times(values: pa.Array) -> list[Any]:
+    plain = plain_times(values)
+    if plain is values:
+        return values.to_pylist()  # type: ignore[no-any-return]
+    return [None if value is None else Micros(value) for value in plain.to_pylist()]
+
+
+def _contents(images: pa.Array) -> pa.RecordBatch:
+    contents = [content for value in images.to_pylist() if value is not None for content in contents_of(value)]
+    uris = [inline_uri(content) for content in contents]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(uris, pa.string()), pa.array(contents, pa.binary())], ["uri", "content"]
+    )

@@ -1,0 +1,141 @@
+"""Rows that a task reads from Parquet files itself: Spark says which files, and never touches an element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from udfs.arrow import to_matrix
+from udfs.notes.fingerprints import ArrowMap
+from uninote.errors import UninoteError
+from uninote.lake.delta_files import THERE
+from uninote.lake.parquet_files import open_parquet
+from uninote.vectors.unit_length import check_unit
+
+_BATCH_ROWS = 1 << 16
+_FEW_ROWS = 1 << 14
+Read = Callable[[str], Iterator[pa.RecordBatch]]
+Keys = Callable[[], np.ndarray]  # int64
+LastCommits = Callable[[], tuple[np.ndarray, np.ndarray]]
+CHANGE_TYPE = "_change_type"  # a column of Delta's change feed
+Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
+
+
+def over_files(inner: ArrowMap, read: Read, paths: Sequence[str]) -> ArrowMap:
+    """Map rows that hold a file's number in their first column to what `inner` makes of the rows of these files."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        numbers = (number for batch in batches for number in batch.column(0).to_pylist())
+        yield from inner(gathered(batch for number in numbers for batch in read(paths[number])))
+
+    return run
+
+
+def gathered(batches: Iterator[pa.RecordBatch], rows: int = _FEW_ROWS) -> Iterator[pa.RecordBatch]:
+    """Put batches together until they have `rows` rows: many small files cost no more than a large one."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(map(len, held)) >= rows:
+            yield pa.concat_batches(held) if len(held) > 1 else batch
+            held = []
+    if sum(map(len, held)):
+        yield pa.concat_batches(held)
+
+
+def make_reader(columns: Sequence[str], keys: Keys | None = None) -> Read:
+    """Return a reader of some columns of a file, in batches: of all rows, or of those whose item_key is among `keys`."""
+
+    def read(path: str) -> Iterator[pa.RecordBatch]:
+        with open_parquet(path) as file:
+            if keys is None:
+                yield from file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
+            else:
+                yield from _pick(file, columns, keys())
+
+    return read
+
+
+def _pick(file: pq.ParquetFile, columns: Sequence[str], keys: np.ndarray) -> Iterator[pa.RecordBatch]:
+    """Yield the rows with one of `keys`; of row groups that hold none, only keys are read."""
+    for group in range(file.num_row_groups):
+        here = file.read_row_group(group, ["item_key"], use_threads=False)["item_key"].to_numpy()
+        mine = np.flatnonzero(np.isin(here, keys))
+        if len(mine):
+            rows = file.read_row_group(group, list(columns), use_threads=False)
+            yield from rows.take(pa.array(mine)).to_batches()
+
+
+def as_read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield rows as they were read."""
+    yield from batches
+
+
+def make_item_reader(columns: Sequence[str], kinds: Sequence[str], generation: str, keys: Keys | None = None) -> Read:
+    """Return a reader of embedded items of some kinds.
+
+    Raises UninoteError at one that another encoder made, DamagedFileError at a vector that is not of unit length.
+    """
+    read = make_reader([*columns, "kind", "generation"], keys)
+
+    def of_kinds(path: str) -> Iterator[pa.RecordBatch]:
+        for batch in read(path):
+            items = select_items(batch, kinds, generation, path).select(list(columns))
+            check_vectors_of(items, path)
+            yield items
+
+    return of_kinds
+
+
+def make_change_reader(
+    columns: Sequence[str], kinds: Sequence[str], generation: str, versions: Mapping[str, int], last: LastCommits
+) -> Read:
+    """Return a reader of those rows of a change feed's files that are there now; by path, `versions` that committed them.
+
+    `last` returns the keys, int64 ascending, and the version that put each there last.
+    """
+
+    def read(path: str) -> Iterator[pa.RecordBatch]:
+        with open_parquet(path) as file:
+            change = [
+                name for name in (CHANGE_TYPE,) if name in file.schema_arrow.names
+            ]  # files of plain inserts have none
+            wanted = [*columns, "kind", "generation", *change]
+            for batch in file.iter_batches(_BATCH_ROWS, columns=wanted, use_threads=False):
+                there = batch.filter(pc.is_in(batch.column(CHANGE_TYPE), pa.array(THERE))) if change else batch
+                mine = select_items(there, kinds, generation, path)
+                items = mine.filter(pa.array(_is_last(mine.column("item_key").to_numpy(), versions[path], *last())))
+                items = items.select(list(columns))
+                check_vectors_of(items, path)
+                yield items
+
+    return read
+
+
+def _is_last(keys: np.ndarray, version: int, known: np.ndarray, commits: np.ndarray) -> np.ndarray:
+    """Return bool (n,): which of `keys` are `known`, and were put there by `version` last."""
+    if not len(known):
+        return np.zeros(len(keys), dtype=bool)
+    place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    return np.asarray((known[place] == keys) & (commits[place] == version))
+
+
+def check_vectors_of(rows: pa.RecordBatch, place: str) -> None:
+    """Raise DamagedFileError, naming the `place`, unless the vectors of rows, lists if they have any, are of unit length."""
+    if "vector" in rows.schema.names and len(rows):
+        column = rows.column("vector")
+        check_unit(to_matrix(column), place)
+
+
+def select_items(rows: Rows, kinds: Sequence[str], generation: str, place: str) -> Rows:
+    """Return the embedded items of some kinds. Raises UninoteError, naming the `place`, at one that another encoder made."""
+    found = set(pc.unique(rows.column("generation")).to_pylist()) - {generation}
+    if found:
+        raise UninoteError(f"{place}: a vector of generation {found.pop()} among those of {generation}")
+    mine = pc.is_in(rows.column("kind"), pa.array(list(kinds)))
+    return rows if pc.all(mine).as_py() else rows.filter(mine)

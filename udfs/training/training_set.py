@@ -1,0 +1,71 @@
+"""Notes read for training inside executors: their sound images, by digest, and what tells their duplicates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from udfs.embed.prefetch import map_ahead
+from udfs.notes.fingerprints import ArrowMap
+from uninote.media.fetching import MediaError, MediaPolicy, decode, fetch
+from uninote.training.set.groups import marks_of
+from uninote.training.set.note_rows import SourceNote, source_note
+
+SOURCES = pa.schema(
+    [
+        pa.field("note_id", pa.string()),
+        pa.field("note", pa.string()),
+        pa.field("marks", pa.list_(pa.string())),
+        pa.field("files", pa.list_(pa.struct([("digest", pa.string()), ("content", pa.binary())]))),
+        pa.field("unreadable", pa.int32()),
+    ]
+)
+"""`note` is a SourceNote as JSON; `files` its images, encoded; `unreadable` how many images were left out."""
+
+
+def make_sources(policy: MediaPolicy, threads: int) -> ArrowMap:
+    """Map rows of notes, with `inline` images, to SOURCES. An image that cannot be decoded is left out."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with ThreadPoolExecutor(threads) as pool:
+            for batch in batches:
+                rows = list(map_ahead(pool, lambda row: _source(row, policy), batch.to_pylist(), 4 * threads))
+                yield pa.RecordBatch.from_pylist(rows, schema=SOURCES)
+
+    return run
+
+
+def read_source(text: str) -> SourceNote:
+    """Return the note that `SOURCES.note` holds."""
+    return source_note(json.loads(text))
+
+
+def _source(row: Mapping[str, Any], policy: MediaPolicy) -> dict[str, Any]:
+    inline = {image["uri"]: image["content"] for image in row["inline"] or ()}
+    images, files, unreadable = [], {}, 0
+    for image in row["images"] or ():
+        if not image or not image["uri"]:
+            continue
+        try:
+            content = fetch(image["uri"], policy, inline)
+            decode(content, image["uri"], policy)
+        except MediaError:
+            unreadable += 1
+            continue
+        digest = hashlib.sha256(content).hexdigest()
+        files[digest] = content
+        images.append({"digest": digest, "ocr": image["ocr"]})
+    note = source_note({**row, "images": images})
+    return {
+        "note_id": note.note_id,
+        "note": json.dumps(asdict(note), ensure_ascii=True),
+        "marks": marks_of(note),
+        "files": [{"digest": digest, "content": content} for digest, content in files.items()],
+        "unreadable": unreadable,
+    }

@@ -1,0 +1,286 @@
+"""The data files behind a Delta table: which ones a version has, and a version made of files that workers wrote.
+
+Spark moves rows between its own memory and Python's one element at a time. Where a worker needs nothing of Spark's plans it
+reads and writes Parquet itself, and Spark only says who does what; the table's log stays the one authority.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake.exceptions import DeltaError
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+
+from uninote.errors import UninoteError
+from uninote.lake.parquet_files import DataFile
+
+_VECTORS_OF_DELETES = "delta.enableDeletionVectors"
+_MADE_FROM = "uninote.made-from"
+_CHANGE, _COMMIT = "_change_type", "_commit_version"  # columns of a change feed
+THERE = ("insert", "update_postimage")  # what it calls the rows that are there now
+
+
+class DeltaFilesError(UninoteError):
+    """The files of a table cannot be read as they are."""
+
+
+class MissingFilesError(DeltaFilesError):
+    """Files that a version of a table consists of are not there any more."""
+
+
+def files_of(uri: str, version: int | None = None) -> list[DataFile]:
+    """Return the files of the table at `uri`, a folder, ordered by their lowest note_id and path.
+
+    Raises DeltaFilesError where the table marks deleted rows beside its files: those would come back.
+    """
+    table = DeltaTable(uri, version=version)
+    if table.metadata().configuration.get(_VECTORS_OF_DELETES) == "true":
+        raise DeltaFilesError(
+            f"{uri} has deletion vectors, which readers of its files would not see; set the table property "
+            f"{_VECTORS_OF_DELETES} to false and run REORG TABLE … APPLY (PURGE)"
+        )
+    actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    return sorted((_data_file(uri, action) for action in actions), key=_place)
+
+
+def present_files(uri: str, version: int | None = None) -> list[DataFile]:
+    """Return what `files_of` does, after a look at each. Raises MissingFilesError where one is gone or of another size."""
+    try:
+        files = files_of(uri, version)
+    except (DeltaError, OSError) as error:
+        named = uri if version is None else f"version {version} of {uri}"
+        raise MissingFilesError(f"{named} cannot be read any more ({str(error).splitlines()[0]})") from error
+    for file in files:
+        try:
+            size = Path(file.path).stat().st_size
+        except OSError as error:
+            raise MissingFilesError(f"{file.path} is gone (deleted, or taken by a VACUUM)") from error
+        if size != file.size:
+            raise MissingFilesError(f"{file.path} has {size:,} bytes, its table's log says {file.size:,}")
+    return files
+
+
+def replace_files(
+    uri: str, schema: str, files: Sequence[DataFile], partition_by: Sequence[str] = (), *, made_from: str = ""
+) -> int:
+    """Make the table at `uri` consist of `files`, in one commit; returns its version. `schema` is JSON, as Spark writes it.
+
+    The files lie under `uri`, those of a partition in folders `column=value`. Readers of older versions are not disturbed;
+    a table that is not there is created. `made_from`, a fingerprint, is what `was_made_from` asks for.
+    """
+    fields, actions, columns = Schema.from_json(schema), [_action(uri, file) for file in files], [*partition_by]
+    signed = _signed(made_from)
+    if has_log(uri):
+        DeltaTable(uri).create_write_transaction([*actions], "overwrite", fields, columns, commit_properties=signed)
+    else:
+        create_table_with_add_actions(
+            uri, fields, actions, mode="overwrite", partition_by=columns, commit_properties=signed
+        )
+    return int(DeltaTable(uri).version())
+
+
+def add_files(uri: str, onto: int, files: Sequence[DataFile], *, made_from: str | None = None) -> int:
+    """Make the table at `uri` what it was in version `onto`, and `files`; returns its version.
+
+    What a run that died has committed since goes: nobody knows of it. Files of `onto` must be there: see `present_files`.
+    """
+    table, actions = DeltaTable(uri), [_action(uri, file) for file in files]
+    if table.version() != onto:
+        table.restore(onto)
+    if actions or made_from is not None:
+        columns = table.metadata().partition_columns
+        table.create_write_transaction(
+            [*actions], "append", table.schema(), columns, commit_properties=_signed(made_from or "")
+        )
+    return int(DeltaTable(uri).version())
+
+
+def drop_files(uri: str, paths: Sequence[str]) -> None:
+    """Take files out of the table at `uri`, rows and all, in one commit; they stay where they are."""
+    table, now = DeltaTable(uri), int(time.time() * 1000)
+    sizes = {file.path: file.size for file in files_of(uri)}
+    actions = [RemoveAction(_relative(uri, path), True, now, sizes[path], {}) for path in paths]
+    table.create_write_transaction([*actions], "append", table.schema(), table.metadata().partition_columns)
+
+
+def was_made_from(uri: str, made_from: str) -> bool:
+    """Say whether the newest content of a table was committed as made from this; a table that does not tell passes.
+
+    It is told by a transaction's number, which OPTIMIZE, VACUUM and changes of properties leave as it is.
+    """
+    told = DeltaTable(uri, without_files=True).transaction_version(_MADE_FROM)
+    return told is None or told == _number(made_from)
+
+
+def _signed(made_from: str) -> CommitProperties:
+    return CommitProperties(app_transactions=[Transaction(_MADE_FROM, _number(made_from))])
+
+
+def _number(made_from: str) -> int:
+    return int(hashlib.sha256(made_from.encode()).hexdigest()[:15], 16)
+
+
+def set_property(uri: str, name: str, value: str) -> None:
+    """Store a property of our own with the table at `uri`, unless it has that value; "" stands for none."""
+    if property_of(uri, name) != value:
+        DeltaTable(uri).alter.set_table_properties({name: value}, raise_if_not_exists=False)
+
+
+def property_of(uri: str, name: str) -> str:
+    """Return a property of the table at `uri`, "" where it has none of that name."""
+    return DeltaTable(uri, without_files=True).metadata().configuration.get(name) or ""
+
+
+def folder_values(uri: str, path: str) -> dict[str, str]:
+    """Return column -> value of the partition that a table's file lies in, as its folders `column=value` say."""
+    folders = Path(path).relative_to(uri).parts[:-1]
+    return dict(folder.split("=", 1) for folder in folders if "=" in folder)
+
+
+def has_log(uri: str) -> bool:
+    """Say whether a Delta table is at `uri`: its log has a first version."""
+    return bool(DeltaTable.is_deltatable(uri))
+
+
+def columns_of(uri: str) -> list[str]:
+    """Return the names of the columns of the table at `uri`, as its log has them."""
+    return [field.name for field in DeltaTable(uri, without_files=True).schema().fields]
+
+
+def append_rows(uri: str, rows: pa.Table) -> None:
+    """Add a few rows to the table at `uri` in one commit, creating it when it is missing."""
+    write_deltalake(uri, rows, mode="append")
+
+
+def replace_rows(uri: str, rows: pa.Table) -> None:
+    """Make the table at `uri` consist of a few rows and their columns, in one commit."""
+    write_deltalake(uri, rows, mode="overwrite", schema_mode="overwrite")
+
+
+def largest(uri: str, column: str) -> Any:
+    """Return the largest value of a column of the table at `uri`, null where it has no rows.
+
+    The log's statistics tell it without a look into files, where every file has them.
+    """
+    table = DeltaTable(uri)
+    actions = pa.table(table.get_add_actions(flatten=True))
+    name = f"max.{column}"
+    if name in actions.schema.names and not actions[name].null_count:
+        return pc.max(actions[name]).as_py()
+    return pc.max(table.to_pyarrow_dataset().to_table(columns=[column])[column]).as_py()
+
+
+def operations_since(uri: str, version: int) -> set[str]:
+    """Return the names of the operations that made the versions after `version`: those that its log still has, else ""."""
+    made = {entry["version"]: entry.get("operation", "") for entry in DeltaTable(uri).history()}
+    return {made.get(number, "") for number in range(version + 1, DeltaTable(uri).version() + 1)}
+
+
+def commits_of(uri: str) -> dict[str, int]:
+    """Return the path of each file of the table at `uri`, and the version that added it: -1 where the log has forgotten."""
+    versions: dict[str, int] = {}
+    for commit in sorted(Path(uri, "_delta_log").glob("*.json")):
+        for line in commit.read_text(encoding="utf-8").splitlines():
+            added = json.loads(line).get("add")
+            if added is not None:
+                versions[str(Path(uri) / unquote(added["path"]))] = int(commit.stem)
+    return {file.path: versions.get(file.path, -1) for file in files_of(uri)}
+
+
+def read_all(uri: str) -> list[dict[str, Any]]:
+    """Return the rows of a small table; none where it has not been written yet."""
+    if not has_log(uri):
+        return []
+    rows: list[dict[str, Any]] = DeltaTable(uri).to_pyarrow_table().to_pylist(maps_as_pydicts="strict")
+    return rows
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Keys that a feed names, with the version that changed each, int64, and whether that put it `there`, bool; in no order."""
+
+    keys: np.ndarray
+    versions: np.ndarray
+    there: np.ndarray
+
+
+def read_feed(uri: str, since: int, version: int, kinds: Sequence[str]) -> Changes | None:
+    """Return what happened to items of some kinds after version `since` of a table, up to `version`; None if unknown.
+
+    The feed is read here, not by Spark: it holds what changed and nothing else, and planning would cost more than reading.
+    Of each row 17 bytes are kept, beside what the reader itself holds for a moment.
+    """
+    columns = ["item_key", "kind", _CHANGE, _COMMIT]
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    try:
+        feed = pa.RecordBatchReader.from_stream(DeltaTable(uri).load_cdf(since + 1, version, columns=columns))
+        parts.extend(_changes(batch, kinds) for batch in feed)
+    except (DeltaError, pa.ArrowInvalid, OSError):  # files of the feed may be gone although the log still names them
+        return None
+    empty = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool)
+    return Changes(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
+
+
+def _changes(batch: pa.RecordBatch, kinds: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `Changes` has, of one batch: copies, or each would keep the batch."""
+    mine = np.asarray(_among(batch.column("kind"), kinds))
+    there = np.asarray(_among(batch.column(_CHANGE), THERE))
+    versions = batch.column(_COMMIT).to_numpy().astype(np.int64)
+    return batch.column("item_key").to_numpy()[mine], versions[mine], there[mine]
+
+
+def _among(column: pa.Array, values: Sequence[str]) -> pa.BooleanArray:
+    return pc.is_in(column.cast(pa.string()), pa.array(list(values)))  # of views, which few functions take
+
+
+def files_since(uri: str, since: int, version: int) -> list[tuple[int, DataFile]] | None:
+    """Return (version, file) of all that hold rows put there after version `since`, up to `version`; None if unknown.
+
+    What a commit says changed is in its change files, where it has any, else in the files that it added.
+    """
+    found: list[tuple[int, DataFile]] = []
+    for number in range(since + 1, version + 1):
+        try:
+            lines = Path(uri, "_delta_log", f"{number:020d}.json").read_text(encoding="utf-8").splitlines()
+            actions = [json.loads(line) for line in lines if line.strip()]
+        except (OSError, ValueError):  # the log is cleaned up after some weeks
+            return None
+        changes = [action["cdc"] for action in actions if "cdc" in action]
+        added = [action["add"] for action in actions if action.get("add", {}).get("dataChange")]
+        for one in changes or added:
+            path = Path(uri) / unquote(one["path"])
+            if not path.is_file():
+                return None
+            found.append((number, DataFile(str(path), one["size"], 0, None, None)))
+    return found
+
+
+def _data_file(uri: str, action: dict[str, Any]) -> DataFile:
+    bounds = (action.get("min.note_id"), action.get("max.note_id"))
+    path = str(Path(uri) / unquote(action["path"]))
+    return DataFile(path, action["size_bytes"], action["num_records"] or 0, *bounds)
+
+
+def _place(file: DataFile) -> tuple[bool, Any, str]:
+    return file.low is not None, file.low if file.low is not None else "", file.path
+
+
+def _relative(uri: str, path: str) -> str:
+    return Path(path).relative_to(uri).as_posix()
+
+
+def _action(uri: str, file: DataFile) -> AddAction:
+    values = {"numRecords": file.rows, "minValues": {"note_id": file.low}, "maxValues": {"note_id": file.high}}
+    place, partition = _relative(uri, file.path), dict[str, str | None](folder_values(uri, file.path))
+    return AddAction(place, file.size, partition, int(time.time() * 1000), True, json.dumps(values))

@@ -1,0 +1,1 @@
+"""Images: where they may be, fetched and decoded within bounds of memory."""

@@ -1,0 +1,1 @@
+"""Feature hashing as an encoder: no weights, numpy alone."""

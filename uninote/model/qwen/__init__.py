@@ -1,0 +1,1 @@
+"""UniNote's own model on the Qwen3-VL family: prompt, processing, tower, checkpoint."""

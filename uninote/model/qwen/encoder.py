@@ -1,0 +1,86 @@
+"""UniNote behind the encoder protocol: processor and tower of one checkpoint, on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image
+
+from uninote.model.batches import CPU_TOKENS, embed_batches
+from uninote.model.folders import CheckpointError
+from uninote.model.hardware import Placement
+from uninote.model.layouts import Layout
+from uninote.model.qwen.checkpoint import read_card
+from uninote.model.qwen.processing import NoteProcessor, Prepared
+from uninote.model.qwen.tower import UniNote
+from uninote.notes.note import Note
+
+
+class NoteEncoder:
+    """Embeds with a UniNote tower."""
+
+    sees_images = True
+
+    def __init__(self, tower: UniNote, processor: NoteProcessor, widths: tuple[int, ...]) -> None:
+        self.widths = widths
+        self._processor = processor
+        self._tower = tower
+        self._device = next(tower.parameters()).device
+
+    @classmethod
+    def load(cls, folder: str | Path, placement: Placement, layout: Layout | None = None) -> NoteEncoder:
+        """Load `folder`, in its own layout or another. Raises CheckpointError."""
+        card = read_card(folder, layout)
+        processor = NoteProcessor.from_pretrained(folder, layout)
+        tower = UniNote.from_pretrained(folder)
+        _check_agreement(tower, processor)
+        placement.place(tower)
+        return cls(tower, processor, card.widths)
+
+    @property
+    def batch_tokens(self) -> int | None:
+        """How many padded tokens a batch should have at most; None where only memory sets a bound."""
+        return CPU_TOKENS if self._device.type == "cpu" else None
+
+    @property
+    def full_width(self) -> int:
+        """The width of the vectors that `embed` returns."""
+        return self._tower.full_width
+
+    def fit(self, image: Image) -> np.ndarray:
+        """Return the image as the model will see it, uint8 (height, width, 3)."""
+        return self._processor.fit(image)
+
+    def sees_more(self, images: Sequence[np.ndarray]) -> bool:
+        """Say whether of a note whose first images are these, as `fit` returns them, the model may see another."""
+        return self._processor.sees_more(images)
+
+    def prepare(self, note: Note, images: Sequence[Image | np.ndarray]) -> Prepared:
+        """Lay out one note; `images` are those of `note.images`, in order."""
+        return self._processor.prepare(note, images)
+
+    def embed(self, prepared: Sequence[Prepared]) -> np.ndarray:
+        """Return float32 (n, full_width), L2-normalised."""
+        return embed_batches(self._embed_batch, prepared, self.full_width, self._device)
+
+    @torch.inference_mode()
+    def _embed_batch(self, prepared: Sequence[Prepared]) -> np.ndarray:
+        batch = {name: tensor.to(self._device) for name, tensor in self._processor.collate(prepared).items()}
+        vectors: np.ndarray = self._tower(batch).cpu().numpy()
+        return vectors
+
+
+def _check_agreement(tower: UniNote, processor: NoteProcessor) -> None:
+    """Raise CheckpointError when tokenizer and configuration do not belong together: every vector would be wrong."""
+    config: Any = tower.model.config
+    told = (config.image_token_id, config.vision_config.patch_size, config.vision_config.spatial_merge_size)
+    found = (processor.tokenizer.image_pad, processor.patch_size, processor.merge_size)
+    if told != found:
+        raise CheckpointError(f"image token, patch and merge size are {told} in config.json, {found} elsewhere")
+    if processor.tokenizer.vocabulary > config.text_config.vocab_size:
+        counts = f"{processor.tokenizer.vocabulary} tokens, the model {config.text_config.vocab_size}"
+        raise CheckpointError(f"the tokenizer has {counts}; they must come from one checkpoint")

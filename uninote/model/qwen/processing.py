@@ -1,0 +1,170 @@
+"""Notes into tensors: the prompt, its truncation, the images' sizes, and padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from uninote.errors import UninoteError
+from uninote.media.images import ImageError
+from uninote.model.folders import CheckpointError
+from uninote.model.layouts import Layout, Limits
+from uninote.model.qwen.checkpoint import PROCESSOR_FILES, read_card
+from uninote.model.qwen.image_sizes import check_limits, target_size
+from uninote.model.qwen.prompts import Kind, Part, parts_of
+from uninote.model.qwen.tokens import NoteTokenizer
+from uninote.notes.note import Note
+
+MOST_WIDENED = 64 << 20  # pixels; photos of 50 megapixels need a sixth of it, whatever their shape up to 200:1
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A note ready for the model. Images wait as resized bytes: as patches in float32 they take eight times the memory.
+
+    `input_ids` is int32 (num_tokens,), each of `pixels` uint8 (height, width, 3).
+    """
+
+    input_ids: np.ndarray
+    pixels: tuple[np.ndarray, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        """The tokens of the whole prompt, those of images included."""
+        return len(self.input_ids)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the note holds while it waits."""
+        return self.input_ids.nbytes + sum(image.nbytes for image in self.pixels)
+
+
+class NoteProcessor:
+    """Turns notes into what the tower takes: Qwen's image processor on Pillow, and a tokenizer of the Qwen family."""
+
+    def __init__(self, tokenizer: NoteTokenizer, images: Qwen2VLImageProcessorPil, limits: Limits) -> None:
+        """Raise UninoteError when `limits` leave no room for the prompt and an image."""
+        self.tokenizer = tokenizer
+        self.limits = limits
+        self._images = images
+        self.patch_size: int = images.patch_size
+        self.merge_size: int = images.merge_size
+        self._grid = self.patch_size * self.merge_size
+        self._room = limits.max_tokens - len(tokenizer.opening) - len(tokenizer.closing)
+        self._least_block = len(self._image_block(self._grid**2))
+        check_limits(limits, self._grid, limits.max_tokens - self._room + 2)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, layout: Layout | None = None) -> NoteProcessor:
+        """Read tokenizer, image settings and limits of a checkpoint folder, in its own layout or another.
+
+        Raises CheckpointError.
+        """
+        folder = Path(folder)
+        card = read_card(folder, layout)
+        if missing := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
+            raise CheckpointError(f"{folder}: {missing} missing; a checkpoint has both tokenizer and image settings")
+        tokenizer = NoteTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"), card.layout.frame)
+        return cls(tokenizer, _image_processor(folder), card.limits)
+
+    def fit(self, image: Image.Image) -> np.ndarray:
+        """Return the image as the model will see it, uint8 (height, width, 3). Raises ImageError for an endless strip."""
+        return _resized(image, target_size(image.height, image.width, self._grid, self.limits))
+
+    def sees_more(self, images: Sequence[np.ndarray]) -> bool:
+        """Say whether of a note whose first images are these, as `fit` returns them, the model may see another."""
+        taken = sum(len(self._image_block(image.shape[0] * image.shape[1])) for image in images)
+        return len(images) < self.limits.max_images and taken + self._least_block <= self._room
+
+    def prepare(self, note: Note, images: Sequence[Image.Image | np.ndarray]) -> Prepared:
+        """Lay out one note; `images` are those of `note.images`, in order. Its length is at most `limits.max_tokens`.
+
+        An image may be as `fit` returned it: large ones need not be kept until the note is prepared.
+
+        Of a note that is too long the body is cut first, then OCR texts from the last image on, topics and title.
+        Images go only whole, from the end, and only when they would not fit even without any text.
+        """
+        if len(images) != len(note.images):
+            raise UninoteError(f"{len(images)} images came for a note that names {len(note.images)}; give one for each")
+        kept = images[: self.limits.max_images]
+        sizes = [self._size(image) for image in kept]
+        blocks = [self._image_block(height * width) for height, width in sizes]
+        while sum(map(len, blocks)) > self._room:
+            blocks.pop()
+        parts = parts_of(note, len(blocks))
+        texts = [self.tokenizer.encode(part.text, self._room) if part.text else [] for part in parts]
+        separators = len(self.tokenizer.separator) * (len(parts) - len(blocks))
+        _cut(texts, parts, self._room - separators - sum(map(len, blocks)))
+        seen = kept[: len(blocks)]
+        pixels = tuple(image if isinstance(image, np.ndarray) else self.fit(image) for image in seen)
+        return Prepared(self._joined(parts, texts, blocks), pixels)
+
+    def collate(self, prepared: Sequence[Prepared]) -> dict[str, torch.Tensor]:
+        """Pad a batch on the right. Keys are those of Qwen3VLModel.forward; without images it has none of theirs."""
+        shape = len(prepared), max(item.num_tokens for item in prepared)
+        input_ids = np.full(shape, self.tokenizer.padding, dtype=np.int64)
+        attended = np.zeros(shape, dtype=np.int64)
+        for row, item in enumerate(prepared):
+            input_ids[row, : item.num_tokens] = item.input_ids
+            attended[row, : item.num_tokens] = 1
+        is_image = (input_ids == self.tokenizer.image_pad).astype(np.int64)
+        arrays = {"input_ids": input_ids, "attention_mask": attended, "mm_token_type_ids": is_image}
+        if pixels := [image for item in prepared for image in item.pixels]:
+            arrays |= dict(self._images(pixels, do_resize=False, input_data_format="channels_last"))
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def _size(self, image: Image.Image | np.ndarray) -> tuple[int, int]:
+        """Return height and width for the model."""
+        if isinstance(image, np.ndarray):
+            return image.shape[0], image.shape[1]
+        return target_size(image.height, image.width, self._grid, self.limits)
+
+    def _image_block(self, pixels: int) -> list[int]:
+        num_pads = pixels // self._grid**2
+        return [self.tokenizer.vision_start, *[self.tokenizer.image_pad] * num_pads, self.tokenizer.vision_end]
+
+    def _joined(self, parts: Sequence[Part], texts: Sequence[list[int]], blocks: Sequence[list[int]]) -> np.ndarray:
+        images = iter(blocks)
+        ids, separator = [*self.tokenizer.opening], list[int]()
+        for part, text in zip(parts, texts, strict=True):
+            is_image = part.kind is Kind.IMAGE
+            if is_image or text:
+                ids += separator + (next(images) if is_image else text)
+                separator = [] if is_image else self.tokenizer.separator
+        return np.array(ids + self.tokenizer.closing, dtype=np.int32)
+
+
+def _image_processor(folder: Path) -> Qwen2VLImageProcessorPil:
+    try:
+        return Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # whatever that library makes of a damaged file
+        raise CheckpointError(f"{folder / 'preprocessor_config.json'}: not usable image settings: {error}") from error
+
+
+def _cut(texts: list[list[int]], parts: Sequence[Part], room: int) -> None:
+    """Shorten `texts` in place until they fit, in the order of Kind, the last of a kind first."""
+    excess = sum(map(len, texts)) - room
+    for position in sorted(range(len(parts)), key=lambda i: (parts[i].kind.value, -i)):
+        if excess <= 0:
+            return
+        removed = min(excess, len(texts[position]))
+        texts[position] = texts[position][: len(texts[position]) - removed]
+        excess -= removed
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    height, width = size
+    if width * image.height > MOST_WIDENED:  # Pillow resizes the width first, and a narrow image becomes wider
+        raise ImageError(
+            "media_too_many_pixels",
+            f"has {image.width} x {image.height} pixels, which resizing makes {width * image.height:,} before it makes "
+            f"them fewer; at most {MOST_WIDENED:,} are allowed",
+        )
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    return np.asarray(rgb.resize((width, height), Image.Resampling.BICUBIC))

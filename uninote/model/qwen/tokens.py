@@ -1,0 +1,72 @@
+"""Token ids of the prompt's frame and of what users wrote, which is never taken for markup."""
+
+from __future__ import annotations
+
+import json
+
+from tokenizers import Tokenizer
+
+from uninote.model.folders import CheckpointError
+from uninote.model.qwen.prompts import IMAGE_PAD, PADDING, VISION_END, VISION_START, Frame
+
+CHARS_PER_TOKEN = 8  # how much text to read first for each token that fits; more is read when that was too little
+
+
+class NoteTokenizer:
+    """The two readings of one tokenizer: markup for the frame, plain text for content.
+
+    `closing` holds what the tokenizer itself appends to every input, where a checkpoint's does.
+    """
+
+    def __init__(self, definition: str, frame: Frame) -> None:
+        """Take the content of a tokenizer.json, and what stands around a note.
+
+        Raises CheckpointError when the tokenizer is not one of the Qwen family.
+        """
+        markup = _parse(definition)
+        self._plain = _parse(json.dumps(_without_markup(json.loads(definition))))
+        self.vision_start = _id_of(markup, VISION_START)
+        self.image_pad = _id_of(markup, IMAGE_PAD)
+        self.vision_end = _id_of(markup, VISION_END)
+        self.padding = _id_of(markup, PADDING)
+        self.opening: list[int] = markup.encode(frame.opening, add_special_tokens=False).ids
+        self.closing: list[int] = markup.encode(frame.closing, add_special_tokens=True).ids
+        self.separator: list[int] = markup.encode(frame.separator, add_special_tokens=False).ids
+        self.vocabulary: int = markup.get_vocab_size(with_added_tokens=True)
+
+    def encode(self, text: str, at_most: int) -> list[int]:
+        """Return up to `at_most` leading tokens of `text` as plain text; of a long text only the head is read."""
+        chars = at_most * CHARS_PER_TOKEN
+        while True:
+            ids: list[int] = self._plain.encode(repaired(text[:chars]), add_special_tokens=False).ids
+            if len(ids) >= at_most or chars >= len(text):
+                return ids[:at_most]
+            chars *= 4
+
+
+def _parse(definition: str) -> Tokenizer:
+    try:
+        return Tokenizer.from_str(definition)
+    except Exception as error:  # the library raises bare Exception
+        raise CheckpointError(f"tokenizer.json: not a tokenizer: {error}") from error
+
+
+def _without_markup(values: dict[str, object]) -> dict[str, object]:
+    # encode_special_tokens would do for the special ones, but not for other added tokens, such as <tool_call>
+    return values | {"added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+
+
+def _id_of(tokenizer: Tokenizer, token: str) -> int:
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        raise CheckpointError(f"tokenizer.json: has no token {token}; it must be a tokenizer of the Qwen3-VL family")
+    return int(found)
+
+
+def repaired(text: str) -> str:
+    """Replace lone surrogates, which no UTF-8 text can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -1,0 +1,118 @@
+"""The tower: Qwen3-VL without its language head, one L2-normalised vector for each prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import Qwen3VLConfig, Qwen3VLModel
+
+from uninote.model.folders import CheckpointError
+from uninote.model.qwen.checkpoint import SINGLE, read_config, weight_files
+from uninote.model.qwen.patches import use_linear_patches
+
+PREFIX = "model."  # of the tower's weights where a language head is, or was, beside it
+HEAD = "lm_head."
+
+
+class UniNote(nn.Module):
+    """Embeds notes, single images, texts and OCR strings with one set of weights."""
+
+    def __init__(self, model: Qwen3VLModel) -> None:
+        super().__init__()
+        use_linear_patches(model)
+        self.model = model
+
+    @property
+    def full_width(self) -> int:
+        """The width of the vectors before any truncation."""
+        return int(self.model.language_model.embed_tokens.embedding_dim)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return float32 (n, full_width), L2-normalised, for what `NoteProcessor.collate` made.
+
+        The last attended token is pooled from `last_hidden_state`, after the final norm.
+        """
+        # hidden_states[-1] would be before the final norm, some 5 % of cosine away
+        hidden = self.model(**batch, use_cache=False).last_hidden_state  # (n, tokens, full_width)
+        mask = batch["attention_mask"]
+        last = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(dim=1)
+        pooled = hidden[torch.arange(len(last), device=last.device), last]
+        return nn.functional.normalize(pooled.float(), dim=-1)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> UniNote:
+        """Load a checkpoint in the published layout, with a language head or without, whole or sharded.
+
+        Weights keep their stored type and stay memory-mapped: processes of a host share them until they are moved or
+        converted. Reads safetensors only and runs no code of the folder. Raises CheckpointError.
+        """
+        folder = Path(folder)
+        model = _empty_model(folder)
+        weights = _read_weights(folder)
+        _check_names(folder, weights, model.state_dict())
+        model.load_state_dict(weights, assign=True)
+        _rebuild_buffers(model)
+        model.train(False)
+        return cls(model)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write config.json and model.safetensors in the published layout, as a model whose head is tied or absent."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = self.model.config
+        config.architectures = ["Qwen3VLForConditionalGeneration" if config.tie_word_embeddings else "Qwen3VLModel"]
+        config.to_json_file(folder / "config.json")
+        weights = {PREFIX + name: weight.contiguous() for name, weight in self.model.state_dict().items()}
+        save_file(weights, folder / SINGLE, metadata={"format": "pt"})
+        (folder / SINGLE).chmod(0o644)  # the library lets only the owner read; executors may run as somebody else
+
+
+def _empty_model(folder: Path) -> Qwen3VLModel:
+    """Return the model on the meta device: shapes and no values, so that weights are never allocated twice."""
+    values = read_config(folder)
+    try:
+        with torch.device("meta"):
+            return Qwen3VLModel(Qwen3VLConfig.from_dict(values))
+    except Exception as error:  # the configuration's own checks raise several kinds
+        raise CheckpointError(f"{folder / 'config.json'}: not a usable configuration: {error}") from error
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = {}
+    for path in weight_files(folder):
+        try:
+            weights |= load_file(path)
+        except Exception as error:  # the library has an exception of its own, and raises others too
+            raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
+    return {name.removeprefix(PREFIX): weight for name, weight in weights.items() if not name.startswith(HEAD)}
+
+
+def _check_names(folder: Path, weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    wrong = [
+        f"{name} is {tuple(weights[name].shape)}, config.json says {tuple(expected[name].shape)}"
+        for name in sorted(set(weights) & set(expected))
+        if weights[name].shape != expected[name].shape
+    ]
+    problems = {
+        "missing": _few(set(expected) - set(weights)),
+        "unexpected": _few(set(weights) - set(expected)),
+        "of another shape": _few(wrong),
+    }
+    if any(problems.values()):
+        told = "; ".join(f"{kind}: {names}" for kind, names in problems.items() if names)
+        raise CheckpointError(f"{folder}: the weights are not those of its config.json; {told}")
+
+
+def _few(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:5]) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")
+
+
+def _rebuild_buffers(model: Qwen3VLModel) -> None:
+    """Compute the rotary tables, which no checkpoint stores and the meta device left without values."""
+    model.visual.rotary_pos_emb = type(model.visual.rotary_pos_emb)(model.visual.config)
+    model.language_model.rotary_emb = type(model.language_model.rotary_emb)(model.language_model.config)

@@ -1,0 +1,1 @@
+"""sentence-transformers models as encoders: text only."""

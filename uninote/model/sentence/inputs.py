@@ -1,0 +1,146 @@
+"""Texts into what a sentence-transformers model takes: tokenised ahead, in any thread, where that gives the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from uninote.model.qwen.tokens import repaired
+
+CHARS_PER_TOKEN = 8  # how much of a long text to read first, for each token that fits
+SEAM_CHARS = 128  # so near to where a text was cut, its tokens may be others than the whole text's
+LONGEST = 1 << 20  # tokens; tokenizers without a limit of their own say 1e30
+PROBES = ("A probe, with: Ümläute & 红烧肉 #1!", "many words " * 40)
+
+
+class Inputs(Protocol):
+    """Prepares texts and collates them. `prepare` may be called in several threads at once."""
+
+    def prepare(self, text: str) -> Any:
+        """Return what waits for `collate`, with num_tokens and nbytes."""
+
+    def collate(self, prepared: Sequence[Any]) -> dict[str, Any]:
+        """Return the features of a batch, as the model's first module takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTokens:
+    """`input_ids` is int32 (num_tokens,)."""
+
+    input_ids: np.ndarray
+
+    @property
+    def num_tokens(self) -> int:
+        """The tokens of the text, special ones included."""
+        return len(self.input_ids)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the text holds while it waits."""
+        return self.input_ids.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedText:
+    """A text that only the model's own tokenisation can read; `num_tokens` is an estimate."""
+
+    text: str
+    num_tokens: int
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the text holds while it waits, roughly."""
+        return len(self.text)
+
+
+class TokenInputs:
+    """Tokenises each text once, with a tokenizer of its own whose state never changes."""
+
+    def __init__(self, transformer: Any, prompt: str, features: Mapping[str, Any]) -> None:
+        """Take the first module, and the `features` it made of some text: constants of it go into every batch."""
+        tokenizer = transformer.tokenizer
+        self._prompt = prompt
+        self._limit = min(transformer.max_seq_length, LONGEST)
+        self._tokenizer = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(self._limit, direction=tokenizer.truncation_side)
+        self._is_cut_at_end = tokenizer.truncation_side == "right"
+        self._padding = tokenizer.pad_token_id
+        self._is_padded_left = tokenizer.padding_side == "left"
+        self._has_types = "token_type_ids" in features
+        self._constants = {name: value for name, value in features.items() if not isinstance(value, Tensor)}
+
+    def prepare(self, text: str) -> PreparedTokens:
+        """Tokenise one text, cut to what the model reads. Where nothing is left of it, padding stands for it."""
+        ids = self._encode(self._prompt + repaired(text)) or [self._padding]  # no model takes a batch without tokens
+        return PreparedTokens(np.array(ids, dtype=np.int32))
+
+    def collate(self, prepared: Sequence[PreparedTokens]) -> dict[str, Any]:
+        """Pad to the longest of the batch."""
+        lengths = [item.num_tokens for item in prepared]
+        shape = len(lengths), max(lengths)
+        input_ids = np.full(shape, self._padding, dtype=np.int64)
+        attended = np.zeros(shape, dtype=np.int64)
+        for row, (item, length) in enumerate(zip(prepared, lengths, strict=True)):
+            place = slice(shape[1] - length, None) if self._is_padded_left else slice(0, length)
+            input_ids[row, place] = item.input_ids
+            attended[row, place] = 1
+        features = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(attended)}
+        if self._has_types:
+            features["token_type_ids"] = torch.zeros_like(features["input_ids"])
+        return features | self._constants
+
+    def _encode(self, text: str) -> list[int]:
+        """Of a long text, read only as far as needed; the tokens are those of the whole text, cut."""
+        chars = self._limit * CHARS_PER_TOKEN + SEAM_CHARS
+        while self._is_cut_at_end and chars < len(text):
+            found = self._tokenizer.encode(text[:chars])
+            is_full = len(found.ids) >= self._limit
+            if is_full and max(end for _, end in found.offsets) + SEAM_CHARS <= chars:
+                return list(found.ids)
+            chars *= 4
+        return list(self._tokenizer.encode_batch_fast([text])[0].ids)  # unlike encode, it lets other threads run
+
+
+class LibraryInputs:
+    """Leaves it all to the model's first module, in the thread that computes: for whatever is not a plain tokenizer."""
+
+    def __init__(self, first: Any, prompt: str) -> None:
+        self._first = first
+        self._prompt = prompt
+        self._limit = min(getattr(first, "max_seq_length", None) or LONGEST, LONGEST)
+
+    def prepare(self, text: str) -> PreparedText:
+        """Keep the text, with a guess at its length."""
+        return PreparedText(repaired(text), int(min(self._limit, 2 + len(text) // 2)))
+
+    def collate(self, prepared: Sequence[PreparedText]) -> dict[str, Any]:
+        """Preprocess the batch as the library does."""
+        return dict(self._first.preprocess([item.text for item in prepared], prompt=self._prompt or None))
+
+
+def make_inputs(first: Any, prompt: str) -> Inputs:
+    """Return TokenInputs for the model's first module if on probes they equal what the library itself makes."""
+    library = LibraryInputs(first, prompt)
+    texts = [*PROBES, PROBES[1] * max(1, min(getattr(first, "max_seq_length", None) or 1, 8192) // 40)]
+    expected = library.collate([library.prepare(text) for text in texts])
+    try:
+        tokens = TokenInputs(first, prompt, expected)
+        found = tokens.collate([tokens.prepare(text) for text in texts])
+    except (AttributeError, TypeError, ValueError):  # no tokenizer of that sort, or no padding token
+        return library
+    return tokens if _is_equal(found, expected) else library
+
+
+def _is_equal(found: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
+    def same(name: str) -> bool:
+        one, other = found[name], expected[name]
+        return torch.equal(one, other) if isinstance(other, Tensor) else bool(one == other)
+
+    return set(found) == set(expected) and all(map(same, expected))

@@ -1,0 +1,12 @@
+"""What a note looks like to a model that reads one text. A change here moves vectors: it needs a new layout (layouts.py)."""
+
+from __future__ import annotations
+
+from uninote.notes.note import Note
+
+
+def text_of(note: Note) -> str:
+    """Return title, body, topics (#a #b) and the OCR texts of images, one below the other; blank ones are left out."""
+    topics = " ".join(f"#{topic.strip()}" for topic in note.topics if topic.strip())
+    texts = (note.title, note.body, topics, *(image.ocr for image in note.images))
+    return "\n".join(stripped for text in texts if (stripped := text.strip()))

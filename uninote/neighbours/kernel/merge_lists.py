@@ -1,0 +1,64 @@
+"""One list a row out of several, as flat arrays: no padding, and no entry is moved but into its list."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from uninote.neighbours.kernel.simd.vector_ir import compiled
+
+
+class FlatLists(NamedTuple):
+    """List i is entries starts[i] to starts[i + 1] of `keys` int64 and `scores` float32, of which those `kept`, bool, count."""
+
+    starts: np.ndarray
+    keys: np.ndarray
+    scores: np.ndarray
+    kept: np.ndarray
+
+
+@compiled
+def merge_groups(lists: FlatLists, rows: np.ndarray, bounds: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (entries int64, offsets int64 (g + 1,)): each group's best `k` entries, distinct keys, best first.
+
+    Group g is the lists rows[bounds[g]] to rows[bounds[g + 1]], each of distinct keys. Equal scores fall in order of key; a
+    key that comes twice keeps its better score. Lists are best first as a rule; others only take longer.
+    """
+    entries, offsets = np.empty(len(lists.keys), np.int64), np.zeros(len(bounds), np.int64)
+    order, kept = np.empty(len(lists.keys), np.int64), 0
+    for group in range(len(bounds) - 1):
+        count = 0
+        for row in rows[bounds[group] : bounds[group + 1]]:
+            for entry in range(lists.starts[row], lists.starts[row + 1]):
+                if lists.kept[entry]:
+                    _insert(lists, order, count, entry)
+                    count += 1
+        first, alone = kept, bounds[group + 1] - bounds[group] == 1  # a key comes but once in one list
+        for entry in order[:count]:
+            if kept - first < k and (alone or not _is_among(lists.keys, entries[first:kept], lists.keys[entry])):
+                entries[kept] = entry
+                kept += 1
+        offsets[group + 1] = kept
+    return entries[:kept].copy(), offsets
+
+
+@compiled
+def _insert(lists: FlatLists, order: np.ndarray, count: int, entry: int) -> None:
+    """Put an entry among the first `count` of `order`: from the end, since most belong near there."""
+    keys, scores, place = lists.keys, lists.scores, count
+    while place > 0:
+        before = order[place - 1]
+        if scores[before] > scores[entry] or (scores[before] == scores[entry] and keys[before] <= keys[entry]):
+            break
+        order[place] = before
+        place -= 1
+    order[place] = entry
+
+
+@compiled
+def _is_among(keys: np.ndarray, entries: np.ndarray, key: int) -> bool:
+    found = False
+    for entry in entries:
+        found |= keys[entry] == key
+    return found

@@ -1,0 +1,1 @@
+"""The vector instructions that the kernel spends its time in."""

@@ -1,0 +1,1 @@
+"""The join of a few changed rows with all others."""

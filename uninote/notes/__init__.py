@@ -1,0 +1,1 @@
+"""A note, and what makes it count as changed."""

@@ -1,0 +1,93 @@
+"""Which types of a table's columns can be a field of a note, found out before a row is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from uninote.errors import UninoteError
+from uninote.notes.ingest.fields import URI_FIELDS
+
+TEXTS = ("title", "body", "caption", "category", "author", "language", "visibility")
+NUMBER, TEXT = "number", "text"
+
+
+class ColumnTypeError(UninoteError):
+    """A source column has a type from which its field cannot be made."""
+
+
+def check_types(types: Mapping[str, pa.DataType]) -> None:
+    """Raise ColumnTypeError where a field, with the type of its column, could hold no value that is one."""
+    for field, kind in types.items():
+        if field in TEXTS and not (_is_scalar(kind) or (_is_list(kind) and _is_scalar(kind.value_type))):
+            raise ColumnTypeError(f"{field} must be text; the source's column is {kind}. {_remedy(field)}")
+    topics = types.get("topics", pa.null())
+    if not (_is_scalar(topics) or (_is_list(topics) and _is_scalar(topics.value_type))):
+        raise ColumnTypeError(f"topics must be an array of strings, or one string; it is {topics}. {_remedy('topics')}")
+    if "images" in types:
+        _check_images(types["images"])
+    if "note_id" in types:
+        id_kind(types["note_id"])
+
+
+def id_kind(kind: pa.DataType) -> str:
+    """Return whether ids of a type are NUMBER or TEXT. Raises ColumnTypeError for others."""
+    kind = _plain(kind)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return NUMBER
+    if _is_scalar(kind) and not pa.types.is_boolean(kind):
+        return TEXT
+    raise ColumnTypeError(
+        f"note_id must be a string or a whole number; the source's column is {kind}. {_remedy('note_id')}"
+    )
+
+
+def has_bytes(kind: pa.DataType | None) -> bool:
+    """Say whether images of a type may be bytes."""
+    if kind is None:
+        return False
+    element = kind.value_type if _is_list(kind) else kind
+    parts = [field.type for field in element] if pa.types.is_struct(element) else [element]
+    return any(_is_binary(part) for part in parts)
+
+
+def _check_images(kind: pa.DataType) -> None:
+    element = _plain(kind.value_type if _is_list(kind) else kind)
+    if pa.types.is_null(element) or _is_text(element) or _is_binary(element):
+        return
+    if not pa.types.is_struct(element):
+        raise ColumnTypeError(
+            f"images must be paths, URIs or bytes, or structs with one of {', '.join(URI_FIELDS)} or with bytes; the source's "
+            f"column is {kind}. {_remedy('images')}"
+        )
+    names = [field.name for field in element]
+    if not set(URI_FIELDS) & set(names) and not has_bytes(element):
+        raise ColumnTypeError(f"images need one of {', '.join(URI_FIELDS)}; they have {', '.join(names)}")
+
+
+def _remedy(field: str) -> str:
+    return f"Name another column: --set ingest.columns.{field}=<column>"
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_scalar(kind: pa.DataType) -> bool:
+    kind = _plain(kind)
+    if isinstance(kind, pa.UuidType):
+        return True
+    return not (pa.types.is_nested(kind) or _is_binary(kind) or pa.types.is_fixed_size_binary(kind))

@@ -1,0 +1,65 @@
+"""Stored vectors that are damaged leave their tables, on request, so that the run embeds their notes again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql.types import BinaryType, StringType, StructField, StructType
+
+from udfs.embed.check import FOUND, make_vector_check
+from uninote.lake.delta_files import drop_files, files_of
+from uninote.lake.paths import embeddings_name
+from uninote.lake.schemas import embeddings_table
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.runtime.progress import say, watched
+
+_KINDS = (StringType(), StringType(), BinaryType())
+_SCHEMA = StructType([StructField(name, kind) for name, kind in zip(FOUND, _KINDS, strict=True)])
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What is wrong with the vectors of one width: `paths` of files that cannot be read, the `keys` of bad vectors."""
+
+    paths: Sequence[str]
+    keys: np.ndarray
+
+
+def drop_damaged(run: Run, widths: Sequence[int]) -> bool:
+    """Take damaged vectors out of the tables of these widths; say whether there were any.
+
+    A file that cannot be read leaves its table whole, and stays on the disk.
+    """
+    names = [embeddings_name(width) for width in widths]
+    dropped = [_drop(run, name) for name in names if tables.has_table(run.generation.uri(name))]
+    return any(dropped)
+
+
+def _drop(run: Run, name: str) -> bool:
+    uri = run.generation.uri(name)
+    damage = _find(run, name)
+    if damage.paths:
+        drop_files(uri, damage.paths)
+    if len(damage.keys):
+        keys = run.spark.createDataFrame(pa.table({"item_key": damage.keys}))
+        tables.delete_keys(keys, embeddings_table(run.note_id, name), uri)
+    say(
+        f"embed: {name}: {len(damage.paths):,} file(s) cannot be read, {len(damage.keys):,} vectors are not of unit length; "
+        "notes that lack their vectors are embedded again"
+    )
+    return bool(damage.paths or len(damage.keys))
+
+
+def _find(run: Run, name: str) -> Damage:
+    files = files_of(run.generation.uri(name))
+    numbers = run.spark.range(0, len(files), 1, max(1, len(files)))
+    with watched(run.spark.sparkContext, f"embed: {name}: files checked", len(files)):
+        found = numbers.mapInArrow(make_vector_check([file.path for file in files]), _SCHEMA).collect()
+    keys = [np.frombuffer(row["keys"], np.int64) for row in found]
+    return Damage(
+        [row["path"] for row in found if row["damage"]], np.unique(np.concatenate([np.empty(0, np.int64), *keys]))
+    )

@@ -1,0 +1,31 @@
+"""Dense item keys: every new item gets the next free integers, whatever the number of partitions."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from uninote.pipelines.notes.items import ITEM_KEY
+
+ROWS_PER_BUCKET = 1_000_000  # one task numbers a bucket, and sorts it in memory
+
+
+def with_new_keys(items: DataFrame, is_new: str, first_key: int, rows: int) -> DataFrame:
+    """Give `item_key` first_key, first_key + 1, … where `is_new`, in the order of the note_ids' hashes.
+
+    Ranges of hashes are counted, then numbered within, so that no single task sees all rows. The order depends on ids
+    alone: a repeated task gives the same keys, and so does a run that goes on where a killed one stopped. Items of one note
+    get keys beside each other. `rows` is about how many are new.
+    """
+    buckets = max(1, rows // ROWS_PER_BUCKET)
+    place = F.xxhash64("note_id")
+    top = F.shiftrightunsigned(place.bitwiseXOR(F.lit(-(1 << 63))), 33)  # 31 bits, in the order of the signed hash
+    new = items.where(is_new).withColumn("_bucket", F.shiftright(top * buckets, 31))
+    counts = {row["_bucket"]: row["count"] for row in new.groupBy("_bucket").count().collect()}
+    starts = accumulate((counts.get(number, 0) for number in range(buckets)), initial=first_key)
+    first = F.element_at(F.array([F.lit(start) for start in starts]), F.col("_bucket").cast("int") + 1)
+    position = F.row_number().over(Window.partitionBy("_bucket").orderBy(place, "note_id", *ITEM_KEY))
+    numbered = new.withColumn("item_key", first + position - 1).drop("_bucket")
+    return items.where(f"NOT ({is_new})").unionByName(numbered)

@@ -1,0 +1,191 @@
+"""Running the model over items: the broadcast, the tasks, and what they said, stored before it is split."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pyspark import Broadcast
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from udfs.embed.model_files import fits_broadcast, pack
+from udfs.embed.model_run import EmbedTask, make_embed
+from udfs.embed.worker_model import Files, WorkerModel, make_load
+from udfs.notes.fingerprints import MODEL_COLUMNS
+from uninote.lake.schemas import IMAGE_BYTES, VECTOR
+from uninote.media.fetching import UNREACHABLE, MediaPolicy
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.encoders import check_widths
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.notes.image_bytes import INLINE
+from uninote.pipelines.notes.items import ITEM_KEY, items_of
+from uninote.pipelines.notes.media_roots import media_policy, s3_options
+from uninote.pipelines.runtime.progress import watched
+
+STAGING = "staging/embed"  # a lazy frame used twice would run the model twice
+WORTH_A_TASK = 50  # items
+PASSED = ("note_id", *ITEM_KEY, "item_key", "content_hash", "meta_hash")
+PHASES = ("fetch_s", "decode_s", "tokenise_s", "model_s")
+_REJECT = StructType([StructField(name, StringType()) for name in ("item_id", "kind", "reason", "message")])
+
+
+@dataclass
+class Outcomes:
+    """What the model said of the items it was given: counts by name, the same of notes alone, and seconds by phase."""
+
+    items: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def add(self, other: Outcomes) -> None:
+        """Add what was said of other items."""
+        self.items += other.items
+        self.notes += other.notes
+        for phase, seconds in other.seconds.items():
+            self.seconds[phase] += seconds
+
+    def metrics(self) -> dict[str, float]:
+        """Return the seconds by phase, of all threads together, and the share of padding in what the model computed."""
+        padded = self.items["padded_tokens"]
+        return {**self.seconds, "padding_share": 1 - self.items["tokens"] / padded if padded else 0.0}
+
+
+def with_content(run: Run, notes: DataFrame, keyed: DataFrame) -> DataFrame:
+    """Add what the model sees of each item: MODEL_COLUMNS, and as `inline` the bytes of images that are in the lake."""
+    content = items_of(notes, run.config.embed.kinds).select(*ITEM_KEY, *MODEL_COLUMNS)
+    return with_stored(run, keyed.join(content, list(ITEM_KEY), "left"))
+
+
+def with_stored(run: Run, items: DataFrame) -> DataFrame:
+    """Add `inline`, out of the images that the lake holds as bytes."""
+    uri = run.lake.uri(IMAGE_BYTES.name)
+    return with_inline(items, tables.read_table(run.spark, uri) if tables.has_table(uri) else None)
+
+
+def with_inline(items: DataFrame, images: DataFrame | None) -> DataFrame:
+    """Add `inline`: the (uri, content) of an item's images that are among `images`."""
+    if images is None:
+        return items.withColumn("inline", F.lit(None).cast(ArrayType(IMAGE_BYTES.schema)))
+    wanted = items.select(*ITEM_KEY, F.explode(F.array_distinct("images.uri")).alias("uri"))
+    held = wanted.where(F.col("uri").startswith(INLINE)).join(images, "uri")
+    inline = held.groupBy(*ITEM_KEY).agg(F.collect_list(F.struct("uri", "content")).alias("inline"))
+    return items.join(inline, list(ITEM_KEY), "left")
+
+
+@contextmanager
+def model_tasks(run: Run, media: MediaPolicy | None = None, staging: str = STAGING) -> Iterator[Tasks]:
+    """Yield what runs the configured model on the executors; its broadcast goes when the context ends.
+
+    `media` null allows what the notes may name. Below `staging`, in the generation, the model's answers are stored.
+    """
+    folder = run.model.folder
+    files = run.spark.sparkContext.broadcast(pack(folder)) if fits_broadcast(folder) else None
+    try:
+        yield Tasks(run, files, media or media_policy(run), staging)
+    finally:
+        if files is not None:
+            files.destroy()
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The model, ready for executors."""
+
+    run: Run
+    files: Broadcast[dict[str, bytes]] | None
+    media: MediaPolicy
+    staging: str
+
+    def stage(self, items: DataFrame, rows: int, label: str) -> DataFrame:
+        """Run the model over `items` (PASSED and content), store what it said of each, and return that."""
+        run = self.run
+        schema = _staged_schema(run)
+        if rows == 0:
+            return run.spark.createDataFrame([], schema)
+        uri = run.generation.uri(self.staging)
+        with watched(run.spark.sparkContext, label, rows) as done:
+            embed = make_embed(make_load(self._model(), self._files()), self._task(), done.add, to_arrow_schema(schema))
+            said = _arranged(items, self._tasks(rows)).mapInArrow(embed, schema)
+            said.write.mode("overwrite").parquet(uri)
+        return run.spark.read.schema(schema).parquet(uri)
+
+    def _tasks(self, rows: int) -> int:
+        """Return how many tasks: bounded by what each may hold, and where that leaves cores idle, one for each core."""
+        cores = self.run.spark.sparkContext.defaultParallelism
+        return max(-(-rows // self.run.config.embed.items_per_task), min(cores, -(-rows // WORTH_A_TASK)))
+
+    def _model(self) -> WorkerModel:
+        model = self.run.model
+        threads = int(self.run.spark.conf.get("spark.task.cpus", "1"))  # type: ignore[arg-type]
+        options = s3_options(self.run.config)
+        dtype = self.run.config.model.dtype
+        application = str(self.run.spark.sparkContext.applicationId)
+        return WorkerModel(model.generation, model.kind, dtype, threads, model.uri, options, application, model.layout)
+
+    def _files(self) -> Files | None:
+        files = self.files
+        return None if files is None else lambda: files.value
+
+    def _task(self) -> EmbedTask:
+        config = self.run.config
+        narrowest = check_widths(self.run.model, config.embed)[-1]
+        return EmbedTask(config.embed.batch_tokens, config.media.threads, self.media, narrowest)
+
+
+def _arranged(items: DataFrame, tasks: int) -> DataFrame:
+    """Put equal contents into one task, beside each other, and items of similar length too, so that little is padded."""
+    texts = F.concat_ws("", "title", "body", F.array_join("topics", ""), F.array_join("images.ocr", ""))
+    length = F.length(texts) + 1000 * F.greatest(F.size("images"), F.lit(0))
+    wanted = items.select(*PASSED, *MODEL_COLUMNS, "inline")
+    return wanted.repartition(tasks, "content_hash").sortWithinPartitions(length.desc(), "content_hash")
+
+
+def outcomes(staged: DataFrame) -> Outcomes:
+    """Count what the model said of the items it was given, in one pass over everything but the vectors."""
+    counts = {
+        "given": F.count("*"),
+        "embedded": F.count("vector"),
+        "unusable": F.count_if(F.col("vector").isNull()),
+        "degraded": F.count_if("degraded"),
+        "unreachable": F.count_if(F.col("content_hash") == UNREACHABLE),
+        "incomplete": F.count_if(F.col("vector").isNull() | (F.col("content_hash") == UNREACHABLE)),
+        "rejects": F.sum(F.size("rejects")),
+        "computed": F.count_if(F.col("padded_tokens") > 0),  # contents: equal ones in a task are computed once
+        "tokens": F.sum("tokens"),
+        "padded_tokens": F.sum("padded_tokens"),
+        "unseen_images": F.sum("unseen_images"),
+    }
+    seconds = {name: F.sum(name) for name in PHASES}
+    made = [column.alias(name) for name, column in (counts | seconds).items()]
+    got = Outcomes()
+    for row in staged.groupBy((F.col("kind") == "note").alias("is_note")).agg(*made).collect():
+        values = Counter({name: row[name] for name in counts})
+        got.items.update(values)
+        got.notes.update(values if row["is_note"] else {})
+        for name in PHASES:
+            got.seconds[name] += row[name]
+    return got
+
+
+def _staged_schema(run: Run) -> StructType:
+    strings = {name: StringType() for name in (*ITEM_KEY, "content_hash", "meta_hash")}
+    types = {"note_id": run.note_id, "item_key": LongType(), **strings}
+    made = {"vector": VECTOR, "degraded": BooleanType(), "rejects": ArrayType(_REJECT)}
+    counted = {name: IntegerType() for name in ("tokens", "padded_tokens", "unseen_images")}
+    taken = counted | {name: DoubleType() for name in PHASES}
+    columns = {name: types[name] for name in PASSED} | made | taken
+    return StructType([StructField(name, kind) for name, kind in columns.items()])

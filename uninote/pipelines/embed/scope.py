@@ -1,0 +1,69 @@
+"""Which notes a run has to look at: those that the change feed names, or all of them."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from uninote.config.settings import fingerprint
+from uninote.lake.schemas import items_table, set_aside_table
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.runtime.progress import say
+
+
+def settings_mark(run: Run) -> str:
+    """Return what must be as it was for the feed to tell all that changed since the last run."""
+    table = tables.table_id(run.lake.uri("notes"))
+    media = run.config.media
+    searched = (
+        [True] if media.search_roots else []
+    )  # nothing, where it is not set: as in lakes from before it was there
+    return fingerprint(table, run.config.embed.kinds, media.roots, *searched)
+
+
+def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFrame | None:
+    """Return the distinct note_ids that may have changed between two versions of the notes; None: any may have.
+
+    The feed says no more than that: an overwrite is told as deletes and inserts in any order, so what became of a note is
+    read from the notes themselves.
+    """
+    changed = _changed_ids(run, since, version)
+    if changed is None:
+        say("embed: the notes have no change feed back to the last run; comparing all of them")
+        return None
+    ids = [changed]
+    if run.config.embed.recheck_media:
+        ids.append(notes.where(F.exists("images", lambda image: image["uri"].isNotNull())).select("note_id"))
+    if run.config.embed.retry_quarantined:
+        aside, items = set_aside_table(run.note_id), items_table(run.note_id)
+        ids.append(tables.read_or_empty(run.spark, aside, run.generation.uri(aside.name)).select("note_id"))
+        known = tables.read_or_empty(run.spark, items, run.generation.uri(items.name))
+        ids.append(known.where("degraded").select("note_id"))
+    return reduce(DataFrame.union, ids).distinct().persist()
+
+
+def within(frame: DataFrame, scope: DataFrame | None) -> DataFrame:
+    """Return the rows of `frame` whose note is in scope."""
+    return frame if scope is None else frame.join(scope, "note_id", "left_semi")
+
+
+def _changed_ids(run: Run, since: int, version: int) -> DataFrame | None:
+    """Return the ids that the feed names after version `since`, null when it does not reach back so far."""
+    if since > version:
+        return None
+    if since == version:
+        return run.spark.createDataFrame(
+            [], tables.read_table(run.spark, run.lake.uri("notes")).select("note_id").schema
+        )
+    try:
+        ids = tables.read_changes(run.spark, run.lake.uri("notes"), since + 1, version).select("note_id").distinct()
+        ids = ids.persist()
+        ids.count()  # files of the feed may be gone although the log still names them: only reading tells
+    except (PySparkException, Py4JJavaError):
+        return None
+    return ids

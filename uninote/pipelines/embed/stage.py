@@ -1,0 +1,276 @@
+"""The embed stage: every item whose content changed gets a vector at every width, or a reason why not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from udfs.notes.fingerprints import MODEL_COLUMNS
+from uninote.errors import UninoteError
+from uninote.lake.paths import embeddings_name
+from uninote.lake.schemas import TableSpec, items_table, set_aside_table
+from uninote.pipelines.embed import changes
+from uninote.pipelines.embed.check import drop_damaged
+from uninote.pipelines.embed.chunks import Census, take_census, with_chunks
+from uninote.pipelines.embed.commit import (
+    Results,
+    cut_widths,
+    publish,
+    quarantine,
+    remove_orphans,
+    start,
+    versions,
+    widths_by_chunk,
+)
+from uninote.pipelines.embed.keys import with_new_keys
+from uninote.pipelines.embed.model_run import STAGING, Outcomes, Tasks, model_tasks, outcomes, with_content
+from uninote.pipelines.embed.recovery import NEXT_KEY, STAGE, WHOLE, Before, compare_tables, find_before, published
+from uninote.pipelines.embed.scope import find_scope, settings_mark, within
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.encoders import check_widths
+from uninote.pipelines.lake.generations import record_generation
+from uninote.pipelines.lake.run import Outcome, Run, record
+from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
+from uninote.pipelines.notes.note_ids import check_note_ids
+from uninote.pipelines.runtime.progress import described, say
+
+UNPUBLISHED = "this chunk was not published, and readers keep what they had"
+# What a run has to do, content included: each chunk reads its part, not all notes, and what was read once stays as it was
+# read. Plans that begin at a file are short as well, and there are many of them.
+SPOOL = "staging/embed-work"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do.
+
+    `notes` are those in scope, of `notes_in` in all; `found` are their items that changed, `census` what these come to.
+    `set_aside` is the number of notes that were before the run.
+    """
+
+    run: Run
+    notes: DataFrame
+    notes_in: int
+    found: DataFrame
+    census: Census
+    widths: tuple[int, ...]
+    before: Before
+    set_aside: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What is committed together: items with their keys and changes; `work`, with their content.
+
+    Of a run of one chunk the run's own entry in the ledger tells all.
+    """
+
+    number: int
+    is_all: bool
+    keyed: DataFrame
+    work: DataFrame
+    census: Census
+
+    @property
+    def name(self) -> str:
+        """The unit in the ledger."""
+        return f"chunk {self.number}"
+
+
+def embed(run: Run) -> dict[str, Any]:
+    """Bring the embeddings, items and quarantine of the configured model up to the newest notes."""
+    started = time.time()
+    widths = check_widths(run.model, run.config.embed)
+    version = tables.table_version(run.lake.uri("notes"))
+    notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
+    with described(run.spark.sparkContext, "embed: what changed"):
+        # A killed run is not undone where vectors were dropped: a restore would bring them back.
+        is_damaged = run.config.embed.check_vectors and drop_damaged(run, widths)
+        before = compare_tables(run, widths) if is_damaged else find_before(run, widths)
+        plan = _plan(run, notes, version, widths, before)
+    record_generation(run.lake.root, run.model)
+    done = Outcomes()
+    is_settled = not plan.census.items and before.has_all(widths)
+    if not is_settled:
+        _work(plan, done, started)
+    _mark_stale(run, widths)
+    counts = _reconciled(plan, done)
+    told = counts | {NEXT_KEY: before.next_key + plan.census.of(changes.NEW)}
+    outcome = Outcome(
+        "done", told, {"notes": version}, versions(run, widths), done.metrics(), _mark_for_next(run, counts)
+    )
+    record(run, STAGE, WHOLE, outcome, started)
+    plan.found.unpersist()
+    state = "unchanged" if is_settled else "done"
+    return _summary(plan, counts, time.time() - started) | {"state": state}
+
+
+def _mark_for_next(run: Run, counts: Mapping[str, int]) -> str:
+    """Return the mark of the settings; or none, so that the next run compares all notes, where a store did not answer."""
+    waiting = counts["unreachable"] + counts["postponed"]
+    if not waiting:
+        return settings_mark(run)
+    say(
+        f"embed: the images of {waiting:,} items could not be reached; {counts['postponed']:,} keep the vectors they have, "
+        f"{counts['unreachable']:,} were embedded without or set aside. The next run tries them again"
+    )
+    return ""
+
+
+def _mark_stale(run: Run, widths: tuple[int, ...]) -> None:
+    """Mark the vectors of widths that the configuration had once; take the mark from those that it has."""
+    named = [embeddings_name(width) for width in widths]
+    unmark(run, named)
+    former = {unit: f"embeddings/{unit}" for unit in tables_below(run, "embeddings")}
+    mark_stale(run, STAGE, {unit: name for unit, name in former.items() if name not in named}, "embed.widths")
+
+
+def _plan(run: Run, notes: DataFrame, version: int, widths: tuple[int, ...], before: Before) -> Plan:
+    again = not before.has(widths[0])
+    notes_in = notes.count()
+    since = before.notes_version if before.mark == settings_mark(run) and not again else None
+    scope = find_scope(run, notes, since, version) if since is not None else None
+    notes = within(notes, scope)
+    check_note_ids(notes)
+    found = changes.find_changes(run, notes, scope, widths[0] if again else None)
+    found = found.where(~F.col("change").isin(*changes.SETTLED)).persist()
+    census = take_census(found).get(0, Census())
+    return Plan(run, notes, notes_in, found, census, widths, before, _notes_in(run, set_aside_table(run.note_id)))
+
+
+def _work(plan: Plan, done: Outcomes, started: float) -> None:
+    run, widest = plan.run, plan.widths[0]
+    new = plan.census.of(changes.NEW)
+    start(run, plan.widths, plan.before, started)
+    if not plan.before.has(widest):
+        remove_orphans(run, widest)
+    found = plan.found.where(F.col("change") != changes.POSTPONED)
+    keyed = with_new_keys(found, f"change = '{changes.NEW}'", plan.before.next_key, new)
+    with model_tasks(run) as tasks:
+        for chunk in _chunks(plan, keyed):
+            _chunk(plan, tasks, chunk, done)
+    by_chunk = widths_by_chunk(plan.widths, plan.before)
+    with described(run.spark.sparkContext, "embed: widths cut anew"):
+        cut_widths(run, tuple(width for width in plan.widths if width not in by_chunk), widest)
+    tables.remove(run.generation.uri(STAGING))
+    tables.remove(run.generation.uri(SPOOL))
+
+
+def _chunks(plan: Plan, keyed: DataFrame) -> Iterator[Chunk]:
+    run = plan.run
+    count = max(1, -(-plan.census.of(*changes.MODEL) // run.config.embed.chunk_items))
+    uri = run.generation.uri(SPOOL)
+    with described(run.spark.sparkContext, f"embed: work for {count} chunk(s)"):
+        work = with_content(run, plan.notes, with_chunks(keyed, count))
+        work.write.mode("overwrite").option("partitionOverwriteMode", "static").partitionBy("chunk").parquet(uri)
+    spool = run.spark.read.schema(work.schema).parquet(uri)
+    for number, census in sorted(take_census(spool, "chunk").items()):
+        work = spool.where(F.col("chunk") == number).drop("chunk")
+        yield Chunk(number + 1, count == 1, work.drop(*MODEL_COLUMNS, "inline"), work, census)
+
+
+def _chunk(plan: Plan, tasks: Tasks, chunk: Chunk, done: Outcomes) -> None:
+    """Embed one chunk and commit what came of it."""
+    run, started = plan.run, time.time()
+    rows = chunk.census.of(*changes.MODEL)
+    staged = tasks.stage(chunk.work.where(F.col("change").isin(*changes.MODEL)), rows, f"embed: {chunk.name}, model")
+    got = outcomes(staged)
+    if got.items["given"] != rows:
+        raise UninoteError(f"{rows:,} items went to the model and {got.items['given']:,} came back; {UNPUBLISHED}")
+    results = Results(chunk.keyed, staged, chunk.census, got)
+    written = time.time()
+    with described(run.spark.sparkContext, f"embed: {chunk.name}, commit"):
+        quarantine(run, results)
+        _check_reachable(plan, chunk, got)
+        _check_quarantine(plan, done.notes["incomplete"] + got.notes["incomplete"])
+        publish(run, results, widths_by_chunk(plan.widths, plan.before))
+    got.seconds["write_s"] = time.time() - written
+    done.add(got)
+    if not chunk.is_all:
+        counts = dict(got.items) | {name: chunk.census.of(name) for name in (changes.ATTRIBUTES, changes.DELETED)}
+        counts[NEXT_KEY] = max(plan.before.next_key, chunk.census.next_key)
+        left = versions(run, plan.widths)
+        record(run, STAGE, chunk.name, Outcome("done", counts, outputs=left, metrics=got.metrics()), started)
+
+
+def _check_reachable(plan: Plan, chunk: Chunk, got: Outcomes) -> None:
+    """Raise UninoteError where a store is away for more of a chunk than may be set aside of all notes.
+
+    A run of one chunk may be a few new notes: they are held to all notes alone.
+    """
+    given = got.notes["given"]
+    allowed = plan.run.config.embed.max_quarantined_share
+    if not chunk.is_all and got.notes["unreachable"] > allowed * given:
+        raise UninoteError(
+            f"images of {got.notes['unreachable']:,} of {given:,} notes cannot be reached, more than "
+            f"embed.max_quarantined_share={allowed}; {UNPUBLISHED}. The reasons are in "
+            f"{plan.run.lake.uri('quarantine')}: correct media.roots or s3.endpoint, or run again when the store answers"
+        )
+
+
+def _check_quarantine(plan: Plan, incomplete: int) -> None:
+    """Raise UninoteError once more notes are set aside, or lack an image that cannot be reached, than may be."""
+    allowed = plan.run.config.embed.max_quarantined_share
+    quarantined = plan.set_aside - plan.census.reopened["note"] + incomplete
+    if quarantined > allowed * plan.notes_in:
+        raise UninoteError(
+            f"{quarantined:,} of {plan.notes_in:,} notes cannot be embedded, or not whole, more than "
+            f"embed.max_quarantined_share={allowed}; {UNPUBLISHED}. The reasons are in "
+            f"{plan.run.lake.uri('quarantine')}. Is media.roots right? Raise the share to go on"
+        )
+
+
+def _reconciled(plan: Plan, done: Outcomes) -> dict[str, int]:
+    """Count every note once. Raises UninoteError when a note is unaccounted for in what is stored now."""
+    run, census = plan.run, plan.census
+    embedded, quarantined = done.notes["embedded"], _notes_in(run, set_aside_table(run.note_id))
+    stored = _notes_in(run, items_table(run.note_id))
+    counts = {
+        "notes_in": plan.notes_in,
+        "embedded": embedded,
+        "unchanged": stored - embedded,
+        "quarantined": quarantined,
+        "deleted": census.notes(changes.DELETED),
+        "degraded": _degraded(run),
+        "attributes_changed": census.notes(changes.ATTRIBUTES),
+        "computed": done.items["computed"],
+        "tokens": done.items["tokens"],
+        "unreachable": done.items["unreachable"],
+        "postponed": census.postponed,
+        "unseen_images": done.items["unseen_images"],
+    }
+    if plan.notes_in != stored + quarantined:
+        raise UninoteError(
+            f"notes in and notes out differ ({stored:,} have a vector): {counts}; readers keep what they had"
+        )
+    return counts
+
+
+def _degraded(run: Run) -> int:
+    """Return how many notes have a vector of less than all their parts, those of earlier runs included."""
+    spec = items_table(run.note_id)
+    items = tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name))
+    return items.where("kind = 'note' AND degraded").count()
+
+
+def _notes_in(run: Run, spec: TableSpec) -> int:
+    table = tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name))
+    return table.where("kind = 'note'").count()
+
+
+def _summary(plan: Plan, counts: dict[str, int], seconds: float) -> dict[str, Any]:
+    run = plan.run
+    made = {name: run.generation.uri(name) for name in published(plan.widths)}
+    return {
+        "tables": made | {"quarantine": run.lake.uri("quarantine")},
+        **counts,
+        "notes_per_s": round(counts["embedded"] / seconds, 1),
+        "generation": run.model.generation,
+        "layout": run.model.layout,
+        "widths": list(plan.widths),
+    }

@@ -1,0 +1,1 @@
+"""The index stage, and search over what it publishes."""

@@ -1,0 +1,160 @@
+"""Building one segment of an index by executors: train when asked, route rows to shards, build those that are missing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import IntegerType, StringType, StructField, StructType
+
+from udfs.index.build import SegmentBuild, make_group, make_lists, make_route, make_shards
+from uninote.errors import UninoteError
+from uninote.index.centroids import Centroids
+from uninote.index.files import IndexDamagedError
+from uninote.index.folder import IndexFolder
+from uninote.index.manifest import ShardFile, shard_from
+from uninote.index.note_keys import ATTRIBUTES, COLUMNS
+from uninote.index.plan import IndexPlan
+from uninote.index.template import Template, finish_template, fit_rotation, load_template, train_template
+from uninote.lake.schemas import VECTOR
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.lake.sampling import sample_vectors
+from uninote.pipelines.runtime.progress import say, watched
+from uninote.storage.types import MissingFileError
+from uninote.vectors.kmeans import fit_kmeans
+
+_DRIVER_ROWS = 65_536
+_GROUPED = StructType([StructField("group", IntegerType()), StructField("vector", VECTOR)])
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The shards of an older segment whose rows come along, but for the keys `dropped`, sorted int64."""
+
+    shards: tuple[ShardFile, ...]
+    dropped: np.ndarray
+
+
+NOTHING = Carried((), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True)
+class Build:
+    """The run, the folder, and the mark of what is being built: an attempt that was killed leaves files of that mark."""
+
+    run: Run
+    folder: IndexFolder
+    mark: str
+
+    def template(self, vectors: DataFrame, plan: IndexPlan) -> tuple[str, Template]:
+        """Return (hash, template) trained on a sample of `vectors`, or what an attempt before this one trained."""
+        note = f"trained-{self.mark}.json"
+        try:
+            name = json.loads(self.folder.read(note))["template"]
+            return name, load_template(self.folder, name)
+        except MissingFileError:
+            pass
+        except (IndexDamagedError, ValueError, KeyError) as error:
+            say(f"index w{plan.width}: {error}; training again")
+        say(f"index w{plan.width}: training on {plan.train_rows:,} rows")
+        template = self._train(vectors, plan)
+        name = template.save(self.folder)
+        self.folder.put(note, lambda path: _write(path, json.dumps({"template": name})))
+        return name, template
+
+    def segment(
+        self, rows: DataFrame, count: int, template: tuple[str, Template], num_shards: int, carried: Carried = NOTHING
+    ) -> tuple[ShardFile, ...]:
+        """Build the shards that are not there yet of `rows` (note_keys.COLUMNS and vector) and of what is carried.
+
+        Returns all of them; `count` rows must be in them, or UninoteError is raised.
+        """
+        name, trained = template
+        shards = tuple(trained.pack(num_shards).tolist())
+        build = SegmentBuild(self.folder, name, shards, self.mark, carried.shards)
+        kept = build.finished()
+        if kept:
+            say(f"index w{trained.width}: {len(kept)} of {num_shards} shard(s) are finished already")
+        missing = [shard for shard in range(max(shards) + 1) if shard not in kept]
+        if sum(shard.rows for shard in kept.values()) < count:
+            made = self._shards(rows, count, build, missing, carried.dropped)
+            kept |= {shard.shard_id: shard for shard in made}
+        found = sum(shard.rows for shard in kept.values())
+        if found != count:
+            raise UninoteError(
+                f"index w{trained.width}: {count:,} vectors in, {found:,} indexed; nothing was published"
+            )
+        return tuple(kept[shard] for shard in sorted(kept))
+
+    def _shards(
+        self, rows: DataFrame, count: int, build: SegmentBuild, missing: list[int], dropped: np.ndarray
+    ) -> list[ShardFile]:
+        routed_schema = StructType([*rows.schema, *(StructField(name, IntegerType()) for name in ("list", "shard"))])
+        record_schema = StructType([StructField("shard", StringType())])
+        context = self.run.spark.sparkContext
+        shared = context.broadcast(dropped)
+        with watched(context, f"index {self.folder.uri.rsplit('/', 1)[-1]}: rows", count) as done:
+            routed = rows.mapInArrow(make_route(build), routed_schema).where(F.col("shard").isin(missing))
+            routed = routed.union(self._marks(routed_schema, missing))
+            # By id, so that a partition is a shard; in order of key, so that the same rows give the same bytes.
+            place = F.array_position(F.lit(missing), F.col("shard")) - 1
+            by_shard = routed.repartitionById(len(missing), place.cast("int")).sortWithinPartitions("item_key")
+            make = make_shards(build, missing, lambda: shared.value, done.add)
+            records = by_shard.mapInArrow(make, record_schema).collect()
+        shared.destroy()
+        return [shard_from(json.loads(row["shard"])) for row in records]
+
+    def _marks(self, routed: StructType, shards: list[int]) -> DataFrame:
+        """Return a row for each shard that has nothing but its number.
+
+        A night that brings no row carries others over: without a row, Spark would drop what comes after an empty shuffle.
+        """
+        nothing = [F.lit(None).cast(field.dataType).alias(field.name) for field in routed.fields[:-1]]
+        shard = F.element_at(F.lit(shards), F.col("id").cast("int") + 1).cast("int").alias("shard")
+        return self.run.spark.range(len(shards)).select(*nothing, shard)
+
+    def _train(self, vectors: DataFrame, plan: IndexPlan) -> Template:
+        seed = self.run.config.index.seed
+        if not plan.groups:
+            return train_template(sample_vectors(vectors, plan.rows, plan.train_rows, seed)[1], plan, seed)
+        return self._train_in_groups(vectors, plan, seed)
+
+    def _train_in_groups(self, vectors: DataFrame, plan: IndexPlan, seed: int) -> Template:
+        """Cut the sample into groups, and let executors find the lists of each group: k-means in two levels."""
+        small = max(_DRIVER_ROWS, 256 * plan.groups)
+        sample = sample_vectors(vectors, plan.rows, small, seed)[1]
+        rotation = fit_rotation(sample, plan, seed)
+        rotated = sample if rotation is None else sample @ rotation.T
+        # Groups and lists are found on vectors as they are, and rotated after: distances are the same.
+        groups = fit_kmeans(sample, plan.groups, seed)
+        held = np.bincount(Centroids(groups).nearest(sample)[:, 0], minlength=plan.groups)
+        wanted = np.maximum(1, np.floor(plan.nlist * held / held.sum())).astype(int)
+        context = self.run.spark.sparkContext
+        shared = context.broadcast((groups, wanted))
+        share = min(1.0, 1.2 * plan.train_rows / plan.rows)
+        chance = F.pmod(F.xxhash64(F.col("item_key"), F.lit(seed + 1)), F.lit(1 << 30)) < int(share * (1 << 30))
+        grouped = vectors.where(chance).select("item_key", "vector")
+        grouped = grouped.mapInArrow(make_group(lambda: shared.value[0]), _GROUPED)
+        by_group = grouped.repartitionById(plan.groups, F.col("group"))
+        found = by_group.mapInArrow(make_lists(lambda: shared.value[1], seed), _GROUPED).toArrow()
+        centres = np.stack(found["vector"].to_numpy()).astype(np.float32)
+        shared.destroy()
+        if rotation is not None:
+            centres, groups = centres @ rotation.T, groups @ rotation.T
+        trained = replace(plan, nlist=len(centres), num_cells=min(plan.num_cells, len(centres)))
+        return finish_template(rotated, rotation, Centroids(centres, groups), trained, seed)
+
+
+def with_attributes(run: Run, vectors: DataFrame) -> DataFrame:
+    """Add what filters know of each row's note: note_keys.COLUMNS and vector."""
+    notes = tables.read_table(run.spark, run.lake.uri("notes")).select("note_id", *ATTRIBUTES)
+    return vectors.join(notes, "note_id", "left").select(*COLUMNS, "vector")
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

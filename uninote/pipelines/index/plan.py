@@ -1,0 +1,48 @@
+"""What `jobs/index.py --dry-run` says: the plan of each index, for the rows of the lake or for any other number of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uninote.config.settings import Config
+from uninote.errors import ConfigError
+from uninote.index.plan import IndexOverrides, plan_index
+from uninote.lake.paths import index_name
+from uninote.pipelines.lake.encoders import check_widths, open_model
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.lake.snapshot import newest_snapshot
+from uninote.pipelines.runtime.session import open_session
+
+
+def overrides_of(config: Config) -> IndexOverrides:
+    """Return what the configuration fixes of a plan."""
+    index = config.index
+    return IndexOverrides(
+        nlist=index.nlist,
+        pq_m=index.pq_m,
+        num_shards=index.num_shards,
+        opq=index.opq,
+        recall=index.recall_target,
+        serve_mib=index.serve_mib,
+        task_mib=index.task_mib,
+    )
+
+
+def plan_indexes(config: Config, rows: int | None, width: int | None) -> dict[str, Any]:
+    """Return the plan for `rows` vectors of each width, or of `width` alone; without `rows`, those of the lake.
+
+    Starts Spark only to count. Raises ConfigError where a plan cannot fit, saying what would.
+    """
+    widths = (width,) if width is not None else config.index.widths or check_widths(open_model(config), config.embed)
+    if rows is not None and rows < 1:
+        raise ConfigError(f"--rows is {rows}; a plan is for at least 1")
+    plans = {}
+    for one in widths:
+        count = _count(config, one) if rows is None else rows
+        plans[index_name(one)] = plan_index(count, one, overrides_of(config)).describe()
+    return {"state": "planned", "plans": plans}
+
+
+def _count(config: Config, width: int) -> int:
+    snapshot = newest_snapshot(Run(open_session("index", config.spark), config))
+    return snapshot.vectors(width, config.index.kinds).select("item_key").count()

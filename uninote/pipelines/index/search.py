@@ -1,0 +1,170 @@
+"""The search job: queries of any kind, a note, an image, a text or several together, to the notes nearest to each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, FloatType, LongType, StringType, StructField, StructType
+
+from udfs.index.search import IndexSearch, make_scores, make_search
+from udfs.notes.fingerprints import MODEL_COLUMNS
+from uninote.config.settings import SearchConfig
+from uninote.errors import ConfigError, UninoteError
+from uninote.index.manifest import read_manifest
+from uninote.index.note_keys import Constraint, ConstraintError
+from uninote.lake.schemas import found_table
+from uninote.notes.ingest.sources import find_source
+from uninote.pipelines.embed.model_run import model_tasks, with_inline
+from uninote.pipelines.index.stage import index_folder
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.lake.snapshot import Snapshot, newest_snapshot
+from uninote.pipelines.notes.items import items_of
+from uninote.pipelines.notes.media_roots import policy_with
+from uninote.pipelines.notes.note_ids import check_note_ids
+from uninote.pipelines.notes.source_rows import read_source
+from uninote.pipelines.runtime.progress import say
+
+STAGING = "staging/search"
+
+
+def search(run: Run) -> dict[str, Any]:
+    """Write the `k` nearest notes of each query to `search.output`: one row for every row of `search.queries`, or item."""
+    settings = run.config.search
+    queries, output = _places(settings)
+    snapshot = newest_snapshot(run)
+    wanted = _wanted(run, settings, snapshot)
+    counts = _of_items(run, wanted, snapshot) if queries is None else _of_source(run, queries, wanted, snapshot)
+    return {"state": "done", "tables": {"found": output}, "width": wanted.width, **counts}
+
+
+def _of_items(run: Run, wanted: IndexSearch, snapshot: Snapshot) -> dict[str, int]:
+    """Answer items of the lake, whose vectors are stored."""
+    kind, output = str(run.config.search.items), str(run.config.search.output)
+    stored = snapshot.vectors(snapshot.widths[0], (kind,))
+    staged = stored.select("item_id", "vector", F.lit(None).cast("array<struct<reason: string>>").alias("rejects"))
+    total = staged.count()
+    if not total:
+        raise ConfigError(f"search.items is {kind!r}, and no such item is embedded; add it to embed.kinds")
+    tables.overwrite(_answers(run, staged, wanted, snapshot), found_table(run.note_id), output)
+    return _counts(run, output, total)
+
+
+def _of_source(run: Run, queries: str, wanted: IndexSearch, snapshot: Snapshot) -> dict[str, int]:
+    """Answer the rows of a source, embedded now."""
+    output, source = str(run.config.search.output), find_source(queries)
+    found = read_source(run, source, "search")
+    total = check_note_ids(found.notes)
+    with model_tasks(run, policy_with(run, source.media_root), f"{STAGING}-{run.run_id}") as tasks:
+        staged = tasks.stage(with_inline(_items(run, found.notes), found.images), total, "search: queries, model")
+        rejects = found.rejects.select(F.lit(None).cast("string").alias("query_id"), F.col("reason"))
+        empty = F.array().cast(found_table(run.note_id).schema["neighbours"].dataType)
+        rejects = rejects.withColumn("neighbours", empty)
+        rows = _answers(run, staged, wanted, snapshot).unionByName(rejects)
+        tables.overwrite(rows, found_table(run.note_id), output)
+    tables.remove(run.generation.uri(f"{STAGING}-{run.run_id}"))
+    counts = _counts(run, output, found.num_rows)
+    found.rows.unpersist()
+    return counts
+
+
+def _answers(run: Run, staged: DataFrame, wanted: IndexSearch, snapshot: Snapshot) -> DataFrame:
+    """Return one row of the output for each staged query."""
+    settings = run.config.search
+    answered = _answer(run, staged, wanted)
+    if settings.rerank_width is not None:
+        answered = _rerank(run, staged, answered, settings, snapshot)
+    rows = _rows(staged, answered, settings.k)
+    empty = F.array().cast(found_table(run.note_id).schema["neighbours"].dataType)
+    return rows.withColumn("neighbours", F.coalesce("neighbours", empty))
+
+
+def _places(settings: SearchConfig) -> tuple[str | None, str]:
+    if (settings.queries is None) == (settings.items is None):
+        raise ConfigError("search.queries must be given, or search.items, not both: --set search.queries=<place>")
+    if settings.output is None:
+        raise ConfigError("search.output must be given: --set search.output=<place>")
+    return settings.queries, settings.output
+
+
+def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch:
+    try:
+        constraint = Constraint.of(settings.only, settings.never)
+    except ConstraintError as error:
+        raise ConfigError(f"search: {error}") from error
+    width = settings.width or max(run.config.index.widths or snapshot.widths)
+    manifest = read_manifest(index_folder(run, width))
+    manifest.check_use(run.lake_id)
+    if manifest.generation != run.model.generation:
+        raise UninoteError(
+            f"the index of width {width} is of generation {manifest.generation}, the model's is {run.model.generation}"
+        )
+    if settings.rerank_width is not None and manifest.kinds != ("note",):
+        raise ConfigError("search.rerank_width needs an index of notes alone; index.kinds names more")
+    k = settings.k * settings.rerank_depth if settings.rerank_width is not None else settings.k
+    folder, mark = index_folder(run, width), manifest.segments[-1].segment_id
+    say(f"search: index w{width}, {manifest.live:,} rows, {settings.nprobe or manifest.lists_searched} lists a query")
+    return IndexSearch(folder, mark, width, k, settings.nprobe, constraint)
+
+
+def _items(run: Run, notes: DataFrame) -> DataFrame:
+    """Return the queries as items: each a note of whatever parts it has."""
+    items = items_of(notes, ("note",))
+    content = F.sha2(F.to_json(F.struct(*MODEL_COLUMNS)), 256)
+    # Their own ids are kept as item_id: they need not be of the type of the lake's note_id.
+    return items.withColumns(
+        {
+            "note_id": F.lit(None).cast(run.note_id),
+            "item_key": F.lit(None).cast(LongType()),
+            "content_hash": content,
+            "meta_hash": F.lit(""),
+        }
+    )
+
+
+def _answer(run: Run, staged: DataFrame, wanted: IndexSearch) -> DataFrame:
+    """Return (item_id, rank, note_id, item_key, score) of what the index finds for each query that has a vector."""
+    fields = {"item_id": StringType(), "keys": ArrayType(LongType()), "notes": ArrayType(run.note_id)}
+    schema = StructType([StructField(name, kind) for name, kind in fields.items()]).add(
+        "scores", ArrayType(FloatType())
+    )
+    queries = staged.where("vector IS NOT NULL").select("item_id", "vector")
+    lists = queries.mapInArrow(make_search(wanted), schema)
+    one = F.posexplode(F.arrays_zip("notes", "keys", "scores")).alias("rank", "one")
+    return lists.select("item_id", one).select(
+        "item_id",
+        "rank",
+        F.col("one.notes").alias("note_id"),
+        F.col("one.keys").alias("item_key"),
+        F.col("one.scores").alias("score"),
+    )
+
+
+def _rerank(run: Run, staged: DataFrame, answered: DataFrame, settings: SearchConfig, snapshot: Snapshot) -> DataFrame:
+    width = int(settings.rerank_width or 0)
+    stored = snapshot.vectors(width).select("item_key", "vector")
+    queries = staged.select("item_id", F.col("vector").alias("query"))
+    pairs = answered.drop("score", "rank").join(stored, "item_key").join(queries, "item_id")
+    schema = StructType([StructField("item_id", StringType()), StructField("note_id", run.note_id)])
+    schema = schema.add("score", FloatType())
+    return pairs.select("item_id", "note_id", "vector", "query").mapInArrow(make_scores(width), schema)
+
+
+def _rows(staged: DataFrame, answered: DataFrame, k: int) -> DataFrame:
+    best = F.array_sort(F.collect_list(F.struct((-F.col("score")).alias("worse"), "note_id", "score")))
+    lists = answered.groupBy("item_id").agg(F.slice(best, 1, k).alias("best"))
+    neighbours = F.transform("best", lambda one: F.struct(one["note_id"].alias("note_id"), one["score"].alias("score")))
+    reason = F.when(F.col("vector").isNull(), F.element_at("rejects", -1)["reason"])
+    return staged.join(lists, "item_id", "left").select(
+        F.col("item_id").alias("query_id"), reason.alias("reason"), neighbours.alias("neighbours")
+    )
+
+
+def _counts(run: Run, output: str, rows_in: int) -> dict[str, int]:
+    written = tables.read_table(run.spark, output)
+    counted = written.agg(F.count("*").alias("rows"), F.count("reason").alias("unanswered")).collect()[0]
+    if counted["rows"] != rows_in:
+        raise UninoteError(f"{rows_in:,} queries in, {counted['rows']:,} rows out in {output}")
+    return {"queries": rows_in, "answered": rows_in - counted["unanswered"], "unanswered": counted["unanswered"]}

@@ -1,0 +1,89 @@
+"""Which items changed since a version of their table, as its change feed tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from uninote.lake.delta_files import files_since, read_feed
+from uninote.lake.parquet_files import DataFile
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.lake.stored_vectors import StoredVectors
+
+_BEFORE = ("delete", "update_preimage")  # what the feed calls the rows that were there
+
+
+@dataclass(frozen=True)
+class ChangedItems:
+    """`keys`, persisted: item_key and `was`, whether it was there before, of each item that changed. `gone` counts those."""
+
+    keys: DataFrame
+    count: int
+    gone: int
+
+
+def find_changed(run: Run, kinds: Sequence[str], since: int, version: int) -> ChangedItems | None:
+    """Return what changed after version `since` of the items, up to `version`; None where the feed does not tell.
+
+    An item counts as changed with its note's attributes too, since filters use them.
+    """
+    if since > version:
+        return None
+    if since == version:
+        return ChangedItems(run.spark.createDataFrame([], "item_key bigint, was boolean"), 0, 0)
+    commit, before = F.col("_commit_version"), F.col("_change_type").isin(*_BEFORE)
+    # In the first commit that touches a key, a row that is taken away is one that was there.
+    was = F.coalesce(F.min(F.when(before, commit)), F.lit(version + 1)) <= F.min(commit)
+    try:
+        feed = tables.read_changes(run.spark, run.generation.uri("items"), since + 1, version)
+        keys = feed.where(F.col("kind").isin(*kinds)).groupBy("item_key").agg(was.alias("was")).persist()
+        counted = keys.agg(F.count("*").alias("count"), F.count_if("was").alias("gone")).collect()[0]
+    except (PySparkException, Py4JJavaError):  # files of the feed may be gone although the log still names them
+        return None
+    return ChangedItems(keys, counted["count"], counted["gone"])
+
+
+def changed_keys(run: Run, kinds: Sequence[str], since: int, version: int) -> np.ndarray | None:
+    """Return int64 ascending, the keys of items that changed after version `since`; None where the feed does not tell."""
+    if since >= version:
+        return np.empty(0, np.int64) if since == version else None
+    feed = read_feed(run.generation.uri("items"), since, version, kinds)
+    return None if feed is None else np.unique(feed.keys)
+
+
+@dataclass(frozen=True)
+class ChangedVectors:
+    """Which vectors changed, and where the new ones lie: their keys alone are in the driver.
+
+    `came`, int64 ascending, are there now, put there last by the version in `commits`; `gone` are not. `files` are those of
+    the feed, each with the version that wrote it.
+    """
+
+    came: np.ndarray
+    commits: np.ndarray
+    gone: np.ndarray
+    files: Sequence[tuple[int, DataFile]]
+
+
+def changed_vectors(vectors: StoredVectors, since: int, version: int) -> ChangedVectors | None:
+    """Return which vectors changed after version `since`, up to `version`; None where the feed does not tell."""
+    nothing = np.empty(0, np.int64)
+    if since >= version:
+        return ChangedVectors(nothing, nothing, nothing, []) if since == version else None
+    uri = vectors.run.generation.uri(vectors.snapshot.vectors_name(vectors.width))
+    files = files_since(uri, since, version)
+    feed = read_feed(uri, since, version, vectors.kinds) if files is not None else None
+    if feed is None or files is None:
+        return None
+    order = np.lexsort((feed.there, feed.versions, feed.keys))
+    keys, there = feed.keys[order], feed.there[order]
+    last = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
+    came = last & there
+    return ChangedVectors(keys[came], feed.versions[order][came], keys[last & ~there], files)

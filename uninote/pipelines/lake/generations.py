@@ -1,0 +1,81 @@
+"""Which generation of a model a lake has, and the record that says what a generation was made with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uninote.errors import ConfigError, UninoteError
+from uninote.model.identity import Identity
+from uninote.model.layouts import LAYOUTS, known
+
+if TYPE_CHECKING:
+    from uninote.pipelines.lake.encoders import ModelFolder
+
+RECORD, ITEMS = "generation.json", "items"
+FORMAT = 1
+_GENERATION = re.compile("[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The name of a model's vectors in a lake, and the number of their layout."""
+
+    name: str
+    layout: int
+
+
+def choose_generation(lake: str, identity: Identity, asked: int | None) -> Generation:
+    """Return the generation to work on: that of the layout `asked` for, else the newest that the lake at `lake` has.
+
+    A lake that has none of this model gets the layout that the checkpoint declares, or else the newest there is. Raises
+    ConfigError where the lake's is of a layout that this release does not know.
+    """
+    held = _held(Path(lake), identity)
+    layout = asked or max(held, default=identity.own.number)
+    if layout not in LAYOUTS:
+        raise ConfigError(
+            f"model.layout: the generation {held[layout]} in {lake} was made with layout {layout}; this release knows "
+            f"{known()}. Install the release that made it, or set model.layout={max(LAYOUTS)}, which embeds all notes again"
+        )
+    return Generation(held.get(layout) or identity.generation(LAYOUTS[layout]), layout)
+
+
+def record_generation(lake: str, model: ModelFolder) -> None:
+    """Write what the generation of `model` is made with into its folder, once; the file appears whole."""
+    path = Path(lake) / model.generation / RECORD
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = {"format": FORMAT, "kind": model.kind, "weights": model.identity.weights, "layout": model.layout}
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{RECORD}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(values, file, indent=2)
+    os.chmod(scratch, 0o644)
+    os.replace(scratch, path)
+
+
+def _held(lake: Path, identity: Identity) -> dict[int, str]:
+    """Return the generations of this model that hold anything, by layout; a record tells more than a name."""
+    # A layout that was asked for once, by a run that made nothing of it, is not the lake's.
+    folders = [path for path in lake.glob("*") if _GENERATION.fullmatch(path.name) and (path / ITEMS).is_dir()]
+    recorded = {path.name: _read(path / RECORD) for path in folders if (path / RECORD).exists()}
+    mine = {values["layout"]: name for name, values in recorded.items() if values["weights"] == identity.weights}
+    return identity.find([path.name for path in folders if path.name not in recorded]) | mine
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(values["weights"], str) and isinstance(values["layout"], int):
+            return values
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise UninoteError(
+        f"{path}: not the record of a generation (weights and layout); remove the file, and run jobs/embed.py, which writes it"
+    )

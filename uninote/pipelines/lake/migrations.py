@@ -1,0 +1,32 @@
+"""From the formats of older lakes to the present one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+
+from uninote.lake.paths import Lake
+from uninote.lake.record import FORMAT, LakeRecord, read_record, write_record
+from uninote.pipelines.lake import ledger
+
+MIGRATIONS: Mapping[int, Callable[[Lake], None]] = {1: ledger.add_sequence}
+"""From a format to the next one: each step looks for what it has to do, so one that was killed is run again."""
+
+
+def open_lake(root: str) -> Lake:
+    """Return the lake at `root`, brought to the present format if it is there at all.
+
+    Raises LakeFormatError for a lake of a later format, or one whose `lake.json` is damaged.
+    """
+    lake = Lake(root)
+    found = read_record(root)
+    format_found = found.format if found is not None else 1
+    if found is None and not ledger.exists(lake):
+        return lake
+    for number in range(format_found, FORMAT):
+        MIGRATIONS[number](lake)
+    # A ledger that was put back from a backup may be older than the rest of its lake.
+    ledger.add_sequence(lake)
+    if format_found != FORMAT or found is None:
+        write_record(lake, LakeRecord(found.lake_id if found is not None else uuid.uuid4().hex, FORMAT))
+    return lake

@@ -1,0 +1,126 @@
+"""One run of one or more stages: what every stage needs to know, and the ledger it writes to."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import DataType
+
+from uninote.config.overrides import redact_override
+from uninote.config.settings import Config
+from uninote.lake import record as lake_record
+from uninote.lake.paths import GenerationLake, Lake
+from uninote.pipelines.lake import ledger as ledger_table
+from uninote.pipelines.lake import migrations as lake_migrations
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.encoders import ModelFolder, open_model
+from uninote.pipelines.lake.ledger import Entry
+
+
+@dataclass(frozen=True)
+class Run:
+    """The session, the configuration with its overrides, and an id that all rows of this run can be traced to.
+
+    `allow_deletes`: an ingest may delete any share of the notes.
+    """
+
+    spark: SparkSession
+    config: Config
+    overrides: tuple[str, ...] = ()
+    allow_deletes: bool = False
+    run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake this run works on, of the present format."""
+        return lake_migrations.open_lake(self.config.lake)
+
+    @cached_property
+    def lake_id(self) -> str:
+        """The lake's id, which every artefact that lies outside of it carries."""
+        return lake_record.lake_id(self.lake)
+
+    @cached_property
+    def model(self) -> ModelFolder:
+        """The configured checkpoint; its weights are hashed once a run."""
+        return open_model(self.config)
+
+    @property
+    def generation(self) -> GenerationLake:
+        """The part of the lake that belongs to the configured model."""
+        return GenerationLake(self.lake, self.model.generation)
+
+    @cached_property
+    def as_of(self) -> datetime:
+        """The time that ages are counted from, in UTC, to the second."""
+        given = self.config.as_of
+        when = datetime.now(UTC) if given is None else datetime.fromisoformat(given)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+
+    @cached_property
+    def note_id(self) -> DataType:
+        """The type of `note_id` in this lake. Raises MissingTableError before the first ingest."""
+        return tables.note_id_type(tables.schema_of(self.lake.uri("notes")))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage has to say for the ledger. `inputs` and `outputs`: versions of the tables it read and left."""
+
+    state: str
+    counts: Mapping[str, int]
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    outputs: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    fingerprint: str = ""
+
+
+def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) -> None:
+    """Append one line to the ledger. `started` is the `time.time()` at which the stage began."""
+    # The first entry makes its lake one of the present format.
+    lake_record.lake_id(run.lake)
+    entry = {
+        "run_id": run.run_id,
+        "stage": stage,
+        "unit": unit,
+        "state": outcome.state,
+        "generation": None if stage == "ingest" else run.model.generation,
+        "fingerprint": outcome.fingerprint,
+        "started_at": datetime.fromtimestamp(started, UTC),
+        "seconds": time.time() - started,
+        "config_hash": run.config.content_hash(),
+        "overrides": [redact_override(one) for one in run.overrides],
+        "inputs": dict(outcome.inputs),
+        "outputs": dict(outcome.outputs),
+        "counts": dict(outcome.counts),
+        "metrics": dict(outcome.metrics),
+    }
+    ledger_table.append(run.lake, entry)
+
+
+def ledger(run: Run, stage: str) -> list[Entry]:
+    """Return the entries of `stage` for the configured model, newest first."""
+    return [entry for entry in reversed(_entries(run)) if entry["stage"] == stage]
+
+
+def last_entry(run: Run, stage: str, unit: str) -> Entry | None:
+    """Return the newest finished entry of `stage` and `unit`, null when there is none."""
+    finished = (entry for entry in ledger(run, stage) if entry["unit"] == unit and entry["state"] == "done")
+    return next(finished, None)
+
+
+def newest_entries(run: Run) -> dict[tuple[str, str], Entry]:
+    """Return the newest entry of each (stage, unit) that came to an end, in the order in which they did."""
+    ended = [entry for entry in _entries(run) if entry["state"] != "started"]
+    return {(entry["stage"], entry["unit"]): entry for entry in ended}
+
+
+def _entries(run: Run) -> list[Entry]:
+    """Return what the ledger says of the configured model, oldest first. Spark would plan longer than this reads."""
+    return [entry for entry in ledger_table.entries(run.lake) if entry["generation"] in (None, run.model.generation)]

@@ -1,0 +1,73 @@
+"""The newest complete set of embeddings: versions of tables that were left in step by one run of embed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from uninote.errors import UninoteError
+from uninote.lake.paths import embeddings_name
+from uninote.pipelines.lake.run import Run, last_entry
+from uninote.pipelines.lake.tables import MissingTableError, has_table, read_table
+
+
+class LedgerError(UninoteError):
+    """The ledger lacks what only it knows."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Table name to Delta version, of one generation."""
+
+    run: Run
+    versions: Mapping[str, int]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The embedded widths, widest first."""
+        prefix = embeddings_name(0)[:-1]
+        found = (int(name.removeprefix(prefix)) for name in self.versions if name.startswith(prefix))
+        return tuple(sorted(found, reverse=True))
+
+    def read(self, name: str) -> DataFrame:
+        """Return the table `name` as it was left."""
+        return read_table(self.run.spark, self.run.generation.uri(name), self.versions[name])
+
+    def vectors(self, width: int, kinds: Sequence[str] = ("note",)) -> DataFrame:
+        """Return the embeddings of `width` of items of these kinds. Raises UninoteError when that width is not embedded.
+
+        Reading a vector that another encoder made fails: two generations never meet.
+        """
+        rows = self.read(self.vectors_name(width)).where(F.col("kind").isin(*kinds))
+        mine, other = F.lit(self.run.model.generation), F.col("generation")
+        told = F.concat(
+            F.lit(f"{self.vectors_name(width)}: a vector of generation "), other, F.lit(" among those of "), mine
+        )
+        vector = F.when(other == mine, F.col("vector")).otherwise(F.raise_error(told))
+        return rows.withColumn("vector", vector)
+
+    def vectors_name(self, width: int) -> str:
+        """Return the name of the embeddings of `width`; the same check."""
+        name = embeddings_name(width)
+        if name not in self.versions:
+            widths = ", ".join(map(str, self.widths))
+            raise MissingTableError(f"width {width} is not embedded; embedded are {widths}. Add it to embed.widths")
+        return name
+
+
+def newest_snapshot(run: Run) -> Snapshot:
+    """Return what the last finished run of embed left. Raises MissingTableError when there was none."""
+    done = last_entry(run, "embed", "all")
+    if done is None and has_table(run.generation.uri("items")):
+        raise LedgerError(
+            f"{run.lake.root} has tables of the model {run.model.generation}, but its ledger knows of no finished run of "
+            "embed; run jobs/embed.py, which compares the tables and writes the ledger anew"
+        )
+    if done is None:
+        raise MissingTableError(
+            f"nothing is embedded yet in {run.lake.root} with the model {run.model.generation}; run jobs/embed.py first"
+        )
+    return Snapshot(run, done["outputs"])

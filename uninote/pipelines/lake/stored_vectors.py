@@ -1,0 +1,160 @@
+"""The vectors of one width in a pinned version, as workers read them from the table's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, StructField, StructType
+
+from udfs.arrow import read_rows, to_matrix
+from udfs.neighbours.cells import vectors_as_bytes
+from udfs.notes.fingerprints import ArrowMap
+from udfs.samples import make_exact, make_survey
+from udfs.table_files import Keys, Read, as_read, make_item_reader, over_files
+from uninote.errors import UninoteError
+from uninote.lake.delta_files import MissingFilesError, present_files
+from uninote.lake.parquet_files import DataFile, remedy_of
+from uninote.lake.schemas import VECTOR
+from uninote.neighbours.merge import merge_topk
+from uninote.neighbours.recall import tie_aware_recall
+from uninote.neighbours.truth import exact_scores, known_scores
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.lake.snapshot import Snapshot
+from uninote.vectors.sampling import first_in_order
+
+_TASK_BYTES = 256 << 20  # of the files that one task reads
+_KEY = StructField("item_key", LongType())
+_LISTS = StructType(
+    [
+        _KEY,
+        StructField("neighbour_keys", ArrayType(LongType(), False)),
+        StructField("scores", ArrayType(FloatType(), False)),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """How many rows there are, and a sample of them: `keys` int64 ascending, their `note_ids` and `vectors` float32."""
+
+    rows: int
+    keys: np.ndarray
+    note_ids: pa.Array
+    vectors: np.ndarray
+
+
+@dataclass(frozen=True)
+class StoredVectors:
+    """The embeddings of `width` of items of these kinds, as a snapshot left them."""
+
+    run: Run
+    snapshot: Snapshot
+    width: int
+    kinds: Sequence[str] = ("note",)
+
+    @cached_property
+    def files(self) -> list[DataFile]:
+        """The table's files. Raises MissingTableError when the width is not embedded, UninoteError where one is gone."""
+        name = self.snapshot.vectors_name(self.width)
+        try:
+            return present_files(self.run.generation.uri(name), self.snapshot.versions[name])
+        except MissingFilesError as error:
+            raise UninoteError(f"{error}{remedy_of(name)}") from error
+
+    def scan(
+        self, function: ArrowMap, schema: StructType, columns: Sequence[str], parts: int | None = None
+    ) -> DataFrame:
+        """Return what `function` makes of some columns of all rows, perhaps in `parts` tasks."""
+        read = make_item_reader(columns, self.kinds, self.run.model.generation)
+        return scan_files(self.run, self.files, read, function, schema, parts)
+
+    def survey(self, count: int, seed: int, *, read_vectors: bool = True) -> Survey:
+        """Count the rows, and draw `count` of them; unless vectors are to be read, there are none."""
+        columns = self._columns if read_vectors else StructType(self._columns.fields[:2])
+        lists = [StructField(field.name, ArrayType(field.dataType)) for field in columns]
+        schema = StructType([StructField("rows", LongType()), *lists])
+        found = self.scan(make_survey(count, seed), schema, columns.names).toArrow()
+        sampled = pa.table([found[name].combine_chunks().flatten() for name in columns.names], names=columns.names)
+        sampled = sampled.take(pa.array(first_in_order(sampled["item_key"].to_numpy(), count, seed))).sort_by(
+            "item_key"
+        )
+        matrix = read_rows(sampled.to_batches())[1] if read_vectors else np.empty((0, 0), np.float32)
+        keys, note_ids = sampled["item_key"].to_numpy(), sampled["note_id"].combine_chunks()
+        return Survey(sum(found["rows"].to_pylist()), keys, note_ids, matrix.reshape(-1, self.width))
+
+    def pick(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (keys int64 ascending, vectors float32) of those of `keys` that are there."""
+        found, matrix = read_rows(self.pick_rows(keys).to_batches())
+        order = np.argsort(found)
+        return found[order], matrix.reshape(-1, self.width)[order]
+
+    def pick_rows(self, keys: np.ndarray) -> pa.Table:
+        """Return item_key, note_id and vector of those of `keys` that are there; files without any are hardly read."""
+        wanted, columns = self.run.spark.sparkContext.broadcast(np.unique(keys)), self._columns
+        read = make_item_reader(columns.names, self.kinds, self.run.model.generation, lambda: wanted.value)
+        rows = scan_files(self.run, self.files, read, as_read, columns).toArrow()
+        wanted.destroy()
+        return rows
+
+    def rows_of(self, keys: Keys) -> DataFrame:
+        """Return item_key, note_id and vector, as bytes, of those of `keys` that are there."""
+        columns = self._columns
+        read = make_item_reader(columns.names, self.kinds, self.run.model.generation, keys)
+        return scan_files(self.run, self.files, read, vectors_as_bytes, with_bytes(columns))
+
+    @property
+    def _columns(self) -> StructType:
+        return StructType([_KEY, StructField("note_id", self.run.note_id), StructField("vector", VECTOR)])
+
+    def exact(self, keys: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the true (keys, scores) of some rows, each (len(keys), k), best first, -1 and -inf padded.
+
+        Those are `keys`, int64 ascending, and their `vectors`.
+        """
+        if not len(keys):
+            return np.empty((0, k), np.int64), np.empty((0, k), np.float32)
+        queries = self.run.spark.sparkContext.broadcast((keys, vectors))
+        found = self.scan(make_exact(lambda: queries.value, k), _LISTS, ["item_key", "vector"]).toArrow()
+        queries.destroy()
+        # Each task answers every query once: after sorting, a query's lists stand side by side.
+        by_query = found.sort_by("item_key")
+        partial_keys, partial_scores = (
+            to_matrix(by_query[name].combine_chunks()).reshape(len(keys), -1) for name in ("neighbour_keys", "scores")
+        )
+        return merge_topk(partial_keys, partial_scores, k)
+
+    def recall(self, keys: np.ndarray, found: np.ndarray, truth: tuple[np.ndarray, np.ndarray]) -> float:
+        """Return the tie-aware recall of `found`, int64 (len(keys), any), -1 where there is none, against what `exact` told.
+
+        What was found is scored from the stored vectors, never by the word of whoever found it.
+        """
+        scores = known_scores(found, truth)
+        others = np.where(np.isneginf(scores), found, -1)
+        asked = np.flatnonzero((others >= 0).any(axis=1))
+        if len(asked):
+            known, matrix = self.pick(np.concatenate([keys[asked], others[others >= 0]]))
+            queries = matrix[np.searchsorted(known, keys[asked])]
+            scores[asked] = np.maximum(scores[asked], exact_scores(queries, iter([(known, matrix)]), others[asked]))
+        return tie_aware_recall(scores, truth[1], truth[1].shape[1])
+
+
+def with_bytes(schema: StructType) -> StructType:
+    """Return the columns of rows whose `vector` is bytes."""
+    return StructType(
+        [StructField(field.name, BinaryType() if field.name == "vector" else field.dataType) for field in schema]
+    )
+
+
+def scan_files(
+    run: Run, files: Sequence[DataFile], read: Read, function: ArrowMap, schema: StructType, parts: int | None = None
+) -> DataFrame:
+    """Return what `function` makes of the rows that `read` finds in files, in `parts` tasks or as many as suit their sizes."""
+    cores = run.spark.sparkContext.defaultParallelism
+    parts = parts or max(1, min(len(files), max(cores, sum(file.size for file in files) // _TASK_BYTES)))
+    numbers = run.spark.range(0, len(files), 1, parts)
+    return numbers.mapInArrow(over_files(function, read, [file.path for file in files]), schema)

@@ -1,0 +1,173 @@
+"""Reading and writing Delta tables by TableSpec: pinned versions in, checked columns out, one commit a write.
+
+Rows are Spark's. What only the table's log knows is read without it: Spark would plan a job to find a version.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import deltalake
+from delta.tables import DeltaTable
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StructType
+
+from uninote.errors import UninoteError
+from uninote.lake.delta_files import has_log
+from uninote.lake.schemas import TableSpec
+
+ABSENT = -1  # the version of a table that does not exist
+DELETED = "_deleted"  # the column of a change frame that marks rows to remove
+
+
+class MissingTableError(UninoteError):
+    """A table that an earlier job makes is not there."""
+
+
+def has_table(uri: str) -> bool:
+    """Say whether `uri` holds a Delta table."""
+    return has_log(uri)
+
+
+def _require(uri: str) -> None:
+    if not has_table(uri):
+        raise MissingTableError(f"there is no Delta table at {uri}; run the job that makes it first, see README.md")
+
+
+def _log(uri: str) -> deltalake.DeltaTable:
+    """Return what the log of the table at `uri` says, without its files. Raises MissingTableError."""
+    _require(uri)
+    return deltalake.DeltaTable(uri, without_files=True)
+
+
+def read_table(spark: SparkSession, uri: str, version: int | None = None) -> DataFrame:
+    """Return the table at `uri`, pinned to `version` when given. Raises MissingTableError."""
+    _require(uri)
+    reader = spark.read.format("delta")
+    return (reader if version is None else reader.option("versionAsOf", version)).load(uri)
+
+
+def read_or_empty(spark: SparkSession, spec: TableSpec, uri: str) -> DataFrame:
+    """Return the table at `uri`, or no rows of its shape where it has not been written yet."""
+    return read_table(spark, uri) if has_table(uri) else spark.createDataFrame([], spec.schema)
+
+
+def read_changes(spark: SparkSession, uri: str, first: int, last: int) -> DataFrame:
+    """Return the change feed of the versions `first` to `last`. Fails on reading where the feed is off or has expired."""
+    reader = spark.read.format("delta").option("readChangeFeed", "true")
+    return reader.option("startingVersion", first).option("endingVersion", last).load(uri)
+
+
+def table_id(uri: str) -> str:
+    """Return the identity of the table at `uri`, which a table made anew in the same place does not share."""
+    return str(_log(uri).metadata().id)
+
+
+def table_version(uri: str) -> int:
+    """Return the newest version of the table at `uri`. Raises MissingTableError."""
+    return int(_log(uri).version())
+
+
+def version_or_absent(uri: str) -> int:
+    """Return the newest version of the table at `uri`, ABSENT when there is none."""
+    return table_version(uri) if has_table(uri) else ABSENT
+
+
+def restore(spark: SparkSession, uri: str, version: int) -> None:
+    """Bring the table back to `version` in a new commit; one that was ABSENT then loses its rows."""
+    if not has_table(uri):
+        return
+    table = DeltaTable.forPath(spark, uri)
+    if version == ABSENT:
+        table.delete()
+    elif version != table_version(uri):
+        table.restoreToVersion(version)
+
+
+def remove(uri: str) -> None:
+    """Delete a folder of this run's own scratch files, if it is there."""
+    shutil.rmtree(uri, ignore_errors=True)
+
+
+def schema_of(uri: str) -> StructType:
+    """Return the columns of the table at `uri`. Raises MissingTableError."""
+    return StructType.fromJson(json.loads(_log(uri).schema().to_json()))
+
+
+def note_id_type(schema: StructType) -> DataType:
+    """Return the type of `note_id`, which every table of a lake shares."""
+    return schema["note_id"].dataType
+
+
+def conform(frame: DataFrame, spec: TableSpec) -> DataFrame:
+    """Return `frame` with the columns of `spec`, in its order. Raises TableSchemaError when they are not those."""
+    spec.check(frame.schema)
+    return frame.select(*spec.columns)
+
+
+def append(frame: DataFrame, spec: TableSpec, uri: str) -> None:
+    """Add rows in one commit, creating the table when it is missing."""
+    _write(frame, spec, uri, "append")
+
+
+def overwrite(frame: DataFrame, spec: TableSpec, uri: str) -> None:
+    """Replace all rows in one commit; readers of older versions are not disturbed."""
+    _write(frame, spec, uri, "overwrite")
+
+
+def create(spark: SparkSession, spec: TableSpec, uri: str) -> None:
+    """Make an empty table, unless there is one."""
+    if not has_table(uri):
+        append(spark.createDataFrame([], spec.schema), spec, uri)
+
+
+def _write(frame: DataFrame, spec: TableSpec, uri: str, mode: str) -> None:
+    """Write rows in one commit, which is also the one that creates a missing table, properties included.
+
+    Delta's own CREATE TABLE refuses a folder in which a killed attempt left a log without a version; a write does not.
+    """
+    writer = conform(frame, spec).write.format("delta").mode(mode)
+    # Said here, since a session may have it otherwise: dynamically, rows of partitions without a new row would stay.
+    writer = writer.option("partitionOverwriteMode", "static")
+    if spec.feed:
+        writer = writer.option("delta.enableChangeDataFeed", "true")
+    writer.save(uri)
+
+
+def apply_changes(changes: DataFrame, spec: TableSpec, uri: str, where: str = "true") -> None:
+    """Upsert the rows of `changes` by the key of `spec` in one commit; those with `_deleted` true are removed.
+
+    `where` is a condition on the old rows (as `old.column`) that all affected ones meet: it spares reading the others.
+    Applying the same changes twice gives the same table. Without any, do not call: an empty commit looks like news.
+    """
+    spec.check(changes.drop(DELETED).schema)
+    if not has_table(uri):
+        append(changes.where(~F.col(DELETED)).drop(DELETED), spec, uri)
+        return
+    same_key = " AND ".join(f"old.{column} <=> new.{column}" for column in spec.key)
+    values: dict[str, str | Column] = {column: f"new.{column}" for column in spec.columns}
+    table = DeltaTable.forPath(changes.sparkSession, uri)
+    merge = table.alias("old").merge(changes.alias("new"), f"{same_key} AND {where}")
+    merge = merge.whenMatchedDelete(f"new.{DELETED}").whenMatchedUpdate(set=values)
+    merge.whenNotMatchedInsert(f"NOT new.{DELETED}", values=values).execute()
+
+
+def delete_keys(keys: DataFrame, spec: TableSpec, uri: str) -> None:
+    """Remove the rows whose key is in `keys`, in one commit."""
+    same_key = " AND ".join(f"old.{column} <=> gone.{column}" for column in spec.key)
+    table = DeltaTable.forPath(keys.sparkSession, uri)
+    table.alias("old").merge(keys.alias("gone"), same_key).whenMatchedDelete().execute()
+
+
+def set_property(spark: SparkSession, uri: str, name: str, value: str) -> None:
+    """Store a property with the table, unless it has that value already."""
+    if table_property(uri, name) != value:
+        # Not by SQL, in which a path or a value with a quote or a backtick would be something else.
+        deltalake.DeltaTable(uri).alter.set_table_properties({name: value}, raise_if_not_exists=False)
+
+
+def table_property(uri: str, name: str) -> str | None:
+    """Return a property of the table at `uri`, null when it has none of that name. Raises MissingTableError."""
+    return _log(uri).metadata().configuration.get(name)

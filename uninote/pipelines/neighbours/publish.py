@@ -1,0 +1,85 @@
+"""From written files to the tables that readers see: one commit each, and who is a duplicate of whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from udfs.neighbours.files import PAIRS, PUBLIC, STATE
+from uninote.lake.delta_files import MissingFilesError, present_files, replace_files, was_made_from
+from uninote.lake.parquet_files import DataFile, write_file
+from uninote.lake.schemas import duplicates_table, neighbours_table
+from uninote.neighbours.components import connected
+from uninote.pipelines.lake import tables
+from uninote.pipelines.neighbours.cell_rows import publish_kept
+from uninote.pipelines.neighbours.files import Written, of_kind
+from uninote.pipelines.neighbours.join import Join
+from uninote.pipelines.neighbours.ranking import Groups, rank_lists
+
+
+def publish(
+    join: Join, written: Sequence[Written], before: Mapping[str, int] | None, made_from: str
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Make every neighbour table, its state, and the groups of duplicates of `written`; returns its (counts, versions).
+
+    `before`: the versions that a night went on from; null where all rows were joined. `made_from`: the fingerprint of
+    settings and inputs, which every table is signed with.
+    """
+    settings, generation = join.run.config.neighbours, join.run.generation
+    versions = publish_kept(join, written, before, made_from)
+    for name in settings.rules:
+        files, state = of_kind(written, name, STATE), join.state(name)
+        uri = generation.uri(state.name)
+        versions[state.name] = replace_files(uri, state.schema.json(), files, made_from=made_from)
+    groups = _publish_duplicates(join, of_kind(written, "neighbours", PAIRS), made_from)
+    for name, rule in settings.rules.items():
+        spec = neighbours_table(join.run.note_id, name)
+        files = rank_lists(join, name, groups) if rule.ranks else of_kind(written, name, PUBLIC)
+        replace_files(generation.uri(spec.name), spec.schema.json(), files, made_from=made_from)
+    tables.remove(join.staging_uri)
+    return {"duplicates": len(groups.keys)}, versions
+
+
+def whole(join: Join, made_from: str) -> str | None:
+    """Return None where every table that a run left is there, whole and `made_from` this, else what is amiss."""
+    run, rules = join.run, join.run.config.neighbours.rules
+    names = [
+        join.rows_spec.name,
+        duplicates_table(run.note_id).name,
+        *rules,
+        *(join.state(name).name for name in rules),
+    ]
+    for name in names:
+        uri = run.generation.uri(name)
+        if not tables.has_table(uri):
+            return f"{name} is gone"
+        if not was_made_from(uri, made_from):
+            return f"{name} was published by a run that did not finish"
+        try:
+            present_files(uri)
+        except MissingFilesError as error:
+            return str(error)
+    return None
+
+
+def _publish_duplicates(join: Join, files: Sequence[DataFile], made_from: str) -> Groups:
+    """Link notes that the unconstrained lists hold as duplicates, and write who belongs together."""
+    spec = duplicates_table(join.run.note_id)
+    uri = join.run.generation.uri(spec.name)
+    if not files:
+        replace_files(uri, spec.schema.json(), [], made_from=made_from)
+        return Groups(np.empty(0, np.int64), np.empty(0, np.int64))
+    pairs = pa.concat_tables([pq.read_table(file.path) for file in files])
+    keys, group = connected(pairs["item_key"].to_numpy(), pairs["other_key"].to_numpy())
+    sides = [pairs.select(["item_key", "note_id"]), pairs.select(["other_key", "other_id"])]
+    ids = pa.concat_tables([side.rename_columns(["item_key", "note_id"]) for side in sides])
+    ids = ids.group_by("item_key").aggregate([("note_id", "min")])
+    named = pa.table({"item_key": keys, "group": group}).join(ids, "item_key")
+    least = named.group_by("group").aggregate([("note_id_min", "min")]).rename_columns(["group", "group_id"])
+    members = named.join(least, "group").select(["note_id_min", "group_id"]).rename_columns(["note_id", "group_id"])
+    written = write_file(members.sort_by("note_id"), uri)
+    replace_files(uri, spec.schema.json(), [written], made_from=made_from)
+    return Groups(keys, group)

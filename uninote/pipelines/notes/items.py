@@ -1,0 +1,75 @@
+"""Items: what gets a vector. A note as a whole, and on request each image, OCR string and the text of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
+
+from udfs.notes.fingerprints import META_COLUMNS, MODEL_COLUMNS
+from uninote.lake.schemas import notes_table
+
+TYPES = {field.name: field.dataType for field in notes_table(StringType()).schema}
+ITEM_KEY = ("item_id", "kind")  # together unique: a note may have the id that another note's image goes by
+
+
+def items_of(notes: DataFrame, kinds: Sequence[str]) -> DataFrame:
+    """Return one row for each item of `kinds`: note_id, item_id, kind, MODEL_COLUMNS as that item has them, META_COLUMNS.
+
+    An item's id is its note's, and for parts of a note its place too: #image/0, #ocr/0, #text. A note is always an item;
+    a blank text or OCR string is none.
+    """
+    made = {"note": _note(), "text": _text(), "image": _images(), "ocr": _ocr()}
+    items = F.concat(*(made[kind] for kind in kinds))
+    rows = notes.select("note_id", F.explode(items).alias("item"), *META_COLUMNS)
+    item_id = F.concat(F.col("note_id").cast("string"), F.col("item.part"))
+    return rows.select(
+        "note_id",
+        item_id.alias("item_id"),
+        "item.kind",
+        *(F.col(f"item.{column}") for column in MODEL_COLUMNS),
+        *META_COLUMNS,
+    )
+
+
+def _item(kind: str, part: Column, **content: Column) -> Column:
+    columns = [content.get(name, F.lit(None)).cast(TYPES[name]).alias(name) for name in MODEL_COLUMNS]
+    return F.struct(F.lit(kind).alias("kind"), part.alias("part"), *columns)
+
+
+def _note() -> Column:
+    return F.array(_item("note", F.lit(""), **{column: F.col(column) for column in MODEL_COLUMNS}))
+
+
+def _text() -> Column:
+    texts = {name: F.col(name) for name in ("title", "body", "topics")}
+    item = _item("text", F.lit("#text"), **texts)
+    joined = F.concat_ws("", "title", "body", F.array_join("topics", ""))
+    return F.filter(F.array(item), lambda _: _is_text(joined))
+
+
+def _images() -> Column:
+    def one(image: Column, place: Column) -> Column:
+        alone = F.array(F.struct(image["uri"].alias("uri"), F.lit(None).cast("string").alias("ocr")))
+        return _item("image", F.concat(F.lit("#image/"), place.cast("string")), images=alone)
+
+    return F.filter(F.transform(_present(), one), lambda item: _is_text(item["images"][0]["uri"]))
+
+
+def _ocr() -> Column:
+    def one(image: Column, place: Column) -> Column:
+        return _item("ocr", F.concat(F.lit("#ocr/"), place.cast("string")), body=image["ocr"])
+
+    return F.filter(F.transform(_present(), one), lambda item: _is_text(item["body"]))
+
+
+def _present() -> Column:
+    """The images as `to_note` counts them: nulls are skipped."""
+    images = F.filter("images", lambda image: image.isNotNull())
+    return F.coalesce(images, F.array().cast(TYPES["images"]))
+
+
+def _is_text(text: Column) -> Column:
+    return F.coalesce(F.trim(text), F.lit("")) != ""

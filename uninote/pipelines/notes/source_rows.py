@@ -1,0 +1,132 @@
+"""Notes out of any source: its rows as they are, the notes among them, and what is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+from pyspark.sql.types import LongType, StringType
+
+from udfs.notes.source_rows import Reading, make_contents, make_rows, make_table_contents, make_table_rows
+from uninote.lake.schemas import IMAGE_BYTES, notes_table
+from uninote.notes.ingest.column_types import NUMBER, check_types, has_bytes
+from uninote.notes.ingest.columns import map_columns
+from uninote.notes.ingest.formats.text_files import TextSource
+from uninote.notes.ingest.note_rows import FILE, LINES, MESSAGE, REASON, TIME_UNREADABLE, rows_schema
+from uninote.notes.ingest.sources import Source, SourceError
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.notes.media_roots import s3_options
+from uninote.pipelines.notes.source_sample import Survey, over_pieces, survey_files, survey_table
+from uninote.pipelines.runtime.failures import explained
+from uninote.pipelines.runtime.progress import say
+
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class SourceRows:
+    """What a source holds. Each of `rows`, persisted, is one of `notes` or of `rejects` (reason, message).
+
+    `images` are (uri, content) of those that the source has as bytes, null where it has none that way. `num_rows` were
+    found by an account that shares nothing with the reader; of `times_unreadable` notes the time could not be read.
+    """
+
+    rows: DataFrame
+    notes: DataFrame
+    rejects: DataFrame
+    images: DataFrame | None
+    num_rows: int = 0
+    times_unreadable: int = 0
+
+
+def read_source(run: Run, source: Source, stage: str) -> SourceRows:
+    """Read a source by the configured columns.
+
+    Raises SourceError when it has no rows, when none of them is a note, or when rows were lost on the way.
+    """
+    try:
+        return _read(run, source, stage)
+    except PySparkException as error:  # an error of ours in a task comes within a page of Spark's
+        if (why := explained(error)) is None:
+            raise
+        raise SourceError(why) from error
+
+
+def _read(run: Run, source: Source, stage: str) -> SourceRows:
+    say(f"{stage}: reading {source.uri}")
+    text = TextSource(run.config.ingest.encoding, s3_options(run.config))
+    survey = survey_table(run, source) if source.kind == "delta" else survey_files(run, source, text, stage)
+    mapping = map_columns(survey.columns, run.config.ingest.columns)
+    _say_columns(stage, survey.columns, mapping)
+    for field, column in mapping.items():
+        for kind in survey.types_of(column):
+            check_types({field: kind})
+    reading = _reading(source, mapping, survey.id_kind(mapping["note_id"]), text)
+    rows = _rows(run, source, survey, reading).persist()
+    columns = notes_table(StringType()).columns
+    notes = rows.where(F.col(REASON).isNull()).select(*columns)
+    rejects = rows.where(F.col(REASON).isNotNull())
+    rejects = rejects.select(F.col(REASON).alias("reason"), F.col(MESSAGE).alias("message"))
+    images = _images(run, survey, mapping.get("images"), text)
+    num_rows, times_unreadable = _account(rows, rejects, survey)
+    return SourceRows(rows, notes, rejects, images, num_rows, times_unreadable)
+
+
+def _say_columns(stage: str, columns: Sequence[str], mapping: Mapping[str, str]) -> None:
+    say(f"{stage}: " + ", ".join(f"{field} from {column}" for field, column in mapping.items()))
+    ignored = [column for column in columns if column not in mapping.values()]
+    if ignored:
+        more = f" and {len(ignored) - 50} more" if len(ignored) > 50 else ""
+        say(f"{stage}: not used: {', '.join(ignored[:50])}{more}")
+
+
+def _reading(source: Source, mapping: Mapping[str, str], id_kind: str, text: TextSource) -> Reading:
+    note_id = LongType() if id_kind == NUMBER else StringType()
+    schema = rows_schema(to_arrow_schema(notes_table(note_id).schema, timezone="UTC"))
+    return Reading(mapping, id_kind, source.media_root, text, schema)
+
+
+def _rows(run: Run, source: Source, survey: Survey, reading: Reading) -> DataFrame:
+    schema = from_arrow_schema(reading.schema)
+    if survey.table is None:
+        return over_pieces(run, survey.pieces).mapInArrow(make_rows(survey.pieces, reading), schema)
+    used = list(dict.fromkeys(reading.mapping.values()))
+    return _columns(survey.table, used).mapInArrow(make_table_rows(reading, used), schema)
+
+
+def _images(run: Run, survey: Survey, column: str | None, text: TextSource) -> DataFrame | None:
+    """Return (uri, content) once each. They are read again, so that no row of notes is ever kept with its images."""
+    if column is None or not any(has_bytes(kind) for kind in survey.types_of(column)):
+        return None
+    if survey.table is not None:
+        found = _columns(survey.table, [column]).mapInArrow(make_table_contents(), IMAGE_BYTES.schema)
+    else:
+        found = over_pieces(run, survey.pieces).mapInArrow(
+            make_contents(survey.pieces, column, text), IMAGE_BYTES.schema
+        )
+    return found.dropDuplicates(["uri"])
+
+
+def _columns(table: DataFrame, names: Sequence[str]) -> DataFrame:
+    """Return some columns by place: names may hold dots and backticks, which mean something to Spark."""
+    places = [table.columns.index(name) for name in names]
+    numbered = table.toDF(*(f"c{place}" for place in range(len(table.columns))))
+    return numbered.select(*(f"c{place}" for place in places))
+
+
+def _account(rows: DataFrame, rejects: DataFrame, survey: Survey) -> tuple[int, int]:
+    """Hold the rows that were read to the survey's account of each file; return how many there are and bad times."""
+    counts = [F.count("*"), F.sum(LINES), F.count_if(F.col(REASON).isNull()), F.count_if(F.col(TIME_UNREADABLE))]
+    found = {row[0]: tuple(row)[1:] for row in rows.groupBy(FILE).agg(*counts).collect()}
+    total = sum(row[0] for row in found.values())
+    if not total:
+        raise SourceError("the source has no rows that can be read")
+    if not sum(row[2] for row in found.values()):
+        examples = "; ".join(row["message"][:300] for row in rejects.limit(EXAMPLES).collect())
+        raise SourceError(f"none of the source's {total:,} rows is a note: {examples}. Nothing was written")
+    survey.check({file: (row[0], row[1]) for file, row in found.items()})
+    return total, sum(row[3] for row in found.values())

@@ -1,0 +1,103 @@
+"""The ingest stage: a source becomes the notes table, in one commit that holds only what changed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from uninote.config.settings import DEMO
+from uninote.demo.workspace import demo_corpus
+from uninote.errors import UninoteError
+from uninote.lake.schemas import TableSpec, notes_table, quarantine_table
+from uninote.notes.ingest.sources import Source, find_source
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Outcome, Run, record
+from uninote.pipelines.notes.image_bytes import store_image_bytes
+from uninote.pipelines.notes.media_roots import remember_media_root
+from uninote.pipelines.notes.note_ids import NoteIdError, check_note_ids
+from uninote.pipelines.notes.source_identity import SOURCE, check_deleted, check_source, identity_of
+from uninote.pipelines.notes.source_rows import read_source
+
+STAGE = "ingest"
+
+
+def ingest(run: Run) -> dict[str, Any]:
+    """Make `notes` say what the source says: insert, update and delete; nothing is written when nothing changed."""
+    started = time.time()
+    location = run.config.ingest.source
+    source = find_source(str(demo_corpus(run.config.demo)) if location == DEMO else location)
+    check_source(run, identity_of(run, source))
+    found = read_source(run, source, STAGE)
+    notes, rejects = found.notes.persist(), found.rejects
+    spec = notes_table(tables.note_id_type(notes.schema))
+    total = check_note_ids(notes)
+    uri = run.lake.uri(spec.name)
+    counts = (
+        {"notes": total}
+        | _write(run, notes, spec, source)
+        | {"rows_in": found.num_rows, "quarantined": rejects.count(), "times_unreadable": found.times_unreadable}
+    )
+    if counts["rows_in"] != counts["notes"] + counts["quarantined"]:
+        raise UninoteError(f"rows in and rows out differ: {counts}")
+    counts["images_stored"] = store_image_bytes(run, found.images)
+    _quarantine(run, rejects, spec)
+    state = "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
+    record(run, STAGE, "all", Outcome(state, counts, outputs={"notes": tables.table_version(uri)}), started)
+    notes.unpersist()
+    found.rows.unpersist()
+    return {"state": state, "tables": {"notes": uri}, **counts}
+
+
+def _write(run: Run, notes: DataFrame, spec: TableSpec, source: Source) -> dict[str, int]:
+    uri = run.lake.uri(spec.name)
+    before = tables.read_or_empty(run.spark, spec, uri)
+    if tables.note_id_type(before.schema) != tables.note_id_type(notes.schema):
+        raise NoteIdError(
+            f"this lake's note_id is {tables.note_id_type(before.schema).simpleString()}, the source's is "
+            f"{tables.note_id_type(notes.schema).simpleString()}; use another lake: --set lake=<folder>"
+        )
+    changes = _changes(before, notes).persist()
+    counts = {row["kind"]: row["count"] for row in changes.groupBy("kind").count().collect()}
+    check_deleted(run, counts.get("deleted", 0), before.count())
+    _describe_source(run, spec, source)
+    if counts:
+        tables.apply_changes(changes.drop("kind"), spec, uri)
+    changes.unpersist()
+    return {kind: counts.get(kind, 0) for kind in ("inserted", "updated", "deleted")}
+
+
+def _describe_source(run: Run, spec: TableSpec, source: Source) -> None:
+    """Write down where notes and images come from, before the notes: without it their images would not be found."""
+    uri = run.lake.uri(spec.name)
+    tables.create(run.spark, spec, uri)
+    remember_media_root(run, source.media_root)
+    tables.set_property(run.spark, uri, SOURCE, identity_of(run, source))
+
+
+def _changes(before: DataFrame, after: DataFrame) -> DataFrame:
+    """Return the rows to upsert or remove, with their `kind`."""
+    old = before.select("note_id", F.to_json(F.struct(*before.columns)).alias("_old"))
+    new = after.withColumn("_new", F.to_json(F.struct(*before.columns)))
+    kind = F.when(F.col("_old").isNull(), "inserted").when(F.col("_new").isNull(), "deleted").otherwise("updated")
+    changed = new.join(old, "note_id", "full").where("NOT (_old <=> _new)").withColumn("kind", kind)
+    return changed.withColumn(tables.DELETED, F.col("kind") == "deleted").drop("_old", "_new")
+
+
+def _quarantine(run: Run, rejects: DataFrame, spec: TableSpec) -> None:
+    if rejects.isEmpty():
+        return
+    table = quarantine_table(spec.schema["note_id"].dataType)
+    known = {
+        "item_id": F.sha2("message", 256),  # such a row has no id of its own
+        "kind": F.lit("row"),
+        "stage": F.lit(STAGE),
+        "reason": F.col("reason"),
+        "message": F.substring("message", 1, 2000),
+        "run_id": F.lit(run.run_id),
+        "quarantined_at": F.current_timestamp(),
+    }
+    columns = [known.get(name, F.lit(None)).cast(table.schema[name].dataType).alias(name) for name in table.columns]
+    tables.append(rejects.select(*columns), table, run.lake.uri(table.name))

@@ -1,0 +1,150 @@
+"""The report stage: what the ledger and the tables say, in one HTML file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import Row
+from pyspark.sql import functions as F
+
+from uninote.lake.schemas import quarantine_table
+from uninote.pipelines.index.stage import unit_of
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.ledger import Entry
+from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
+from uninote.pipelines.lake.snapshot import Snapshot, newest_snapshot
+from uninote.pipelines.neighbours.recall import AT_K, SAMPLE, width_metric
+from uninote.pipelines.neighbours.rule_recall import rule_recalls
+from uninote.pipelines.report.examples import gallery
+from uninote.pipelines.report.labels import agreements
+from uninote.pipelines.training.scores import evaluation_of
+from uninote.redaction import redact
+from uninote.report.data import (
+    Histogram,
+    IndexRow,
+    QuarantineReason,
+    Recall,
+    Reconciliation,
+    Report,
+    StageRow,
+    WidthRecall,
+)
+from uninote.report.render import render
+
+FILE = "report.html"
+BINS = 30
+SAMPLES = 3  # shown for each quarantine reason
+
+Entries = Mapping[tuple[str, str], Entry]
+
+
+def report(run: Run) -> dict[str, Any]:
+    """Write `report.html` into the lake and return where it is."""
+    started = time.time()
+    snapshot = newest_snapshot(run)
+    path = Path(run.lake.uri(FILE))
+    path.write_text(render(_collect(run, snapshot, newest_entries(run))), encoding="utf-8")
+    record(run, "report", "all", Outcome("done", {"bytes": path.stat().st_size}), started)
+    return {"tables": {}, "report": str(path)}
+
+
+def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
+    joined = entries.get(("neighbours", "all"))
+    metrics = joined["metrics"] if joined else {}
+    return Report(
+        title="UniNote",
+        lake=run.lake.root,
+        generation=run.model.generation,
+        created_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        config_hash=run.config.content_hash(),
+        stages=tuple(_stage_row(row) for row in entries.values() if row["stage"] != "report"),
+        reconciliation=_reconciliation(snapshot, entries["embed", "all"]),
+        quarantine=_quarantine(run),
+        recall=_recall(run, joined) if joined else None,
+        width_recalls=tuple(
+            WidthRecall(width, metrics[width_metric(width)])
+            for width in snapshot.widths
+            if width_metric(width) in metrics
+        ),
+        indexes=tuple(
+            _index_row(width, entries["index", unit_of(width)])
+            for width in snapshot.widths
+            if ("index", unit_of(width)) in entries and entries["index", unit_of(width)]["state"] == "done"
+        ),
+        similarity=_similarity(run) if joined else None,
+        agreements=agreements(run) if joined else (),
+        evaluation=evaluation_of(run),
+        gallery=gallery(run, run.config.report.gallery_notes) if joined else (),
+        tables=_table_uris(run, snapshot),
+        k=run.config.neighbours.k,
+        warnings=(),
+    )
+
+
+def _stage_row(row: Entry) -> StageRow:
+    name = row["stage"] if row["unit"] == "all" else f"{row['stage']} {row['unit']}"
+    return StageRow(name, row["state"], row["seconds"], dict(row["counts"]))
+
+
+def _reconciliation(snapshot: Snapshot, embedded: Entry) -> Reconciliation:
+    names = ("notes_in", "embedded", "unchanged", "quarantined", "deleted", "degraded")
+    items = snapshot.read("items").where("kind = 'note'")
+    standing = items.agg(F.count_if("degraded").alias("degraded"), F.count("*").alias("live")).collect()[0]
+    counts = {name: embedded["counts"][name] for name in names} | {"degraded": standing["degraded"]}
+    return Reconciliation(**counts, live=standing["live"])
+
+
+def _quarantine(run: Run) -> tuple[QuarantineReason, ...]:
+    spec = quarantine_table(run.note_id)
+    history = tables.read_or_empty(run.spark, spec, run.lake.uri(spec.name))
+    mine = F.col("generation").isNull() | (F.col("generation") == run.model.generation)
+    once = history.where(mine).groupBy("reason", "item_id").agg(F.max_by("message", "quarantined_at").alias("message"))
+    sample = F.slice(F.array_sort(F.collect_list(F.struct("item_id", "message"))), 1, SAMPLES)
+    rows = once.groupBy("reason").agg(F.count("*").alias("rows"), sample.alias("samples"))
+    return tuple(
+        QuarantineReason(row["reason"], row["rows"], tuple(_sample(one) for one in row["samples"]))
+        for row in rows.orderBy(F.desc("rows"), "reason").collect()
+    )
+
+
+def _sample(row: Row) -> tuple[str, str]:
+    """Return (item_id, message): an unreadable row is quoted as it came, and may hold anything."""
+    return row["item_id"] or "", redact(row["message"] or "")
+
+
+def _recall(run: Run, joined: Entry) -> Recall:
+    metrics, settings = joined["metrics"], run.config.neighbours
+    return Recall(
+        joined["counts"]["k"], int(metrics[SAMPLE]), metrics[AT_K], settings.recall_target, rule_recalls(metrics)
+    )
+
+
+def _index_row(width: int, built: Entry) -> IndexRow:
+    names = ("rows", "nlist", "num_cells", "num_shards", "bytes", "nprobe")
+    return IndexRow(width=width, recall=built["metrics"].get(AT_K), **{name: built["counts"][name] for name in names})
+
+
+def _similarity(run: Run) -> Histogram | None:
+    """Return how alike each note and its best neighbour are."""
+    lists = tables.read_table(run.spark, run.generation.uri("neighbours"))
+    best = lists.select(F.get("neighbours", F.lit(0))["score"].cast("double").alias("score"))  # null for an empty list
+    low, high = best.agg(F.min("score"), F.max("score")).collect()[0]
+    if low is None:
+        return None
+    step = (high - low) / BINS or 1e-6  # all equal: one narrow bin
+    bin_of = F.least(F.floor((F.col("score") - low) / step), F.lit(BINS - 1))
+    counts = {
+        row["bin"]: row["count"]
+        for row in best.where("score IS NOT NULL").groupBy(bin_of.alias("bin")).count().collect()
+    }
+    edges = tuple(low + step * number for number in range(BINS + 1))
+    return Histogram(edges, tuple(counts.get(number, 0) for number in range(BINS)))
+
+
+def _table_uris(run: Run, snapshot: Snapshot) -> dict[str, str]:
+    whole = {name: run.lake.uri(name) for name in ("notes", "quarantine", "runs")}
+    return whole | {name: run.generation.uri(name) for name in (*snapshot.versions, "neighbours", "duplicates")}

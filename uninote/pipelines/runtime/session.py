@@ -1,0 +1,46 @@
+"""The Spark session of a job: its settings, and the checks that it can be relied on."""
+
+from __future__ import annotations
+
+from pyspark.errors import PySparkRuntimeError
+from pyspark.sql import SparkSession
+
+from uninote.config.spark_settings import FIXED, SETTINGS, find_conflicts
+from uninote.errors import ConfigError
+from uninote.pipelines.runtime.environment import check_started, choose_python, no_delta, prepare_start, why_not_started
+
+
+def open_session(app_name: str, settings: dict[str, str]) -> SparkSession:
+    """Return the session, made on first use; `settings` come after the project's own, the fixed ones last.
+
+    Raises SetupError when this Python or Spark cannot be used, ConfigError when a setting would make results wrong.
+    """
+    prepare_start()
+    builder = SparkSession.builder.appName(f"uninote {app_name}")
+    fixed = {name: one.value for name, one in FIXED.items() if one.given}
+    for name, value in {**SETTINGS, **settings, **fixed}.items():
+        builder = builder.config(name, value)
+    try:
+        spark = builder.getOrCreate()
+    except PySparkRuntimeError as error:
+        if error.getCondition() != "JAVA_GATEWAY_EXITED":
+            raise
+        raise why_not_started(error) from error
+    context = spark.sparkContext
+    check_started(context)
+    choose_python(context)
+    if not spark.conf.get("spark.sql.extensions", "").startswith("io.delta"):  # type: ignore[union-attr]
+        raise no_delta()
+    _check_settings(spark)
+    return spark
+
+
+def _check_settings(spark: SparkSession) -> None:
+    """Refuse what spark-defaults.conf or --conf set and no session can take back."""
+    given = {
+        name: value
+        for name, value in spark.sparkContext.getConf().getAll()
+        if name not in FIXED or not FIXED[name].given
+    }
+    if conflicts := list(find_conflicts(given)):
+        raise ConfigError(f"Spark's own settings (spark-defaults.conf, --conf): {'; '.join(conflicts)}")

@@ -1,0 +1,56 @@
+"""The evaluate job: any encoder on the held-out part of any lake's training set, every strategy at every width."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from uninote.evaluation.baselines import evaluate_views
+from uninote.evaluation.retrieval import evaluate
+from uninote.evaluation.tables import Table
+from uninote.model.encoder import Arithmetic, Encoder, load_in_layout
+from uninote.pipelines.lake.encoders import ModelFolder
+from uninote.pipelines.lake.run import Outcome, Run, record
+from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.training.scores import evaluation_path
+from uninote.pipelines.training.training_set import training_set
+from uninote.training.dataset import TrainingSet
+
+STAGE = "evaluate"
+
+
+def evaluate_model(run: Run) -> dict[str, Any]:
+    """Measure the configured model, and the same shown less, and write `evaluations/<generation>.json` into the lake."""
+    started = time.time()
+    data = training_set(run)
+    tables = measure(encoder_of(run.model), data, "model", views=True)
+    path = evaluation_path(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_evaluation(path, data, tables)
+    record(run, STAGE, "all", Outcome("done", {"scores": len(tables[0].scores)}), started)
+    return {"state": "done", "tables": {}, "evaluation": str(path), "recall_at_10": tables[0].recalls_at_10()}
+
+
+def encoder_of(model: ModelFolder) -> Encoder:
+    """Return the configured model, loaded, in the layout of its generation."""
+    return load_in_layout(model.folder, model.kind, model.layout, Arithmetic())
+
+
+def measure(encoder: Encoder, data: TrainingSet, name: str, views: bool = False) -> list[Table]:
+    """Return the table of one encoder, and with `views` those of the same encoder shown less."""
+    say(f"evaluate: {name}")
+    shown_less: Sequence[Table] = evaluate_views(encoder, data) if views and encoder.sees_images else ()
+    return [evaluate(name, encoder, data), *shown_less]
+
+
+def write_evaluation(path: Path, data: TrainingSet, tables: Sequence[Table]) -> None:
+    """Write tables as JSON, with what they were measured on."""
+    values = {
+        "set": data.fingerprint,
+        "counts": data.manifest["counts"],
+        "tables": [table.as_json() for table in tables],
+    }
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,57 @@
+"""What was measured of the configured model, as the report shows it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from uninote.pipelines.lake.run import Run
+from uninote.report.data import Evaluation, StrategyScores
+
+EVALUATION = "evaluation.json"  # beside the weights of a checkpoint that was measured where it was trained
+
+
+def evaluation_path(run: Run) -> Path:
+    """Return where the lake keeps what was measured of the configured model."""
+    return Path(run.lake.uri(f"evaluations/{run.model.generation}.json"))
+
+
+def evaluation_of(run: Run) -> Evaluation | None:
+    """Return recall@10 of the model by search type and width, and of its baselines; null when nothing was measured."""
+    found = _find(run)
+    if found is None:
+        return None
+    model, *baselines = found["tables"]
+    widths = sorted({score["width"] for score in model["scores"]})
+    strategies = list(dict.fromkeys(score["strategy"] for score in model["scores"]))
+    rows = tuple(_row(model, baselines, strategy, widths) for strategy in strategies)
+    return Evaluation(tuple(widths), tuple(table["name"] for table in baselines), rows)
+
+
+def _find(run: Run) -> dict[str, Any] | None:
+    """Return what was measured of the configured model, in this lake or where it was trained; null when nothing was."""
+    for path in (evaluation_path(run), run.model.folder / EVALUATION):
+        if path.is_file():
+            found: dict[str, Any] = json.loads(path.read_bytes())
+            return found
+    return None
+
+
+def _row(model: dict[str, Any], baselines: list[dict[str, Any]], strategy: str, widths: list[int]) -> StrategyScores:
+    own = [_score(model, strategy, width) for width in widths]
+    others = [_score(table, strategy, max(one["width"] for one in table["scores"])) for table in baselines]
+    known = [score for score in own if score is not None]
+    return StrategyScores(
+        strategy,
+        known[-1]["queries"],
+        known[-1]["gallery"],
+        known[-1]["chance"],
+        tuple(score["recall_10"] for score in known),
+        tuple(None if score is None else float(score["recall_10"]) for score in others),
+    )
+
+
+def _score(table: dict[str, Any], strategy: str, width: int) -> dict[str, Any] | None:
+    found = (score for score in table["scores"] if (score["strategy"], score["width"]) == (strategy, width))
+    return next(found, None)

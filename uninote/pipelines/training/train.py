@@ -1,0 +1,92 @@
+"""The train job: a training set out of the lake, the configured stages, and what the result can and cannot do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pyspark.ml.torch.distributor import TorchDistributor
+
+from uninote.config.settings import DEMO, fingerprint
+from uninote.evaluation.tables import Table
+from uninote.model.encoder import load_encoder
+from uninote.model.qwen.checkpoint import identify
+from uninote.model.qwen.trainable import make_trainable_checkpoint
+from uninote.pipelines.lake.run import Outcome, Run, record
+from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.training.evaluate import encoder_of, measure, write_evaluation
+from uninote.pipelines.training.scores import EVALUATION
+from uninote.pipelines.training.training_set import training_set
+from uninote.training.dataset import TrainingSet
+from uninote.training.settings import TrainConfig
+from uninote.training.trainer import CHECKPOINT, train
+
+STAGE = "train"
+
+
+def train_model(run: Run) -> dict[str, Any]:
+    """Train and measure a model on the lake's notes; killed, the same command goes on from the last state."""
+    started, settings = time.time(), run.config.training
+    data = training_set(run)
+    folder = Path(settings.output or run.lake.uri(f"training/run-{_mark(run, data)}"))
+    checkpoints = [_start(run, data, folder)]
+    for name, stage in (("contrastive", settings.contrastive), ("ranking", settings.ranking)):
+        if stage is not None:
+            say(f"train: {name}, {stage.steps:,} steps of {stage.batch:,}")
+            checkpoints.append(_train(checkpoints[-1], data, folder / name, stage, settings.processes))
+    tables = _measure(run, checkpoints, data)
+    write_evaluation(checkpoints[-1] / EVALUATION, data, tables)
+    counts = data.manifest["counts"]
+    record(run, STAGE, "all", Outcome("done", counts), started)
+    checkpoint = str(checkpoints[-1])
+    return {
+        "state": "done",
+        "tables": {},
+        "checkpoint": checkpoint,
+        **counts,
+        "recall_at_10": tables[0].recalls_at_10(),
+    }
+
+
+def _mark(run: Run, data: TrainingSet) -> str:
+    settings = run.config.training.model_dump(mode="json", exclude={"output", "processes"})
+    return fingerprint(data.fingerprint, settings)
+
+
+def _start(run: Run, data: TrainingSet, folder: Path) -> Path:
+    """Return the checkpoint that training starts at; a new, small one has the vocabulary of the training split."""
+    if run.config.training.start != DEMO:
+        return Path(run.config.training.start)
+    start = folder / "start"
+    texts = (text for row in data.rows() if row["split"] == "train" for text in (row["title"], row["body"]) if text)
+    make_trainable_checkpoint(start, texts, run.config.training.seed)
+    return start
+
+
+def _train(start: Path, data: TrainingSet, folder: Path, stage: TrainConfig, processes: int) -> Path:
+    """Train in this process, or in several of this host, which Spark starts."""
+    if processes == 1:
+        done = train(start, data, folder, stage)
+        say(f"train: {done.steps - done.resumed_at:,} steps in {done.seconds:,.0f} s; last loss {done.loss}")
+        return done.checkpoint
+    arguments = (str(start), str(data.folder), str(folder), stage.model_dump_json())
+    TorchDistributor(num_processes=processes, local_mode=True, use_gpu=False).run(train_share, *arguments)
+    return folder / CHECKPOINT
+
+
+def train_share(start: str, data: str, folder: str, stage: str) -> None:
+    """Train as one of several processes: what TorchDistributor runs in each."""
+    train(start, TrainingSet(data), Path(folder), TrainConfig.model_validate_json(stage))
+
+
+def _measure(run: Run, checkpoints: Sequence[Path], data: TrainingSet) -> list[Table]:
+    """Return the tables of the trained model, seen whole and in part, of each stage's start, and of the teacher."""
+    last = checkpoints[-1]
+    tables = measure(load_encoder(last), data, "trained", views=True)
+    for name, checkpoint in zip(("start", "contrastive"), checkpoints[:-1], strict=False):
+        tables += measure(load_encoder(checkpoint), data, name)
+    if run.config.training.teacher == "model" and identify(last).weights != run.model.identity.weights:
+        tables += measure(encoder_of(run.model), data, "teacher")
+    return tables

@@ -1,0 +1,131 @@
+"""A training set out of the lake: notes read once, duplicates grouped, then pairs, negatives and a split that holds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from udfs.training.training_set import SOURCES, make_sources, read_source
+from uninote.config.settings import fingerprint
+from uninote.errors import UninoteError
+from uninote.lake.schemas import duplicates_table
+from uninote.pipelines.embed.model_run import with_stored
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.notes.media_roots import media_policy
+from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.training.teacher import teach
+from uninote.training.dataset import TrainingSet
+from uninote.training.set.assembly import Assembly, assemble, examples_and_halves
+from uninote.training.set.examples import Making
+from uninote.training.set.groups import Governed, govern
+from uninote.training.set.leaks import find_leaks
+from uninote.training.set.schemas import FORMAT, MANIFEST, TABLES
+
+LEAKED = ("leaked_images", "leaked_texts")
+
+
+def training_set(run: Run) -> TrainingSet:
+    """Return the training set of the notes as they are, made unless it has been; the folder appears whole."""
+    settings = run.config.training
+    notes_uri = run.lake.uri("notes")
+    version = tables.table_version(notes_uri)
+    made_with = settings.of_set()
+    teacher = run.model.generation if settings.teacher == "model" else None
+    folder = Path(run.lake.uri(f"training/set-{fingerprint(FORMAT, made_with, version, teacher)}"))
+    if not (folder / MANIFEST).exists():
+        scratch = folder.with_name(f".{folder.name}-{run.run_id}")
+        try:
+            _make(run, tables.read_table(run.spark, notes_uri, version), scratch, {"notes": version})
+            scratch.rename(folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    data = TrainingSet(folder)
+    _tell_leaks(data)
+    return data
+
+
+def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -> None:
+    settings = run.config.training
+    sources = _sources(run, notes, f"{scratch}/sources")
+    held = sources.select("note_id", "marks", "unreadable").toArrow().to_pylist()
+    marks = {row["note_id"]: row["marks"] for row in held}
+    say(f"training set: {len(marks):,} notes, {sum(row['unreadable'] for row in held):,} of their images unreadable")
+    governed = govern(marks, _linked(run), cap=settings.group_cap, eval_share=settings.eval_share, seed=settings.seed)
+    kept = sorted(note_id for note_id, told in governed.items() if told.kept)
+    assembly = _assembled(run, sources, kept, governed)
+    if settings.teacher == "model":
+        teach(run, assembly, sources)
+    for name, rows in assembly.tables().items():
+        (scratch / name).mkdir(parents=True)
+        parquet.write_table(pa.Table.from_pylist(list(rows), TABLES[name]), scratch / name / "part-00000.parquet")
+    _write_images(run, sources, assembly.digests(), scratch / "images")
+    shutil.rmtree(scratch / "sources")
+    counts = {"notes": len(marks), "kept": len(kept), "groups": len({told.group for told in governed.values()})}
+    counts |= Counter(f"{row['strategy']}/{row['split']}" for row in assembly.examples)
+    counts |= Counter(f"ranked/{row['split']}" for row in assembly.ranked)
+    leaks = find_leaks(assembly.items)
+    counts |= {kind: len(leaks[kind.removeprefix("leaked_")]) for kind in LEAKED}
+    made = {"settings": settings.of_set(), "versions": versions}
+    (scratch / MANIFEST).write_text(json.dumps({"format": FORMAT, "counts": counts, **made}, indent=2) + "\n")
+
+
+def _sources(run: Run, notes: DataFrame, folder: str) -> DataFrame:
+    """Read at most `max_notes` notes and their images, and store what was read: used twice, it would be read twice."""
+    settings, media = run.config.training, run.config.media
+    place = F.xxhash64(F.col("note_id").cast("string"), F.lit(settings.seed))
+    wanted = notes if settings.max_notes is None else notes.orderBy(place).limit(settings.max_notes)
+    wanted = wanted.withColumns({"item_id": F.col("note_id").cast("string"), "kind": F.lit("note")})
+    rows = with_stored(run, wanted)
+    columns = ("note_id", "title", "body", "caption", "topics", "images", "inline")
+    read = rows.select(*columns).repartition(4 * run.spark.sparkContext.defaultParallelism)
+    schema = from_arrow_schema(SOURCES)
+    read.mapInArrow(make_sources(media_policy(run), media.threads), schema).write.parquet(folder)
+    return run.spark.read.schema(schema).parquet(folder)
+
+
+def _linked(run: Run) -> list[tuple[str, str]]:
+    """Return the duplicates that the neighbours job found for the configured model, if it ran."""
+    uri = run.generation.uri(duplicates_table(run.note_id).name)
+    if not tables.has_table(uri):
+        return []
+    found = tables.read_table(run.spark, uri).selectExpr("string(note_id)", "string(group_id)").toArrow()
+    return list(zip(found["note_id"].to_pylist(), found["group_id"].to_pylist(), strict=True))
+
+
+def _assembled(run: Run, sources: DataFrame, kept: list[str], governed: dict[str, Governed]) -> Assembly:
+    settings = run.config.training
+    making = Making(settings.seed, settings.modal_replacement, settings.per_note, settings.note_pairs)
+    texts = sources.where(F.size("marks") > 0).select("note_id", "note").orderBy("note_id").toArrow()
+    wanted = set(kept)
+    notes = (read_source(text) for note_id, text in zip(*(texts[name].to_pylist() for name in texts.column_names), strict=True)
+             if note_id in wanted)  # fmt: skip
+    assembly = assemble((examples_and_halves(note, making) for note in notes), governed, settings.noise, settings.seed)
+    if not assembly.examples:
+        raise UninoteError(
+            "no note gives a pair to train on: pairs need a caption, an image, or text read in an image; fill the caption "
+            "column, or ingest notes with images"
+        )
+    return assembly
+
+
+def _write_images(run: Run, sources: DataFrame, digests: set[str], folder: Path) -> None:
+    wanted = run.spark.createDataFrame(pa.table({"digest": pa.array(sorted(digests), pa.string())}))
+    files = sources.select(F.explode("files").alias("file")).select("file.*").dropDuplicates(["digest"])
+    files.join(F.broadcast(wanted), "digest", "left_semi").write.parquet(str(folder))
+
+
+def _tell_leaks(data: TrainingSet) -> None:
+    for kind in LEAKED:
+        if count := data.manifest["counts"][kind]:
+            say(
+                f"training set: {count:,} {kind.replace('_', ' ')} across the split: scores on them measure memory as well"
+            )

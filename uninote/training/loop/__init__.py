@@ -1,0 +1,1 @@
+"""The training loop: what is trained, by which loss, from which state it resumes."""

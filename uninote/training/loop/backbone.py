@@ -1,0 +1,107 @@
+"""What is trained of a checkpoint: all weights of a small one, or adapters (LoRA) of a large one; and how it is saved."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from uninote.model.qwen.checkpoint import read_card, write_card
+from uninote.model.qwen.processing import NoteProcessor, Prepared
+from uninote.model.qwen.tower import UniNote
+from uninote.training.errors import TrainingError
+from uninote.training.loop.adapters import recompute_activations, with_adapters
+from uninote.training.settings import TrainConfig
+
+NOT_COPIED = (".safetensors", ".index.json", "evaluation.json")
+
+
+class Backbone:
+    """The tower of one checkpoint in training, on one device, with its processor."""
+
+    def __init__(self, folder: str | Path, config: TrainConfig, device: torch.device) -> None:
+        """Load `folder`. Raises CheckpointError, and TrainingError for widths that it cannot have."""
+        self.folder = Path(folder)
+        self.processor = NoteProcessor.from_pretrained(folder)
+        self.tower = UniNote.from_pretrained(folder)
+        self.widths = _checked_widths(config.widths or read_card(folder).widths, self.tower.full_width)
+        self.device = device
+        self._half, self._stored = config.dtype == "bfloat16", config.stored_dtype
+        self._adapted = config.lora is not None
+        if config.lora is not None:
+            self.tower.model = with_adapters(self.tower.model, config.lora, config.seed)
+        else:
+            self.tower.float()  # a step of AdamW on bfloat16 weights would mostly round to nothing
+        if config.gradient_checkpointing:
+            recompute_activations(self.tower.model)
+        self.tower.to(device).train()
+
+    @property
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The weights that are trained, by name."""
+        return {name: weight for name, weight in self.tower.named_parameters() if weight.requires_grad}
+
+    def embed(self, prepared: list[Prepared]) -> Tensor:
+        """Return float32 (n, full_width), L2-normalised, with a graph where gradients are on."""
+        batch = {name: tensor.to(self.device) for name, tensor in self.processor.collate(prepared).items()}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+            vectors: Tensor = self.tower(batch)
+        return vectors
+
+    @contextmanager
+    def frozen_start(self) -> Iterator[Backbone]:
+        """Yield the model as it was when training began, for a policy's reference.
+
+        With adapters it is the same one with them off; otherwise a copy made now, so ask before the first step.
+        """
+        if self._adapted:
+            yield _WithoutAdapters(self)
+            return
+        frozen = copy.copy(self)
+        frozen.tower = copy.deepcopy(self.tower).requires_grad_(False).eval()
+        yield frozen
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint in the published layout, adapters merged, declaring the trained widths.
+
+        Tokenizer, image settings and other small files come from the starting checkpoint. The folder appears whole.
+        """
+        scratch = folder.with_name(f".{folder.name}")
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        for path in self.folder.iterdir():
+            if path.is_file() and not path.name.endswith(NOT_COPIED) and path.suffix in (".json", ".txt", ".jinja"):
+                shutil.copyfile(path, scratch / path.name)
+        model: Any = self.tower.model
+        merged = copy.deepcopy(model).merge_and_unload() if self._adapted else model
+        if self._stored is not None:
+            merged = copy.deepcopy(merged).to(getattr(torch, self._stored))
+        UniNote(merged).save_pretrained(scratch)
+        write_card(scratch, replace(read_card(self.folder), widths=self.widths))
+        shutil.rmtree(folder, ignore_errors=True)
+        scratch.rename(folder)
+
+
+class _WithoutAdapters(Backbone):
+    def __init__(self, trained: Backbone) -> None:
+        self.__dict__.update(trained.__dict__)
+
+    def embed(self, prepared: list[Prepared]) -> Tensor:
+        model: Any = self.tower.model
+        with model.disable_adapter():
+            return super().embed(prepared)
+
+
+def _checked_widths(widths: tuple[int, ...], full_width: int) -> tuple[int, ...]:
+    if widths[-1] != full_width:
+        raise TrainingError(
+            f"widths {list(widths)} should end with the checkpoint's full width, {full_width}: it is always trained"
+        )
+    return widths

@@ -1,0 +1,69 @@
+"""Items into what the model takes, in chunks of similar length, optionally varied."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from PIL import Image
+
+from uninote.model.batching import token_batches
+from uninote.model.qwen.processing import NoteProcessor, Prepared
+from uninote.notes.note import Note
+from uninote.training.dataset import TrainingSet
+from uninote.training.loop.gradient_cache import Chunks
+
+REMEMBERED = 4096  # prepared items kept: small sets are not decoded anew each epoch
+KEPT_TOPICS = 0.7
+ZOOM = (0.8, 1.15)  # shares of an image's side that a varied view spans; beyond 1 is white
+
+
+class Inputs:
+    """Prepares the items of a training set for one model."""
+
+    def __init__(self, training_set: TrainingSet, processor: NoteProcessor, augment: bool) -> None:
+        self._set = training_set
+        self._processor = processor
+        self._augment = augment
+        self._remembered = lru_cache(REMEMBERED)(self._plain)
+
+    def chunks(self, items: np.ndarray, tokens: int, key: tuple[int, int]) -> Chunks:
+        """Return `items` in chunks of at most `tokens` padded tokens; `key` (seed, step) fixes how items are varied."""
+        prepared = [self._varied(int(item), key) if self._augment else self._remembered(int(item)) for item in items]
+        order = token_batches([one.num_tokens for one in prepared], tokens)
+        parts = [[prepared[position] for position in batch] for batch in order]
+        return Chunks(parts, torch.from_numpy(np.concatenate(order)))
+
+    def _plain(self, item: int) -> Prepared:
+        note = self._set.note(item)
+        return self._processor.prepare(note, self._set.reduced_images(note, self._processor.fit))
+
+    def _varied(self, item: int, key: tuple[int, int]) -> Prepared:
+        dice = random.Random(f"{key[0]}/{key[1]}/{item}")
+        note = self._set.note(item)
+        images = self._set.reduced_images(note, lambda image: self._processor.fit(varied_image(image, dice)))
+        return self._processor.prepare(varied_topics(note, dice), images)
+
+
+def varied_image(image: Image.Image, dice: random.Random) -> Image.Image:
+    """Return a view of about the whole image, moved and zoomed a little; never mirrored, as it may hold writing."""
+    zoom = dice.uniform(*ZOOM)
+    width, height = image.width * zoom, image.height * zoom
+    left, top = dice.uniform(0, image.width - width), dice.uniform(0, image.height - height)
+    box = round(left), round(top), round(left + width), round(top + height)
+    canvas = Image.new("RGB", (max(1, box[2] - box[0]), max(1, box[3] - box[1])), "white")
+    canvas.paste(image, (-box[0], -box[1]))
+    return canvas
+
+
+def varied_topics(note: Note, dice: random.Random) -> Note:
+    """Return the note with some topics left out and the others in another order."""
+    return replace(note, topics=tuple(_shuffled([t for t in note.topics if dice.random() < KEPT_TOPICS], dice)))
+
+
+def _shuffled(values: Sequence[str], dice: random.Random) -> list[str]:
+    return dice.sample(values, len(values))

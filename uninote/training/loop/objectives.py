@@ -1,0 +1,141 @@
+"""What a step minimises: which items it embeds, and the loss of their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uninote.training.dataset import Examples, TrainingSet
+from uninote.training.errors import TrainingError
+from uninote.training.loop.losses import NONE, ContrastiveBatch, ContrastiveLoss
+from uninote.training.loop.policy import PolicyLoss, Ranked
+from uninote.training.loop.schedule import rows_of, turn
+from uninote.training.set.schemas import TRAIN
+from uninote.training.settings import TrainConfig
+from uninote.training.strategies import STAGE_ONE, Strategy
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch. `items` int64, each once; `loss_of(vectors, reference)` takes rows in that order."""
+
+    name: str
+    items: np.ndarray
+    loss_of: Callable[[Tensor, Tensor | None], Tensor]
+
+
+class Objective(Protocol):
+    """A stage of training."""
+
+    needs_reference: bool
+
+    def step(self, number: int) -> Step:
+        """Return the batch of a step, counted from 0; the same one whenever it is asked for."""
+
+
+class Contrastive:
+    """Stage 1: nine strategies in turns."""
+
+    needs_reference = False
+
+    def __init__(self, training_set: TrainingSet, config: TrainConfig, widths: tuple[int, ...]) -> None:
+        """Raise TrainingError when there are no examples, too few, or no teacher where the loss needs one."""
+        settings = config.contrastive
+        self._config = config
+        self._groups = training_set.groups
+        self._loss = ContrastiveLoss(settings.loss, settings.tau, widths, settings.in_batch)
+        self._examples = {name: training_set.examples(name, TRAIN) for name in _chosen(training_set, config)}
+        for strategy, examples in self._examples.items():
+            _check(strategy, examples, config)
+
+    def step(self, number: int) -> Step:
+        strategies = list(self._examples)
+        strategy, own = turn(strategies, self._config.seed, number)
+        examples = self._examples[strategy]
+        key = self._config.seed, 2 + list(Strategy).index(strategy)
+        rows = rows_of(len(examples), self._config.batch, key, own)
+        return self._step_of(strategy.value, examples.take(rows, self._config.contrastive.negatives))
+
+    def _step_of(self, name: str, examples: Examples) -> Step:
+        used = np.concatenate([examples.queries[:, None], examples.candidates], axis=1)
+        items = np.unique(used[used != NONE])
+        places = np.where(used == NONE, NONE, np.searchsorted(items, used))
+
+        def loss_of(vectors: Tensor, _: Tensor | None) -> Tensor:
+            return self._loss(vectors, _batch(places, examples.scores, self._groups[items], vectors.device))
+
+        return Step(name, items, loss_of)
+
+
+class Ranking:
+    """Stage 2: note→note by reward."""
+
+    def __init__(self, training_set: TrainingSet, config: TrainConfig, widths: tuple[int, ...]) -> None:
+        """Raise TrainingError when there are no ranked lists."""
+        settings = config.ranking
+        self._config = config
+        self._lists = training_set.ranked(TRAIN)
+        self._loss = PolicyLoss(settings.tau, settings.beta, settings.group, widths)
+        self.needs_reference = settings.beta > 0
+        if not self._lists:
+            raise TrainingError(
+                f"{training_set.folder}: ranked/ has no list for training; stage 2 needs notes to halve"
+            )
+
+    def step(self, number: int) -> Step:
+        rows = rows_of(len(self._lists), self._config.batch, (self._config.seed, 0), number)
+        lists = [self._lists[row] for row in rows]
+        items = np.unique([item for one in lists for item in (one.query, *one.relevant, *one.noise)])
+        place = {int(item): row for row, item in enumerate(items)}
+        batch = [
+            Ranked(place[one.query], tuple(place[i] for i in one.relevant), tuple(place[i] for i in one.noise))
+            for one in lists
+        ]
+        return Step("note_to_note", items, lambda vectors, reference: self._loss(vectors, batch, reference))
+
+
+def make_objective(training_set: TrainingSet, config: TrainConfig, widths: tuple[int, ...]) -> Objective:
+    """Return the objective of the stage that `config` names. Raises TrainingError when the set has nothing for it."""
+    stage = Contrastive if config.stage == "contrastive" else Ranking
+    return stage(training_set, config, widths)
+
+
+def _chosen(training_set: TrainingSet, config: TrainConfig) -> list[Strategy]:
+    found = list(training_set.strategies(TRAIN))
+    named = config.contrastive.strategies
+    if named is None:
+        found = [strategy for strategy in found if strategy in STAGE_ONE]
+    else:
+        missing = sorted(set(named) - {strategy.value for strategy in found})
+        if missing:
+            raise TrainingError(f"strategies {missing} have no training examples; there are {[s.value for s in found]}")
+        found = [strategy for strategy in found if strategy.value in named]
+    if not found:
+        raise TrainingError(f"{training_set.folder}: examples/ has none for stage 1 in split {TRAIN!r}")
+    return found
+
+
+def _check(strategy: Strategy, examples: Examples, config: TrainConfig) -> None:
+    settings = config.contrastive
+    if settings.loss == "symmetric_kl" and examples.scores is None:
+        raise TrainingError(
+            f"symmetric_kl needs a teacher's score for every candidate; examples of {strategy.value} lack some: make the "
+            "set with a teacher, or use loss infonce"
+        )
+    has_negatives = examples.candidates.shape[1] > 1 and settings.negatives > 0
+    if not has_negatives and (len(examples) < 2 or settings.loss == "symmetric_kl" or not settings.in_batch):
+        raise TrainingError(
+            f"{strategy.value} has {len(examples)} examples and no hard negatives, so nothing to tell a positive from; "
+            "give more notes, or negatives"
+        )
+
+
+def _batch(places: np.ndarray, scores: np.ndarray | None, groups: np.ndarray, device: torch.device) -> ContrastiveBatch:
+    rows = torch.from_numpy(places).to(device)
+    teacher = None if scores is None else torch.from_numpy(np.nan_to_num(scores)).to(device)
+    return ContrastiveBatch(rows[:, 0], rows[:, 1:], teacher, torch.from_numpy(groups.copy()).to(device))

@@ -1,0 +1,1 @@
+"""The training set: from notes to examples, checked and written."""

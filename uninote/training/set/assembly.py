@@ -1,0 +1,99 @@
+"""From the examples of single notes to the tables of a training set: equal contents become one numbered item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from uninote.training.set.examples import Example, Making, examples_of
+from uninote.training.set.groups import Governed
+from uninote.training.set.halves import Halves, halves_of, noise_of
+from uninote.training.set.note_rows import Content, SourceNote
+from uninote.training.strategies import Strategy
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NoteExamples:
+    """What one note gives to train on; `halves` null where it cannot be cut in two."""
+
+    note_id: str
+    examples: tuple[Example, ...]
+    halves: Halves | None
+
+
+def examples_and_halves(note: SourceNote, making: Making) -> NoteExamples:
+    """Return what `note` gives; the same for the same note and settings anywhere.
+
+    With `making.note_pairs` the halves are a pair of stage 1 as well: N_B without any image of N_A [ours].
+    """
+    examples, halves = examples_of(note, making), halves_of(note, making.seed)
+    if making.note_pairs and halves is not None:
+        examples.append(Example(Strategy.NOTE_TO_NOTE, halves.query, halves.relevant[-1]))
+    return NoteExamples(note.note_id, tuple(examples), halves)
+
+
+@dataclass
+class Assembly:
+    """Items numbered as they come, and the examples and ranked lists that name them.
+
+    Contents are one item within a split only: a text that both splits have is in each of them, and told as a leak.
+    """
+
+    governed: Mapping[str, Governed]
+    items: list[Row] = field(default_factory=list)
+    examples: list[Row] = field(default_factory=list)
+    ranked: list[Row] = field(default_factory=list)
+    _numbers: dict[tuple[str, Content], int] = field(default_factory=dict)
+
+    def add(self, found: NoteExamples) -> None:
+        """Take what one note gives."""
+        split = self.governed[found.note_id].split
+        for one in found.examples:
+            by_rule = [] if one.by_rule is None else [self._number(one.by_rule, found.note_id)]
+            ends = {name: self._number(getattr(one, name), found.note_id) for name in ("query", "positive")}
+            scores = {"positive_score": None, "negative_scores": None}
+            self.examples.append(
+                {"strategy": one.strategy.value, **ends, "negatives": by_rule, **scores, "split": split}
+            )
+        if found.halves is not None:
+            query = self._number(found.halves.query, found.note_id)
+            relevant = [self._number(content, found.note_id) for content in found.halves.relevant]
+            self.ranked.append({"query": query, "relevant": relevant, "noise": [], "split": split})
+
+    def add_noise(self, count: int, seed: int) -> None:
+        """Give each ranked list `count` notes of other groups: the last relevant ones of other lists of its split."""
+        ends: dict[str, list[int]] = {}
+        for row in self.ranked:
+            ends.setdefault(row["split"], []).append(row["relevant"][-1])
+        for row in self.ranked:
+            own = self.items[row["query"]]["group"]
+            others = [str(item) for item in ends[row["split"]] if self.items[item]["group"] != own]
+            row["noise"] = [int(item) for item in noise_of(str(row["query"]), others, count, seed)]
+
+    def digests(self) -> set[str]:
+        """Return the images that any item has."""
+        return {image["digest"] for item in self.items for image in item["images"]}
+
+    def tables(self) -> dict[str, Sequence[Row]]:
+        """Return the rows of items, examples and ranked."""
+        return {"items": self.items, "examples": self.examples, "ranked": self.ranked}
+
+    def _number(self, content: Content, note_id: str) -> int:
+        told = self.governed[note_id]
+        number = self._numbers.setdefault((told.split, content), len(self.items))
+        if number == len(self.items):
+            place = {"item": number, "note_id": note_id, "group": told.group, "split": told.split}
+            self.items.append(place | content.as_row())
+        return number
+
+
+def assemble(found: Iterable[NoteExamples], governed: Mapping[str, Governed], noise: int, seed: int) -> Assembly:
+    """Return the tables of a training set; `found` in order of note_id gives equal numbers for equal input."""
+    assembly = Assembly(governed)
+    for one in found:
+        assembly.add(one)
+    assembly.add_noise(noise, seed)
+    return assembly

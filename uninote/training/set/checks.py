@@ -1,0 +1,95 @@
+"""What must hold in a training set before a run begins. Each failure names the table, the value and the rule."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from uninote.training.errors import TrainingSetError
+from uninote.training.set.schemas import SPLITS
+from uninote.training.strategies import KINDS, Strategy
+
+
+class _Digests(Protocol):
+    def __contains__(self, digest: str) -> bool: ...
+
+
+def check_items(items: pa.Table, images: _Digests) -> None:
+    """Items are dense from 0, of known kinds and splits, their images are there, and no group crosses the split."""
+    if not items.num_rows:
+        raise TrainingSetError("items: there are none")
+    numbers = items["item"].to_numpy()
+    if not np.array_equal(numbers, np.arange(len(numbers))):
+        raise TrainingSetError(f"items: item must be 0 to {len(numbers) - 1}, each once; found others, such as gaps")
+    _check_words("items", "kind", items, KINDS)
+    _check_words("items", "split", items, SPLITS)
+    if items["group"].null_count:
+        raise TrainingSetError("items: group is null in some rows; a note without duplicates is a group of its own")
+    _check_leak(items)
+    named = {image["digest"] for row in items["images"].to_pylist() for image in row or ()}
+    if missing := sorted(str(digest) for digest in named if digest not in images):
+        raise TrainingSetError(f"images: {len(missing)} named by items are not there, such as {missing[:3]}")
+
+
+def check_examples(examples: pa.Table, items: pa.Table) -> None:
+    """Examples are of known strategies, point to items of the right kind and of their own split."""
+    _check_words("examples", "strategy", examples, [strategy.value for strategy in Strategy])
+    _check_words("examples", "split", examples, SPLITS)
+    _check_numbers("examples", examples, items, ("query", "positive"), ("negatives",))
+    kinds = np.array(items["kind"].to_pylist())
+    sides = {"query": [s.split("_to_")[0] for s in examples["strategy"].to_pylist()]}
+    sides["positive"] = [s.split("_to_")[1] for s in examples["strategy"].to_pylist()]
+    for column, expected in sides.items():
+        found = kinds[examples[column].to_numpy()] if examples.num_rows else np.array([])
+        if wrong := [row for row, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b]:
+            told = f"{column} is of kind {found[wrong[0]]}, its strategy has {expected[wrong[0]]} there"
+            raise TrainingSetError(
+                f"examples: {len(wrong)} rows such as {examples.slice(wrong[0], 1).to_pylist()}: {told}"
+            )
+
+
+def check_ranked(ranked: pa.Table, items: pa.Table) -> None:
+    """Ranked lists point to items of their own split and have something relevant."""
+    _check_words("ranked", "split", ranked, SPLITS)
+    _check_numbers("ranked", ranked, items, ("query",), ("relevant", "noise"))
+    if any(not row for row in ranked["relevant"].to_pylist()):
+        raise TrainingSetError("ranked: some rows have no relevant items; leave such queries out")
+
+
+def _check_words(table: str, column: str, rows: pa.Table, known: tuple[str, ...] | list[str]) -> None:
+    if unknown := sorted({str(word) for word in rows[column].unique().to_pylist()} - set(known)):
+        raise TrainingSetError(f"{table}: {column} {unknown[:5]} is not known; it is one of {', '.join(known)}")
+
+
+def _check_numbers(
+    table: str, rows: pa.Table, items: pa.Table, single: tuple[str, ...], listed: tuple[str, ...]
+) -> None:
+    splits, own = np.array(items["split"].to_pylist()), np.array(rows["split"].to_pylist())
+    for column in (*single, *listed):
+        flat, owners = _flat(rows[column], column in listed)
+        if len(flat) and (flat.min() < 0 or flat.max() >= items.num_rows):
+            raise TrainingSetError(
+                f"{table}: {column} holds {flat.min()} to {flat.max()}; items are 0 to {items.num_rows - 1}"
+            )
+        if crossing := int((splits[flat] != own[owners]).sum()):
+            raise TrainingSetError(f"{table}: {crossing} of {column} are items of the other split")
+
+
+def _flat(column: pa.ChunkedArray, is_list: bool) -> tuple[np.ndarray, np.ndarray]:
+    values = [row or [] for row in column.to_pylist()] if is_list else [[value] for value in column.to_pylist()]
+    if any(value is None for row in values for value in row):
+        raise TrainingSetError("a column of item numbers holds null; every number names an item")
+    owners = np.repeat(np.arange(len(values)), [len(row) for row in values])
+    return np.array([value for row in values for value in row], dtype=np.int64), owners
+
+
+def _check_leak(items: pa.Table) -> None:
+    groups, splits = items["group"].to_numpy(), np.array(items["split"].to_pylist())
+    both = np.intersect1d(groups[splits == SPLITS[0]], groups[splits == SPLITS[1]])
+    if len(both):
+        raise TrainingSetError(
+            f"items: {len(both)} groups of near-duplicates are in both splits, such as {both[:5].tolist()}; evaluation "
+            "would measure memory: put a group into one split"
+        )

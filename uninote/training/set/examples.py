@@ -1,0 +1,122 @@
+"""Stage 1's examples out of one note: positives of nine strategies, modal replacement, and the negative by rule.
+
+Pure and deterministic in (seed, note_id), so a Spark job may call it per note, on any worker, in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from uninote.training.set.note_rows import (
+    Content,
+    SourceImage,
+    SourceNote,
+    captions_of,
+    dice_of,
+    image_content,
+    note_content,
+    ocr_content,
+    text_content,
+)
+from uninote.training.strategies import Strategy
+
+LEAST_OCR = 2  # characters: a single letter read in an image names nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A query and its positive. `by_rule` is a negative of the same note, or null: rule (b) of the paper."""
+
+    strategy: Strategy
+    query: Content
+    positive: Content
+    by_rule: Content | None = None
+
+
+@dataclass(frozen=True)
+class Making:
+    """How examples are made. `replace` modal replacement [stated]; `per_note` at most so many of a strategy [ours].
+
+    `note_pairs` makes pairs of a note's halves too, for stage 1 [ours]: the paper leaves note→note to stage 2.
+    """
+
+    seed: int = 0
+    replace: bool = True
+    per_note: int = 2
+    note_pairs: bool = False
+
+
+def examples_of(note: SourceNote, making: Making) -> list[Example]:
+    """Return the examples of one note, at most `making.per_note` of each strategy, drawn by (seed, note_id).
+
+    Strategies that the note has nothing for are absent: no description, no text_to_image; no OCR, no ocr_to_note.
+    """
+    found: dict[Strategy, list[Example]] = {}
+    for example in _all(note, making.replace):
+        found.setdefault(example.strategy, []).append(example)
+    dice = dice_of(making.seed, note.note_id)
+    kept: list[Example] = []
+    for strategy in sorted(found, key=list(Strategy).index):
+        candidates = found[strategy]
+        kept += dice.sample(candidates, min(making.per_note, len(candidates)))
+    return kept
+
+
+def note_without(note: SourceNote, image: SourceImage, replace: bool, caption: str) -> Content:
+    """Return the positive note of an image query.
+
+    With `replace` the image is taken out and its description put in [stated], so that equal pixels cannot be the answer; an
+    image without description is only taken out [ours]. Without, the note as it is.
+    """
+    if not replace:
+        return note_content(note, note.images)
+    return note_content(note, _others(note, image), caption)
+
+
+def _all(note: SourceNote, replace: bool) -> Iterator[Example]:
+    captions = captions_of(note)
+    whole = note_content(note, note.images)
+    for image in note.images:
+        caption = captions.get(image.digest, "")
+        yield from _of_image(note, image, caption, replace)
+        if caption:
+            described = text_content(caption)
+            yield Example(Strategy.TEXT_TO_NOTE, described, whole, _rule(note, image))
+            yield Example(Strategy.NOTE_TO_TEXT, whole, described)
+        if len(image.ocr.strip()) >= LEAST_OCR:
+            yield Example(Strategy.OCR_TO_NOTE, ocr_content(image.ocr), whole, _rule(note, image))
+    if not note.images and note.caption.strip():
+        described = text_content(note.caption)
+        yield Example(Strategy.TEXT_TO_NOTE, described, whole)
+        yield Example(Strategy.NOTE_TO_TEXT, whole, described)
+
+
+def _of_image(note: SourceNote, image: SourceImage, caption: str, replace: bool) -> Iterator[Example]:
+    alone = image_content(image)
+    if caption:
+        yield Example(Strategy.IMAGE_TO_TEXT, alone, text_content(caption))
+        yield Example(Strategy.TEXT_TO_IMAGE, text_content(caption), alone)
+    if len(image.ocr.strip()) >= LEAST_OCR:
+        yield Example(Strategy.IMAGE_TO_OCR, alone, ocr_content(image.ocr))
+        yield Example(Strategy.OCR_TO_IMAGE, ocr_content(image.ocr), alone)
+    host = note_without(note, image, replace, caption)
+    if _shows_anything(host):
+        # without a description the replaced note would be the negative by rule itself
+        by_rule = _rule(note, image) if caption or not replace else None
+        yield Example(Strategy.IMAGE_TO_NOTE, alone, host, by_rule)
+        yield Example(Strategy.NOTE_TO_IMAGE, host, alone)
+
+
+def _rule(note: SourceNote, image: SourceImage) -> Content | None:
+    """Return the note minus the image and what was read in it, null when nothing would be left."""
+    without = note_content(note, _others(note, image))
+    return without if _shows_anything(without) else None
+
+
+def _others(note: SourceNote, image: SourceImage) -> Sequence[SourceImage]:
+    return [other for other in note.images if other.digest != image.digest]
+
+
+def _shows_anything(content: Content) -> bool:
+    return bool(content.title.strip() or content.body.strip() or content.topics or content.images)

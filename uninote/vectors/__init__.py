@@ -1,0 +1,1 @@
+"""What is done to vectors alone: narrowing, k-means, samples by key."""

@@ -1,5 +1,5 @@
-# `make run`: from a fresh clone to a neighbour table and a report. `make test`: the test suite; `make test-faults` and
-# `make test-long` disturb and kill more.
+# `make run`: from a fresh clone to a neighbour table and a report. `make test`: the test suite; `make test-more` and
+# `make test-long` go on for more nights, and kill and damage more.
 
 VENV ?= .venv
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.testable
 
-.PHONY: run test test-faults test-long install check help clean
+.PHONY: run test test-more test-long install check help clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -23,11 +23,11 @@ test: $(TESTABLE) ## Run the linter, the type checker and the tests
 	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --no-cache --check . && $(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-faults: $(TESTABLE) ## Kill every stage, or damage its lake, at 10 more points (UNINOTE_FAULT_SEED=n draws others)
+test-more: $(TESTABLE) ## Longer nights, and every stage killed at 10 more points (UNINOTE_FAULT_SEED=n draws others)
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m more
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m more -n 2 --dist worksteal
 
-test-long: $(TESTABLE) ## The same at 40 more points, and the longest tests: up to an hour; run again, it goes on where it stopped
+test-long: $(TESTABLE) ## The longest tests, and 40 more points: up to an hour; run again, it goes on where it stopped
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m long -n 2 --dist loadfile
 

@@ -69,7 +69,9 @@ def note(number, files, dice):
     return {"note_id": f"{number}{dice.choice(SCRAPS[:6])}", "images": images, "topics": topics, **fields}
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(2000, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "count", [pytest.param(400, marks=pytest.mark.more), pytest.param(2000, marks=pytest.mark.long)]
+)
 def test_malformed_notes(make_run, tmp_path, count):
     dice = random.Random(20)
     files = media(tmp_path / "media", dice)

@@ -20,7 +20,7 @@ SMALL = Settings(partitions=3, leaf_rows=60, length=16)
 PLAIN = """
 import sys
 import numpy as np
-from uninote.neighbours import simd
+from uninote.neighbours.kernel.simd import tiles as simd
 from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.settings import Settings
 assert not simd.HAS_VNNI and not simd.HAS_HALF
@@ -30,12 +30,13 @@ np.save(sys.argv[2], top_k(np.load(sys.argv[1]), 5, settings=Settings(partitions
 
 def test_what_is_kept_is_dropped_when_any_source_of_the_package_changes(tmp_path):
     (tmp_path / "one.py").write_text("1")
-    (tmp_path / "two.py").write_text("2")
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "two.py").write_text("2")
     before = vector_ir.sources_stamp(tmp_path)
-    (tmp_path / "two.py").write_text("3")
+    (tmp_path / "room" / "two.py").write_text("3")
     vector_ir.sources_stamp.cache_clear()
     assert vector_ir.sources_stamp(tmp_path) != before
-    mine = vector_ir.sources_stamp(Path(vector_ir.__file__).parent)
+    mine = vector_ir.sources_stamp(vector_ir.COMPILED)
     for function in (leaves.join_leaves, leaves.join_leaf, approximate._rank_again):
         assert function._cache._cache_file._source_stamp[1] == mine
 
@@ -51,6 +52,7 @@ def test_without_a_folder_to_write_to_functions_compile_in_each_process(monkeypa
 
 
 @pytest.mark.slow
+@pytest.mark.more
 def test_a_cpu_without_anything_special_gives_the_same(tmp_path):
     vectors = np.random.default_rng(0).standard_normal((300, 40)).astype(np.float16)
     np.save(tmp_path / "vectors.npy", vectors)

@@ -21,6 +21,7 @@ def stored(run, width):
     return dict(zip(table["item_id"].to_pylist(), to_matrix(table["vector"].combine_chunks()), strict=True))
 
 
+@pytest.mark.more
 def test_damaged_vectors_are_embedded_again(make_run, capsys):
     run = make_run()
     write_notes(run, [make_note(name) for name in "abcd"])

@@ -44,6 +44,7 @@ def edit(run, sql):
     run.spark.sql(sql.format(notes=f"delta.`{run.lake.uri('notes')}`"))
 
 
+@pytest.mark.more
 def test_the_feed_of_many_commits_is_read_once_and_an_overwrite_costs_no_model_call(run_of, monkeypatch):
     first = [make_note(number) for number in range(6)]
     run = run_of()
@@ -77,6 +78,7 @@ def test_the_feed_of_many_commits_is_read_once_and_an_overwrite_costs_no_model_c
     assert after["3"][0] == before["3"][0]
 
 
+@pytest.mark.more
 def test_an_expired_feed_falls_back_to_comparing_everything(run_of, capsys):
     run = run_of()
     write_notes(run, [make_note(number) for number in range(3)])
@@ -113,6 +115,7 @@ def test_a_replaced_image_is_noticed_unless_media_are_taken_to_stay(run_of, tmp_
     assert not np.allclose(stored(run)["0"][1], before["0"][1])
 
 
+@pytest.mark.more
 def test_parts_of_notes_are_items_that_lead_back_to_them(run_of, tmp_path):
     make_image(tmp_path / "media" / "a.png", "red")
     (tmp_path / "media" / "cut.png").write_bytes(b"\x89PNG")

@@ -126,6 +126,7 @@ def test_a_generation_that_was_deleted_is_embedded_anew(run_of):
     assert len(stored(run_of())) == 3
 
 
+@pytest.mark.more
 def test_maintenance_costs_no_comparison_and_leaves_versions_that_can_be_read(run_of, spark, capsys):
     made = run_of(FIRST)
     embed(made)
@@ -139,6 +140,7 @@ def test_maintenance_costs_no_comparison_and_leaves_versions_that_can_be_read(ru
     assert newest_snapshot(run_of()).read("items").count() == 3
 
 
+@pytest.mark.more
 def test_the_order_of_the_ledger_is_not_the_clocks(run_of, monkeypatch):
     """A night whose clock is a day behind is still the last one: the night after it goes on from there."""
     embed(run_of(FIRST))

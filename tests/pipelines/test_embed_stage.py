@@ -86,6 +86,7 @@ def test_a_few_nights(night):
             np.testing.assert_allclose(np.linalg.norm(vector), 1, atol=1e-5)
 
 
+@pytest.mark.more
 def test_what_is_broken_is_quarantined_once_and_tried_again_when_it_changes(night, tmp_path):
     make_image(tmp_path / "media" / "ok.png")
     (tmp_path / "media" / "cut.png").write_bytes((tmp_path / "media" / "ok.png").read_bytes()[:40])
@@ -152,6 +153,7 @@ def test_a_run_that_dies_while_publishing_is_undone_and_done_again(night, monkey
         assert set(vectors(run, width)) == {"a", "b", "c"} == set(items(run))
 
 
+@pytest.mark.more
 def test_widths_come_and_go_without_the_model_unless_the_widest_is_new(night):
     run, _ = night([make_note("a")], "embed.widths=[128]")
     keys = {item_id: row["item_key"] for item_id, row in items(run).items()}

@@ -56,6 +56,7 @@ def test_bytes_of_any_shape_become_a_uri_and_a_row_of_their_own(make_run, tmp_pa
     assert [(row["uri"], bytes(row["content"])) for row in stored] == [(inline_uri(content["red"]), content["red"])]
 
 
+@pytest.mark.more
 def test_they_are_embedded_and_forgotten_like_files(make_run, tmp_path, content):
     kind, source = pa.list_(pa.binary()), tmp_path / "notes.parquet"
     run = make_run(f"ingest.source={source}", "embed.widths=[64]")

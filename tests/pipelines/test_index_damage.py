@@ -85,6 +85,7 @@ def test_damaged_and_missing_files_are_built_again(run_of, lake, folder, capsys)
     build(run_of, folder, lake)
 
 
+@pytest.mark.more
 def test_nights_that_only_take_away(run_of, lake, folder):
     build(run_of, folder, lake)
     lake.night(dict(enumerate(unit_vectors(5, 2), 1000)))
@@ -97,6 +98,7 @@ def test_nights_that_only_take_away(run_of, lake, folder):
     build(run_of, folder, lake)
 
 
+@pytest.mark.more
 def test_settings_come_and_go(run_of, lake, folder):
     measured = build(run_of, folder, lake)["nprobe"]
     told = index(run_of("index.nprobe=3"))

@@ -111,6 +111,7 @@ def test_nights_leave_what_a_full_join_would(run_of, lake, capsys):
     assert "notes changed; joining all of them" in capsys.readouterr().err
 
 
+@pytest.mark.more
 def test_nights_that_only_take_away(run_of, lake):
     nobody = "neighbours.tables={nobody: {only: {language: [xx]}}}"
     check(run_of(nobody), lake)
@@ -125,6 +126,7 @@ def test_nights_that_only_take_away(run_of, lake):
     assert neighbours(run_of(nobody))["state"] == "unchanged"
 
 
+@pytest.mark.more
 def test_a_feed_that_is_gone_costs_time_and_no_neighbour(run_of, lake):
     check(run_of(), lake)
     lake.night(dict(zip(range(10), unit(10, 1), strict=True)))

@@ -67,6 +67,7 @@ def test_several_processes_share_each_batch(run_of, tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.more
 def test_a_teacher_scores_every_example_and_finds_hard_negatives(run_of):
     run_stage(run_of(), "ingest")
     data = training_set(run_of("training.teacher=model", "training.window=[-0.9, 0.99]"))

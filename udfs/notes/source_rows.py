@@ -1,4 +1,4 @@
-"""Rows of a source in tasks: each reads some of its pieces, as `uninote.ingest` says how."""
+"""Rows of a source in tasks: each reads some of its pieces, as `uninote.notes.ingest` says how."""
 
 from __future__ import annotations
 

@@ -33,6 +33,8 @@ SHORTS16 = ir.VectorType(INT16, 16)
 SHORTS32 = ir.VectorType(INT16, 32)
 BITS8, BITS32 = ir.VectorType(BIT, 8), ir.VectorType(BIT, 32)
 
+COMPILED = Path(__file__).parents[2]  # uninote/neighbours: below it lies every function that another one may inline
+
 
 def compiled(function: Function) -> Function:
     """Compile with numba, without Python objects, kept on disk between processes."""
@@ -64,14 +66,14 @@ def _kept(function: Callable[..., Any], **options: Any) -> Any:
     except RuntimeError:  # neither beside the source nor in the user's folder: compiled again in each process
         return njit(**options)(function)
     index = dispatcher._cache._cache_file
-    index._source_stamp = (index._source_stamp, sources_stamp(Path(__file__).parent))
+    index._source_stamp = (index._source_stamp, sources_stamp(COMPILED))
     return dispatcher
 
 
 @cache
 def sources_stamp(folder: Path) -> str:
-    """Return what changes when a Python source in `folder` does."""
-    sources = (path.name.encode() + path.read_bytes() for path in sorted(folder.glob("*.py")))
+    """Return what changes when a Python source below `folder` does."""
+    sources = (str(path.relative_to(folder)).encode() + path.read_bytes() for path in sorted(folder.rglob("*.py")))
     return hashlib.sha256(b"".join(sources)).hexdigest()
 
 

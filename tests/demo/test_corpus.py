@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from datetime import datetime
@@ -16,6 +17,11 @@ from uninote.errors import UninoteError
 from uninote.media.fetching import MediaError, MediaPolicy, load_image
 
 NUM_NOTES = 600
+DIGESTS = {  # SHA-256 of the files for 600 notes and seed 7
+    "items.jsonl": "b150da90f38e98f813c73a73c6d6d3dcea7f6e58ad5a206a550e434ef069b550",
+    "next_day.jsonl": "52d46621537d205b729aee4d789fdecb178e3d48b31d57cfe2a059de6acaefba",
+    "truth.jsonl": "337daed945461925b337130e7a0648ba6c20cc8e53f7f16b8ed5ce0e76f802af",
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,12 @@ def test_one_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path):
         make_corpus(tmp_path / name, 60, seed)
     assert files(tmp_path / "one") == files(tmp_path / "same")
     assert files(tmp_path / "one") != files(tmp_path / "other")
+
+
+def test_the_notes_of_a_seed_stay_the_same_in_every_release(folder):
+    """Caches and published figures name a corpus by its size and seed alone."""
+    days = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in DIGESTS}
+    assert days == DIGESTS
 
 
 def test_every_note_has_every_field(items):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.demo.dice import dice
-from uninote.demo.drawing import GLYPHS, crop_edges, draw_scene
-from uninote.demo.scenes import Scene, choose_scene, describe_scene
-from uninote.demo.subjects import COLOURS, SUBJECTS
+from uninote.demo.pictures.drawing import crop_edges, draw_scene
+from uninote.demo.pictures.scenes import Scene, choose_scene, describe_scene
+from uninote.demo.pictures.strokes import GLYPHS
+from uninote.demo.pictures.subjects import COLOURS, SUBJECTS
+from uninote.demo.random_streams import random_stream
 
 
 def share_of(image, colour):
@@ -23,8 +24,8 @@ def test_every_subject_has_a_glyph_and_every_glyph_a_subject():
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_a_scene_shows_its_colours(subject):
-    scene = choose_scene(dice(1, subject), subject)
-    image = draw_scene(scene, dice(2, subject))
+    scene = choose_scene(random_stream(1, subject), subject)
+    image = draw_scene(scene, random_stream(2, subject))
     assert share_of(image, COLOURS[scene.colour].paint) > 0.005
     assert share_of(image, COLOURS[scene.background].wall) > 0.1
 
@@ -38,7 +39,7 @@ def test_glyphs_stay_on_their_sheet():
 
 @pytest.mark.parametrize("count", range(1, 6))
 def test_the_number_of_subjects_can_be_counted_in_the_pixels(count):
-    image = draw_scene(Scene("apple", "red", count, "white", "plain"), dice(3, count))
+    image = draw_scene(Scene("apple", "red", count, "white", "plain"), random_stream(3, count))
     leaves = np.abs(np.asarray(image, dtype=np.int32) - np.array((70, 150, 70))).max(axis=-1) < 40
     assert count_islands(leaves) == count
 
@@ -57,23 +58,23 @@ def count_islands(mask):
 
 
 def test_written_text_changes_pixels_and_takes_no_room_from_the_subject():
-    bare = draw_scene(Scene("cup", "blue", 1, "pink", "plain"), dice(4))
-    signed = draw_scene(Scene("cup", "blue", 1, "pink", "plain", "SALE 30%"), dice(4))
+    bare = draw_scene(Scene("cup", "blue", 1, "pink", "plain"), random_stream(4))
+    signed = draw_scene(Scene("cup", "blue", 1, "pink", "plain", "SALE 30%"), random_stream(4))
     assert bare.size == signed.size
     assert np.any(np.asarray(bare) != np.asarray(signed))
     assert share_of(signed, COLOURS["blue"].paint) > 0.02
 
 
 def test_a_crop_cuts_little():
-    image = draw_scene(Scene("cup", "blue", 1, "pink", "plain"), dice(5))
-    cut = crop_edges(image, dice(6))
+    image = draw_scene(Scene("cup", "blue", 1, "pink", "plain"), random_stream(5))
+    cut = crop_edges(image, random_stream(6))
     assert cut.size != image.size
     assert cut.width > 0.88 * image.width
     assert cut.height > 0.88 * image.height
 
 
 def test_a_subject_is_never_before_a_background_of_its_own_colour():
-    scenes = [choose_scene(dice(7, n), "cup") for n in range(300)]
+    scenes = [choose_scene(random_stream(7, n), "cup") for n in range(300)]
     assert all(scene.colour != scene.background for scene in scenes)
 
 
@@ -87,4 +88,4 @@ def test_a_subject_is_never_before_a_background_of_its_own_colour():
     ],
 )
 def test_descriptions_say_count_colour_subject_and_background(scene, language, words):
-    assert words in {describe_scene(scene, language, dice(n)) for n in range(20)}
+    assert words in {describe_scene(scene, language, random_stream(n)) for n in range(20)}

@@ -6,12 +6,11 @@ import string
 
 import pytest
 
-from uninote.demo.dice import dice
-from uninote.demo.scenes import choose_scene
-from uninote.demo.subjects import SUBJECTS
-from uninote.demo.topics import CATEGORIES, TOPICS
-from uninote.demo.wording import Slots, paraphrase, write_body, write_title
-from uninote.demo.words import CLOSINGS, OPENINGS, TITLES
+from uninote.demo.pictures.scenes import choose_scene
+from uninote.demo.pictures.subjects import SUBJECTS
+from uninote.demo.random_streams import random_stream
+from uninote.demo.texts.topics import CATEGORIES, TOPICS
+from uninote.demo.texts.wording import WORDING, Slots, paraphrase, write_body, write_title
 
 
 def test_topics_cover_ten_categories_and_no_subject_belongs_to_two():
@@ -28,8 +27,8 @@ def test_signs_are_latin_so_that_the_built_in_font_can_draw_them():
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_template_of_every_topic_can_be_filled(language):
     for topic in TOPICS:
-        slots = Slots(topic, choose_scene(dice(1), topic.subjects[0]), language, dice(2))
-        shared = (*TITLES[language], *OPENINGS[language], *CLOSINGS[language])
+        slots = Slots(topic, choose_scene(random_stream(1), topic.subjects[0]), language, random_stream(2))
+        shared = (*WORDING.titles[language], *WORDING.openings[language], *WORDING.closings[language])
         for template in (*shared, *topic.words(language).facts):
             assert not set(slots.fill(template)) & set("{}")
 
@@ -44,8 +43,8 @@ def test_a_body_has_one_to_six_sentences():
     counts = set()
     for n in range(300):
         topic = TOPICS[n % len(TOPICS)]
-        slots = Slots(topic, choose_scene(dice(n), topic.subjects[0]), "zh", dice(n, "slots"))
-        body = write_body(topic, slots, "zh", dice(n, "body"))
+        slots = Slots(topic, choose_scene(random_stream(n), topic.subjects[0]), "zh", random_stream(n, "slots"))
+        body = write_body(topic, slots, "zh", random_stream(n, "body"))
         counts.add(sum(body.count(stop) for stop in "。！～"))
     assert min(counts) >= 1
     assert max(counts) == 6
@@ -53,15 +52,15 @@ def test_a_body_has_one_to_six_sentences():
 
 @pytest.mark.parametrize(("text", "language"), [("一句没有同义词的话", "zh"), ("Plain words", "en")])
 def test_a_paraphrase_always_differs(text, language):
-    assert all(paraphrase(text, language, dice(n)) != text for n in range(50))
+    assert all(paraphrase(text, language, random_stream(n)) != text for n in range(50))
 
 
 def test_a_paraphrase_of_nothing_is_nothing():
-    assert paraphrase("", "zh", dice(1)) == ""
+    assert paraphrase("", "zh", random_stream(1)) == ""
 
 
 def test_some_notes_have_no_title():
     topic = TOPICS[0]
-    slots = Slots(topic, choose_scene(dice(1), topic.subjects[0]), "en", dice(2))
-    titles = [write_title(slots, "en", dice(n)) for n in range(300)]
+    slots = Slots(topic, choose_scene(random_stream(1), topic.subjects[0]), "en", random_stream(2))
+    titles = [write_title(slots, "en", random_stream(n)) for n in range(300)]
     assert 0 < titles.count("") < 40

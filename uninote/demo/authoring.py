@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-from uninote.demo.dice import chance, dice
+from uninote.demo.pictures.scenes import Scene, choose_scene, describe_scene
+from uninote.demo.random_streams import chance, random_stream
 from uninote.demo.records import DemoImage, DemoNote
-from uninote.demo.scenes import Scene, choose_scene, describe_scene
-from uninote.demo.topics import TOPICS, WEIGHTS
-from uninote.demo.wording import Slots, choose_hashtags, paraphrase, write_body, write_title
-from uninote.demo.words import Topic
+from uninote.demo.texts.topics import TOPICS, WEIGHTS, Language, Topic
+from uninote.demo.texts.wording import Slots, choose_hashtags, paraphrase, write_body, write_title
 
 FIRST_DAY = datetime(2026, 1, 5, tzinfo=UTC)
 REPOST_SHARE, NEAR_SHARE, PRIVATE_SHARE, ZH_SHARE = 0.08, 0.05, 0.02, 0.6
@@ -42,7 +41,7 @@ def write_notes(desk: Desk, numbers: Sequence[int], originals: list[DemoNote]) -
     """Write the notes of these numbers; duplicates copy from `originals`, which grows by the fresh ones."""
     notes = []
     for number in numbers:
-        rng = dice(desk.seed, "note", number)
+        rng = random_stream(desk.seed, "note", number)
         kind = rng.choices(("repost", "near", ""), weights=(REPOST_SHARE, NEAR_SHARE, 1 - REPOST_SHARE - NEAR_SHARE))[0]
         if kind and originals:
             # Early notes are the popular ones: some groups grow large, most stay pairs.
@@ -57,9 +56,9 @@ def write_notes(desk: Desk, numbers: Sequence[int], originals: list[DemoNote]) -
 
 def write_note(desk: Desk, number: int) -> DemoNote:
     """Write a fresh note."""
-    rng = dice(desk.seed, "fresh", number)
+    rng = random_stream(desk.seed, "fresh", number)
     topic = rng.choices(TOPICS, weights=WEIGHTS)[0]
-    language = "zh" if chance(rng, ZH_SHARE) else "en"
+    language: Language = "zh" if chance(rng, ZH_SHARE) else "en"
     wanted = rng.choices([count for count, _ in _IMAGES], weights=[weight for _, weight in _IMAGES])[0]
     images = tuple(draw_image(desk, topic, language, f"{note_name(number)}_{position}") for position in range(wanted))
     lead = lead_scene(images, topic, rng)
@@ -82,7 +81,7 @@ def write_note(desk: Desk, number: int) -> DemoNote:
 
 def draw_image(desk: Desk, topic: Topic, language: str, name: str) -> DemoImage:
     """Plan an image of the topic; its file is drawn later, from its name."""
-    rng = dice(desk.seed, "image", name)
+    rng = random_stream(desk.seed, "image", name)
     text = _write_sign(topic, rng) if chance(rng, TEXT_SHARE) else ""
     scene = choose_scene(rng, rng.choice(topic.subjects), text)
     extension = "png" if chance(rng, PNG_SHARE) else "jpg"
@@ -97,7 +96,7 @@ def lead_scene(images: Sequence[DemoImage], topic: Topic, rng: random.Random) ->
 
 def copy_note(desk: Desk, source: DemoNote, number: int, kind: str) -> DemoNote:
     """Copy a note under another author: "repost" word for word with the same files, "near" with small changes."""
-    rng = dice(desk.seed, "copy", number)
+    rng = random_stream(desk.seed, "copy", number)
     author = desk.choose_author(rng)
     while author == source.author:
         author = desk.choose_author(rng)

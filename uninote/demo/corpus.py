@@ -10,9 +10,9 @@ from pathlib import Path
 
 from uninote.demo.authoring import Desk, write_note, write_notes
 from uninote.demo.broken import IMAGE_REJECTS, damage_note, damages_of, expected_reject
-from uninote.demo.dice import dice
-from uninote.demo.image_files import image_bytes
 from uninote.demo.next_day import NextDay, live_next_day
+from uninote.demo.pictures.image_files import image_bytes
+from uninote.demo.random_streams import random_stream
 from uninote.demo.records import DemoNote, Row, item_row, truth_image
 from uninote.errors import UninoteError
 
@@ -83,7 +83,7 @@ def _write_corpus(folder: Path, num_notes: int, seed: int) -> None:
 def _plan(num_notes: int, seed: int) -> tuple[list[DemoNote], NextDay]:
     desk = Desk(seed, num_authors=max(20, num_notes // 6))
     damages = damages_of(num_notes)
-    damaged = dict(zip(dice(seed, "damage").sample(range(num_notes), len(damages)), damages, strict=True))
+    damaged = dict(zip(random_stream(seed, "damage").sample(range(num_notes), len(damages)), damages, strict=True))
     originals: list[DemoNote] = []
     sound = write_notes(desk, [number for number in range(num_notes) if number not in damaged], originals)
     broken = [damage_note(write_note(desk, number), damage) for number, damage in damaged.items()]

@@ -9,10 +9,10 @@ from datetime import timedelta
 
 from uninote.demo.authoring import FIRST_DAY, Desk, draw_image, lead_scene, write_notes
 from uninote.demo.broken import EMPTY_REJECT, empty_note, expected_reject
-from uninote.demo.dice import dice
+from uninote.demo.random_streams import random_stream
 from uninote.demo.records import DemoNote
-from uninote.demo.topics import CATEGORIES, TOPICS
-from uninote.demo.wording import Slots, append_sentence, write_title, write_update
+from uninote.demo.texts.topics import CATEGORIES, TOPICS
+from uninote.demo.texts.wording import Slots, append_sentence, write_title, write_update
 
 SHARES = {"insert": 0.02, "content": 0.02, "attributes": 0.01, "delete": 0.01}
 _TOPICS = {topic.key: topic for topic in TOPICS}
@@ -31,7 +31,7 @@ def live_next_day(desk: Desk, notes: Sequence[DemoNote], originals: Sequence[Dem
 
     From 200 notes on, one edit empties a good note and one fills an empty one.
     """
-    rng = dice(desk.seed, "next day")
+    rng = random_stream(desk.seed, "next day")
     sound = [note.note_id for note in notes if _is_sound(note)]
     counts = {change: max(1, round(len(notes) * share)) for change, share in SHARES.items()}
     touched = rng.sample(sound, sum(counts.values()) - counts["insert"])
@@ -57,7 +57,7 @@ def _repair(notes: Sequence[DemoNote]) -> dict[str, str]:
 def _change(desk: Desk, note: DemoNote, change: str | None, emptied: bool) -> DemoNote:
     if change is None:
         return note
-    rng = dice(desk.seed, "edit", note.note_id)
+    rng = random_stream(desk.seed, "edit", note.note_id)
     if emptied:
         return _stamp(desk, empty_note(note))
     edit = _edit_content if change == "content" else _edit_attributes
@@ -89,5 +89,5 @@ def _edit_attributes(desk: Desk, note: DemoNote, rng: random.Random) -> DemoNote
 
 
 def _stamp(desk: Desk, note: DemoNote) -> DemoNote:
-    seconds = dice(desk.seed, "stamp", note.note_id).randrange(1, 86_400)
+    seconds = random_stream(desk.seed, "stamp", note.note_id).randrange(1, 86_400)
     return replace(note, updated_at=FIRST_DAY + timedelta(seconds=seconds))

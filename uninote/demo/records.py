@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from uninote.demo.scenes import Scene
+from uninote.demo.pictures.scenes import Scene
+from uninote.demo.texts.topics import Language
 
 Row = dict[str, Any]
 
@@ -44,7 +45,7 @@ class DemoNote:
     images: tuple[DemoImage, ...]
     category: str
     author: str
-    language: str
+    language: Language
     visibility: str
     updated_at: datetime
     duplicate_of: str | None = None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 
-def dice(*name: str | int) -> random.Random:
-    """Give the stream of this name. Python seeds from text by SHA-512, never by `hash()`."""
+def random_stream(*name: str | int) -> random.Random:
+    """Return the stream of this name. Python seeds it from the text by SHA-512, so it is the same in every process."""
     return random.Random("/".join(str(part) for part in name))
 
 
 def chance(rng: random.Random, share: float) -> bool:
-    """Say yes in `share` of the throws."""
+    """Return true with probability `share`."""
     return rng.random() < share

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from PIL import ImageDraw
+from pydantic import AfterValidator, TypeAdapter
 
-from uninote.demo.subjects import RGB
+from uninote.demo.data_files import read_data
+from uninote.demo.pictures.subjects import RGB
 
 FIXED: dict[str, RGB] = {
     "ink": (40, 36, 40),
@@ -19,50 +21,36 @@ FIXED: dict[str, RGB] = {
 }
 
 
-class Stroke(NamedTuple):
-    """One shape. `shade` is main, dark, light (of the subject's colour) or a name in FIXED; y grows downwards."""
+Shape = Literal["oval", "box", "poly", "line", "ring", "dome", "basin"]
+Shade = Literal["main", "dark", "light", "ink", "paper", "leaf", "wood", "glow", "steel"]
 
-    shape: str
-    shade: str
-    points: tuple[float, ...]
+
+def _check_points(points: tuple[float, ...]) -> tuple[float, ...]:
+    if len(points) < 4 or len(points) % 2:
+        raise ValueError(f"a stroke needs two points or more, x and y of each, not {len(points)} numbers")
+    return points
+
+
+class Stroke(NamedTuple):
+    """One shape, as a list in data/glyphs.json.
+
+    - poly, line: a filled polygon and a thick open line through the points x, y, x, y, …
+    - box: a rectangle by two opposite corners.
+    - oval, ring, dome, basin: the ellipse in the box of two opposite corners: filled, its thick outline, its upper
+      half, its lower half.
+
+    `shade` is main, dark or light (of the subject's colour) or a name in FIXED. Coordinates are of a 100 × 100 sheet;
+    y grows downwards.
+    """
+
+    shape: Shape
+    shade: Shade
+    points: Annotated[tuple[float, ...], AfterValidator(_check_points)]
 
 
 Glyph = tuple[Stroke, ...]
-
-
-def oval(shade: str, x0: float, y0: float, x1: float, y1: float) -> Stroke:
-    """An ellipse in its box."""
-    return Stroke("oval", shade, (x0, y0, x1, y1))
-
-
-def box(shade: str, x0: float, y0: float, x1: float, y1: float) -> Stroke:
-    """A rectangle."""
-    return Stroke("box", shade, (x0, y0, x1, y1))
-
-
-def poly(shade: str, *points: float) -> Stroke:
-    """A filled polygon: x, y, x, y, …"""
-    return Stroke("poly", shade, points)
-
-
-def line(shade: str, *points: float) -> Stroke:
-    """A thick open line: x, y, x, y, …"""
-    return Stroke("line", shade, points)
-
-
-def ring(shade: str, x0: float, y0: float, x1: float, y1: float) -> Stroke:
-    """The thick outline of an ellipse."""
-    return Stroke("ring", shade, (x0, y0, x1, y1))
-
-
-def dome(shade: str, x0: float, y0: float, x1: float, y1: float) -> Stroke:
-    """The upper half of an ellipse; the box is the whole ellipse's."""
-    return Stroke("dome", shade, (x0, y0, x1, y1))
-
-
-def basin(shade: str, x0: float, y0: float, x1: float, y1: float) -> Stroke:
-    """The lower half of an ellipse; the box is the whole ellipse's."""
-    return Stroke("basin", shade, (x0, y0, x1, y1))
+# How each subject is drawn.
+GLYPHS: dict[str, Glyph] = read_data("glyphs", TypeAdapter(dict[str, Glyph]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from uninote.demo.broken import damaged_bytes
-from uninote.demo.dice import dice
-from uninote.demo.drawing import crop_edges, draw_scene, encode_image
+from uninote.demo.pictures.drawing import crop_edges, draw_scene, encode_image
+from uninote.demo.pictures.scenes import choose_scene
+from uninote.demo.pictures.subjects import SUBJECTS
+from uninote.demo.random_streams import random_stream
 from uninote.demo.records import DemoImage
-from uninote.demo.scenes import choose_scene
-from uninote.demo.subjects import SUBJECTS
 
 
 def image_bytes(image: DemoImage, seed: int) -> bytes | None:
@@ -17,9 +17,9 @@ def image_bytes(image: DemoImage, seed: int) -> bytes | None:
 
 
 def _sound_bytes(image: DemoImage, seed: int) -> bytes:
-    rng = dice(seed, "file", image.uri)
+    rng = random_stream(seed, "file", image.uri)
     scene = image.scene or choose_scene(rng, rng.choice(list(SUBJECTS)))
-    pixels = draw_scene(scene, dice(seed, "draw", image.drawing or image.uri))
+    pixels = draw_scene(scene, random_stream(seed, "draw", image.drawing or image.uri))
     if image.edit == "crop":
         pixels = crop_edges(pixels, rng)
     quality = 55 if image.edit == "recompress" else 78

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from uninote.demo.subjects import COLOURS, SUBJECTS, WALLS
+from uninote.demo.pictures.subjects import COLOURS, SUBJECTS, WALLS
 
 PATTERNS = ("plain", "striped", "dotted")
 _ZH_COUNT = ("零", "一", "两", "三", "四", "五")

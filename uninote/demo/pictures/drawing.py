@@ -8,14 +8,11 @@ from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from uninote.demo.glyphs_nature import NATURE
-from uninote.demo.glyphs_things import THINGS
-from uninote.demo.scenes import Scene
-from uninote.demo.strokes import Glyph, Square, mix, paint_glyph
-from uninote.demo.subjects import COLOURS, RGB
+from uninote.demo.pictures.scenes import Scene
+from uninote.demo.pictures.strokes import GLYPHS, Square, mix, paint_glyph
+from uninote.demo.pictures.subjects import COLOURS, RGB
 from uninote.errors import UninoteError
 
-GLYPHS: dict[str, Glyph] = NATURE | THINGS
 SIDES = (96, 112, 128, 160, 192)
 _FINE = 2  # drawn twice as large and shrunk: smooth edges
 _ROWS: dict[int, tuple[tuple[int, ...], ...]] = {

@@ -1,0 +1,1 @@
+"""What the notes of the demo corpus are about, and the words they use."""

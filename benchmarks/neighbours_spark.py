@@ -37,7 +37,7 @@ from stored_lake import edited, make_lake, write
 
 from uninote.config.settings import Config
 from uninote.neighbours.kernel.approximate import top_k, top_k_among
-from uninote.neighbours.kernel.partitions import Partition
+from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.lookup import lookup, open_table
 from uninote.neighbours.truth import exact_topk
 from uninote.neighbours.update.probes import join_probed
@@ -67,10 +67,10 @@ def start_workers(run: Run) -> float:
         for name in ("udfs.neighbours.full_join", "udfs.neighbours.update"):
             importlib.import_module(name)
         started, few = time.monotonic(), np.random.default_rng(0).standard_normal((22_000, 16), dtype=np.float32)
-        partitions: list[Partition] = []
-        scores = top_k_among(few[1000:], len(few) - 1000, K, partitions=partitions)[1]
+        assignments: list[Assignment] = []
+        scores = top_k_among(few[1000:], len(few) - 1000, K, assignments=assignments)[1]
         limits = np.append(np.full(1000, -np.inf, np.float32), scores[:, -1])
-        join_probed(few, 1000, K, limits, partitions, recall=0.98, seed=0)
+        join_probed(few, 1000, K, limits, assignments, recall=0.98, seed=0)
         exact_topk(few[:2], iter([(np.arange(len(few)), few)]), K, np.arange(2))
         time.sleep(max(0.0, 4 + started - time.monotonic()))  # or one worker would do it all
         yield from batches
@@ -109,14 +109,14 @@ def kernel_night(vectors: np.ndarray, kept: int, recall: float) -> float:
     keys, moved = edited(vectors)
     others = np.setdiff1d(np.arange(len(vectors)), keys)
     for rows in (others[:30_000], others):
-        partitions: list[Partition] = []
+        assignments: list[Assignment] = []
         started = time.process_time()
-        scores = top_k_among(vectors[rows], len(rows), kept, recall=recall, partitions=partitions)[1]
+        scores = top_k_among(vectors[rows], len(rows), kept, recall=recall, assignments=assignments)[1]
         full = time.process_time() - started
         limits = np.concatenate([np.full(len(keys), -np.inf, np.float32), scores[:, -1]])
         met = np.concatenate([moved, vectors[rows]])
         started = time.process_time()
-        join_probed(met, len(keys), kept, limits, partitions, recall=recall, seed=0)
+        join_probed(met, len(keys), kept, limits, assignments, recall=recall, seed=0)
         night = time.process_time() - started
     return round(night / full, 3)
 

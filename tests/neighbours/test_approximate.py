@@ -15,7 +15,7 @@ from uninote.neighbours.kernel.settings import Settings
 from uninote.neighbours.kernel.simd.tiles import HAS_VNNI
 from uninote.neighbours.recall import tie_aware_recall
 
-SMALL = Settings(partitions=4, leaf_rows=200, rounds=1, length=16)
+SMALL = Settings(assignments=4, leaf_rows=200, rounds=1, length=16)
 
 
 def make_vectors(rows, width=24, clusters=8, seed=0):
@@ -69,7 +69,7 @@ def test_one_row_has_no_neighbours(dtype):
 
 
 @pytest.mark.parametrize(
-    "settings", [Settings(partitions=6, leaf_rows=200, rounds=0), Settings(partitions=3, leaf_rows=200, rounds=2)]
+    "settings", [Settings(assignments=6, leaf_rows=200, rounds=0), Settings(assignments=3, leaf_rows=200, rounds=2)]
 )
 def test_partitions_and_local_joins_find_nearly_all(settings):
     vectors = make_vectors(6000, width=48, clusters=100)
@@ -79,7 +79,7 @@ def test_partitions_and_local_joins_find_nearly_all(settings):
 def test_local_joins_raise_recall():
     vectors = make_vectors(5000, width=64, clusters=3)
     poor, better = (
-        measure(vectors, 10, settings=Settings(partitions=1, leaf_rows=150, rounds=rounds)) for rounds in (0, 1)
+        measure(vectors, 10, settings=Settings(assignments=1, leaf_rows=150, rounds=rounds)) for rounds in (0, 1)
     )
     assert better > poor + 0.1
 
@@ -104,7 +104,7 @@ def test_one_giant_cluster_among_small_ones():
     generator = np.random.default_rng(0)
     giant = make_vectors(1, 32)[0] + generator.standard_normal((4000, 32)) / 100
     vectors = np.concatenate([giant, make_vectors(1000, 32, 50)]).astype(np.float32)
-    assert measure(vectors, 10, settings=Settings(partitions=4, leaf_rows=200, rounds=1, length=16)) > 0.9
+    assert measure(vectors, 10, settings=Settings(assignments=4, leaf_rows=200, rounds=1, length=16)) > 0.9
 
 
 def test_outliers_do_not_cost_the_others_their_precision():
@@ -191,19 +191,19 @@ def test_what_cannot_be_ranked_is_refused(vectors, k):
 def test_long_rows_are_everyones_neighbours_and_found():
     vectors = make_vectors(4000, 32, 60)
     vectors[::97] *= 3
-    assert measure(vectors, 10, settings=Settings(partitions=3, leaf_rows=200, length=16)) > 0.97
+    assert measure(vectors, 10, settings=Settings(assignments=3, leaf_rows=200, length=16)) > 0.97
 
 
 def test_lists_that_stay_short_are_filled():
     vectors = make_vectors(1200)
-    ids, _ = top_k(vectors, 20, settings=Settings(partitions=1, leaf_rows=12, fan=1, rounds=0))
+    ids, _ = top_k(vectors, 20, settings=Settings(assignments=1, leaf_rows=12, fan=1, rounds=0))
     assert (ids >= 0).all()
 
 
 @pytest.mark.parametrize("k", [1, 30, 70, 600])
 def test_any_k(k):
     assert measure(make_vectors(700), k) > 0.999
-    assert measure(make_vectors(700), k, settings=Settings(partitions=3, leaf_rows=150)) > 0.8
+    assert measure(make_vectors(700), k, settings=Settings(assignments=3, leaf_rows=150)) > 0.8
 
 
 @pytest.mark.parametrize("clusters", [1, 2000])

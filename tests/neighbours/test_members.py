@@ -13,8 +13,8 @@ from uninote.neighbours.kernel.join import join_codes
 from uninote.neighbours.kernel.settings import Settings
 from uninote.neighbours.recall import tie_aware_recall
 
-SMALL = Settings(partitions=4, leaf_rows=200, rounds=1, length=16)
-SAMPLED = Settings(partitions=8, leaf_rows=200, rounds=1, length=16, recall=0.9)
+SMALL = Settings(assignments=4, leaf_rows=200, rounds=1, length=16)
+SAMPLED = Settings(assignments=8, leaf_rows=200, rounds=1, length=16, recall=0.9)
 
 
 def make_vectors(rows, width=24, clusters=8, seed=0):

@@ -8,9 +8,9 @@ import pytest
 from uninote.errors import UninoteError
 from uninote.neighbours.kernel import meetings
 from uninote.neighbours.kernel.approximate import top_k_among
+from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.codes import encode_around
-from uninote.neighbours.kernel.leaves import make_bench
-from uninote.neighbours.kernel.partitions import Partition
+from uninote.neighbours.kernel.leaves import make_workspace
 from uninote.neighbours.kernel.pivots import look_around
 from uninote.neighbours.kernel.settings import Settings
 from uninote.neighbours.kernel.simd.tiles import HAS_VNNI
@@ -48,12 +48,12 @@ def all_scores(vectors, changed):
     return scores
 
 
-def measure(vectors, changed, k, limits, partitions, recall=RECALL, seed=0):
+def measure(vectors, changed, k, limits, assignments, recall=RECALL, seed=0):
     """Check what holds whatever the recall is; return it, ties counted fairly: of changed rows, and of the others."""
-    pairs, leaves = join_probed(vectors, changed, k, limits, partitions, recall=recall, seed=seed)
+    pairs, leaves = join_probed(vectors, changed, k, limits, assignments, recall=recall, seed=seed)
     owners, others, scores = pairs
     assert (owners.dtype, others.dtype, scores.dtype) == (np.int32, np.int32, np.float32)
-    assert [one.shape for one in leaves] == [(changed, one.leaves.shape[1]) for one in partitions]
+    assert [one.shape for one in leaves] == [(changed, one.leaves.shape[1]) for one in assignments]
     order = np.lexsort((others, -scores, owners))
     np.testing.assert_array_equal(order, np.arange(len(owners)))
     assert (owners != others).all()
@@ -75,12 +75,12 @@ def measure(vectors, changed, k, limits, partitions, recall=RECALL, seed=0):
 
 @pytest.fixture(scope="module")
 def night():
-    """Vectors whose first rows changed after a full join, limits, and the partitions of that join."""
-    vectors, partitions = make_vectors(30_000 + CHANGED), []
+    """Vectors whose first rows changed after a full join, limits, and the assignments of that join."""
+    vectors, assignments = make_vectors(30_000 + CHANGED), []
     before = vectors[CHANGED:]
-    _, scores = top_k_among(before, len(before), K, recall=0.95, partitions=partitions)
+    _, scores = top_k_among(before, len(before), K, recall=0.95, assignments=assignments)
     limits = np.concatenate([np.full(CHANGED, -np.inf, np.float32), scores[:, -1]])
-    return vectors, limits, partitions
+    return vectors, limits, assignments
 
 
 def count_pairs(monkeypatch):
@@ -96,30 +96,30 @@ def count_pairs(monkeypatch):
 
 
 def test_a_full_join_tells_its_partitions(night):
-    vectors, _, partitions = night
-    assert 1 <= len(partitions) <= 4
-    for leaders, leaves in partitions:
-        assert (leaders.dtype, leaves.dtype, leaves.shape) == (np.float32, np.int32, (30_000, 2))
-        assert len(np.unique(leaders, axis=0)) == len(leaders)
+    vectors, _, assignments = night
+    assert 1 <= len(assignments) <= 4
+    for pivots, leaves in assignments:
+        assert (pivots.dtype, leaves.dtype, leaves.shape) == (np.float32, np.int32, (30_000, 2))
+        assert len(np.unique(pivots, axis=0)) == len(pivots)
         some = vectors[CHANGED:][::100]
-        near = (leaders**2).sum(axis=1) - 2 * some @ leaders.T
+        near = (pivots**2).sum(axis=1) - 2 * some @ pivots.T
         assert (leaves[::100] == np.argsort(near, axis=1)[:, :2]).mean() > 0.95
 
 
 def test_telling_changes_nothing(night):
-    vectors, options = make_vectors(3000), {"settings": Settings(partitions=6, leaf_rows=200, length=16)}
+    vectors, options = make_vectors(3000), {"settings": Settings(assignments=6, leaf_rows=200, length=16)}
     told = []
-    ids, _ = top_k_among(vectors, 2000, K, partitions=told, **options)
+    ids, _ = top_k_among(vectors, 2000, K, assignments=told, **options)
     np.testing.assert_array_equal(ids, top_k_among(vectors, 2000, K, **options)[0])
     assert [one.leaves.shape for one in told] == [(3000, 2)] * 4
     half = []
-    top_k_among(vectors.astype(np.float16), 2000, K, partitions=half, **options)
-    assert half[0].leaders.dtype == np.float32
+    top_k_among(vectors.astype(np.float16), 2000, K, assignments=half, **options)
+    assert half[0].pivots.dtype == np.float32
 
 
 def test_one_leaf_is_no_partition():
     told = []
-    top_k_among(make_vectors(500), 500, K, partitions=told)
+    top_k_among(make_vectors(500), 500, K, assignments=told)
     assert told == []
 
 
@@ -131,35 +131,35 @@ def test_without_partitions_all_pairs_are_scored(changed):
 
 
 def test_leaves_hold_the_recall_at_a_part_of_the_pairs(night, monkeypatch):
-    vectors, limits, partitions = night
+    vectors, limits, assignments = night
     counted = count_pairs(monkeypatch)
-    forward, reverse = measure(vectors, CHANGED, K, limits, partitions)
+    forward, reverse = measure(vectors, CHANGED, K, limits, assignments)
     assert min(forward, reverse) > RECALL
     assert sum(counted) < 0.5 * CHANGED * 30_000
 
 
 def test_more_recall_takes_more_pairs(night, monkeypatch):
-    vectors, limits, partitions = night
+    vectors, limits, assignments = night
     counted = count_pairs(monkeypatch)
-    join_probed(vectors, CHANGED, K, limits, partitions, recall=0.5, seed=0)
+    join_probed(vectors, CHANGED, K, limits, assignments, recall=0.5, seed=0)
     few = sum(counted)
-    forward, reverse = measure(vectors, CHANGED, K, limits, partitions, recall=0.97)
+    forward, reverse = measure(vectors, CHANGED, K, limits, assignments, recall=0.97)
     assert min(forward, reverse) > 0.97
     assert sum(counted) - few > 1.2 * few
 
 
 def test_leaves_that_tell_nothing_are_not_relied_on(night):
-    vectors, limits, partitions = night
+    vectors, limits, assignments = night
     generator = np.random.default_rng(0)
-    shuffled = [Partition(one.leaders, generator.permutation(one.leaves)) for one in partitions]
-    absent = [Partition(one.leaders, np.full_like(one.leaves, -1)) for one in partitions]
+    shuffled = [Assignment(one.pivots, generator.permutation(one.leaves)) for one in assignments]
+    absent = [Assignment(one.pivots, np.full_like(one.leaves, -1)) for one in assignments]
     for useless in (shuffled, absent):
         assert min(measure(vectors, CHANGED, K, limits, useless)) > 0.999
 
 
 def test_rows_without_leaves_cost_recall_no_more_than_their_share(night):
-    vectors, limits, partitions = night
-    some = [Partition(one.leaders, one.leaves.copy()) for one in partitions]
+    vectors, limits, assignments = night
+    some = [Assignment(one.pivots, one.leaves.copy()) for one in assignments]
     for one in some:
         one.leaves[::50] = -1
         one.leaves[1::50, 1] = -1
@@ -167,28 +167,28 @@ def test_rows_without_leaves_cost_recall_no_more_than_their_share(night):
 
 
 def test_the_leaves_of_changed_rows_are_the_nearest(night):
-    vectors, limits, partitions = night
+    vectors, limits, assignments = night
     for recall in (0.9, 1.0):
-        _, leaves = join_probed(vectors, CHANGED, K, limits, partitions, recall=recall, seed=0)
-        for (leaders, _), places in zip(partitions, leaves, strict=True):
-            near = (leaders**2).sum(axis=1) - 2 * vectors[:CHANGED] @ leaders.T
+        _, leaves = join_probed(vectors, CHANGED, K, limits, assignments, recall=recall, seed=0)
+        for (pivots, _), places in zip(assignments, leaves, strict=True):
+            near = (pivots**2).sum(axis=1) - 2 * vectors[:CHANGED] @ pivots.T
             assert (places == np.argsort(near, axis=1)[:, :2]).mean() > 0.95
             assert places.dtype == np.int32
 
 
-@pytest.mark.parametrize(("rows", "leaders", "margin"), [(1, 2, 0.0), (100, 70, 0.0), (100, 70, 0.1), (37, 600, 2.0)])
-def test_rows_look_at_the_leaders_that_are_near_enough(rows, leaders, margin):
-    vectors = make_vectors(rows + leaders, clusters=10)
+@pytest.mark.parametrize(("rows", "pivots", "margin"), [(1, 2, 0.0), (100, 70, 0.0), (100, 70, 0.1), (37, 600, 2.0)])
+def test_rows_look_at_the_leaders_that_are_near_enough(rows, pivots, margin):
+    vectors = make_vectors(rows + pivots, clusters=10)
     own, other = vectors[:rows].astype(np.float64), vectors[rows:].astype(np.float64)
     mean = vectors.mean(axis=0)
     codes = [encode_around(part, mean) for part in (vectors[:rows], vectors[rows:])]
-    nearest, groups = look_around(make_bench(leaders, 64, HAS_VNNI), *codes, 2, margin)
+    nearest, groups = look_around(make_workspace(pivots, 64, HAS_VNNI), *codes, 2, margin)
     behind = (own[:, None] - other) ** 2
     behind = behind.sum(axis=2) / 2
     behind -= behind.min(axis=1, keepdims=True)
     assert (nearest == np.argsort(behind, axis=1)[:, :2]).mean() > 0.9
-    looks = np.zeros((rows, leaders), bool)
-    looks[groups.rows, np.repeat(np.arange(leaders), np.diff(groups.starts))] = True
+    looks = np.zeros((rows, pivots), bool)
+    looks[groups.rows, np.repeat(np.arange(pivots), np.diff(groups.starts))] = True
     assert len(groups.rows) == looks.sum()
     assert looks.any(axis=1).all()
     assert looks[behind < margin - 0.01].all()
@@ -196,17 +196,17 @@ def test_rows_look_at_the_leaders_that_are_near_enough(rows, leaders, margin):
 
 
 def test_the_same_for_the_same_seed(night):
-    vectors, limits, partitions = night
-    first, again = (join_probed(vectors, CHANGED, K, limits, partitions, recall=0.9, seed=3) for _ in range(2))
+    vectors, limits, assignments = night
+    first, again = (join_probed(vectors, CHANGED, K, limits, assignments, recall=0.9, seed=3) for _ in range(2))
     for one, other in zip([*first[0], *first[1]], [*again[0], *again[1]], strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_a_list_that_stayed_short_is_filled_from_all_rows(night, monkeypatch):
-    vectors, limits, partitions = night
+    vectors, limits, assignments = night
     monkeypatch.setattr(probes, "cheapest_plan", lambda *_: Plan(1, 1, 0.01, 0.0))
-    assert measure(vectors, CHANGED, K, limits, partitions)[0] < 0.9
-    sparse = partitions[0]._replace(leaves=np.where(np.arange(30_000)[:, None] % 1000, -1, partitions[0].leaves))
+    assert measure(vectors, CHANGED, K, limits, assignments)[0] < 0.9
+    sparse = assignments[0]._replace(leaves=np.where(np.arange(30_000)[:, None] % 1000, -1, assignments[0].leaves))
     assert min(measure(vectors, CHANGED, K, limits, [sparse])) > 0.999
 
 
@@ -227,17 +227,17 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("limited", [False, True])
-@pytest.mark.parametrize("leaders", [0, 1, 40])
+@pytest.mark.parametrize("pivots", [0, 1, 40])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shapes_that_could_trip_it(shape, leaders, limited):
+def test_shapes_that_could_trip_it(shape, pivots, limited):
     vectors, changed = SHAPES[shape]
-    partitions, generator = [], np.random.default_rng(0)
-    for _ in range(2 if leaders else 0):
-        fan = min(2, leaders)
-        leaves = generator.integers(0, leaders, (len(vectors) - changed, fan)).astype(np.int32)
-        partitions.append(Partition(make_vectors(leaders, vectors.shape[1], seed=1), leaves))
+    assignments, generator = [], np.random.default_rng(0)
+    for _ in range(2 if pivots else 0):
+        fan = min(2, pivots)
+        leaves = generator.integers(0, pivots, (len(vectors) - changed, fan)).astype(np.int32)
+        assignments.append(Assignment(make_vectors(pivots, vectors.shape[1], seed=1), leaves))
     limits = old_limits(vectors, changed) if limited else np.full(len(vectors), -np.inf, np.float32)
-    assert min(measure(vectors, changed, K, limits, partitions)) > 0.9
+    assert min(measure(vectors, changed, K, limits, assignments)) > 0.9
 
 
 def test_hits_past_the_room_are_ranked_on_the_way(monkeypatch):
@@ -262,7 +262,7 @@ def test_a_row_that_is_not_finite_is_named():
 
 
 def test_few_changed_rows_meet_all_others(night, monkeypatch):
-    vectors, limits, partitions = night
+    vectors, limits, assignments = night
     monkeypatch.setattr(probes, "cheapest_plan", None)  # is not asked
     few = slice(CHANGED - 20, None)
-    assert min(measure(vectors[few], 20, K, limits[few], partitions)) > 0.999
+    assert min(measure(vectors[few], 20, K, limits[few], assignments)) > 0.999

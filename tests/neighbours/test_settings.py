@@ -17,14 +17,14 @@ def test_the_recall_asked_for_and_k_make_the_settings():
 
 def test_entries_past_k_are_its_spare_ones():
     plain, more, many = (settings_for(100_000, 20, 0.98, kept) for kept in (None, 24, 40))
-    assert [(one.length, one.kept) for one in (plain, more, many)] == [(24, 20), (24, 24), (40, 40)]
+    assert [(one.length, one.depth) for one in (plain, more, many)] == [(24, 20), (24, 24), (40, 40)]
     assert plain.around == many.around
 
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"partitions": 0}, "partitions is 0; it must be at least 1"),
+        ({"assignments": 0}, "assignments is 0; it must be at least 1"),
         ({"leaf_rows": 1}, "leaf_rows is 1"),
         ({"fan": 0}, "fan is 0"),
         ({"fan": 257}, "fan 257"),
@@ -38,7 +38,7 @@ def test_entries_past_k_are_its_spare_ones():
 )
 def test_settings_that_would_leave_no_room_are_refused(wrong, named):
     with pytest.raises(SettingsError, match=named):
-        Settings(**{"partitions": 1, "leaf_rows": 100} | wrong)
+        Settings(**{"assignments": 1, "leaf_rows": 100} | wrong)
 
 
 def test_memory_grows_with_rows_width_and_k():

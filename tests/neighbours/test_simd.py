@@ -44,8 +44,8 @@ def run_widen(vectors, row, out):
 
 
 @compiled
-def run_keep(scores, best, first, low):
-    simd_lists.keep_best(scores, best, first, low)
+def run_push(scores, best, first, low):
+    simd_lists.push_best(scores, best, first, low)
 
 
 @compiled
@@ -189,8 +189,8 @@ def test_the_best_few_of_each_lane_and_then_of_all(fan):
     tiles = [generator.standard_normal((12, 32)).astype(np.float32) for _ in range(4)]
     tiles[1][:, 3] = -np.inf
     for number, scores in enumerate(tiles):
-        run_keep(aligned(scores), best, 32 * number, 127)
-        expected = simd_lists.keep_best_reference(scores, expected, 32 * number, 127)
+        run_push(aligned(scores), best, 32 * number, 127)
+        expected = simd_lists.push_best_reference(scores, expected, 32 * number, 127)
         np.testing.assert_array_equal(best, expected)
     everything = np.concatenate(tiles, axis=1)
     for row in (0, 11):

@@ -15,7 +15,7 @@ from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.settings import Settings
 from uninote.neighbours.kernel.simd import vector_ir
 
-SMALL = Settings(partitions=3, leaf_rows=60, length=16)
+SMALL = Settings(assignments=3, leaf_rows=60, length=16)
 PLAIN = """
 import sys
 import numpy as np
@@ -23,7 +23,7 @@ from uninote.neighbours.kernel.simd import tiles as simd
 from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.settings import Settings
 assert not simd.HAS_VNNI and not simd.HAS_HALF
-np.save(sys.argv[2], top_k(np.load(sys.argv[1]), 5, settings=Settings(partitions=3, leaf_rows=60, length=16))[0])
+np.save(sys.argv[2], top_k(np.load(sys.argv[1]), 5, settings=Settings(assignments=3, leaf_rows=60, length=16))[0])
 """
 
 

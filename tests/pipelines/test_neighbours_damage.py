@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 from lake_nights import Lake
 
-from uninote.neighbours.lookup import LookupError, lookup
+from uninote.neighbours.lookup import NeighbourTableError, lookup
 from uninote.pipelines.neighbours import stage as neighbours_stage
 from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.runtime.failures import explained
@@ -84,7 +84,7 @@ def test_what_a_night_goes_on_from_is_gone(run_of, lake, monkeypatch, capsys):
     # What readers see is damaged, and then gone; it is cut from the state again.
     [path] = files(run_of, "neighbours")
     flip(path)
-    with pytest.raises(LookupError, match=rf"{path} is not as it was written .* remove that file"):
+    with pytest.raises(NeighbourTableError, match=rf"{path} is not as it was written .* remove that file"):
         lookup(run_of().config.lake, [1])
     path.unlink()
     assert check(run_of, lake)["joined"] == 0

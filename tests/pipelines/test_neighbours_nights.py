@@ -11,7 +11,7 @@ import pytest
 from builders import rows_at
 from lake_nights import Lake
 
-from uninote.neighbours.lookup import LookupError, lookup
+from uninote.neighbours.lookup import NeighbourTableError, lookup
 from uninote.pipelines.neighbours import stage as neighbours_stage
 from uninote.pipelines.neighbours.stage import neighbours
 
@@ -184,7 +184,7 @@ def test_tables_are_read_and_looked_up_without_a_jvm(run_of, lake):
     groups = dict(polars.read_delta(f"{run.generation.uri('duplicates')}").iter_rows())
     assert groups == {500: 500, 501: 500, 502: 500, 503: 503, 504: 503, 505: 503}
     with pytest.raises(
-        LookupError, match="no table 'other' there; there are neighbours, once, other_author, same_category"
+        NeighbourTableError, match="no table 'other' there; there are neighbours, once, other_author, same_category"
     ):
         lookup(run.config.lake, [1], "other")
     rows = run.spark.sql(f"""

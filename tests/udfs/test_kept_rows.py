@@ -11,7 +11,7 @@ import pytest
 
 from udfs.neighbours.cell_rows import CellFiles, Items, KeptCell, KeptFolders, make_kept_pick
 from uninote.lake.parquet_files import DamagedFileError
-from uninote.neighbours.kernel.partitions import Partition
+from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.rules import Rows
 
 WIDTH = 3
@@ -30,23 +30,23 @@ def paths_of(told):
 
 def make_cell(folder):
     """Keys 0 to 9, of which 8 and 9 are visitors; a night that changes 2, adds 11 and takes 5; one that brings 5 back."""
-    folders, base = KeptFolders(f"{folder}/rows", f"{folder}/leaders"), items(range(10), 0)
-    leaders = np.arange(11 * WIDTH, dtype=np.float32).reshape(11, WIDTH)
-    partitions = [
-        Partition(leaders, np.stack([np.arange(10), np.arange(10) + 1], axis=1).astype(np.int32)),
-        Partition(leaders + 1, np.full((10, 1), 7, np.int32)),
+    folders, base = KeptFolders(f"{folder}/rows", f"{folder}/pivots"), items(range(10), 0)
+    pivots = np.arange(11 * WIDTH, dtype=np.float32).reshape(11, WIDTH)
+    assignments = [
+        Assignment(pivots, np.stack([np.arange(10), np.arange(10) + 1], axis=1).astype(np.int32)),
+        Assignment(pivots + 1, np.full((10, 1), 7, np.int32)),
     ]
-    rows, led = paths_of(folders.keep(4, base, np.arange(10) < 8, partitions))
+    rows, led = paths_of(folders.keep(4, base, np.arange(10) < 8, assignments))
     first, second = items([2, 11, 5], 1), items([5], 2)
     nights = [
         folders.write_rows(4, 1, first, np.arange(9, dtype=np.int32).reshape(3, 3), np.array([False, False, True])),
         folders.write_rows(4, 2, second, np.full((1, 3), 9, np.int32), np.zeros(1, bool)),
     ]
-    return CellFiles((rows, *paths_of(nights)), led), base, first, second, partitions
+    return CellFiles((rows, *paths_of(nights)), led), base, first, second, assignments
 
 
 def test_of_each_key_the_last_row_counts(tmp_path):
-    files, base, first, second, partitions = make_cell(tmp_path)
+    files, base, first, second, assignments = make_cell(tmp_path)
     cell = KeptCell(files)
     assert cell.keys.tolist() == [0, 1, 3, 4, 6, 7, 2, 11, 5]
     expected = np.concatenate([base.rows.vectors[[0, 1, 3, 4, 6, 7]], first.rows.vectors[:2], second.rows.vectors])
@@ -58,8 +58,8 @@ def test_of_each_key_the_last_row_counts(tmp_path):
         assert cell.read_attributes(places, ["colour"])["colour"].tolist() == [
             f"c{key % 2}" if key % 3 else None for key in cell.keys[places]
         ]
-    found = cell.read_partitions(np.array([0, 5, 6, 7, 8]))
-    assert [part.leaders.tolist() for part in found] == [part.leaders.tolist() for part in partitions]
+    found = cell.read_assignments(np.array([0, 5, 6, 7, 8]))
+    assert [part.pivots.tolist() for part in found] == [part.pivots.tolist() for part in assignments]
     assert found[0].leaves.tolist() == [[0, 1], [7, 8], [0, 1], [3, 4], [9, 9]]
     assert found[1].leaves.tolist() == [[7], [7], [2], [5], [9]]
 
@@ -74,11 +74,11 @@ def test_rows_are_picked_by_key(tmp_path):
 
 def test_leaves_that_lead_nowhere_and_vectors_of_another_length_are_damage(tmp_path):
     base = items(range(3), 0)
-    folders = KeptFolders(f"{tmp_path}/rows", f"{tmp_path}/leaders")
-    astray = [Partition(np.zeros((2, WIDTH), np.float32), np.full((3, 1), 2, np.int32))]
+    folders = KeptFolders(f"{tmp_path}/rows", f"{tmp_path}/pivots")
+    astray = [Assignment(np.zeros((2, WIDTH), np.float32), np.full((3, 1), 2, np.int32))]
     rows, led = paths_of(folders.keep(0, base, np.ones(3, bool), astray))
     with pytest.raises(DamagedFileError, match="names leaves that"):
-        KeptCell(CellFiles((rows,), led)).read_partitions(np.arange(3))
+        KeptCell(CellFiles((rows,), led)).read_assignments(np.arange(3))
     base.rows.vectors[1] *= 2
     [rows] = paths_of(folders.keep(0, base, np.ones(3, bool), []))
     with pytest.raises(DamagedFileError, match="1 of 3 vectors that are not of unit length"):
@@ -98,9 +98,9 @@ def flip(path, column):
 
 
 def test_a_cell_without_leaves_has_no_partitions(tmp_path):
-    folders = KeptFolders(f"{tmp_path}/rows", f"{tmp_path}/leaders")
+    folders = KeptFolders(f"{tmp_path}/rows", f"{tmp_path}/pivots")
     assert list(folders.keep(0, items(range(3), 0), np.zeros(3, bool), [])) == []
     [rows] = paths_of(folders.keep(0, items(range(3), 0), np.ones(3, bool), []))
     cell = KeptCell(CellFiles((rows,), None))
     assert cell.num_leaves == 0
-    assert cell.read_partitions(np.arange(3)) == []
+    assert cell.read_assignments(np.arange(3)) == []

@@ -17,7 +17,7 @@ from udfs.arrow import from_bytes, to_bytes
 from udfs.neighbours.files import LEADERS, ROWS, told
 from udfs.notes.fingerprints import ArrowMap
 from uninote.lake.parquet_files import DamagedFileError, open_parquet, read_columns, write_file
-from uninote.neighbours.kernel.partitions import Partition
+from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.rules import Rows
 from uninote.vectors.unit_length import check_unit
 
@@ -73,7 +73,7 @@ class KeptCell:
         self._fill("vector", self._places[places], into)
         check_unit(into, ", ".join(self._files.rows))
 
-    def read_partitions(self, places: np.ndarray) -> list[Partition]:
+    def read_assignments(self, places: np.ndarray) -> list[Assignment]:
         """Return the partitions of the last full join, with the leaves of the rows at `places`, ascending."""
         fans, leaves = self._fans, np.empty((len(places), self.num_leaves), np.int32)
         if not fans:
@@ -83,9 +83,9 @@ class KeptCell:
         leaders = (np.frombuffer(one.as_buffer(), np.float32) for one in stored["vectors"])
         matrices = (flat.reshape(-1, width) for flat, width in zip(leaders, stored["width"].to_pylist(), strict=True))
         parts = np.split(leaves, np.cumsum(fans)[:-1], axis=1)
-        found = [Partition(matrix, part) for matrix, part in zip(matrices, parts, strict=True)]
+        found = [Assignment(matrix, part) for matrix, part in zip(matrices, parts, strict=True)]
         # Compiled code follows leaves without looking: one that leads nowhere would be a read beyond the leaders.
-        if any(len(one.leaves) and not 0 <= one.leaves.min() <= one.leaves.max() < len(one.leaders) for one in found):
+        if any(len(one.leaves) and not 0 <= one.leaves.min() <= one.leaves.max() < len(one.pivots) for one in found):
             raise DamagedFileError(
                 f"{', '.join(self._files.rows)} names leaves that {self._files.leaders} does not have"
             )
@@ -142,7 +142,7 @@ class KeptFolders:
         return told(ROWS, write_file(pa.table(columns), f"{self.rows}/cell={cell}/night={night}", _GROUP_ROWS))
 
     def keep(
-        self, cell: int, items: Items, home: np.ndarray, partitions: Sequence[Partition]
+        self, cell: int, items: Items, home: np.ndarray, partitions: Sequence[Assignment]
     ) -> Iterator[pa.RecordBatch]:
         """Write the rows of a full join that are at home in a cell, and the leaders of its partitions. Tells WRITTEN."""
         if not home.any():
@@ -152,8 +152,8 @@ class KeptFolders:
         yield self.write_rows(cell, 0, mine, np.concatenate(leaves, axis=1), np.zeros(len(mine.keys), bool))
         if partitions:
             columns = {
-                "vectors": pa.array([part.leaders.tobytes() for part in partitions], pa.binary()),
-                "width": pa.array([part.leaders.shape[1] for part in partitions], pa.int64()),
+                "vectors": pa.array([part.pivots.tobytes() for part in partitions], pa.binary()),
+                "width": pa.array([part.pivots.shape[1] for part in partitions], pa.int64()),
                 "fan": pa.array([part.leaves.shape[1] for part in partitions], pa.int64()),
             }
             yield told(LEADERS, write_file(pa.table(columns), f"{self.leaders}/cell={cell}"))

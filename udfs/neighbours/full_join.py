@@ -13,7 +13,7 @@ from udfs.arrow import as_matrix
 from udfs.neighbours.cell_rows import Items
 from udfs.neighbours.lists import lists_of
 from udfs.notes.fingerprints import ArrowMap
-from uninote.neighbours.kernel.partitions import Partition
+from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.settings import Search
 from uninote.neighbours.rules import Rows, Rule, join_rows
 from uninote.vectors.kmeans import compute_in_one_thread
@@ -21,7 +21,7 @@ from uninote.vectors.kmeans import compute_in_one_thread
 Count = Callable[[int], None]
 Tell = Iterator[pa.RecordBatch]  # WRITTEN, of files
 Sink = Callable[[str, Iterator[pa.RecordBatch]], Tell]  # of a table's name and LISTS
-Keep = Callable[[int, Items, np.ndarray, Sequence[Partition]], Tell]  # of a cell's number, rows and which are at home
+Keep = Callable[[int, Items, np.ndarray, Sequence[Assignment]], Tell]  # of a cell's number, rows and which are at home
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def make_cell_join(task: JoinTask, sink: Sink, keep: Keep, count: Count) -> Arro
             return
         cell = held[0]["cell"][0].as_py() if "cell" in held[0].schema.names else 0
         items, home = read_items(held, task)
-        order, partitions = pc.sort_indices(items.ids).to_numpy(), list[Partition]()
+        order, partitions = pc.sort_indices(items.ids).to_numpy(), list[Assignment]()
         for name, rule in task.rules.items():
             wanted = partitions if rule.plain and not partitions else None
             found = join_rows(items.rows, rule, task.search, wanted)

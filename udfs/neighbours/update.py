@@ -14,7 +14,7 @@ from udfs.neighbours.cell_rows import CellFiles, Items, KeptCell, KeptFolders
 from udfs.neighbours.full_join import Count, JoinTask, Sink, Tell, named, read_items
 from udfs.neighbours.lists import among, lists_of, lists_of_pairs, make_lists
 from udfs.notes.fingerprints import ArrowMap
-from uninote.neighbours.kernel.partitions import Partition
+from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.rules import Rows, Rule, by_rule
 from uninote.neighbours.update.changed import join_changed
 from uninote.neighbours.update.probes import join_probed
@@ -93,7 +93,7 @@ class _Visit:
         """Join them with each other and the rows of the cell that stay; returns (their leaves, LISTS by table)."""
         first = self.rows
         here = stays[~np.isin(self.cell.keys[stays], first.keys)]
-        items, partitions = self._meet(first, here), self.cell.read_partitions(here)
+        items, partitions = self._meet(first, here), self.cell.read_assignments(here)
         leaves, lists = np.empty((len(first.keys), self.cell.num_leaves), np.int32), {}
         for name, rule in self.task.rules.items():
             limits = _limits(self.changed.limits[name], items.keys)
@@ -125,11 +125,11 @@ class _Visit:
         return Items(np.concatenate([first.keys, self.cell.keys[here]]), ids, Rows(vectors, attributes))
 
     def _probe(
-        self, items: Items, rule: Rule, limits: np.ndarray, partitions: Sequence[Partition]
+        self, items: Items, rule: Rule, limits: np.ndarray, partitions: Sequence[Assignment]
     ) -> tuple[np.ndarray, Iterator[pa.RecordBatch]]:
         count, search = len(self.rows.keys), self.task.search
         found, gathered = join_probed(
-            items.rows.vectors, count, search.kept, limits, partitions, recall=search.recall, seed=search.seed
+            items.rows.vectors, count, search.depth, limits, partitions, recall=search.recall, seed=search.seed
         )
         good = slice(None) if rule.min_score is None else found.scores >= rule.min_score
         pairs = found.owners[good], found.others[good], found.scores[good]
@@ -143,7 +143,7 @@ class _Visit:
         def join(some: Rows, places: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
             return join_changed(some.vectors, int((places < count).sum()), depth, limits[places])
 
-        found = by_rule(items.rows, rule, self.task.search.kept, join, np.arange(count))
+        found = by_rule(items.rows, rule, self.task.search.depth, join, np.arange(count))
         return lists_of(items.keys, items.ids, np.flatnonzero(found[0][:, 0] >= 0), found, count)
 
 

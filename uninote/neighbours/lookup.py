@@ -17,14 +17,14 @@ from uninote.lake.parquet_files import DamagedFileError, read_columns
 from uninote.lake.record import read_record
 
 NoteId = str | int
-_FEW = 200
+_COMPARED_ONE_BY_ONE = 200
 _CHECKED = ParquetFragmentScanOptions(page_checksum_verification=True)
 
 
 STALE = "uninote.stale"  # a property of tables that nobody keeps fresh any more: it says since when
 
 
-class LookupError(UninoteError):
+class NeighbourTableError(UninoteError):
     """There is no such table, or it is not fit to be read."""
 
 
@@ -35,7 +35,7 @@ def lookup(
 
     `lake` is the lake's folder. `generation` may be left out where the table is there for one encoder only. The table is
     ordered by note_id, so a look-up reads the files and row groups that hold the ids, and nothing else. Raises
-    LookupError when there is no such table, or several.
+    NeighbourTableError when there is no such table, or several.
     """
     return open_table(lake, table, generation).get(note_ids)
 
@@ -43,13 +43,13 @@ def lookup(
 class NeighbourTable:
     """One version of a neighbour table, for many look-ups: its list of files is read once.
 
-    Raises LookupError where nobody keeps the table fresh any more.
+    Raises NeighbourTableError where nobody keeps the table fresh any more.
     """
 
     def __init__(self, uri: str) -> None:
         table = DeltaTable(uri)
         if stale := table.metadata().configuration.get(STALE):
-            raise LookupError(
+            raise NeighbourTableError(
                 f"{uri} is stale ({stale}): it may name notes that are gone; put it back into neighbours.tables and run "
                 "jobs/neighbours.py, or remove its folder"
             )
@@ -61,13 +61,15 @@ class NeighbourTable:
             return {}
         field, wanted = pc.field("note_id"), sorted(set(note_ids))
         # Arrow passes over row groups by comparing their bounds with ==, not with lists of values.
-        few = len(wanted) <= _FEW
-        chosen = reduce(or_, (field == one for one in wanted)) if few else field.isin(wanted)
+        one_by_one = len(wanted) <= _COMPARED_ONE_BY_ONE
+        chosen = reduce(or_, (field == one for one in wanted)) if one_by_one else field.isin(wanted)
         try:
             found = self._rows.to_table(filter=chosen, fragment_scan_options=_CHECKED)
         except (OSError, ArrowException) as error:
             reason = _damage(self._uri) or str(error)
-            raise LookupError(f"{reason}; remove that file and run jobs/neighbours.py, which makes it anew") from error
+            raise NeighbourTableError(
+                f"{reason}; remove that file and run jobs/neighbours.py, which makes it anew"
+            ) from error
         pairs = zip(found["note_id"].to_pylist(), found["neighbours"].to_pylist(), strict=True)
         return {note_id: [(one["note_id"], one["score"]) for one in neighbours] for note_id, neighbours in pairs}
 
@@ -83,17 +85,17 @@ def _damage(uri: str) -> str | None:
 
 
 def open_table(lake: str | Path, table: str = "neighbours", generation: str | None = None) -> NeighbourTable:
-    """Open the newest version of a neighbour table. Raises LookupError."""
+    """Open the newest version of a neighbour table. Raises NeighbourTableError."""
     root = Path(lake)
     read_record(str(root))  # refuses a lake of a later format
     found = [path for path in sorted(root.glob("*/*/_delta_log")) if path.parent.name == table]
     made = [path.parent for path in found if generation in (None, path.parent.parent.name)]
     if len(made) > 1:
         names = ", ".join(path.parent.name for path in made)
-        raise LookupError(f"{root} holds {table!r} of several encoders; name one as generation: {names}")
+        raise NeighbourTableError(f"{root} holds {table!r} of several encoders; name one as generation: {names}")
     if not made:
         states = sorted({path.parent.name for path in root.glob("*/neighbour_state/*/_delta_log")})
-        raise LookupError(
+        raise NeighbourTableError(
             f"{root}: no table {table!r} there; there are {', '.join(states) or 'none'}. Run jobs/neighbours.py"
         )
     return NeighbourTable(str(made[0]))

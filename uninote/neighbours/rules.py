@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from uninote.neighbours.kernel.approximate import top_k_among
+from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.exact import topk_all_pairs
-from uninote.neighbours.kernel.partitions import Partition
 from uninote.neighbours.kernel.settings import Search, settings_for
 
 _BLOCK = 256
@@ -65,20 +65,20 @@ class Rows:
 Join = Callable[[Rows, np.ndarray, int], Lists]  # of rows, their places among all, and a length: ids and scores
 
 
-def join_rows(rows: Rows, rule: Rule, search: Search, partitions: list[Partition] | None = None) -> Lists:
-    """Return (ids int32, scores float32), (n, search.kept): each row's best others that the rule allows; -1, -inf fill.
+def join_rows(rows: Rows, rule: Rule, search: Search, assignments: list[Assignment] | None = None) -> Lists:
+    """Return (ids int32, scores float32), (n, search.depth): each row's best others that the rule allows; -1, -inf fill.
 
-    To `partitions`, for a plain rule only, those that the kernel made of the rows are added.
+    To `assignments`, for a plain rule only, those that the kernel made of the rows are added.
     """
 
     def join(some: Rows, _: np.ndarray, depth: int) -> Lists:
         if len(some) <= _EXACT_ROWS:
             ids, scores = topk_all_pairs(some.vectors, depth)
             return ids.astype(np.int32), scores
-        settings = settings_for(len(some), search.k if depth == search.kept else depth, search.recall, depth)
-        return top_k_among(some.vectors, len(some), depth, settings=settings, seed=search.seed, partitions=partitions)
+        settings = settings_for(len(some), search.k if depth == search.depth else depth, search.recall, depth)
+        return top_k_among(some.vectors, len(some), depth, settings=settings, seed=search.seed, assignments=assignments)
 
-    return by_rule(rows, rule, search.kept, join, np.arange(len(rows)))
+    return by_rule(rows, rule, search.depth, join, np.arange(len(rows)))
 
 
 def by_rule(rows: Rows, rule: Rule, k: int, join: Join, repaired: np.ndarray) -> Lists:

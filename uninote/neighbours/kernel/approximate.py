@@ -1,6 +1,6 @@
 """Approximate neighbours: the best K of each row of one array in memory, one thread, no Spark.
 
-Rows are coded in int8 and scored in small groups by one instruction for 64 products. Several partitions, each around
+Rows are coded in int8 and scored in small groups by one instruction for 64 products. Several assignments, each around
 other random rows, give each row most of its neighbours; local joins find more; the candidates that remain are ranked
 again by the vectors themselves.
 """
@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from uninote.errors import UninoteError
-from uninote.neighbours.kernel.candidates import MAX_ROWS, NO_ROW, keep_sorted, key_position, key_score, pack_key
+from uninote.neighbours.kernel.assignments import Assignment, recorder
+from uninote.neighbours.kernel.candidates import MAX_ROWS, NO_ROW, insert_sorted, key_position, key_score, pack_key
 from uninote.neighbours.kernel.codes import MAX_WIDTH, encode
 from uninote.neighbours.kernel.join import join_codes
-from uninote.neighbours.kernel.partitions import Partition, teller
 from uninote.neighbours.kernel.settings import Settings, list_length, settings_for
 from uninote.neighbours.kernel.simd.rows import dot_rows
 from uninote.neighbours.kernel.simd.vector_ir import compiled
@@ -47,12 +47,12 @@ def top_k_among(
     recall: float = 0.98,
     settings: Settings | None = None,
     seed: int = 0,
-    partitions: list[Partition] | None = None,
+    assignments: list[Assignment] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (ids int32, scores float32), both (members, k): the first `members` rows' best among all rows.
 
     The rows after them are visitors: candidates without neighbours of their own; pairs of two visitors cost nothing in
-    a leaf. Where there are fewer than k other rows the slots left over hold -1 and -inf. To `partitions` the
+    a leaf. Where there are fewer than k other rows the slots left over hold -1 and -inf. To `assignments` the
     first few that ran are added, for `join_probed`; none where all pairs were scored at once. The rest as for `top_k`.
     """
     _check(vectors, members, k)
@@ -62,10 +62,10 @@ def top_k_among(
     if members == 0 or held == 0:
         return _no_neighbours(members, k)
     chosen = settings or settings_for(len(rows), held, recall)
-    if chosen.kept != held:
-        chosen = replace(chosen, length=max(chosen.length, list_length(held)), kept=held)
-    tell = None if partitions is None else teller(vectors, partitions)
-    order, lists = join_codes(codes, members, chosen, seed, tell=tell)
+    if chosen.depth != held:
+        chosen = replace(chosen, length=max(chosen.length, list_length(held)), depth=held)
+    record = None if assignments is None else recorder(vectors, assignments)
+    order, lists = join_codes(codes, members, chosen, seed, record=record)
     return rank_again(vectors, order, lists.keys, k)
 
 
@@ -94,7 +94,7 @@ def _rank_again(vectors: np.ndarray, order: np.ndarray, keys: np.ndarray, ids: n
             if position == NO_ROW:
                 break
             other = order[position]
-            count = keep_sorted(best, count, pack_key(dot_rows(vectors, own, other) + np.float32(0), other))
+            count = insert_sorted(best, count, pack_key(dot_rows(vectors, own, other) + np.float32(0), other))
         for slot in range(min(count, ids.shape[1])):
             ids[own, slot], scores[own, slot] = key_position(best[slot]), key_score(best[slot])
 

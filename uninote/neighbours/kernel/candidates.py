@@ -72,7 +72,7 @@ def offer(keys: np.ndarray, row: int, score: float, position: int) -> np.float32
 
 
 @borrowing
-def keep_sorted(best: np.ndarray, count: int, key: np.int64) -> int:
+def insert_sorted(best: np.ndarray, count: int, key: np.int64) -> int:
     """Insert a key into the first `count` of `best`, in descending order; return how many it then holds."""
     place = min(count, len(best) - 1)
     if count == len(best) and best[place] >= key:

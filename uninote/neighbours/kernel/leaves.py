@@ -1,4 +1,4 @@
-"""Leaves: small groups of rows near one leader, in which all pairs are scored at once, for both of their sides."""
+"""Leaves: small groups of rows near one pivot, in which all pairs are scored at once, for both of their sides."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled
 _STEP = 96  # rows of whole tiles both ways: a multiple of 12 and of 32
 
 
-class Bench(NamedTuple):
+class Workspace(NamedTuple):
     """Where a leaf is laid out: gathered codes, the same packed, their meta; one tile's scores and hits; the number of
     columns."""
 
@@ -39,12 +39,12 @@ class Bench(NamedTuple):
     vnni: bool
 
 
-def make_bench(rows: int, width: int, vnni: bool) -> Bench:
-    """Return a bench for leaves of at most `rows` rows of `width` bytes."""
+def make_workspace(rows: int, width: int, vnni: bool) -> Workspace:
+    """Return a workspace for leaves of at most `rows` rows of `width` bytes."""
     padded = -(-rows // _STEP) * _STEP
     codes = aligned_empty((padded, width), np.int8)
     codes[:] = 0
-    return Bench(
+    return Workspace(
         codes,
         np.zeros(padded, dtype=np.int32),
         np.zeros((3, padded), dtype=np.float32),
@@ -57,48 +57,52 @@ def make_bench(rows: int, width: int, vnni: bool) -> Bench:
 
 
 @borrowing
-def gather(bench: Bench, codes: Codes, limits: np.ndarray, members: np.ndarray, count: int) -> None:
-    """Copy the first `count` rows of `members` onto the bench; what pads the last tiles can never be a hit."""
+def gather(workspace: Workspace, codes: Codes, limits: np.ndarray, members: np.ndarray, count: int) -> None:
+    """Copy the first `count` rows of `members` onto the workspace; what pads the last tiles can never be a hit."""
     for i in range(count):
         row = members[i]
-        copy_row(bench.codes, i, codes.rows, row)
-        bench.sums[i] = codes.sums[row]
-        bench.meta[0, i], bench.meta[1, i], bench.meta[2, i] = codes.meta[0, row], codes.meta[1, row], limits[row]
+        copy_row(workspace.codes, i, codes.rows, row)
+        workspace.sums[i] = codes.sums[row]
+        workspace.meta[0, i], workspace.meta[1, i], workspace.meta[2, i] = (
+            codes.meta[0, row],
+            codes.meta[1, row],
+            limits[row],
+        )
     for i in range(count, (count + _STEP - 1) // _STEP * _STEP):
-        bench.meta[0, i], bench.meta[1, i], bench.meta[2, i] = 0, -np.inf, np.inf
+        workspace.meta[0, i], workspace.meta[1, i], workspace.meta[2, i] = 0, -np.inf, np.inf
 
 
 @borrowing
-def pack(bench: Bench, count: int) -> None:
-    """Pack the first `count` rows on the bench, to be columns."""
+def pack(workspace: Workspace, count: int) -> None:
+    """Pack the first `count` rows on the workspace, to be columns."""
     for group in range((count + TILE_COLUMNS - 1) // TILE_COLUMNS):
-        pack_rows(bench.codes, group * TILE_COLUMNS, bench.packed, group)
+        pack_rows(workspace.codes, group * TILE_COLUMNS, workspace.packed, group)
 
 
 @borrowing
-def join_leaf(bench: Bench, codes: Codes, lists: Lists, members: np.ndarray, shape: tuple[int, int]) -> None:
+def join_leaf(workspace: Workspace, codes: Codes, lists: Lists, members: np.ndarray, shape: tuple[int, int]) -> None:
     """Offer to each other all pairs of the first count rows of `members` that hold one of the first `fresh`.
 
     `shape` is (count, fresh), fresh <= count; the rows are distinct.
     """
     count, fresh = shape
-    gather(bench, codes, lists.limits, members, count)
-    pack(bench, count)
+    gather(workspace, codes, lists.limits, members, count)
+    pack(workspace, count)
     for i in range(count):
         if members[i] < len(lists.keys):
             prefetch_row(lists.keys, members[i])
     for group in range((count + TILE_COLUMNS - 1) // TILE_COLUMNS):
         for row in range(0, min(fresh, (group + 1) * TILE_COLUMNS), TILE_ROWS):
-            found = score_rows(bench, bench.codes, bench.sums, bench.meta, row, group)
+            found = score_rows(workspace, workspace.codes, workspace.sums, workspace.meta, row, group)
             if found:
-                _offer_hits(bench, lists.keys, members, found, row, group * TILE_COLUMNS)
+                _offer_hits(workspace, lists.keys, members, found, row, group * TILE_COLUMNS)
     for i in range(count):
-        lists.limits[members[i]] = bench.meta[2, i]
+        lists.limits[members[i]] = workspace.meta[2, i]
 
 
 @borrowing
-def _offer_hits(bench: Bench, keys: np.ndarray, members: np.ndarray, found: int, row: int, column: int) -> None:
-    hits, scores, limits = bench.hits, bench.scores, bench.meta[2]
+def _offer_hits(workspace: Workspace, keys: np.ndarray, members: np.ndarray, found: int, row: int, column: int) -> None:
+    hits, scores, limits = workspace.hits, workspace.scores, workspace.meta[2]
     for hit in range(found):
         place = np.int64(hits[hit])
         i, j = (place & 511) >> 5, place & 31
@@ -110,37 +114,43 @@ def _offer_hits(bench: Bench, keys: np.ndarray, members: np.ndarray, found: int,
 
 
 @borrowing
-def score_rows(bench: Bench, codes: np.ndarray, sums: np.ndarray, meta: np.ndarray, row: int, group: int) -> int:
+def score_rows(
+    workspace: Workspace, codes: np.ndarray, sums: np.ndarray, meta: np.ndarray, row: int, group: int
+) -> int:
     """Score codes[row : row + 12] against the 32 rows of a packed group; return the number of hits."""
-    if bench.vnni:
-        found: int = score_tile_fast(codes, row, sums, meta, bench.packed, group, bench.meta, bench.scores, bench.hits)
+    if workspace.vnni:
+        found: int = score_tile_fast(
+            codes, row, sums, meta, workspace.packed, group, workspace.meta, workspace.scores, workspace.hits
+        )
     else:
-        found = score_tile_portable(codes, row, sums, meta, bench.packed, group, bench.meta, bench.scores, bench.hits)
+        found = score_tile_portable(
+            codes, row, sums, meta, workspace.packed, group, workspace.meta, workspace.scores, workspace.hits
+        )
     return found
 
 
 @compiled
-def join_leaves(bench: Bench, codes: Codes, lists: Lists, starts: np.ndarray, rows: np.ndarray) -> None:
-    """Join each group, rows[starts[g] : starts[g + 1]], as one leaf, or as several where the bench does not hold it.
+def join_leaves(workspace: Workspace, codes: Codes, lists: Lists, starts: np.ndarray, rows: np.ndarray) -> None:
+    """Join each group, rows[starts[g] : starts[g + 1]], as one leaf, or as several where the workspace does not hold it.
 
     Rows ascend in a group, so that members come before visitors, and pairs of two visitors are not scored.
     """
-    most = len(bench.sums)
-    for leader in range(len(starts) - 1):
-        size = starts[leader + 1] - starts[leader]
+    most = len(workspace.sums)
+    for pivot in range(len(starts) - 1):
+        size = starts[pivot + 1] - starts[pivot]
         parts = (size + most - 1) // most
         for part in range(parts):
-            leaf = rows[starts[leader] + size * part // parts : starts[leader] + size * (part + 1) // parts]
-            join_leaf(bench, codes, lists, leaf, (len(leaf), int(np.searchsorted(leaf, len(lists.keys)))))
+            leaf = rows[starts[pivot] + size * part // parts : starts[pivot] + size * (part + 1) // parts]
+            join_leaf(workspace, codes, lists, leaf, (len(leaf), int(np.searchsorted(leaf, len(lists.keys)))))
 
 
 @compiled
-def join_hubs(bench: Bench, codes: Codes, lists: Lists, hubs: np.ndarray, was_hub: np.ndarray) -> None:
-    """Join each of the distinct `hubs`, int32, at most half as many as the bench has rows, with every row.
+def join_hubs(workspace: Workspace, codes: Codes, lists: Lists, hubs: np.ndarray, was_hub: np.ndarray) -> None:
+    """Join each of the distinct `hubs`, int32, at most half as many as the workspace has rows, with every row.
 
     `was_hub`, bool (n,): rows that were hubs before, and so have met these; the hubs are added to it.
     """
-    room, rows = bench.codes.shape[0], len(codes.squares)
+    room, rows = workspace.codes.shape[0], len(codes.squares)
     members = np.empty(room, dtype=np.int32)
     members[: len(hubs)], was_hub[hubs] = hubs, True
     count = len(hubs)
@@ -149,5 +159,5 @@ def join_hubs(bench: Bench, codes: Codes, lists: Lists, hubs: np.ndarray, was_hu
             members[count] = row
             count += 1
         if count == room or row == rows - 1:
-            join_leaf(bench, codes, lists, members, (count, len(hubs)))
+            join_leaf(workspace, codes, lists, members, (count, len(hubs)))
             count = len(hubs)

@@ -6,7 +6,7 @@ import numpy as np
 
 from uninote.neighbours.kernel.candidates import NO_ROW, Lists, key_position
 from uninote.neighbours.kernel.codes import Codes
-from uninote.neighbours.kernel.leaves import Bench, join_leaf
+from uninote.neighbours.kernel.leaves import Workspace, join_leaf
 from uninote.neighbours.kernel.simd.vector_ir import compiled
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: Knuth, TAOCP 3, 6.4
@@ -54,7 +54,7 @@ def reverse_edges(edges: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]
 
 
 @compiled
-def join_neighbours(bench: Bench, codes: Codes, lists: Lists, forward: int, most: int) -> None:
+def join_neighbours(workspace: Workspace, codes: Codes, lists: Lists, forward: int, most: int) -> None:
     """Join, around each member, the rows it is joined to by a new edge with each other and with the old ones.
 
     An edge is one of the first `forward` entries of a list, followed either way; at most `most` rows meet, new ones
@@ -82,7 +82,7 @@ def join_neighbours(bench: Bench, codes: Codes, lists: Lists, forward: int, most
             if new == 1:
                 fresh = count
         if fresh:
-            join_leaf(bench, codes, lists, members, (count, fresh))
+            join_leaf(workspace, codes, lists, members, (count, fresh))
 
 
 @compiled

@@ -12,7 +12,7 @@ import numpy as np
 from uninote.neighbours.kernel.candidates import (
     Lists,
     empty_lists,
-    keep_sorted,
+    insert_sorted,
     key_position,
     key_score,
     offer,
@@ -20,7 +20,7 @@ from uninote.neighbours.kernel.candidates import (
 )
 from uninote.neighbours.kernel.codes import CODE_ERROR, Codes, encode_around
 from uninote.neighbours.kernel.join import join_with_all
-from uninote.neighbours.kernel.leaves import Bench, gather, make_bench, pack, score_rows
+from uninote.neighbours.kernel.leaves import Workspace, gather, make_workspace, pack, score_rows
 from uninote.neighbours.kernel.pivots import Groups
 from uninote.neighbours.kernel.settings import list_length
 from uninote.neighbours.kernel.simd.rows import dot_rows
@@ -64,15 +64,15 @@ class Meeting:
         self.lists = empty_lists(len(vectors), members, list_length(k), None)
         self._shift = -np.float32(self.mean @ self.mean) - np.float32(CODE_ERROR)
         np.add(limits[members:], self._shift, out=self.lists.limits[members:])
-        self._near, self.bench = (
-            make_bench(rows, self.codes.rows.shape[1], HAS_VNNI) for rows in (_NEAR_ROWS, _FAR_ROWS)
+        self._near, self.workspace = (
+            make_workspace(rows, self.codes.rows.shape[1], HAS_VNNI) for rows in (_NEAR_ROWS, _FAR_ROWS)
         )
         self._hits = Hits(np.empty(_FIRST_ROOM, np.int64), np.zeros(1, np.int64))
 
     def join_members(self, some: np.ndarray) -> None:
         """Join the members `some`, int32, with all members."""
         among = self.codes._replace(squares=self.codes.squares[: self.members])
-        join_with_all(self.bench, among, self.lists, some)
+        join_with_all(self.workspace, among, self.lists, some)
 
     def join_all(self, some: np.ndarray) -> None:
         """Join the members `some`, int32, with all rows."""
@@ -88,7 +88,7 @@ class Meeting:
         parts = _parts_of(members.starts, rows.starts)
         part = 0
         while part < len(parts):
-            seats = self._near, self.bench
+            seats = self._near, self.workspace
             part = _join_parts(seats, self.codes, self.lists, self._hits, (members.rows, rows.rows), parts, part)
             if part < len(parts):
                 self._make_room()
@@ -115,7 +115,7 @@ class Meeting:
 
 @compiled
 def _parts_of(members: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return int64 (parts, 4): from and to among members, from and to among rows, of groups cut to fit the benches."""
+    """Return int64 (parts, 4): from and to among members, from and to among rows, of groups cut to fit the workspaces."""
     count = 0
     for group in range(len(members) - 1):
         few, many = members[group + 1] - members[group], rows[group + 1] - rows[group]
@@ -132,7 +132,7 @@ def _parts_of(members: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 @compiled
 def _join_parts(
-    seats: tuple[Bench, Bench],
+    seats: tuple[Workspace, Workspace],
     codes: Codes,
     lists: Lists,
     hits: Hits,
@@ -150,15 +150,15 @@ def _join_parts(
             gather(far, codes, lists.limits, theirs, len(theirs))
             pack(far, len(theirs))
         gather(near, codes, lists.limits, mine, len(mine))
-        _join_seated(seats, lists.keys, hits, mine, theirs)
+        _join_gathered(seats, lists.keys, hits, mine, theirs)
         for i in range(len(mine)):
             lists.limits[mine[i]] = near.meta[2, i]
     return len(parts)
 
 
 @borrowing
-def _join_seated(
-    seats: tuple[Bench, Bench], keys: np.ndarray, hits: Hits, mine: np.ndarray, theirs: np.ndarray
+def _join_gathered(
+    seats: tuple[Workspace, Workspace], keys: np.ndarray, hits: Hits, mine: np.ndarray, theirs: np.ndarray
 ) -> None:
     near, far = seats
     for group in range((len(theirs) + TILE_COLUMNS - 1) // TILE_COLUMNS):
@@ -186,7 +186,7 @@ def _rank_pairs(vectors: np.ndarray, pairs: np.ndarray, limits: np.ndarray, k: i
         if place == 0 or pairs[place] != pairs[place - 1]:
             score = dot_rows(vectors, row, member) + np.float32(0)
             if score > limits[row]:
-                count = keep_sorted(best, count, pack_key(score, member))
+                count = insert_sorted(best, count, pack_key(score, member))
         if place == len(pairs) - 1 or pairs[place + 1] >> 32 != row:
             for slot in range(count):
                 owners[kept], others[kept], scores[kept] = row, key_position(best[slot]), key_score(best[slot])

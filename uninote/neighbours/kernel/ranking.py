@@ -49,6 +49,6 @@ def insert(ranking: np.ndarray, rows: np.ndarray, entries: np.ndarray) -> None:
 def insert_dense(ranking: np.ndarray, entries: np.ndarray) -> None:
     """Merge packed `entries` (rows, any) into `ranking` (rows, k), in place, best first."""
     k = ranking.shape[1]
-    if entries.shape[1] > 2 * k:  # a partition pays only where most is thrown away
+    if entries.shape[1] > 2 * k:  # a assignment pays only where most is thrown away
         entries = np.partition(entries, -k, axis=1)[:, -k:]
     ranking[:] = np.sort(np.concatenate([ranking, entries], axis=1), axis=1)[:, : -k - 1 : -1]

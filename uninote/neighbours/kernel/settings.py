@@ -12,9 +12,9 @@ from uninote.neighbours.kernel.simd.tiles import HAS_VNNI, WIDTH_STEP
 SPARE = 4  # entries of a list past k: int8 scores order the last ones only roughly
 LEAF_PARTS = 6  # a leaf may hold that many times the rows meant: cutting dense ones costs recall, not only time
 _ALL_PAIRS_ROWS = 20_000  # below, scoring every pair costs no more than finding those worth it
-_ROOT = 0.7  # leaves grow as sqrt(n), so that scoring leaders, n^2 / leaf_rows, grows no faster than scoring leaves
+_ROOT = 0.7  # leaves grow as sqrt(n), so that scoring pivots, n^2 / leaf_rows, grows no faster than scoring leaves
 MOST_FAN = 256
-_LEAST = {"partitions": 1, "leaf_rows": 2, "fan": 1, "rounds": 0, "forward": 1, "around": 2, "length": 8}
+_LEAST = {"assignments": 1, "leaf_rows": 2, "fan": 1, "rounds": 0, "forward": 1, "around": 2, "length": 8}
 _MOST_RECALL = 0.9995  # the last few would take as long as all the others
 
 
@@ -26,23 +26,23 @@ class SettingsError(UninoteError):
 class Settings:
     """How hard to look.
 
-    `partitions` times, each row joins its `fan` nearest leaders, so many that a leaf holds about `leaf_rows`; in a
+    `assignments` times, each row joins its `fan` nearest pivots, so many that a leaf holds about `leaf_rows`; in a
     leaf all pairs are scored. Then, `rounds` times, up to `around` rows joined to a row, either way, by the first
     `forward` entries of a list are scored against each other. Lists have `length` candidates, a multiple of 8, of which the
-    best `kept` count; 0 is all but SPARE.
-    `leaf_rows` of at least n means one leaf: all pairs. With `recall` below 1 the partitions end as soon as a sample
+    best `depth` count; 0 is all but SPARE.
+    `leaf_rows` of at least n means one leaf: all pairs. With `recall` below 1 the assignments end as soon as a sample
     says that this share is found, and all pairs are scored if none brings it about. `vnni` chooses the path,
     where the CPU has both; they give the same.
     """
 
-    partitions: int
+    assignments: int
     leaf_rows: int
     fan: int = 2
     rounds: int = 1
     forward: int = 20
     around: int = 32
     length: int = 24
-    kept: int = 0
+    depth: int = 0
     recall: float = 1.0
     vnni: bool = HAS_VNNI
 
@@ -56,8 +56,8 @@ class Settings:
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-        if self.kept == 0:
-            object.__setattr__(self, "kept", self.length - SPARE)
+        if self.depth == 0:
+            object.__setattr__(self, "depth", self.length - SPARE)
         if self.length % 8 or self.fan > MOST_FAN or not 0 < self.recall <= 1:
             raise SettingsError(
                 f"length is {self.length}, fan {self.fan} and recall {self.recall}; they must be a multiple of 8, at "
@@ -66,23 +66,23 @@ class Settings:
 
 
 class Search(NamedTuple):
-    """What is looked for: `kept` neighbours a row, of which those after the first `k` are there for when some of these go."""
+    """What is looked for: `depth` neighbours a row, of which those after the first `k` are there for when some of these go."""
 
     k: int
-    kept: int
+    depth: int
     recall: float
     seed: int
 
 
-def settings_for(rows: int, k: int, recall: float, kept: int | None = None) -> Settings:
+def settings_for(rows: int, k: int, recall: float, depth: int | None = None) -> Settings:
     """Return settings that look until a sample says that `recall` is reached, however hard the data are.
 
-    It is that of the best `kept`, `k` where None: the effort is that for `k`, whose spare entries the others are.
+    It is that of the best `depth`, `k` where None: the effort is that for `k`, whose spare entries the others are.
     """
-    kept = max(kept or k, k)
-    length = max(list_length(k), -(-kept // 8) * 8)
+    depth = max(depth or k, k)
+    length = max(list_length(k), -(-depth // 8) * 8)
     if rows <= _ALL_PAIRS_ROWS:
-        return Settings(partitions=1, leaf_rows=rows, rounds=0, length=length, kept=kept)
+        return Settings(assignments=1, leaf_rows=rows, rounds=0, length=length, depth=depth)
     around = -(-max(k, 20) * 3 // 2 // 32) * 32
     leaf_rows = round(max(500, _ROOT * math.sqrt(rows)) * max(1, k / 20) ** 0.5)
     return Settings(
@@ -91,7 +91,7 @@ def settings_for(rows: int, k: int, recall: float, kept: int | None = None) -> S
         forward=max(k, 20),
         around=around,
         length=length,
-        kept=kept,
+        depth=depth,
         recall=min(recall, _MOST_RECALL),
     )
 
@@ -106,13 +106,13 @@ def code_width(width: int) -> int:
     return max(1, -(-width // WIDTH_STEP)) * WIDTH_STEP
 
 
-def bench_rows(rows: int, settings: Settings) -> int:
+def workspace_rows(rows: int, settings: Settings) -> int:
     """Return how many rows the largest leaf may have: all, where there is one leaf."""
-    return max(min(LEAF_PARTS * settings.leaf_rows, rows), num_leaders(rows, settings), settings.around, 2)
+    return max(min(LEAF_PARTS * settings.leaf_rows, rows), num_pivots(rows, settings), settings.around, 2)
 
 
-def num_leaders(rows: int, settings: Settings) -> int:
-    """Return how many leaders a partition has."""
+def num_pivots(rows: int, settings: Settings) -> int:
+    """Return how many pivots a assignment has."""
     return max(settings.fan, rows * settings.fan // settings.leaf_rows) if settings.leaf_rows < rows else 1
 
 
@@ -120,10 +120,10 @@ def needed_bytes(rows: int, width: int, k: int, settings: Settings) -> int:
     """Return about the bytes that `top_k` holds at its peak, beside its input and the code itself.
 
     Each row: its code twice while rows are put in order, meta and limits, the list, two groups' places, the edges of
-    local joins both ways, and what is returned. The bench holds a leaf's codes twice.
+    local joins both ways, and what is returned. The workspace holds a leaf's codes twice.
     """
     length, forward = max(settings.length, list_length(k)), settings.forward if settings.rounds else 0
     codes = 2 * (code_width(width) + 24) + 8 * length
     working = max(3 * 4 * settings.fan + 16, 4 * forward + 2 * 4 * forward + 16)
     result = 8 * k
-    return rows * (codes + 16 + max(working, result)) + bench_rows(rows, settings) * 2 * (code_width(width) + 16)
+    return rows * (codes + 16 + max(working, result)) + workspace_rows(rows, settings) * 2 * (code_width(width) + 16)

@@ -8,11 +8,11 @@ from uninote.neighbours.kernel.approximate import rank_again
 from uninote.neighbours.kernel.candidates import empty_lists
 from uninote.neighbours.kernel.codes import CODE_ERROR, encode
 from uninote.neighbours.kernel.join import join_with_all
-from uninote.neighbours.kernel.leaves import make_bench
+from uninote.neighbours.kernel.leaves import make_workspace
 from uninote.neighbours.kernel.settings import list_length
 from uninote.neighbours.kernel.simd.tiles import HAS_VNNI
 
-_BENCH_ROWS = 4096
+_WORKSPACE_ROWS = 4096
 
 
 def join_changed(vectors: np.ndarray, changed: int, k: int, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -28,8 +28,8 @@ def join_changed(vectors: np.ndarray, changed: int, k: int, limits: np.ndarray) 
     mean = vectors.mean(axis=0, dtype=np.float64)
     coded = (limits - np.float32(mean @ mean) - np.float32(CODE_ERROR)).astype(np.float32)
     lists = empty_lists(count, count, list_length(2 * k), coded)
-    bench = make_bench(min(_BENCH_ROWS, max(2 * changed, count)), codes.rows.shape[1], HAS_VNNI)
-    join_with_all(bench, codes, lists, np.arange(changed, dtype=np.int32))
+    workspace = make_workspace(min(_WORKSPACE_ROWS, max(2 * changed, count)), codes.rows.shape[1], HAS_VNNI)
+    join_with_all(workspace, codes, lists, np.arange(changed, dtype=np.int32))
     ids, scores = rank_again(vectors, np.arange(count), lists.keys, k)
     low = scores <= limits[:, None]
     ids[low], scores[low] = -1, -np.inf

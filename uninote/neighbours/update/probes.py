@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from uninote.neighbours.kernel.approximate import rank_again
+from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.codes import encode_around, reordered
-from uninote.neighbours.kernel.leaves import make_bench
+from uninote.neighbours.kernel.leaves import make_workspace
 from uninote.neighbours.kernel.local_join import take_edges
 from uninote.neighbours.kernel.meetings import Meeting, Pairs
-from uninote.neighbours.kernel.partitions import Partition
 from uninote.neighbours.kernel.pivots import Groups, group_rows, look_around
 from uninote.neighbours.kernel.simd.tiles import HAS_VNNI
 from uninote.neighbours.update.reach import Plan, Sample, cheapest_plan
@@ -26,37 +26,37 @@ def join_probed(
     changed: int,
     k: int,
     limits: np.ndarray,
-    partitions: Sequence[Partition],
+    assignments: Sequence[Assignment],
     *,
     recall: float,
     seed: int,
 ) -> tuple[Pairs, list[np.ndarray]]:
     """Return (pairs, leaves): what rows gain by the first `changed` of `vectors`, and the leaves of those rows.
 
-    `vectors` is float32 (n, width) of about unit length, `limits` float32 (n,). `partitions` have the leaves of the
-    unchanged rows, those from `changed` on, and at least as many leaders as a row has leaves. All pairs with a changed
+    `vectors` is float32 (n, width) of about unit length, `limits` float32 (n,). `assignments` have the leaves of the
+    unchanged rows, those from `changed` on, and at least as many pivots as a row has leaves. All pairs with a changed
     row are scored where there are none, or where no part of the leaves is both cheap and holds `recall` of the pairs
     that a sample of the changed rows makes.
 
     A changed row's pairs are its best `k` of all rows; an unchanged one's are its best `k` of the changed rows whose
     score exceeds its own of `limits`, -inf for any. Scores are exact. `leaves` has int32 (changed, fan) for each
-    partition. The same for the same input and seed on one kind of CPU.
+    assignment. The same for the same input and seed on one kind of CPU.
     """
     if changed == 0:
-        return _no_pairs(), [partition.leaves[:0] for partition in partitions]
+        return _no_pairs(), [assignment.leaves[:0] for assignment in assignments]
     meeting, plan = Meeting(np.ascontiguousarray(vectors, dtype=np.float32), changed, k, limits), None
-    if changed > _FEW_ROWS and partitions:
-        plan = _choose_plan(meeting, partitions, recall, np.random.default_rng(seed))
-    seats = [_look(meeting, partition, plan.margin if plan else 0.0) for partition in partitions]
+    if changed > _FEW_ROWS and assignments:
+        plan = _choose_plan(meeting, assignments, recall, np.random.default_rng(seed))
+    seats = [_look(meeting, assignment, plan.margin if plan else 0.0) for assignment in assignments]
     if plan:
-        _join_leaves(meeting, partitions, [groups for _, groups in seats], plan)
+        _join_leaves(meeting, assignments, [groups for _, groups in seats], plan)
     else:
         meeting.join_all(np.arange(changed, dtype=np.int32))
     return _gains(meeting), [nearest for nearest, _ in seats]
 
 
 def _choose_plan(
-    meeting: Meeting, partitions: Sequence[Partition], recall: float, generator: np.random.Generator
+    meeting: Meeting, assignments: Sequence[Assignment], recall: float, generator: np.random.Generator
 ) -> Plan | None:
     """Return how the members find what they are to find, by the pairs of some of them with some of the other rows."""
     members, others = meeting.members, len(meeting.vectors) - meeting.members
@@ -68,25 +68,25 @@ def _choose_plan(
     forward = np.stack([place, best[place, slot] - members])
     reverse = np.stack([np.searchsorted(sampled, found.others), found.owners - members])
     sample = Sample(meeting.vectors[sampled], (forward, reverse))
-    return cheapest_plan(partitions, sample, recall, members)
+    return cheapest_plan(assignments, sample, recall, members)
 
 
-def _look(meeting: Meeting, partition: Partition, margin: float) -> tuple[np.ndarray, Groups]:
+def _look(meeting: Meeting, assignment: Assignment, margin: float) -> tuple[np.ndarray, Groups]:
     """Return (the members' leaves, int32 (members, fan); the members that look into each leaf)."""
-    leaders = encode_around(partition.leaders, meeting.mean)
-    bench = make_bench(len(partition.leaders), leaders.rows.shape[1], HAS_VNNI)
+    pivots = encode_around(assignment.pivots, meeting.mean)
+    workspace = make_workspace(len(assignment.pivots), pivots.rows.shape[1], HAS_VNNI)
     members = reordered(meeting.codes, np.arange(meeting.members))
-    return look_around(bench, members, leaders, partition.leaves.shape[1], margin)
+    return look_around(workspace, members, pivots, assignment.leaves.shape[1], margin)
 
 
-def _join_leaves(meeting: Meeting, partitions: Sequence[Partition], looking: Sequence[Groups], plan: Plan) -> None:
+def _join_leaves(meeting: Meeting, assignments: Sequence[Assignment], looking: Sequence[Groups], plan: Plan) -> None:
     """Join members with the rows in the leaves that they look into, and with each other.
 
-    Those whose leaves may hold fewer rows than they keep, in any partition, are joined with all rows.
+    Those whose leaves may hold fewer rows than they keep, in any assignment, are joined with all rows.
     """
     seen = np.zeros(meeting.members)
-    for partition, members in zip(partitions[: plan.partitions], looking, strict=False):
-        rows = group_rows(np.ascontiguousarray(partition.leaves[:, : plan.slots]), len(partition.leaders))
+    for assignment, members in zip(assignments[: plan.assignments], looking, strict=False):
+        rows = group_rows(np.ascontiguousarray(assignment.leaves[:, : plan.slots]), len(assignment.pivots))
         meeting.join_groups(members, Groups(rows.starts, rows.rows + np.int32(meeting.members)))
         met = np.repeat(np.diff(rows.starts), np.diff(members.starts))
         np.maximum(seen, np.bincount(members.rows, met, minlength=meeting.members), out=seen)

@@ -9,20 +9,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uninote.neighbours.kernel.partitions import Partition
+from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.simd.vector_ir import compiled
 
-_SEAT_COST = 80  # of bringing a row to where it is scored, in pairs scored
+_GATHER_COST = 80  # of bringing a row to where it is scored, in pairs scored
 _SLACK = np.float32(0.002)  # what int8 codes make of equal distances
 _COST_STEP = 4  # one in so many of the sample tells the cost
 _NEVER = np.float32(np.inf)
 
 
 class Plan(NamedTuple):
-    """Look into the leaves of all leaders whose half squared distance exceeds the nearest one's by less than `margin`,
-    in the first `partitions`, for the rows that are there by their first `slots`; at a `cost` in pairs scored."""
+    """Look into the leaves of all pivots whose half squared distance exceeds the nearest one's by less than `margin`,
+    in the first `assignments`, for the rows that are there by their first `slots`; at a `cost` in pairs scored."""
 
-    partitions: int
+    assignments: int
     slots: int
     margin: float
     cost: float
@@ -36,46 +36,46 @@ class Sample(NamedTuple):
     pairs: Sequence[np.ndarray]
 
 
-def cheapest_plan(partitions: Sequence[Partition], sample: Sample, recall: float, looking: int) -> Plan | None:
+def cheapest_plan(assignments: Sequence[Assignment], sample: Sample, recall: float, looking: int) -> Plan | None:
     """Return the cheapest plan for `looking` rows by which `recall` of the sample's pairs, either way, are found.
 
     None where there is none that costs less than half of scoring all pairs.
     """
-    most = looking * len(partitions[0].leaves) / 2 if partitions else 0.0
-    plans = (plan for plan in _plans(partitions, sample, recall, looking) if plan.cost < most)
+    most = looking * len(assignments[0].leaves) / 2 if assignments else 0.0
+    plans = (plan for plan in _plans(assignments, sample, recall, looking) if plan.cost < most)
     return min(plans, key=lambda plan: plan.cost, default=None)
 
 
-def _plans(partitions: Sequence[Partition], sample: Sample, recall: float, looking: int) -> Iterator[Plan]:
-    """Yield the plan with the least margin for each number of partitions and slots, where one finds enough."""
-    fan = min((partition.leaves.shape[1] for partition in partitions), default=0)
+def _plans(assignments: Sequence[Assignment], sample: Sample, recall: float, looking: int) -> Iterator[Plan]:
+    """Yield the plan with the least margin for each number of assignments and slots, where one finds enough."""
+    fan = min((assignment.leaves.shape[1] for assignment in assignments), default=0)
     gaps = [np.full((fan, pairs.shape[1]), _NEVER) for pairs in sample.pairs]
     once, seen = np.zeros(fan), list[tuple[np.ndarray, np.ndarray]]()
-    for count, partition in enumerate(partitions, 1):
-        behind = _behind(sample.vectors, partition.leaders)
+    for count, assignment in enumerate(assignments, 1):
+        behind = _behind(sample.vectors, assignment.pivots)
         for best, pairs in zip(gaps, sample.pairs, strict=True):
-            np.minimum(best, _gaps_of(behind, pairs, partition.leaves[:, :fan]), out=best)
-        sizes = np.cumsum(_leaf_sizes(partition.leaves, len(partition.leaders)), axis=0)[:fan]
+            np.minimum(best, _gaps_of(behind, pairs, assignment.leaves[:, :fan]), out=best)
+        sizes = np.cumsum(_leaf_sizes(assignment.leaves, len(assignment.pivots)), axis=0)[:fan]
         once += sizes.sum(axis=1)
         seen.append((behind[::_COST_STEP], sizes.astype(np.float32)))
         for slot in range(fan):
             margin = _least_margin([best[slot] for best in gaps], sample, recall) + _SLACK
             if margin < _NEVER:
                 each = sum(float(((some < margin).astype(np.float32) @ held[slot]).mean()) for some, held in seen)
-                yield Plan(count, slot + 1, float(margin), _SEAT_COST * once[slot] + looking * each)
+                yield Plan(count, slot + 1, float(margin), _GATHER_COST * once[slot] + looking * each)
 
 
-def _behind(vectors: np.ndarray, leaders: np.ndarray) -> np.ndarray:
-    """Return float32 (s, l): by how much each leader's half squared distance exceeds the nearest one's."""
-    scores = vectors @ leaders.T
-    scores -= (leaders**2).sum(axis=1) / 2
+def _behind(vectors: np.ndarray, pivots: np.ndarray) -> np.ndarray:
+    """Return float32 (s, l): by how much each pivot's half squared distance exceeds the nearest one's."""
+    scores = vectors @ pivots.T
+    scores -= (pivots**2).sum(axis=1) / 2
     behind: np.ndarray = scores.max(axis=1, keepdims=True) - scores
     return behind
 
 
 @compiled
 def _gaps_of(behind: np.ndarray, pairs: np.ndarray, leaves: np.ndarray) -> np.ndarray:
-    """Return float32 (fan, p): how far behind is the leader that finds the pair by its row's first slots."""
+    """Return float32 (fan, p): how far behind is the pivot that finds the pair by its row's first slots."""
     gaps = np.full((leaves.shape[1], pairs.shape[1]), _NEVER)
     for pair in range(pairs.shape[1]):
         least = _NEVER
@@ -88,9 +88,9 @@ def _gaps_of(behind: np.ndarray, pairs: np.ndarray, leaves: np.ndarray) -> np.nd
 
 
 @compiled
-def _leaf_sizes(leaves: np.ndarray, leaders: int) -> np.ndarray:
-    """Return int64 (fan, leaders): how many rows have each leader in each slot."""
-    sizes = np.zeros((leaves.shape[1], leaders), dtype=np.int64)
+def _leaf_sizes(leaves: np.ndarray, pivots: int) -> np.ndarray:
+    """Return int64 (fan, pivots): how many rows have each pivot in each slot."""
+    sizes = np.zeros((leaves.shape[1], pivots), dtype=np.int64)
     for row in range(leaves.shape[0]):
         for slot in range(leaves.shape[1]):
             if leaves[row, slot] >= 0:

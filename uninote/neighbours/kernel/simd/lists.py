@@ -73,8 +73,8 @@ def insert_key_reference(held: np.ndarray, key: int) -> np.ndarray:
 
 
 @emitted
-def keep_best(typing: Any, scores: Any, best: Any, first: Any, low: Any) -> Any:
-    """Push a tile of scores into each lane's best few; see `keep_best_reference`."""
+def push_best(typing: Any, scores: Any, best: Any, first: Any, low: Any) -> Any:
+    """Push a tile of scores into each lane's best few; see `push_best_reference`."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         emit = Emitter(context, builder, signature, arguments)
@@ -104,7 +104,7 @@ def keep_best(typing: Any, scores: Any, best: Any, first: Any, low: Any) -> Any:
     return types.void(scores, best, types.intp, types.intp), codegen
 
 
-def keep_best_reference(scores: np.ndarray, best: np.ndarray, first: int, low: int) -> np.ndarray:
+def push_best_reference(scores: np.ndarray, best: np.ndarray, first: int, low: int) -> np.ndarray:
     """Return `best`, int32 (rows, fan, 32), after `scores`, float32 (rows, 32), are pushed into it, best first.
 
     What is held is a score's bits made sortable, its lowest bits, those of `low`, giving way to the place first + lane.

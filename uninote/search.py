@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uninote.config.settings import MediaConfig
+from uninote.config.sections.sources import MediaConfig
 from uninote.errors import UninoteError
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.index.search import Index

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from builders import rows_at, write_vectors
 
-from uninote.config.settings import NeighboursConfig
+from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.errors import ConfigError
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.snapshot import newest_snapshot

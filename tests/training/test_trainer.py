@@ -6,13 +6,13 @@ import torch
 from coloured_discs import set_rows
 from safetensors.torch import load_file
 
+from uninote.config.sections.training import ContrastiveConfig, LoraConfig
 from uninote.model.encoder import describe, load_encoder
 from uninote.model.qwen import checkpoint
 from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet
 from uninote.training.errors import TrainingError
 from uninote.training.set.writer import write_training_set
-from uninote.training.settings import ContrastiveConfig, LoraConfig
 from uninote.training.trainer import CHECKPOINT, LOG, STATES, Trainer, train
 
 

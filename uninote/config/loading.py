@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from uninote.config import yaml_text
 from uninote.config.overrides import OverrideError, parse_override
-from uninote.config.settings import DEMO, Config
+from uninote.config.sections.base import DEMO
+from uninote.config.settings import Config
 from uninote.config.types import find_locations, section_of
 from uninote.errors import ConfigError
 from uninote.redaction import HIDDEN, has_credentials, is_secret, redact_value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from uninote.config.settings import DemoConfig
+from uninote.config.sections.sources import DemoConfig
 from uninote.demo.corpus import make_corpus
 
 

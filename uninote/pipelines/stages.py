@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from uninote.config.settings import DEMO
+from uninote.config.sections.base import DEMO
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.index.stage import index
 from uninote.pipelines.lake.run import Run

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import get_scheduler
 
+from uninote.config.sections.training import TrainConfig
 from uninote.model.identity import FIRST, Identity
 from uninote.model.qwen.checkpoint import identify
 from uninote.training.dataset import TrainingSet
@@ -26,7 +27,6 @@ from uninote.training.loop.inputs import Inputs
 from uninote.training.loop.log import Log
 from uninote.training.loop.objectives import Step, make_objective
 from uninote.training.loop.state import Progress, load_state, save_state
-from uninote.training.settings import TrainConfig
 
 CHECKPOINT, STATES, LOG = "checkpoint", "states", "log.jsonl"
 

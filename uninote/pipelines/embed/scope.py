@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from uninote.config.settings import fingerprint
+from uninote.config.digests import digest
 from uninote.lake.schemas import items_table, set_aside_table
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
@@ -23,7 +23,7 @@ def settings_mark(run: Run) -> str:
     searched = (
         [True] if media.search_roots else []
     )  # nothing, where it is not set: as in lakes from before it was there
-    return fingerprint(table, run.config.embed.kinds, media.roots, *searched)
+    return digest(table, run.config.embed.kinds, media.roots, *searched)
 
 
 def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFrame | None:

@@ -10,7 +10,7 @@ from pyspark.sql.types import ArrayType, FloatType, LongType, StringType, Struct
 
 from udfs.index.search import IndexSearch, make_scores, make_search
 from udfs.notes.fingerprints import MODEL_COLUMNS
-from uninote.config.settings import SearchConfig
+from uninote.config.sections.index import SearchConfig
 from uninote.errors import ConfigError, UninoteError
 from uninote.index.manifest import read_manifest
 from uninote.index.note_keys import Constraint, ConstraintError

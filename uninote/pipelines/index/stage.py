@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pyspark.sql import DataFrame
 
-from uninote.config.settings import fingerprint
+from uninote.config.digests import digest
 from uninote.errors import UninoteError
 from uninote.index.checks import find_damage
 from uninote.index.files import IndexDamagedError
@@ -111,13 +111,13 @@ class _Width:
     @cached_property
     def settings(self) -> str:
         layout = self.run.config.index.model_dump(include=set(_LAYOUT) | {"kinds"})
-        return fingerprint(layout, self.run.model.generation, self.width)
+        return digest(layout, self.run.model.generation, self.width)
 
     @property
     def calibration(self) -> str:
         """The fingerprint of the settings that the number of searched lists is measured with."""
         settings = self.run.config.neighbours
-        return fingerprint(settings.k, settings.recall_sample, settings.seed)
+        return digest(settings.k, settings.recall_sample, settings.seed)
 
     def refresh(self) -> dict[str, Any]:
         """Do the least that makes the index complete."""
@@ -202,7 +202,7 @@ class _Width:
         live = before.base.rows - len(gone.base) + rows
         if (rows + len(gone.base)) / before.base.rows > self.run.config.index.compact_share or live != self.rows:
             return self._rebuild(started, before, before.template, metrics)
-        mark = fingerprint(before.segments[-1].segment_id, self.versions)
+        mark = digest(before.segments[-1].segment_id, self.versions)
         say(f"index w{self.width}: {added:,} rows come, {changes.gone:,} go; {rows:,} rows in segment {mark}")
         shards = -(-rows * before.plan.num_shards // before.base.rows)
         build, trained = Build(self.run, self.folder, mark), (before.template, template)
@@ -226,7 +226,7 @@ class _Width:
         plan = plan_index(self.rows, self.width, overrides_of(self.run.config))
         say(f"index w{self.width}: {told(plan)}")
         build = Build(
-            self.run, self.folder, fingerprint(self.settings, self.versions, template, self.run.config.index.retrain)
+            self.run, self.folder, digest(self.settings, self.versions, template, self.run.config.index.retrain)
         )
         old = None if template is None else self._old_template(template)
         if template is not None and old is not None and fits(old, plan):
@@ -257,7 +257,7 @@ class _Width:
             raise UninoteError(
                 f"{self.snapshot.vectors_name(self.width)} holds no vectors, so there is nothing to index; see quarantine"
             )
-        mark = fingerprint(before.segments[-1].segment_id, self.versions)
+        mark = digest(before.segments[-1].segment_id, self.versions)
         held = [NoteKeys(self.folder.checked(shard.keys)).keys for shard in before.base.shards]
         gone = np.unique(np.concatenate(held))
         file = self.folder.put(f"gone-{mark}.parquet", lambda path: write_gone(gone, path))

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from udfs.embed.model_files import once_per_host
-from uninote.config.settings import DEMO, Config, EmbedConfig, fingerprint
+from uninote.config.digests import digest
+from uninote.config.sections.base import DEMO
+from uninote.config.sections.model import EmbedConfig
+from uninote.config.settings import Config
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError
 from uninote.model.encoder import describe
@@ -60,7 +63,7 @@ def _fetched(uri: str, options: S3Options) -> Path:
     """Return the driver's copy, made anew when anything below the URI is of another version."""
     files = list_files(uri, options)
     state = [(name, stat(f"{uri.rstrip('/')}/{name}", options).version) for name in sorted(files)]
-    name = fingerprint(uri, state)
+    name = digest(uri, state)
     return once_per_host(f"checkpoint-{name}", lambda folder: fetch_folder(uri, folder, options))
 
 

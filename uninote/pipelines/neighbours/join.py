@@ -15,7 +15,7 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 from udfs.neighbours.cells import vectors_as_bytes
 from udfs.neighbours.full_join import JoinTask
 from udfs.notes.fingerprints import ArrowMap
-from uninote.config.settings import RuleConfig
+from uninote.config.sections.neighbours import RuleConfig
 from uninote.lake.schemas import VECTOR, TableSpec, neighbour_rows_table, neighbour_state_table
 from uninote.neighbours.kernel.settings import Search
 from uninote.neighbours.rules import Rule

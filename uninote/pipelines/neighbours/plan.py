@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uninote.config.settings import NeighboursConfig
+from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.errors import ConfigError
 from uninote.neighbours.cells import assign_cells, fit_cells
 from uninote.neighbours.kernel.settings import needed_bytes, settings_for

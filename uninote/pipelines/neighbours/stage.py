@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from uninote.config.settings import fingerprint
+from uninote.config.digests import digest
 from uninote.lake.delta_files import DeltaFilesError
 from uninote.pipelines.lake.damage import damage
 from uninote.pipelines.lake.ledger import Entry
@@ -38,7 +38,7 @@ def neighbours(run: Run) -> dict[str, Any]:
     """Bring every neighbour table up to the newest embeddings."""
     started, settings = time.time(), run.config.neighbours
     join = open_join(run, newest_snapshot(run))
-    mark = fingerprint(_LAYOUT, settings.model_dump(mode="json", exclude=_MEASURES), join.width)
+    mark = digest(_LAYOUT, settings.model_dump(mode="json", exclude=_MEASURES), join.width)
     _mark_stale(run)
     done = last_entry(run, STAGE, WHOLE)
     if done is not None and done["fingerprint"] != mark:
@@ -79,7 +79,7 @@ def _is_current(join: Join, done: Entry) -> bool:
 
 
 def _made_from(mark: str, inputs: Mapping[str, int], as_of: int) -> str:
-    return fingerprint(mark, dict(inputs), as_of)
+    return digest(mark, dict(inputs), as_of)
 
 
 def _lists(

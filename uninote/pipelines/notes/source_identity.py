@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from uninote.config.settings import DEMO
+from uninote.config.sections.base import DEMO
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import files_of
 from uninote.notes.ingest.sources import Source

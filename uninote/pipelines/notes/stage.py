@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from uninote.config.settings import DEMO
+from uninote.config.sections.base import DEMO
 from uninote.demo.workspace import demo_corpus
 from uninote.errors import UninoteError
 from uninote.lake.schemas import TableSpec, notes_table, quarantine_table

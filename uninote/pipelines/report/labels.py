@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from uninote.config.settings import DEMO
+from uninote.config.sections.base import DEMO
 from uninote.demo.corpus import read_rows
 from uninote.demo.workspace import demo_corpus
 from uninote.pipelines.lake import tables

@@ -9,7 +9,9 @@ from typing import Any
 
 from pyspark.ml.torch.distributor import TorchDistributor
 
-from uninote.config.settings import DEMO, fingerprint
+from uninote.config.digests import digest
+from uninote.config.sections.base import DEMO
+from uninote.config.sections.training import TrainConfig
 from uninote.evaluation.tables import Table
 from uninote.model.encoder import load_encoder
 from uninote.model.qwen.checkpoint import identify
@@ -20,7 +22,6 @@ from uninote.pipelines.training.evaluate import encoder_of, measure, write_evalu
 from uninote.pipelines.training.scores import EVALUATION
 from uninote.pipelines.training.training_set import training_set
 from uninote.training.dataset import TrainingSet
-from uninote.training.settings import TrainConfig
 from uninote.training.trainer import CHECKPOINT, train
 
 STAGE = "train"
@@ -52,7 +53,7 @@ def train_model(run: Run) -> dict[str, Any]:
 
 def _mark(run: Run, data: TrainingSet) -> str:
     settings = run.config.training.model_dump(mode="json", exclude={"output", "processes"})
-    return fingerprint(data.fingerprint, settings)
+    return digest(data.fingerprint, settings)
 
 
 def _start(run: Run, data: TrainingSet, folder: Path) -> Path:

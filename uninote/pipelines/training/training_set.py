@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from udfs.training.training_set import SOURCES, make_sources, read_source
-from uninote.config.settings import fingerprint
+from uninote.config.digests import digest
 from uninote.errors import UninoteError
 from uninote.lake.schemas import duplicates_table
 from uninote.pipelines.embed.model_run import with_stored
@@ -40,7 +40,7 @@ def training_set(run: Run) -> TrainingSet:
     version = tables.table_version(notes_uri)
     made_with = settings.of_set()
     teacher = run.model.generation if settings.teacher == "model" else None
-    folder = Path(run.lake.uri(f"training/set-{fingerprint(FORMAT, made_with, version, teacher)}"))
+    folder = Path(run.lake.uri(f"training/set-{digest(FORMAT, made_with, version, teacher)}"))
     if not (folder / MANIFEST).exists():
         scratch = folder.with_name(f".{folder.name}-{run.run_id}")
         try:

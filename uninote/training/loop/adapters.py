@@ -9,7 +9,7 @@ import torch
 from uninote.training.errors import TrainingError
 
 if TYPE_CHECKING:  # settings need pydantic, which a machine that only computes may lack
-    from uninote.training.settings import LoraConfig
+    from uninote.config.sections.training import LoraConfig
 
 
 def with_adapters(model: Any, lora: LoraConfig, seed: int) -> Any:

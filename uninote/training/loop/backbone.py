@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from uninote.config.sections.training import TrainConfig
 from uninote.model.qwen.checkpoint import read_card, write_card
 from uninote.model.qwen.processing import NoteProcessor, Prepared
 from uninote.model.qwen.tower import UniNote
 from uninote.training.errors import TrainingError
 from uninote.training.loop.adapters import recompute_activations, with_adapters
-from uninote.training.settings import TrainConfig
 
 NOT_COPIED = (".safetensors", ".index.json", "evaluation.json")
 

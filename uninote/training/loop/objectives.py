@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uninote.config.sections.training import TrainConfig
 from uninote.training.dataset import Examples, TrainingSet
 from uninote.training.errors import TrainingError
 from uninote.training.loop.losses import NONE, ContrastiveBatch, ContrastiveLoss
 from uninote.training.loop.policy import PolicyLoss, Ranked
 from uninote.training.loop.schedule import rows_of, turn
 from uninote.training.set.schemas import TRAIN
-from uninote.training.settings import TrainConfig
 from uninote.training.strategies import STAGE_ONE, Strategy
 
 

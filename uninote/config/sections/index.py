@@ -1,0 +1,57 @@
+"""Settings of the index, and of searches in it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from uninote.config.sections.base import Kind, Location, Section, Width
+
+
+class IndexConfig(Section):
+    """What is indexed, how finely, and within which memory; null means planned (`jobs/index.py --dry-run` shows how).
+
+    `widths` null means every embedded width. `folder` holds the index files instead of the lake, and may be `s3://…`.
+    `recall_target` is for recall@K of a search, against exact; it steers the codes and, where `nprobe` is null, how many
+    lists a search looks into. `serve_mib` bounds all files of one width, `task_mib` the memory of one building task. What
+    changed since the base was built is a segment beside it; at `compact_share` of the base, a new base is built. Past
+    `max_drift`, see docs/index.md, a new template is due: `retrain` warn says so, auto trains it, now always.
+    """
+
+    folder: Location | None = None
+    widths: tuple[Width, ...] | None = Field(None, strict=False)
+    kinds: tuple[Kind, ...] = Field(("note",), strict=False, min_length=1)
+    nlist: int | None = Field(None, ge=1)
+    pq_m: int | None = Field(None, ge=1)
+    opq: bool = False
+    num_shards: int | None = Field(None, ge=1)
+    recall_target: float = Field(0.9, ge=0, le=1)
+    serve_mib: int | None = Field(None, ge=1)
+    task_mib: int = Field(2048, ge=1)
+    nprobe: int | None = Field(None, ge=1)
+    compact_share: float = Field(0.2, ge=0)
+    max_drift: float = Field(1.5, gt=1)
+    retrain: Literal["warn", "auto", "now"] = "warn"
+    seed: int = 0
+
+
+class SearchConfig(Section):
+    """What `jobs/search.py` looks for: every row of `queries`, any source that ingest reads, gets the `k` nearest notes.
+
+    Instead of `queries`, `items` takes the lake's own images, texts or OCR strings (`embed.kinds` must name them). Answers go
+    to the Delta table `output`. `width` null means the widest index; `nprobe` null what the index was calibrated
+    to. With `rerank_width`, `rerank_depth` times `k` notes are found first, and ranked again by their vectors of that
+    width. `only` and `never` hold values of category, author, language or visibility that a note must, or must not, have.
+    """
+
+    queries: Location | None = None
+    items: Literal["image", "text", "ocr"] | None = None
+    output: Location | None = None
+    width: Width | None = None
+    k: int = Field(20, ge=1)
+    nprobe: int | None = Field(None, ge=1)
+    rerank_width: Width | None = None
+    rerank_depth: int = Field(4, ge=1)
+    only: dict[str, list[str]] = Field(default_factory=dict)
+    never: dict[str, list[str]] = Field(default_factory=dict)

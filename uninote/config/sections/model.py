@@ -1,0 +1,62 @@
+"""Settings of the encoder, and of what it embeds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from uninote.config.sections.base import Kind, Location, Section, Width
+from uninote.model.layouts import LAYOUTS, known
+
+
+class ModelConfig(Section):
+    """The encoder: a folder of one of the kinds in docs/encoders.md, local or `s3://`; or "demo".
+
+    `dtype` auto is float32 on a CPU and the checkpoint's own on a GPU. `layout` is the number of what moves vectors beside
+    the weights (docs/encoders.md); null: the one that the lake has of this model, or else the checkpoint's, or else the newest.
+    """
+
+    checkpoint: Location
+    kind: Literal["uninote", "sentence-transformers", "feature-hashing"] = "uninote"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    layout: int | None = None
+
+    @field_validator("layout")
+    @classmethod
+    def _is_known(cls, layout: int | None) -> int | None:
+        if layout is not None and layout not in LAYOUTS:
+            raise ValueError(
+                f"{layout} is no layout that this release knows, which are {known()}; null keeps the lake's"
+            )
+        return layout
+
+
+class EmbedConfig(Section):
+    """What gets vectors, at which widths, and in which portions.
+
+    `widths` null means every width the checkpoint declares; others are refused unless `undeclared_widths` is true.
+    `kinds` beside note make vectors of single images, texts and OCR strings. `chunk_items` are committed together: what a
+    killed run computes again is at most that. `recheck_media` looks at size and time of every image each night; without
+    it an image replaced under its old name is noticed only when its note changes. `retry_quarantined` tries again what
+    was set aside, and notes embedded without a broken part. `check_vectors` reads all stored vectors first, and embeds again
+    what is damaged or lacking.
+    """
+
+    widths: tuple[Width, ...] | None = Field(None, strict=False)
+    undeclared_widths: bool = False
+    kinds: tuple[Kind, ...] = Field(("note",), strict=False)
+    batch_tokens: int = Field(8192, ge=1)
+    items_per_task: int = Field(2000, ge=1)
+    chunk_items: int = Field(20_000, ge=1)
+    recheck_media: bool = True
+    retry_quarantined: bool = False
+    check_vectors: bool = False
+    max_quarantined_share: float = Field(0.5, ge=0, le=1)
+
+    @field_validator("kinds")
+    @classmethod
+    def _has_notes(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if "note" not in kinds:
+            raise ValueError("should name note: what other jobs read are vectors of notes")
+        return tuple(sorted(set(kinds)))

@@ -1,0 +1,92 @@
+"""Settings of the neighbours of every note, and the rules of their tables."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from uninote.config.sections.base import Section, Width
+from uninote.lake.reserved import NEIGHBOURS, is_reserved
+
+Attribute = Literal["category", "author", "language", "visibility"]
+TableName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
+
+
+class RuleConfig(Section):
+    """Which notes may be neighbours in one table, beside never the note itself. Null attributes are in no set of values.
+
+    `same` and `different` name attributes that must, or must not, be equal to the note's own; a note whose own value is
+    null has no neighbours of the same, and any of a different one. `only` and `never` hold values that a neighbour must,
+    or must not, have. Below `min_score` nobody is a neighbour. Of duplicates, notes at `neighbours.duplicate_score` or
+    above: keep all; exclude those of the note itself; or collapse, one entry for each group of them. With `fresh_days`
+    only notes updated in so many days before the run are neighbours. `hubness`, 0 to 1, ranks notes lower that are close to
+    everyone, by that share of the mean score of their own lists; set `neighbours.slack` to some K with it.
+    """
+
+    same: tuple[Attribute, ...] = Field((), strict=False)
+    different: tuple[Attribute, ...] = Field((), strict=False)
+    only: dict[Attribute, list[str]] = Field(default_factory=dict)
+    never: dict[Attribute, list[str]] = Field(default_factory=dict)
+    min_score: float | None = None
+    duplicates: Literal["keep", "exclude", "collapse"] = "keep"
+    fresh_days: int | None = Field(None, ge=1)
+    hubness: float = Field(0.0, ge=0, le=1)
+
+    @property
+    def ranks(self) -> bool:
+        """Say whether the public lists can be made only once all lists are."""
+        return self.duplicates == "collapse" or self.hubness > 0
+
+
+class NeighboursConfig(Section):
+    """How the all-pairs join looks, and which tables come of it. `width` null means the widest.
+
+    `slack` extra candidates are kept beside the `k`, for nights that take some away. The corpus is one cell as long as
+    a task of `task_mib` holds it; past that `overlap` cells see each row, null: as many as a sample says are needed for
+    `recall_target`. `cell_rows` fixes the home rows of a cell. A night that changes more than `full_share` of the notes
+    joins all of them again. `tables` are named as they appear in the lake, by none of the lake's own names; `neighbours`,
+    without rules, is always there.
+    """
+
+    width: Width | None = None
+    k: int = Field(20, ge=1, le=1000)
+    slack: int = Field(4, ge=0, le=1000)
+    cell_rows: int | None = Field(None, ge=1)
+    overlap: int | None = Field(None, ge=1)
+    task_mib: int = Field(3072, ge=64)
+    recall_target: float = Field(0.98, ge=0, le=1)
+    recall_sample: int = Field(500, ge=1)
+    full_share: float = Field(0.2, ge=0)
+    duplicate_score: float = 0.995
+    tables: dict[TableName, RuleConfig] = Field(default_factory=dict)
+    seed: int = 0
+
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _names_are_free(cls, tables: Any) -> Any:
+        """Refuse names of our own tables before the pattern speaks, so that Items is told as items is."""
+        for name, rule in tables.items() if isinstance(tables, dict) else ():
+            if name == NEIGHBOURS:
+                if rule not in (None, {}, RuleConfig()):
+                    raise ValueError(
+                        f"{NEIGHBOURS} is the table without rules, which duplicates and training are made of; give these "
+                        f"rules another name"
+                    )
+            elif is_reserved(str(name)):
+                raise ValueError(
+                    f"{name} is a name of the lake's own tables and folders; give these rules another name"
+                )
+        return tables
+
+    @model_validator(mode="after")
+    def _cells_fill_lists(self) -> Self:
+        least = 2 * (self.k + self.slack)
+        if self.cell_rows is not None and self.cell_rows < least:
+            raise ValueError(f"cell_rows should be at least 2 x (k + slack) = {least}, or a cell may not fill a list")
+        return self
+
+    @property
+    def rules(self) -> dict[str, RuleConfig]:
+        """The tables with their rules, in order of name."""
+        return dict(sorted(({NEIGHBOURS: RuleConfig()} | self.tables).items()))

@@ -1,0 +1,14 @@
+"""Settings of the HTML report."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from uninote.config.sections.base import Section
+
+
+class ReportConfig(Section):
+    """What the HTML report shows."""
+
+    gallery_notes: int = Field(10, ge=0)
+    gallery_neighbours: int = Field(8, ge=1)

@@ -1,0 +1,66 @@
+"""Settings of what is read: notes, their images, and the services they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from uninote.config.sections.base import Location, Section
+
+
+class DemoConfig(Section):
+    """The built-in corpus: where it is generated, and how large."""
+
+    folder: Location = Field(default_factory=lambda: str(Path.home() / ".cache" / "uninote" / "demo"))
+    notes: int = Field(3000, ge=1)
+    seed: int = 7
+
+
+class IngestConfig(Section):
+    """Where notes come from. `columns` maps a field of `notes` to the source's column where the guess is wrong.
+
+    `encoding` is that of text files without a byte order mark. An ingest that would delete more than
+    `max_deleted_share` of the notes, and at least 100, is refused: a source that was written by half looks just so.
+    `--allow-deletes` lets it pass once.
+    """
+
+    source: Location
+    columns: dict[str, str] = Field(default_factory=dict)
+    max_deleted_share: float = Field(0.1, ge=0, le=1)
+    encoding: str = "utf-8"
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding)
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                "should be an encoding that Python knows, such as utf-8, cp1252, gb18030 or utf-16"
+            ) from error
+        return encoding
+
+
+class MediaConfig(Section):
+    """Which files may be opened as images, how large they may be, and how they are fetched.
+
+    Relative names are looked up in the source's own folder, if it has one, and with `search_roots` then in the `roots`.
+    `timeout_s` is for one file, retries included; `attempts` are made where an error may pass; each task fetches with
+    `threads`, while its model computes.
+    """
+
+    roots: tuple[Location, ...] = Field((), strict=False)  # YAML has lists, not tuples
+    search_roots: bool = False
+    max_bytes: int = Field(32 << 20, ge=1)
+    max_pixels: int = Field(50_000_000, ge=1)
+    timeout_s: float = Field(30.0, gt=0)
+    attempts: int = Field(4, ge=1)
+    threads: int = Field(8, ge=1)
+
+
+class S3Config(Section):
+    """Which S3 service `s3://` means; null is what the environment says. Credentials come from the environment only."""
+
+    endpoint: str | None = None
+    region: str | None = None

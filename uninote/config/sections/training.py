@@ -1,0 +1,135 @@
+"""Settings of training: the training set, and the stages that train on it.
+
+The defaults train the tiny model from scratch in CPU minutes, without a teacher.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from uninote.config.sections.base import DEMO, Location, Section, Width
+
+
+class LoraConfig(Section):
+    """Low-rank adapters on the language model. `rank` 16 is the paper's; alpha, dropout and targets are ours."""
+
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(32, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: tuple[str, ...] = Field(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), strict=False
+    )
+
+
+class ContrastiveConfig(Section):
+    """Stage 1. `loss` symmetric_kl is the paper's and needs a teacher's scores; infonce does not.
+
+    `in_batch`: infonce also takes the other positives of the batch as negatives. `negatives`: how many hard ones of an
+    example are used, at most; `strategies` null means every one of the nine that the training set has.
+    """
+
+    loss: Literal["symmetric_kl", "infonce"] = "infonce"
+    tau: float = Field(0.05, gt=0)
+    in_batch: bool = True
+    negatives: int = Field(8, ge=0)
+    strategies: tuple[str, ...] | None = Field(None, strict=False)
+
+    @model_validator(mode="after")
+    def _has_negatives(self) -> Self:
+        if not self.negatives and (self.loss == "symmetric_kl" or not self.in_batch):
+            raise ValueError("negatives is 0; without in-batch negatives a positive has nothing to be told from")
+        return self
+
+
+class RankingConfig(Section):
+    """Stage 2. `group` is G, `tau` turns cosines into the policy's probabilities, `beta` weighs the KL to the start."""
+
+    group: int = Field(12, ge=2)
+    tau: float = Field(0.05, gt=0)
+    beta: float = Field(0.1, ge=0)
+
+
+class TrainConfig(Section):
+    """One stage of training: what is minimised, how, how far, and how the run is kept.
+
+    `batch` counts examples (queries). `widths` null means those that the starting checkpoint declares. `chunk_tokens`
+    padded tokens are embedded at once; `keep_graphs` keeps all chunks' graphs (one pass, memory grows with the batch), else
+    gradients are cached. `decay` follows a warm-up over `warmup` of the steps. `checkpoint_every` steps the state is written;
+    a run that finds one goes on from it. `lora` null trains all weights. `stored_dtype` is that of the finished checkpoint's
+    weights, null as they were trained.
+    """
+
+    stage: Literal["contrastive", "ranking"] = "contrastive"
+    contrastive: ContrastiveConfig = ContrastiveConfig()
+    ranking: RankingConfig = RankingConfig()
+    lora: LoraConfig | None = None
+    widths: tuple[Width, ...] | None = Field(None, strict=False, min_length=1)
+    steps: int = Field(400, ge=1)
+    batch: int = Field(128, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup: float = Field(0.1, ge=0, le=1)
+    decay: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
+    weight_decay: float = Field(0.05, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    stored_dtype: Literal["float32", "bfloat16"] | None = None
+    chunk_tokens: int = Field(1024, ge=1)
+    keep_graphs: bool = False
+    gradient_checkpointing: bool = False
+    augment: bool = False
+    checkpoint_every: int = Field(200, ge=1)
+    log_every: int = Field(10, ge=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if self.widths is not None and list(self.widths) != sorted(set(self.widths)):
+            raise ValueError(f"widths {list(self.widths)} should be ascending and different")
+        return self
+
+
+class TrainingConfig(Section):
+    """What is trained on, and how. Of at most `max_notes` notes (null: all) examples are made, `per_note` of a strategy.
+
+    Near-duplicates are one group, of which `group_cap` are kept; `eval_share` of the groups are held out. With
+    `modal_replacement` the note that an image asks for has its description in its place; with `note_pairs` the halves of a
+    note are a pair, which the paper leaves to its second stage. `noise` notes stand beside the
+    relevant ones of a ranked list. `teacher` model scores candidates with the configured encoder (none: captions are the
+    only truth); of its candidates between `window` similarities, `negatives` are hard negatives, and what comes within
+    `margin` of the positive is none. Training starts at `start` (demo: a new, small model), `contrastive` before
+    `ranking`; null leaves one out. `processes` share each batch. `output` null is a folder in the lake.
+    """
+
+    max_notes: int | None = Field(100_000, ge=1)
+    per_note: int = Field(2, ge=1)
+    group_cap: int = Field(20, ge=1)
+    eval_share: float = Field(0.15, gt=0, lt=1)
+    modal_replacement: bool = True
+    note_pairs: bool = False
+    noise: int = Field(20, ge=1)
+    teacher: Literal["none", "model"] = "none"
+    window: tuple[float, float] = Field((0.5, 0.7), strict=False)
+    margin: float = Field(0.01, ge=0)
+    negatives: int = Field(8, ge=0)
+    seed: int = 0
+    start: Location = DEMO
+    contrastive: TrainConfig | None = TrainConfig()
+    ranking: TrainConfig | None = None
+    processes: int = Field(1, ge=1)
+    output: Location | None = None
+
+    def of_set(self) -> dict[str, Any]:
+        """Return what a training set is made with: all but how a model is then trained on it."""
+        return self.model_dump(mode="json", exclude={"start", "contrastive", "ranking", "processes", "output"})
+
+    @model_validator(mode="after")
+    def _stages_are_in_place(self) -> Self:
+        for name, stage in (("contrastive", self.contrastive), ("ranking", self.ranking)):
+            if stage is not None and stage.stage != name:
+                raise ValueError(f"{name}.stage should be {name}, not {stage.stage}")
+        soft = self.contrastive is not None and self.contrastive.contrastive.loss == "symmetric_kl"
+        if soft and self.teacher == "none":
+            raise ValueError("contrastive.loss symmetric_kl needs a teacher's scores; set training.teacher to model")
+        return self

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from uninote.media.fetching import UNREACHABLE, MediaPolicy, fingerprint
+from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.notes.hashing import content_hash, meta_hash
 from uninote.notes.note import Note, NoteImage
 
 MODEL_COLUMNS = ("title", "body", "topics", "images")
-META_COLUMNS = ("category", "author", "language", "visibility")
 
 ArrowMap = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -45,7 +45,7 @@ def make_fingerprint(media: MediaPolicy, threads: int, schema: pa.Schema) -> Arr
 
 def _fingerprinted(batch: pa.RecordBatch, media: MediaPolicy, pool: Executor, schema: pa.Schema) -> pa.RecordBatch:
     columns = {name: batch.column(name) for name in schema.names if name in batch.schema.names}
-    rows = batch.select([*MODEL_COLUMNS, *META_COLUMNS]).to_pylist()
+    rows = batch.select([*MODEL_COLUMNS, *NOTE_ATTRIBUTES]).to_pylist()
     notes = [to_note(row) for row in rows]
     uris = sorted({image.uri for note in notes for image in note.images})
     found = dict(zip(uris, pool.map(lambda uri: fingerprint(uri, media), uris), strict=True))
@@ -54,7 +54,7 @@ def _fingerprinted(batch: pa.RecordBatch, media: MediaPolicy, pool: Executor, sc
     columns["unreachable"] = pa.array(
         [any(found[image.uri] == UNREACHABLE for image in note.images) for note in notes], pa.bool_()
     )
-    columns["meta_hash"] = pa.array([meta_hash([row[column] for column in META_COLUMNS]) for row in rows])
+    columns["meta_hash"] = pa.array([meta_hash([row[column] for column in NOTE_ATTRIBUTES]) for row in rows])
     return pa.RecordBatch.from_arrays(
         [columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema
     )

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from uninote.errors import UninoteError
+from uninote.notes.attributes import NOTE_ATTRIBUTES
 
 KEY, NOTE = "item_key", "note_id"
-ATTRIBUTES = ("category", "author", "language", "visibility")
-COLUMNS = (KEY, NOTE, "kind", *ATTRIBUTES)
+COLUMNS = (KEY, NOTE, "kind", *NOTE_ATTRIBUTES)
 _LISTS = b"lists"
 
 
@@ -34,10 +34,12 @@ class Constraint:
     def of(
         cls, only: Mapping[str, Sequence[str]] | None = None, never: Mapping[str, Sequence[str]] | None = None
     ) -> Constraint:
-        """Return the constraint. Raises ConstraintError for an attribute other than those in ATTRIBUTES."""
+        """Return the constraint. Raises ConstraintError for an attribute other than those in NOTE_ATTRIBUTES."""
         for name in {**(only or {}), **(never or {})}:
-            if name not in ATTRIBUTES:
-                raise ConstraintError(f"notes cannot be chosen by {name!r}; an index knows {', '.join(ATTRIBUTES)}")
+            if name not in NOTE_ATTRIBUTES:
+                raise ConstraintError(
+                    f"notes cannot be chosen by {name!r}; an index knows {', '.join(NOTE_ATTRIBUTES)}"
+                )
         return cls(*(tuple((name, tuple(values)) for name, values in (sets or {}).items()) for sets in (only, never)))
 
     def __bool__(self) -> bool:

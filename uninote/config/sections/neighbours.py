@@ -8,8 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from uninote.config.sections.base import Section, Width
 from uninote.lake.reserved import NEIGHBOURS, is_reserved
+from uninote.notes.attributes import Attribute
 
-Attribute = Literal["category", "author", "language", "visibility"]
 TableName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from uninote.errors import UninoteError
+from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.notes.ingest.fields import URI_FIELDS
 
-TEXTS = ("title", "body", "caption", "category", "author", "language", "visibility")
+TEXTS = ("title", "body", "caption", *NOTE_ATTRIBUTES)
 NUMBER, TEXT = "number", "text"
 
 

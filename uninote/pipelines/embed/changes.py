@@ -7,9 +7,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import BooleanType, StringType, StructField, StructType
 
-from udfs.notes.fingerprints import META_COLUMNS, MODEL_COLUMNS, make_fingerprint
+from udfs.notes.fingerprints import MODEL_COLUMNS, make_fingerprint
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import embeddings_table, items_table, set_aside_table
+from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.embed.scope import within
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.tables import read_or_empty
@@ -70,7 +71,7 @@ def _fingerprints(run: Run, notes: DataFrame) -> DataFrame:
     strings = (*ITEM_KEY, "content_hash", "meta_hash")
     schema = StructType([StructField("note_id", run.note_id), *(StructField(name, StringType()) for name in strings)])
     schema = schema.add("unreachable", BooleanType())
-    items = items_of(notes, run.config.embed.kinds).select("note_id", *ITEM_KEY, *MODEL_COLUMNS, *META_COLUMNS)
+    items = items_of(notes, run.config.embed.kinds).select("note_id", *ITEM_KEY, *MODEL_COLUMNS, *NOTE_ATTRIBUTES)
     look = make_fingerprint(media_policy(run), run.config.media.threads, to_arrow_schema(schema))
     return items.mapInArrow(look, schema)
 

@@ -17,10 +17,11 @@ from uninote.index.centroids import Centroids
 from uninote.index.files import IndexDamagedError
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import ShardFile, shard_from
-from uninote.index.note_keys import ATTRIBUTES, COLUMNS
+from uninote.index.note_keys import COLUMNS
 from uninote.index.plan import IndexPlan
 from uninote.index.template import Template, finish_template, fit_rotation, load_template, train_template
 from uninote.lake.schemas import VECTOR
+from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.sampling import sample_vectors
@@ -152,7 +153,7 @@ class Build:
 
 def with_attributes(run: Run, vectors: DataFrame) -> DataFrame:
     """Add what filters know of each row's note: note_keys.COLUMNS and vector."""
-    notes = tables.read_table(run.spark, run.lake.uri("notes")).select("note_id", *ATTRIBUTES)
+    notes = tables.read_table(run.spark, run.lake.uri("notes")).select("note_id", *NOTE_ATTRIBUTES)
     return vectors.join(notes, "note_id", "left").select(*COLUMNS, "vector")
 
 

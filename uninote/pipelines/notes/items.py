@@ -8,29 +8,30 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
-from udfs.notes.fingerprints import META_COLUMNS, MODEL_COLUMNS
+from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.lake.schemas import notes_table
+from uninote.notes.attributes import NOTE_ATTRIBUTES
 
 TYPES = {field.name: field.dataType for field in notes_table(StringType()).schema}
 ITEM_KEY = ("item_id", "kind")  # together unique: a note may have the id that another note's image goes by
 
 
 def items_of(notes: DataFrame, kinds: Sequence[str]) -> DataFrame:
-    """Return one row for each item of `kinds`: note_id, item_id, kind, MODEL_COLUMNS as that item has them, META_COLUMNS.
+    """Return one row for each item of `kinds`: note_id, item_id, kind, MODEL_COLUMNS as that item has them, NOTE_ATTRIBUTES.
 
     An item's id is its note's, and for parts of a note its place too: #image/0, #ocr/0, #text. A note is always an item;
     a blank text or OCR string is none.
     """
     made = {"note": _note(), "text": _text(), "image": _images(), "ocr": _ocr()}
     items = F.concat(*(made[kind] for kind in kinds))
-    rows = notes.select("note_id", F.explode(items).alias("item"), *META_COLUMNS)
+    rows = notes.select("note_id", F.explode(items).alias("item"), *NOTE_ATTRIBUTES)
     item_id = F.concat(F.col("note_id").cast("string"), F.col("item.part"))
     return rows.select(
         "note_id",
         item_id.alias("item_id"),
         "item.kind",
         *(F.col(f"item.{column}") for column in MODEL_COLUMNS),
-        *META_COLUMNS,
+        *NOTE_ATTRIBUTES,
     )
 
 

@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
 from uninote.config.settings import Config
-from uninote.model.qwen.tiny import make_tiny_checkpoint
+from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.stage import ingest
@@ -34,8 +34,8 @@ NOTES = 64
 
 
 def make_large_checkpoint(folder: Path, mib: int) -> None:
-    """Write a random checkpoint of about `mib` MiB: the tiny one with wide feed-forward layers."""
-    make_tiny_checkpoint(folder, [f"note {number}" for number in range(NOTES)])
+    """Write a random checkpoint of about `mib` MiB: the smallest one with wide feed-forward layers."""
+    make_trainable_checkpoint(folder, [f"note {number}" for number in range(NOTES)])
     values = json.loads((folder / "config.json").read_text())
     text = values["text_config"]
     text["intermediate_size"] = mib * 2**20 // (4 * 3 * text["hidden_size"] * text["num_hidden_layers"])

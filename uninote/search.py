@@ -20,7 +20,7 @@ from uninote.config.sections.sources import MediaConfig
 from uninote.errors import UninoteError
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.index.search import Index
-from uninote.media.fetching import MediaPolicy, decode, fetch
+from uninote.media.fetching import MediaPolicy, load_image
 from uninote.model.encoder import KINDS, UNINOTE, Arithmetic, describe, load_in_layout
 from uninote.notes.note import Note, NoteImage
 from uninote.redaction import has_credentials
@@ -71,7 +71,7 @@ def _embedded(options: argparse.Namespace, layout: int) -> np.ndarray:
     paths = [path.resolve() for path in options.image]
     limits = MediaConfig()
     policy = MediaPolicy(tuple({str(path.parent) for path in paths}), limits.max_bytes, limits.max_pixels)
-    pictures = [decode(fetch(str(path), policy), str(path), policy) for path in paths]
+    pictures = [load_image(str(path), policy) for path in paths]
     note = Note(options.title, options.text, (), tuple(NoteImage(str(path), "") for path in paths))
     return np.asarray(encoder.embed([encoder.prepare(note, pictures)]))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from uninote.errors import ConfigError
@@ -49,14 +47,6 @@ def test_impossible_overrides_are_refused(overrides, message):
 def test_an_empty_corpus_is_refused():
     with pytest.raises(ConfigError, match="0 rows of width 64"):
         plan_index(0, 64)
-
-
-def test_the_fingerprint_covers_all_that_shapes_the_files_and_not_the_rows():
-    plan = plan_index(100_000, 64)
-    assert plan.fingerprint() == "1fe897df8ba825e6"
-    assert replace(plan, rows=7).fingerprint() == plan.fingerprint()
-    for name in ("width", "nlist", "num_cells", "num_shards", "pq_m", "pq_nbits", "train_rows", "opq", "groups"):
-        assert replace(plan, **{name: 7}).fingerprint() != plan.fingerprint(), name
 
 
 def test_a_billion_rows_by_hand():

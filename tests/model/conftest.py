@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_checkpoint import make_tiny_checkpoint
 from tokenizers import BertWordPieceTokenizer
 from tokenizers.processors import BertProcessing
 
 from uninote.model.encoder import load_encoder
-from uninote.model.qwen.tiny import make_tiny_checkpoint
 
 TEXTS = [
     "Braised pork belly with soy sauce", "红烧肉的做法：五花肉切块，冷水下锅", "A week of hiking in the Dolomites",

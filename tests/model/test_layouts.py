@@ -13,6 +13,7 @@ import pytest
 import torch
 from literal_folders import write_declared, write_published, write_sentences
 from PIL import Image
+from tiny_checkpoint import make_tiny_checkpoint
 
 from uninote.demo.workspace import demo_checkpoint
 from uninote.model.encoder import SENTENCES, UNINOTE, Arithmetic, describe, load_encoder, load_in_layout
@@ -22,7 +23,6 @@ from uninote.model.qwen import checkpoint
 from uninote.model.qwen.checkpoint import identify, read_card
 from uninote.model.qwen.processing import NoteProcessor
 from uninote.model.qwen.prompts import FRAME
-from uninote.model.qwen.tiny import make_tiny_checkpoint
 from uninote.model.sentence import folder as sentence_models
 from uninote.notes.note import Note, NoteImage
 

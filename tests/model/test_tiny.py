@@ -2,26 +2,28 @@ import json
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_checkpoint import make_tiny_checkpoint
 
 from uninote.model.encoder import load_encoder
 from uninote.model.qwen.checkpoint import generation
-from uninote.model.qwen.tiny import make_tiny_checkpoint
 from uninote.notes.note import Note, NoteImage
 
+HELPERS = Path(__file__).parents[1]
 TEXTS = ["红烧肉 pork", "hiking in the Alps", "bread \ud800 and soup"] * 5
 
 
 def test_equal_texts_and_seed_give_an_equal_generation_in_another_process(tmp_path):
     make_tiny_checkpoint(tmp_path / "a", TEXTS, seed=3)
     code = (
-        "import sys, json; from uninote.model.qwen.tiny import make_tiny_checkpoint as make;"
+        "import sys, json; from tiny_checkpoint import make_tiny_checkpoint as make;"
         "make(sys.argv[1], json.loads(sys.argv[2]), seed=3)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "b"), json.dumps(TEXTS)], check=True)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "b"), json.dumps(TEXTS)], check=True, cwd=HELPERS)
     assert generation(tmp_path / "a") == generation(tmp_path / "b")
 
 

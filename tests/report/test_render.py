@@ -10,8 +10,8 @@ from uninote.report.render import render
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> {{ 7 * 7 }} ]]>--><style>"
 VOID = {"meta", "img"}
-# Title (twice), lake, warning, reason, sample, table; title, body, topic, category and id of three notes.
-SHOWN = 2 + 1 + 1 + 1 + 2 + 1 + 3 * 5
+# Title (twice), lake, reason, sample (twice), table; title, body, topic, category and id of three notes.
+SHOWN = 2 + 1 + 1 + 2 + 1 + 3 * 5
 EMPTY = {
     "stages": (),
     "reconciliation": None,
@@ -65,7 +65,6 @@ def hostile_report():
     return make_report(
         title=HOSTILE,
         lake=HOSTILE,
-        warnings=(HOSTILE,),
         quarantine=(QuarantineReason(HOSTILE, 1, ((HOSTILE, HOSTILE),)),),
         gallery=(GalleryRow(bare, (note, bare)),),
         tables={HOSTILE: "javascript:alert(3)"},
@@ -94,7 +93,7 @@ def test_every_tag_is_closed_in_order(report):
 @pytest.mark.parametrize("character", [chr(0xD83D), chr(0xDCFF), "\x00", "\x1b", "\x9b", "\u202e", "\u2067"])
 def test_what_no_file_can_hold_becomes_a_replacement_character(character):
     note = GalleryNote("n1", f"喵{character}呜", character, (character,), character)
-    html = render(make_report(gallery=(GalleryRow(note, ()),), warnings=(character,)))
+    html = render(make_report(gallery=(GalleryRow(note, ()),)))
     assert "喵\ufffd呜" in html.encode("utf-8").decode("utf-8")
     assert character not in html
 
@@ -113,7 +112,7 @@ def test_the_page_asks_for_nothing_from_elsewhere():
 
 
 def test_links_lead_to_sections_that_exist():
-    for report in (make_report(warnings=("a",)), make_report(**EMPTY)):
+    for report in (make_report(), make_report(**EMPTY)):
         page = Page(render(report))
         ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
         assert {attrs["href"] for attrs in page.all("a")} <= {f"#{one}" for one in ids}

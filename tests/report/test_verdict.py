@@ -37,10 +37,6 @@ def test_a_quarantined_share_above_the_limit_needs_attention():
     assert states(quarantine_limit=0.0019)["quarantine"] == "attention"
 
 
-def test_warnings_need_attention():
-    assert states(warnings=("the model is untrained",))["warnings"] == "attention"
-
-
 def test_what_was_not_measured_is_not_called_sound():
     verdict = judge(make_report(recall=None))
     assert (verdict.state, verdict.headline) == ("unknown", "Not fully checked")

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from builders import make_image
+from tiny_checkpoint import make_tiny_checkpoint
 
 from udfs.embed import model_run as embed
 from udfs.embed.model_run import EmbedTask, embed_windows
 from uninote.media.fetching import MediaPolicy
 from uninote.model.encoder import load_encoder
-from uninote.model.qwen.tiny import make_tiny_checkpoint
 
 IMAGE = pa.struct([("uri", pa.string()), ("ocr", pa.string())])
 INLINE = pa.struct([("uri", pa.string()), ("content", pa.binary())])

@@ -7,11 +7,11 @@ import tempfile
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_checkpoint import make_tiny_checkpoint
 
 from udfs import worker as worker_cache
 from udfs.embed.model_files import pack
 from udfs.embed.worker_model import WorkerModel, make_load
-from uninote.model.qwen.tiny import make_tiny_checkpoint
 from uninote.notes.note import Note
 from uninote.storage.types import S3Options
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import asdict, dataclass
 
@@ -110,11 +108,6 @@ class IndexPlan:
         code = self.rows * self.width / _CODE_RATE * (1 << self.pq_nbits) / 64
         rounds = 15 * (self.nlist // max(1, self.groups) + self.groups)
         return assign + code + self.train_rows * rounds * self.width * 2 / _FLOPS
-
-    def fingerprint(self) -> str:
-        """Return 16 hexadecimal characters over all that shapes the files; `rows` counts only through the rest."""
-        shaping = {name: value for name, value in asdict(self).items() if name != "rows"}
-        return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, int | float | bool]:
         """Return the plan and what it takes, for people: bytes, and CPU-hours."""

@@ -64,13 +64,13 @@ def fingerprint(uri: str, policy: MediaPolicy) -> str:
     return f"{status.size}-{status.version}"
 
 
-def load_image(uri: str, policy: MediaPolicy) -> Image.Image:
+def load_image(uri: str, policy: MediaPolicy, inline: Mapping[str, bytes] | None = None) -> Image.Image:
     """Return the image upright, in RGB, transparency on white, the first frame of an animation.
 
-    Raises MediaError, whatever is wrong with the URI, the file or its content; StorageError when a store as a whole
-    cannot be used. Pillow's own limit (179 million pixels) holds beside `policy.max_pixels`.
+    `inline` has the content of inline URIs. Raises MediaError, whatever is wrong with the URI, the file or its content;
+    StorageError when no file of a store can be read. Pillow's own limit (179 million pixels) holds beside `policy.max_pixels`.
     """
-    return decode(fetch(uri, policy), uri, policy)
+    return decode(fetch(uri, policy, inline), uri, policy)
 
 
 def fetch(uri: str, policy: MediaPolicy, inline: Mapping[str, bytes] | None = None) -> bytes:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from uninote.errors import UninoteError
-
-StageState = Literal["done", "unchanged", "failed"]
 
 
 class ReportDataError(UninoteError):
@@ -17,7 +14,7 @@ class ReportDataError(UninoteError):
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage of the run. `state` is a StageState; a count whose name ends in "bytes" is shown as a size."""
+    """One stage of the run. `state` is done, unchanged or failed; a count whose name ends in "bytes" is shown as a size."""
 
     stage: str
     state: str
@@ -218,5 +215,4 @@ class Report:
     k: int
     agreements: tuple[Agreement, ...] = ()
     evaluation: Evaluation | None = None
-    warnings: tuple[str, ...] = ()
     quarantine_limit: float = 0.01

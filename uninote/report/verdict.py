@@ -38,8 +38,8 @@ class Verdict:
 
 
 def judge(report: Report) -> Verdict:
-    """Check stages, rows, recall, quarantine and warnings."""
-    found = (_stages(report), _rows(report), _recall(report), _quarantine(report), _warnings(report))
+    """Check stages, rows, recall and quarantine."""
+    found = (_stages(report), _rows(report), _recall(report), _quarantine(report))
     checks = tuple(check for check in found if check)
     state = max((check.state for check in checks), key=STATES.index)
     return Verdict(state, HEADLINES[state], _summary(checks, state), checks)
@@ -87,9 +87,3 @@ def _quarantine(report: Report) -> Check | None:
     state = "attention" if rows.quarantined_share > report.quarantine_limit else "ok"
     finding = f"{share(rows.quarantined_share)} of notes, limit {share(report.quarantine_limit)}"
     return Check("quarantine", state, finding, "quarantine")
-
-
-def _warnings(report: Report) -> Check | None:
-    if not report.warnings:
-        return None
-    return Check("warnings", "attention", plural(len(report.warnings), "warning"), "warnings")

@@ -1,41 +1,28 @@
-"""A small, untrained checkpoint in the layout of a published one, for tests and measurements on any machine."""
+"""The size of the smallest model, and how a checkpoint is written in the layout of a published one."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from tokenizers import Tokenizer
-from transformers import Qwen3VLConfig, Qwen3VLModel
+from transformers import Qwen3VLModel
 
 from uninote.model.layouts import Limits, newest
 from uninote.model.qwen.checkpoint import Card, write_card
-from uninote.model.qwen.tiny_tokenizer import tokenizer_config, train_tokenizer
-from uninote.model.qwen.tiny_weights import RMS_EPS, make_weights, rarity
+from uninote.model.qwen.tiny_tokenizer import tokenizer_config
 from uninote.model.qwen.tower import UniNote
 
-VOCABULARY = 6144
 WIDTHS = (64, 128, 256)
 LIMITS = Limits(max_tokens=512, max_images=4, min_pixels=32 * 32, max_pixels=96 * 96)
 PATCH, MERGE = 16, 2
 
 
-def make_tiny_checkpoint(folder: str | Path, texts: Iterable[str], seed: int = 0) -> None:
-    """Write a checkpoint of some 3 million parameters whose vocabulary and word weights come from `texts`.
-
-    Equal texts and seed give an equal generation. The folder appears complete or not at all; one that exists already is
-    left as it is.
-    """
-    whole = [text.encode(errors="replace").decode() for text in texts]
-    write_whole(Path(folder), lambda scratch: _write(scratch, whole, seed))
-
-
-def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
+def make_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """Call `write` with a new folder that becomes `folder` once it is complete; one that is there is left as it is."""
     if folder.exists():
         return
@@ -66,17 +53,6 @@ def _publish(scratch: Path, folder: Path) -> None:
             raise  # otherwise another process was faster, with the same content
 
 
-def _write(folder: Path, texts: list[str], seed: int) -> None:
-    frame = newest().frame
-    tokenizer = train_tokenizer([frame.opening + frame.closing, *texts], VOCABULARY)
-    config = Qwen3VLConfig.from_dict(tiny_config(tokenizer))
-    with torch.device("meta"):
-        model = Qwen3VLModel(config)
-    shapes = {name: weight.shape for name, weight in model.state_dict().items()}
-    model.load_state_dict(make_weights(shapes, rarity(tokenizer, texts), seed), assign=True)
-    write_checkpoint(folder, model, tokenizer)
-
-
 def tiny_config(tokenizer: Tokenizer) -> dict[str, Any]:
     """Return config.json of the tiny model over `tokenizer`'s vocabulary."""
     text = {
@@ -87,7 +63,7 @@ def tiny_config(tokenizer: Tokenizer) -> dict[str, Any]:
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "head_dim": 64,
-        "rms_norm_eps": RMS_EPS,
+        "rms_norm_eps": 1e-6,
         "max_position_embeddings": 4096,
         "rope_parameters": {
             "rope_type": "default", "rope_theta": 5_000_000, "mrope_section": [12, 10, 10], "mrope_interleaved": True,

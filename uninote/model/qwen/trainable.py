@@ -1,8 +1,7 @@
-"""A small checkpoint to train from scratch: the classes and layout of the tiny one, with weights that learn.
+"""A small checkpoint to train from scratch, with the classes and the layout of a published one.
 
-What differs, and why (measured in docs/training.md): norms have Qwen's own epsilon, since the tiny model's large one damps
-small activations and with them gradients; weights start as transformers draws them; the prompt's frame is a few tokens
-of the vocabulary, so that most of what is computed is content.
+Weights start as transformers draws them. The prompt's frame is a few tokens of the vocabulary, so that most of what is
+computed is content (measured in docs/training.md).
 """
 
 from __future__ import annotations
@@ -16,11 +15,10 @@ import torch
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
 from uninote.model.layouts import newest
-from uninote.model.qwen.tiny import tiny_config, write_checkpoint, write_whole
+from uninote.model.qwen.tiny import make_folder, tiny_config, write_checkpoint
 from uninote.model.qwen.tiny_tokenizer import train_tokenizer
 
 FRAME_REPEATS = 3000  # so often that every word of the frame becomes one token
-RMS_EPS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ def make_trainable_checkpoint(
     Equal texts, seed and shape give equal weights on one kind of processor. The folder appears complete or not at all; one that
     exists already is left as it is.
     """
-    whole = [text.encode(errors="replace").decode() for text in texts]
-    write_whole(Path(folder), lambda scratch: _write(scratch, whole, seed, shape or Shape()))
+    encodable = [text.encode(errors="replace").decode() for text in texts]
+    make_folder(Path(folder), lambda scratch: _write(scratch, encodable, seed, shape or Shape()))
 
 
 def _write(folder: Path, texts: list[str], seed: int, shape: Shape) -> None:
@@ -58,7 +56,6 @@ def _write(folder: Path, texts: list[str], seed: int, shape: Shape) -> None:
 def _sized(values: dict[str, Any], shape: Shape) -> dict[str, Any]:
     text, vision = values["text_config"], values["vision_config"]
     text |= {
-        "rms_norm_eps": RMS_EPS,
         "num_hidden_layers": shape.text_layers,
         "intermediate_size": 2 * text["hidden_size"],
     }

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from uninote.media.fetching import MediaError, decode, fetch
+from uninote.media.fetching import MediaError, load_image
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.image_bytes import stored_images
@@ -83,7 +83,7 @@ def _thumbnail(run: Run, uris: Sequence[str]) -> bytes | None:
     policy, inline = media_policy(run), stored_images(run, uris)
     for uri in uris:
         try:
-            return thumbnail(decode(fetch(uri, policy, inline), uri, policy))
+            return thumbnail(load_image(uri, policy, inline))
         except (MediaError, StorageError):
             continue
     return None

@@ -81,7 +81,6 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         gallery=gallery(run, run.config.report.gallery_notes) if joined else (),
         tables=_table_uris(run, snapshot),
         k=run.config.neighbours.k,
-        warnings=(),
     )
 
 

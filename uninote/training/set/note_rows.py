@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,12 +41,6 @@ class Content:
     body: str = ""
     topics: tuple[str, ...] = ()
     images: tuple[tuple[str, str], ...] = ()  # digest, ocr
-
-    @property
-    def key(self) -> str:
-        """Thirty-two hexadecimal characters that equal contents share: what items are numbered by."""
-        told = json.dumps([self.kind, self.title, self.body, self.topics, self.images])  # ASCII: lone surrogates too
-        return hashlib.sha256(told.encode()).hexdigest()[:32]
 
     def as_row(self) -> dict[str, Any]:
         """Return the columns of `schemas.ITEMS` that it fills: kind, title, body, topics, images."""

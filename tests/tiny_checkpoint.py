@@ -1,4 +1,4 @@
-"""Weights for a model nobody trained, chosen so that its vectors still say what a note is about.
+"""An untrained checkpoint in the published layout whose vectors nevertheless say what a note is about.
 
 Plain random weights collapse: pooled from the same last token behind the same frame, all notes point one way. Here
 
@@ -15,19 +15,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
+from transformers import Qwen3VLConfig, Qwen3VLModel
 
 from uninote.model.layouts import newest
-from uninote.model.qwen.tiny_tokenizer import SPECIAL
+from uninote.model.qwen.tiny import make_folder, tiny_config, write_checkpoint
+from uninote.model.qwen.tiny_tokenizer import SPECIAL, train_tokenizer
 
+VOCABULARY = 6144
 RMS_EPS = 1.0
 GELU_MEAN = 1 / (2 * math.sqrt(math.pi))  # of gelu(z) for a standard normal z
 POSITION_STD = 0.02
 IMAGE_SCALE = 0.1
+
+
+def make_tiny_checkpoint(folder: str | Path, texts: Iterable[str], seed: int = 0) -> None:
+    """Write a checkpoint of some 3 million parameters whose vocabulary and word weights come from `texts`.
+
+    Equal texts and seed give an equal generation. A folder that exists already is left as it is.
+    """
+    encodable = [text.encode(errors="replace").decode() for text in texts]
+    make_folder(Path(folder), lambda scratch: _write(scratch, encodable, seed))
+
+
+def _write(folder: Path, texts: list[str], seed: int) -> None:
+    frame = newest().frame
+    tokenizer = train_tokenizer([frame.opening + frame.closing, *texts], VOCABULARY)
+    config = tiny_config(tokenizer)
+    config["text_config"]["rms_norm_eps"] = RMS_EPS
+    with torch.device("meta"):
+        model = Qwen3VLModel(Qwen3VLConfig.from_dict(config))
+    shapes = {name: weight.shape for name, weight in model.state_dict().items()}
+    model.load_state_dict(make_weights(shapes, rarity(tokenizer, texts), seed), assign=True)
+    write_checkpoint(folder, model, tokenizer)
 
 
 def rarity(tokenizer: Tokenizer, texts: Iterable[str]) -> np.ndarray:

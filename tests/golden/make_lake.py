@@ -27,6 +27,9 @@ from uninote.pipelines.runtime.session import open_session
 from uninote.pipelines.stages import STAGES
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))  # where the helpers of the tests are
+from tiny_checkpoint import make_tiny_checkpoint  # noqa: E402
+
 SOURCE_TIME = 1_700_000_000  # of every image: size and time are part of what says whether one changed
 CONFIG = """\
 lake: lake
@@ -88,7 +91,7 @@ def _image(folder: Path, number: int) -> str:
 def write_checkpoint(folder: Path) -> None:
     """Write a checkpoint that packs small: few words, narrow, weights in bfloat16 with three bits of mantissa."""
     tiny.WIDTHS = (16, 64)
-    tiny.make_tiny_checkpoint(folder, WORDS * 3, seed=5)
+    make_tiny_checkpoint(folder, WORDS * 3, seed=5)
     weights = load_file(folder / "model.safetensors")
     rounded = {name: _rounded(weight) for name, weight in weights.items()}
     save_file(rounded, folder / "model.safetensors", metadata={"format": "pt"})

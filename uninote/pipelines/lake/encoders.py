@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from udfs.embed.model_files import once_per_host
@@ -13,31 +12,9 @@ from uninote.config.settings import Config
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError
 from uninote.model.encoder import describe
-from uninote.model.identity import Identity
-from uninote.pipelines.lake.generations import choose_generation
+from uninote.pipelines.lake.generations import ModelFolder, choose_generation
 from uninote.storage.files import fetch_folder, list_files, stat
 from uninote.storage.types import S3Options, is_remote
-
-
-@dataclass(frozen=True)
-class ModelFolder:
-    """A checkpoint on the driver's disk. `uri` is where it came from, `generation` and `layout` what its vectors are.
-
-    `widths` are those it declares, widest first.
-    """
-
-    folder: Path
-    uri: str
-    kind: str
-    generation: str
-    widths: tuple[int, ...]
-    layout: int
-    identity: Identity
-
-    @property
-    def full_width(self) -> int:
-        """The width of the vectors before any truncation."""
-        return self.widths[0]
 
 
 def open_model(config: Config) -> ModelFolder:

@@ -1,4 +1,4 @@
-"""Which generation of a model a lake has, and the record that says what a generation was made with."""
+"""A model in a lake: which generation its vectors are, and the record that says what a generation was made with."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uninote.errors import ConfigError, UninoteError
 from uninote.model.identity import Identity
 from uninote.model.layouts import LAYOUTS, known
-
-if TYPE_CHECKING:
-    from uninote.pipelines.lake.encoders import ModelFolder
 
 RECORD, ITEMS = "generation.json", "items"
 FORMAT = 1
@@ -28,6 +25,27 @@ class Generation:
 
     name: str
     layout: int
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A checkpoint on the driver's disk. `uri` is where it came from, `generation` and `layout` what its vectors are.
+
+    `widths` are those it declares, widest first.
+    """
+
+    folder: Path
+    uri: str
+    kind: str
+    generation: str
+    widths: tuple[int, ...]
+    layout: int
+    identity: Identity
+
+    @property
+    def full_width(self) -> int:
+        """The width of the vectors before any truncation."""
+        return self.widths[0]
 
 
 def choose_generation(lake: str, identity: Identity, asked: int | None) -> Generation:

@@ -19,7 +19,8 @@ from uninote.lake.paths import GenerationLake, Lake
 from uninote.pipelines.lake import ledger as ledger_table
 from uninote.pipelines.lake import migrations as lake_migrations
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.encoders import ModelFolder, open_model
+from uninote.pipelines.lake.encoders import open_model
+from uninote.pipelines.lake.generations import ModelFolder
 from uninote.pipelines.lake.ledger import Entry
 
 

@@ -12,7 +12,7 @@ from uninote.evaluation.baselines import evaluate_views
 from uninote.evaluation.retrieval import evaluate
 from uninote.evaluation.tables import Table
 from uninote.model.encoder import Arithmetic, Encoder, load_in_layout
-from uninote.pipelines.lake.encoders import ModelFolder
+from uninote.pipelines.lake.generations import ModelFolder
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.scores import evaluation_path

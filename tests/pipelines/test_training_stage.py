@@ -75,7 +75,7 @@ def test_a_teacher_scores_every_example_and_finds_hard_negatives(run_of):
     assert examples.scores is not None
     assert (examples.candidates[:, 1:] >= 0).sum() > 2 * len(examples)
     plain = training_set(run_of())
-    assert plain.fingerprint != data.fingerprint
+    assert plain.digest != data.digest
     assert plain.examples(Strategy.TEXT_TO_NOTE, "train").scores is None
 
     start = run_of().model.folder

@@ -1,4 +1,4 @@
-"""Near-duplicates end up together, crowds are thinned, and what both splits show is told."""
+"""Near-duplicates end up together, crowds are thinned, and what both splits show is reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from uninote.training.dataset import TrainingSet
 from uninote.training.set.assembly import assemble, examples_and_halves
 from uninote.training.set.examples import Making
-from uninote.training.set.groups import Governed, govern, marks_of
+from uninote.training.set.groups import Governed, content_digests, govern
 from uninote.training.set.leaks import find_leaks
 from uninote.training.set.negatives import Window
 from uninote.training.set.note_rows import SourceImage, SourceNote
@@ -24,8 +24,8 @@ def note(number, digests=(), title=None, **fields):
 
 
 def governed_of(notes, linked=(), **settings):
-    marks = {one.note_id: marks_of(one) for one in notes}
-    return govern(marks, linked, **({"cap": 20, "eval_share": 0.3, "seed": 0} | settings))
+    digests = {one.note_id: content_digests(one) for one in notes}
+    return govern(digests, linked, **({"cap": 20, "eval_share": 0.3, "seed": 0} | settings))
 
 
 def test_duplicates_by_image_text_or_link_are_one_group_of_one_split():
@@ -34,20 +34,20 @@ def test_duplicates_by_image_text_or_link_are_one_group_of_one_split():
     found = governed_of(notes, linked=[("101", "5")])
     for twin, original in (("100", "3"), ("101", "5"), ("102", "7")):
         assert (found[twin].group, found[twin].split) == (found[original].group, found[original].split)
-    assert len({told.group for told in found.values()}) == 60
-    assert {told.split for told in found.values()} == {"train", "eval"}
+    assert len({place.group for place in found.values()}) == 60
+    assert {place.split for place in found.values()} == {"train", "eval"}
     assert found == governed_of(notes[::-1], linked=[("101", "5")])
 
 
-def test_of_a_crowd_a_few_are_kept_and_stock_pictures_make_no_crowd():
+def test_of_a_crowd_some_are_used_and_stock_pictures_make_no_crowd():
     crowd = [note(n, ["same"]) for n in range(30)]
     found = governed_of(crowd, cap=4)
-    assert Counter(told.kept for told in found.values()) == {True: 4, False: 26}
+    assert Counter(place.used for place in found.values()) == {True: 4, False: 26}
     stock = governed_of([note(n, ["stock"]) for n in range(60)])
-    assert len({told.group for told in stock.values()}) == 60
+    assert len({place.group for place in stock.values()}) == 60
 
 
-def test_a_leak_across_the_split_is_told(tmp_path):
+def test_a_leak_across_the_split_is_reported(tmp_path):
     picture = b"not opened here"
     row = {"kind": "note", "body": "b", "topics": [], "images": [{"digest": "d", "ocr": ""}]}
     items = [

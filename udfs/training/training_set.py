@@ -1,4 +1,4 @@
-"""Notes read for training inside executors: their sound images, by digest, and what tells their duplicates."""
+"""Notes read for training inside executors: their sound images, by digest, and the digests that duplicates share."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ import pyarrow as pa
 from udfs.embed.prefetch import map_ahead
 from udfs.notes.fingerprints import ArrowMap
 from uninote.media.fetching import MediaError, MediaPolicy, decode, fetch
-from uninote.training.set.groups import marks_of
+from uninote.training.set.groups import content_digests
 from uninote.training.set.note_rows import SourceNote, source_note
 
 SOURCES = pa.schema(
     [
         pa.field("note_id", pa.string()),
         pa.field("note", pa.string()),
-        pa.field("marks", pa.list_(pa.string())),
+        pa.field("digests", pa.list_(pa.string())),
         pa.field("files", pa.list_(pa.struct([("digest", pa.string()), ("content", pa.binary())]))),
         pa.field("unreadable", pa.int32()),
     ]
 )
-"""`note` is a SourceNote as JSON; `files` its images, encoded; `unreadable` how many images were left out."""
+"""`note` is a SourceNote as JSON; `digests` are its `content_digests`; `files` its images, encoded;
+`unreadable` how many images were left out.
+"""
 
 
 def make_sources(policy: MediaPolicy, threads: int) -> ArrowMap:
@@ -48,12 +50,15 @@ def read_source(text: str) -> SourceNote:
 
 def _source(row: Mapping[str, Any], policy: MediaPolicy) -> dict[str, Any]:
     inline = {image["uri"]: image["content"] for image in row["inline"] or ()}
-    images, files, unreadable = [], {}, 0
+    images = []
+    files = {}
+    unreadable = 0
     for image in row["images"] or ():
         if not image or not image["uri"]:
             continue
         try:
             content = fetch(image["uri"], policy, inline)
+            # Decoded only to see whether it can be: training reads the encoded bytes.
             decode(content, image["uri"], policy)
         except MediaError:
             unreadable += 1
@@ -65,7 +70,7 @@ def _source(row: Mapping[str, Any], policy: MediaPolicy) -> dict[str, Any]:
     return {
         "note_id": note.note_id,
         "note": json.dumps(asdict(note), ensure_ascii=True),
-        "marks": marks_of(note),
+        "digests": content_digests(note),
         "files": [{"digest": digest, "content": content} for digest, content in files.items()],
         "unreadable": unreadable,
     }

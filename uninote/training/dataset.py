@@ -17,10 +17,9 @@ from pyarrow import parquet
 from uninote.media.images import Reduced
 from uninote.notes.note import Note, NoteImage
 from uninote.training.errors import TrainingSetError
-from uninote.training.loop.losses import NONE
 from uninote.training.set.checks import check_examples, check_items, check_ranked
 from uninote.training.set.media import ImageStore
-from uninote.training.set.schemas import FORMAT, IMAGES, MANIFEST, TABLES
+from uninote.training.set.schemas import FORMAT, IMAGES, MANIFEST, NO_ITEM, TABLES
 from uninote.training.strategies import Strategy
 
 
@@ -28,8 +27,8 @@ from uninote.training.strategies import Strategy
 class Examples:
     """Queries of one strategy with their candidates, as item numbers.
 
-    `queries` int64 (n,); `candidates` int64 (n, 1 + negatives), the positive first, NONE where there are fewer; `scores`
-    float32 of that shape, the teacher's, NaN where NONE; null when any of them is missing.
+    `queries` int64 (n,); `candidates` int64 (n, 1 + negatives), the positive first, NO_ITEM where there are fewer; `scores`
+    float32 of that shape, the teacher's, NaN where NO_ITEM; null when any of them is missing.
     """
 
     queries: np.ndarray
@@ -76,13 +75,13 @@ class TrainingSet:
         return int(self._items.num_rows)
 
     @property
-    def fingerprint(self) -> str:
+    def digest(self) -> str:
         """Sixteen hexadecimal characters over the manifest, and the sizes and names of all parts."""
-        digest = hashlib.sha256((self.folder / MANIFEST).read_bytes())
+        content = hashlib.sha256((self.folder / MANIFEST).read_bytes())
         for name in TABLES:
             for part in _parts(self.folder / name):
-                digest.update(f"{name}/{part.name}:{part.stat().st_size}\n".encode())
-        return digest.hexdigest()[:16]
+                content.update(f"{name}/{part.name}:{part.stat().st_size}\n".encode())
+        return content.hexdigest()[:16]
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of items, in order of their numbers."""
@@ -116,7 +115,7 @@ class TrainingSet:
             [positive, *(negatives or ())]
             for positive, negatives in zip(table["positive"].to_pylist(), table["negatives"].to_pylist(), strict=True)
         ]
-        return Examples(table["query"].to_numpy(), _padded(candidates, NONE).astype(np.int64), _scores(table))
+        return Examples(table["query"].to_numpy(), _padded(candidates, NO_ITEM).astype(np.int64), _scores(table))
 
     def ranked(self, split: str) -> list[RankedList]:
         """Return the ranked lists of a split."""
@@ -129,15 +128,17 @@ class TrainingSet:
 
 
 def _scores(table: pa.Table) -> np.ndarray | None:
-    positives, negatives = table["positive_score"].to_pylist(), table["negative_scores"].to_pylist()
-    numbers = table["negatives"].to_pylist()
-    whole = all(
-        positive is not None and len(scores or ()) == len(items or ()) and None not in (scores or ())
-        for positive, scores, items in zip(positives, negatives, numbers, strict=True)
-    )
-    if not whole:
-        return None
-    return _padded([[p, *(s or ())] for p, s in zip(positives, negatives, strict=True)], np.nan).astype(np.float32)
+    """Return float32 (examples, 1 + negatives): the positive's score, then the negatives'; null unless every one is there."""
+    positives = table["positive_score"].to_pylist()
+    negatives = table["negatives"].to_pylist()
+    negative_scores = table["negative_scores"].to_pylist()
+    rows = []
+    for positive, items, scores in zip(positives, negatives, negative_scores, strict=True):
+        row = [positive, *(scores or ())]
+        if None in row or len(row) != 1 + len(items or ()):
+            return None
+        rows.append(row)
+    return _padded(rows, np.nan).astype(np.float32)
 
 
 def _padded(rows: list[list[Any]], filler: float) -> np.ndarray:
@@ -161,10 +162,12 @@ def _conformed(table: pa.Table, schema: pa.Schema, part: Path) -> pa.Table:
     try:
         return table.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise TrainingSetError(f"{part}: a column is of another type: {error}; expected {_told(schema)}") from error
+        raise TrainingSetError(
+            f"{part}: a column is of another type: {error}; expected {_described(schema)}"
+        ) from error
 
 
-def _told(fields: Iterable[pa.Field]) -> str:
+def _described(fields: Iterable[pa.Field]) -> str:
     return ", ".join(f"{field.name} {field.type}" for field in fields)
 
 

@@ -49,7 +49,7 @@ def train(
 
     A killed run, called again with the same arguments, goes on from its newest state and ends with the same weights.
     On several processes (torchrun's or TorchDistributor's environment) each embeds a share of every batch. Raises
-    TrainingError, with the last good state kept, when a loss or gradient is not finite; CheckpointError, TrainingSetError.
+    TrainingError, leaving the last good state, when a loss or gradient is not finite; CheckpointError, TrainingSetError.
     """
     started = time.perf_counter()
     with processes.process_group(), Trainer(checkpoint, training_set, folder, config, device) as trainer:
@@ -73,13 +73,13 @@ class Trainer:
         self.backbone = Backbone(checkpoint, config, _device(device))
         self._objective = make_objective(training_set, config, self.backbone.widths)
         self._inputs = Inputs(training_set, self.backbone.processor, config.augment)
-        self._fingerprints = _Fingerprints(identify(checkpoint), training_set, config)
+        self._run_digests = _RunDigests(identify(checkpoint), training_set, config)
         self._progress = _progress(self.backbone, config)
         self._open = ExitStack()
         self._reference: Backbone | None = None
         if self._objective.needs_reference:  # before the state is read: the reference is where the run began
             self._reference = self._open.enter_context(self.backbone.frozen_start())
-        load_state(self._states, self._progress, self._fingerprints)
+        load_state(self._states, self._progress, self._run_digests)
         self._log = Log(folder / LOG, self.step) if processes.rank() == 0 else None
         self._ahead = self._open.enter_context(ThreadPoolExecutor(1))
 
@@ -98,11 +98,11 @@ class Trainer:
         """Go on to step `until` (all), and return the last loss, null when there was nothing to do."""
         end = min(until or self._config.steps, self._config.steps)
         loss = None
-        following: Future[tuple[Step, Chunks]] = self._ahead.submit(self._prepared, self.step)
+        upcoming: Future[tuple[Step, Chunks]] = self._ahead.submit(self._prepared, self.step)
         while self.step < end:
-            batch, chunks = following.result()
-            if self.step + 1 < end:  # decoded while the model computes
-                following = self._ahead.submit(self._prepared, self.step + 1)
+            batch, chunks = upcoming.result()
+            if self.step + 1 < end:  # its images are decoded while the model computes this one
+                upcoming = self._ahead.submit(self._prepared, self.step + 1)
             loss = self._take(batch, chunks)
             if self.step % self._config.checkpoint_every == 0 or self.step == self._config.steps:
                 self._save()
@@ -153,7 +153,7 @@ class Trainer:
 
     def _save(self) -> None:
         if processes.rank() == 0:
-            save_state(self._states, self._progress, self._fingerprints.now)
+            save_state(self._states, self._progress, self._run_digests.now)
         processes.wait_for_all()
 
 
@@ -173,22 +173,27 @@ def _is_decayed(name: str, weight: Tensor) -> bool:
     return weight.dim() > 1 and "embed" not in name
 
 
-class _Fingerprints:
+class _RunDigests:
     """Which run a state belongs to: what is written now, and what earlier releases wrote for the same run."""
 
     def __init__(self, identity: Identity, training_set: TrainingSet, config: TrainConfig) -> None:
-        # how often something is written does not change what is computed
+        # How often something is written does not change what is computed.
         self._settings = config.model_dump_json(exclude={"checkpoint_every", "log_every"})
-        self._identity, self._set = identity, training_set.fingerprint
+        self._identity = identity
+        self._set = training_set.digest
         self.now = self._of(identity.generation(identity.own))
 
-    def __contains__(self, fingerprint: object) -> bool:
-        former = self._identity.former_generations() if self._identity.own.number == FIRST else iter(())
-        return fingerprint == self.now or any(fingerprint == self._of(generation) for generation in former)
+    def __contains__(self, digest: object) -> bool:
+        if digest == self.now:
+            return True
+        if self._identity.own.number != FIRST:
+            return False
+        # Releases before layouts named a model's generation differently; their states are of the same run.
+        return any(digest == self._of(former) for former in self._identity.former_generations())
 
     def _of(self, generation: str) -> str:
-        told = json.dumps([self._settings, generation, self._set])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        values = json.dumps([self._settings, generation, self._set])
+        return hashlib.sha256(values.encode()).hexdigest()[:16]
 
 
 def _device(name: str | None) -> torch.device:

@@ -49,7 +49,7 @@ def measure(encoder: Encoder, data: TrainingSet, name: str, views: bool = False)
 def write_evaluation(path: Path, data: TrainingSet, tables: Sequence[Table]) -> None:
     """Write tables as JSON, with what they were measured on."""
     values = {
-        "set": data.fingerprint,
+        "set": data.digest,
         "counts": data.manifest["counts"],
         "tables": [table.as_json() for table in tables],
     }

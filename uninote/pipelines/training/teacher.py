@@ -1,4 +1,4 @@
-"""A teacher's word on a training set: soft scores of its pairs, and hard negatives in a window of similarity.
+"""What a teacher says of a training set: soft scores of its pairs, and hard negatives in a window of similarity.
 
 The teacher is the configured encoder. It embeds the items' elements, single images and texts, once; a composite candidate's
 score is MaxSim over its elements, as the paper says.
@@ -40,8 +40,8 @@ def _embedded(run: Run, elements: Elements, sources: DataFrame) -> np.ndarray:
     """Return float32 (elements, width): the teacher's vectors, NaN where it could not embed one."""
     items = _items(run, elements, sources)
     with model_tasks(run, staging=f"{STAGING}-{run.run_id}") as tasks:
-        told = tasks.stage(items, len(elements.contents), "training set: teacher").select("item_key", "vector")
-        found = told.where("vector IS NOT NULL").toArrow()
+        answers = tasks.stage(items, len(elements.contents), "training set: teacher").select("item_key", "vector")
+        found = answers.where("vector IS NOT NULL").toArrow()
     vectors = np.full((len(elements.contents), run.model.full_width), np.nan, np.float32)
     for batch in found.to_batches():
         vectors[batch.column("item_key").to_numpy()] = to_matrix(batch.column("vector"))

@@ -31,7 +31,7 @@ def train_model(run: Run) -> dict[str, Any]:
     """Train and measure a model on the lake's notes; killed, the same command goes on from the last state."""
     started, settings = time.time(), run.config.training
     data = training_set(run)
-    folder = Path(settings.output or run.lake.uri(f"training/run-{_mark(run, data)}"))
+    folder = Path(settings.output or run.lake.uri(f"training/run-{_settings_digest(run, data)}"))
     checkpoints = [_start(run, data, folder)]
     for name, stage in (("contrastive", settings.contrastive), ("ranking", settings.ranking)):
         if stage is not None:
@@ -51,9 +51,9 @@ def train_model(run: Run) -> dict[str, Any]:
     }
 
 
-def _mark(run: Run, data: TrainingSet) -> str:
+def _settings_digest(run: Run, data: TrainingSet) -> str:
     settings = run.config.training.model_dump(mode="json", exclude={"output", "processes"})
-    return digest(data.fingerprint, settings)
+    return digest(data.digest, settings)
 
 
 def _start(run: Run, data: TrainingSet, folder: Path) -> Path:
@@ -83,7 +83,7 @@ def train_share(start: str, data: str, folder: str, stage: str) -> None:
 
 
 def _measure(run: Run, checkpoints: Sequence[Path], data: TrainingSet) -> list[Table]:
-    """Return the tables of the trained model, seen whole and in part, of each stage's start, and of the teacher."""
+    """Return the tables of the trained model, shown full notes and parts of them, of each stage's start, and of the teacher."""
     last = checkpoints[-1]
     tables = measure(load_encoder(last), data, "trained", views=True)
     for name, checkpoint in zip(("start", "contrastive"), checkpoints[:-1], strict=False):

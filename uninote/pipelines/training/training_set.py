@@ -34,7 +34,7 @@ LEAKED = ("leaked_images", "leaked_texts")
 
 
 def training_set(run: Run) -> TrainingSet:
-    """Return the training set of the notes as they are, made unless it has been; the folder appears whole."""
+    """Return the training set of the notes as they are, made unless it has been; the folder appears once it is complete."""
     settings = run.config.training
     notes_uri = run.lake.uri("notes")
     version = tables.table_version(notes_uri)
@@ -49,19 +49,19 @@ def training_set(run: Run) -> TrainingSet:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     data = TrainingSet(folder)
-    _tell_leaks(data)
+    _report_leaks(data)
     return data
 
 
 def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -> None:
     settings = run.config.training
     sources = _sources(run, notes, f"{scratch}/sources")
-    held = sources.select("note_id", "marks", "unreadable").toArrow().to_pylist()
-    marks = {row["note_id"]: row["marks"] for row in held}
-    say(f"training set: {len(marks):,} notes, {sum(row['unreadable'] for row in held):,} of their images unreadable")
-    governed = govern(marks, _linked(run), cap=settings.group_cap, eval_share=settings.eval_share, seed=settings.seed)
-    kept = sorted(note_id for note_id, told in governed.items() if told.kept)
-    assembly = _assembled(run, sources, kept, governed)
+    rows = sources.select("note_id", "digests", "unreadable").toArrow().to_pylist()
+    digests = {row["note_id"]: row["digests"] for row in rows}
+    say(f"training set: {len(digests):,} notes, {sum(row['unreadable'] for row in rows):,} of their images unreadable")
+    governed = govern(digests, _linked(run), cap=settings.group_cap, eval_share=settings.eval_share, seed=settings.seed)
+    used = {note_id for note_id, place in governed.items() if place.used}
+    assembly = _assembled(run, sources, used, governed)
     if settings.teacher == "model":
         teach(run, assembly, sources)
     for name, rows in assembly.tables().items():
@@ -69,7 +69,8 @@ def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -
         parquet.write_table(pa.Table.from_pylist(list(rows), TABLES[name]), scratch / name / "part-00000.parquet")
     _write_images(run, sources, assembly.digests(), scratch / "images")
     shutil.rmtree(scratch / "sources")
-    counts = {"notes": len(marks), "kept": len(kept), "groups": len({told.group for told in governed.values()})}
+    groups = {place.group for place in governed.values()}
+    counts = {"notes": len(digests), "kept": len(used), "groups": len(groups)}
     counts |= Counter(f"{row['strategy']}/{row['split']}" for row in assembly.examples)
     counts |= Counter(f"ranked/{row['split']}" for row in assembly.ranked)
     leaks = find_leaks(assembly.items)
@@ -101,13 +102,12 @@ def _linked(run: Run) -> list[tuple[str, str]]:
     return list(zip(found["note_id"].to_pylist(), found["group_id"].to_pylist(), strict=True))
 
 
-def _assembled(run: Run, sources: DataFrame, kept: list[str], governed: dict[str, Governed]) -> Assembly:
+def _assembled(run: Run, sources: DataFrame, used: set[str], governed: dict[str, Governed]) -> Assembly:
     settings = run.config.training
     making = Making(settings.seed, settings.modal_replacement, settings.per_note, settings.note_pairs)
-    texts = sources.where(F.size("marks") > 0).select("note_id", "note").orderBy("note_id").toArrow()
-    wanted = set(kept)
-    notes = (read_source(text) for note_id, text in zip(*(texts[name].to_pylist() for name in texts.column_names), strict=True)
-             if note_id in wanted)  # fmt: skip
+    texts = sources.where(F.size("digests") > 0).select("note_id", "note").orderBy("note_id").toArrow()
+    pairs = zip(texts["note_id"].to_pylist(), texts["note"].to_pylist(), strict=True)
+    notes = (read_source(text) for note_id, text in pairs if note_id in used)
     assembly = assemble((examples_and_halves(note, making) for note in notes), governed, settings.noise, settings.seed)
     if not assembly.examples:
         raise UninoteError(
@@ -123,7 +123,7 @@ def _write_images(run: Run, sources: DataFrame, digests: set[str], folder: Path)
     files.join(F.broadcast(wanted), "digest", "left_semi").write.parquet(str(folder))
 
 
-def _tell_leaks(data: TrainingSet) -> None:
+def _report_leaks(data: TrainingSet) -> None:
     for kind in LEAKED:
         if count := data.manifest["counts"][kind]:
             say(

@@ -71,7 +71,7 @@ class Backbone:
     def save(self, folder: Path) -> None:
         """Write a checkpoint in the published layout, adapters merged, declaring the trained widths.
 
-        Tokenizer, image settings and other small files come from the starting checkpoint. The folder appears whole.
+        Tokenizer, image settings and other small files come from the starting checkpoint. The folder appears when complete.
         """
         scratch = folder.with_name(f".{folder.name}")
         shutil.rmtree(scratch, ignore_errors=True)

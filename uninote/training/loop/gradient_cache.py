@@ -49,7 +49,7 @@ def backward(embed: Embed, chunks: Chunks, loss_of: Loss, keep_graphs: bool) -> 
     """Add the gradient of `loss_of(all vectors)` to the parameters, and return the loss.
 
     `embed(part)` returns (n, width); `loss_of` sees all rows in their places, on several processes those of rank 0
-    first. `keep_graphs` embeds once and takes the memory of the whole batch, else twice with that of one chunk. On
+    first. `keep_graphs` embeds once and takes the memory of the full batch, else twice with that of one chunk. On
     several processes each parameter gradient is this process' part of a sum.
     """
     passes = _embedded if keep_graphs or len(chunks.parts) == 1 else _cached

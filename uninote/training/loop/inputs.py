@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -17,8 +16,8 @@ from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet
 from uninote.training.loop.gradient_cache import Chunks
 
-REMEMBERED = 4096  # prepared items kept: small sets are not decoded anew each epoch
-KEPT_TOPICS = 0.7
+REMEMBERED = 4096  # prepared items in memory: small sets are not decoded anew each epoch
+TOPIC_SHARE = 0.7  # of its topics, that a varied note shows
 ZOOM = (0.8, 1.15)  # shares of an image's side that a varied view spans; beyond 1 is white
 
 
@@ -43,27 +42,24 @@ class Inputs:
         return self._processor.prepare(note, self._set.reduced_images(note, self._processor.fit))
 
     def _varied(self, item: int, key: tuple[int, int]) -> Prepared:
-        dice = random.Random(f"{key[0]}/{key[1]}/{item}")
+        generator = random.Random(f"{key[0]}/{key[1]}/{item}")
         note = self._set.note(item)
-        images = self._set.reduced_images(note, lambda image: self._processor.fit(varied_image(image, dice)))
-        return self._processor.prepare(varied_topics(note, dice), images)
+        images = self._set.reduced_images(note, lambda image: self._processor.fit(varied_image(image, generator)))
+        return self._processor.prepare(varied_topics(note, generator), images)
 
 
-def varied_image(image: Image.Image, dice: random.Random) -> Image.Image:
-    """Return a view of about the whole image, moved and zoomed a little; never mirrored, as it may hold writing."""
-    zoom = dice.uniform(*ZOOM)
+def varied_image(image: Image.Image, generator: random.Random) -> Image.Image:
+    """Return a view of about the full image, moved and zoomed a little; never mirrored, as it may hold writing."""
+    zoom = generator.uniform(*ZOOM)
     width, height = image.width * zoom, image.height * zoom
-    left, top = dice.uniform(0, image.width - width), dice.uniform(0, image.height - height)
+    left, top = generator.uniform(0, image.width - width), generator.uniform(0, image.height - height)
     box = round(left), round(top), round(left + width), round(top + height)
     canvas = Image.new("RGB", (max(1, box[2] - box[0]), max(1, box[3] - box[1])), "white")
     canvas.paste(image, (-box[0], -box[1]))
     return canvas
 
 
-def varied_topics(note: Note, dice: random.Random) -> Note:
+def varied_topics(note: Note, generator: random.Random) -> Note:
     """Return the note with some topics left out and the others in another order."""
-    return replace(note, topics=tuple(_shuffled([t for t in note.topics if dice.random() < KEPT_TOPICS], dice)))
-
-
-def _shuffled(values: Sequence[str], dice: random.Random) -> list[str]:
-    return dice.sample(values, len(values))
+    shown = [topic for topic in note.topics if generator.random() < TOPIC_SHARE]
+    return replace(note, topics=tuple(generator.sample(shown, len(shown))))

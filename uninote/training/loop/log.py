@@ -15,8 +15,8 @@ class Log:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in lines if _step_of(line) <= step]
-        path.write_text("".join(f"{line}\n" for line in kept))
+        earlier = [line for line in lines if _step_of(line) <= step]
+        path.write_text("".join(f"{line}\n" for line in earlier))
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Append one line."""

@@ -9,16 +9,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from uninote.training.errors import TrainingError
-
-NONE = -1  # in `ContrastiveBatch.candidates`: no candidate here
+from uninote.training.set.schemas import NO_ITEM
 
 
 @dataclass(frozen=True)
 class ContrastiveBatch:
     """Which rows of the embedded items are whose candidates.
 
-    `queries` int64 (b,) and `candidates` int64 (b, c) index rows of the vectors; column 0 is the positive, NONE is padding.
-    `scores` float32 (b, c) are the teacher's, null without teacher. `groups` int64 (items,) tells near-duplicates: an
+    `queries` int64 (b,) and `candidates` int64 (b, c) index rows of the vectors; column 0 is the positive, NO_ITEM is padding.
+    `scores` float32 (b, c) are the teacher's, null without teacher. `groups` int64 (items,) are groups of near-duplicates: an
     item of a query's or its positive's group is never its in-batch negative.
     """
 
@@ -50,7 +49,7 @@ class ContrastiveLoss:
     def _kl(self, vectors: Tensor, batch: ContrastiveBatch) -> Tensor:
         if batch.scores is None:
             raise TrainingError("symmetric_kl needs a teacher's scores and the training set has none; use loss infonce")
-        missing = batch.candidates == NONE
+        missing = batch.candidates == NO_ITEM
         target = (batch.scores.float() / self.tau).masked_fill(missing, -torch.inf)
         return symmetric_kl(_logits(vectors, batch) / self.tau, target)
 
@@ -88,7 +87,7 @@ def symmetric_kl(logits: Tensor, target: Tensor) -> Tensor:
 def _logits(vectors: Tensor, batch: ContrastiveBatch) -> Tensor:
     candidates = vectors[batch.candidates.clamp_min(0)]  # (b, c, width)
     cosines = (candidates * vectors[batch.queries].unsqueeze(1)).sum(dim=-1)
-    return cosines.masked_fill(batch.candidates == NONE, -torch.inf)
+    return cosines.masked_fill(batch.candidates == NO_ITEM, -torch.inf)
 
 
 def _known(batch: ContrastiveBatch) -> Tensor:

@@ -13,10 +13,10 @@ from torch import Tensor
 from uninote.config.sections.training import TrainConfig
 from uninote.training.dataset import Examples, TrainingSet
 from uninote.training.errors import TrainingError
-from uninote.training.loop.losses import NONE, ContrastiveBatch, ContrastiveLoss
+from uninote.training.loop.losses import ContrastiveBatch, ContrastiveLoss
 from uninote.training.loop.policy import PolicyLoss, Ranked
 from uninote.training.loop.schedule import rows_of, turn
-from uninote.training.set.schemas import TRAIN
+from uninote.training.set.schemas import NO_ITEM, TRAIN
 from uninote.training.strategies import STAGE_ONE, Strategy
 
 
@@ -63,8 +63,8 @@ class Contrastive:
 
     def _step_of(self, name: str, examples: Examples) -> Step:
         used = np.concatenate([examples.queries[:, None], examples.candidates], axis=1)
-        items = np.unique(used[used != NONE])
-        places = np.where(used == NONE, NONE, np.searchsorted(items, used))
+        items = np.unique(used[used != NO_ITEM])
+        places = np.where(used == NO_ITEM, NO_ITEM, np.searchsorted(items, used))
 
         def loss_of(vectors: Tensor, _: Tensor | None) -> Tensor:
             return self._loss(vectors, _batch(places, examples.scores, self._groups[items], vectors.device))

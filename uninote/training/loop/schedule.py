@@ -1,9 +1,9 @@
 """Which examples make the batch of a step: a pure function of (seed, step), so that a resumed run goes on exactly.
 
 A batch is of one strategy [ours]: in-batch negatives then are of the kind that is searched for, as they will be in use, and
-cannot be told by their modality. Strategies take turns, each once a round in an order drawn for the round, whatever their
-sizes, as the paper gives each of its nine the same number of samples. Within a strategy, examples come in a new order
-each epoch; what does not fill a batch at its end is left for the next.
+cannot be recognised by their modality alone. Strategies take turns, each once a round in an order drawn for the round,
+whatever their sizes, as the paper gives each of its nine the same number of samples. Within a strategy, examples come in
+a new order each epoch; what does not fill a batch at its end is left for the next.
 """
 
 from __future__ import annotations

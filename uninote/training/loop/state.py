@@ -1,6 +1,6 @@
 """The state of a run on disk: weights, optimiser and random numbers in safetensors, the rest in JSON. No pickle.
 
-A state is a folder `step-<n>`, whole or absent: it is written beside and renamed. The newest is kept.
+A state is a folder `step-<n>`, complete or absent: it is written beside and renamed. Only the newest stays.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Progress:
     step: int = 0
 
 
-def save_state(folder: Path, progress: Progress, fingerprint: str) -> None:
-    """Write the state after `progress.step` steps, and remove older ones. `fingerprint` says which run it belongs to."""
+def save_state(folder: Path, progress: Progress, run_digest: str) -> None:
+    """Write the state after `progress.step` steps, and remove older ones. `run_digest` says which run it belongs to."""
     target = folder / f"{PREFIX}{progress.step:08d}"
     scratch = folder / f".{target.name}"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     save_file(_tensors(progress), scratch / TENSORS)
-    values = {"step": progress.step, "fingerprint": fingerprint, "scheduler": progress.scheduler.state_dict()}
+    values = {"step": progress.step, "fingerprint": run_digest, "scheduler": progress.scheduler.state_dict()}
     (scratch / VALUES).write_text(json.dumps(values))
     older = _states(folder)
     shutil.rmtree(target, ignore_errors=True)
@@ -50,16 +50,16 @@ def save_state(folder: Path, progress: Progress, fingerprint: str) -> None:
             shutil.rmtree(path)
 
 
-def load_state(folder: Path, progress: Progress, fingerprints: Container[str]) -> bool:
+def load_state(folder: Path, progress: Progress, run_digests: Container[str]) -> bool:
     """Go back to the newest state in `folder`; False where there is none.
 
-    Raises TrainingError for one of another run, whose fingerprint is not among `fingerprints`.
+    Raises TrainingError for one of another run, whose digest is not among `run_digests`.
     """
     states = _states(folder)
     if not states:
         return False
     values = _read_values(states[-1])
-    if values["fingerprint"] not in fingerprints:
+    if values["fingerprint"] not in run_digests:
         raise TrainingError(
             f"{states[-1]} belongs to a run with other settings, model or training set ({values['fingerprint']}); "
             f"remove {folder} or give another run folder"

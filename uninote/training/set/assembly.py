@@ -29,7 +29,8 @@ def examples_and_halves(note: SourceNote, making: Making) -> NoteExamples:
 
     With `making.note_pairs` the halves are a pair of stage 1 as well: N_B without any image of N_A [ours].
     """
-    examples, halves = examples_of(note, making), halves_of(note, making.seed)
+    examples = examples_of(note, making)
+    halves = halves_of(note, making.seed)
     if making.note_pairs and halves is not None:
         examples.append(Example(Strategy.NOTE_TO_NOTE, halves.query, halves.relevant[-1]))
     return NoteExamples(note.note_id, tuple(examples), halves)
@@ -39,7 +40,7 @@ def examples_and_halves(note: SourceNote, making: Making) -> NoteExamples:
 class Assembly:
     """Items numbered as they come, and the examples and ranked lists that name them.
 
-    Contents are one item within a split only: a text that both splits have is in each of them, and told as a leak.
+    Contents are one item within a split only: a text that both splits have is an item of each, and counts as a leak.
     """
 
     governed: Mapping[str, Governed]
@@ -82,11 +83,11 @@ class Assembly:
         return {"items": self.items, "examples": self.examples, "ranked": self.ranked}
 
     def _number(self, content: Content, note_id: str) -> int:
-        told = self.governed[note_id]
-        number = self._numbers.setdefault((told.split, content), len(self.items))
+        place = self.governed[note_id]
+        number = self._numbers.setdefault((place.split, content), len(self.items))
         if number == len(self.items):
-            place = {"item": number, "note_id": note_id, "group": told.group, "split": told.split}
-            self.items.append(place | content.as_row())
+            row = {"item": number, "note_id": note_id, "group": place.group, "split": place.split}
+            self.items.append(row | content.as_row())
         return number
 
 

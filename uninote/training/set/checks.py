@@ -44,9 +44,9 @@ def check_examples(examples: pa.Table, items: pa.Table) -> None:
     for column, expected in sides.items():
         found = kinds[examples[column].to_numpy()] if examples.num_rows else np.array([])
         if wrong := [row for row, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b]:
-            told = f"{column} is of kind {found[wrong[0]]}, its strategy has {expected[wrong[0]]} there"
+            mismatch = f"{column} is of kind {found[wrong[0]]}, its strategy has {expected[wrong[0]]} there"
             raise TrainingSetError(
-                f"examples: {len(wrong)} rows such as {examples.slice(wrong[0], 1).to_pylist()}: {told}"
+                f"examples: {len(wrong)} rows such as {examples.slice(wrong[0], 1).to_pylist()}: {mismatch}"
             )
 
 

@@ -13,7 +13,7 @@ from uninote.training.set.note_rows import (
     SourceImage,
     SourceNote,
     captions_of,
-    dice_of,
+    generator_of,
     image_content,
     note_content,
     ocr_content,
@@ -55,12 +55,12 @@ def examples_of(note: SourceNote, making: Making) -> list[Example]:
     found: dict[Strategy, list[Example]] = {}
     for example in _all(note, making.replace):
         found.setdefault(example.strategy, []).append(example)
-    dice = dice_of(making.seed, note.note_id)
-    kept: list[Example] = []
+    generator = generator_of(making.seed, note.note_id)
+    drawn: list[Example] = []
     for strategy in sorted(found, key=list(Strategy).index):
         candidates = found[strategy]
-        kept += dice.sample(candidates, min(making.per_note, len(candidates)))
-    return kept
+        drawn += generator.sample(candidates, min(making.per_note, len(candidates)))
+    return drawn
 
 
 def note_without(note: SourceNote, image: SourceImage, replace: bool, caption: str) -> Content:
@@ -76,20 +76,20 @@ def note_without(note: SourceNote, image: SourceImage, replace: bool, caption: s
 
 def _all(note: SourceNote, replace: bool) -> Iterator[Example]:
     captions = captions_of(note)
-    whole = note_content(note, note.images)
+    unchanged = note_content(note, note.images)
     for image in note.images:
         caption = captions.get(image.digest, "")
         yield from _of_image(note, image, caption, replace)
         if caption:
             described = text_content(caption)
-            yield Example(Strategy.TEXT_TO_NOTE, described, whole, _rule(note, image))
-            yield Example(Strategy.NOTE_TO_TEXT, whole, described)
+            yield Example(Strategy.TEXT_TO_NOTE, described, unchanged, _rule(note, image))
+            yield Example(Strategy.NOTE_TO_TEXT, unchanged, described)
         if len(image.ocr.strip()) >= LEAST_OCR:
-            yield Example(Strategy.OCR_TO_NOTE, ocr_content(image.ocr), whole, _rule(note, image))
+            yield Example(Strategy.OCR_TO_NOTE, ocr_content(image.ocr), unchanged, _rule(note, image))
     if not note.images and note.caption.strip():
         described = text_content(note.caption)
-        yield Example(Strategy.TEXT_TO_NOTE, described, whole)
-        yield Example(Strategy.NOTE_TO_TEXT, whole, described)
+        yield Example(Strategy.TEXT_TO_NOTE, described, unchanged)
+        yield Example(Strategy.NOTE_TO_TEXT, unchanged, described)
 
 
 def _of_image(note: SourceNote, image: SourceImage, caption: str, replace: bool) -> Iterator[Example]:

@@ -1,4 +1,4 @@
-"""Governance before pairs are made: near-duplicates together, crowds thinned, and a split that no group crosses.
+"""Groups of near-duplicates, made before pairs are: each is capped, and lies in one split as a whole.
 
 Grouping, capping and only then pairing is IMMR's order (arXiv 2305.03972).
 """
@@ -17,20 +17,23 @@ from uninote.neighbours.components import connected
 from uninote.training.set.note_rows import SourceNote
 from uninote.training.set.schemas import EVAL, TRAIN
 
-_EVERYWHERE = 50  # notes: a mark of more of them is a stock picture or a phrase, and makes nobody a duplicate
+_MOST_SHARED = 50  # notes: content that more of them have is a stock picture or a phrase, not a sign of duplicates
 
 
 @dataclass(frozen=True)
 class Governed:
-    """What becomes of a note: the group of near-duplicates it is in, and its split; `kept` unless its group is full."""
+    """Where a note belongs: its group of near-duplicates and its split. `used` is false once `cap` of its group are."""
 
     group: int
     split: str
-    kept: bool
+    used: bool
 
 
-def marks_of(note: SourceNote) -> list[str]:
-    """Return what tells duplicates of a note: the digests of its images, and a hash of its text, letters and digits alone."""
+def content_digests(note: SourceNote) -> list[str]:
+    """Return what duplicates of a note share with it: the digests of its images, and "text:" with a hash of its text.
+
+    Of the text only letters and digits count, in any case: spaces and punctuation are what copies change.
+    """
     text = unicodedata.normalize("NFKC", f"{note.title}\n{note.body}").casefold()
     letters = "".join(letter for letter in text if letter.isalnum())
     texts = [f"text:{hashlib.sha256(letters.encode()).hexdigest()}"] if letters else []
@@ -38,16 +41,16 @@ def marks_of(note: SourceNote) -> list[str]:
 
 
 def govern(
-    marks: Mapping[str, Sequence[str]], linked: Sequence[tuple[str, str]], *, cap: int, eval_share: float, seed: int
+    digests: Mapping[str, Sequence[str]], linked: Sequence[tuple[str, str]], *, cap: int, eval_share: float, seed: int
 ) -> dict[str, Governed]:
-    """Return note_id -> what becomes of it. Notes are one group that share a mark, or are `linked`, by any chain.
+    """Return note_id -> where it belongs. Notes that share a digest, or are `linked`, are one group, by any chain.
 
-    Of a group `cap` notes are kept. A share `eval_share` of the groups is for evaluation. All depends on ids and `seed`
-    alone, not on the order of anything.
+    `digests` has the `content_digests` of each note_id. Of a group `cap` notes are used. A share `eval_share` of the
+    groups is for evaluation. The result depends on ids and `seed` alone, not on the order of `digests` or `linked`.
     """
-    ids = sorted(marks)
+    ids = sorted(digests)
     number = {note_id: place for place, note_id in enumerate(ids)}
-    edges = np.array([*_shared(marks, number), *_known(linked, number)], dtype=np.int64).reshape(-1, 2)
+    edges = np.array([*_shared(digests, number), *_known(linked, number)], dtype=np.int64).reshape(-1, 2)
     group = np.arange(len(ids))
     nodes, least = connected(edges[:, 0], edges[:, 1])
     group[nodes] = least
@@ -61,15 +64,20 @@ def govern(
     return governed
 
 
-def _shared(marks: Mapping[str, Sequence[str]], number: Mapping[str, int]) -> list[tuple[int, int]]:
-    """Return an edge from the first note that has a mark to each other one that has it."""
-    common = Counter(mark for found in marks.values() for mark in found)
+def _shared(digests: Mapping[str, Sequence[str]], number: Mapping[str, int]) -> list[tuple[int, int]]:
+    """Return an edge from the first note that has a digest to each other one that has it.
+
+    That connects them as well as an edge between every two would, with one edge a note instead of one a pair.
+    """
+    common: Counter[str] = Counter()
+    for found in digests.values():
+        common.update(found)
     first: dict[str, int] = {}
     edges = []
     for note_id, place in number.items():
-        for mark in marks[note_id]:
-            if 1 < common[mark] <= _EVERYWHERE:
-                edges.append((first.setdefault(mark, place), place))
+        for digest in digests[note_id]:
+            if 1 < common[digest] <= _MOST_SHARED:
+                edges.append((first.setdefault(digest, place), place))
     return edges
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from uninote.training.set.note_rows import Content, SourceImage, SourceNote, dice_of, note_content
+from uninote.training.set.note_rows import Content, SourceImage, SourceNote, generator_of, note_content
 
 SENTENCE = re.compile(r"(?<=[.!?。！？\n])\s*")
 
@@ -29,10 +29,11 @@ def halves_of(note: SourceNote, seed: int) -> Halves | None:
     """
     if len(note.images) < 2:
         return None
-    dice = dice_of(seed, note.note_id)
-    images = dice.sample(note.images, len(note.images))
+    generator = generator_of(seed, note.note_id)
+    images = generator.sample(note.images, len(note.images))
     cut = (len(images) + 1) // 2
-    mine, others = images[:cut], images[cut:]
+    mine = images[:cut]
+    others = images[cut:]
     first, second = _cut_body(note.body)
     left = replace(note, body=first, topics=())
     right = replace(note, title="", body=second)
@@ -49,7 +50,7 @@ def noise_of(query_id: str, candidates: list[str], count: int, seed: int) -> lis
     Give notes of other near-duplicate groups; hard ones, such as neighbours, teach more than random ones [ours].
     """
     others = sorted({candidate for candidate in candidates if candidate != query_id})
-    return dice_of(seed, query_id).sample(others, min(count, len(others)))
+    return generator_of(seed, query_id).sample(others, min(count, len(others)))
 
 
 def _with(right: SourceNote, own: list[SourceImage], added: list[SourceImage]) -> Content:

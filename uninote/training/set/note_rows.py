@@ -92,8 +92,8 @@ def captions_of(note: SourceNote) -> dict[str, str]:
     return found
 
 
-def dice_of(seed: int, note_id: str) -> random.Random:
-    """Return random numbers that depend on nothing but these: the same on any worker and any day."""
+def generator_of(seed: int, note_id: str) -> random.Random:
+    """Return a random generator that depends on these alone: it draws the same on any worker and any day."""
     return random.Random(hashlib.sha256(f"{seed}\0{note_id}".encode("utf-8", "surrogatepass")).digest())
 
 

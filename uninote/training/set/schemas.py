@@ -9,6 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 FORMAT = 1
+NO_ITEM = -1  # in arrays of item numbers: padding, no item
 MANIFEST = "manifest.json"
 TRAIN, EVAL = SPLITS = ("train", "eval")
 

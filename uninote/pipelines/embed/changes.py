@@ -23,9 +23,8 @@ ATTRIBUTES = "attributes"  # only what filters use changed: needs no model
 UNCHANGED = "unchanged"
 QUARANTINED = "quarantined"  # set aside before, with this very content
 DELETED = "deleted"  # has a vector, but its note or the part of it is gone
-POSTPONED = (
-    "postponed"  # known, and the store of one of its images does not answer: as it was, compared again next time
-)
+# Known, and the store of one of its images does not answer: it stays as it was, and is compared again next time.
+POSTPONED = "postponed"
 FORGOTTEN = "forgotten"  # was set aside, and is gone
 MODEL = (NEW, EDITED)
 SETTLED = frozenset({UNCHANGED, QUARANTINED})  # nothing to do

@@ -2,7 +2,7 @@
 
 Commits of a run: ledger ("started", with the versions it starts from); for each chunk quarantine, vectors, items, what is
 set aside, ledger (the versions it left); at the end the widths that are cut anew, and ledger ("done"). Readers go by the
-versions of the last run that is done. What a killed run leaves is for `embed_recovery`.
+versions of the last run that is done. What a killed run leaves is for `recovery`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Results:
         return self.keyed.where(F.col("change").isin(*chosen))
 
     @property
-    def gone(self) -> DataFrame:
-        """Keys whose vectors must go: of deleted items, and of items edited into something unusable."""
+    def removed(self) -> DataFrame:
+        """Keys whose vectors are removed: of deleted items, and of items edited into something unusable."""
         return self.with_change(changes.DELETED).select("item_key").union(self.bad.select("item_key"))
 
 
@@ -101,8 +101,8 @@ def remove_orphans(run: Run, width: int) -> None:
         return
     items = tables.read_or_empty(run.spark, items_table(run.note_id), run.generation.uri("items"))
     spec = embeddings_table(run.note_id, embeddings_name(width))
-    kept = tables.read_table(run.spark, uri).join(items.select("item_key"), "item_key", "left_semi")
-    tables.overwrite(kept, spec, uri)
+    remaining = tables.read_table(run.spark, uri).join(items.select("item_key"), "item_key", "left_semi")
+    tables.overwrite(remaining, spec, uri)
 
 
 def _stamped(run: Run, rows: DataFrame) -> DataFrame:
@@ -119,10 +119,10 @@ def _commit(run: Run, rows: DataFrame, spec: TableSpec, results: Results) -> Non
     keys = results.census.keys
     if keys is not None and (spec.name == "items" or results.census.of(changes.EDITED, changes.DELETED)):
         low, high = keys
-        kept = rows.withColumn(tables.DELETED, F.lit(False))
-        removed = results.gone.withColumn(tables.DELETED, F.lit(True))
+        upserted = rows.withColumn(tables.DELETED, F.lit(False))
+        removed = results.removed.withColumn(tables.DELETED, F.lit(True))
         touched = f"old.item_key BETWEEN {low} AND {high}"
-        tables.apply_changes(kept.unionByName(removed, allowMissingColumns=True), spec, uri, touched)
+        tables.apply_changes(upserted.unionByName(removed, allowMissingColumns=True), spec, uri, touched)
     elif results.outcomes.items["embedded"] or not tables.has_table(uri):
         tables.append(rows, spec, uri)
 

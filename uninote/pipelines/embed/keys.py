@@ -23,9 +23,17 @@ def with_new_keys(items: DataFrame, is_new: str, first_key: int, rows: int) -> D
     place = F.xxhash64("note_id")
     top = F.shiftrightunsigned(place.bitwiseXOR(F.lit(-(1 << 63))), 33)  # 31 bits, in the order of the signed hash
     new = items.where(is_new).withColumn("_bucket", F.shiftright(top * buckets, 31))
-    counts = {row["_bucket"]: row["count"] for row in new.groupBy("_bucket").count().collect()}
-    starts = accumulate((counts.get(number, 0) for number in range(buckets)), initial=first_key)
-    first = F.element_at(F.array([F.lit(start) for start in starts]), F.col("_bucket").cast("int") + 1)
+    starts = F.array([F.lit(start) for start in _starts(new, buckets, first_key)])
+    first = F.element_at(starts, F.col("_bucket").cast("int") + 1)
     position = F.row_number().over(Window.partitionBy("_bucket").orderBy(place, "note_id", *ITEM_KEY))
     numbered = new.withColumn("item_key", first + position - 1).drop("_bucket")
     return items.where(f"NOT ({is_new})").unionByName(numbered)
+
+
+def _starts(new: DataFrame, buckets: int, first_key: int) -> list[int]:
+    """Return the first key of each bucket."""
+    if buckets == 1:
+        return [first_key]  # of a small run, which a query to count the one bucket would make noticeably longer
+    counts = {row["_bucket"]: row["count"] for row in new.groupBy("_bucket").count().collect()}
+    sizes = [counts.get(number, 0) for number in range(buckets - 1)]
+    return list(accumulate(sizes, initial=first_key))

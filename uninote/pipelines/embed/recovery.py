@@ -43,14 +43,14 @@ _MAINTENANCE = {
 class Before:
     """What earlier runs left.
 
-    `in_step`: the tables that agree with each other, by name. `notes_version`, `mark`: what the last finished run saw, null
+    `in_step`: the tables that agree with each other, by name. `notes_version`, `settings`: what the last finished run saw, null
     and "" where all notes are to be compared. `next_key`: the first item_key never committed. Keys of items since deleted
     are not given out again: old index segments and neighbour lists may still hold them.
     """
 
     in_step: frozenset[str]
     notes_version: int | None
-    mark: str
+    settings: str
     next_key: int
 
     def has(self, width: int) -> bool:
@@ -79,20 +79,20 @@ def find_before(run: Run, widths: tuple[int, ...]) -> Before:
             return NOTHING
         say(f"embed: the ledger has no run of embed for {run.model.generation}, but its tables stand; comparing them")
         return compare_tables(run, widths)
-    if not _is_whole(last):
+    if not _is_complete(last):
         say(f"embed: run {last['run_id']} did not finish; going on from its last commit ({last['unit']})")
         if not _restore(run, last["outputs"]):
             return compare_tables(run, widths)
     elif changed := [name for name, version in last["outputs"].items() if not _stands(run, name, version)]:
         say(f"embed: {', '.join(changed)} changed since the last run of embed; comparing the tables")
         return compare_tables(run, widths)
-    done = next((entry for entry in entries if _is_whole(entry)), None)
+    done = next((entry for entry in entries if _is_complete(entry)), None)
     if done is None:
         return Before(frozenset(), None, "", last["counts"][NEXT_KEY])
     return Before(frozenset(done["outputs"]), done["inputs"]["notes"], done["fingerprint"], last["counts"][NEXT_KEY])
 
 
-def _is_whole(entry: Entry) -> bool:
+def _is_complete(entry: Entry) -> bool:
     return bool(entry["unit"] == WHOLE and entry["state"] == "done")
 
 
@@ -101,7 +101,7 @@ def _last(entries: list[Entry]) -> Entry | None:
     newest = next((entry["run_id"] for entry in entries if entry["unit"] == WHOLE), None)
     # Others say that a width is stale, and nothing of what was committed.
     of_run = [entry for entry in entries if entry["run_id"] == newest and NEXT_KEY in entry["counts"]]
-    return next(filter(_is_whole, of_run), of_run[0] if of_run else None)
+    return next(filter(_is_complete, of_run), of_run[0] if of_run else None)
 
 
 def _stands(run: Run, name: str, version: int) -> bool:

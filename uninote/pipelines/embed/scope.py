@@ -16,13 +16,12 @@ from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.progress import say
 
 
-def settings_mark(run: Run) -> str:
+def settings_digest(run: Run) -> str:
     """Return what must be as it was for the feed to tell all that changed since the last run."""
     table = tables.table_id(run.lake.uri("notes"))
     media = run.config.media
-    searched = (
-        [True] if media.search_roots else []
-    )  # nothing, where it is not set: as in lakes from before it was there
+    # Nothing where it is not set: as in lakes from before the setting was there.
+    searched = [True] if media.search_roots else []
     return digest(table, run.config.embed.kinds, media.roots, *searched)
 
 

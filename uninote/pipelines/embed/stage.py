@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -30,7 +30,7 @@ from uninote.pipelines.embed.commit import (
 from uninote.pipelines.embed.keys import with_new_keys
 from uninote.pipelines.embed.model_run import STAGING, Outcomes, Tasks, model_tasks, outcomes, with_content
 from uninote.pipelines.embed.recovery import NEXT_KEY, STAGE, WHOLE, Before, compare_tables, find_before, published
-from uninote.pipelines.embed.scope import find_scope, settings_mark, within
+from uninote.pipelines.embed.scope import find_scope, settings_digest, within
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.generations import record_generation
@@ -61,6 +61,11 @@ class Plan:
     widths: tuple[int, ...]
     before: Before
     set_aside: int
+
+    def census_with_keys(self) -> Census:
+        """Return the census of all its items once the new ones have their keys."""
+        new = self.census.of(changes.NEW)
+        return replace(self.census, next_key=self.before.next_key + new if new else 0)
 
 
 @dataclass(frozen=True)
@@ -100,21 +105,20 @@ def embed(run: Run) -> dict[str, Any]:
         _work(plan, done, started)
     _mark_stale(run, widths)
     counts = _reconciled(plan, done)
-    told = counts | {NEXT_KEY: before.next_key + plan.census.of(changes.NEW)}
-    outcome = Outcome(
-        "done", told, {"notes": version}, versions(run, widths), done.metrics(), _mark_for_next(run, counts)
-    )
+    with_next_key = counts | {NEXT_KEY: before.next_key + plan.census.of(changes.NEW)}
+    settings = _settings_for_next(run, counts)
+    outcome = Outcome("done", with_next_key, {"notes": version}, versions(run, widths), done.metrics(), settings)
     record(run, STAGE, WHOLE, outcome, started)
     plan.found.unpersist()
     state = "unchanged" if is_settled else "done"
     return _summary(plan, counts, time.time() - started) | {"state": state}
 
 
-def _mark_for_next(run: Run, counts: Mapping[str, int]) -> str:
-    """Return the mark of the settings; or none, so that the next run compares all notes, where a store did not answer."""
+def _settings_for_next(run: Run, counts: Mapping[str, int]) -> str:
+    """Return the digest of the settings; where a store did not answer "", so that the next run compares all notes."""
     waiting = counts["unreachable"] + counts["postponed"]
     if not waiting:
-        return settings_mark(run)
+        return settings_digest(run)
     say(
         f"embed: the images of {waiting:,} items could not be reached; {counts['postponed']:,} keep the vectors they have, "
         f"{counts['unreachable']:,} were embedded without or set aside. The next run tries them again"
@@ -133,18 +137,19 @@ def _mark_stale(run: Run, widths: tuple[int, ...]) -> None:
 def _plan(run: Run, notes: DataFrame, version: int, widths: tuple[int, ...], before: Before) -> Plan:
     again = not before.has(widths[0])
     notes_in = notes.count()
-    since = before.notes_version if before.mark == settings_mark(run) and not again else None
+    since = before.notes_version if before.settings == settings_digest(run) and not again else None
     scope = find_scope(run, notes, since, version) if since is not None else None
     notes = within(notes, scope)
     check_note_ids(notes)
     found = changes.find_changes(run, notes, scope, widths[0] if again else None)
     found = found.where(~F.col("change").isin(*changes.SETTLED)).persist()
     census = take_census(found).get(0, Census())
-    return Plan(run, notes, notes_in, found, census, widths, before, _notes_in(run, set_aside_table(run.note_id)))
+    return Plan(run, notes, notes_in, found, census, widths, before, _count_notes(run, set_aside_table(run.note_id))[0])
 
 
 def _work(plan: Plan, done: Outcomes, started: float) -> None:
-    run, widest = plan.run, plan.widths[0]
+    run = plan.run
+    widest = plan.widths[0]
     new = plan.census.of(changes.NEW)
     start(run, plan.widths, plan.before, started)
     if not plan.before.has(widest):
@@ -169,9 +174,16 @@ def _chunks(plan: Plan, keyed: DataFrame) -> Iterator[Chunk]:
         work = with_content(run, plan.notes, with_chunks(keyed, count))
         work.write.mode("overwrite").option("partitionOverwriteMode", "static").partitionBy("chunk").parquet(uri)
     spool = run.spark.read.schema(work.schema).parquet(uri)
-    for number, census in sorted(take_census(spool, "chunk").items()):
+    for number, census in sorted(_census_by_chunk(plan, spool, count).items()):
         work = spool.where(F.col("chunk") == number).drop("chunk")
         yield Chunk(number + 1, count == 1, work.drop(*MODEL_COLUMNS, "inline"), work, census)
+
+
+def _census_by_chunk(plan: Plan, spool: DataFrame, count: int) -> dict[int, Census]:
+    """Count the work of each chunk. Of a single one it is known: a small run is spared a query."""
+    if count > 1:
+        return take_census(spool, "chunk")
+    return {0: plan.census_with_keys()} if plan.census.items else {}
 
 
 def _chunk(plan: Plan, tasks: Tasks, chunk: Chunk, done: Outcomes) -> None:
@@ -227,16 +239,18 @@ def _check_quarantine(plan: Plan, incomplete: int) -> None:
 
 def _reconciled(plan: Plan, done: Outcomes) -> dict[str, int]:
     """Count every note once. Raises UninoteError when a note is unaccounted for in what is stored now."""
-    run, census = plan.run, plan.census
-    embedded, quarantined = done.notes["embedded"], _notes_in(run, set_aside_table(run.note_id))
-    stored = _notes_in(run, items_table(run.note_id))
+    run = plan.run
+    census = plan.census
+    embedded = done.notes["embedded"]
+    quarantined = _count_notes(run, set_aside_table(run.note_id))[0]
+    stored, degraded = _count_notes(run, items_table(run.note_id), "degraded")
     counts = {
         "notes_in": plan.notes_in,
         "embedded": embedded,
         "unchanged": stored - embedded,
         "quarantined": quarantined,
         "deleted": census.notes(changes.DELETED),
-        "degraded": _degraded(run),
+        "degraded": degraded,
         "attributes_changed": census.notes(changes.ATTRIBUTES),
         "computed": done.items["computed"],
         "tokens": done.items["tokens"],
@@ -251,16 +265,11 @@ def _reconciled(plan: Plan, done: Outcomes) -> dict[str, int]:
     return counts
 
 
-def _degraded(run: Run) -> int:
-    """Return how many notes have a vector of less than all their parts, those of earlier runs included."""
-    spec = items_table(run.note_id)
-    items = tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name))
-    return items.where("kind = 'note' AND degraded").count()
-
-
-def _notes_in(run: Run, spec: TableSpec) -> int:
+def _count_notes(run: Run, spec: TableSpec, condition: str = "true") -> tuple[int, int]:
+    """Return how many notes the table has, those of earlier runs included, and how many of them meet the condition."""
     table = tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name))
-    return table.where("kind = 'note'").count()
+    counted = table.where("kind = 'note'").agg(F.count("*"), F.count_if(F.expr(condition))).collect()[0]
+    return counted[0], counted[1]
 
 
 def _summary(plan: Plan, counts: dict[str, int], seconds: float) -> dict[str, Any]:

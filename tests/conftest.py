@@ -26,8 +26,9 @@ def spark(tmp_path_factory):
         "tests",
         {
             "spark.ui.enabled": "false",
-            # Hundreds of small queries: the JVM's second compiler would cost more than it ever saves here.
-            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m",
+            # Hundreds of small queries: the JVM's second compiler would cost more than it ever saves here, and so would
+            # a collector with threads of its own.
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
             # Compiling each query's own code costs more than it saves on a handful of rows.
             "spark.sql.codegen.wholeStage": "false",
             "spark.sql.codegen.factoryMode": "NO_CODEGEN",

@@ -42,6 +42,7 @@ setup(
             *ADAPTERS,
             "pytest>=9,<10",
             "pytest-xdist>=3.8,<4",
+            "hypothesis>=6,<7",
             "polars>=2,<3",
             "ruff>=0.17,<0.18",
             "mypy>=2.4,<3",

@@ -38,7 +38,11 @@ def joined(make_run):
         write_vectors(run, vectors)
         summary = neighbours(run)
         rows = rows_at(summary["tables"]["neighbours"])
-        return run, summary, {row["note_id"]: [tuple(one) for one in row["neighbours"]] for row in rows}
+        return (
+            run,
+            summary,
+            {row["note_id"]: [(one["note_id"], one["score"]) for one in row["neighbours"]] for row in rows},
+        )
 
     return run_on
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_imports_point_to_lower_layers_only(path):
     own = layer(".".join(path.relative_to(ROOT).with_suffix("").parts))
     back = {name for name in imports(path) if (found := layer(name)) is not None and found < own}
     assert not back
+
+
+def test_no_module_imports_itself_through_others():
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in SOURCES}
+    graph = {}
+    for module, path in modules.items():
+        # `from package import name` names a module of that package, or something in the package's own file.
+        named = {name if name in modules else name.rpartition(".")[0] for name in imports(path)}
+        graph[module] = named & modules.keys() - {module}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("library", HOMES)

@@ -1,7 +1,7 @@
-"""The rows of each cell as nights want them: vectors side by side, the leaves they lie in, less what went since.
+"""The rows of each cell as updates read them: vectors side by side, the leaves each row lies in, without deleted rows.
 
-A cell's files are those that the last full join wrote and, for each night since, what changed: of a key's rows the last one
-counts, and one that is `gone` says that there is none any more.
+A cell's files are the one that the last full join wrote and, for each update since, one with what it changed. Of the rows of a
+key the last one counts; where that one is marked as deleted (column `gone`), the cell has no row of the key any more.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.arrow import from_bytes, to_bytes
-from udfs.neighbours.files import LEADERS, ROWS, told
+from udfs.neighbours.files import PIVOTS, ROWS, file_record
 from udfs.notes.fingerprints import ArrowMap
 from uninote.lake.parquet_files import DamagedFileError, open_parquet, read_columns, write_file
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.rules import Rows
 from uninote.vectors.unit_length import check_unit
 
-_GROUP_ROWS = 1 << 13  # a few rows are read without the others
+_GROUP_ROWS = 1 << 13  # of a row group: a few rows are read without the others
 
 
 @dataclass(frozen=True)
 class CellFiles:
-    """The files of one cell: `rows`, the oldest first, and its `leaders`, null where it had no leaves."""
+    """The files of one cell: `rows`, the oldest first, and its `pivots`, null where its rows lie in no leaves."""
 
     rows: tuple[str, ...]
-    leaders: str | None
+    pivots: str | None
 
 
 @dataclass(frozen=True)
 class Items:
-    """Rows that meet, and what their lists are made of: `keys` int64 (n,), `ids` their note_ids."""
+    """Rows that are joined, and what their lists are made of: `keys` int64 (n,), `ids` their note_ids."""
 
     keys: np.ndarray
     ids: pa.Array
@@ -45,18 +45,17 @@ class Items:
         return Items(self.keys[places], self.ids.take(pa.array(places)), self.rows.take(places))
 
 
-class KeptCell:
-    """The rows of one cell as they are now: `keys` int64 (n,); the rest is read when it is wanted."""
+class StoredCell:
+    """The rows of one cell as they are now: `keys` int64 (n,); everything else is read when it is asked for."""
 
     def __init__(self, files: CellFiles) -> None:
-        """Read which rows there are."""
+        """Read which rows there are. Raises DamagedFileError."""
         self._files = files
         tables = [read_columns(path, ["item_key", "gone"]) for path in files.rows]
-        keys = np.concatenate([np.empty(0, np.int64), *(np.asarray(one["item_key"]) for one in tables)])
-        gone = np.concatenate([np.empty(0, bool), *(np.asarray(one["gone"]) for one in tables)])
-        order = np.argsort(keys, kind="stable")  # runs that are sorted already: cheap
-        last = order[np.append(keys[order][1:] != keys[order][:-1], True)[: len(order)]]
-        self._places = np.sort(last[~gone[last]])
+        # A cell may have no file yet, and nothing to concatenate.
+        keys = np.concatenate([np.empty(0, np.int64), *(np.asarray(table["item_key"]) for table in tables)])
+        deleted = np.concatenate([np.empty(0, bool), *(np.asarray(table["gone"]) for table in tables)])
+        self._places = _last_rows(keys, deleted)
         self.keys = keys[self._places]
 
     def read_ids(self, places: np.ndarray) -> pa.Array:
@@ -69,43 +68,59 @@ class KeptCell:
         return {name: np.array(self._column(name).take(taken).to_pylist(), dtype=object) for name in names}
 
     def read_vectors(self, places: np.ndarray, into: np.ndarray) -> None:
-        """Fill `into`, float32 (len(places), width), with the vectors of the rows at `places`, ascending."""
+        """Fill `into`, float32 (len(places), width), with the vectors of the rows at `places`, ascending.
+
+        Raises DamagedFileError where one is not of unit length.
+        """
         self._fill("vector", self._places[places], into)
         check_unit(into, ", ".join(self._files.rows))
 
     def read_assignments(self, places: np.ndarray) -> list[Assignment]:
-        """Return the partitions of the last full join, with the leaves of the rows at `places`, ascending."""
-        fans, leaves = self._fans, np.empty((len(places), self.num_leaves), np.int32)
-        if not fans:
-            return []
-        self._fill("leaves", self._places[places], leaves)
-        stored = read_columns(str(self._files.leaders), ["width", "vectors"])
-        leaders = (np.frombuffer(one.as_buffer(), np.float32) for one in stored["vectors"])
-        matrices = (flat.reshape(-1, width) for flat, width in zip(leaders, stored["width"].to_pylist(), strict=True))
-        parts = np.split(leaves, np.cumsum(fans)[:-1], axis=1)
-        found = [Assignment(matrix, part) for matrix, part in zip(matrices, parts, strict=True)]
-        # Compiled code follows leaves without looking: one that leads nowhere would be a read beyond the leaders.
-        if any(len(one.leaves) and not 0 <= one.leaves.min() <= one.leaves.max() < len(one.pivots) for one in found):
-            raise DamagedFileError(
-                f"{', '.join(self._files.rows)} names leaves that {self._files.leaders} does not have"
-            )
-        return found
+        """Return the assignments of the last full join, with the leaves of the rows at `places`, ascending.
 
-    @cached_property
-    def _fans(self) -> list[int]:
-        path = self._files.leaders
-        return [] if path is None else read_columns(path, ["fan"])["fan"].to_pylist()
+        Raises DamagedFileError where a leaf is none of its assignment.
+        """
+        if not self._fans:
+            return []
+        leaves = np.empty((len(places), self.num_leaves), np.int32)
+        self._fill("leaves", self._places[places], leaves)
+        stored = read_columns(str(self._files.pivots), ["width", "vectors"])
+        found = []
+        column = 0
+        for fan, width, vectors in zip(self._fans, stored["width"].to_pylist(), stored["vectors"], strict=True):
+            pivots = np.frombuffer(vectors.as_buffer(), np.float32).reshape(-1, width)
+            found.append(Assignment(pivots, leaves[:, column : column + fan]))
+            column += fan
+        self._check_leaves(found)
+        return found
 
     @property
     def num_leaves(self) -> int:
-        """How many leaves each row lies in, of all partitions together."""
+        """How many leaves each row lies in, of all assignments together."""
         return sum(self._fans)
+
+    @cached_property
+    def _fans(self) -> list[int]:
+        path = self._files.pivots
+        return [] if path is None else read_columns(path, ["fan"])["fan"].to_pylist()
+
+    def _check_leaves(self, assignments: Sequence[Assignment]) -> None:
+        # Compiled code follows leaves without checking bounds: a wrong one would read memory beyond the pivots.
+        for one in assignments:
+            if len(one.leaves) and not 0 <= one.leaves.min() <= one.leaves.max() < len(one.pivots):
+                raise DamagedFileError(
+                    f"{', '.join(self._files.rows)} names leaves that {self._files.pivots} does not have"
+                )
 
     def _column(self, name: str) -> pa.Array:
         tables = [read_columns(path, [name]) for path in self._files.rows]
         return pa.concat_tables(tables)[name].combine_chunks()
 
     def _fill(self, name: str, places: np.ndarray, into: np.ndarray) -> None:
+        """Fill `into` with a column of bytes, of the rows at `places`, ascending, among those of all files.
+
+        Row groups without any of them are not read: an update often needs a few rows of a large cell.
+        """
         start = 0
         for path in self._files.rows:
             with open_parquet(path) as file:
@@ -119,65 +134,88 @@ class KeptCell:
                     start += rows
 
 
+def _last_rows(keys: np.ndarray, deleted: np.ndarray) -> np.ndarray:
+    """Return the places, ascending, of the last row of each key, unless that one is `deleted`, bool (n,)."""
+    # A stable sort keeps the rows of a key in their order, and is quick here: each file is sorted by key already.
+    order = np.argsort(keys, kind="stable")
+    sorted_keys = keys[order]
+    is_last = np.ones(len(keys), bool)
+    is_last[:-1] = sorted_keys[1:] != sorted_keys[:-1]
+    last = order[is_last]
+    return np.sort(last[~deleted[last]])
+
+
 @dataclass(frozen=True)
-class KeptFolders:
-    """Where the rows of cells, and their leaders, are written."""
+class CellFolders:
+    """Where the rows of cells, and their pivots, are written."""
 
     rows: str
-    leaders: str
+    pivots: str
 
-    def write_rows(self, cell: int, night: int, items: Items, leaves: np.ndarray, gone: np.ndarray) -> pa.RecordBatch:
-        """Write the rows of a cell, or what a night changed of them; `leaves` is int32 (n, any), `gone` bool (n,).
+    def write_rows(
+        self, cell: int, update: int, items: Items, leaves: np.ndarray, deleted: np.ndarray
+    ) -> pa.RecordBatch:
+        """Write the rows of a cell, or what an `update` changed of them; number 0 stands for the full join.
 
-        Returns WRITTEN of the file.
+        `leaves` is int32 (n, any), `deleted` bool (n,): the cell loses the rows of those keys. Returns a FILE_RECORD.
         """
         columns = {
             "item_key": pa.array(items.keys),
             "note_id": items.ids,
             "vector": _in_chunks(items.rows.vectors),
             "leaves": _in_chunks(leaves),
-            "gone": pa.array(gone),
+            "gone": pa.array(deleted),
         }
         columns |= {name: pa.array(values, pa.string()) for name, values in items.rows.attributes.items()}
-        return told(ROWS, write_file(pa.table(columns), f"{self.rows}/cell={cell}/night={night}", _GROUP_ROWS))
+        written = write_file(pa.table(columns), f"{self.rows}/cell={cell}/night={update}", _GROUP_ROWS)
+        return file_record(ROWS, written)
 
-    def keep(
-        self, cell: int, items: Items, home: np.ndarray, partitions: Sequence[Assignment]
+    def write_cell(
+        self, cell: int, items: Items, primary: np.ndarray, assignments: Sequence[Assignment]
     ) -> Iterator[pa.RecordBatch]:
-        """Write the rows of a full join that are at home in a cell, and the leaders of its partitions. Tells WRITTEN."""
-        if not home.any():
+        """Write the rows of a full join whose `primary` cell this is, bool (n,), and the pivots of its assignments.
+
+        Yields a FILE_RECORD for each file.
+        """
+        if not primary.any():
             return
-        mine = items if home.all() else items.take(np.flatnonzero(home))
-        leaves = [part.leaves[home] for part in partitions] or [np.empty((len(mine.keys), 0), np.int32)]
+        mine = items if primary.all() else items.take(np.flatnonzero(primary))
+        leaves = [one.leaves[primary] for one in assignments] or [np.empty((len(mine.keys), 0), np.int32)]
         yield self.write_rows(cell, 0, mine, np.concatenate(leaves, axis=1), np.zeros(len(mine.keys), bool))
-        if partitions:
+        if assignments:
             columns = {
-                "vectors": pa.array([part.pivots.tobytes() for part in partitions], pa.binary()),
-                "width": pa.array([part.pivots.shape[1] for part in partitions], pa.int64()),
-                "fan": pa.array([part.leaves.shape[1] for part in partitions], pa.int64()),
+                "vectors": pa.array([one.pivots.tobytes() for one in assignments], pa.binary()),
+                "width": pa.array([one.pivots.shape[1] for one in assignments], pa.int64()),
+                "fan": pa.array([one.leaves.shape[1] for one in assignments], pa.int64()),
             }
-            yield told(LEADERS, write_file(pa.table(columns), f"{self.leaders}/cell={cell}"))
+            yield file_record(PIVOTS, write_file(pa.table(columns), f"{self.pivots}/cell={cell}"))
 
 
 def _in_chunks(matrix: np.ndarray) -> pa.ChunkedArray:
-    """Return rows as bytes, in chunks that a column of bytes can hold."""
+    """Return rows as bytes, in chunks: a single column of bytes holds less than 2 GiB."""
     starts = range(0, len(matrix), _GROUP_ROWS)
     return pa.chunked_array([to_bytes(matrix[start : start + _GROUP_ROWS]) for start in starts], pa.binary())
 
 
-def make_kept_pick(
+def make_pick_rows(
     cells: Callable[[], Mapping[int, CellFiles]], keys: Callable[[], np.ndarray], width: int
 ) -> ArrowMap:
     """Map the numbers of cells to (item_key, note_id, vector as bytes) of their rows with one of `keys`."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for number in (number for batch in batches for number in batch.column(0).to_pylist()):
-            cell = KeptCell(cells()[number])
-            mine = np.flatnonzero(np.isin(cell.keys, keys()))
-            if len(mine):
-                vectors = np.empty((len(mine), width), np.float32)
-                cell.read_vectors(mine, vectors)
-                columns = [pa.array(cell.keys[mine]), cell.read_ids(mine), to_bytes(vectors)]
+        for number in cell_numbers(batches):
+            cell = StoredCell(cells()[number])
+            places = np.flatnonzero(np.isin(cell.keys, keys()))
+            if len(places):
+                vectors = np.empty((len(places), width), np.float32)
+                cell.read_vectors(places, vectors)
+                columns = [pa.array(cell.keys[places]), cell.read_ids(places), to_bytes(vectors)]
                 yield pa.RecordBatch.from_arrays(columns, names=["item_key", "note_id", "vector"])
 
     return run
+
+
+def cell_numbers(batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
+    """Yield the numbers of cells in the first column of some batches."""
+    for batch in batches:
+        yield from batch.column(0).to_pylist()

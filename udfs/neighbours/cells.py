@@ -1,4 +1,4 @@
-"""Rows to the cells they are joined in, with vectors as bytes on the way."""
+"""Rows to the cells that they are joined in, with vectors as bytes on the way."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ from uninote.vectors.kmeans import compute_in_one_thread, nearest_centroids
 
 
 @dataclass(frozen=True)
-class Cells:
+class FullJoinCells:
     """The cells' centroids, float32 (cells, width), and in how many of them a row is."""
 
     centroids: Callable[[], np.ndarray]
     overlap: int
 
     def of(self, vectors: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        """Return int32 (n, overlap): each row's cells, the nearest first."""
+        """Return int32 (n, overlap): each row's cells, its primary one first."""
         return assign_cells(vectors, self.centroids(), self.overlap, keys)
 
 
 @dataclass(frozen=True)
-class NightCells:
-    """The cells' centroids, and how many of the nearest ones a row that changed visits, beside the one it is at home in."""
+class UpdateCells:
+    """The cells' centroids, and to how many of the nearest ones a changed row is sent, beside its primary cell."""
 
     centroids: Callable[[], np.ndarray]
-    visits: int
+    nearest: int
 
     def of(self, vectors: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        """Return int32 (n, 1 + visits): each row's home, then the others that it visits; -1 where that is its home again."""
-        home = assign_cells(vectors, self.centroids(), 1, keys)
-        near = nearest_centroids(vectors, self.centroids(), self.visits)
-        return np.column_stack([home, np.where(near == home, -1, near)]).astype(np.int32)
+        """Return int32 (n, 1 + nearest): each row's primary cell, then the nearest ones; -1 where that is the same again."""
+        primary = assign_cells(vectors, self.centroids(), 1, keys)
+        near = nearest_centroids(vectors, self.centroids(), self.nearest)
+        return np.column_stack([primary, np.where(near == primary, -1, near)]).astype(np.int32)
 
 
 def vectors_as_bytes(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield rows with their `vector`, lists of floats or bytes already, as bytes: Spark moves lists element by element."""
-    for batch in (batch for batch in batches if len(batch)):
+    for batch in batches:
+        if not len(batch):
+            continue
         place = batch.schema.get_field_index("vector")
         if pa.types.is_binary(batch.schema.types[place]):
             yield batch
@@ -50,17 +52,17 @@ def vectors_as_bytes(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBat
             yield batch.set_column(place, "vector", to_bytes(to_matrix(batch.column(place))))
 
 
-def make_visits(cells: Cells | NightCells) -> ArrowMap:
-    """Map (item_key, note_id, vector, …) to the same with each `cell` that it is in, and whether it is at `home` there."""
+def make_replicas(cells: FullJoinCells | UpdateCells) -> ArrowMap:
+    """Map (item_key, note_id, vector, …) to a copy for each `cell` that the row is in; `primary` is true for one of them."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         compute_in_one_thread()
         for batch in vectors_as_bytes(batches):
             vectors = from_bytes(batch.column("vector"), cells.centroids().shape[1])
             found = cells.of(vectors, batch.column("item_key").to_numpy())
-            for visit in range(found.shape[1]):
-                visiting = batch.append_column("cell", pa.array(found[:, visit], pa.int32()))
-                visiting = visiting.append_column("home", pa.array([visit == 0] * len(batch)))
-                yield visiting.filter(pa.array(found[:, visit] >= 0))
+            for column in range(found.shape[1]):
+                replicas = batch.append_column("cell", pa.array(found[:, column], pa.int32()))
+                replicas = replicas.append_column("primary", pa.array([column == 0] * len(batch)))
+                yield replicas.filter(pa.array(found[:, column] >= 0))
 
     return run

@@ -16,60 +16,75 @@ from udfs.notes.fingerprints import ArrowMap
 from udfs.table_files import Read, gathered
 from uninote.lake.parquet_files import DataFile, write_file
 
-FILE_ROWS = 100_000  # of the files of lists; a night makes each of them anew in one task
+FILE_ROWS = 100_000  # of the files of lists: an update writes each of them again, in one task
 _GROUP_ROWS = 4096  # of row groups: a look-up, or a sample, reads few of them
-WRITTEN = ("kind", "path", "size", "rows", "low", "high")  # what is told of a file; bounds of note_id as JSON
-STATE, PUBLIC, PAIRS, PARTIAL, ROWS, LEADERS = "state", "public", "pairs", "partial", "rows", "leaders"
+FILE_RECORD = ("kind", "path", "size", "rows", "low", "high")
+"""What a task reports of each file that it wrote; `low` and `high` are the bounds of note_id, as JSON."""
+
+STATE = "state"  # the kinds of files
+PUBLIC = "public"
+PAIRS = "pairs"
+PARTIAL = "partial"
+ROWS = "rows"
+PIVOTS = "pivots"
 
 
 @dataclass(frozen=True)
 class ListFolders:
     """Where the lists of one table go: `state`, `public` (null: made from the state later), `pairs` of duplicates (or null).
 
-    `kept` entries a list go to the state, `k` to readers. A pair of duplicates has `duplicate_score` or more.
+    A list has at most `state_length` entries in the state, and `k` for readers. A pair of duplicates has a score of
+    `duplicate_score` or more.
     """
 
     state: str
     public: str | None
     pairs: str | None
-    kept: int
+    state_length: int
     k: int
     duplicate_score: float
 
 
 def write_lists(batches: Iterator[pa.RecordBatch], folders: ListFolders) -> Iterator[pa.RecordBatch]:
-    """Write LISTS, which come in order of note_id, and yield WRITTEN."""
+    """Write LISTS, which come in order of note_id, and yield a FILE_RECORD for each file."""
     for lists in _files(batches):
-        full = pc.greater_equal(lists["neighbour_ids"].combine_chunks().value_lengths(), folders.kept)
-        whole = pc.and_not(lists["whole"].combine_chunks(), full)
-        lists = lists.set_column(lists.schema.get_field_index("whole"), "whole", whole)
-        yield told(STATE, write_file(lists, folders.state, _GROUP_ROWS))
+        # Entries that did not fit into a full list may qualify all the same: it is not complete.
+        full = pc.greater_equal(lists["neighbour_ids"].combine_chunks().value_lengths(), folders.state_length)
+        complete = pc.and_not(lists["whole"].combine_chunks(), full)
+        lists = lists.set_column(lists.schema.get_field_index("whole"), "whole", complete)
+        yield file_record(STATE, write_file(lists, folders.state, _GROUP_ROWS))
         if folders.public is not None:
             yield from write_public(iter([_public(lists, folders.k)]), folders.public)
         if folders.pairs is not None and len(pairs := _pairs(lists, folders.duplicate_score)):
-            yield told(PAIRS, write_file(pairs, folders.pairs))
+            yield file_record(PAIRS, write_file(pairs, folders.pairs))
 
 
 def write_partial(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
-    """Write LISTS that wait to be merged, and yield WRITTEN."""
+    """Write LISTS that are merged later, and yield a FILE_RECORD for each file."""
     for lists in _files(batches):
-        yield told(PARTIAL, write_file(lists, folder))
+        yield file_record(PARTIAL, write_file(lists, folder))
 
 
 def write_public(rows: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
-    """Write rows of a table for readers, which come in order of note_id, and yield WRITTEN."""
+    """Write rows of a table for readers, which come in order of note_id, and yield a FILE_RECORD for each file."""
     for table in _files(rows):
-        yield told(PUBLIC, write_file(table, folder, _GROUP_ROWS))
+        yield file_record(PUBLIC, write_file(table, folder, _GROUP_ROWS))
 
 
 def public_lists(owners: pa.Array, lengths: np.ndarray, ids: pa.Array, scores: pa.Array, k: int) -> pa.RecordBatch:
     """Return (note_id, neighbours): the first `k` of each owner's entries; `ids` and `scores` are flat, `lengths` a row."""
-    rank = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    kept = pa.array(np.flatnonzero(rank < k))
+    rank = ranks_of(lengths)
+    first = pa.array(np.flatnonzero(rank < k))
     offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, k))]).astype(np.int32)
-    pairs = pa.StructArray.from_arrays([ids.take(kept), scores.take(kept)], ["note_id", "score"])
+    pairs = pa.StructArray.from_arrays([ids.take(first), scores.take(first)], ["note_id", "score"])
     lists = pa.ListArray.from_arrays(pa.array(offsets), pairs)
     return pa.RecordBatch.from_arrays([owners, lists], names=["note_id", "neighbours"])
+
+
+def ranks_of(lengths: np.ndarray) -> np.ndarray:
+    """Return int64, flat: the place of each entry in its list, from 0; `lengths` (n,) are those of the lists."""
+    starts = np.cumsum(lengths) - lengths
+    return np.asarray(np.arange(int(lengths.sum())) - np.repeat(starts, lengths))
 
 
 def make_parts(bounds: Sequence[str | int]) -> ArrowMap:
@@ -93,12 +108,12 @@ def make_parts(bounds: Sequence[str | int]) -> ArrowMap:
 
 
 def make_rewrite(
-    folders: ListFolders, read: Read, old: Sequence[str | None], gone: Callable[[], np.ndarray]
+    folders: ListFolders, read: Read, old: Sequence[str | None], removed: Callable[[], np.ndarray]
 ) -> ArrowMap:
-    """Merge the partial LISTS of a `part` with its old file, less the neighbours and owners `gone`; write; yield WRITTEN.
+    """Merge the partial LISTS of a `part` with its old file, write them, and yield a FILE_RECORD for each file.
 
-    Each partition holds one part, or nothing; a row of it without `lists` only names the part. `old` are the files, by
-    part; null where there is none.
+    Owners and neighbours among `removed`, int64 ascending, are left out of the old lists. Each partition holds one part, or
+    nothing; a row of it without `lists` only names the part. `old` are the files, by part; null where there is none.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -106,13 +121,21 @@ def make_rewrite(
         if not rows:
             return
         path = old[rows[0].column("part")[0].as_py()]
-        streams = (stream for batch in rows for stream in batch.column("lists") if stream.is_valid)
-        fresh = [batch for stream in streams for batch in pa.ipc.open_stream(stream.as_buffer())]
+        found = list(_from_streams(rows))
         stored = [] if path is None else list(read(path))
-        if fresh or stored:
-            yield from write_lists(iter([merge_lists(stored, fresh, gone(), folders.kept)]), folders)
+        if found or stored:
+            merged = merge_lists(stored, found, removed(), folders.state_length)
+            yield from write_lists(iter([merged]), folders)
 
     return run
+
+
+def _from_streams(rows: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the LISTS that `make_parts` put into bytes."""
+    for batch in rows:
+        for stream in batch.column("lists"):
+            if stream.is_valid:
+                yield from pa.ipc.open_stream(stream.as_buffer())
 
 
 def _to_stream(lists: pa.RecordBatch) -> bytes:
@@ -126,25 +149,29 @@ def _files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
     return (pa.Table.from_batches([batch]) for batch in gathered(batches, FILE_ROWS))
 
 
-def told(kind: str, file: DataFile) -> pa.RecordBatch:
-    """Return WRITTEN of one file."""
+def file_record(kind: str, file: DataFile) -> pa.RecordBatch:
+    """Return what is reported of one file, as a batch of one row."""
     values = [kind, file.path, file.size, file.rows, json.dumps(file.low), json.dumps(file.high)]
-    return pa.RecordBatch.from_arrays([pa.array([value]) for value in values], names=[*WRITTEN])
+    return pa.RecordBatch.from_arrays([pa.array([value]) for value in values], names=[*FILE_RECORD])
 
 
 def _public(lists: pa.Table, k: int) -> pa.RecordBatch:
-    owners, ids, packed = (lists[name].combine_chunks() for name in ("note_id", "neighbour_ids", "scores"))
-    scores, starts = unpack(packed, np.float32)
-    return public_lists(owners, np.diff(starts), ids.flatten(), pa.array(scores), k)
+    """Return (note_id, neighbours) of LISTS, for readers."""
+    scores, starts = unpack(lists["scores"].combine_chunks(), np.float32)
+    ids = lists["neighbour_ids"].combine_chunks().flatten()
+    return public_lists(lists["note_id"].combine_chunks(), np.diff(starts), ids, pa.array(scores), k)
 
 
 def _pairs(lists: pa.Table, score: float) -> pa.Table:
     """Return (item_key, note_id, other_key, other_id) of the entries that have `score` or more."""
-    keys, ids, packed = (lists[name].combine_chunks() for name in ("neighbour_keys", "neighbour_ids", "scores"))
-    scores, starts = unpack(packed, np.float32)
+    keys, _ = unpack(lists["neighbour_keys"].combine_chunks(), np.int64)
+    scores, starts = unpack(lists["scores"].combine_chunks(), np.float32)
     near = np.flatnonzero(scores >= score)
     owner = pa.array(np.searchsorted(starts, near, side="right") - 1)
-    entry = pa.array(near)
-    columns = [lists["item_key"].take(owner), lists["note_id"].take(owner)]
-    return pa.table([*columns, pa.array(unpack(keys, np.int64)[0][near]), ids.flatten().take(entry)],
-                    names=["item_key", "note_id", "other_key", "other_id"])  # fmt: skip
+    columns = {
+        "item_key": lists["item_key"].take(owner),
+        "note_id": lists["note_id"].take(owner),
+        "other_key": pa.array(keys[near]),
+        "other_id": lists["neighbour_ids"].combine_chunks().flatten().take(pa.array(near)),
+    }
+    return pa.table(columns)

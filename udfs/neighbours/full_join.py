@@ -1,4 +1,4 @@
-"""The all-pairs join inside executors: all rows of a cell with each other."""
+"""The full join inside executors: all rows of a cell with each other."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from uninote.neighbours.rules import Rows, Rule, join_rows
 from uninote.vectors.kmeans import compute_in_one_thread
 
 Count = Callable[[int], None]
-Tell = Iterator[pa.RecordBatch]  # WRITTEN, of files
-Sink = Callable[[str, Iterator[pa.RecordBatch]], Tell]  # of a table's name and LISTS
-Keep = Callable[[int, Items, np.ndarray, Sequence[Assignment]], Tell]  # of a cell's number, rows and which are at home
+FileRecords = Iterator[pa.RecordBatch]
+Sink = Callable[[str, Iterator[pa.RecordBatch]], FileRecords]  # writes LISTS of the table that is named first
+WriteCell = Callable[[int, Items, np.ndarray, Sequence[Assignment]], FileRecords]  # see CellFolders.write_cell
 
 
 @dataclass(frozen=True)
@@ -38,53 +38,59 @@ class JoinTask:
         return tuple(sorted({name for rule in self.rules.values() for name in rule.attributes}))
 
 
-def make_cell_join(task: JoinTask, sink: Sink, keep: Keep, count: Count) -> ArrowMap:
-    """Join the rows of one cell, one partition; give `sink` a list for each row and table, by note_id; tell WRITTEN.
+def make_cell_join(task: JoinTask, sink: Sink, write_cell: WriteCell, count: Count) -> ArrowMap:
+    """Join the rows of one cell, one partition; give `sink` a list for each row and table, in order of note_id.
 
-    `keep` gets the rows themselves, and the partitions of the first table that had any.
+    `write_cell` gets the rows themselves, and the assignments of the first table that had any. Yields a FILE_RECORD, with the
+    table's name first, for each file that was written.
     """
 
-    def run(batches: Iterator[pa.RecordBatch]) -> Tell:
+    def run(batches: Iterator[pa.RecordBatch]) -> FileRecords:
         compute_in_one_thread()
-        held = [batch for batch in batches if len(batch)]
-        if not held:
+        rows = [batch for batch in batches if len(batch)]
+        if not rows:
             return
-        cell = held[0]["cell"][0].as_py() if "cell" in held[0].schema.names else 0
-        items, home = read_items(held, task)
-        order, partitions = pc.sort_indices(items.ids).to_numpy(), list[Assignment]()
+        cell = rows[0]["cell"][0].as_py() if "cell" in rows[0].schema.names else 0
+        items, primary = read_items(rows, task)
+        order = pc.sort_indices(items.ids).to_numpy()
+        assignments: list[Assignment] = []
         for name, rule in task.rules.items():
-            wanted = partitions if rule.plain and not partitions else None
+            # Any rule that looks at vectors alone gathers rows alike: the first one's assignments serve all updates.
+            wanted = assignments if rule.plain and not assignments else None
             found = join_rows(items.rows, rule, task.search, wanted)
             lists = lists_of(items.keys, items.ids, order, found, len(items.keys))
-            yield from named(name, sink(name, lists))
-        yield from named("", keep(cell, items, home, partitions))
+            yield from with_table(name, sink(name, lists))
+        yield from with_table("", write_cell(cell, items, primary, assignments))
         count(len(items.keys))
 
     return run
 
 
-def read_items(held: list[pa.RecordBatch], task: JoinTask) -> tuple[Items, np.ndarray]:
-    """Return rows in order of key, so that what is made of them does not depend on how they came; and which are at home.
+def read_items(batches: list[pa.RecordBatch], task: JoinTask) -> tuple[Items, np.ndarray]:
+    """Return rows in order of key, so that lists do not depend on how rows came, and a mask (n,): whose primary cell this is.
 
-    Empties `held`: each batch goes once it is copied, or there would be all vectors twice.
+    Empties `batches`: each is dropped once it is copied, or all vectors would be in memory twice.
     """
-    table = pa.Table.from_batches([batch.drop_columns(["vector"]) for batch in held]).combine_chunks()
+    table = pa.Table.from_batches([batch.drop_columns(["vector"]) for batch in batches]).combine_chunks()
     order = np.argsort(table["item_key"].to_numpy(), kind="stable")
-    table, place = table.take(pa.array(order)).combine_chunks(), np.empty(len(order), np.int64)
+    table = table.take(pa.array(order)).combine_chunks()
+    place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
-    vectors, start = np.empty((len(order), task.width), np.float32), 0
-    held.reverse()
-    while held:
-        column = held.pop().column("vector")
-        rows = as_matrix(column, task.width)
-        vectors[place[start : start + len(rows)]] = rows
-        start += len(rows)
+    vectors = np.empty((len(order), task.width), np.float32)
+    start = 0
+    batches.reverse()
+    while batches:
+        column = batches.pop().column("vector")
+        vectors[place[start : start + len(column)]] = as_matrix(column, task.width)
+        start += len(column)
     attributes = {name: np.array(table[name].to_pylist(), dtype=object) for name in task.attributes}
-    home = np.asarray(table["home"]) if "home" in table.schema.names else np.ones(len(order), bool)
-    return Items(table["item_key"].to_numpy(), table["note_id"].combine_chunks(), Rows(vectors, attributes)), home
+    items = Items(table["item_key"].to_numpy(), table["note_id"].combine_chunks(), Rows(vectors, attributes))
+    if "primary" in table.schema.names:
+        return items, np.asarray(table["primary"])
+    return items, np.ones(len(order), bool)
 
 
-def named(table: str, rows: Tell) -> Tell:
-    """Put before each row the table that it is for."""
-    for batch in rows:
+def with_table(table: str, records: FileRecords) -> FileRecords:
+    """Put before each FILE_RECORD the name of the table that the file is for."""
+    for batch in records:
         yield batch.add_column(0, "table", pa.array([table] * len(batch), pa.string()))

@@ -1,8 +1,9 @@
-"""Neighbour lists as rows: made of what a join found, merged by owner, and freed of those that went."""
+"""Neighbour lists as rows: made of what a join found, merged by owner, and freed of notes that were removed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -13,48 +14,64 @@ from udfs.notes.fingerprints import ArrowMap
 from uninote.lake.parquet_files import DamagedFileError
 from uninote.neighbours.kernel.merge_lists import FlatLists, merge_groups
 
-LISTS = (
-    "item_key",
-    "note_id",
-    "neighbour_keys",
-    "neighbour_ids",
-    "scores",
-    "whole",
-)  # keys int64, scores float32, as bytes
-_ROWS = 10_000  # of a batch
+LISTS = ("item_key", "note_id", "neighbour_keys", "neighbour_ids", "scores", "whole")
+"""The columns of lists: neighbour_keys int64 and scores float32, as bytes; `whole`: the list lacks no note that qualifies."""
+
+_BATCH_ROWS = 10_000
 _MOST_SCORE = 1.01  # of unit vectors, with some room for rounding
-_TABLE = 64  # bytes a key that a table of all keys may take
+_TABLE_BYTES = 64  # for each key looked up, that a table of all keys may take
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Entries of lists, flat: `keys` int64 (n,), `ids` their note_ids, and `scores` float32 (n,)."""
+
+    keys: np.ndarray
+    ids: pa.Array
+    scores: np.ndarray
+
+    def take(self, places: np.ndarray) -> Entries:
+        """Return some of them."""
+        return Entries(self.keys[places], self.ids.take(pa.array(places)), self.scores[places])
 
 
 def make_lists(
-    owned: tuple[pa.Array, pa.Array],
-    entries: tuple[np.ndarray, pa.Array, np.ndarray],
-    starts: np.ndarray,
-    whole: np.ndarray,
+    item_keys: pa.Array, note_ids: pa.Array, entries: Entries, starts: np.ndarray, complete: np.ndarray
 ) -> pa.RecordBatch:
-    """Return LISTS of (item_key, note_id) of owners and flat (keys int64, note_ids, scores float32), list i from starts[i]."""
-    keys, ids, scores = entries
-    lists = pack(keys, starts), pa.ListArray.from_arrays(pa.array(starts.astype(np.int32)), ids), pack(scores, starts)
-    return pa.RecordBatch.from_arrays([*owned, *lists, pa.array(whole)], names=[*LISTS])
+    """Return LISTS of n owners: list i has the entries from starts[i] to starts[i + 1], `starts` int64 (n + 1,).
+
+    `complete`, bool (n,), says which lists lack no note that qualifies.
+    """
+    return pa.RecordBatch.from_arrays(
+        [
+            item_keys,
+            note_ids,
+            pack(entries.keys, starts),
+            pa.ListArray.from_arrays(pa.array(starts.astype(np.int32)), entries.ids),
+            pack(entries.scores, starts),
+            pa.array(complete),
+        ],
+        names=[*LISTS],
+    )
 
 
 def lists_of(
     keys: np.ndarray, note_ids: pa.Array, rows: np.ndarray, found: tuple[np.ndarray, np.ndarray], searched: int
 ) -> Iterator[pa.RecordBatch]:
-    """Yield LISTS of `rows`, some of the items that met, in batches.
+    """Yield LISTS of `rows`, some of the items that were joined, in batches.
 
-    `keys` int64 and `note_ids` are those of all that met; `found` (ids, scores), (all, k), are positions among them, -1
-    where a slot is free. The first `searched` of them met everything: theirs are whole, unless they are full.
+    `keys` int64 and `note_ids` are those of all that were joined; `found` (ids, scores), (all, k), are positions among them, -1
+    where a slot is free. The first `searched` of them were compared with all: their lists are complete, unless they are full.
     """
     ids, scores = found
-    for start in range(0, len(rows), _ROWS):
-        owners = rows[start : start + _ROWS]
+    for start in range(0, len(rows), _BATCH_ROWS):
+        owners = rows[start : start + _BATCH_ROWS]
         others = ids[owners]
-        held = others >= 0
-        positions, starts = others[held], np.concatenate([[0], np.cumsum(held.sum(axis=1))])
-        owned = pa.array(keys[owners]), note_ids.take(pa.array(owners))
-        entries = keys[positions], note_ids.take(pa.array(positions)), scores[owners][held]
-        yield make_lists(owned, entries, starts, owners < searched)
+        used = others >= 0
+        positions = others[used]
+        starts = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
+        entries = Entries(keys[positions], note_ids.take(pa.array(positions)), scores[owners][used])
+        yield make_lists(pa.array(keys[owners]), note_ids.take(pa.array(owners)), entries, starts, owners < searched)
 
 
 def lists_of_pairs(
@@ -65,75 +82,107 @@ def lists_of_pairs(
     The rest as for `lists_of`.
     """
     owners, others, scores = pairs
-    first = np.flatnonzero(np.concatenate([[True], owners[1:] != owners[:-1]])[: len(owners)])
+    first = np.flatnonzero(_starts_run(owners))
     ends = np.append(first, len(owners))
-    for start in range(0, len(first), _ROWS):
-        rows, bounds = owners[first[start : start + _ROWS]], ends[start : start + _ROWS + 1]
+    for start in range(0, len(first), _BATCH_ROWS):
+        rows = owners[first[start : start + _BATCH_ROWS]]
+        bounds = ends[start : start + _BATCH_ROWS + 1]
         here = slice(bounds[0], bounds[-1])
-        owned = pa.array(keys[rows]), note_ids.take(pa.array(rows))
-        entries = keys[others[here]], note_ids.take(pa.array(others[here])), scores[here]
-        yield make_lists(owned, entries, bounds - bounds[0], rows < searched)
+        entries = Entries(keys[others[here]], note_ids.take(pa.array(others[here])), scores[here])
+        yield make_lists(
+            pa.array(keys[rows]), note_ids.take(pa.array(rows)), entries, bounds - bounds[0], rows < searched
+        )
 
 
 def merge_lists(
-    stored: Sequence[pa.RecordBatch], found: Sequence[pa.RecordBatch], gone: np.ndarray, k: int
+    stored: Sequence[pa.RecordBatch], found: Sequence[pa.RecordBatch], removed: np.ndarray, k: int
 ) -> pa.RecordBatch:
-    """Return LISTS in order of note_id, one for each owner: `stored` ones, merged with what was `found` anew of some.
+    """Return LISTS in order of note_id, one of at most `k` for each owner: `stored` ones, merged with what was `found` anew.
 
-    Owners and neighbours of stored lists that are `gone`, int64 ascending, are left out. One of both may be empty.
+    Owners and neighbours of stored lists among `removed`, int64 ascending, are left out. Either of both may be empty, not
+    both of them.
     """
+    lists = _in_one_batch(stored, found)
+    entries, starts = _entries_of(lists)
+    num_stored = sum(len(batch) for batch in stored)
+    counts = np.ones(len(entries.keys), bool)
+    counts[: starts[num_stored]] = ~among(entries.keys[: starts[num_stored]], removed)
+    order = _order_by_note(lists, num_stored, removed)
+    owners = lists.column("item_key").to_numpy()[order]
+    # The lists of one owner stand side by side in `order`; group i is order[bounds[i]] to order[bounds[i + 1]].
+    first = np.flatnonzero(_starts_run(owners))
+    bounds = np.append(first, len(owners))
+    chosen, merged_starts = merge_groups(FlatLists(starts, entries.keys, entries.scores, counts), order, bounds, k)
+    complete = lists.column("whole").to_numpy(zero_copy_only=False).astype(bool)[order]
+    if len(first):
+        # Any list of an owner may be the one from a search through everything.
+        complete = np.logical_or.reduceat(complete, first)
+    note_ids = lists.column("note_id").take(pa.array(order[first]))
+    return make_lists(pa.array(owners[first]), note_ids, entries.take(chosen), merged_starts, complete)
+
+
+def _in_one_batch(stored: Sequence[pa.RecordBatch], found: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return all LISTS, the stored ones first, in the types of the first."""
     tables = [pa.Table.from_batches(lists).select([*LISTS]) for lists in (stored, found) if lists]
-    lists = pa.concat_tables([table.cast(tables[0].schema) for table in tables]).combine_chunks().to_batches()[0]
+    return pa.concat_tables([table.cast(tables[0].schema) for table in tables]).combine_chunks().to_batches()[0]
+
+
+def _entries_of(lists: pa.RecordBatch) -> tuple[Entries, np.ndarray]:
+    """Return the entries of LISTS, and where each list starts, int64 (n + 1,)."""
     keys, starts = unpack(lists.column("neighbour_keys"), np.int64)
     scores, _ = unpack(lists.column("scores"), np.float32)
-    owners, older = lists.column("item_key").to_numpy(), sum(map(len, stored))
-    kept, stays = np.ones(len(keys), bool), np.ones(len(lists), bool)
-    kept[: starts[older]] = ~among(keys[: starts[older]], gone)
-    stays[:older] = ~among(owners[:older], gone)
+    return Entries(keys, lists.column("neighbour_ids").flatten(), scores), starts
+
+
+def _order_by_note(lists: pa.RecordBatch, num_stored: int, removed: np.ndarray) -> np.ndarray:
+    """Return the places of LISTS in order of note_id, without the first `num_stored` whose owners are `removed`."""
+    stays = np.ones(len(lists), bool)
+    stays[:num_stored] = ~among(lists.column("item_key").to_numpy()[:num_stored], removed)
     order = pc.sort_indices(lists.column("note_id")).to_numpy()
-    order = order[stays[order]]
-    new = np.append(owners[order][1:] != owners[order][:-1], True)  # where the next list is another owner's
-    bounds = np.concatenate([[0], np.flatnonzero(new) + 1]) if len(order) else np.zeros(1, np.int64)
-    chosen, starts = merge_groups(FlatLists(starts, keys, scores, kept), order, bounds, k)
-    whole = lists.column("whole").to_numpy(zero_copy_only=False).astype(bool)[order]
-    owned = tuple(lists.column(name).take(pa.array(order[bounds[:-1]])) for name in ("item_key", "note_id"))
-    entries = keys[chosen], lists.column("neighbour_ids").flatten().take(pa.array(chosen)), scores[chosen]
-    return make_lists(owned, entries, starts, np.logical_or.reduceat(whole, bounds[:-1]) if len(order) else whole)
+    return np.asarray(order[stays[order]])
 
 
-def make_look(gone: Callable[[], np.ndarray], k: int) -> ArrowMap:
-    """Map LISTS, without the neighbours `gone`, to what a night must know of them: `item_key`, `limit` and `short`, as bytes.
+def _starts_run(values: np.ndarray) -> np.ndarray:
+    """Return bool (n,): which of `values` differ from the one before."""
+    starts = np.ones(len(values), bool)
+    starts[1:] = values[1:] != values[:-1]
+    return starts
 
-    `limit`, float32, is what a new neighbour must exceed: a pruned list knows nothing of what comes after its last entry,
-    so only better ones may enter; a whole list takes any. `short`, bool: fewer than `k` are left though more qualify.
+
+def make_list_limits(removed: Callable[[], np.ndarray], k: int) -> ArrowMap:
+    """Map LISTS, without the neighbours `removed`, to what an update needs of them: `item_key`, `limit` and `short`, as bytes.
+
+    `limit`, float32, is what a new neighbour must exceed. A list that was cut knows nothing of what comes after its last
+    entry, so only better ones may enter; a complete one takes any, and has -inf. `short`, bool: fewer than `k` entries are
+    left though more notes qualify.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            dropped = gone()
-            stays = np.flatnonzero(~among(batch.column("item_key").to_numpy(), dropped))
+            stays = np.flatnonzero(~among(batch.column("item_key").to_numpy(), removed()))
             lists = batch.take(pa.array(stays)) if len(stays) < len(batch) else batch
-            parts = (lists.column("item_key").to_numpy(), *_without(lists, dropped, k))
-            yield pa.RecordBatch.from_arrays(
-                [pa.array([part.tobytes()]) for part in parts], names=["item_key", "limit", "short"]
-            )
+            limit, short = _limits_without(lists, removed(), k)
+            columns = {"item_key": lists.column("item_key").to_numpy(), "limit": limit, "short": short}
+            yield pa.RecordBatch.from_pydict({name: [values.tobytes()] for name, values in columns.items()})
 
     return run
 
 
-def _without(lists: pa.RecordBatch, gone: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (limit, short) of LISTS without the neighbours `gone`."""
+def _limits_without(lists: pa.RecordBatch, removed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (limit float32 (n,), short bool (n,)) of LISTS without the neighbours `removed`."""
     keys, starts = unpack(lists.column("neighbour_keys"), np.int64)
     scores, score_starts = unpack(lists.column("scores"), np.float32)
     _check(keys, scores, np.array_equal(starts, score_starts))
-    kept = ~among(keys, gone)
-    left = np.diff(np.concatenate([[0], np.cumsum(kept)])[starts])
-    filled, limit = np.diff(starts) > 0, np.full(len(lists), -np.inf, np.float32)
+    stays = ~among(keys, removed)
+    left = np.diff(np.concatenate([[0], np.cumsum(stays)])[starts])
+    limit = np.full(len(lists), -np.inf, np.float32)
+    filled = np.diff(starts) > 0
     if len(keys):
-        limit[filled] = np.minimum.reduceat(np.where(kept, scores, np.float32(np.inf)), starts[:-1][filled])
-    whole = lists.column("whole").to_numpy(zero_copy_only=False).astype(bool)
-    limit[whole | (left == 0)] = -np.inf
-    return limit, ~whole & (left < k)
+        # reduceat has no notion of an empty segment: it would return the first entry of the next list.
+        limit[filled] = np.minimum.reduceat(np.where(stays, scores, np.float32(np.inf)), starts[:-1][filled])
+    complete = lists.column("whole").to_numpy(zero_copy_only=False).astype(bool)
+    limit[complete | (left == 0)] = -np.inf
+    return limit, ~complete & (left < k)
 
 
 def _check(keys: np.ndarray, scores: np.ndarray, alike: bool) -> None:
@@ -142,10 +191,12 @@ def _check(keys: np.ndarray, scores: np.ndarray, alike: bool) -> None:
         raise DamagedFileError("a file of neighbour_state is not as it was written (its lists are none)")
 
 
-def among(keys: np.ndarray, gone: np.ndarray) -> np.ndarray:
-    """Return bool (n,): which of `keys` are among `gone`, int64 ascending."""
-    if not len(gone):
+def among(keys: np.ndarray, removed: np.ndarray) -> np.ndarray:
+    """Return bool (n,): which of `keys` are among `removed`, int64 ascending."""
+    if not len(removed):
         return np.zeros(len(keys), dtype=bool)
-    if gone[-1] - gone[0] < _TABLE * len(keys):  # one look each, where searching takes a dozen
-        return np.isin(keys, gone, kind="table")
-    return np.asarray(gone[np.minimum(np.searchsorted(gone, keys), len(gone) - 1)] == keys)
+    # A table takes one look for each key, where a binary search takes a dozen; it must not be much larger than the keys.
+    if removed[-1] - removed[0] < _TABLE_BYTES * len(keys):
+        return np.isin(keys, removed, kind="table")
+    place = np.minimum(np.searchsorted(removed, keys), len(removed) - 1)
+    return np.asarray(removed[place] == keys)

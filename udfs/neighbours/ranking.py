@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.arrow import unpack
-from udfs.neighbours.files import public_lists, write_public
+from udfs.neighbours.files import public_lists, ranks_of, write_public
 from udfs.notes.fingerprints import ArrowMap
 from udfs.table_files import gathered
 
@@ -61,7 +61,7 @@ def make_closeness(k: int) -> ArrowMap:
 
 
 def make_ranked(ranking: Callable[[], Ranking]) -> ArrowMap:
-    """Write public lists out of LISTS, which come in order of note_id; tell WRITTEN."""
+    """Write public lists out of LISTS, which come in order of note_id; yield a FILE_RECORD for each file."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         wanted = ranking()
@@ -69,10 +69,10 @@ def make_ranked(ranking: Callable[[], Ranking]) -> ArrowMap:
         def ranked() -> Iterator[pa.RecordBatch]:
             for batch in gathered(batches):
                 owners, scores, _ = _entries(batch)
-                kept = wanted.order(owners, unpack(batch.column("neighbour_keys"), np.int64)[0], scores)
-                counts = np.bincount(owners[kept], minlength=len(batch))
-                ids = batch.column("neighbour_ids").flatten().take(pa.array(kept))
-                yield public_lists(batch.column("note_id"), counts, ids, pa.array(scores[kept]), wanted.k)
+                order = wanted.order(owners, unpack(batch.column("neighbour_keys"), np.int64)[0], scores)
+                counts = np.bincount(owners[order], minlength=len(batch))
+                ids = batch.column("neighbour_ids").flatten().take(pa.array(order))
+                yield public_lists(batch.column("note_id"), counts, ids, pa.array(scores[order]), wanted.k)
 
         yield from write_public(ranked(), wanted.folder)
 
@@ -86,7 +86,7 @@ def make_occurrences(column: str, k: int) -> ArrowMap:
         for batch in batches:
             lists = batch.column(column)
             lengths = np.asarray(lists.value_lengths().to_numpy(zero_copy_only=False))
-            rank = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            rank = ranks_of(lengths)
             entries = lists.flatten()
             ids = entries.field("note_id") if pa.types.is_struct(entries.type) else entries
             counted = ids.take(pa.array(np.flatnonzero(rank < k))).value_counts()

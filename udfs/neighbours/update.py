@@ -1,4 +1,4 @@
-"""A night's join inside executors: in each cell, the changed rows that visit it, with those at home there and each other."""
+"""An update inside executors: in each cell, the changed rows sent there are joined with the cell's own rows and each other."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.neighbours.cell_rows import CellFiles, Items, KeptCell, KeptFolders
-from udfs.neighbours.full_join import Count, JoinTask, Sink, Tell, named, read_items
-from udfs.neighbours.lists import among, lists_of, lists_of_pairs, make_lists
+from udfs.neighbours.cell_rows import CellFiles, CellFolders, Items, StoredCell
+from udfs.neighbours.full_join import Count, FileRecords, JoinTask, Sink, read_items, with_table
+from udfs.neighbours.lists import Entries, among, lists_of, lists_of_pairs, make_lists
 from udfs.notes.fingerprints import ArrowMap
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.rules import Rows, Rule, by_rule
@@ -22,152 +22,176 @@ from uninote.vectors.kmeans import compute_in_one_thread
 
 
 @dataclass(frozen=True)
-class Changed:
-    """What a night knows of all lists: the keys, int64 ascending, of those whose rows are `stale`; and their `limits`.
+class ListsBefore:
+    """What all tasks of an update know of the lists before it.
 
-    Rows that are joined but not stale are in their cells already: only their lists are made anew. `limits`, by table, holds
-    at each item_key the score that a new neighbour must exceed; keys past its end have none.
+    `changed`, int64 ascending, are the keys of notes that changed or were deleted: their rows in the cells are out of date.
+    Other rows may be joined too, whose lists have become too short. `limits`, by table, has at each item_key the score that
+    a new neighbour must exceed, float32; keys past its end have none.
     """
 
-    stale: np.ndarray
+    changed: np.ndarray
     limits: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Night:
-    """Its `number` since the last full join, the `files` of cells, by number, and where rows that changed are `kept`.
+class CellStore:
+    """The rows of cells: the `number` of the update since the last full join, the `files` by cell, and where changed rows go.
 
     `id_type` is the type of note_id.
     """
 
     number: int
     files: Mapping[int, CellFiles]
-    kept: KeptFolders
+    folders: CellFolders
     id_type: pa.DataType
 
 
-def make_night_join(
-    task: JoinTask, changed: Callable[[], Changed], night: Callable[[], Night], sink: Sink, count: Count
+def make_update_join(
+    task: JoinTask, before: Callable[[], ListsBefore], cells: Callable[[], CellStore], sink: Sink, count: Count
 ) -> ArrowMap:
-    """Map the changed rows that visit a cell, one cell a partition, to WRITTEN. A row without a key only names the cell.
+    """Map the changed rows sent to a cell, one cell a partition, to FILE_RECORDs with the table's name first.
 
-    That is partial lists of those rows, and of others that such a row is a neighbour of. A list of one row comes from several
-    cells; who is at home in one has a list from there, be it empty. Of a cell that no change concerns only keys are read.
+    A row without a key only names the cell. The files are partial lists of those rows, and of others that such a row is a
+    neighbour of: a row gets lists from several cells, and an empty one at least from its primary cell. They are also what
+    changed of the cell's own rows. Of a cell that no change concerns only the keys are read.
     """
 
-    def run(batches: Iterator[pa.RecordBatch]) -> Tell:
+    def run(batches: Iterator[pa.RecordBatch]) -> FileRecords:
         compute_in_one_thread()
         rows = [batch for batch in batches if len(batch)]
         if not rows:
             return
         number = rows[0].column("cell")[0].as_py()
-        held = [kept for kept in (batch.filter(pc.is_valid(batch.column("item_key"))) for batch in rows) if len(kept)]
-        cell = KeptCell(night().files[number])
-        stays = ~among(cell.keys, changed().stale)
-        came, home = read_items(held, task) if held else (_nobody(task, night().id_type), np.empty(0, bool))
-        visit = _Visit(task, changed(), cell, came, home)
-        leaves = np.empty((0, cell.num_leaves), np.int32)
-        if len(home):
-            leaves, lists = visit.join(np.flatnonzero(stays))
-            for name, found in lists.items():
-                yield from named(name, sink(name, chain([visit.empty_lists()], found)))
-        yield from named("", _changes(visit, leaves, cell.keys[~stays], number, night()))
+        cell = StoredCell(cells().files[number])
+        sent, primary = _read_sent(rows, task, cells().id_type)
+        update = _CellUpdate(task, before(), cell, sent, primary)
+        for name, lists in update.lists().items():
+            yield from with_table(name, sink(name, lists))
+        changed = update.changed_rows()
+        if changed is not None:
+            yield from with_table("", iter([cells().folders.write_rows(number, cells().number, *changed)]))
         count(len(cell.keys))
 
     return run
 
 
-def _nobody(task: JoinTask, id_type: pa.DataType) -> Items:
+def _read_sent(rows: Sequence[pa.RecordBatch], task: JoinTask, id_type: pa.DataType) -> tuple[Items, np.ndarray]:
+    """Return what `read_items` does, of the rows that have a key: perhaps none."""
+    keyed = [batch.filter(pc.is_valid(batch.column("item_key"))) for batch in rows]
+    keyed = [batch for batch in keyed if len(batch)]
+    if keyed:
+        return read_items(keyed, task)
     attributes = {name: np.empty(0, dtype=object) for name in task.attributes}
-    return Items(np.empty(0, np.int64), pa.nulls(0, id_type), Rows(np.empty((0, task.width), np.float32), attributes))
+    nobody = Rows(np.empty((0, task.width), np.float32), attributes)
+    return Items(np.empty(0, np.int64), pa.nulls(0, id_type), nobody), np.empty(0, bool)
 
 
-class _Visit:
-    """The changed `rows` that visit one cell, and which of them are at `home` there."""
+class _CellUpdate:
+    """The join of one cell: the rows `sent` there, bool `primary` (n,) where this is their primary cell, with its own rows.
 
-    def __init__(self, task: JoinTask, changed: Changed, cell: KeptCell, rows: Items, home: np.ndarray) -> None:
-        self.task, self.changed, self.cell = task, changed, cell
-        self.rows, self.home = rows, home
+    Items are numbered: the rows sent come first, then those of the cell's own rows that stay as they are.
+    """
 
-    def join(self, stays: np.ndarray) -> tuple[np.ndarray, dict[str, Iterator[pa.RecordBatch]]]:
-        """Join them with each other and the rows of the cell that stay; returns (their leaves, LISTS by table)."""
-        first = self.rows
-        here = stays[~np.isin(self.cell.keys[stays], first.keys)]
-        items, partitions = self._meet(first, here), self.cell.read_assignments(here)
-        leaves, lists = np.empty((len(first.keys), self.cell.num_leaves), np.int32), {}
-        for name, rule in self.task.rules.items():
-            limits = _limits(self.changed.limits[name], items.keys)
-            limits[: len(first.keys)] = -np.inf
-            if rule.plain:
-                leaves, lists[name] = self._probe(items, rule, limits, partitions)
-            else:
-                lists[name] = self._compare(items, rule, limits)
-        return leaves, lists
+    def __init__(self, task: JoinTask, before: ListsBefore, cell: StoredCell, sent: Items, primary: np.ndarray) -> None:
+        self._task = task
+        self._before = before
+        self._cell = cell
+        self._sent = sent
+        self._primary = primary
+        self._outdated = among(cell.keys, before.changed)
+        # The leaves of the rows sent, for the rows that the cell gets: a rule that probes leaves fills them in.
+        self._leaves = np.empty((len(sent.keys), cell.num_leaves), np.int32)
 
-    def empty_lists(self) -> pa.RecordBatch:
-        """Return LISTS without an entry of the rows at home here: whoever is joined anew has a list."""
-        mine = self.rows.take(np.flatnonzero(self.home))
-        nothing = np.empty(0, np.int64), mine.ids[:0], np.empty(0, np.float32)
-        starts = np.zeros(len(mine.keys) + 1, np.int64)
-        return make_lists((pa.array(mine.keys), mine.ids), nothing, starts, np.ones(len(mine.keys), bool))
+    def lists(self) -> dict[str, Iterator[pa.RecordBatch]]:
+        """Join them; returns LISTS by table, none where no row was sent. An empty list of each row comes first."""
+        if not len(self._sent.keys):
+            return {}
+        stays = np.flatnonzero(~self._outdated)
+        own = stays[~np.isin(self._cell.keys[stays], self._sent.keys)]
+        items = self._together(own)
+        assignments = self._cell.read_assignments(own)
+        found: dict[str, Iterator[pa.RecordBatch]] = {}
+        for name, rule in self._task.rules.items():
+            limits = _limits_of(items.keys, self._before.limits[name])
+            limits[: len(self._sent.keys)] = -np.inf  # their lists are made anew, and take anyone
+            lists = self._probe(items, rule, limits, assignments) if rule.plain else self._compare(items, rule, limits)
+            found[name] = chain([self._empty_lists()], lists)
+        return found
 
-    def _meet(self, first: Items, here: np.ndarray) -> Items:
-        """Return the rows `first`, then those of the cell that are `here`."""
-        if not len(here):
-            return first
-        count, names = len(first.keys), self.task.attributes
-        vectors = np.empty((count + len(here), self.task.width), np.float32)
-        vectors[:count] = first.rows.vectors
-        self.cell.read_vectors(here, vectors[count:])
-        theirs = self.cell.read_attributes(here, names)
-        attributes = {name: np.concatenate([first.rows.attributes[name], theirs[name]]) for name in names}
-        ids = pa.concat_arrays([first.ids, self.cell.read_ids(here)])
-        return Items(np.concatenate([first.keys, self.cell.keys[here]]), ids, Rows(vectors, attributes))
+    def changed_rows(self) -> tuple[Items, np.ndarray, np.ndarray] | None:
+        """Return (items, leaves, deleted) for CellFolders.write_rows; null where the cell's own rows stay as they are.
+
+        Those are the changed rows whose primary cell this is, and the keys that were in it and are not any more.
+        """
+        places = np.flatnonzero(self._primary & among(self._sent.keys, self._before.changed))
+        arrived = self._sent.take(places)
+        left = np.setdiff1d(self._cell.keys[self._outdated], arrived.keys)
+        if not len(arrived.keys) + len(left):
+            return None
+        nothing = np.zeros((len(left), self._task.width), np.float32)
+        attributes = {}
+        for name, values in arrived.rows.attributes.items():
+            attributes[name] = np.concatenate([values, np.full(len(left), None)])
+        items = Items(
+            np.concatenate([arrived.keys, left]),
+            pa.concat_arrays([arrived.ids, pa.nulls(len(left), arrived.ids.type)]),
+            Rows(np.concatenate([arrived.rows.vectors, nothing]), attributes),
+        )
+        leaves = np.zeros((len(items.keys), self._cell.num_leaves), np.int32)
+        leaves[: len(places)] = self._leaves[places]
+        return items, leaves, np.arange(len(items.keys)) >= len(places)
+
+    def _empty_lists(self) -> pa.RecordBatch:
+        """Return LISTS without an entry of the rows whose primary cell this is: whoever is joined anew has a list."""
+        mine = self._sent.take(np.flatnonzero(self._primary))
+        nothing = Entries(np.empty(0, np.int64), mine.ids[:0], np.empty(0, np.float32))
+        count = len(mine.keys)
+        return make_lists(pa.array(mine.keys), mine.ids, nothing, np.zeros(count + 1, np.int64), np.ones(count, bool))
+
+    def _together(self, own: np.ndarray) -> Items:
+        """Return the rows sent, then those of the cell at the places `own`."""
+        if not len(own):
+            return self._sent
+        count = len(self._sent.keys)
+        vectors = np.empty((count + len(own), self._task.width), np.float32)
+        vectors[:count] = self._sent.rows.vectors
+        self._cell.read_vectors(own, vectors[count:])
+        attributes = self._cell.read_attributes(own, self._task.attributes)
+        for name, values in attributes.items():
+            attributes[name] = np.concatenate([self._sent.rows.attributes[name], values])
+        ids = pa.concat_arrays([self._sent.ids, self._cell.read_ids(own)])
+        return Items(np.concatenate([self._sent.keys, self._cell.keys[own]]), ids, Rows(vectors, attributes))
 
     def _probe(
-        self, items: Items, rule: Rule, limits: np.ndarray, partitions: Sequence[Assignment]
-    ) -> tuple[np.ndarray, Iterator[pa.RecordBatch]]:
-        count, search = len(self.rows.keys), self.task.search
-        found, gathered = join_probed(
-            items.rows.vectors, count, search.depth, limits, partitions, recall=search.recall, seed=search.seed
+        self, items: Items, rule: Rule, limits: np.ndarray, assignments: Sequence[Assignment]
+    ) -> Iterator[pa.RecordBatch]:
+        """Look into the leaves nearest to each row sent."""
+        count = len(self._sent.keys)
+        search = self._task.search
+        found, leaves = join_probed(
+            items.rows.vectors, count, search.depth, limits, assignments, recall=search.recall, seed=search.seed
         )
+        self._leaves = np.concatenate([*leaves, np.empty((count, 0), np.int32)], axis=1)
         good = slice(None) if rule.min_score is None else found.scores >= rule.min_score
         pairs = found.owners[good], found.others[good], found.scores[good]
-        leaves = np.concatenate([*gathered, np.empty((count, 0), np.int32)], axis=1)
-        return leaves, lists_of_pairs(items.keys, items.ids, pairs, count)
+        return lists_of_pairs(items.keys, items.ids, pairs, count)
 
     def _compare(self, items: Items, rule: Rule, limits: np.ndarray) -> Iterator[pa.RecordBatch]:
-        """Compare every pair: whom a rule passes over, leaves cannot tell."""
-        count = len(self.rows.keys)
+        """Compare every pair: leaves hold the nearest rows, whether or not a rule allows them."""
+        count = len(self._sent.keys)
 
         def join(some: Rows, places: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
             return join_changed(some.vectors, int((places < count).sum()), depth, limits[places])
 
-        found = by_rule(items.rows, rule, self.task.search.depth, join, np.arange(count))
-        return lists_of(items.keys, items.ids, np.flatnonzero(found[0][:, 0] >= 0), found, count)
+        found = by_rule(items.rows, rule, self._task.search.depth, join, np.arange(count))
+        owners = np.flatnonzero(found[0][:, 0] >= 0)
+        return lists_of(items.keys, items.ids, owners, found, count)
 
 
-def _changes(visit: _Visit, leaves: np.ndarray, left: np.ndarray, number: int, night: Night) -> Tell:
-    """Write the changed rows that are at home in a cell, and of the keys that `left` which are nowhere in it any more."""
-    homely = np.flatnonzero(visit.home & among(visit.rows.keys, visit.changed.stale))
-    came = visit.rows.take(homely)
-    went = np.setdiff1d(left, came.keys)
-    if not len(came.keys) + len(went):
-        return
-    ids = pa.concat_arrays([came.ids, pa.nulls(len(went), came.ids.type)])
-    vectors = np.concatenate([came.rows.vectors, np.zeros((len(went), visit.task.width), np.float32)])
-    attributes = {
-        name: np.concatenate([values, np.full(len(went), None)]) for name, values in came.rows.attributes.items()
-    }
-    items = Items(np.concatenate([came.keys, went]), ids, Rows(vectors, attributes))
-    places = np.zeros((len(items.keys), visit.cell.num_leaves), np.int32)
-    places[: len(homely)] = leaves[homely]
-    gone = np.arange(len(items.keys)) >= len(homely)
-    yield night.kept.write_rows(number, night.number, items, places, gone)
-
-
-def _limits(by_key: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    known = keys < len(by_key)
+def _limits_of(keys: np.ndarray, by_key: np.ndarray) -> np.ndarray:
+    """Return float32 (n,): what `by_key` has for each key, -inf past its end."""
     limits = np.full(len(keys), -np.inf, dtype=np.float32)
+    known = keys < len(by_key)
     limits[known] = by_key[keys[known]]
     return limits

@@ -1,8 +1,8 @@
-"""What a full join leaves for the nights after it: its cells, and the rows at home in each, where they lie and some by key."""
+"""What a full join leaves for the updates after it: its cells, the rows of each cell, and the pivots of their leaves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,95 +11,122 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from udfs.arrow import read_rows, to_array
-from udfs.neighbours.cell_rows import CellFiles, KeptFolders
-from udfs.neighbours.files import LEADERS, ROWS
+from udfs.neighbours.cell_rows import CellFiles, CellFolders
+from udfs.neighbours.files import PIVOTS, ROWS
 from udfs.notes.fingerprints import ArrowMap
 from uninote.lake.delta_files import add_files, folder_values, present_files, replace_files
 from uninote.lake.parquet_files import read_columns, write_file
 from uninote.lake.schemas import NEIGHBOUR_CELLS, NEIGHBOUR_LEADERS
 from uninote.pipelines.lake import tables
-from uninote.pipelines.neighbours.files import Written, of_kind
+from uninote.pipelines.neighbours.files import JoinResult, of_kind
 from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.neighbours.plan import JoinPlan
 
-_CELL, _NIGHT = "cell", "night"
+_CELL = "cell"  # columns of neighbour_rows that its folders are named by
+_UPDATE = "night"
 
 
 @dataclass(frozen=True)
-class KeptRows:
-    """The `files` of each cell, in pinned versions; how many `nights` they hold, and the rows those `added`."""
+class Cells:
+    """The cells of the last full join: `centroids` float32 (cells, width), heaviest first.
+
+    Each row was in `overlap` of them. An update sends a changed row to its primary cell and to its `nearest` ones.
+    """
+
+    centroids: np.ndarray
+    overlap: int
+    nearest: int
+
+
+@dataclass(frozen=True)
+class CellRows:
+    """The rows of all cells: the `files` of each; how many `updates` are in them, and the rows these `added`."""
 
     join: Join
     files: Mapping[int, CellFiles]
-    nights: int
+    updates: int
     added: int
 
     def scan(self, function: ArrowMap, schema: StructType) -> DataFrame:
         """Return what `function` makes of the numbers of cells, a task for each."""
-        cells = len(self.files)
-        return self.join.run.spark.range(0, cells, 1, cells).mapInArrow(function, schema)
+        count = len(self.files)
+        return self.join.run.spark.range(0, count, 1, count).mapInArrow(function, schema)
 
 
-def folders(join: Join) -> KeptFolders:
-    """Return where rows are written."""
+def cell_folders(join: Join) -> CellFolders:
+    """Return where the rows of cells are written."""
     generation = join.run.generation
-    return KeptFolders(generation.uri(join.rows_spec.name), generation.uri(NEIGHBOUR_LEADERS.name))
+    return CellFolders(generation.uri(join.rows_spec.name), generation.uri(NEIGHBOUR_LEADERS.name))
 
 
-def open_kept(join: Join, cells: int, outputs: Mapping[str, int]) -> KeptRows:
-    """Return the rows of so many cells, as the run left them whose tables' versions are `outputs`.
+def open_cell_rows(join: Join, cells: int, versions: Mapping[str, int]) -> CellRows:
+    """Return the rows of so many cells, in the `versions` that a run left of its tables, by name.
 
-    Raises MissingFilesError where some of their files are gone.
+    Raises MissingFilesError where a file is not there any more.
     """
-    uris = folders(join)
-    rows, leaders = (
-        [(folder_values(uri, file.path), file) for file in present_files(uri, outputs[name])]
-        for uri, name in ((uris.rows, join.rows_spec.name), (uris.leaders, NEIGHBOUR_LEADERS.name))
-    )
-    led = {int(values[_CELL]): file.path for values, file in leaders}
-    held: dict[int, list[tuple[int, str]]] = {cell: [] for cell in range(cells)}  # one may be nobody's home as yet
-    for values, file in rows:
-        held[int(values[_CELL])].append((int(values[_NIGHT]), file.path))
-    files = {cell: CellFiles(tuple(path for _, path in sorted(mine)), led.get(cell)) for cell, mine in held.items()}
-    nights = max((int(values[_NIGHT]) for values, _ in rows), default=0)
-    return KeptRows(join, files, nights, sum(file.rows for values, file in rows if values[_NIGHT] != "0"))
+    folders = cell_folders(join)
+    pivots = {}
+    for file in present_files(folders.pivots, versions[NEIGHBOUR_LEADERS.name]):
+        pivots[int(folder_values(folders.pivots, file.path)[_CELL])] = file.path
+    # A cell that is no row's primary one has no file, as yet.
+    paths: dict[int, list[tuple[int, str]]] = {cell: [] for cell in range(cells)}
+    updates = 0
+    added = 0
+    for file in present_files(folders.rows, versions[join.rows_spec.name]):
+        values = folder_values(folders.rows, file.path)
+        update = int(values[_UPDATE])  # 0 is the full join
+        paths[int(values[_CELL])].append((update, file.path))
+        updates = max(updates, update)
+        added += file.rows if update else 0
+    files = {}
+    for cell, numbered in paths.items():
+        files[cell] = CellFiles(tuple(path for _, path in sorted(numbered)), pivots.get(cell))
+    return CellRows(join, files, updates, added)
 
 
 def save_cells(join: Join, plan: JoinPlan) -> None:
     """Store the cells of a full join."""
-    uri, numbers = join.run.generation.uri(NEIGHBOUR_CELLS.name), np.arange(len(plan.centroids))
-    counts = [pa.array(np.full(len(numbers), count)) for count in (plan.overlap, plan.visits)]
-    table = pa.table([pa.array(numbers), *counts, to_array(plan.centroids)], names=[*NEIGHBOUR_CELLS.columns])
+    uri = join.run.generation.uri(NEIGHBOUR_CELLS.name)
+    count = len(plan.centroids)
+    columns = {
+        "item_key": pa.array(np.arange(count)),
+        "overlap": pa.array(np.full(count, plan.overlap)),
+        "visits": pa.array(np.full(count, plan.nearest)),
+        "vector": to_array(plan.centroids),
+    }
+    table = pa.table(columns).select([*NEIGHBOUR_CELLS.columns])
     replace_files(uri, NEIGHBOUR_CELLS.schema.json(), [write_file(table, uri)])
 
 
-def load_cells(join: Join, version: int) -> tuple[np.ndarray, int, int]:
-    """Return (centroids float32 (cells, width), overlap, visits). Raises MissingFilesError, DamagedFileError."""
+def load_cells(join: Join, version: int) -> Cells:
+    """Return the cells of the last full join. Raises MissingFilesError, DamagedFileError."""
     files = present_files(join.run.generation.uri(NEIGHBOUR_CELLS.name), version)
-    tables = [read_columns(file.path, NEIGHBOUR_CELLS.columns) for file in files]
-    table = pa.concat_tables(tables).sort_by("item_key")
-    overlap, visits = (int(table[name][0].as_py()) for name in ("overlap", "visits"))
-    return read_rows(table.to_batches())[1], overlap, visits
+    parts = [read_columns(file.path, NEIGHBOUR_CELLS.columns) for file in files]
+    table = pa.concat_tables(parts).sort_by("item_key")
+    _, centroids = read_rows(table.to_batches())
+    return Cells(centroids, table["overlap"][0].as_py(), table["visits"][0].as_py())
 
 
-def publish_kept(
-    join: Join, written: Sequence[Written], before: Mapping[str, int] | None, made_from: str
-) -> dict[str, int]:
-    """Commit the files of rows and leaders: all there are, or what a night adds to the versions `before`.
+def publish_cells(join: Join, result: JoinResult, made_from: str) -> dict[str, int]:
+    """Commit the rows of cells and their pivots: all there are, or what an update adds.
 
-    Returns the versions of all that the next night needs beside lists. `made_from` is the fingerprint of what they are.
+    Returns the versions of all tables that the next update needs beside the lists. `made_from` is the fingerprint of what
+    the files were made of.
     """
-    uris, rows, leaders = folders(join), join.rows_spec, NEIGHBOUR_LEADERS
+    folders, rows = cell_folders(join), join.rows_spec
     cells = join.run.generation.uri(NEIGHBOUR_CELLS.name)
-    if before is not None:
-        added = add_files(uris.rows, before[rows.name], of_kind(written, "", ROWS), made_from=made_from)
-        # A run that died may have made these anew; its night goes on from those of before.
-        others = {leaders.name: uris.leaders, NEIGHBOUR_CELLS.name: cells}
-        return {rows.name: added} | {name: add_files(uri, before[name], []) for name, uri in others.items()}
-    rows_files, leaders_files = of_kind(written, "", ROWS), of_kind(written, "", LEADERS)
-    parts = [_CELL, _NIGHT]
+    row_files = of_kind(result.files, "", ROWS)
+    if result.added_to is not None:
+        before = result.added_to
+        # A run that died may have replaced pivots and cells; this update used those of before, which are put back.
+        return {
+            rows.name: add_files(folders.rows, before[rows.name], row_files, made_from=made_from),
+            NEIGHBOUR_LEADERS.name: add_files(folders.pivots, before[NEIGHBOUR_LEADERS.name], []),
+            NEIGHBOUR_CELLS.name: add_files(cells, before[NEIGHBOUR_CELLS.name], []),
+        }
+    pivots, pivot_schema = of_kind(result.files, "", PIVOTS), NEIGHBOUR_LEADERS.schema.json()
     return {
-        rows.name: replace_files(uris.rows, rows.schema.json(), rows_files, parts, made_from=made_from),
-        leaders.name: replace_files(uris.leaders, leaders.schema.json(), leaders_files, [_CELL]),
+        rows.name: replace_files(folders.rows, rows.schema.json(), row_files, [_CELL, _UPDATE], made_from=made_from),
+        NEIGHBOUR_LEADERS.name: replace_files(folders.pivots, pivot_schema, pivots, [_CELL]),
         NEIGHBOUR_CELLS.name: tables.table_version(cells),
     }

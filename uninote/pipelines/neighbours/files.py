@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, IntegerType, LongType, StringType, StructField, StructType
 
 from udfs.neighbours.files import (
+    FILE_RECORD,
     FILE_ROWS,
     PARTIAL,
-    WRITTEN,
     ListFolders,
     make_parts,
     make_rewrite,
@@ -30,24 +30,38 @@ from uninote.pipelines.lake.stored_vectors import scan_files
 from uninote.pipelines.neighbours.join import Join
 
 _SAMPLES_A_FILE = 32  # of note_ids, to cut all of them into files of about one size
-TOLD = StructType(
-    [StructField(name, LongType() if name in ("size", "rows") else StringType()) for name in ("table", *WRITTEN)]
+RECORD_FIELDS = StructType(
+    [StructField(name, LongType() if name in ("size", "rows") else StringType()) for name in FILE_RECORD]
 )
-"""What tasks tell of the files they wrote."""
+FILE_RECORDS = StructType([StructField("table", StringType()), *RECORD_FIELDS])
+"""What tasks report of the files that they wrote, and for which table."""
 
 
 @dataclass(frozen=True)
-class Written:
-    """A file that a task wrote for one table; `kind` is STATE, PUBLIC, PAIRS or PARTIAL."""
+class WrittenFile:
+    """A file that a task wrote for one table; `kind` is STATE, PUBLIC, PAIRS, PARTIAL, ROWS or PIVOTS."""
 
     table: str
     kind: str
     file: DataFile
 
 
+@dataclass(frozen=True)
+class JoinResult:
+    """What a full join or an update made; nothing of it is published yet.
+
+    `counts` are for the ledger. `added_to` has, by table, the versions of the private tables that an update adds its rows to;
+    null after a full join, which replaces them.
+    """
+
+    counts: Mapping[str, int]
+    files: Sequence[WrittenFile]
+    added_to: Mapping[str, int] | None = None
+
+
 def make_sink(join: Join) -> Sink:
-    """Return what writes whole lists, which come by note_id, to where they belong."""
-    folders = {name: _folders(join, name) for name in join.run.config.neighbours.rules}
+    """Return what writes final lists, which come by note_id, to where they belong."""
+    folders = {name: _folders(join, name) for name in join.rules}
     return lambda name, lists: write_lists(lists, folders[name])
 
 
@@ -57,58 +71,73 @@ def make_partial_sink(join: Join) -> Sink:
     return lambda name, lists: write_partial(lists, f"{folder}/{name}")
 
 
-def collect(told: DataFrame) -> list[Written]:
-    """Run the tasks, and return the files that they wrote."""
-    return [
-        Written(table, kind, DataFile(path, size, rows, json.loads(low), json.loads(high)))
-        for table, kind, path, size, rows, low, high in told.collect()
-    ]
-
-
-def rewrite(
-    join: Join, name: str, partial: Sequence[Written], old: Sequence[DataFile], gone: np.ndarray
-) -> list[Written]:
-    """Merge `partial` lists of a table with its `old` files, less what is `gone`: into files of its state and for readers.
-
-    Old files are in order of their bounds, which do not overlap; each of them is made anew by one task. Without any, the
-    note_ids are cut into parts of about FILE_ROWS.
-    """
-    run, files = join.run, [one.file for one in partial if one.table == name and one.kind == PARTIAL]
-    bounds = [file.low for file in old[1:] if file.low is not None] if old else _bounds(join)
-    schema = StructType([StructField("part", IntegerType()), StructField("lists", BinaryType())])
-    rows = scan_files(run, files, make_reader(LISTS), make_parts(bounds), schema)
-    count = len(bounds) + 1
-    part, nothing = F.col("id").cast("int").alias("part"), F.lit(None).cast("binary").alias("lists")
-    marks = run.spark.range(count).select(part, nothing)  # a part may get no lists
-    by_part = marks.union(rows).repartitionById(count, F.col("part"))
-    shared = run.spark.sparkContext.broadcast(gone)
-    before: list[str | None] = [file.path for file in old] or [None] * count
-    make = make_rewrite(_folders(join, name), make_reader(LISTS), before, lambda: shared.value)
-    told = by_part.mapInArrow(make, StructType(TOLD.fields[1:])).select(F.lit(name).alias("table"), *WRITTEN)
-    written = collect(told)
-    shared.destroy()
+def collect_files(records: DataFrame) -> list[WrittenFile]:
+    """Run the tasks, and return the files that they wrote; `records` are FILE_RECORDS."""
+    written = []
+    for row in records.collect():
+        file = DataFile(row["path"], row["size"], row["rows"], json.loads(row["low"]), json.loads(row["high"]))
+        written.append(WrittenFile(row["table"], row["kind"], file))
     return written
 
 
-def of_kind(written: Sequence[Written], table: str, kind: str) -> list[DataFile]:
+def scan_and_write(join: Join, name: str, records: DataFrame) -> list[WrittenFile]:
+    """Run tasks that all write for one table, whose name is not in their records."""
+    return collect_files(records.select(F.lit(name).alias("table"), *FILE_RECORD))
+
+
+def rewrite(
+    join: Join, name: str, written: Sequence[WrittenFile], old: Sequence[DataFile], removed: np.ndarray
+) -> list[WrittenFile]:
+    """Merge the partial lists of a table with its `old` files, without the notes `removed`, int64 ascending.
+
+    Returns files of its state and for readers. Old files are in order of their bounds, which do not overlap; each is written
+    again by one task. Without any, the note_ids are cut into parts of about FILE_ROWS.
+    """
+    bounds = [file.low for file in old[1:] if file.low is not None] if old else _bounds(join)
+    by_part = _by_part(join, of_kind(written, name, PARTIAL), bounds)
+    paths: list[str | None] = [file.path for file in old] or [None] * (len(bounds) + 1)
+    shared = join.run.spark.sparkContext.broadcast(removed)
+    make = make_rewrite(_folders(join, name), make_reader(LISTS), paths, lambda: shared.value)
+    merged = scan_and_write(join, name, by_part.mapInArrow(make, RECORD_FIELDS))
+    shared.destroy()
+    return merged
+
+
+def _by_part(join: Join, files: Sequence[DataFile], bounds: Sequence[str | int]) -> DataFrame:
+    """Return the lists in some files, as bytes, a part of the note_ids in each partition."""
+    schema = StructType([StructField("part", IntegerType()), StructField("lists", BinaryType())])
+    rows = scan_files(join.run, files, make_reader(LISTS), make_parts(bounds), schema)
+    count = len(bounds) + 1
+    # A row for each part, since one may get no lists and its old file must be written all the same.
+    part = F.col("id").cast("int").alias("part")
+    numbers = join.run.spark.range(count).select(part, F.lit(None).cast("binary").alias("lists"))
+    return numbers.union(rows).repartitionById(count, F.col("part"))
+
+
+def of_kind(written: Sequence[WrittenFile], table: str, kind: str) -> list[DataFile]:
     """Return the files of one kind that were written for a table."""
     return [one.file for one in written if (one.table, one.kind) == (table, kind)]
 
 
 def _folders(join: Join, name: str) -> ListFolders:
     settings = join.run.config.neighbours
-    public = join.run.generation.uri(neighbours_table(join.run.note_id, name).name)
-    made_later, pairs = settings.rules[name].ranks, f"{join.staging_uri}/pairs" if name == "neighbours" else None
-    places = (join.state_uri(name), None if made_later else public, pairs)
-    return ListFolders(*places, join.kept, settings.k, settings.duplicate_score)
+    made_later = settings.rules[name].ranks
+    return ListFolders(
+        state=join.state_uri(name),
+        public=None if made_later else join.run.generation.uri(neighbours_table(join.run.note_id, name).name),
+        pairs=f"{join.staging_uri}/pairs" if name == "neighbours" else None,
+        state_length=join.list_length,
+        k=settings.k,
+        duplicate_score=settings.duplicate_score,
+    )
 
 
 def _bounds(join: Join) -> list[str | int]:
     """Return note_ids that cut all of them into parts of about FILE_ROWS."""
     parts = -(-join.rows // FILE_ROWS)
-    sample = join.survey.note_ids
-    if parts * _SAMPLES_A_FILE > len(sample) and len(sample) < join.rows:
+    note_ids = join.sample.note_ids
+    if parts * _SAMPLES_A_FILE > len(note_ids) and len(note_ids) < join.rows:
         seed = join.run.config.neighbours.seed
-        sample = join.vectors.survey(parts * _SAMPLES_A_FILE, seed, read_vectors=False).note_ids
-    ids = sorted(sample.to_pylist())
-    return [ids[len(ids) * part // parts] for part in range(1, parts)]
+        note_ids = join.vectors.survey(parts * _SAMPLES_A_FILE, seed, read_vectors=False).note_ids
+    ordered = sorted(note_ids.to_pylist())
+    return [ordered[len(ordered) * part // parts] for part in range(1, parts)]

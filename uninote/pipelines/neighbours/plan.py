@@ -31,15 +31,16 @@ _SMALLEST = 1000  # rows that a cell must be able to hold
 class JoinPlan:
     """The cells' centroids, float32 (cells, width), heaviest first; each row is in `overlap` of them.
 
-    `ceiling` is the share of a sample's true pairs that meet in some cell; `recall` what the kernel is asked for there. As
-    many meet where one row is at home in a cell and the other one visits its nearest `visits`.
+    `ceiling` is the share of a sample's true pairs that are together in some cell; `recall` what the kernel is asked for
+    there. As many pairs are together where one row is in its primary cell and the other one in its `nearest` cells: that is
+    how an update joins.
     """
 
     centroids: np.ndarray
     overlap: int
     ceiling: float
     recall: float
-    visits: int
+    nearest: int
 
     def counts(self) -> dict[str, int]:
         """Return it for the ledger."""
@@ -63,32 +64,39 @@ def capacity(settings: NeighboursConfig, width: int) -> int:
 
 def plan_join(settings: NeighboursConfig, vectors: StoredVectors, rows: int, width: int, truth: Truth) -> JoinPlan:
     """Plan the join of `rows` vectors. Raises ConfigError when cells as configured do not fit into a task's memory."""
-    held = capacity(settings, width)
+    most = capacity(settings, width)
     overlap = settings.overlap or MOST_OVERLAP // 2
-    home = settings.cell_rows or max(1, held // overlap)
-    whole = settings.cell_rows is None or rows <= settings.cell_rows * overlap
-    if rows <= held and whole:
-        say(f"neighbours: {rows:,} rows in one cell; a task holds up to {held:,} in {settings.task_mib:,} MiB")
+    cell_rows = settings.cell_rows or max(1, most // overlap)
+    one_cell = settings.cell_rows is None or rows <= settings.cell_rows * overlap
+    if rows <= most and one_cell:
+        say(f"neighbours: {rows:,} rows in one cell; a task holds up to {most:,} in {settings.task_mib:,} MiB")
         return JoinPlan(np.zeros((1, width), np.float32), 1, 1.0, kernel_recall(settings), 1)
-    if home * overlap > held:
+    if cell_rows * overlap > most:
         raise ConfigError(
-            f"cells of {home:,} rows, {overlap} to a row, do not fit: a task of neighbours.task_mib={settings.task_mib} holds "
-            f"{held:,} rows; allow more memory, or set neighbours.cell_rows to at most {held // overlap:,}"
+            f"cells of {cell_rows:,} rows, {overlap} to a row, do not fit: a task of neighbours.task_mib="
+            f"{settings.task_mib} holds {most:,} rows; allow more memory, or set neighbours.cell_rows to at most "
+            f"{most // overlap:,}"
         )
-    cells = -(-rows // home)
+    cells = -(-rows // cell_rows)
     sample = vectors.survey(cells * ROWS_PER_CENTROID, settings.seed).vectors
     centroids = _heaviest_first(fit_cells(sample, cells, settings.seed), sample, overlap)
-    choices = [settings.overlap] if settings.overlap else range(2, MOST_OVERLAP + 1)
-    pairs = _true_pairs(vectors, truth)
-    ceilings = {choice: _ceiling(pairs, centroids, choice) for choice in choices}
+    return _overlapping(settings, rows, centroids, _true_pairs(vectors, truth))
+
+
+def _overlapping(settings: NeighboursConfig, rows: int, centroids: np.ndarray, pairs: _Pairs) -> JoinPlan:
+    """Plan the least overlap at which enough of a sample's true pairs are together in some cell."""
+    overlaps = [settings.overlap] if settings.overlap else range(2, MOST_OVERLAP + 1)
+    ceilings = {overlap: _ceiling(pairs, centroids, overlap) for overlap in overlaps}
+    listed = ", ".join(f"{overlap}: {share:.4f}" for overlap, share in ceilings.items())
+    say(f"neighbours: {rows:,} rows in {len(centroids):,} cells; share of true pairs that meet, by overlap: {listed}")
     wanted = min(1.0, settings.recall_target + _ROOM)
-    chosen = min((choice for choice, found in ceilings.items() if found >= wanted), default=max(ceilings))
-    told = ", ".join(f"{choice}: {found:.4f}" for choice, found in ceilings.items())
-    say(f"neighbours: {rows:,} rows in {len(centroids):,} cells; share of true pairs that meet, by overlap: {told}")
-    chosen = min(chosen, assign_cells(sample[:1], centroids, chosen).shape[1])
+    enough = [overlap for overlap, share in ceilings.items() if share >= wanted]
+    # Heavy cells are split into copies of one centroid, which do not count: a row is in one of them.
+    overlap = min(min(enough, default=max(ceilings)), len(np.unique(centroids, axis=0)))
+    ceiling = ceilings.get(overlap, 1.0)
     recall = min(_MOST_RECALL, kernel_recall(settings) / max(ceilings.values()))
-    ceiling = ceilings.get(chosen, 1.0)
-    return JoinPlan(centroids, chosen, ceiling, recall, _visits(pairs, centroids, min(wanted, ceiling)))
+    nearest = _nearest_cells(pairs, centroids, min(wanted, ceiling))
+    return JoinPlan(centroids, overlap, ceiling, recall, nearest)
 
 
 def kernel_recall(settings: NeighboursConfig) -> float:
@@ -105,16 +113,16 @@ def _heaviest_first(centroids: np.ndarray, sample: np.ndarray, overlap: int) -> 
 def _ceiling(pairs: _Pairs, centroids: np.ndarray, overlap: int) -> float:
     """Return the share of the sample's true neighbours that are in a cell with it."""
     cells = assign_cells(pairs.matrix, centroids, overlap, pairs.keys)
-    meet = (cells[pairs.mine][:, :, None] == cells[pairs.theirs][:, None, :]).any(axis=(1, 2))
-    return float(meet.mean()) if len(meet) else 1.0
+    together = (cells[pairs.mine][:, :, None] == cells[pairs.theirs][:, None, :]).any(axis=(1, 2))
+    return float(together.mean()) if len(together) else 1.0
 
 
-def _visits(pairs: _Pairs, centroids: np.ndarray, share: float) -> int:
-    """Return how many of its nearest cells a row must visit to meet that share of its true neighbours at home."""
-    home = assign_cells(pairs.matrix, centroids, 1, pairs.keys)[:, 0]
+def _nearest_cells(pairs: _Pairs, centroids: np.ndarray, share: float) -> int:
+    """Return to how many of its nearest cells a row must be sent to find that share of its true neighbours' primary rows."""
+    primary = assign_cells(pairs.matrix, centroids, 1, pairs.keys)[:, 0]
     asked, mine = np.unique(pairs.mine, return_inverse=True)
     rank = np.argsort(nearest_centroids(pairs.matrix[asked], centroids, len(centroids)), axis=1)
-    needed = np.sort(rank[mine, home[pairs.theirs]]) + 1
+    needed = np.sort(rank[mine, primary[pairs.theirs]]) + 1
     return int(needed[math.ceil(share * len(needed)) - 1]) if len(needed) else 1
 
 

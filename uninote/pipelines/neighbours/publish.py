@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,46 +14,40 @@ from uninote.lake.parquet_files import DataFile, write_file
 from uninote.lake.schemas import duplicates_table, neighbours_table
 from uninote.neighbours.components import connected
 from uninote.pipelines.lake import tables
-from uninote.pipelines.neighbours.cell_rows import publish_kept
-from uninote.pipelines.neighbours.files import Written, of_kind
+from uninote.pipelines.neighbours.cell_rows import publish_cells
+from uninote.pipelines.neighbours.files import JoinResult, of_kind
 from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.neighbours.ranking import Groups, rank_lists
 
 
-def publish(
-    join: Join, written: Sequence[Written], before: Mapping[str, int] | None, made_from: str
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Make every neighbour table, its state, and the groups of duplicates of `written`; returns its (counts, versions).
+def publish(join: Join, result: JoinResult, made_from: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Make every neighbour table, its state, and the groups of duplicates of a result; returns its (counts, versions).
 
-    `before`: the versions that a night went on from; null where all rows were joined. `made_from`: the fingerprint of
-    settings and inputs, which every table is signed with.
+    `made_from` is the fingerprint of settings and inputs; every table is signed with it.
     """
-    settings, generation = join.run.config.neighbours, join.run.generation
-    versions = publish_kept(join, written, before, made_from)
-    for name in settings.rules:
-        files, state = of_kind(written, name, STATE), join.state(name)
-        uri = generation.uri(state.name)
-        versions[state.name] = replace_files(uri, state.schema.json(), files, made_from=made_from)
-    groups = _publish_duplicates(join, of_kind(written, "neighbours", PAIRS), made_from)
-    for name, rule in settings.rules.items():
+    rules, generation = join.run.config.neighbours.rules, join.run.generation
+    versions = publish_cells(join, result, made_from)
+    for name in rules:
+        state = join.state(name)
+        files = of_kind(result.files, name, STATE)
+        versions[state.name] = replace_files(
+            generation.uri(state.name), state.schema.json(), files, made_from=made_from
+        )
+    groups = _publish_duplicates(join, of_kind(result.files, "neighbours", PAIRS), made_from)
+    for name, rule in rules.items():
         spec = neighbours_table(join.run.note_id, name)
-        files = rank_lists(join, name, groups) if rule.ranks else of_kind(written, name, PUBLIC)
+        files = rank_lists(join, name, groups) if rule.ranks else of_kind(result.files, name, PUBLIC)
         replace_files(generation.uri(spec.name), spec.schema.json(), files, made_from=made_from)
     tables.remove(join.staging_uri)
     return {"duplicates": len(groups.keys)}, versions
 
 
-def whole(join: Join, made_from: str) -> str | None:
-    """Return None where every table that a run left is there, whole and `made_from` this, else what is amiss."""
-    run, rules = join.run, join.run.config.neighbours.rules
-    names = [
-        join.rows_spec.name,
-        duplicates_table(run.note_id).name,
-        *rules,
-        *(join.state(name).name for name in rules),
-    ]
+def find_damage(join: Join, made_from: str) -> str | None:
+    """Return null where every table that a run left is there, complete and `made_from` this, else what is wrong."""
+    names = [join.rows_spec.name, duplicates_table(join.run.note_id).name, *join.rules]
+    names += [join.state(name).name for name in join.rules]
     for name in names:
-        uri = run.generation.uri(name)
+        uri = join.run.generation.uri(name)
         if not tables.has_table(uri):
             return f"{name} is gone"
         if not was_made_from(uri, made_from):

@@ -9,7 +9,6 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, LongType, StructField, StructType
 
-from udfs.neighbours.files import WRITTEN
 from udfs.neighbours.lists import LISTS
 from udfs.neighbours.ranking import Ranking, make_closeness, make_occurrences, make_ranked
 from udfs.table_files import make_reader
@@ -17,7 +16,7 @@ from uninote.lake.delta_files import files_of
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import neighbours_table
 from uninote.pipelines.lake.stored_vectors import scan_files
-from uninote.pipelines.neighbours.files import TOLD, collect
+from uninote.pipelines.neighbours.files import RECORD_FIELDS, scan_and_write
 from uninote.pipelines.neighbours.join import Join
 
 
@@ -32,15 +31,16 @@ class Groups:
 def rank_lists(join: Join, name: str, groups: Groups) -> list[DataFile]:
     """Write the public table `name` out of its state, collapsed and with hubs ranked lower as its rule says."""
     settings = join.run.config.neighbours
-    rule, folder = settings.rules[name], join.run.generation.uri(name)
+    rule = settings.rules[name]
+    folder = join.run.generation.uri(name)
     if rule.duplicates != "collapse":
         groups = Groups(np.empty(0, np.int64), np.empty(0, np.int64))
     closeness = _closeness(join, name) if rule.hubness else np.empty(0, np.float32)
     ranking = Ranking(folder, settings.k, rule.hubness, closeness, groups.keys, groups.groups)
     shared = join.run.spark.sparkContext.broadcast(ranking)
     make = make_ranked(lambda: shared.value)
-    told = scan_files(join.run, files_of(join.state_uri(name)), make_reader(LISTS), make, StructType(TOLD.fields[1:]))
-    written = collect(told.select(F.lit(name).alias("table"), *WRITTEN))
+    files = files_of(join.state_uri(name))
+    written = scan_and_write(join, name, scan_files(join.run, files, make_reader(LISTS), make, RECORD_FIELDS))
     shared.destroy()
     return [one.file for one in written]
 
@@ -69,8 +69,8 @@ def _closeness(join: Join, name: str) -> np.ndarray:
     schema = StructType([StructField("key", BinaryType()), StructField("value", BinaryType())])
     make = make_closeness(join.run.config.neighbours.k)
     files = files_of(join.state_uri(name))
-    told: pa.Table = scan_files(join.run, files, make_reader(["item_key", "scores"]), make, schema).toArrow()
-    keys = np.frombuffer(b"".join(told["key"].to_pylist()), np.int64)
+    closeness: pa.Table = scan_files(join.run, files, make_reader(["item_key", "scores"]), make, schema).toArrow()
+    keys = np.frombuffer(b"".join(closeness["key"].to_pylist()), np.int64)
     values = np.zeros(int(keys.max(initial=-1)) + 1, np.float32)
-    values[keys] = np.frombuffer(b"".join(told["value"].to_pylist()), np.float32)
+    values[keys] = np.frombuffer(b"".join(closeness["value"].to_pylist()), np.float32)
     return values

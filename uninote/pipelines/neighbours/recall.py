@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from pyspark.sql.types import BinaryType, LongType, StructField, StructType
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql.types import BinaryType, LongType, StringType, StructField, StructType
 
+from udfs.arrow import from_bytes
+from udfs.neighbours.cell_rows import Items
+from udfs.neighbours.recall import ALLOWED, make_allowed_neighbours
 from udfs.table_files import as_read, make_reader
 from uninote.lake.delta_files import files_of
+from uninote.neighbours.merge import merge_topk
+from uninote.neighbours.rules import Rows
 from uninote.pipelines.lake.stored_vectors import StoredVectors, Survey, scan_files
+from uninote.pipelines.neighbours.cell_rows import CellRows
 from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.runtime.progress import say
 
-AT_K = "recall_at_k"
-SAMPLE = "recall_sample"
-
-
-def width_metric(width: int) -> str:
-    """Return the ledger's name for the share of the widest width's exact neighbours that `width` finds."""
-    return f"recall_w{width}"
+AT_K = "recall_at_k"  # names in the ledger's metrics; those of rules and widths are these and what they are of
+_SAMPLE = "recall_sample"
+_OF_TABLE = "recall_of_"
+_OF_WIDTH = "recall_w"
+_KINDS = (StringType(), LongType(), BinaryType(), BinaryType())
+_ALLOWED = StructType([StructField(name, kind) for name, kind in zip(ALLOWED, _KINDS, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -31,39 +39,129 @@ class Truth:
     scores: np.ndarray
 
 
-def sample_truth(vectors: StoredVectors, survey: Survey, k: int) -> Truth:
-    """Return the exact neighbours of a survey's sample, by comparing it with all."""
-    say(f"neighbours: exact neighbours of {len(survey.keys):,} notes, to measure recall by")
-    return Truth(survey.keys, *vectors.exact(survey.keys, survey.vectors, k))
+@dataclass(frozen=True)
+class Recalls:
+    """Recall@K of a run's lists on a `sample` of so many notes, ties counted fairly.
+
+    `lists` is that of the table without rules against exact search; `by_rule` that of each table whose rules pass candidates
+    over, against the best of all that they allow. `by_width` is the share of the widest width's exact neighbours that exact
+    search at each width finds.
+    """
+
+    sample: int
+    lists: float
+    by_rule: Mapping[str, float]
+    by_width: Mapping[int, float]
+
+    @property
+    def by_table(self) -> dict[str, float]:
+        """Recall by the name of the table."""
+        return {"neighbours": self.lists, **self.by_rule}
+
+    def metrics(self) -> dict[str, float]:
+        """Return them under the names that the ledger has."""
+        by_rule = {f"{_OF_TABLE}{name}": recall for name, recall in self.by_rule.items()}
+        by_width = {f"{_OF_WIDTH}{width}": recall for width, recall in self.by_width.items()}
+        return {_SAMPLE: float(self.sample), AT_K: self.lists, **by_width, **by_rule}
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, float]) -> Recalls:
+        """Return those that an entry of the ledger has."""
+        by_rule = {}
+        by_width = {}
+        for name, recall in metrics.items():
+            if name.startswith(_OF_TABLE):
+                by_rule[name.removeprefix(_OF_TABLE)] = recall
+            elif name.startswith(_OF_WIDTH):
+                by_width[int(name.removeprefix(_OF_WIDTH))] = recall
+        return cls(int(metrics[_SAMPLE]), metrics[AT_K], by_rule, by_width)
 
 
-def measure_recall(join: Join, truth: Truth) -> dict[str, float]:
-    """Return recall@K of the stored lists, and how well exact search at each width does, for the ledger."""
-    run, keys, snapshot = join.run, truth.keys, join.vectors.snapshot
-    k, widest = run.config.neighbours.k, snapshot.widths[0]
-    stored = {one: join.vectors if one == join.width else StoredVectors(run, snapshot, one) for one in snapshot.widths}
-    exact = {
-        one: (truth.found, truth.scores) if one == join.width else vectors.exact(*vectors.pick(keys), k)
-        for one, vectors in stored.items()
-    }
-    metrics = {
-        SAMPLE: float(len(keys)),
-        AT_K: join.vectors.recall(keys, listed(join, "neighbours", keys), exact[join.width]),
-    }
-    for one in snapshot.widths:
-        metrics[width_metric(one)] = 1.0 if one == widest else stored[widest].recall(keys, exact[one][0], exact[widest])
-    return metrics
+def sample_truth(vectors: StoredVectors, sample: Survey, k: int) -> Truth:
+    """Return the exact neighbours of a sample, by comparing it with all."""
+    say(f"neighbours: exact neighbours of {len(sample.keys):,} notes, to measure recall by")
+    return Truth(sample.keys, *vectors.exact(sample.keys, sample.vectors, k))
+
+
+def measure_recall(join: Join, truth: Truth, cells: CellRows) -> Recalls:
+    """Return recall@K of the lists as they are published, and of exact search at each width."""
+    exact = (truth.found, truth.scores)
+    lists = join.vectors.recall(truth.keys, listed(join, "neighbours", truth.keys), exact)
+    return Recalls(len(truth.keys), lists, _recall_of_rules(join, cells), _recall_of_widths(join, truth))
+
+
+def _recall_of_widths(join: Join, truth: Truth) -> dict[int, float]:
+    """Return how many of the widest width's exact neighbours each width finds, by exact search."""
+    run, k, snapshot = join.run, join.run.config.neighbours.k, join.vectors.snapshot
+    stored = {}
+    exact = {}
+    for width in snapshot.widths:
+        if width == join.width:
+            stored[width] = join.vectors
+            exact[width] = (truth.found, truth.scores)
+        else:
+            stored[width] = StoredVectors(run, snapshot, width)
+            exact[width] = stored[width].exact(*stored[width].pick(truth.keys), k)
+    widest = snapshot.widths[0]
+    recalls = {widest: 1.0}
+    for width in snapshot.widths[1:]:
+        recalls[width] = stored[widest].recall(truth.keys, exact[width][0], exact[widest])
+    return recalls
 
 
 def listed(join: Join, name: str, keys: np.ndarray) -> np.ndarray:
     """Return the stored neighbours of `keys`, ascending, (len(keys), K), -1 padded; of one table."""
-    k, files = join.run.config.neighbours.k, files_of(join.state_uri(name))
+    k = join.run.config.neighbours.k
     wanted = join.run.spark.sparkContext.broadcast(keys)
     read = make_reader(["item_key", "neighbour_keys"], lambda: wanted.value)
     schema = StructType([StructField("item_key", LongType()), StructField("neighbour_keys", BinaryType())])
-    rows = scan_files(join.run, files, read, as_read, schema)
+    rows = scan_files(join.run, files_of(join.state_uri(name)), read, as_read, schema)
     lists = np.full((len(keys), k), -1, np.int64)  # a note that the join lost counts as having found nothing
     for row in rows.collect():
         found = np.frombuffer(row["neighbour_keys"], np.int64)[:k]
         lists[np.searchsorted(keys, row["item_key"]), : len(found)] = found
     return lists
+
+
+def _recall_of_rules(join: Join, cells: CellRows) -> dict[str, float]:
+    """Return recall@K of the sample for each table that passes candidates over.
+
+    Rows of cells have vectors and attributes side by side: nothing has to be joined to know who is allowed.
+    """
+    rules = {name: rule for name, rule in join.rules.items() if not rule.plain}
+    sample, k = join.sample, join.run.config.neighbours.k
+    if not rules or not len(sample.keys):
+        return {}
+    items = Items(sample.keys, sample.note_ids, Rows(sample.vectors, _attributes(join, sample.note_ids)))
+    shared = join.run.spark.sparkContext.broadcast((cells.files, items))
+    make = make_allowed_neighbours(rules, lambda: shared.value[0], lambda: shared.value[1], k)
+    allowed = cells.scan(make, _ALLOWED).toArrow()
+    shared.destroy()
+    recalls = {}
+    for name in rules:
+        best = _best_allowed(allowed, name, k)
+        recalls[name] = join.vectors.recall(sample.keys, listed(join, name, sample.keys), best)
+    return recalls
+
+
+def _attributes(join: Join, note_ids: pa.Array) -> dict[str, np.ndarray]:
+    """Return object arrays of the attributes that rules look at, of some notes, null where None."""
+    if not join.attributes:
+        return {}
+    found = join.attributes_of(note_ids)
+    place = {note_id: number for number, note_id in enumerate(found["note_id"].to_pylist())}
+    rows = pa.array([place.get(note_id) for note_id in note_ids.to_pylist()], pa.int64())
+    attributes = {}
+    for attribute in join.attributes:
+        attributes[attribute.name] = np.array(found[attribute.name].take(rows).to_pylist(), dtype=object)
+    return attributes
+
+
+def _best_allowed(allowed: pa.Table, name: str, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best (keys, scores) of one table, (m, k) each: every cell has answered every note of the sample once."""
+    mine = allowed.filter(pc.equal(allowed["table"], name)).sort_by("item_key").combine_chunks()
+    notes = len(pc.unique(mine["item_key"]))
+    # After sorting, the lists of a note stand side by side: they are one long row.
+    keys = from_bytes(mine["neighbour_keys"].combine_chunks(), k, np.int64).reshape(notes, -1)
+    scores = from_bytes(mine["scores"].combine_chunks(), k, np.float32).reshape(notes, -1)
+    return merge_topk(keys, scores, k)

@@ -1,13 +1,14 @@
-"""The neighbours stage: the all-pairs join over overlapping cells, or a night's changes to what it left; then the tables.
+"""The neighbours stage: a join of all notes over overlapping cells, or an update of the last run's lists; then the tables.
 
 Every row goes to `overlap` cells; the pairs of a cell are joined there; one merge by row makes the lists. Two shuffles,
-whatever the number of cells. A night joins only changed rows with all others, without a shuffle of vectors.
+whatever the number of cells. An update joins only changed rows with all others, without a shuffle of vectors.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from uninote.config.digests import digest
@@ -17,114 +18,153 @@ from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.run import Outcome, Run, last_entry, record
 from uninote.pipelines.lake.snapshot import newest_snapshot
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
-from uninote.pipelines.neighbours.cell_rows import open_kept
-from uninote.pipelines.neighbours.files import Written
+from uninote.pipelines.neighbours.cell_rows import open_cell_rows
+from uninote.pipelines.neighbours.changes import changed_notes
+from uninote.pipelines.neighbours.decision import (
+    Changes,
+    Decision,
+    FullJoin,
+    LastRun,
+    Present,
+    Unchanged,
+    Update,
+    decide,
+    needs_changes,
+)
+from uninote.pipelines.neighbours.files import JoinResult
 from uninote.pipelines.neighbours.full_join import join_all
 from uninote.pipelines.neighbours.join import Join, open_join
-from uninote.pipelines.neighbours.publish import publish, whole
+from uninote.pipelines.neighbours.publish import find_damage, publish
 from uninote.pipelines.neighbours.ranking import hub_skewness
-from uninote.pipelines.neighbours.recall import AT_K, Truth, measure_recall, sample_truth
-from uninote.pipelines.neighbours.rule_recall import recall_of_rules, rule_recalls
-from uninote.pipelines.neighbours.update import AS_OF, NotFollowedError, follow, merge
+from uninote.pipelines.neighbours.recall import Recalls, measure_recall, sample_truth
+from uninote.pipelines.neighbours.update import LostListsError, open_base, update_lists
 from uninote.pipelines.runtime.progress import say
 
-STAGE, WHOLE = "neighbours", "all"
-_LAYOUT = 3  # of the state's files: a night goes on only from one it knows
-_LONGER_WAY = (NotFollowedError, DeltaFilesError)  # beside damaged files, which tasks tell of
-_MEASURES = {"recall_sample", "full_share"}  # of these lists do not depend
+STAGE = "neighbours"
+_UNIT = "all"
+_AS_OF = "as_of"  # in the ledger's counts: seconds since the epoch that ages were counted from
+_LAYOUT = 3  # of the private files: an update starts only from one it knows
+_MEASURES = {"recall_sample", "full_share"}  # settings that the lists do not depend on
 
 
 def neighbours(run: Run) -> dict[str, Any]:
     """Bring every neighbour table up to the newest embeddings."""
-    started, settings = time.time(), run.config.neighbours
+    started = time.time()
+    rules = run.config.neighbours.rules
     join = open_join(run, newest_snapshot(run))
-    mark = digest(_LAYOUT, settings.model_dump(mode="json", exclude=_MEASURES), join.width)
-    _mark_stale(run)
-    done = last_entry(run, STAGE, WHOLE)
-    if done is not None and done["fingerprint"] != mark:
-        done = None  # made with other settings: nothing of it can be gone on from
-    if done is not None and _is_current(join, done):
-        return _summary(join, done["counts"], done["metrics"]) | {"state": "unchanged"}
-    truth = sample_truth(join.vectors, join.survey, settings.k)
-    counts, written, before = _lists(join, truth, done)
+    mark_stale(run, STAGE, _former_tables(run), "neighbours.tables")
+    entry = last_entry(run, STAGE, _UNIT)
+    last = None if entry is None else _last_run(entry)
+    present = _look(join, last)
+    decision = _decide(join, last, present)
+    if isinstance(decision, Unchanged) and entry is not None:
+        return _summary(join, entry["counts"], Recalls.of(entry["metrics"])) | {"state": "unchanged"}
+
+    truth = sample_truth(join.vectors, join.sample, run.config.neighbours.k)
+    result = None
+    if isinstance(decision, Update) and last is not None:
+        result = _try_update(join, last, decision)
+    if result is None:
+        result = join_all(join, truth)
     as_of = int(run.as_of.timestamp())
-    published, outputs = publish(join, written, before, _made_from(mark, join.versions, as_of))
-    unmark(run, settings.rules)
-    metrics = (
-        measure_recall(join, truth) | recall_of_rules(join, open_kept(join, counts["cells"], outputs)) | _hubs(join)
-    )
-    for name, recall in _recalls(metrics).items():
-        _judge(join, name, recall)
-    counts |= published | {"notes": join.rows, "k": settings.k, "width": join.width, AS_OF: as_of}
-    outcome = Outcome("done", counts, join.versions, outputs, metrics, mark)
-    record(run, STAGE, WHOLE, outcome, started)
-    return _summary(join, counts, metrics) | {"state": "done"}
+    published, outputs = publish(join, result, _signature(present.settings, join.versions, as_of))
+    unmark(run, rules)
+
+    counts = {**result.counts, **published, "notes": join.rows, "k": run.config.neighbours.k, "width": join.width}
+    recalls = measure_recall(join, truth, open_cell_rows(join, counts["cells"], outputs))
+    metrics = recalls.metrics() | _hub_metrics(join)
+    _say_recalls(join, recalls)
+    counts[_AS_OF] = as_of
+    outcome = Outcome("done", counts, join.versions, outputs, metrics, present.settings)
+    record(run, STAGE, _UNIT, outcome, started)
+    return _summary(join, counts, recalls) | {"state": "done"}
 
 
-def _mark_stale(run: Run) -> None:
-    """Mark the tables of rules that the configuration had once."""
+def _former_tables(run: Run) -> dict[str, str]:
+    """Return the tables of rules that the configuration does not have any more, unit in the ledger -> name."""
     former = set(tables_below(run, "neighbour_state")) - set(run.config.neighbours.rules)
-    mark_stale(run, STAGE, {name: name for name in sorted(former)}, "neighbours.tables")
+    return {name: name for name in sorted(former)}
 
 
-def _is_current(join: Join, done: Entry) -> bool:
-    """Say whether what a run left is as new as the embeddings, and stands as it left it."""
-    as_of = done["counts"].get(AS_OF, 0)
-    if done["inputs"] != join.versions or (join.fresh_days and as_of != int(join.run.as_of.timestamp())):
-        return False
-    amiss = whole(join, _made_from(done["fingerprint"], done["inputs"], as_of))
-    if amiss is not None:
-        say(f"neighbours: {amiss}; making the tables anew")
-    return amiss is None
+def _last_run(entry: Entry) -> LastRun:
+    """Return what an entry of the ledger says."""
+    return LastRun(entry["fingerprint"], entry["inputs"], entry["outputs"], entry["counts"].get(_AS_OF, 0))
 
 
-def _made_from(mark: str, inputs: Mapping[str, int], as_of: int) -> str:
-    return digest(mark, dict(inputs), as_of)
+def _look(join: Join, last: LastRun | None) -> Present:
+    """Return what this run finds. Tables are looked at only where they should be as the last run left them."""
+    settings = join.run.config.neighbours.model_dump(mode="json", exclude=_MEASURES)
+    ages_matter = any(attribute.fresh_days is not None for attribute in join.attributes)
+    as_of = int(join.run.as_of.timestamp()) if ages_matter else None
+    present = Present(digest(_LAYOUT, settings, join.width), join.versions, as_of)
+    if last is None or last.settings != present.settings or not present.has_inputs_of(last):
+        return present
+    return replace(present, damage=find_damage(join, _signature(last.settings, last.inputs, last.as_of)))
 
 
-def _lists(
-    join: Join, truth: Truth, done: Entry | None
-) -> tuple[dict[str, int], list[Written], Mapping[str, int] | None]:
-    """Return counts for the ledger, the files of all lists, and the versions they go on from: of `done`, if they do.
+def _signature(settings: str, inputs: Mapping[str, int], as_of: int) -> str:
+    """Return the fingerprint that tables made with these settings of these inputs are signed with."""
+    return digest(settings, dict(inputs), as_of)
 
-    Whatever a night would go on from may be gone or damaged: all of it can be made anew, and is.
-    """
-    if done is not None:
+
+def _decide(join: Join, last: LastRun | None, present: Present) -> Decision:
+    """Decide, and say why lists are made; what changed is looked up only where that matters."""
+    changes = None
+    if last is not None and needs_changes(last, present):
+        keys = changed_notes(join, last)
         try:
-            followed = follow(join, done)
-            return followed.counts, merge(join, followed), followed.before
+            changes = Changes(join.rows, keys, open_base(join, last).rows.added)
         except Exception as error:
-            reason = str(error) if isinstance(error, _LONGER_WAY) else damage(error)
-            if reason is None:
-                raise
-            say(f"neighbours: {reason}; joining all of them")
-    return *join_all(join, truth), None
+            changes = Changes(join.rows, keys, unreadable=_why_anew(error))
+    decision = decide(last, present, changes, join.run.config.neighbours.full_share)
+    if isinstance(decision, FullJoin):
+        say(f"neighbours: {decision.reason}; joining all of them")
+    elif isinstance(decision, Update):
+        say(f"neighbours: {decision.reason}; updating the lists")
+    return decision
 
 
-def _summary(join: Join, counts: dict[str, int], metrics: dict[str, float]) -> dict[str, Any]:
-    uris = {name: join.run.generation.uri(name) for name in join.run.config.neighbours.rules}
-    return {"tables": uris, **counts, "recall_at_k": metrics[AT_K], "recall_by_table": _recalls(metrics)}
+def _try_update(join: Join, last: LastRun, decision: Update) -> JoinResult | None:
+    """Update the lists; null where that is impossible, after saying why: whatever an update starts from can be made anew."""
+    try:
+        return update_lists(join, last, decision.changed)
+    except Exception as error:
+        say(f"neighbours: {_why_anew(error)}; joining all of them")
+        return None
 
 
-def _recalls(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {"neighbours": metrics[AT_K], **rule_recalls(metrics)}
+def _why_anew(error: Exception) -> str:
+    """Return why an update is impossible. Raises the error where making all lists anew would not mend it."""
+    reason = str(error) if isinstance(error, LostListsError | DeltaFilesError) else damage(error)
+    if reason is None:
+        raise error
+    return reason
 
 
-def _hubs(join: Join) -> dict[str, float]:
+def _summary(join: Join, counts: Mapping[str, int], recalls: Recalls) -> dict[str, Any]:
+    uris = {name: join.run.generation.uri(name) for name in join.rules}
+    return {"tables": uris, **counts, "recall_at_k": recalls.lists, "recall_by_table": recalls.by_table}
+
+
+def _hub_metrics(join: Join) -> dict[str, float]:
     """Return the skewness of k-occurrences, before and after, of tables that rank hubs lower."""
     metrics: dict[str, float] = {}
-    for name in (name for name, rule in join.run.config.neighbours.rules.items() if rule.hubness):
-        before, after = (hub_skewness(join, name, ranked) for ranked in (False, True))
-        say(f"neighbours: {name}: skewness of k-occurrences {before:.2f}, with hubs ranked lower {after:.2f}")
-        metrics |= {f"hub_skewness_{name}_before": before, f"hub_skewness_{name}": after}
+    for name, rule in join.run.config.neighbours.rules.items():
+        if rule.hubness:
+            before = hub_skewness(join, name, ranked=False)
+            after = hub_skewness(join, name, ranked=True)
+            say(f"neighbours: {name}: skewness of k-occurrences {before:.2f}, with hubs ranked lower {after:.2f}")
+            metrics |= {f"hub_skewness_{name}_before": before, f"hub_skewness_{name}": after}
     return metrics
 
 
-def _judge(join: Join, name: str, recall: float) -> None:
+def _say_recalls(join: Join, recalls: Recalls) -> None:
+    """Say the recall of each table, and what to raise where it is below the target."""
     settings = join.run.config.neighbours
-    say(f"{name}: recall@{settings.k} {recall:.4f} on a sample, against exact search")
-    if recall < settings.recall_target:
-        say(
-            f"{name}: that is below neighbours.recall_target={settings.recall_target}; raise neighbours.task_mib (now "
-            f"{settings.task_mib}) for larger cells, or neighbours.overlap"
-        )
+    for name, recall in recalls.by_table.items():
+        say(f"{name}: recall@{settings.k} {recall:.4f} on a sample, against exact search")
+        if recall < settings.recall_target:
+            say(
+                f"{name}: that is below neighbours.recall_target={settings.recall_target}; raise neighbours.task_mib (now "
+                f"{settings.task_mib}) for larger cells, or neighbours.overlap"
+            )

@@ -17,8 +17,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
 from uninote.pipelines.lake.snapshot import Snapshot, newest_snapshot
-from uninote.pipelines.neighbours.recall import AT_K, SAMPLE, width_metric
-from uninote.pipelines.neighbours.rule_recall import rule_recalls
+from uninote.pipelines.neighbours.recall import AT_K, Recalls
 from uninote.pipelines.report.examples import gallery
 from uninote.pipelines.report.labels import agreements
 from uninote.pipelines.training.scores import evaluation_of
@@ -54,7 +53,7 @@ def report(run: Run) -> dict[str, Any]:
 
 def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
     joined = entries.get(("neighbours", "all"))
-    metrics = joined["metrics"] if joined else {}
+    recalls = Recalls.of(joined["metrics"]) if joined else None
     return Report(
         title="UniNote",
         lake=run.lake.root,
@@ -64,11 +63,11 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         stages=tuple(_stage_row(row) for row in entries.values() if row["stage"] != "report"),
         reconciliation=_reconciliation(snapshot, entries["embed", "all"]),
         quarantine=_quarantine(run),
-        recall=_recall(run, joined) if joined else None,
+        recall=_recall(run, joined["counts"]["k"], recalls) if joined and recalls else None,
         width_recalls=tuple(
-            WidthRecall(width, metrics[width_metric(width)])
+            WidthRecall(width, recalls.by_width[width])
             for width in snapshot.widths
-            if width_metric(width) in metrics
+            if recalls is not None and width in recalls.by_width
         ),
         indexes=tuple(
             _index_row(width, entries["index", unit_of(width)])
@@ -115,11 +114,9 @@ def _sample(row: Row) -> tuple[str, str]:
     return row["item_id"] or "", redact(row["message"] or "")
 
 
-def _recall(run: Run, joined: Entry) -> Recall:
-    metrics, settings = joined["metrics"], run.config.neighbours
-    return Recall(
-        joined["counts"]["k"], int(metrics[SAMPLE]), metrics[AT_K], settings.recall_target, rule_recalls(metrics)
-    )
+def _recall(run: Run, k: int, recalls: Recalls) -> Recall:
+    target = run.config.neighbours.recall_target
+    return Recall(k, recalls.sample, recalls.lists, target, recalls.by_rule)
 
 
 def _index_row(width: int, built: Entry) -> IndexRow:

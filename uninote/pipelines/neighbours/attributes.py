@@ -1,0 +1,65 @@
+"""The attributes that rules look at: columns of `notes`, and whether a note is fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from uninote.config.sections.neighbours import RuleConfig
+from uninote.neighbours.rules import Rule
+
+_FRESH = "yes"
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A string column of the rows that are joined, null where a note has none; `neighbour_rows` has it by this `name`.
+
+    Where `fresh_days` is null it is the column of `notes` of the same name. Otherwise it is "yes" for notes that were updated
+    in so many days before the run, and null for older ones.
+    """
+
+    name: str
+    fresh_days: int | None = None
+
+    def column(self, as_of: datetime) -> Column:
+        """Return the column, made of those of `notes`; ages are counted from `as_of`."""
+        if self.fresh_days is None:
+            return F.col(self.name)
+        oldest = as_of - timedelta(days=self.fresh_days)
+        return F.when(F.col("updated_at") >= F.lit(oldest), F.lit(_FRESH)).alias(self.name)
+
+
+def attributes_of(rules: Iterable[RuleConfig]) -> tuple[Attribute, ...]:
+    """Return the attributes that any of the rules looks at, in order of name."""
+    found: set[Attribute] = set()
+    for rule in rules:
+        names = (*rule.same, *rule.different, *rule.only, *rule.never)
+        found.update(Attribute(name) for name in names)
+        if rule.fresh_days is not None:
+            found.add(_freshness(rule.fresh_days))
+    return tuple(sorted(found, key=lambda attribute: attribute.name))
+
+
+def rule_of(config: RuleConfig, duplicate_score: float) -> Rule:
+    """Return a configured rule as the join obeys it: freshness is one more attribute, with one allowed value."""
+    only: dict[str, tuple[str, ...]] = {name: tuple(values) for name, values in sorted(config.only.items())}
+    if config.fresh_days is not None:
+        only[_freshness(config.fresh_days).name] = (_FRESH,)
+    never = {name: tuple(values) for name, values in sorted(config.never.items())}
+    return Rule(
+        same=config.same,
+        different=config.different,
+        only=tuple(only.items()),
+        never=tuple(never.items()),
+        min_score=config.min_score,
+        max_score=duplicate_score if config.duplicates == "exclude" else None,
+    )
+
+
+def _freshness(days: int) -> Attribute:
+    return Attribute(f"fresh_{days}", days)

@@ -1,0 +1,124 @@
+"""What a run of the neighbours stage has to do: nothing, a join of all notes, or an update of the lists of the last run.
+
+Nothing here reads or starts anything: the stage looks at the ledger and the tables, and `decide` judges what it found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+DRIVER_ROWS = 200_000_000  # an update holds a float32 limit for each list in the driver: 800 MB at this many
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """What the ledger says of the last run that finished.
+
+    `settings` is the fingerprint of those it ran with, `inputs` and `outputs` are the versions of the tables that it read
+    and left, by name. `as_of` is the time it counted ages from, in seconds since the epoch.
+    """
+
+    settings: str
+    inputs: Mapping[str, int]
+    outputs: Mapping[str, int]
+    as_of: int
+
+
+@dataclass(frozen=True)
+class Present:
+    """What this run finds: the fingerprint of its settings, and the versions of the tables that it reads, by name.
+
+    `as_of` is the time that ages are counted from, in seconds since the epoch; null where no table depends on ages.
+    `damage` says in a sentence what is wrong with the tables that the last run published; null where nothing is.
+    """
+
+    settings: str
+    versions: Mapping[str, int]
+    as_of: int | None = None
+    damage: str | None = None
+
+    def has_inputs_of(self, last: LastRun) -> bool:
+        """Say whether the last run read the same versions, and counted ages from the same time if that matters."""
+        return last.inputs == self.versions and self.as_of in (None, last.as_of)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What an update would have to deal with, of `rows` notes in all.
+
+    `keys`, int64 ascending, are the notes that changed or were deleted since the last run; null where the change feed does
+    not reach back that far. `added_rows` counts what updates wrote into the cells since the last full join. `unreadable`
+    says in a sentence why those cells cannot be read; null where they can.
+    """
+
+    rows: int
+    keys: np.ndarray | None
+    added_rows: int = 0
+    unreadable: str | None = None
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The tables are as new as the embeddings."""
+
+
+@dataclass(frozen=True)
+class FullJoin:
+    """All notes have to be joined; `reason` says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Update:
+    """The lists of the last run have to be updated; `changed`, int64 ascending, are the notes that differ from then."""
+
+    reason: str
+    changed: np.ndarray
+
+
+Decision = Unchanged | FullJoin | Update
+
+
+def needs_changes(last: LastRun | None, present: Present) -> bool:
+    """Say whether `decide` needs to know what changed: looking that up takes reading the change feed."""
+    if last is None or last.settings != present.settings:
+        return False
+    return present.damage is not None or not present.has_inputs_of(last)
+
+
+def decide(last: LastRun | None, present: Present, changes: Changes | None, full_share: float) -> Decision:
+    """Return what to do. `full_share` is the share of changed notes from which a full join is cheaper than an update.
+
+    `changes` may be null only where `needs_changes` says so; ValueError is raised otherwise.
+    """
+    if last is None:
+        return FullJoin("no earlier run left lists to start from")
+    if last.settings != present.settings:
+        return FullJoin("the settings are not those of the last run")
+    if not needs_changes(last, present):
+        return Unchanged()
+    if changes is None:
+        raise ValueError("the changes since the last run are needed to decide")
+    if changes.keys is None:
+        return FullJoin("the change feed of items does not reach back to the last run")
+    reason = _why_full(changes, len(changes.keys), full_share)
+    if reason is not None:
+        return FullJoin(reason)
+    return Update(present.damage or f"{len(changes.keys):,} notes changed", changes.keys)
+
+
+def _why_full(changes: Changes, changed: int, full_share: float) -> str | None:
+    """Return why an update is impossible or would cost more than a full join; null where neither holds."""
+    if changes.unreadable is not None:
+        return changes.unreadable
+    if changes.rows > DRIVER_ROWS:
+        return f"{changes.rows:,} notes are more than the {DRIVER_ROWS:,} whose limits fit into the driver"
+    if changed > full_share * changes.rows:
+        return f"{changed:,} of {changes.rows:,} notes changed"
+    if changes.added_rows > changes.rows:
+        return f"updates added {changes.added_rows:,} rows to the cells since all {changes.rows:,} notes were joined"
+    return None

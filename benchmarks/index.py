@@ -36,7 +36,7 @@ from uninote.index.folder import IndexFolder
 from uninote.index.manifest import Manifest, Segment, ShardFile
 from uninote.index.note_keys import COLUMNS
 from uninote.index.plan import IndexOverrides, IndexPlan, plan_index
-from uninote.index.search import Index, write_gone
+from uninote.index.search import Index, write_voided
 from uninote.index.shard import ShardBuilder
 from uninote.index.template import Template, load_template, train_template
 
@@ -192,7 +192,7 @@ def search_by_share(
         made = [base]
         if len(gone):
             builders: dict[int, ShardBuilder] = add_all(template, np.ascontiguousarray(vectors[gone]), 1, rows)
-            file = folder.put(f"gone-{share}.parquet", lambda path, gone=gone: write_gone(gone, path))
+            file = folder.put(f"gone-{share}.parquet", lambda path, gone=gone: write_voided(gone, path))
             made.append(Segment("since", len(gone), finish(folder, builders, f"since-{share}"), len(gone), file, {}))
         publish(folder, template, plan, made, rows)
         index = Index.open(folder)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -104,10 +104,10 @@ def touch_memory(gib: int) -> None:
 
 
 @contextmanager
-def phases_counted(stage: ModuleType, names: Sequence[str]) -> Iterator[dict[str, float]]:
-    """Count the CPU-seconds of the functions of a module that have these names."""
+def phases_counted(phases: Mapping[str, tuple[ModuleType, str]]) -> Iterator[dict[str, float]]:
+    """Count the CPU-seconds of some functions, a module and a name each, by the phase that they are."""
     spent: dict[str, float] = defaultdict(float)
-    before = {name: getattr(stage, name) for name in names}
+    before = {phase: getattr(module, name) for phase, (module, name) in phases.items()}
 
     def counted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any, **named: Any) -> Any:
@@ -119,10 +119,10 @@ def phases_counted(stage: ModuleType, names: Sequence[str]) -> Iterator[dict[str
 
         return run
 
-    for name, work in before.items():
-        setattr(stage, name, counted(name, work))
+    for phase, (module, name) in phases.items():
+        setattr(module, name, counted(phase, before[phase]))
     try:
         yield spent
     finally:
-        for name, work in before.items():
-            setattr(stage, name, work)
+        for phase, (module, name) in phases.items():
+            setattr(module, name, before[phase])

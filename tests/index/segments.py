@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from uninote.index.manifest import Manifest, Segment, read_manifest
 from uninote.index.note_keys import COLUMNS
-from uninote.index.search import write_gone
+from uninote.index.search import write_voided
 from uninote.index.shard import ShardBuilder
 
 
@@ -53,7 +53,7 @@ def build_segment(folder, template, name, rows, num_shards=1, gone=()):
         if len(mine):
             shards.append(builder.finish(folder, f"shard-{shard_id:05d}-{name}"))
     gone = np.asarray(gone, np.int64)
-    file = folder.put(f"gone-{name}.parquet", lambda path: write_gone(gone, path)) if len(gone) else None
+    file = folder.put(f"gone-{name}.parquet", lambda path: write_voided(gone, path)) if len(gone) else None
     return Segment(name, len(keys), tuple(shards), len(gone), file, {"items": 3})
 
 

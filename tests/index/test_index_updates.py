@@ -169,8 +169,8 @@ def test_an_edited_note_is_named_by_its_newest_segment(oracle):
 
 def test_a_damaged_list_of_deletions_is_an_error_not_a_deleted_note(oracle):
     oracle.night()
-    gone = read_manifest(oracle.folder).segments[-1].gone
-    path = oracle.folder.local(gone.name)
+    voided = read_manifest(oracle.folder).segments[-1].voided
+    path = oracle.folder.local(voided.name)
     content = bytearray(path.read_bytes())
     content[10] ^= 1
     path.write_bytes(content)

@@ -12,7 +12,8 @@ from lake_nights import Lake
 from uninote.errors import UninoteError
 from uninote.index.manifest import MANIFEST, IndexRefusedError, read_manifest
 from uninote.index.search import Index
-from uninote.pipelines.index.stage import index, index_folder
+from uninote.pipelines.index.stage import index
+from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake.run import newest_entries
 from uninote.pipelines.runtime.failures import explained
 

@@ -14,7 +14,8 @@ from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import embeddings_table
 from uninote.pipelines.index import build as index_build
 from uninote.pipelines.index.search import search
-from uninote.pipelines.index.stage import index, index_folder
+from uninote.pipelines.index.stage import index
+from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
 
 pytestmark = pytest.mark.spark
@@ -95,7 +96,7 @@ def test_a_build_that_was_killed_goes_on_with_its_template_and_finished_shards(r
 
     folder = index_folder(run_of(), WIDTH)
     with monkeypatch.context() as patch:
-        patch.setattr("uninote.pipelines.index.stage.calibrate", fail)
+        patch.setattr("uninote.pipelines.index.base.calibrate", fail)
         with pytest.raises(RuntimeError, match="killed"):
             index(run_of())
     assert MANIFEST not in folder.sizes()

@@ -31,7 +31,7 @@ Given = Callable[[], np.ndarray]
 
 @dataclass(frozen=True)
 class SegmentBuild:
-    """Where a segment is built, with which template, how its cells are shared out, and the mark that its files bear.
+    """Where a segment is built, with which template, how its cells are shared out, and the id that its files bear.
 
     `carried` are shards of an older segment whose rows come along.
     """
@@ -39,12 +39,12 @@ class SegmentBuild:
     folder: IndexFolder
     template: str
     cell_shard: tuple[int, ...]
-    mark: str
+    build_id: str
     carried: tuple[ShardFile, ...] = ()
 
     def stem(self, shard: int) -> str:
         """Return the name of a shard's files, their suffixes apart."""
-        return f"shard-{shard:05d}-{self.mark}"
+        return f"shard-{shard:05d}-{self.build_id}"
 
     def load_template(self) -> Template:
         """Return the template, read once a process, and keep FAISS to the one core that Spark gave the task."""
@@ -55,7 +55,7 @@ class SegmentBuild:
         """Return the shards that an earlier attempt finished: whole ones, whose record is here, which is written last."""
         sizes, found = self.folder.sizes(), {}
         for name in sizes:
-            if name.startswith("shard-") and name.endswith(f"-{self.mark}.json"):
+            if name.startswith("shard-") and name.endswith(f"-{self.build_id}.json"):
                 shard = shard_from(json.loads(self.folder.read(name)))
                 if all(self._is_whole(file, sizes) for file in (shard.index, shard.keys)):
                     found[shard.shard_id] = shard

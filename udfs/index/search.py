@@ -22,10 +22,10 @@ _QUERIES = 1024  # searched together: each shard is visited once for all of them
 
 @dataclass(frozen=True)
 class IndexSearch:
-    """Which index is searched, as published under `mark`, for how many items a query, and how."""
+    """Which index is searched, as published with its last segment `segment_id`, for how many items a query, and how."""
 
     folder: IndexFolder
-    mark: str
+    segment_id: str
     width: int
     k: int
     nprobe: int | None
@@ -34,13 +34,13 @@ class IndexSearch:
     def open(self) -> Index:
         """Return the index, opened once a process."""
         compute_in_one_thread()
-        return load_once(f"index {self.folder} {self.mark}", lambda: Index.open(self.folder))
+        return load_once(f"index {self.folder} {self.segment_id}", lambda: Index.open(self.folder))
 
 
 def make_search(search: IndexSearch) -> ArrowMap:
     """Map (item_id, vector) to (item_id, keys, notes, scores): of each query the best items, lists of `k` at most.
 
-    Where the index holds notes alone those are notes; else a note stands for its best item, whose key is not told.
+    Where the index holds notes alone those are notes; else a note stands for its best item, whose key is not returned.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

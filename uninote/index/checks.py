@@ -1,4 +1,4 @@
-"""Which files of an index are not as its manifest says: sizes every night, checksums in turn."""
+"""Which files of an index are not as its manifest says: sizes in every run, checksums in turn."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from uninote.index.folder import IndexFolder
 from uninote.index.manifest import Manifest
 from uninote.storage.types import is_remote
 
-EVERY_NIGHT_BYTES = 1 << 30
-"""An index of at most so many bytes is read whole every night; of a larger one each file is read once a week."""
+EVERY_RUN_BYTES = 1 << 30
+"""An index of at most so many bytes is read in full by every run; of a larger one each file is read once a week."""
 
 _DAYS = 7
 
@@ -21,7 +21,8 @@ def find_damage(folder: IndexFolder, manifest: Manifest, when: datetime) -> list
     That every file is there, as long as it was, is one request. Checksums are compared where the files lie on a disk: an
     object store compares its own.
     """
-    sizes, wrong = folder.sizes(), []
+    sizes = folder.sizes()
+    wrong = []
     for file in (*manifest.files, *manifest.template_files):
         try:
             folder.check_size(file, sizes)
@@ -36,5 +37,7 @@ def find_damage(folder: IndexFolder, manifest: Manifest, when: datetime) -> list
 def _is_due(folder: IndexFolder, manifest: Manifest, file: StoredFile, when: datetime) -> bool:
     if is_remote(folder.uri):
         return False
-    whole = sum(one.bytes for one in manifest.files) <= EVERY_NIGHT_BYTES
-    return whole or int(file.sha256[:8], 16) % _DAYS == when.toordinal() % _DAYS
+    if sum(one.bytes for one in manifest.files) <= EVERY_RUN_BYTES:
+        return True
+    # By hash and day: each run of a week reads another seventh of the files.
+    return int(file.sha256[:8], 16) % _DAYS == when.toordinal() % _DAYS

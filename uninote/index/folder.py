@@ -21,7 +21,7 @@ class IndexFolder:
 
     A remote file is fetched into a private folder below `cache` (null: this user's below the system's temporary folder)
     when it is first used, and again when it is not as it was fetched; names of files are never used twice for different
-    content, the manifest's apart, which is not kept.
+    content, apart from the manifest, which is read anew each time.
     """
 
     uri: str
@@ -56,7 +56,7 @@ class IndexFolder:
         return found
 
     def remove(self, name: str) -> None:
-        """Delete a file; one that is gone already is fine."""
+        """Delete a file; one that is not there any more is fine."""
         remove_file(self._place(name), self.options)
         if is_remote(self.uri):
             self._cached(name).unlink(missing_ok=True)

@@ -25,7 +25,7 @@ _SINCE_2: Mapping[str, Any] = {
     "lake_id": None,
     "stale": "",
 }
-"""What manifests of format 2 do not say: they are read as if they said this."""
+"""What manifests of format 2 lack: they are read as if they had this."""
 
 
 class ManifestError(IndexDamagedError):
@@ -49,31 +49,32 @@ class ShardFile:
 
 @dataclass(frozen=True)
 class Segment:
-    """The base, or what changed since it was built. `gone` names the keys that no earlier segment answers for any more.
+    """The base, or what changed since it was built.
 
-    Those are deleted, or held here. `versions` are those of the tables it was made from.
+    `voided` is the file of the keys that no earlier segment answers for any more: those are deleted, or in this one; null
+    where there are none. `versions` are those of the tables it was made from, by name.
     """
 
     segment_id: str
     rows: int
     shards: tuple[ShardFile, ...]
-    gone_rows: int
-    gone: StoredFile | None
+    voided_rows: int
+    voided: StoredFile | None
     versions: Mapping[str, int]
 
     @property
     def files(self) -> tuple[StoredFile, ...]:
         """All files of the segment."""
         shards = tuple(file for shard in self.shards for file in (shard.index, shard.keys))
-        return shards if self.gone is None else (*shards, self.gone)
+        return shards if self.voided is None else (*shards, self.voided)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """One index: a base segment and, after a night, a second one with what changed since; `live` rows can be found.
+    """One index: a base segment and, after an update, a second one with what changed since; `live` rows can be found.
 
-    `fingerprint` is that of the settings, `template` the hash that names the template's files. `nprobe` is how many lists a
-    search must look into as measured, with settings whose fingerprint is `calibration`; `nprobe_asked` what the
+    `fingerprint` is the digest of the settings, `template` the hash that names the template's files. `nprobe` is how many
+    lists a search must look into as measured, with settings whose digest is `calibration`; `nprobe_asked` what the
     configuration asks for instead, if it does. `lake_id` is the lake's, null where that had none. `stale` says why nobody
     keeps the index fresh any more, "" where somebody does. Nothing in it is a path beyond the folder: it can be moved.
     """
@@ -97,7 +98,7 @@ class Manifest:
 
     @property
     def lists_searched(self) -> int:
-        """How many lists a search looks into unless it is told otherwise."""
+        """How many lists a search looks into unless its caller says otherwise."""
         return self.nprobe if self.nprobe_asked is None else self.nprobe_asked
 
     @property
@@ -123,6 +124,9 @@ class Manifest:
     def to_json(self) -> str:
         """Return the manifest as JSON, keys sorted, with a checksum."""
         values = asdict(self)
+        for segment in values["segments"]:
+            for name, stored in _STORED_NAMES.items():
+                segment[stored] = segment.pop(name)
         return json.dumps(values | {_CHECKSUM: checksum_of(values)}, sort_keys=True, indent=1)
 
     def check_use(self, lake_id: str | None = None) -> None:
@@ -142,6 +146,9 @@ class Manifest:
         """Make this the manifest of `folder` in one step; its files must be there already."""
         folder.put(MANIFEST, lambda path: _write_text(path, self.to_json()))
 
+
+_STORED_NAMES = {"voided_rows": "gone_rows", "voided": "gone"}
+"""Fields of a Segment, and the names that manifests have for them."""
 
 _Record = TypeVar("_Record", IndexPlan, StoredFile, ShardFile, Segment, Manifest)
 
@@ -169,8 +176,8 @@ def read_manifest(folder: IndexFolder) -> Manifest:
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values without their checksum. Raises ValueError where it is not theirs."""
-    told, rest = values.get(_CHECKSUM), {name: value for name, value in values.items() if name != _CHECKSUM}
-    if told != checksum_of(rest):
+    rest = {name: value for name, value in values.items() if name != _CHECKSUM}
+    if values.get(_CHECKSUM) != checksum_of(rest):
         raise ValueError("its checksum is another one's: it was changed after it was written")
     return rest
 
@@ -197,9 +204,12 @@ def _manifest(values: dict[str, Any]) -> Manifest:
 
 
 def _segment(values: dict[str, Any]) -> Segment:
-    shards = tuple(shard_from(shard) for shard in values["shards"])
-    gone = None if values["gone"] is None else _file(values["gone"])
-    return _build(Segment, values | {"shards": shards, "gone": gone})
+    renamed = dict(values)
+    for name, stored in _STORED_NAMES.items():
+        renamed[name] = renamed.pop(stored)
+    renamed["shards"] = tuple(shard_from(shard) for shard in values["shards"])
+    renamed["voided"] = None if values["gone"] is None else _file(values["gone"])
+    return _build(Segment, renamed)
 
 
 def _file(values: Mapping[str, Any]) -> StoredFile:

@@ -19,7 +19,7 @@ from uninote.index.template import Template, load_template
 from uninote.storage.types import S3Options
 from uninote.vectors.kmeans import check_vectors
 
-GONE_KEY = "item_key"
+_VOIDED_KEY = "item_key"
 _WIDER = 4  # how many times more lists a query looks into that has not found K
 ANY = Constraint()
 
@@ -40,7 +40,7 @@ class Index:
         self._folder = folder
         self._places = [(place, shard) for place, segment in enumerate(manifest.segments) for shard in segment.shards]
         self._open: dict[int, OpenShard] = {}
-        self._gone: list[np.ndarray] | None = None
+        self._voided: list[np.ndarray] | None = None
         self._lock = Lock()
         self._cells = _cells_of([shard for _, shard in self._places], template)
 
@@ -170,27 +170,27 @@ class Index:
         with self._lock:
             if number not in self._open:
                 segment, file = self._places[number]
-                gone = self._gone_after(segment)
-                self._open[number] = OpenShard(self._folder, file, self.template.nlist, gone)
+                voided = self._voided_after(segment)
+                self._open[number] = OpenShard(self._folder, file, self.template.nlist, voided)
             return self._open[number]
 
-    def _gone_after(self, segment: int) -> np.ndarray:
+    def _voided_after(self, segment: int) -> np.ndarray:
         """Return the sorted keys that segments after this one void."""
-        if self._gone is None:
-            self._gone = [read_gone(self._folder, one) for one in self.manifest.segments]
-        return np.unique(np.concatenate([np.empty(0, np.int64), *self._gone[segment + 1 :]]))
+        if self._voided is None:
+            self._voided = [read_voided(self._folder, one) for one in self.manifest.segments]
+        return np.unique(np.concatenate([np.empty(0, np.int64), *self._voided[segment + 1 :]]))
 
 
-def write_gone(keys: np.ndarray, path: Path) -> None:
+def write_voided(keys: np.ndarray, path: Path) -> None:
     """Write the keys that a segment voids in earlier ones."""
-    pq.write_table(pa.table({GONE_KEY: np.unique(keys).astype(np.int64)}), path)
+    pq.write_table(pa.table({_VOIDED_KEY: np.unique(keys).astype(np.int64)}), path)
 
 
-def read_gone(folder: IndexFolder, segment: Segment) -> np.ndarray:
+def read_voided(folder: IndexFolder, segment: Segment) -> np.ndarray:
     """Return the sorted keys that a segment voids in earlier ones, int64."""
-    if segment.gone is None:
+    if segment.voided is None:
         return np.empty(0, np.int64)
-    return np.asarray(pq.read_table(folder.checked(segment.gone), memory_map=False)[GONE_KEY].to_numpy())
+    return np.asarray(pq.read_table(folder.checked(segment.voided), memory_map=False)[_VOIDED_KEY].to_numpy())
 
 
 def _best(found: list[tuple[np.ndarray, np.ndarray, np.ndarray]], count: int, k: int) -> tuple[np.ndarray, np.ndarray]:

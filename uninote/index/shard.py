@@ -77,8 +77,9 @@ class ShardBuilder:
                 continue
             ids = faiss.rev_swig_ptr(theirs.get_ids(number), size)
             codes = faiss.rev_swig_ptr(theirs.get_codes(number), size * theirs.code_size).reshape(size, -1)
-            kept = np.isin(ids, live, assume_unique=True)
-            ids, codes = ids[kept], np.ascontiguousarray(codes[kept])
+            is_live = np.isin(ids, live, assume_unique=True)
+            ids = ids[is_live]
+            codes = np.ascontiguousarray(codes[is_live])
             if len(ids):
                 ours.add_entries(local, len(ids), faiss.swig_ptr(ids), faiss.swig_ptr(codes))
             taken.append(ids)
@@ -102,7 +103,7 @@ class ShardBuilder:
         return index
 
     def _drop_empty_lists(self) -> np.ndarray:
-        """Leave out lists without rows, where they are most: those of a night's few rows would dwarf them."""
+        """Leave out lists without rows, where they are most: they would dwarf a segment of few rows."""
         old = self._index.invlists
         held = np.array([number for number in range(len(self._lists)) if old.list_size(number)])
         if 2 * len(held) > len(self._lists):
@@ -127,12 +128,12 @@ class ShardBuilder:
 class OpenShard:
     """A published shard, memory-mapped. For use by several threads."""
 
-    def __init__(self, folder: IndexFolder, shard: ShardFile, nlist: int, gone: np.ndarray) -> None:
+    def __init__(self, folder: IndexFolder, shard: ShardFile, nlist: int, voided: np.ndarray) -> None:
         self.notes = NoteKeys(folder.checked(shard.keys))
         self._file = faiss.read_index(str(folder.checked(shard.index)), _READ_FLAGS)
         self.ivf = faiss.downcast_index(faiss.extract_index_ivf(self._file))
         self._local = local_lists(self.notes.lists, nlist)
-        self._gone = gone
+        self._voided = voided
         self._selections: dict[Constraint, faiss.IDSelector | None] = {}
         self._lock = Lock()
 
@@ -149,7 +150,7 @@ class OpenShard:
     def live(self) -> np.ndarray:
         """Mask (rows,) of the keys that no later segment voids."""
         mask = np.ones(len(self.notes.keys), dtype=bool)
-        mask[self.notes.positions(self._gone)] = False
+        mask[self.notes.positions(self._voided)] = False
         return mask
 
     def search(
@@ -191,7 +192,7 @@ class OpenShard:
 
     def _select(self, constraint: Constraint) -> faiss.IDSelector | None:
         """Return what FAISS may return; None: anything."""
-        if not len(self._gone) and not constraint:
+        if not len(self._voided) and not constraint:
             return None
         allowed = self.live & self.notes.matching(constraint) if constraint else self.live
         if allowed.all():

@@ -46,15 +46,15 @@ NOTHING = Carried((), np.empty(0, np.int64))
 
 @dataclass(frozen=True)
 class Build:
-    """The run, the folder, and the mark of what is being built: an attempt that was killed leaves files of that mark."""
+    """The run, the folder, and the id of what is being built, which its files bear: an attempt that was killed leaves some."""
 
     run: Run
     folder: IndexFolder
-    mark: str
+    build_id: str
 
     def template(self, vectors: DataFrame, plan: IndexPlan) -> tuple[str, Template]:
         """Return (hash, template) trained on a sample of `vectors`, or what an attempt before this one trained."""
-        note = f"trained-{self.mark}.json"
+        note = f"trained-{self.build_id}.json"
         try:
             name = json.loads(self.folder.read(note))["template"]
             return name, load_template(self.folder, name)
@@ -77,20 +77,20 @@ class Build:
         """
         name, trained = template
         shards = tuple(trained.pack(num_shards).tolist())
-        build = SegmentBuild(self.folder, name, shards, self.mark, carried.shards)
-        kept = build.finished()
-        if kept:
-            say(f"index w{trained.width}: {len(kept)} of {num_shards} shard(s) are finished already")
-        missing = [shard for shard in range(max(shards) + 1) if shard not in kept]
-        if sum(shard.rows for shard in kept.values()) < count:
+        build = SegmentBuild(self.folder, name, shards, self.build_id, carried.shards)
+        finished = build.finished()
+        if finished:
+            say(f"index w{trained.width}: {len(finished)} of {num_shards} shard(s) are finished already")
+        missing = [shard for shard in range(max(shards) + 1) if shard not in finished]
+        if sum(shard.rows for shard in finished.values()) < count:
             made = self._shards(rows, count, build, missing, carried.dropped)
-            kept |= {shard.shard_id: shard for shard in made}
-        found = sum(shard.rows for shard in kept.values())
+            finished |= {shard.shard_id: shard for shard in made}
+        found = sum(shard.rows for shard in finished.values())
         if found != count:
             raise UninoteError(
                 f"index w{trained.width}: {count:,} vectors in, {found:,} indexed; nothing was published"
             )
-        return tuple(kept[shard] for shard in sorted(kept))
+        return tuple(finished[shard] for shard in sorted(finished))
 
     def _shards(
         self, rows: DataFrame, count: int, build: SegmentBuild, missing: list[int], dropped: np.ndarray
@@ -101,7 +101,7 @@ class Build:
         shared = context.broadcast(dropped)
         with watched(context, f"index {self.folder.uri.rsplit('/', 1)[-1]}: rows", count) as done:
             routed = rows.mapInArrow(make_route(build), routed_schema).where(F.col("shard").isin(missing))
-            routed = routed.union(self._marks(routed_schema, missing))
+            routed = routed.union(self._shard_numbers(routed_schema, missing))
             # By id, so that a partition is a shard; in order of key, so that the same rows give the same bytes.
             place = F.array_position(F.lit(missing), F.col("shard")) - 1
             by_shard = routed.repartitionById(len(missing), place.cast("int")).sortWithinPartitions("item_key")
@@ -110,10 +110,11 @@ class Build:
         shared.destroy()
         return [shard_from(json.loads(row["shard"])) for row in records]
 
-    def _marks(self, routed: StructType, shards: list[int]) -> DataFrame:
+    def _shard_numbers(self, routed: StructType, shards: list[int]) -> DataFrame:
         """Return a row for each shard that has nothing but its number.
 
-        A night that brings no row carries others over: without a row, Spark would drop what comes after an empty shuffle.
+        A segment may get no new row and yet carry old ones. Spark would skip its tasks: it drops what comes after an empty
+        shuffle.
         """
         nothing = [F.lit(None).cast(field.dataType).alias(field.name) for field in routed.fields[:-1]]
         shard = F.element_at(F.lit(shards), F.col("id").cast("int") + 1).cast("int").alias("shard")

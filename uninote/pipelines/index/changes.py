@@ -1,7 +1,9 @@
-"""What a night takes away from an index, and how far its data have drifted from what the template was trained on."""
+"""What changed in an index since its last run: rows that came, keys that went, and how far the data have drifted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,38 +12,90 @@ from pyspark.sql import DataFrame
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import Manifest
 from uninote.index.note_keys import NoteKeys
-from uninote.index.search import read_gone
-from uninote.index.template import Template
-from uninote.pipelines.lake.changed_items import ChangedItems
+from uninote.index.search import read_voided
+from uninote.index.template import Template, load_template
+from uninote.pipelines.index.decision import Changes
+from uninote.pipelines.index.target import Target
+from uninote.pipelines.lake.changed_items import ChangedItems, find_changed
 from uninote.pipelines.lake.sampling import sample_vectors
 
-ENOUGH_ROWS = 256  # fewer say nothing of drift
 _DRIFT_ROWS = 4096
 
 
 @dataclass(frozen=True)
-class Gone:
-    """The keys, sorted int64, that the base no longer answers for, and those that the segment since then no longer does."""
+class VoidedKeys:
+    """The keys, sorted int64, that `base` no longer answers for, and those that the segment beside it no longer does."""
 
     base: np.ndarray
-    since: np.ndarray
-
-    @classmethod
-    def of(cls, folder: IndexFolder, before: Manifest, changes: ChangedItems) -> Gone:
-        """Sort what a night took away: each key was live in one of the two segments."""
-        went = np.sort(np.asarray(changes.keys.where("was").select("item_key").toArrow()["item_key"].to_numpy()))
-        held = [NoteKeys(folder.checked(shard.keys)).keys for shard in before.since.shards]
-        since = np.intersect1d(went, np.concatenate([np.empty(0, np.int64), *held]))
-        return cls(np.union1d(read_gone(folder, before.since), np.setdiff1d(went, since)), since)
+    segment: np.ndarray
 
 
-def drift(template: Template, vectors: DataFrame, rows: int, base_rows: int, seed: int) -> dict[str, float]:
+@dataclass(frozen=True)
+class IndexChanges:
+    """What changed since the last run.
+
+    `vectors` are the rows that came, new or changed, as Target.vectors has them; `removed` counts the rows that were there
+    before, changed or deleted since; `voided` are their keys, and those of earlier runs. `template` is the index's own.
+    """
+
+    vectors: DataFrame
+    removed: int
+    voided: VoidedKeys
+    template: Template
+    summary: Changes
+
+
+@contextmanager
+def find_changes(target: Target, before: Manifest) -> Iterator[IndexChanges | None]:
+    """Yield what changed since the index was last published; null where the change feed does not reach back.
+
+    Raises IndexDamagedError where the index's files are not as its manifest says.
+    """
+    since = before.segments[-1].versions["items"]
+    feed = find_changed(target.run, before.kinds, since, target.versions["items"])
+    if feed is None:
+        yield None
+        return
+    vectors = target.vectors.join(feed.keys.select("item_key"), "item_key", "left_semi").persist()
+    try:
+        yield _index_changes(target, before, feed, vectors)
+    finally:
+        vectors.unpersist()
+        feed.keys.unpersist()
+
+
+def _index_changes(target: Target, before: Manifest, feed: ChangedItems, vectors: DataFrame) -> IndexChanges:
+    # Counted here, since the feed also names items that have no vector.
+    added = vectors.select("item_key").count() if feed.count else 0
+    template = load_template(target.folder, before.template)
+    drift = measure_drift(template, vectors, added, before.live) if added else {}
+    voided = _voided_keys(target.folder, before, feed)
+    summary = Changes(
+        rows=target.rows,
+        added=added,
+        segment_rows=before.since.rows - len(voided.segment) + added,
+        voided=len(voided.base),
+        drift=drift,
+    )
+    return IndexChanges(vectors, feed.gone, voided, template, summary)
+
+
+def _voided_keys(folder: IndexFolder, before: Manifest, feed: ChangedItems) -> VoidedKeys:
+    """Return the keys that are not live any more: each was live in one of the two segments."""
+    removed = feed.keys.where("was").select("item_key").toArrow()["item_key"].to_numpy()
+    in_segment = [NoteKeys(folder.checked(shard.keys)).keys for shard in before.since.shards]
+    segment = np.intersect1d(removed, np.concatenate([np.empty(0, np.int64), *in_segment]))
+    base = np.setdiff1d(removed, segment)
+    return VoidedKeys(np.union1d(read_voided(folder, before.since), base), segment)
+
+
+def measure_drift(template: Template, vectors: DataFrame, rows: int, base_rows: int) -> dict[str, float]:
     """Return how much worse the template fits `vectors` than its own sample: ratios, 1 where nothing drifted.
 
     `code_error_ratio` is that of the mean squared distance between vectors and their decoded codes; `imbalance_ratio`
     that of sum(n²)/sum(n)² over the rows n of the lists, once these vectors join the base: what a search scans.
     """
-    sample = sample_vectors(vectors, rows, min(rows, _DRIFT_ROWS), seed)[1]
+    sample = sample_vectors(vectors, rows, min(rows, _DRIFT_ROWS), seed=0)[1]
     lists = np.bincount(template.assign(template.rotate(sample)), minlength=template.nlist) / len(sample)
     base = template.list_rows / template.list_rows.sum()
     joined = (base * base_rows + lists * rows) / (base_rows + rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from uninote.index.folder import IndexFolder
@@ -18,7 +19,7 @@ def fits(template: Template, plan: IndexPlan) -> bool:
     return grown < _GROWN and template.num_cells >= plan.num_shards
 
 
-def told(plan: IndexPlan) -> str:
+def describe(plan: IndexPlan) -> str:
     """Return a plan in words."""
     return (
         f"{plan.rows:,} rows, {plan.nlist:,} lists, {'OPQ, ' if plan.opq else ''}{plan.pq_m} x {plan.pq_nbits} bit codes, "
@@ -27,10 +28,10 @@ def told(plan: IndexPlan) -> str:
     )
 
 
-def remove_unused(folder: IndexFolder, kept: list[Manifest]) -> None:
-    """Delete files of builds before the last one, whose readers may still be at work."""
-    names = {file.name for manifest in kept for file in manifest.files}
-    names |= {f"template-{manifest.template}.{suffix}" for manifest in kept for suffix in ("faiss", "npz")}
+def remove_unused(folder: IndexFolder, manifests: Sequence[Manifest]) -> None:
+    """Delete the files of builds that none of `manifests` names."""
+    names = {file.name for manifest in manifests for file in manifest.files}
+    names |= {f"template-{manifest.template}.{suffix}" for manifest in manifests for suffix in ("faiss", "npz")}
     for name in folder.sizes():
         if name.startswith(("shard-", "template-", "gone-", "trained-")) and name not in names:
             folder.remove(name)
@@ -48,7 +49,7 @@ def counts_of(manifest: Manifest) -> dict[str, int]:
         "bytes": sum(file.bytes for file in manifest.files),
         "nprobe": manifest.lists_searched,
         "rows_since_base": manifest.since.rows,
-        "gone_since_base": manifest.since.gone_rows,
+        "gone_since_base": manifest.since.voided_rows,
     }
 
 

@@ -39,7 +39,7 @@ def owned(run: Run, folder: IndexFolder, manifest: Manifest) -> Manifest:
 
 
 def _names_our_notes(run: Run, folder: IndexFolder, manifest: Manifest) -> bool:
-    """Say whether most keys of a sample are items here, and those of the same notes: some may have gone since."""
+    """Say whether most keys of a sample are items here, and those of the same notes: some may have been deleted since."""
     shard = manifest.base.shards[0]
     notes = NoteKeys(folder.checked(shard.keys))
     places = np.unique(np.linspace(0, len(notes.keys) - 1, _SAMPLE).astype(np.int64))

@@ -2,48 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
+from uninote.index.manifest import Manifest
 from uninote.index.search import Index
+from uninote.index.template import Template, template_files
 from uninote.neighbours.merge import merge_topk
-from uninote.pipelines.lake.run import Run
+from uninote.pipelines.index.target import Calibration, Target
 from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.runtime.progress import say
 
+RECALL = "recall_at_k"  # in the ledger's metrics
 _START = 4
 _WORTH_MORE = 0.002  # a doubling that brings less than this recall is not worth its time: codes are the limit
 
 
-def calibrate(run: Run, vectors: StoredVectors, rows: int, index: Index, nprobe: int | None) -> tuple[int, float]:
-    """Return (lists, recall@K): the least power of two that reaches `index.recall_target`, or does all it can.
+def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[Manifest, dict[str, float]]:
+    """Return the manifest with as many searched lists as are needed, measured, and the recall, for the ledger.
 
-    The recall is that of the lists that are searched: `nprobe`, where it is given.
+    That number is the least power of two that reaches `index.recall_target`, or does all it can; the recall is that of the
+    lists that are searched: `index.nprobe`, where it is given.
     """
-    settings, target = run.config.neighbours, run.config.index.recall_target
-    survey = vectors.survey(settings.recall_sample, settings.seed)
-    keys, queries = survey.keys, survey.vectors
-    nlist = index.template.nlist
-    if rows <= 1:
-        return 1, 1.0
-    exact = vectors.exact(keys, queries, settings.k)
+    asked = target.run.config.index.nprobe
+    lists, recall = 1, 1.0
+    if manifest.live > 1:
+        recall_of = _measure(target, manifest, template)
+        lists, recall = _enough_lists(recall_of, template.nlist, target.calibration.recall_target)
+        if asked is not None:
+            recall = recall_of(asked)
+        elif recall < target.calibration.recall_target:
+            _say_too_low(manifest, recall, target.calibration)
+    calibrated = replace(
+        manifest,
+        nprobe=lists,
+        nprobe_asked=asked,
+        calibration=target.calibration.digest,
+        template_files=template_files(target.folder, manifest.template),
+        stale="",
+    )
+    return calibrated, {RECALL: recall}
 
-    def measured(lists: int) -> float:
-        found, scores = index.search(queries, settings.k + 1, lists)
-        others, _ = merge_topk(np.where(found == keys[:, None], -1, found), scores, settings.k)
-        return vectors.recall(keys, others, exact)
 
+def _measure(target: Target, manifest: Manifest, template: Template) -> Callable[[int], float]:
+    """Return a function from a number of searched lists to recall@K on a sample."""
+    calibration = target.calibration
+    vectors = StoredVectors(target.run, target.snapshot, target.width, manifest.kinds)
+    sample = vectors.survey(calibration.sample, calibration.seed)
+    exact = vectors.exact(sample.keys, sample.vectors, calibration.k)
+    index = Index(target.folder, manifest, template)
+
+    def recall_of(lists: int) -> float:
+        # One more than K, since each item finds itself.
+        found, scores = index.search(sample.vectors, calibration.k + 1, lists)
+        others = np.where(found == sample.keys[:, None], -1, found)
+        return vectors.recall(sample.keys, merge_topk(others, scores, calibration.k)[0], exact)
+
+    return recall_of
+
+
+def _enough_lists(recall_of: Callable[[int], float], nlist: int, target: float) -> tuple[int, float]:
+    """Return the least doubling of _START lists whose recall reaches the target, or that more lists do not improve."""
     lists = min(_START, nlist)
-    recall = measured(lists)
+    recall = recall_of(lists)
     while recall < target and lists < nlist:
-        wider = measured(min(2 * lists, nlist))
-        if wider < recall + _WORTH_MORE:
+        wider = min(2 * lists, nlist)
+        wider_recall = recall_of(wider)
+        if wider_recall < recall + _WORTH_MORE:
             break
-        lists, recall = min(2 * lists, nlist), wider
-    if nprobe is not None:
-        return lists, measured(nprobe)
-    if recall < target:
-        say(
-            f"index w{index.manifest.width}: recall@{settings.k} is {recall:.3f} and index.recall_target {target}: the "
-            f"codes of {index.manifest.plan.pq_m} bytes are the limit; raise index.pq_m or index.serve_mib, or re-rank"
-        )
+        lists = wider
+        recall = wider_recall
     return lists, recall
+
+
+def _say_too_low(manifest: Manifest, recall: float, calibration: Calibration) -> None:
+    say(
+        f"index w{manifest.width}: recall@{calibration.k} is {recall:.3f} and index.recall_target "
+        f"{calibration.recall_target}: the codes of {manifest.plan.pq_m} bytes are the limit; raise index.pq_m or "
+        "index.serve_mib, or re-rank"
+    )

@@ -17,7 +17,7 @@ from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.lake.schemas import found_table
 from uninote.notes.ingest.sources import find_source
 from uninote.pipelines.embed.model_run import model_tasks, with_inline
-from uninote.pipelines.index.stage import index_folder
+from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.snapshot import Snapshot, newest_snapshot
@@ -95,7 +95,8 @@ def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch
     except ConstraintError as error:
         raise ConfigError(f"search: {error}") from error
     width = settings.width or max(run.config.index.widths or snapshot.widths)
-    manifest = read_manifest(index_folder(run, width))
+    folder = index_folder(run, width)
+    manifest = read_manifest(folder)
     manifest.check_use(run.lake_id)
     if manifest.generation != run.model.generation:
         raise UninoteError(
@@ -104,16 +105,15 @@ def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch
     if settings.rerank_width is not None and manifest.kinds != ("note",):
         raise ConfigError("search.rerank_width needs an index of notes alone; index.kinds names more")
     k = settings.k * settings.rerank_depth if settings.rerank_width is not None else settings.k
-    folder, mark = index_folder(run, width), manifest.segments[-1].segment_id
     say(f"search: index w{width}, {manifest.live:,} rows, {settings.nprobe or manifest.lists_searched} lists a query")
-    return IndexSearch(folder, mark, width, k, settings.nprobe, constraint)
+    return IndexSearch(folder, manifest.segments[-1].segment_id, width, k, settings.nprobe, constraint)
 
 
 def _items(run: Run, notes: DataFrame) -> DataFrame:
     """Return the queries as items: each a note of whatever parts it has."""
     items = items_of(notes, ("note",))
     content = F.sha2(F.to_json(F.struct(*MODEL_COLUMNS)), 256)
-    # Their own ids are kept as item_id: they need not be of the type of the lake's note_id.
+    # Their own ids become item_id: they need not be of the type of the lake's note_id.
     return items.withColumns(
         {
             "note_id": F.lit(None).cast(run.note_id),

@@ -21,7 +21,7 @@ from uninote.pipelines.neighbours.files import (
 )
 from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.neighbours.plan import JoinPlan, plan_join
-from uninote.pipelines.neighbours.recall import Truth
+from uninote.pipelines.neighbours.truth import Truth
 from uninote.pipelines.runtime.progress import watched
 
 

@@ -13,7 +13,7 @@ from uninote.errors import ConfigError
 from uninote.neighbours.cells import assign_cells, fit_cells
 from uninote.neighbours.kernel.settings import needed_bytes, settings_for
 from uninote.pipelines.lake.stored_vectors import StoredVectors
-from uninote.pipelines.neighbours.recall import Truth
+from uninote.pipelines.neighbours.truth import Truth
 from uninote.pipelines.runtime.progress import say
 from uninote.vectors.kmeans import nearest_centroids
 

@@ -17,10 +17,10 @@ from udfs.table_files import as_read, make_reader
 from uninote.lake.delta_files import files_of
 from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.rules import Rows
-from uninote.pipelines.lake.stored_vectors import StoredVectors, Survey, scan_files
+from uninote.pipelines.lake.stored_vectors import StoredVectors, scan_files
 from uninote.pipelines.neighbours.cell_rows import CellRows
 from uninote.pipelines.neighbours.join import Join
-from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.neighbours.truth import Truth
 
 AT_K = "recall_at_k"  # names in the ledger's metrics; those of rules and widths are these and what they are of
 _SAMPLE = "recall_sample"
@@ -28,15 +28,6 @@ _OF_TABLE = "recall_of_"
 _OF_WIDTH = "recall_w"
 _KINDS = (StringType(), LongType(), BinaryType(), BinaryType())
 _ALLOWED = StructType([StructField(name, kind) for name, kind in zip(ALLOWED, _KINDS, strict=True)])
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The exact neighbours of a sample: `keys` int64 (m,), `found` int64 and `scores` (m, K), -1 and -inf padded."""
-
-    keys: np.ndarray
-    found: np.ndarray
-    scores: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -75,12 +66,6 @@ class Recalls:
             elif name.startswith(_OF_WIDTH):
                 by_width[int(name.removeprefix(_OF_WIDTH))] = recall
         return cls(int(metrics[_SAMPLE]), metrics[AT_K], by_rule, by_width)
-
-
-def sample_truth(vectors: StoredVectors, sample: Survey, k: int) -> Truth:
-    """Return the exact neighbours of a sample, by comparing it with all."""
-    say(f"neighbours: exact neighbours of {len(sample.keys):,} notes, to measure recall by")
-    return Truth(sample.keys, *vectors.exact(sample.keys, sample.vectors, k))
 
 
 def measure_recall(join: Join, truth: Truth, cells: CellRows) -> Recalls:

@@ -36,7 +36,8 @@ from uninote.pipelines.neighbours.full_join import join_all
 from uninote.pipelines.neighbours.join import Join, open_join
 from uninote.pipelines.neighbours.publish import find_damage, publish
 from uninote.pipelines.neighbours.ranking import hub_skewness
-from uninote.pipelines.neighbours.recall import Recalls, measure_recall, sample_truth
+from uninote.pipelines.neighbours.recall import Recalls, measure_recall
+from uninote.pipelines.neighbours.truth import sample_truth
 from uninote.pipelines.neighbours.update import LostListsError, open_base, update_lists
 from uninote.pipelines.runtime.progress import say
 

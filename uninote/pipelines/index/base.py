@@ -1,0 +1,55 @@
+"""A new base: all rows of an index built again, with the template it has or a new one."""
+
+from __future__ import annotations
+
+from uninote.config.digests import digest
+from uninote.index.files import IndexDamagedError
+from uninote.index.manifest import Manifest, Segment
+from uninote.index.plan import plan_index
+from uninote.index.template import Template, load_template
+from uninote.pipelines.index.build import Build, with_attributes
+from uninote.pipelines.index.messages import describe, fits, now
+from uninote.pipelines.index.plan import overrides_of
+from uninote.pipelines.index.recall import calibrate
+from uninote.pipelines.index.target import Target
+from uninote.pipelines.runtime.progress import say
+
+
+def make_base(target: Target, template: str | None) -> tuple[Manifest, dict[str, float]]:
+    """Build a new base; `template` names the one to keep, where the plan has not outgrown it. Needs at least one row.
+
+    Returns (manifest, metrics for the ledger); nothing is published.
+    """
+    run, rows, wanted = target.run, target.rows, target.wanted
+    plan = plan_index(rows, target.width, overrides_of(run.config))
+    say(f"index w{target.width}: {describe(plan)}")
+    build = Build(run, target.folder, digest(wanted.settings, wanted.versions, template, wanted.retrain))
+    old = None if template is None else _old_template(target, template)
+    if template is not None and old is not None and fits(old, plan):
+        trained = template, old
+    else:
+        trained = build.template(target.vectors, plan)
+    shards = build.segment(with_attributes(run, target.vectors), rows, trained, plan.num_shards)
+    manifest = Manifest(
+        generation=run.model.generation,
+        width=target.width,
+        kinds=tuple(run.config.index.kinds),
+        fingerprint=wanted.settings,
+        plan=plan,
+        template=trained[0],
+        nprobe=1,
+        live=rows,
+        segments=(Segment(build.build_id, rows, shards, 0, None, target.versions),),
+        created_at=now(),
+        lake_id=run.lake_id,
+    )
+    return calibrate(target, manifest, trained[1])
+
+
+def _old_template(target: Target, name: str) -> Template | None:
+    """Return a template that was trained before; null where it is damaged."""
+    try:
+        return load_template(target.folder, name)
+    except IndexDamagedError as error:
+        say(f"index w{target.width}: {error}; training a new one")
+        return None

@@ -1,0 +1,66 @@
+"""The segment beside the base: all that changed since that was built, or the keys of every row that is gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from uninote.config.digests import digest
+from uninote.index.files import StoredFile
+from uninote.index.manifest import Manifest, Segment, ShardFile
+from uninote.index.note_keys import NoteKeys
+from uninote.index.search import write_voided
+from uninote.pipelines.index.build import Build, Carried, with_attributes
+from uninote.pipelines.index.changes import IndexChanges
+from uninote.pipelines.index.messages import now
+from uninote.pipelines.index.recall import calibrate
+from uninote.pipelines.index.target import Target
+from uninote.pipelines.runtime.progress import say
+
+
+def make_segment(target: Target, before: Manifest, changes: IndexChanges) -> tuple[Manifest, dict[str, float]]:
+    """Build the segment of all that changed since the base was built: rows that came, and codes of the segment before.
+
+    Returns (manifest, metrics for the ledger); nothing is published.
+    """
+    build_id = _segment_id(target, before)
+    rows, voided = changes.summary.segment_rows, changes.voided
+    say(
+        f"index w{target.width}: {changes.summary.added:,} rows come, {changes.removed:,} go; {rows:,} rows in segment "
+        f"{build_id}"
+    )
+    shards: tuple[ShardFile, ...] = ()
+    if rows:
+        # Shards of a segment are as large as those of the base, and so fewer.
+        num_shards = -(-rows * before.plan.num_shards // before.base.rows)
+        template = before.template, changes.template
+        carried = Carried(before.since.shards, voided.segment)
+        build = Build(target.run, target.folder, build_id)
+        shards = build.segment(with_attributes(target.run, changes.vectors), rows, template, num_shards, carried)
+    file = _write_voided(target, build_id, voided.base)
+    segment = Segment(build_id, rows, shards, len(voided.base), file, target.versions)
+    after = replace(before, segments=(before.base, segment), live=changes.summary.rows, created_at=now())
+    metrics = dict(changes.summary.drift)
+    if not target.wanted.is_calibrated(after):
+        after, recall = calibrate(target, after, changes.template)
+        metrics |= recall
+    return after, metrics
+
+
+def void_all(target: Target, before: Manifest) -> Manifest:
+    """Return the manifest of an index whose last row went: a base that answers for none of its keys."""
+    build_id = _segment_id(target, before)
+    keys = np.unique(np.concatenate([NoteKeys(target.folder.checked(one.keys)).keys for one in before.base.shards]))
+    say(f"index w{target.width}: no vectors are left; its {len(keys):,} rows are voided")
+    segment = Segment(build_id, 0, (), len(keys), _write_voided(target, build_id, keys), target.versions)
+    return replace(before, segments=(before.base, segment), live=0, created_at=now(), stale="")
+
+
+def _segment_id(target: Target, before: Manifest) -> str:
+    """Return an id that an attempt which was killed had too: its finished shards are used."""
+    return digest(before.segments[-1].segment_id, target.versions)
+
+
+def _write_voided(target: Target, build_id: str, keys: np.ndarray) -> StoredFile:
+    return target.folder.put(f"gone-{build_id}.parquet", lambda path: write_voided(keys, path))

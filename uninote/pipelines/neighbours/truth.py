@@ -1,0 +1,25 @@
+"""The exact neighbours of a sample of notes: what recall is measured by, and what cells are planned by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from uninote.pipelines.lake.stored_vectors import StoredVectors, Survey
+from uninote.pipelines.runtime.progress import say
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The exact neighbours of a sample: `keys` int64 (m,), `found` int64 and `scores` (m, K), -1 and -inf padded."""
+
+    keys: np.ndarray
+    found: np.ndarray
+    scores: np.ndarray
+
+
+def sample_truth(vectors: StoredVectors, sample: Survey, k: int) -> Truth:
+    """Return the exact neighbours of a sample, by comparing it with all."""
+    say(f"neighbours: exact neighbours of {len(sample.keys):,} notes, to measure recall by")
+    return Truth(sample.keys, *vectors.exact(sample.keys, sample.vectors, k))

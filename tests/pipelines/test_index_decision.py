@@ -53,7 +53,7 @@ def test_the_same_versions_leave_nothing_to_do():
 @pytest.mark.parametrize(
     ("before", "wanted", "recorded"),
     [
-        (BEFORE, SAME, False),  # published by a run that died before it told the ledger
+        (BEFORE, SAME, False),  # published by a run that died before its entry in the ledger
         (BEFORE, replace(SAME, nprobe=7), True),
         (replace(BEFORE, nprobe_asked=7), SAME, True),
         (BEFORE, replace(SAME, calibration="of another k"), True),

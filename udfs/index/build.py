@@ -52,16 +52,17 @@ class SegmentBuild:
         return load_once(self.template, lambda: load_template(self.folder, self.template))
 
     def finished(self) -> dict[int, ShardFile]:
-        """Return the shards that an earlier attempt finished: whole ones, whose record is here, which is written last."""
-        sizes, found = self.folder.sizes(), {}
+        """Return the shards that an earlier attempt finished: a shard's record is written last."""
+        sizes = self.folder.sizes()
+        found: dict[int, ShardFile] = {}
         for name in sizes:
             if name.startswith("shard-") and name.endswith(f"-{self.build_id}.json"):
                 shard = shard_from(json.loads(self.folder.read(name)))
-                if all(self._is_whole(file, sizes) for file in (shard.index, shard.keys)):
+                if all(self._is_as_written(file, sizes) for file in (shard.index, shard.keys)):
                     found[shard.shard_id] = shard
         return found
 
-    def _is_whole(self, file: StoredFile, sizes: Mapping[str, int]) -> bool:
+    def _is_as_written(self, file: StoredFile, sizes: Mapping[str, int]) -> bool:
         try:
             self.folder.check_size(file, sizes)
             self.folder.checked(file)
@@ -74,7 +75,8 @@ def make_route(build: SegmentBuild) -> ArrowMap:
     """Map rows with a `vector` to the same, rotated, with the `list` and the `shard` each belongs to."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        template, shards = build.load_template(), np.array(build.cell_shard, np.int32)
+        template = build.load_template()
+        shards = np.array(build.cell_shard, np.int32)
         for batch in batches:
             vectors = to_matrix(batch.column("vector"), template.width)
             check_unit(vectors, f"{EMBEDDINGS}w{template.width}")
@@ -96,7 +98,8 @@ def make_shards(build: SegmentBuild, shards: Sequence[int], dropped: Given, coun
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        shard, template = shards[partition_number()], build.load_template()
+        shard = shards[partition_number()]
+        template = build.load_template()
         cells = np.flatnonzero(np.array(build.cell_shard) == shard)
         builder = ShardBuilder(template, shard, cells)
         for old in build.carried:

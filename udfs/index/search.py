@@ -17,7 +17,7 @@ from uninote.index.search import Index
 from uninote.vectors.kmeans import compute_in_one_thread
 from uninote.vectors.widths import truncate
 
-_QUERIES = 1024  # searched together: each shard is visited once for all of them
+_QUERIES = 1024  # searched together: each shard is searched once for all of them
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.rules import Rows
 from uninote.vectors.unit_length import check_unit
 
-_GROUP_ROWS = 1 << 13  # of a row group: a few rows are read without the others
+_GROUP_ROWS = 1 << 13  # of a row group: some rows can be read without the others
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class StoredCell:
     def _fill(self, name: str, places: np.ndarray, into: np.ndarray) -> None:
         """Fill `into` with a column of bytes, of the rows at `places`, ascending, among those of all files.
 
-        Row groups without any of them are not read: an update often needs a few rows of a large cell.
+        Row groups without any of them are not read: an update often needs only some rows of a large cell.
         """
         start = 0
         for path in self._files.rows:

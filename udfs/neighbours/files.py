@@ -17,7 +17,7 @@ from udfs.table_files import Read, gathered
 from uninote.lake.parquet_files import DataFile, write_file
 
 FILE_ROWS = 100_000  # of the files of lists: an update writes each of them again, in one task
-_GROUP_ROWS = 4096  # of row groups: a look-up, or a sample, reads few of them
+_GROUP_ROWS = 4096  # of row groups: a look-up, or a sample, reads only the groups it needs
 FILE_RECORD = ("kind", "path", "size", "rows", "low", "high")
 """What a task reports of each file that it wrote; `low` and `high` are the bounds of note_id, as JSON."""
 
@@ -90,7 +90,7 @@ def ranks_of(lengths: np.ndarray) -> np.ndarray:
 def make_parts(bounds: Sequence[str | int]) -> ArrowMap:
     """Map LISTS to `part` and `lists`: those whose note_id has so many of the ascending `bounds` up to it, as Arrow's bytes.
 
-    Spark shuffles bytes whole, and lists element by element.
+    Spark shuffles bytes in one piece, and lists element by element.
     """
     limits = np.array(bounds, dtype=object if bounds and isinstance(bounds[0], str) else None)
 

@@ -35,22 +35,26 @@ def settle_lists(list_cell: np.ndarray, list_rows: np.ndarray, probed: np.ndarra
     `probed`, int32 (m, nprobe), are the lists nearest to each of a sample of vectors. No cell grows past _HEAVIEST times
     the mean rows, and none is left empty.
     """
-    nlist, cells = len(list_cell), list_cell.copy()
+    nlist = len(list_cell)
+    cells = list_cell.copy()
     starts, other, weight = _probed_together(probed, nlist)
     rows = np.bincount(cells, weights=list_rows)
-    held, most = np.bincount(cells), _HEAVIEST * rows.sum() / len(rows)
+    held = np.bincount(cells)
+    most = _HEAVIEST * rows.sum() / len(rows)
     for _ in range(_ROUNDS):
         moved = 0
         for number in range(nlist):
             near = slice(starts[number], starts[number + 1])
             drawn = np.bincount(cells[other[near]], weights=weight[near], minlength=len(rows))
-            own, drawn_home = cells[number], drawn[cells[number]]
+            own = cells[number]
+            drawn_home = drawn[cells[number]]
             drawn[rows + list_rows[number] > most] = -1
             best = int(drawn.argmax())
             if best != own and drawn[best] > drawn_home and held[own] > 1:
                 rows[[own, best]] += np.array([-1, 1]) * list_rows[number]
                 held[[own, best]] += np.array([-1, 1])
-                cells[number], moved = best, moved + 1
+                cells[number] = best
+                moved = moved + 1
         if not moved:
             break
     return cells.astype(np.int32)

@@ -19,7 +19,8 @@ class Centroids:
     """
 
     def __init__(self, centres: np.ndarray, groups: np.ndarray | None = None) -> None:
-        self.centres, self.groups = centres, groups
+        self.centres = centres
+        self.groups = groups
         self._lookup = None if groups is None or not len(groups) else self._by_group(groups)
 
     def nearest(self, vectors: np.ndarray, count: int = 1) -> np.ndarray:
@@ -30,7 +31,7 @@ class Centroids:
         check_vectors(vectors, self.centres.shape[1])
         groups = min(len(self.groups), max(_PROBED_GROUPS, 2 * count * len(self.groups) // len(self.centres)))  # type: ignore[arg-type]
         found = self._search(vectors, count, groups)
-        if (found < 0).any():  # the groups looked at hold too few lists
+        if (found < 0).any():  # the groups that were probed hold fewer lists
             found = self._search(vectors, count, len(self.groups))  # type: ignore[arg-type]
         return found.astype(np.int32)
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and what they must look like to be trusted."""
+"""Files that are either complete or not there, and what they must look like to be trusted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class StoredFile:
     sha256: str
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file beside `path`, then sync and rename it: readers see all or nothing.
 
     Two writers of one path do not meet before the rename; the later one wins.

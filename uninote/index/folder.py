@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uninote.index.files import IndexDamagedError, StoredFile, write_whole
+from uninote.index.files import IndexDamagedError, StoredFile, write_atomically
 from uninote.storage.file_hashes import sha256_of
 from uninote.storage.files import fetch_file, list_sizes, read_bytes, remove_file, write_file
 from uninote.storage.local import local_path
@@ -41,14 +41,14 @@ class IndexFolder:
             return local_path(self.uri) / name
         path = self._cached(name)
         if not _is_as_fetched(path):
-            write_whole(path, lambda temporary: fetch_file(self._place(name), temporary, self.options))
+            write_atomically(path, lambda temporary: fetch_file(self._place(name), temporary, self.options))
             _note_hash(path)
         return path
 
     def put(self, name: str, write: Callable[[Path], None]) -> StoredFile:
         """Let `write` fill a temporary file, then publish it: readers see all of it or nothing."""
         path = self._cached(name) if is_remote(self.uri) else local_path(self.uri) / name
-        write_whole(path, write)
+        write_atomically(path, write)
         found = StoredFile(name, path.stat().st_size, sha256_of(path))
         if is_remote(self.uri):
             _note_hash(path)
@@ -112,11 +112,11 @@ def _note_hash(path: Path) -> None:
     def write(temporary: Path) -> None:
         temporary.write_text(found)
 
-    write_whole(_hash_of(path), write)
+    write_atomically(_hash_of(path), write)
 
 
 def _is_as_fetched(path: Path) -> bool:
-    """Say whether the file holds what was fetched; read whole once a process, and when its size or time changed."""
+    """Say whether the file holds what was fetched; read in full once a process, and when its size or time changed."""
     try:
         status = path.stat()
         seen = (str(path), status.st_size, status.st_mtime_ns, status.st_ino)

@@ -33,7 +33,7 @@ class ManifestError(IndexDamagedError):
 
 
 class IndexRefusedError(UninoteError):
-    """The index is whole, and not what was asked for: nobody keeps it fresh any more, or it is another lake's."""
+    """The index is complete, and not what was asked for: nobody keeps it fresh any more, or it is another lake's."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from uninote.errors import UninoteError
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 
-KEY, NOTE = "item_key", "note_id"
+KEY = "item_key"
+NOTE = "note_id"
 COLUMNS = (KEY, NOTE, "kind", *NOTE_ATTRIBUTES)
 _LISTS = b"lists"
 

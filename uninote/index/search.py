@@ -1,4 +1,4 @@
-"""Search over the segments and shards of a published index: route, search the few shards that matter, merge."""
+"""Search over the segments and shards of a published index: route, search the shards that hold a probed list, merge."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class Index:
     """
 
     def __init__(self, folder: IndexFolder, manifest: Manifest, template: Template) -> None:
-        self.manifest, self.template = manifest, template
+        self.manifest = manifest
+        self.template = template
         self._folder = folder
         self._places = [(place, shard) for place, segment in enumerate(manifest.segments) for shard in segment.shards]
         self._open: dict[int, OpenShard] = {}
@@ -115,10 +116,12 @@ class Index:
             if not (np.array(short, dtype=bool) & (keys[:, -1] >= 0)).any():
                 break
             asked *= 2  # items of the same notes took the slots
-        ids, best = np.full((len(keys), k), None, dtype=object), np.full((len(keys), k), -np.inf, np.float32)
+        ids = np.full((len(keys), k), None, dtype=object)
+        best = np.full((len(keys), k), -np.inf, np.float32)
         for row, one in enumerate(found):
             for slot, (note, score) in enumerate(one):
-                ids[row, slot], best[row, slot] = note, score
+                ids[row, slot] = note
+                best[row, slot] = score
         return ids, best
 
     def note_ids(self, item_keys: np.ndarray) -> np.ndarray:
@@ -130,7 +133,8 @@ class Index:
             shard = self._open[number].notes
             positions = shard.positions(wanted[missing])
             places = np.searchsorted(wanted, shard.keys[positions])
-            notes[places], missing[places] = shard.note_ids(positions), False
+            notes[places] = shard.note_ids(positions)
+            missing[places] = False
         found = np.full(item_keys.shape, None, dtype=object)
         held = item_keys >= 0
         found[held] = notes[np.searchsorted(wanted, item_keys[held])]
@@ -159,8 +163,8 @@ class Index:
     ) -> tuple[np.ndarray, np.ndarray]:
         probed = self.template.centroids.nearest(rotated, nprobe)
         cells = np.unique(self.template.list_cell[probed])
-        visited = np.flatnonzero(self._cells[:, cells].any(axis=1)).tolist()
-        found = [self._shard(number).search(rotated, probed, k, constraint) for number in visited]
+        probed_shards = np.flatnonzero(self._cells[:, cells].any(axis=1)).tolist()
+        found = [self._shard(number).search(rotated, probed, k, constraint) for number in probed_shards]
         return _best(found, len(rotated), k)
 
     def _shard(self, number: int) -> OpenShard:
@@ -195,18 +199,21 @@ def read_voided(folder: IndexFolder, segment: Segment) -> np.ndarray:
 
 def _best(found: list[tuple[np.ndarray, np.ndarray, np.ndarray]], count: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Merge the (queries, keys, scores) of shards: no key is live in two of them. Equal scores fall in order of key."""
-    visits = np.bincount(np.concatenate([np.empty(0, np.int64), *(rows for rows, _, _ in found)]), minlength=count)
-    slots = max(1, int(visits.max(initial=0)))
+    queries = np.concatenate([np.empty(0, np.int64), *(rows for rows, _, _ in found)])
+    slots = max(1, int(np.bincount(queries, minlength=count).max(initial=0)))
     keys = np.full((count, slots, k), -1, dtype=np.int64)
     scores = np.full((count, slots, k), -np.inf, dtype=np.float32)
     place = np.zeros(count, dtype=np.int64)
     for rows, some_keys, some_scores in found:
-        keys[rows, place[rows]], scores[rows, place[rows]] = some_keys, some_scores
+        keys[rows, place[rows]] = some_keys
+        scores[rows, place[rows]] = some_scores
         place[rows] += 1
-    flat, flat_scores = keys.reshape(count, slots * k), scores.reshape(count, slots * k)
+    flat = keys.reshape(count, slots * k)
+    flat_scores = scores.reshape(count, slots * k)
     if slots > 1:
         best = np.argpartition(-flat_scores, k - 1, axis=1)[:, :k]
-        flat, flat_scores = np.take_along_axis(flat, best, axis=1), np.take_along_axis(flat_scores, best, axis=1)
+        flat = np.take_along_axis(flat, best, axis=1)
+        flat_scores = np.take_along_axis(flat_scores, best, axis=1)
     order = np.lexsort((flat, -flat_scores), axis=1)
     return np.take_along_axis(flat, order, axis=1), np.take_along_axis(flat_scores, order, axis=1)
 

@@ -36,7 +36,9 @@ class ShardBuilder:
     """
 
     def __init__(self, template: Template, shard_id: int, cells: np.ndarray) -> None:
-        self._template, self._shard_id, self._cells = template, shard_id, cells
+        self._template = template
+        self._shard_id = shard_id
+        self._cells = cells
         self._lists = np.flatnonzero(np.isin(template.list_cell, cells))
         self._local = local_lists(self._lists, template.nlist)
         self._index = self._empty(self._lists)
@@ -52,7 +54,8 @@ class ShardBuilder:
             raise ShardError(f"{len(rows)} keys, {len(rotated)} vectors and {len(list_ids)} lists; one each is due")
         if not len(rows):
             return
-        local, keys = self._local[list_ids], np.array(rows.column(KEY).to_numpy(), dtype=np.int64)
+        local = self._local[list_ids]
+        keys = np.array(rows.column(KEY).to_numpy(), dtype=np.int64)
         if local.min() < 0 or keys.min() < 0:
             foreign = sorted(set(list_ids[local < 0].tolist()))[:5]
             raise ShardError(
@@ -69,10 +72,13 @@ class ShardBuilder:
 
     def take(self, shard: OpenShard) -> None:
         """Take over the live rows that a published shard of the same template has in this one's cells: codes as they are."""
-        ours, theirs = self._index.invlists, shard.ivf.invlists
-        live, taken = shard.notes.keys[shard.live], [np.empty(0, np.int64)]
+        ours = self._index.invlists
+        theirs = shard.ivf.invlists
+        live = shard.notes.keys[shard.live]
+        taken = [np.empty(0, np.int64)]
         for number, name in enumerate(shard.notes.lists.tolist()):
-            size, local = theirs.list_size(number), int(self._local[name])
+            size = theirs.list_size(number)
+            local = int(self._local[name])
             if local < 0 or not size:
                 continue
             ids = faiss.rev_swig_ptr(theirs.get_ids(number), size)
@@ -88,7 +94,7 @@ class ShardBuilder:
         self._rows += shard.notes.rows(shard.notes.positions(keys))
 
     def finish(self, folder: IndexFolder, stem: str) -> ShardFile:
-        """Write `<stem>.faiss` and `<stem>.keys.arrow`, each whole or not at all, and return their record."""
+        """Write `<stem>.faiss` and `<stem>.keys.arrow`, each complete or not at all, and return their record."""
         if not self._rows:
             raise ShardError(f"shard {self._shard_id} has no rows; leave it out")
         lists = self._drop_empty_lists()
@@ -112,7 +118,8 @@ class ShardBuilder:
         for local, number in enumerate(held.tolist()):
             size = old.list_size(number)
             index.invlists.add_entries(local, size, old.get_ids(number), old.get_codes(number))
-        index.ntotal, self._index = self._index.ntotal, index
+        index.ntotal = self._index.ntotal
+        self._index = index
         return np.asarray(self._lists[held])
 
     def _rotating(self) -> faiss.Index:
@@ -140,7 +147,8 @@ class OpenShard:
     @property
     def ids(self) -> np.ndarray:
         """int64 (rows,): the keys that are in the FAISS file, in no order."""
-        lists, found = self.ivf.invlists, [np.empty(0, np.int64)]
+        lists = self.ivf.invlists
+        found = [np.empty(0, np.int64)]
         for number in range(self.ivf.nlist):
             if size := lists.list_size(number):
                 found.append(faiss.rev_swig_ptr(lists.get_ids(number), size).copy())
@@ -172,9 +180,12 @@ class OpenShard:
     ) -> tuple[np.ndarray, np.ndarray]:
         # FAISS takes at most as many lists a query as the shard has, so those of other shards (-1) make way.
         held = np.take_along_axis(lists, np.argsort(lists < 0, axis=1, kind="stable"), axis=1)
-        nprobe, rows = int((lists >= 0).sum(axis=1).max()), len(rotated)
-        held, vectors = np.ascontiguousarray(held[:, :nprobe], np.int64), np.ascontiguousarray(rotated)
-        squared, keys = np.empty((rows, k), np.float32), np.empty((rows, k), np.int64)
+        nprobe = int((lists >= 0).sum(axis=1).max())
+        rows = len(rotated)
+        held = np.ascontiguousarray(held[:, :nprobe], np.int64)
+        vectors = np.ascontiguousarray(rotated)
+        squared = np.empty((rows, k), np.float32)
+        keys = np.empty((rows, k), np.int64)
         # Parameters of this call, never of the shared index: other threads search it at the same time.
         settings = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
         arrays: list[Any] = [vectors, held, np.zeros(held.shape, np.float32), squared, keys]
@@ -197,9 +208,10 @@ class OpenShard:
         allowed = self.live & self.notes.matching(constraint) if constraint else self.live
         if allowed.all():
             return None
-        few = self.notes.keys[allowed] if 2 * allowed.sum() < len(allowed) else self.notes.keys[~allowed]
-        chosen = faiss.IDSelectorBatch(few)
-        return chosen if 2 * allowed.sum() < len(allowed) else _but(chosen)
+        # FAISS looks each row up in a hash set: the smaller of the two sets of keys is made.
+        if 2 * allowed.sum() < len(allowed):
+            return faiss.IDSelectorBatch(self.notes.keys[allowed])
+        return _but(faiss.IDSelectorBatch(self.notes.keys[~allowed]))
 
 
 def _but(excluded: faiss.IDSelector) -> faiss.IDSelector:

@@ -25,8 +25,9 @@ from uninote.vectors.kmeans import check_vectors, fit_kmeans
 _MATRIX_PRODUCT_SIZE = 20  # rows x width from which FAISS multiplies matrices, as set while codebooks are trained
 _CODEBOOK_ROWS = 65_536  # 256 for each codeword; more change nothing
 _ROTATION_ROUNDS = 20
-_PROBING_ROWS, _PROBED = 20_000, 8  # of a sample, whose nearest lists say which belong into one cell
-_HELD_OUT = 10  # every tenth row of a sample tells how well codes fit rows that they were not trained on
+_PROBING_ROWS = 20_000
+_PROBED = 8  # of a sample, whose nearest lists say which belong into one cell
+_HELD_OUT = 10  # every tenth row of a sample: on these the codes are judged, since they were not trained on them
 _LAYOUT = ("list_cell", "list_rows", "groups", "error")
 
 
@@ -126,9 +127,11 @@ def fit_rotation(sample: np.ndarray, plan: IndexPlan, seed: int) -> np.ndarray |
     if not plan.opq:
         return None
     opq = faiss.OPQMatrix(plan.width, plan.pq_m)
-    opq.niter, opq.verbose = _ROTATION_ROUNDS, False
+    opq.niter = _ROTATION_ROUNDS
+    opq.verbose = False
     opq.pq = pq = faiss.ProductQuantizer(plan.width, plan.pq_m, plan.pq_nbits)
-    pq.cp.min_points_per_centroid, pq.cp.seed = 1, seed
+    pq.cp.min_points_per_centroid = 1
+    pq.cp.seed = seed
     rows = sample[:_CODEBOOK_ROWS] - sample.mean(axis=0)
     with _distances_by_matrix_product():
         opq.train(np.ascontiguousarray(np.resize(rows, (max(len(rows), pq.ksub), plan.width))))

@@ -20,7 +20,9 @@ def make_base(target: Target, template: str | None) -> tuple[Manifest, dict[str,
 
     Returns (manifest, metrics for the ledger); nothing is published.
     """
-    run, rows, wanted = target.run, target.rows, target.wanted
+    run = target.run
+    rows = target.rows
+    wanted = target.wanted
     plan = plan_index(rows, target.width, overrides_of(run.config))
     say(f"index w{target.width}: {describe(plan)}")
     build = Build(run, target.folder, digest(wanted.settings, wanted.versions, template, wanted.retrain))

@@ -147,7 +147,8 @@ class Build:
         centres = np.stack(found["vector"].to_numpy()).astype(np.float32)
         shared.destroy()
         if rotation is not None:
-            centres, groups = centres @ rotation.T, groups @ rotation.T
+            centres = centres @ rotation.T
+            groups = groups @ rotation.T
         trained = replace(plan, nlist=len(centres), num_cells=min(plan.num_cells, len(centres)))
         return finish_template(rotated, rotation, Centroids(centres, groups), trained, seed)
 

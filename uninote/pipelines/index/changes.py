@@ -1,4 +1,4 @@
-"""What changed in an index since its last run: rows that came, keys that went, and how far the data have drifted."""
+"""What changed in an index since its last run: rows that were added, keys that are void, and how far the data have drifted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class VoidedKeys:
 class IndexChanges:
     """What changed since the last run.
 
-    `vectors` are the rows that came, new or changed, as Target.vectors has them; `removed` counts the rows that were there
+    `vectors` are the rows to add, new or changed, as Target.vectors has them; `removed` counts the rows that were there
     before, changed or deleted since; `voided` are their keys, and those of earlier runs. `template` is the index's own.
     """
 
@@ -49,7 +49,7 @@ class IndexChanges:
 def find_changes(target: Target, before: Manifest) -> Iterator[IndexChanges | None]:
     """Yield what changed since the index was last published; null where the change feed does not reach back.
 
-    Raises IndexDamagedError where the index's files are not as its manifest says.
+    Raises IndexDamagedError where a file of the index is not as its manifest says.
     """
     since = before.segments[-1].versions["items"]
     feed = find_changed(target.run, before.kinds, since, target.versions["items"])

@@ -34,7 +34,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Changes:
-    """What changed since the last run, of `rows` vectors in all: `added` came.
+    """What changed since the last run, of `rows` vectors in all: `added` are new or changed.
 
     A segment beside the base would have `segment_rows`, and void `voided` rows of the base. `drift` is how much worse the
     template fits the added rows than its own sample: ratios by name, as `changes.measure_drift` says.
@@ -127,7 +127,7 @@ def _why_compact(before: Manifest, wanted: Wanted, changes: Changes) -> str | No
 
 
 def drift_message(before: Manifest, wanted: Wanted, changes: Changes) -> str | None:
-    """Return how the template no longer fits the added rows; null where it does, or they are too few to tell."""
+    """Return how the template no longer fits the added rows; null where it does, or where there are not enough to judge."""
     if changes.added < ENOUGH_ROWS or max(changes.drift.values(), default=0.0) <= wanted.max_drift:
         return None
     ratios = ", ".join(f"{name} {value:.2f}" for name, value in changes.drift.items())

@@ -14,7 +14,7 @@ from uninote.index.note_keys import NoteKeys
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 
-_SAMPLE = 1000  # keys of an index that tell whether it is this lake's
+_SAMPLE = 1000  # keys of an index that are compared with this lake's
 
 
 def owned(run: Run, folder: IndexFolder, manifest: Manifest) -> Manifest:

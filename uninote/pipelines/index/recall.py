@@ -27,7 +27,8 @@ def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[M
     lists that are searched: `index.nprobe`, where it is given.
     """
     asked = target.run.config.index.nprobe
-    lists, recall = 1, 1.0
+    lists = 1
+    recall = 1.0
     if manifest.live > 1:
         recall_of = _measure(target, manifest, template)
         lists, recall = _enough_lists(recall_of, template.nlist, target.calibration.recall_target)

@@ -42,7 +42,8 @@ def search(run: Run) -> dict[str, Any]:
 
 def _of_items(run: Run, wanted: IndexSearch, snapshot: Snapshot) -> dict[str, int]:
     """Answer items of the lake, whose vectors are stored."""
-    kind, output = str(run.config.search.items), str(run.config.search.output)
+    kind = str(run.config.search.items)
+    output = str(run.config.search.output)
     stored = snapshot.vectors(snapshot.widths[0], (kind,))
     staged = stored.select("item_id", "vector", F.lit(None).cast("array<struct<reason: string>>").alias("rejects"))
     total = staged.count()
@@ -54,7 +55,8 @@ def _of_items(run: Run, wanted: IndexSearch, snapshot: Snapshot) -> dict[str, in
 
 def _of_source(run: Run, queries: str, wanted: IndexSearch, snapshot: Snapshot) -> dict[str, int]:
     """Answer the rows of a source, embedded now."""
-    output, source = str(run.config.search.output), find_source(queries)
+    output = str(run.config.search.output)
+    source = find_source(queries)
     found = read_source(run, source, "search")
     total = check_note_ids(found.notes)
     with model_tasks(run, policy_with(run, source.media_root), f"{STAGING}-{run.run_id}") as tasks:

@@ -1,4 +1,4 @@
-"""The segment beside the base: all that changed since that was built, or the keys of every row that is gone."""
+"""The segment beside the base: all that changed since that was built, or all of its keys, voided."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ from uninote.pipelines.runtime.progress import say
 
 
 def make_segment(target: Target, before: Manifest, changes: IndexChanges) -> tuple[Manifest, dict[str, float]]:
-    """Build the segment of all that changed since the base was built: rows that came, and codes of the segment before.
+    """Build the segment of all that changed since the base was built: new codes, and those of the segment before.
 
     Returns (manifest, metrics for the ledger); nothing is published.
     """
     build_id = _segment_id(target, before)
-    rows, voided = changes.summary.segment_rows, changes.voided
-    say(
-        f"index w{target.width}: {changes.summary.added:,} rows come, {changes.removed:,} go; {rows:,} rows in segment "
-        f"{build_id}"
-    )
+    rows = changes.summary.segment_rows
+    voided = changes.voided
+    added = changes.summary.added
+    say(f"index w{target.width}: {added:,} rows are added, {changes.removed:,} removed; {rows:,} in segment {build_id}")
     shards: tuple[ShardFile, ...] = ()
     if rows:
         # Shards of a segment are as large as those of the base, and so fewer.
@@ -49,7 +48,7 @@ def make_segment(target: Target, before: Manifest, changes: IndexChanges) -> tup
 
 
 def void_all(target: Target, before: Manifest) -> Manifest:
-    """Return the manifest of an index whose last row went: a base that answers for none of its keys."""
+    """Return the manifest of an index that has no rows any more: all keys of its base are void."""
     build_id = _segment_id(target, before)
     keys = np.unique(np.concatenate([NoteKeys(target.folder.checked(one.keys)).keys for one in before.base.shards]))
     say(f"index w{target.width}: no vectors are left; its {len(keys):,} rows are voided")

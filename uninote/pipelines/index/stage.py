@@ -93,7 +93,7 @@ def _refresh(target: Target, before: Manifest | None, entry: Entry | None, start
         with find_changes(target, before) as changes:
             decision = decide(before, target.wanted, None if changes is None else changes.summary)
             return _carry_out(target, before, decision, changes, started)
-    # A run that was killed after it had published did not tell the ledger.
+    # The ledger has no entry of a run that was killed after it had published.
     recorded = before is not None and entry is not None and entry["fingerprint"] == before.segments[-1].segment_id
     decision = decide(before, target.wanted, None, damage, recorded)
     if isinstance(decision, Unchanged) and before is not None and entry is not None:
@@ -118,7 +118,8 @@ def _carry_out(
             after, metrics = make_base(target, decision.template)
             metrics = {**drift, **metrics}
         else:
-            after, metrics = _without_rows(target, before), {}
+            after = _without_rows(target, before)
+            metrics = {}
     elif isinstance(decision, Recalibrate) and before is not None:
         after, metrics = calibrate(target, before, load_template(target.folder, before.template))
     elif isinstance(decision, NewSegment) and before is not None and changes is not None:

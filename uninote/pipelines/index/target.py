@@ -39,7 +39,7 @@ class Calibration:
 
     @property
     def digest(self) -> str:
-        """What a manifest keeps, to see whether it must be measured again; the target shapes the whole index anyway."""
+        """What a manifest keeps, to see whether it must be measured again; another target makes another index anyway."""
         return digest(self.k, self.sample, self.seed)
 
 

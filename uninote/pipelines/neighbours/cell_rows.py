@@ -113,7 +113,8 @@ def publish_cells(join: Join, result: JoinResult, made_from: str) -> dict[str, i
     Returns the versions of all tables that the next update needs beside the lists. `made_from` is the fingerprint of what
     the files were made of.
     """
-    folders, rows = cell_folders(join), join.rows_spec
+    folders = cell_folders(join)
+    rows = join.rows_spec
     cells = join.run.generation.uri(NEIGHBOUR_CELLS.name)
     row_files = of_kind(result.files, "", ROWS)
     if result.added_to is not None:
@@ -124,7 +125,8 @@ def publish_cells(join: Join, result: JoinResult, made_from: str) -> dict[str, i
             NEIGHBOUR_LEADERS.name: add_files(folders.pivots, before[NEIGHBOUR_LEADERS.name], []),
             NEIGHBOUR_CELLS.name: add_files(cells, before[NEIGHBOUR_CELLS.name], []),
         }
-    pivots, pivot_schema = of_kind(result.files, "", PIVOTS), NEIGHBOUR_LEADERS.schema.json()
+    pivots = of_kind(result.files, "", PIVOTS)
+    pivot_schema = NEIGHBOUR_LEADERS.schema.json()
     return {
         rows.name: replace_files(folders.rows, rows.schema.json(), row_files, [_CELL, _UPDATE], made_from=made_from),
         NEIGHBOUR_LEADERS.name: replace_files(folders.pivots, pivot_schema, pivots, [_CELL]),

@@ -26,7 +26,7 @@ from uninote.pipelines.runtime.progress import watched
 
 
 def join_all(join: Join, truth: Truth) -> JoinResult:
-    """Make the lists of every table from all rows; `truth` tells how far cells must overlap."""
+    """Make the lists of every table from all rows; how far cells must overlap is measured by `truth`."""
     plan = plan_join(join.run.config.neighbours, join.vectors, join.rows, join.width, truth)
     files = _in_one_cell(join, plan) if len(plan.centroids) == 1 else _in_cells(join, plan)
     save_cells(join, plan)
@@ -44,7 +44,8 @@ def _in_cells(join: Join, plan: JoinPlan) -> list[WrittenFile]:
     """Join each cell in a task of its own, and merge the lists of each row."""
     # Partial lists are files between join and merge: a task that is lost repeats one cell, and the merge repeats none.
     with watched(join.run.spark.sparkContext, "neighbours: rows joined", join.rows * plan.overlap) as done:
-        task, folders = join.task(plan.recall), cell_folders(join)
+        task = join.task(plan.recall)
+        folders = cell_folders(join)
         make = make_cell_join(task, make_partial_sink(join), folders.write_cell, done.add)
         partial = collect_files(_by_cell(join, plan).mapInArrow(make, FILE_RECORDS))
     files = [one for one in partial if one.kind != PARTIAL]

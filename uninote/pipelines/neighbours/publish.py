@@ -25,7 +25,8 @@ def publish(join: Join, result: JoinResult, made_from: str) -> tuple[dict[str, i
 
     `made_from` is the fingerprint of settings and inputs; every table is signed with it.
     """
-    rules, generation = join.run.config.neighbours.rules, join.run.generation
+    rules = join.run.config.neighbours.rules
+    generation = join.run.generation
     versions = publish_cells(join, result, made_from)
     for name in rules:
         state = join.state(name)

@@ -47,7 +47,9 @@ def rank_lists(join: Join, name: str, groups: Groups) -> list[DataFile]:
 
 def hub_skewness(join: Join, name: str, ranked: bool) -> float:
     """Return the skewness of k-occurrences: of how many lists each note is in; of the table, or of its state's first `k`."""
-    run, k, note_id = join.run, join.run.config.neighbours.k, join.run.note_id
+    run = join.run
+    k = join.run.config.neighbours.k
+    note_id = join.run.note_id
     uri = run.generation.uri(neighbours_table(note_id, name).name) if ranked else join.state_uri(name)
     column = "neighbours" if ranked else "neighbour_ids"
     schema = StructType([StructField("note_id", note_id), StructField("count", LongType())])

@@ -1,4 +1,4 @@
-"""Recall of the neighbour lists, measured on a sample of notes against exact search through the whole corpus."""
+"""Recall of the neighbour lists, measured on a sample of notes against exact search through all notes."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def measure_recall(join: Join, truth: Truth, cells: CellRows) -> Recalls:
 
 def _recall_of_widths(join: Join, truth: Truth) -> dict[int, float]:
     """Return how many of the widest width's exact neighbours each width finds, by exact search."""
-    run, k, snapshot = join.run, join.run.config.neighbours.k, join.vectors.snapshot
+    run = join.run
+    k = join.run.config.neighbours.k
+    snapshot = join.vectors.snapshot
     stored = {}
     exact = {}
     for width in snapshot.widths:
@@ -114,7 +116,8 @@ def _recall_of_rules(join: Join, cells: CellRows) -> dict[str, float]:
     Rows of cells have vectors and attributes side by side: nothing has to be joined to know who is allowed.
     """
     rules = {name: rule for name, rule in join.rules.items() if not rule.plain}
-    sample, k = join.sample, join.run.config.neighbours.k
+    sample = join.sample
+    k = join.run.config.neighbours.k
     if not rules or not len(sample.keys):
         return {}
     items = Items(sample.keys, sample.note_ids, Rows(sample.vectors, _attributes(join, sample.note_ids)))

@@ -133,7 +133,8 @@ def join_changed_rows(
     context = join.run.spark.sparkContext
     before = ListsBefore(changed, {name: lists.limits for name, lists in stored.items()})
     store = CellStore(base.rows.updates + 1, base.rows.files, cell_folders(join), to_arrow_type(join.run.note_id))
-    shared, centroids = context.broadcast((before, store)), context.broadcast(base.cells.centroids)
+    shared = context.broadcast((before, store))
+    centroids = context.broadcast(base.cells.centroids)
     replicas = make_replicas(UpdateCells(lambda: centroids.value, _nearest_cells(join, base.cells)))
     moved = join.with_attributes(rows).mapInArrow(replicas, join.replica_schema)
     count = len(base.rows.files)

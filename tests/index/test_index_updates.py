@@ -79,7 +79,7 @@ def test_nights_answer_as_a_fresh_build_does(oracle, tmp_path, nights):
     assert fresh.live == len(oracle.live)
     np.testing.assert_allclose(scores, fresh_scores, atol=1e-6)
     assert overlap(found, best) == pytest.approx(overlap(again, best), abs=0.01)
-    assert overlap(found, best) > 0.7
+    assert overlap(found, best) > 0.9
 
 
 def test_a_deleted_key_never_comes_back_and_a_returning_one_does(oracle):
@@ -90,7 +90,7 @@ def test_a_deleted_key_never_comes_back_and_a_returning_one_does(oracle):
     assert not gone & set(found.ravel().tolist())
     oracle.night(inserts=0, updates=0, deletes=0, returns=400)
     found, _ = Index.open(oracle.folder).search(np.array([oracle.live[key] for key in sorted(gone)]), 5, nprobe=24)
-    assert len(gone & set(found.ravel().tolist())) > 0.9 * len(gone)
+    assert len(gone & set(found.ravel().tolist())) > 0.98 * len(gone)
 
 
 def test_everything_may_be_deleted(oracle):
@@ -120,7 +120,7 @@ def test_k_stays_k_under_constraints(oracle, constraint, allowed):
     assert (found >= 0).all()
     assert all(map(allowed, found.ravel().tolist()))
     found, _ = index.search(queries, 20, nprobe=24, constraint=constraint)
-    assert overlap(found, oracle.best(queries, 20, allowed)) > 0.7
+    assert overlap(found, oracle.best(queries, 20, allowed)) > 0.93
 
 
 def test_an_unknown_attribute_is_refused(oracle):

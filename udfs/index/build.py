@@ -83,6 +83,7 @@ def make_route(build: SegmentBuild) -> ArrowMap:
             rotated = template.rotate(vectors)
             lists = template.assign(rotated) if len(batch) else np.empty(0, np.int32)
             if template.rotation is not None:
+                # Codes are of rotated vectors: shards get them so, and need not rotate again.
                 place = batch.schema.get_field_index("vector")
                 batch = batch.set_column(place, batch.schema.field(place), to_array(rotated))
             routed = batch.append_column("list", pa.array(lists, pa.int32()))
@@ -103,6 +104,7 @@ def make_shards(build: SegmentBuild, shards: Sequence[int], dropped: Given, coun
         cells = np.flatnonzero(np.array(build.cell_shard) == shard)
         builder = ShardBuilder(template, shard, cells)
         for old in build.carried:
+            # Codes are copied: what earlier updates encoded is not read from the table again.
             if set(old.cells) & set(cells.tolist()):
                 builder.take(OpenShard(build.folder, old, template.nlist, dropped()))
         for batch in map(_with_key, batches):
@@ -113,6 +115,7 @@ def make_shards(build: SegmentBuild, shards: Sequence[int], dropped: Given, coun
             )
             count(len(batch))
         if builder.rows:
+            # The record goes last, and says that both files are there: see `finished`.
             record = json.dumps(asdict(builder.finish(build.folder, build.stem(shard))))
             build.folder.put(f"{build.stem(shard)}.json", lambda path: _write(path, record))
             yield pa.RecordBatch.from_pydict({"shard": [record]})
@@ -144,6 +147,7 @@ def make_lists(wanted: Given, seed: int) -> ArrowMap:
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         compute_in_one_thread()
+        # `read_rows` reads keys and vectors; here the group stands where it expects the key.
         keyed = (batch.rename_columns(["item_key", "vector"]) for batch in batches)
         groups, vectors = read_rows(keyed)
         if len(vectors):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,17 +54,22 @@ def make_search(search: IndexSearch) -> ArrowMap:
             else:
                 notes, scores = index.search_notes(vectors, search.k, search.nprobe, search.constraint)
                 keys = np.full(notes.shape, -1, dtype=np.int64)
+            # Free slots, of score -inf, are cut off: where the index holds fewer items that qualify.
             found = np.isfinite(scores)
-            lists = {
-                "keys": [row[held].tolist() for row, held in zip(keys, found, strict=True)],
-                "notes": [row[held].tolist() for row, held in zip(notes, found, strict=True)],
-                "scores": pa.array(
-                    [row[held] for row, held in zip(scores, found, strict=True)], pa.list_(pa.float32())
-                ),
+            columns = {
+                "item_id": batch.column("item_id"),
+                "keys": _cut(keys, found),
+                "notes": _cut(notes, found),
+                "scores": pa.array(_cut(scores, found), pa.list_(pa.float32())),
             }
-            yield pa.RecordBatch.from_pydict({"item_id": batch.column("item_id"), **lists})
+            yield pa.RecordBatch.from_pydict(columns)
 
     return run
+
+
+def _cut(matrix: np.ndarray, found: np.ndarray) -> list[list[Any]]:
+    """Return the entries of each row of `matrix`, (n, k), where `found`, bool (n, k), is true."""
+    return [row[found[number]].tolist() for number, row in enumerate(matrix)]
 
 
 def make_scores(width: int) -> ArrowMap:

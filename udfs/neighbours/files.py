@@ -98,6 +98,7 @@ def make_parts(bounds: Sequence[str | int]) -> ArrowMap:
         for batch in batches:
             ids = batch.column("note_id").to_numpy(zero_copy_only=False)
             part = np.searchsorted(limits, ids, side="right") if len(limits) else np.zeros(len(ids), np.int64)
+            # One slice for each part, in one piece: a stable sort keeps lists of a part in their order.
             order = np.argsort(part, kind="stable")
             parts, starts = np.unique(part[order], return_index=True)
             lists = [_to_stream(batch.take(pa.array(rows))) for rows in np.split(order, starts[1:])]

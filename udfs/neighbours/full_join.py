@@ -69,11 +69,12 @@ def make_cell_join(task: JoinTask, sink: Sink, write_cell: WriteCell, count: Cou
 def read_items(batches: list[pa.RecordBatch], task: JoinTask) -> tuple[Items, np.ndarray]:
     """Return rows in order of key, so that lists do not depend on how rows came, and a mask (n,): whose primary cell this is.
 
-    Empties `batches`: each is dropped once it is copied, or all vectors would be in memory twice.
+    Empties `batches`: each is dropped once it is copied.
     """
     table = pa.Table.from_batches([batch.drop_columns(["vector"]) for batch in batches]).combine_chunks()
     order = np.argsort(table["item_key"].to_numpy(), kind="stable")
     table = table.take(pa.array(order)).combine_chunks()
+    # Batches are copied one by one to where their rows belong, so that all vectors are never in memory twice.
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     vectors = np.empty((len(order), task.width), np.float32)

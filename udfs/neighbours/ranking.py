@@ -32,6 +32,7 @@ class Ranking:
     def order(self, owners: np.ndarray, keys: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Return the positions of the entries that stay, by owner, best first, before the cut to `k`."""
         ranked = scores - np.float32(self.hubness) * self.closeness[keys] if self.hubness else scores
+        # By owner, then the best first, then by key: the same lists whatever the order of the entries.
         order = np.lexsort((keys, -ranked, owners))
         if not len(self.keys):
             return order

@@ -81,7 +81,9 @@ class Build:
         finished = build.finished()
         if finished:
             say(f"index w{trained.width}: {len(finished)} of {num_shards} shard(s) are finished already")
+        # An attempt that was killed left finished shards; the others are built from their rows alone.
         missing = [shard for shard in range(max(shards) + 1) if shard not in finished]
+        # Shards without a row have no file, so that the number of files does not say whether all are there.
         if sum(shard.rows for shard in finished.values()) < count:
             made = self._shards(rows, count, build, missing, carried.dropped)
             finished |= {shard.shard_id: shard for shard in made}
@@ -132,12 +134,14 @@ class Build:
         sample = sample_vectors(vectors, plan.rows, small, seed)[1]
         rotation = fit_rotation(sample, plan, seed)
         rotated = sample if rotation is None else sample @ rotation.T
-        # Groups and lists are found on vectors as they are, and rotated after: distances are the same.
+        # Groups and lists are found on vectors as they are, and rotated after: distances are the same, and executors need
+        # no rotation.
         groups = fit_kmeans(sample, plan.groups, seed)
         held = np.bincount(Centroids(groups).nearest(sample)[:, 0], minlength=plan.groups)
         wanted = np.maximum(1, np.floor(plan.nlist * held / held.sum())).astype(int)
         context = self.run.spark.sparkContext
         shared = context.broadcast((groups, wanted))
+        # A fifth more than wanted: a cut by hash keeps about that share, and counting first would be another pass.
         share = min(1.0, 1.2 * plan.train_rows / plan.rows)
         chance = F.pmod(F.xxhash64(F.col("item_key"), F.lit(seed + 1)), F.lit(1 << 30)) < int(share * (1 << 30))
         grouped = vectors.where(chance).select("item_key", "vector")

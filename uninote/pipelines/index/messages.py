@@ -30,6 +30,7 @@ def describe(plan: IndexPlan) -> str:
 
 def remove_unused(folder: IndexFolder, manifests: Sequence[Manifest]) -> None:
     """Delete the files of builds that none of `manifests` names."""
+    # Manifests of format 2 do not list the template's files.
     names = {file.name for manifest in manifests for file in manifest.files}
     names |= {f"template-{manifest.template}.{suffix}" for manifest in manifests for suffix in ("faiss", "npz")}
     for name in folder.sizes():

@@ -70,7 +70,7 @@ def refresh(target: Target) -> dict[str, Any]:
         damage = index_damage(error)
         if damage is None or before is None or not keeps_settings(before, target.wanted):
             raise
-        # Found on the way: rows that are built from the tables need no file of the index but the template's.
+        # Found while files were read. A new base is built from the tables, and reads no file but the template's.
         decision = NewBase(damage, before.template)
         return _carry_out(target, before, decision, None, started)
 

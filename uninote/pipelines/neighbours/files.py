@@ -95,6 +95,7 @@ def rewrite(
     """
     bounds = [file.low for file in old[1:] if file.low is not None] if old else _bounds(join)
     by_part = _by_part(join, of_kind(written, name, PARTIAL), bounds)
+    # One broadcast: each task looks up the notes of its own lists among all that were removed.
     paths: list[str | None] = [file.path for file in old] or [None] * (len(bounds) + 1)
     shared = join.run.spark.sparkContext.broadcast(removed)
     make = make_rewrite(_folders(join, name), make_reader(LISTS), paths, lambda: shared.value)
@@ -136,6 +137,7 @@ def _bounds(join: Join) -> list[str | int]:
     """Return note_ids that cut all of them into parts of about FILE_ROWS."""
     parts = -(-join.rows // FILE_ROWS)
     note_ids = join.sample.note_ids
+    # The sample for recall is often too small to cut by; a larger one is read without vectors.
     if parts * _SAMPLES_A_FILE > len(note_ids) and len(note_ids) < join.rows:
         seed = join.run.config.neighbours.seed
         note_ids = join.vectors.survey(parts * _SAMPLES_A_FILE, seed, read_vectors=False).note_ids

@@ -35,6 +35,7 @@ def publish(join: Join, result: JoinResult, made_from: str) -> tuple[dict[str, i
             generation.uri(state.name), state.schema.json(), files, made_from=made_from
         )
     groups = _publish_duplicates(join, of_kind(result.files, "neighbours", PAIRS), made_from)
+    # Readers' tables come after all private ones: what they show can be written again from those.
     for name, rule in rules.items():
         spec = neighbours_table(join.run.note_id, name)
         files = rank_lists(join, name, groups) if rule.ranks else of_kind(result.files, name, PUBLIC)

@@ -55,6 +55,7 @@ def hub_skewness(join: Join, name: str, ranked: bool) -> float:
     schema = StructType([StructField("note_id", note_id), StructField("count", LongType())])
     rows = scan_files(run, files_of(uri), make_reader([column]), make_occurrences(column, k), schema)
     counted = rows.groupBy("note_id").agg(F.sum("count").alias("n"))
+    # Skewness from sums of powers: Spark adds them up in one pass, and no count has to come to the driver.
     powers = counted.agg(*(F.sum(F.pow("n", power)).alias(f"p{power}") for power in (1, 2, 3))).collect()[0]
     return skewness([powers[f"p{power}"] or 0.0 for power in (1, 2, 3)], join.rows)
 

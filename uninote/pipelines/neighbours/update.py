@@ -103,10 +103,12 @@ def _read_limits(join: Join, files: list[DataFile], removed: Callable[[], np.nda
     read = make_reader(("item_key", "neighbour_keys", "scores", "whole"))
     make = make_list_limits(removed, join.run.config.neighbours.k)
     table = scan_files(join.run, files, read, make, schema).toArrow()
+    # Each task sends its columns as bytes, which Spark passes on as they are; rows it would convert one by one.
     columns: dict[str, np.ndarray] = {}
     for name, kind in _LIMITS.items():
         columns[name] = np.frombuffer(b"".join(table[name].to_pylist()), kind)
     keys = columns["item_key"]
+    # An array by key, not a dictionary: item keys are dense, and tasks look up millions of them.
     limits = np.full(int(keys.max(initial=-1)) + 1, -np.inf, dtype=np.float32)
     limits[keys] = columns["limit"]
     return StoredLists(files, limits, np.sort(keys[columns["short"]]))
@@ -137,6 +139,7 @@ def join_changed_rows(
     centroids = context.broadcast(base.cells.centroids)
     replicas = make_replicas(UpdateCells(lambda: centroids.value, _nearest_cells(join, base.cells)))
     moved = join.with_attributes(rows).mapInArrow(replicas, join.replica_schema)
+    # By id, not by hash: a partition is a cell.
     count = len(base.rows.files)
     by_cell = moved.union(_cell_numbers(join, count)).repartitionById(count, F.col("cell"))
     task = join.task(kernel_recall(join.run.config.neighbours))

@@ -38,7 +38,8 @@ from uninote.index.note_keys import COLUMNS
 from uninote.index.plan import IndexOverrides, IndexPlan, plan_index
 from uninote.index.search import Index, write_voided
 from uninote.index.shard import ShardBuilder
-from uninote.index.template import Template, load_template, train_template
+from uninote.index.template import Template, load_template
+from uninote.index.training import train_template
 
 BATCH = 10_000
 QUERIES = 1000

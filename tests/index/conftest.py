@@ -10,7 +10,7 @@ from segments import make_corpus, publish_base
 
 from uninote.index.folder import IndexFolder
 from uninote.index.plan import IndexOverrides, plan_index
-from uninote.index.template import train_template
+from uninote.index.training import train_template
 
 
 @pytest.fixture(scope="session")

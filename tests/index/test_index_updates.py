@@ -13,7 +13,7 @@ from uninote.index.manifest import read_manifest
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.index.plan import IndexOverrides, plan_index
 from uninote.index.search import Index
-from uninote.index.template import train_template
+from uninote.index.training import train_template
 
 
 class Oracle:

@@ -11,7 +11,7 @@ from segments import key_rows
 
 from uninote.index.note_keys import NoteKeys
 from uninote.index.shard import ShardBuilder, ShardError
-from uninote.index.template import train_template
+from uninote.index.training import train_template
 from uninote.storage.file_hashes import sha256_of
 
 

@@ -12,7 +12,8 @@ import pytest
 from uninote.index.centroids import Centroids
 from uninote.index.files import IndexDamagedError
 from uninote.index.plan import plan_index
-from uninote.index.template import load_template, train_template
+from uninote.index.template import load_template
+from uninote.index.training import train_template
 from uninote.vectors.kmeans import ClusteringError, fit_kmeans
 
 

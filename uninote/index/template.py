@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,21 +11,13 @@ from zipfile import BadZipFile
 import faiss
 import numpy as np
 
-from uninote.index.affinity import group_lists, pack_cells, settle_lists
+from uninote.index.affinity import pack_cells
 from uninote.index.centroids import Centroids
 from uninote.index.files import IndexDamagedError, StoredFile
 from uninote.index.folder import IndexFolder
-from uninote.index.plan import IndexPlan
 from uninote.storage.file_hashes import sha256_of
 from uninote.storage.types import MissingFileError
-from uninote.vectors.kmeans import check_vectors, fit_kmeans
 
-_MATRIX_PRODUCT_SIZE = 20  # rows x width from which FAISS multiplies matrices, as set while codebooks are trained
-_CODEBOOK_ROWS = 65_536  # 256 for each codeword; more change nothing
-_ROTATION_ROUNDS = 20
-_PROBING_ROWS = 20_000
-_PROBED = 8  # of a sample, whose nearest lists say which belong into one cell
-_HELD_OUT = 10  # every tenth row of a sample: on these the codes are judged, since they were not trained on them
 _LAYOUT = ("list_cell", "list_rows", "groups", "error")
 
 
@@ -85,7 +75,7 @@ class Template:
     def code_error(self, vectors: np.ndarray) -> float:
         """Return the mean squared distance between `vectors`, float32 (n, width), and what their codes decode to."""
         rotated = self.rotate(vectors)
-        return _code_error(self.index.pq, rotated - self.centroids.centres[self.assign(rotated)])
+        return code_error(self.index.pq, rotated - self.centroids.centres[self.assign(rotated)])
 
     def content_hash(self) -> str:
         """Return 16 hexadecimal characters over everything in the template; its files are named by it."""
@@ -109,54 +99,6 @@ class Template:
     def _save_layout(self, path: Path) -> None:
         with path.open("wb") as file:
             np.savez(file, allow_pickle=False, **self._layout())
-
-
-def train_template(sample: np.ndarray, plan: IndexPlan, seed: int) -> Template:
-    """Train centroids and codebooks on `sample`, float32 (rows, width), in one process, and lay out the lists.
-
-    Deterministic given the seed. Needs at least `plan.nlist` rows; ClusteringError says so otherwise.
-    """
-    check_vectors(sample, plan.width)
-    rotation = fit_rotation(sample, plan, seed)
-    rotated = sample if rotation is None else sample @ rotation.T
-    return finish_template(rotated, rotation, Centroids(fit_kmeans(rotated, plan.nlist, seed)), plan, seed)
-
-
-def fit_rotation(sample: np.ndarray, plan: IndexPlan, seed: int) -> np.ndarray | None:
-    """Return the rotation, float32 (width, width), that suits the codes (OPQ, Ge et al. 2013); None if none is planned."""
-    if not plan.opq:
-        return None
-    opq = faiss.OPQMatrix(plan.width, plan.pq_m)
-    opq.niter = _ROTATION_ROUNDS
-    opq.verbose = False
-    opq.pq = pq = faiss.ProductQuantizer(plan.width, plan.pq_m, plan.pq_nbits)
-    pq.cp.min_points_per_centroid = 1
-    pq.cp.seed = seed
-    rows = sample[:_CODEBOOK_ROWS] - sample.mean(axis=0)
-    with _distances_by_matrix_product():
-        opq.train(np.ascontiguousarray(np.resize(rows, (max(len(rows), pq.ksub), plan.width))))
-    return np.asarray(faiss.vector_to_array(opq.A).reshape(plan.width, plan.width))
-
-
-def finish_template(
-    rotated: np.ndarray, rotation: np.ndarray | None, centroids: Centroids, plan: IndexPlan, seed: int
-) -> Template:
-    """Train codebooks around `centroids` on a sample of rotated vectors, float32 (rows, width), and lay out the lists."""
-    lists = centroids.nearest(rotated)[:, 0]
-    index = new_ivfpq(centroids.centres, plan.pq_m, plan.pq_nbits)
-    every = max(1, len(rotated) // _CODEBOOK_ROWS)
-    residuals = (rotated - centroids.centres[lists])[::every]
-    held_out = np.arange(len(residuals)) % _HELD_OUT == 0
-    enough = (~held_out).sum() >= 4 * index.pq.ksub  # a small corpus needs every row for its codebooks
-    _train_codebooks(index.pq, residuals[~held_out] if enough else residuals, seed)
-    error = _code_error(index.pq, residuals[held_out] if enough else residuals)
-    list_rows = np.bincount(lists, minlength=plan.nlist)
-    list_cell = group_lists(centroids.centres, list_rows, plan.num_cells, seed)
-    if plan.num_cells > 1:
-        probed = centroids.nearest(rotated[:: max(1, len(rotated) // _PROBING_ROWS)], min(_PROBED, plan.nlist))
-        list_cell = settle_lists(list_cell, list_rows, probed)
-    groups = np.empty((0, plan.width), np.float32) if centroids.groups is None else centroids.groups
-    return Template(index, rotation, list_cell, list_rows, groups, error)
 
 
 def load_template(folder: IndexFolder, content_hash: str) -> Template:
@@ -192,34 +134,12 @@ def new_ivfpq(centroids: np.ndarray, pq_m: int, pq_nbits: int) -> faiss.IndexIVF
     return index
 
 
-def _code_error(pq: faiss.ProductQuantizer, residuals: np.ndarray) -> float:
+def code_error(pq: faiss.ProductQuantizer, residuals: np.ndarray) -> float:
+    """Return the mean squared distance between residuals, float32 (n, width), and what their codes decode to; 0.0 for none."""
     if not len(residuals):
         return 0.0
     decoded = pq.decode(pq.compute_codes(np.ascontiguousarray(residuals)))
     return float(((residuals - decoded) ** 2).sum(axis=1).mean())
-
-
-def _train_codebooks(pq: faiss.ProductQuantizer, residuals: np.ndarray, seed: int) -> None:
-    pq.cp.seed = seed
-    pq.cp.min_points_per_centroid = 1  # below the default of 39 FAISS prints a warning for each part
-    # Fewer rows than codewords: rows repeat, and each distinct one becomes a codeword.
-    rows = max(len(residuals), pq.ksub)
-    with _distances_by_matrix_product():
-        pq.train(np.ascontiguousarray(np.resize(residuals, (rows, residuals.shape[1]))))
-
-
-@contextmanager
-def _distances_by_matrix_product() -> Iterator[None]:
-    """Let FAISS take its fast path on narrow vectors: eleven times as fast on codebooks.
-
-    By default it computes small blocks pair by pair, which is more precise; residuals are centred and do not need that.
-    """
-    before = faiss.cvar.distance_compute_blas_threshold
-    faiss.cvar.distance_compute_blas_threshold = _MATRIX_PRODUCT_SIZE
-    try:
-        yield
-    finally:
-        faiss.cvar.distance_compute_blas_threshold = before
 
 
 def _names(name: str) -> tuple[str, str]:

@@ -19,7 +19,8 @@ from uninote.index.folder import IndexFolder
 from uninote.index.manifest import ShardFile, shard_from
 from uninote.index.note_keys import COLUMNS
 from uninote.index.plan import IndexPlan
-from uninote.index.template import Template, finish_template, fit_rotation, load_template, train_template
+from uninote.index.template import Template, load_template
+from uninote.index.training import finish_template, fit_rotation, train_template
 from uninote.lake.schemas import VECTOR
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.lake import tables

@@ -82,8 +82,10 @@ def test_the_recall_of_every_table_is_that_of_brute_force(make_run, cells):
     assert set(told) == {"neighbours", *RULES}
     for name in RULES:
         assert told[name] == pytest.approx(recall_of(name, run, vectors, facts), abs=1e-4)
-        assert told[name] == 1.0 or cells
-    assert not cells or min(told.values()) < 0.9
+    if cells:  # without overlap some neighbours are in other cells: the figures must show that
+        assert min(told.values()) < 0.9
+    else:
+        assert set(told.values()) == {1.0}
 
     lake.night(attributes={key: {"category": "c1"} for key in range(0, ROWS, 40)})
     facts |= {key: facts[key] | {"category": "c1"} for key in range(0, ROWS, 40)}

@@ -36,7 +36,7 @@ from pyspark.sql import functions as F
 from stored_lake import edited, make_lake, write
 
 from uninote.config.settings import Config
-from uninote.neighbours.kernel.approximate import top_k, top_k_among
+from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.lookup import lookup, open_table
 from uninote.neighbours.truth import exact_topk
@@ -77,7 +77,7 @@ def start_workers(run: Run) -> float:
             importlib.import_module(name)
         started, few = time.monotonic(), np.random.default_rng(0).standard_normal((22_000, 16), dtype=np.float32)
         assignments: list[Assignment] = []
-        scores = top_k_among(few[1000:], len(few) - 1000, K, assignments=assignments)[1]
+        scores = top_k(few[1000:], K, assignments=assignments)[1]
         limits = np.append(np.full(1000, -np.inf, np.float32), scores[:, -1])
         join_probed(few, 1000, K, limits, assignments, recall=0.98, seed=0)
         exact_topk(few[:2], iter([(np.arange(len(few)), few)]), K, np.arange(2))
@@ -122,7 +122,7 @@ def kernel_night(vectors: np.ndarray, kept: int, recall: float) -> float:
     for rows in (others[:30_000], others):
         assignments: list[Assignment] = []
         started = time.process_time()
-        scores = top_k_among(vectors[rows], len(rows), kept, recall=recall, assignments=assignments)[1]
+        scores = top_k(vectors[rows], kept, recall=recall, assignments=assignments)[1]
         full = time.process_time() - started
         limits = np.concatenate([np.full(len(keys), -np.inf, np.float32), scores[:, -1]])
         met = np.concatenate([moved, vectors[rows]])

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import MANIFEST, Manifest, ManifestError, Segment, read_manifest
 from uninote.index.plan import IndexPlan
-from uninote.neighbours.merge import merge_topk
+from uninote.vectors.top_k import merge_topk
 from uninote.vectors.widths import truncate
 
 SCORES = st.floats(-1, 1, width=32, allow_nan=False).map(np.float32)

@@ -158,7 +158,7 @@ def test_deterministic_for_a_seed():
 @pytest.mark.skipif(not HAS_VNNI, reason="there is only the portable path here")
 def test_the_portable_path_gives_the_same_lists():
     codes = encode(make_vectors(1500, 70))
-    (order, fast), (same, slow) = (join_codes(codes, 1500, replace(SMALL, vnni=vnni), 0) for vnni in (True, False))
+    (order, fast), (same, slow) = (join_codes(codes, replace(SMALL, vnni=vnni), 0) for vnni in (True, False))
     np.testing.assert_array_equal(order, same)
     np.testing.assert_array_equal(fast.keys, slow.keys)
 

@@ -7,8 +7,8 @@ import pytest
 
 from uninote.neighbours.cells import HEAVY, assign_cells, fit_cells
 from uninote.neighbours.kernel.exact import topk_all_pairs
-from uninote.neighbours.merge import merge_topk
 from uninote.neighbours.recall import tie_aware_recall
+from uninote.vectors.top_k import merge_topk
 
 
 def make_vectors(rows=4000, width=16, clusters=60, seed=0):

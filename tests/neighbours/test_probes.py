@@ -1,4 +1,4 @@
-"""The join of a few changed rows by remembered leaves, against all pairs in float64."""
+"""The join of changed rows by recorded leaves, against all pairs in float64."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.neighbours.kernel import meetings
-from uninote.neighbours.kernel.approximate import top_k_among
+from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.codes import encode_around
 from uninote.neighbours.kernel.leaves import make_workspace
-from uninote.neighbours.kernel.pivots import look_around
+from uninote.neighbours.kernel.pivots import pivots_within
 from uninote.neighbours.kernel.settings import Settings
-from uninote.neighbours.kernel.simd.tiles import HAS_VNNI
-from uninote.neighbours.update import probes
+from uninote.neighbours.update import changed_join, probes
 from uninote.neighbours.update.probes import join_probed
 from uninote.neighbours.update.reach import Plan
 
@@ -74,29 +72,29 @@ def measure(vectors, changed, k, limits, assignments, recall=RECALL, seed=0):
 
 
 @pytest.fixture(scope="module")
-def night():
+def joined():
     """Vectors whose first rows changed after a full join, limits, and the assignments of that join."""
     vectors, assignments = make_vectors(30_000 + CHANGED), []
     before = vectors[CHANGED:]
-    _, scores = top_k_among(before, len(before), K, recall=0.95, assignments=assignments)
+    _, scores = top_k(before, K, recall=0.95, assignments=assignments)
     limits = np.concatenate([np.full(CHANGED, -np.inf, np.float32), scores[:, -1]])
     return vectors, limits, assignments
 
 
 def count_pairs(monkeypatch):
     """Return a list to which the pairs that leaves make are added."""
-    counted, cut = [], meetings._parts_of
+    counted, cut = [], changed_join._blocks_of
 
-    def parts_of(members, rows):
+    def blocks_of(members, rows):
         counted.append(int((np.diff(members) * np.diff(rows)).sum()))
         return cut(members, rows)
 
-    monkeypatch.setattr(meetings, "_parts_of", parts_of)
+    monkeypatch.setattr(changed_join, "_blocks_of", blocks_of)
     return counted
 
 
-def test_a_full_join_tells_its_partitions(night):
-    vectors, _, assignments = night
+def test_a_full_join_records_its_assignments(joined):
+    vectors, _, assignments = joined
     assert 1 <= len(assignments) <= 4
     for pivots, leaves in assignments:
         assert (pivots.dtype, leaves.dtype, leaves.shape) == (np.float32, np.int32, (30_000, 2))
@@ -106,50 +104,50 @@ def test_a_full_join_tells_its_partitions(night):
         assert (leaves[::100] == np.argsort(near, axis=1)[:, :2]).mean() > 0.95
 
 
-def test_telling_changes_nothing(night):
+def test_recording_changes_nothing(joined):
     vectors, options = make_vectors(3000), {"settings": Settings(assignments=6, leaf_rows=200, length=16)}
-    told = []
-    ids, _ = top_k_among(vectors, 2000, K, assignments=told, **options)
-    np.testing.assert_array_equal(ids, top_k_among(vectors, 2000, K, **options)[0])
-    assert [one.leaves.shape for one in told] == [(3000, 2)] * 4
+    recorded = []
+    ids, _ = top_k(vectors, K, assignments=recorded, **options)
+    np.testing.assert_array_equal(ids, top_k(vectors, K, **options)[0])
+    assert [one.leaves.shape for one in recorded] == [(3000, 2)] * 4
     half = []
-    top_k_among(vectors.astype(np.float16), 2000, K, assignments=half, **options)
+    top_k(vectors.astype(np.float16), K, assignments=half, **options)
     assert half[0].pivots.dtype == np.float32
 
 
-def test_one_leaf_is_no_partition():
-    told = []
-    top_k_among(make_vectors(500), 500, K, assignments=told)
-    assert told == []
+def test_one_leaf_is_no_assignment():
+    recorded = []
+    top_k(make_vectors(500), K, assignments=recorded)
+    assert recorded == []
 
 
 @pytest.mark.parametrize("changed", [1, 13, 200])
-def test_without_partitions_all_pairs_are_scored(changed):
+def test_without_assignments_all_pairs_are_scored(changed):
     vectors = make_vectors(3000, clusters=30)
     forward, reverse = measure(vectors, changed, K, old_limits(vectors, changed), [])
     assert min(forward, reverse) > 0.999
 
 
-def test_leaves_hold_the_recall_at_a_part_of_the_pairs(night, monkeypatch):
-    vectors, limits, assignments = night
+def test_leaves_hold_the_recall_at_a_part_of_the_pairs(joined, monkeypatch):
+    vectors, limits, assignments = joined
     counted = count_pairs(monkeypatch)
     forward, reverse = measure(vectors, CHANGED, K, limits, assignments)
     assert min(forward, reverse) > RECALL
     assert sum(counted) < 0.5 * CHANGED * 30_000
 
 
-def test_more_recall_takes_more_pairs(night, monkeypatch):
-    vectors, limits, assignments = night
+def test_more_recall_takes_more_pairs(joined, monkeypatch):
+    vectors, limits, assignments = joined
     counted = count_pairs(monkeypatch)
     join_probed(vectors, CHANGED, K, limits, assignments, recall=0.5, seed=0)
-    few = sum(counted)
+    before = sum(counted)
     forward, reverse = measure(vectors, CHANGED, K, limits, assignments, recall=0.97)
     assert min(forward, reverse) > 0.97
-    assert sum(counted) - few > 1.2 * few
+    assert sum(counted) - before > 1.2 * before
 
 
-def test_leaves_that_tell_nothing_are_not_relied_on(night):
-    vectors, limits, assignments = night
+def test_leaves_that_say_nothing_are_not_relied_on(joined):
+    vectors, limits, assignments = joined
     generator = np.random.default_rng(0)
     shuffled = [Assignment(one.pivots, generator.permutation(one.leaves)) for one in assignments]
     absent = [Assignment(one.pivots, np.full_like(one.leaves, -1)) for one in assignments]
@@ -157,8 +155,8 @@ def test_leaves_that_tell_nothing_are_not_relied_on(night):
         assert min(measure(vectors, CHANGED, K, limits, useless)) > 0.999
 
 
-def test_rows_without_leaves_cost_recall_no_more_than_their_share(night):
-    vectors, limits, assignments = night
+def test_rows_without_leaves_cost_recall_no_more_than_their_share(joined):
+    vectors, limits, assignments = joined
     some = [Assignment(one.pivots, one.leaves.copy()) for one in assignments]
     for one in some:
         one.leaves[::50] = -1
@@ -166,8 +164,8 @@ def test_rows_without_leaves_cost_recall_no_more_than_their_share(night):
     assert min(measure(vectors, CHANGED, K, limits, some, recall=0.85)) > 0.85
 
 
-def test_the_leaves_of_changed_rows_are_the_nearest(night):
-    vectors, limits, assignments = night
+def test_the_leaves_of_changed_rows_are_the_nearest(joined):
+    vectors, limits, assignments = joined
     for recall in (0.9, 1.0):
         _, leaves = join_probed(vectors, CHANGED, K, limits, assignments, recall=recall, seed=0)
         for (pivots, _), places in zip(assignments, leaves, strict=True):
@@ -182,7 +180,7 @@ def test_rows_look_at_the_leaders_that_are_near_enough(rows, pivots, margin):
     own, other = vectors[:rows].astype(np.float64), vectors[rows:].astype(np.float64)
     mean = vectors.mean(axis=0)
     codes = [encode_around(part, mean) for part in (vectors[:rows], vectors[rows:])]
-    nearest, groups = look_around(make_workspace(pivots, 64, HAS_VNNI), *codes, 2, margin)
+    nearest, groups = pivots_within(make_workspace(pivots, 64), *codes, 2, margin)
     behind = (own[:, None] - other) ** 2
     behind = behind.sum(axis=2) / 2
     behind -= behind.min(axis=1, keepdims=True)
@@ -195,15 +193,15 @@ def test_rows_look_at_the_leaders_that_are_near_enough(rows, pivots, margin):
     assert not looks[behind > margin + 0.01].any()
 
 
-def test_the_same_for_the_same_seed(night):
-    vectors, limits, assignments = night
+def test_the_same_for_the_same_seed(joined):
+    vectors, limits, assignments = joined
     first, again = (join_probed(vectors, CHANGED, K, limits, assignments, recall=0.9, seed=3) for _ in range(2))
     for one, other in zip([*first[0], *first[1]], [*again[0], *again[1]], strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_list_that_stayed_short_is_filled_from_all_rows(night, monkeypatch):
-    vectors, limits, assignments = night
+def test_a_list_that_stayed_short_is_filled_from_all_rows(joined, monkeypatch):
+    vectors, limits, assignments = joined
     monkeypatch.setattr(probes, "cheapest_plan", lambda *_: Plan(1, 1, 0.01, 0.0))
     assert measure(vectors, CHANGED, K, limits, assignments)[0] < 0.9
     sparse = assignments[0]._replace(leaves=np.where(np.arange(30_000)[:, None] % 1000, -1, assignments[0].leaves))
@@ -245,9 +243,9 @@ def test_hits_past_the_room_are_ranked_on_the_way(monkeypatch):
     limits = old_limits(vectors, 450)
     limits[1000:2000] = -np.inf
     expected, _ = join_probed(vectors, 450, K, limits, [], recall=1, seed=0)
-    monkeypatch.setattr(meetings, "_FIRST_ROOM", meetings._NEAR_ROWS * meetings._FAR_ROWS)
-    ranked, rank = [], meetings._rank_pairs
-    monkeypatch.setattr(meetings, "_rank_pairs", lambda *given: ranked.append(1) or rank(*given))
+    monkeypatch.setattr(changed_join, "_FIRST_ROOM", changed_join._NEAR_ROWS * changed_join._FAR_ROWS)
+    ranked, rank = [], changed_join._rank_pairs
+    monkeypatch.setattr(changed_join, "_rank_pairs", lambda *given: ranked.append(1) or rank(*given))
     found, _ = join_probed(vectors, 450, K, limits, [], recall=1, seed=0)
     assert len(ranked) > 1
     for one, other in zip(expected, found, strict=True):
@@ -261,8 +259,8 @@ def test_a_row_that_is_not_finite_is_named():
         join_probed(vectors, 150, K, np.full(300, -np.inf, np.float32), [], recall=0.9, seed=0)
 
 
-def test_few_changed_rows_meet_all_others(night, monkeypatch):
-    vectors, limits, assignments = night
+def test_few_changed_rows_meet_all_others(joined, monkeypatch):
+    vectors, limits, assignments = joined
     monkeypatch.setattr(probes, "cheapest_plan", None)  # is not asked
-    few = slice(CHANGED - 20, None)
-    assert min(measure(vectors[few], 20, K, limits[few], assignments)) > 0.999
+    last = slice(CHANGED - 20, None)
+    assert min(measure(vectors[last], 20, K, limits[last], assignments)) > 0.999

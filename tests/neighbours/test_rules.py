@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from uninote.neighbours.kernel.settings import Search
-from uninote.neighbours.rules import Rows, Rule, join_rows
-from uninote.neighbours.update.changed import join_changed
+from uninote.neighbours.rule_lists import join_rows
+from uninote.neighbours.rules import Rows, Rule
+from uninote.neighbours.update.all_pairs import join_changed
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ def test_the_recall_asked_for_and_k_make_the_settings():
 
 
 def test_entries_past_k_are_its_spare_ones():
-    plain, more, many = (settings_for(100_000, 20, 0.98, kept) for kept in (None, 24, 40))
+    plain, more, many = (settings_for(100_000, 20, 0.98, depth) for depth in (None, 24, 40))
     assert [(one.length, one.depth) for one in (plain, more, many)] == [(24, 20), (24, 24), (40, 40)]
     assert plain.around == many.around
 

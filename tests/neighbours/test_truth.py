@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.neighbours.truth import exact_scores, exact_topk
+from uninote.neighbours.recall import exact_scores
+from uninote.neighbours.truth import exact_topk
 
 
 def make_vectors(rows, cone=0.0):

@@ -1,4 +1,4 @@
-"""How compiled functions are kept, and that the kernel works where the CPU has nothing special."""
+"""How compiled functions are cached, and that the kernel works where the CPU has nothing special."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ np.save(sys.argv[2], top_k(np.load(sys.argv[1]), 5, settings=Settings(assignment
 """
 
 
-def test_what_is_kept_is_dropped_when_any_source_of_the_package_changes(tmp_path):
+def test_what_is_cached_is_dropped_when_any_source_of_the_package_changes(tmp_path):
     (tmp_path / "one.py").write_text("1")
     (tmp_path / "room").mkdir()
     (tmp_path / "room" / "two.py").write_text("2")

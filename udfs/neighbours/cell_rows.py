@@ -19,6 +19,7 @@ from udfs.notes.fingerprints import ArrowMap
 from uninote.lake.parquet_files import DamagedFileError, open_parquet, read_columns, write_file
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.rules import Rows
+from uninote.vectors.last_rows import last_rows
 from uninote.vectors.unit_length import check_unit
 
 _GROUP_ROWS = 1 << 13  # of a row group: some rows can be read without the others
@@ -55,7 +56,8 @@ class StoredCell:
         # A cell may have no file yet, and nothing to concatenate.
         keys = np.concatenate([np.empty(0, np.int64), *(np.asarray(table["item_key"]) for table in tables)])
         deleted = np.concatenate([np.empty(0, bool), *(np.asarray(table["gone"]) for table in tables)])
-        self._places = _last_rows(keys, deleted)
+        last = last_rows(keys)
+        self._places = np.sort(last[~deleted[last]])
         self.keys = keys[self._places]
 
     def read_ids(self, places: np.ndarray) -> pa.Array:
@@ -132,17 +134,6 @@ class StoredCell:
                         values = from_bytes(column, into.shape[1], into.dtype.type)
                         into[first:last] = values[places[first:last] - start] if last - first < rows else values
                     start += rows
-
-
-def _last_rows(keys: np.ndarray, deleted: np.ndarray) -> np.ndarray:
-    """Return the places, ascending, of the last row of each key, unless that one is `deleted`, bool (n,)."""
-    # A stable sort keeps the rows of a key in their order, and is quick here: each file is sorted by key already.
-    order = np.argsort(keys, kind="stable")
-    sorted_keys = keys[order]
-    is_last = np.ones(len(keys), bool)
-    is_last[:-1] = sorted_keys[1:] != sorted_keys[:-1]
-    last = order[is_last]
-    return np.sort(last[~deleted[last]])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from udfs.neighbours.lists import lists_of
 from udfs.notes.fingerprints import ArrowMap
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.settings import Search
-from uninote.neighbours.rules import Rows, Rule, join_rows
+from uninote.neighbours.rule_lists import join_rows
+from uninote.neighbours.rules import Rows, Rule
 from uninote.vectors.kmeans import compute_in_one_thread
 
 Count = Callable[[int], None]

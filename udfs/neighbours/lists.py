@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from udfs.arrow import pack, unpack
 from udfs.notes.fingerprints import ArrowMap
 from uninote.lake.parquet_files import DamagedFileError
-from uninote.neighbours.kernel.merge_lists import FlatLists, merge_groups
+from uninote.neighbours.lists import Lists
+from uninote.neighbours.merge_lists import FlatLists, merge_groups
 
 LISTS = ("item_key", "note_id", "neighbour_keys", "neighbour_ids", "scores", "whole")
 """The columns of lists: neighbour_keys int64 and scores float32, as bytes; `whole`: the list lacks no note that qualifies."""
@@ -56,12 +57,12 @@ def make_lists(
 
 
 def lists_of(
-    keys: np.ndarray, note_ids: pa.Array, rows: np.ndarray, found: tuple[np.ndarray, np.ndarray], searched: int
+    keys: np.ndarray, note_ids: pa.Array, rows: np.ndarray, found: Lists, searched: int
 ) -> Iterator[pa.RecordBatch]:
     """Yield LISTS of `rows`, some of the items that were joined, in batches.
 
-    `keys` int64 and `note_ids` are those of all that were joined; `found` (ids, scores), (all, k), are positions among them, -1
-    where a slot is free. The first `searched` of them were compared with all: their lists are complete, unless they are full.
+    `keys` int64 and `note_ids` are those of all that were joined; `found`, (all, k), has positions among them.
+    The first `searched` of them were compared with all: their lists are complete, unless they are full.
     """
     ids, scores = found
     for start in range(0, len(rows), _BATCH_ROWS):

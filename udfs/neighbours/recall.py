@@ -10,7 +10,8 @@ import pyarrow as pa
 from udfs.arrow import pack
 from udfs.neighbours.cell_rows import CellFiles, Items, StoredCell, cell_numbers
 from udfs.notes.fingerprints import ArrowMap
-from uninote.neighbours.rules import Lists, Rows, Rule, barred_pairs
+from uninote.neighbours.lists import Lists
+from uninote.neighbours.rules import Rows, Rule, allowed_pairs
 from uninote.neighbours.truth import ExactSearch
 from uninote.vectors.kmeans import compute_in_one_thread
 
@@ -36,14 +37,13 @@ def make_allowed_neighbours(
 
 
 def _as_batch(table: str, keys: np.ndarray, found: Lists) -> pa.RecordBatch:
-    """Return ALLOWED of the lists `found`, (n, k) each, of `keys` (n,)."""
-    neighbours, scores = found
-    starts = np.arange(len(keys) + 1) * neighbours.shape[1]
+    """Return ALLOWED of the lists `found`, (n, k), of `keys` (n,)."""
+    starts = np.arange(len(keys) + 1) * found.ids.shape[1]
     columns = [
         pa.array([table] * len(keys), pa.string()),
         pa.array(keys),
-        pack(neighbours.reshape(-1), starts),
-        pack(scores.reshape(-1), starts),
+        pack(found.ids.reshape(-1), starts),
+        pack(found.scores.reshape(-1), starts),
     ]
     return pa.RecordBatch.from_arrays(columns, names=[*ALLOWED])
 
@@ -62,13 +62,13 @@ def _search(cell: StoredCell, rules: Mapping[str, Rule], sample: Items, k: int) 
         cell.read_vectors(block, vectors)
         rows = Rows(vectors, {name: values[block] for name, values in attributes.items()})
         for name, rule in rules.items():
-            searches[name].offer(cell.keys[block], vectors, barred_pairs(rule, sample.rows, rows))
-    return {name: _at_least(rules[name].min_score, *search.found()) for name, search in searches.items()}
+            searches[name].offer(cell.keys[block], vectors, allowed_pairs(rule, sample.rows, rows))
+    return {name: _at_least(rules[name].min_score, search.found()) for name, search in searches.items()}
 
 
-def _at_least(least: float | None, keys: np.ndarray, scores: np.ndarray) -> Lists:
+def _at_least(least: float | None, lists: Lists) -> Lists:
     """Return lists without the entries of less than `least`, if there is such a limit."""
     if least is None:
-        return keys, scores
-    low = scores < least
-    return np.where(low, -1, keys), np.where(low, np.float32(-np.inf), scores)
+        return lists
+    low = lists.scores < least
+    return Lists(np.where(low, -1, lists.ids), np.where(low, np.float32(-np.inf), lists.scores))

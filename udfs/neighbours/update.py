@@ -15,8 +15,10 @@ from udfs.neighbours.full_join import Count, FileRecords, JoinTask, Sink, read_i
 from udfs.neighbours.lists import Entries, among, lists_of, lists_of_pairs, make_lists
 from udfs.notes.fingerprints import ArrowMap
 from uninote.neighbours.kernel.assignments import Assignment
-from uninote.neighbours.rules import Rows, Rule, by_rule
-from uninote.neighbours.update.changed import join_changed
+from uninote.neighbours.lists import Lists
+from uninote.neighbours.rule_lists import by_rule
+from uninote.neighbours.rules import Rows, Rule
+from uninote.neighbours.update.all_pairs import join_changed
 from uninote.neighbours.update.probes import join_probed
 from uninote.vectors.kmeans import compute_in_one_thread
 
@@ -181,11 +183,11 @@ class _CellUpdate:
         """Compare every pair: leaves hold the nearest rows, whether or not a rule allows them."""
         count = len(self._sent.keys)
 
-        def join(some: Rows, places: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        def join(some: Rows, places: np.ndarray, depth: int) -> Lists:
             return join_changed(some.vectors, int((places < count).sum()), depth, limits[places])
 
         found = by_rule(items.rows, rule, self._task.search.depth, join, np.arange(count))
-        owners = np.flatnonzero(found[0][:, 0] >= 0)
+        owners = np.flatnonzero(found.ids[:, 0] >= 0)
         return lists_of(items.keys, items.ids, owners, found, count)
 
 

@@ -18,6 +18,7 @@ from uninote.index.shard import OpenShard
 from uninote.index.template import Template, load_template
 from uninote.storage.types import S3Options
 from uninote.vectors.kmeans import check_vectors
+from uninote.vectors.top_k import best_columns
 
 _VOIDED_KEY = "item_key"
 _WIDER = 4  # how many times more lists a query looks into that has not found K
@@ -208,14 +209,11 @@ def _best(found: list[tuple[np.ndarray, np.ndarray, np.ndarray]], count: int, k:
         keys[rows, place[rows]] = some_keys
         scores[rows, place[rows]] = some_scores
         place[rows] += 1
-    flat = keys.reshape(count, slots * k)
-    flat_scores = scores.reshape(count, slots * k)
-    if slots > 1:
-        best = np.argpartition(-flat_scores, k - 1, axis=1)[:, :k]
-        flat = np.take_along_axis(flat, best, axis=1)
-        flat_scores = np.take_along_axis(flat_scores, best, axis=1)
-    order = np.lexsort((flat, -flat_scores), axis=1)
-    return np.take_along_axis(flat, order, axis=1), np.take_along_axis(flat_scores, order, axis=1)
+    columns, best = best_columns(scores.reshape(count, slots * k), k)
+    best_keys = np.where(columns < 0, -1, np.take_along_axis(keys.reshape(count, slots * k), columns, axis=1))
+    # Equal scores come in order of shard: by key they fall the same however the corpus is cut.
+    order = np.lexsort((best_keys, -best), axis=1)
+    return np.take_along_axis(best_keys, order, axis=1), np.take_along_axis(best, order, axis=1)
 
 
 def _distinct(notes: np.ndarray, scores: np.ndarray, k: int) -> list[tuple[object, float]]:

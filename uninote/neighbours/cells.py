@@ -23,11 +23,11 @@ def fit_cells(sample: np.ndarray, num_cells: int, seed: int) -> np.ndarray:
     centroids = fit_kmeans(sample, num_cells, seed)
     mean_rows = len(sample) / num_cells
     for _ in range(_SPLIT_ROUNDS):
-        centroids, home, rows = _occupied(sample, centroids)
+        centroids, primary, rows = _occupied(sample, centroids)
         heavy = np.flatnonzero(rows > HEAVY * mean_rows)
         if not len(heavy):
             return centroids
-        parts = [fit_kmeans(sample[home == cell], math.ceil(rows[cell] / mean_rows), seed) for cell in heavy]
+        parts = [fit_kmeans(sample[primary == cell], math.ceil(rows[cell] / mean_rows), seed) for cell in heavy]
         centroids = np.concatenate([np.delete(centroids, heavy, axis=0), *parts])
     centroids, _, rows = _occupied(sample, centroids)
     return np.repeat(centroids, np.where(rows > HEAVY * mean_rows, np.ceil(rows / mean_rows), 1).astype(int), axis=0)
@@ -36,29 +36,31 @@ def fit_cells(sample: np.ndarray, num_cells: int, seed: int) -> np.ndarray:
 def assign_cells(
     vectors: np.ndarray, centroids: np.ndarray, overlap: int, keys: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return int32 (n, overlap): the home cell of each row, then the cells that it visits, nearest first.
+    """Return int32 (n, overlap): the primary cell of each row, then those of its replicas, nearest first.
 
-    `overlap` is capped to the number of different centroids. Where a centroid is repeated, a row is at home in one
-    copy, chosen by its key, and visits the next copies before other cells, or one giant cluster would fill those
-    too; from elsewhere a row visits one copy. `keys`, int64 (n,), make the choice independent of how rows are
-    batched; without them it goes by position.
+    `overlap` is capped to the number of different centroids. Where a centroid is repeated, a row's primary cell is one
+    copy, chosen by its key, and its replicas go to the next copies before other cells, or one giant cluster would fill
+    those too; of copies that are not nearest a row has one replica. `keys`, int64 (n,), make the choice independent of how
+    rows are batched; without them it goes by position.
     """
     distinct, copy_of, copies = np.unique(centroids, axis=0, return_inverse=True, return_counts=True)
     nearest = nearest_centroids(vectors, distinct, min(overlap, len(distinct)))
     grouped = np.argsort(copy_of, kind="stable").astype(np.int32)
     first = np.cumsum(copies) - copies
     scatter = _scatter(np.arange(len(vectors)) if keys is None else keys)[:, None]
-    visited = grouped[first[nearest] + scatter % copies[nearest]]
-    home, slots = nearest[:, :1], np.arange(nearest.shape[1])
-    own = grouped[first[home] + (scatter + slots) % copies[home]]
-    others = np.take_along_axis(visited, np.maximum(slots - copies[home] + 1, 0), axis=1)
-    return np.where(slots < copies[home], own, others)
+    one_copy = grouped[first[nearest] + scatter % copies[nearest]]
+    primary = nearest[:, :1]
+    slots = np.arange(nearest.shape[1])
+    own = grouped[first[primary] + (scatter + slots) % copies[primary]]
+    others = np.take_along_axis(one_copy, np.maximum(slots - copies[primary] + 1, 0), axis=1)
+    return np.where(slots < copies[primary], own, others)
 
 
 def _occupied(sample: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Drop centroids that no row is nearest to. Returns (centroids, home of each row, rows of each centroid)."""
-    used, home, rows = np.unique(nearest_centroids(sample, centroids)[:, 0], return_inverse=True, return_counts=True)
-    return centroids[used], home, rows
+    """Drop centroids that no row is nearest to. Returns (centroids, primary cell of each row, rows of each centroid)."""
+    nearest = nearest_centroids(sample, centroids)[:, 0]
+    used, primary, rows = np.unique(nearest, return_inverse=True, return_counts=True)
+    return centroids[used], primary, rows
 
 
 def _scatter(keys: np.ndarray) -> np.ndarray:

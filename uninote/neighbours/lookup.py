@@ -1,4 +1,4 @@
-"""Neighbours of a few notes out of the published tables, without Spark: for services and notebooks."""
+"""Neighbours of some notes out of the published tables, without Spark: for services and notebooks."""
 
 from __future__ import annotations
 
@@ -59,8 +59,10 @@ class NeighbourTable:
         """Return what `lookup` does."""
         if not note_ids:
             return {}
-        field, wanted = pc.field("note_id"), sorted(set(note_ids))
-        # Arrow passes over row groups by comparing their bounds with ==, not with lists of values.
+        field = pc.field("note_id")
+        wanted = sorted(set(note_ids))
+        # Arrow passes over row groups by comparing their bounds with ==, not with lists of values; of many ids every row
+        # group has some anyway, and one look into a set then costs less than so many comparisons.
         one_by_one = len(wanted) <= _COMPARED_ONE_BY_ONE
         chosen = reduce(or_, (field == one for one in wanted)) if one_by_one else field.isin(wanted)
         try:

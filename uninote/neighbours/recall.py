@@ -1,10 +1,13 @@
-"""How much of the truth a join found, ties counted fairly."""
+"""How much of the truth a join found, ties counted fairly, and the exact scores of what it found."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
 from uninote.errors import UninoteError
+from uninote.neighbours.lists import Lists
 
 
 class RecallError(UninoteError):
@@ -34,3 +37,35 @@ def tie_aware_recall(
     limits = best[asked, available[asked] - 1].astype(np.float64) - tolerance
     reached = (returned_scores_exact[asked].astype(np.float64) >= limits[:, None]).sum(axis=1)
     return float(np.minimum(reached, available[asked]).sum() / available.sum())
+
+
+def known_scores(keys: np.ndarray, truth: Lists) -> np.ndarray:
+    """Return float32 (m, any): the scores of those of `keys`, int64 (m, any), that are in the `truth` of the same row.
+
+    -inf for the others. What was found is mostly true, so few scores are left to compute.
+    """
+    same = (keys[:, :, None] == truth.ids[:, None, :]) & (keys >= 0)[:, :, None]
+    candidates = np.where(same, truth.scores[:, None, :], np.float32(-np.inf))
+    scores: np.ndarray = candidates.max(axis=2, initial=-np.inf)
+    return scores
+
+
+def exact_scores(queries: np.ndarray, batches: Iterator[tuple[np.ndarray, np.ndarray]], keys: np.ndarray) -> np.ndarray:
+    """Return float32 (m, k): each query's inner product with the corpus rows that `keys` (m, k) names.
+
+    The corpus comes in batches of (keys, vectors). -inf where the key is -1 or in no batch, so that a neighbour from
+    nowhere never counts as a hit.
+    """
+    scores = np.full(keys.shape, -np.inf, dtype=np.float32)
+    wide = queries.astype(np.float64)
+    for batch_keys, vectors in batches:
+        rows, slots, places = _occurrences(keys, batch_keys)
+        scores[rows, slots] = np.einsum("ij,ij->i", wide[rows], vectors[places].astype(np.float64))
+    return scores
+
+
+def _occurrences(keys: np.ndarray, batch_keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (rows, slots, places) such that keys[rows, slots] == batch_keys[places]."""
+    order = np.argsort(batch_keys)
+    rows, slots = np.nonzero(np.isin(keys, batch_keys) & (keys >= 0))
+    return rows, slots, order[np.searchsorted(batch_keys, keys[rows, slots], sorter=order)]

@@ -1,12 +1,14 @@
-"""The slow truth that recall is held to: every row of a corpus scored against a few queries, in float64 where it matters."""
+"""The slow truth that recall is held to: every row of a corpus scored against some queries, in float64 where it matters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from uninote.neighbours.kernel.simd.vector_ir import compiled, summing_borrowed
+from uninote.neighbours.lists import Lists
 
 _BLOCK_ROWS = 1024  # with a few hundred queries the block's scores stay in a core's cache
 _ROUGHLY = 1e-4  # by so much, in parts of the largest product there can be, float32 may be off
@@ -14,36 +16,55 @@ _ROUGHLY = 1e-4  # by so much, in parts of the largest product there can be, flo
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
+class _Queries(NamedTuple):
+    """What is asked for: `vectors` float32 (m, width), their own `keys` int64 (m,), and the score from which none counts."""
+
+    vectors: np.ndarray
+    keys: np.ndarray
+    most: float
+
+
+class _Block(NamedTuple):
+    """Some rows of the corpus: `keys` int64 (b,), `vectors` float32 (b, width), `rough` scores float32 (m, b).
+
+    A rough score is off by less than `margin`; -inf says that a pair does not count.
+    """
+
+    keys: np.ndarray
+    vectors: np.ndarray
+    rough: np.ndarray
+    margin: float
+
+
 class ExactSearch:
     """The best `k` rows of a corpus for each of `queries`, float32 (m, width); `own` int64 (m,): their keys, no neighbours.
 
-    Products in float32 tell which pairs may count; those are computed in float64: this is the truth that others are measured
-    by. Pairs with `most` or more do not count.
+    Products in float32 say which pairs may count; those are computed in float64: this is the truth that others are measured
+    by. Pairs with a score of `most` or more do not count.
     """
 
     def __init__(self, queries: np.ndarray, own: np.ndarray, k: int, most: float = np.inf) -> None:
-        self._queries, self._own, self._most = np.ascontiguousarray(queries, np.float32), own, most
-        self._longest = np.linalg.norm(self._queries, axis=1).max(initial=0)
-        self._keys, self._scores = np.full((len(own), k), -1, np.int64), np.full((len(own), k), -np.inf)
+        self._queries = _Queries(np.ascontiguousarray(queries, np.float32), own, np.float64(most))
+        self._longest = np.linalg.norm(self._queries.vectors, axis=1).max(initial=0)
+        self._best = Lists(np.full((len(own), k), -1, np.int64), np.full((len(own), k), -np.inf))
 
-    def offer(self, keys: np.ndarray, vectors: np.ndarray, barred: np.ndarray | None = None) -> None:
-        """Look through rows, `keys` int64 (b,) and `vectors` (b, width); pairs that are `barred`, bool (m, b), do not count."""
+    def offer(self, keys: np.ndarray, vectors: np.ndarray, allowed: np.ndarray | None = None) -> None:
+        """Look through rows, `keys` int64 (b,) and `vectors` (b, width); only pairs that are `allowed`, bool (m, b), count."""
         vectors = np.ascontiguousarray(vectors, np.float32)
         for start in range(0, len(vectors), _BLOCK_ROWS):
             part = slice(start, start + _BLOCK_ROWS)
-            rough = self._queries @ vectors[part].T
-            if barred is not None:
-                rough[barred[:, part]] = -np.inf
+            rough = self._queries.vectors @ vectors[part].T
+            if allowed is not None:
+                rough[~allowed[:, part]] = -np.inf
             margin = _ROUGHLY * self._longest * np.linalg.norm(vectors[part], axis=1).max()
-            asked = self._queries, self._own, np.float64(self._most)
-            _keep_best((keys[part], vectors[part], rough), asked, (self._keys, self._scores), np.float64(margin))
+            _insert_best(_Block(keys[part], vectors[part], rough, np.float64(margin)), self._queries, self._best)
 
-    def found(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (keys int64, scores float32), (m, k): best first, equal ones by key; -1 and -inf where there are fewer."""
-        return self._keys, self._scores.astype(np.float32)
+    def found(self) -> Lists:
+        """Return lists of `k`, ids int64, which are keys, and scores float32."""
+        return Lists(self._best.ids, self._best.scores.astype(np.float32))
 
 
-def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarray) -> Lists:
     """Return what an ExactSearch finds in a corpus that comes in `batches` (keys, vectors); one at a time is held."""
     search = ExactSearch(queries, exclude, k)
     for keys, vectors in batches:
@@ -52,36 +73,38 @@ def exact_topk(queries: np.ndarray, batches: Batches, k: int, exclude: np.ndarra
 
 
 @compiled
-def _keep_best(
-    found: tuple[np.ndarray, np.ndarray, np.ndarray],
-    asked: tuple[np.ndarray, np.ndarray, float],
-    best: tuple[np.ndarray, np.ndarray],
-    margin: float,
-) -> None:
-    """Insert into `best`, (keys, scores), what is `found`, (keys, vectors, rough scores), for (vectors, keys, most)."""
-    (row_keys, rows, rough), (queries, own, most), (keys, scores) = found, asked, best
-    last = keys.shape[1] - 1
-    for query in range(len(queries)):
-        limit = np.float32(scores[query, last] - margin)
-        for row in range(len(rows)):
-            if rough[query, row] < limit or rough[query, row] == -np.inf or row_keys[row] == own[query]:
+def _insert_best(block: _Block, queries: _Queries, best: Lists) -> None:
+    """Insert into `best` what of a block belongs there; its scores are float64, which no packed key could hold."""
+    last = best.ids.shape[1] - 1
+    for query in range(len(queries.vectors)):
+        limit = np.float32(best.scores[query, last] - block.margin)
+        for row in range(len(block.vectors)):
+            rough = block.rough[query, row]
+            # float32 products of a block, made at once, decide for all but a few pairs; float64 ones are made one by one.
+            if rough < limit or rough == -np.inf or block.keys[row] == queries.keys[query]:
                 continue
-            score, slot = _product(queries, query, rows, row), last + 1
-            while (
-                score < most
-                and slot > 0
-                and _follows(keys[query, slot - 1], scores[query, slot - 1], row_keys[row], score)
-            ):
-                slot -= 1
-                if slot < last:
-                    keys[query, slot + 1], scores[query, slot + 1] = keys[query, slot], scores[query, slot]
-            if slot <= last:
-                keys[query, slot], scores[query, slot] = row_keys[row], score
-                limit = np.float32(scores[query, last] - margin)
+            score = _product(queries.vectors, query, block.vectors, row)
+            if score < queries.most:
+                _insert(best.ids[query], best.scores[query], block.keys[row], score)
+                limit = np.float32(best.scores[query, last] - block.margin)
 
 
 @compiled
-def _follows(key: int, score: float, new_key: int, new_score: float) -> bool:
+def _insert(keys: np.ndarray, scores: np.ndarray, key: int, score: float) -> None:
+    """Insert an entry into one list, best first, equal scores by key, unless all that are there come before it."""
+    slot = len(keys)
+    while slot > 0 and _comes_after(keys[slot - 1], scores[slot - 1], key, score):
+        slot -= 1
+        if slot + 1 < len(keys):
+            keys[slot + 1] = keys[slot]
+            scores[slot + 1] = scores[slot]
+    if slot < len(keys):
+        keys[slot] = key
+        scores[slot] = score
+
+
+@compiled
+def _comes_after(key: int, score: float, new_key: int, new_score: float) -> bool:
     """Say whether an entry comes after a new one; -1 is a free slot."""
     return bool(key < 0 or score < new_score or (score == new_score and key > new_key))
 
@@ -92,30 +115,3 @@ def _product(left: np.ndarray, i: int, right: np.ndarray, j: int) -> float:
     for place in range(left.shape[1]):
         total += np.float64(left[i, place]) * np.float64(right[j, place])
     return total
-
-
-def known_scores(keys: np.ndarray, truth: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Return float32 (m, any): the scores of `keys`, int64 (m, any), that `exact_topk` told of the same rows; else -inf."""
-    same = (keys[:, :, None] == truth[0][:, None, :]) & (keys >= 0)[:, :, None]
-    scores: np.ndarray = np.where(same, truth[1][:, None, :], np.float32(-np.inf)).max(axis=2, initial=-np.inf)
-    return scores
-
-
-def exact_scores(queries: np.ndarray, batches: Batches, keys: np.ndarray) -> np.ndarray:
-    """Return float32 (m, k): each query's inner product with the corpus rows that `keys` (m, k) names.
-
-    -inf where the key is -1 or in no batch, so that a neighbour from nowhere never counts as a hit.
-    """
-    scores = np.full(keys.shape, -np.inf, dtype=np.float32)
-    wide = queries.astype(np.float64)
-    for batch_keys, vectors in batches:
-        rows, slots, places = _occurrences(keys, batch_keys)
-        scores[rows, slots] = np.einsum("ij,ij->i", wide[rows], vectors[places].astype(np.float64))
-    return scores
-
-
-def _occurrences(keys: np.ndarray, batch_keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (rows, slots, places) such that keys[rows, slots] == batch_keys[places]."""
-    order = np.argsort(batch_keys)
-    rows, slots = np.nonzero(np.isin(keys, batch_keys) & (keys >= 0))
-    return rows, slots, order[np.searchsorted(batch_keys, keys[rows, slots], sorter=order)]

@@ -1,25 +1,70 @@
-"""Assignments of a full join, kept so that a few changed rows need to meet only the rows in the leaves near them."""
+"""Assignments of rows to pivots: each random pivot has a leaf, the rows that are nearest to it.
+
+Those of a full join are stored, so that rows which change later are scored only against the rows in the leaves near them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from uninote.neighbours.kernel.simd.vector_ir import compiled
+
+MOST_RECORDED = 4  # a later join finds enough in the leaves of so many
+
 
 class Assignment(NamedTuple):
-    """Rows gathered around random pivots: `pivots` float32 (l, width), the pivots' vectors; `leaves` int32 (n, fan),
-    each row's nearest pivots, nearest first."""
+    """One round: `pivots` float32 (p, width), the vectors of random rows; `leaves` int32 (n, fan), the numbers of each
+    row's nearest pivots, nearest first, -1 for none."""
 
     pivots: np.ndarray
     leaves: np.ndarray
 
 
-def recorder(vectors: np.ndarray, assignments: list[Assignment]) -> Callable[[np.ndarray, np.ndarray], None]:
-    """Return what adds to `assignments` one given as rows of `vectors`, float32 or float16 (n, width), and leaves."""
+class Groups(NamedTuple):
+    """The rows of each pivot's leaf, one leaf after another: those of leaf g are rows[starts[g] : starts[g + 1]].
 
-    def record(pivots: np.ndarray, leaves: np.ndarray) -> None:
-        assignments.append(Assignment(vectors[pivots].astype(np.float32), leaves))
+    `starts` int64 (pivots + 1,); `rows` int32, ascending in each leaf.
+    """
 
-    return record
+    starts: np.ndarray
+    rows: np.ndarray
+
+
+class Recorder:
+    """Appends the first MOST_RECORDED assignments of a join to a list.
+
+    `vectors` float32 or float16 (n, width) are those of the joined rows.
+    """
+
+    def __init__(self, vectors: np.ndarray, assignments: list[Assignment]) -> None:
+        self._vectors = vectors
+        self._assignments = assignments
+        self._room = MOST_RECORDED
+
+    def add(self, pivots: np.ndarray, leaves: np.ndarray) -> None:
+        """Append one if there is room: `pivots` are rows of `vectors`, int64 (p,), and `leaves` int32 (n, fan)."""
+        if self._room > 0:
+            self._assignments.append(Assignment(self._vectors[pivots].astype(np.float32), leaves))
+            self._room -= 1
+
+
+@compiled
+def group_rows(leaves: np.ndarray, pivots: int) -> Groups:
+    """Return the groups of `leaves`, int (n, fan), numbers of so many pivots, -1 for none."""
+    starts = np.zeros(pivots + 1, dtype=np.int64)
+    for row in range(leaves.shape[0]):
+        for slot in range(leaves.shape[1]):
+            starts[leaves[row, slot] + 1] += 1
+    starts[0] = 0  # counted those without a leaf
+    starts = np.cumsum(starts)
+    end = starts[:-1].copy()
+    rows = np.empty(starts[-1], dtype=np.int32)
+    for row in range(leaves.shape[0]):
+        for slot in range(leaves.shape[1]):
+            pivot = leaves[row, slot]
+            if pivot >= 0:
+                rows[end[pivot]] = row
+                end[pivot] += 1
+    return Groups(starts, rows)

@@ -6,7 +6,6 @@ that the lower of equals comes first, and a flag in the lowest bit, set while no
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,17 +19,22 @@ NO_ROW = 2**31 - 1
 _LOW = 2**31 - 1
 
 
-class Lists(NamedTuple):
-    """`keys` int64 (members, length), best first; `limits` float32 (rows,): the score that a candidate must exceed."""
+class Candidates(NamedTuple):
+    """The best candidates so far of the first rows: `keys` int64 (lists, length), best first.
+
+    `limits` float32 (rows,) is the score that a new candidate must exceed; that of a row without a list is +inf.
+    """
 
     keys: np.ndarray
     limits: np.ndarray
 
 
 @borrowing
-def pack_key(score: float, position: int) -> np.int64:
+def pack_key(score: float | np.floating, position: int | np.integer) -> np.int64:
     """Return the key of a new candidate."""
     bits = np.int64(np.float32(score).view(np.int32))
+    # The bits of floats order as integers do once those of negative ones are flipped: comparing keys compares scores, and
+    # one integer comparison orders by position too.
     return ((bits ^ ((bits >> 31) & _LOW)) << 32) | ((NO_ROW - np.int64(position)) << 1) | 1
 
 
@@ -53,16 +57,16 @@ def _free_all(keys: np.ndarray, limits: np.ndarray) -> None:
         keys[row] = pack_key(limits[row], NO_ROW) & ~1
 
 
-def empty_lists(rows: int, members: int, length: int, limits: np.ndarray | None) -> Lists:
-    """Return lists of free slots for the first `members` rows; the others take no candidates.
+def empty_candidates(rows: int, lists: int, length: int, limits: np.ndarray | None = None) -> Candidates:
+    """Return free slots for the first `lists` of so many rows; the other rows take no candidates.
 
-    A free slot is a key without a position whose score is the row's start in `limits`, float32 (members,): -inf where
+    A free slot is a key without a position whose score is the row's start in `limits`, float32 (lists,): -inf where
     None.
     """
-    lists = Lists(aligned_empty((members, length), np.int64), np.full(rows, np.inf, dtype=np.float32))
-    lists.limits[:members] = -np.inf if limits is None else limits
-    _free_all(lists.keys, lists.limits)
-    return lists
+    candidates = Candidates(aligned_empty((lists, length), np.int64), np.full(rows, np.inf, dtype=np.float32))
+    candidates.limits[:lists] = -np.inf if limits is None else limits
+    _free_all(candidates.keys, candidates.limits)
+    return candidates
 
 
 @borrowing
@@ -73,7 +77,11 @@ def offer(keys: np.ndarray, row: int, score: float, position: int) -> np.float32
 
 @borrowing
 def insert_sorted(best: np.ndarray, count: int, key: np.int64) -> int:
-    """Insert a key into the first `count` of `best`, in descending order; return how many it then holds."""
+    """Insert a key into the first `count` of `best`, int64, in descending order; return how many it then holds.
+
+    The plain insertion for whoever ranks a few keys. `offer` is for the lists of a join, where a candidate comes again and
+    again: it looks for the key first, eight entries at a time.
+    """
     place = min(count, len(best) - 1)
     if count == len(best) and best[place] >= key:
         return count
@@ -82,27 +90,3 @@ def insert_sorted(best: np.ndarray, count: int, key: np.int64) -> int:
         place -= 1
     best[place] = key
     return min(count + 1, len(best))
-
-
-@compiled
-def share_found(keys: np.ndarray, truth: np.ndarray, k: int) -> float:
-    """Return the share of the best `k` of `truth`, keys of the first rows, that `keys` reach, ties counted fairly.
-
-    Less two standard errors: the rows are a sample, and where some miss all and others none, a rough one.
-    """
-    count, total, squares = 0, 0.0, 0.0
-    for row in range(len(truth)):
-        available = 0
-        while available < k and key_position(truth[row, available]) != NO_ROW:
-            available += 1
-        if available:
-            reached = 0
-            for slot in range(keys.shape[1]):
-                real = key_position(keys[row, slot]) != NO_ROW
-                reached += real and keys[row, slot] >> 32 >= truth[row, available - 1] >> 32
-            share = min(reached, available) / available
-            count, total, squares = count + 1, total + share, squares + share * share
-    if not count:
-        return 1.0
-    mean = total / count
-    return mean - 2 * math.sqrt(max(squares / count - mean * mean, 0.0) / count)

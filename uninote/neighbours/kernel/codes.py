@@ -48,7 +48,8 @@ def empty_codes(rows: int, width: int) -> Codes:
     codes = aligned_empty((padded, width), np.int8)
     codes[rows:] = 0
     meta = np.zeros((3, padded), dtype=np.float32)
-    meta[1, rows:], meta[2, rows:] = -np.inf, np.inf
+    meta[1, rows:] = -np.inf
+    meta[2, rows:] = np.inf
     measures = np.zeros((2, rows), dtype=np.float32)
     return Codes(codes, np.zeros(padded, dtype=np.int32), meta, measures[0], measures[1])
 
@@ -77,7 +78,8 @@ def encode_around(vectors: np.ndarray, mean: np.ndarray) -> Codes:
 def _mean(vectors: np.ndarray) -> np.ndarray:
     """Return the mean, float32 (d,)."""
     count, width = vectors.shape
-    total, row = np.zeros(width, dtype=np.float64), np.empty(width, dtype=np.float32)
+    total = np.zeros(width, dtype=np.float64)
+    row = np.empty(width, dtype=np.float32)
     for i in range(count):
         widen_row(vectors, i, row)
         for j in range(width):
@@ -91,22 +93,28 @@ def _encode_rows(vectors: np.ndarray, mean: np.ndarray, codes: Codes, row: np.nd
     count, width = vectors.shape
     for i in range(count):
         widen_row(vectors, i, row)
-        bias, length = np.float32(0), np.float32(0)
+        bias = np.float32(0)
+        length = np.float32(0)
         for j in range(width):
             length += row[j] * row[j]
         for j in range(width):
             row[j] -= mean[j]
             bias += row[j] * mean[j]
-        codes.meta[1, i], codes.lengths[i] = bias, length
+        codes.meta[1, i] = bias
+        codes.lengths[i] = length
         encode_row(row, i, codes)
 
 
 @summing_borrowed
 def encode_row(row: np.ndarray, i: int, codes: Codes) -> None:
     """Write float32 (d,) as the i-th of `codes`: its bytes, their sum, scale and square. Leaves its codes in `row`."""
-    bits, out = row.view(np.int32), codes.rows[i]
-    greatest, square, total = np.int32(0), np.float32(0), np.float32(0)
-    for j in range(len(row)):  # each loop does so little that all of it is done 16 at a time
+    bits = row.view(np.int32)
+    out = codes.rows[i]
+    greatest = np.int32(0)
+    square = np.float32(0)
+    total = np.float32(0)
+    # Each loop does so little that all of it is done 16 at a time; one loop that does everything would not be.
+    for j in range(len(row)):
         square += row[j] * row[j]
     for j in range(len(row)):
         greatest = max(greatest, bits[j] & _MAGNITUDE)  # of floats without their sign the order is that of the bits
@@ -118,7 +126,8 @@ def encode_row(row: np.ndarray, i: int, codes: Codes) -> None:
     for j in range(len(row)):
         out[j] = np.int32(row[j])
     codes.sums[i] = -128 * np.int32(total)
-    codes.meta[0, i], codes.squares[i] = most / np.float32(_GREATEST), square
+    codes.meta[0, i] = most / np.float32(_GREATEST)
+    codes.squares[i] = square
 
 
 def reordered(codes: Codes, order: np.ndarray) -> Codes:
@@ -127,5 +136,6 @@ def reordered(codes: Codes, order: np.ndarray) -> Codes:
     np.take(codes.rows, order, axis=0, out=moved.rows[: len(order)])
     moved.sums[: len(order)] = codes.sums[order]
     moved.meta[:, : len(order)] = codes.meta[:, order]
-    moved.squares[:], moved.lengths[:] = codes.squares[order], codes.lengths[order]
+    moved.squares[:] = codes.squares[order]
+    moved.lengths[:] = codes.lengths[order]
     return moved

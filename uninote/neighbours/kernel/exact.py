@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from uninote.errors import UninoteError
-from uninote.neighbours.kernel.ranking import MAX_ROWS, empty_ranking, insert, insert_dense, pack, thresholds, unpack
+from uninote.neighbours.lists import Lists
+from uninote.vectors.top_k import MAX_COLUMNS, best_entries, pack, unpack
 
 BLOCK_ROWS = 512  # a block of scores, 1 MiB, stays in a core's cache while it is filtered
 
@@ -20,12 +21,12 @@ class KernelError(UninoteError):
     """The kernel was given something that it cannot rank."""
 
 
-def topk_all_pairs(vectors: np.ndarray, k: int, block_rows: int = BLOCK_ROWS) -> tuple[np.ndarray, np.ndarray]:
-    """Return (positions int64 (n, k), scores float32 (n, k)) of each row's best other rows by inner product.
+def topk_all_pairs(vectors: np.ndarray, k: int, block_rows: int = BLOCK_ROWS) -> Lists:
+    """Return lists of `k`, ids int64 and scores float32, of each row's best other rows by inner product.
 
-    `vectors` is float32 (n, width), n >= 1. Best first, equal scores by position; slots past the n - 1 other rows
+    `vectors` is float32 (n, width), n >= 1. Best first, equal scores by id, a position; slots past the n - 1 other rows
     hold -1 and -inf. Beside input and output it holds one copy of the vectors and a few blocks of `block_rows`
-    squared.
+    squared. Raises KernelError for another dtype or shape, and where a value is not finite.
     """
     _check(vectors, k, block_rows)
     points, shift = _centre(vectors)
@@ -42,13 +43,13 @@ def topk_all_pairs(vectors: np.ndarray, k: int, block_rows: int = BLOCK_ROWS) ->
                 _offer(ranking[beside], scores, top, axis=1)
             _offer(ranking[upper], scores, left, axis=0)
     positions, scores = unpack(ranking)
-    return positions, (scores + shift).astype(np.float32)
+    return Lists(positions, (scores + shift).astype(np.float32))
 
 
 def _check(vectors: np.ndarray, k: int, block_rows: int) -> None:
-    if vectors.ndim != 2 or vectors.dtype != np.float32 or not 1 <= len(vectors) <= MAX_ROWS:
+    if vectors.ndim != 2 or vectors.dtype != np.float32 or not 1 <= len(vectors) <= MAX_COLUMNS:
         raise KernelError(
-            f"vectors are {vectors.dtype} {vectors.shape}; they must be float32 (rows, width), 1 to {MAX_ROWS} rows"
+            f"vectors are {vectors.dtype} {vectors.shape}; they must be float32 (rows, width), 1 to {MAX_COLUMNS} rows"
         )
     if k < 1 or block_rows < 1:
         raise KernelError(f"k is {k} and block_rows {block_rows}; both must be at least 1")
@@ -76,12 +77,36 @@ def _mirrored(points: np.ndarray) -> np.ndarray:
 
 def _offer(ranking: np.ndarray, scores: np.ndarray, first: int, axis: int) -> None:
     """Insert a block's scores into the ranking of its `axis`; `first` is the position where the other axis starts."""
-    limits = thresholds(ranking)
+    limits = unpack(ranking[:, -1])[1]  # the score that a further entry must exceed, -inf while a slot is free
     if np.isneginf(limits).all():
         by_row = scores if axis == 0 else scores.T
         insert_dense(ranking, pack(by_row, np.arange(first, first + by_row.shape[1])))
         return
+    # Soon most scores are below their row's limit: finding the others first is what makes a block cheap.
     hits = np.unravel_index(np.flatnonzero(scores > np.expand_dims(limits, 1 - axis)), scores.shape)
     order = np.argsort(hits[axis], kind="stable")
     entries = pack(scores[hits], first + hits[1 - axis])
     insert(ranking, hits[axis][order], entries[order])
+
+
+def empty_ranking(rows: int, k: int) -> np.ndarray:
+    """Return int64 (rows, k) of free slots, which are packed entries of score -inf."""
+    free = pack(np.full(1, -np.inf, dtype=np.float32), np.full(1, MAX_COLUMNS))
+    return np.full((rows, k), free[0])
+
+
+def insert(ranking: np.ndarray, rows: np.ndarray, entries: np.ndarray) -> None:
+    """Merge packed `entries`, one for each of the ascending `rows`, into `ranking`, in place, best first."""
+    counts = np.bincount(rows, minlength=len(ranking))
+    first = np.cumsum(counts) - counts
+    waiting = empty_ranking(len(ranking), int(counts.max(initial=0)))
+    waiting[rows, np.arange(len(rows)) - first[rows]] = entries
+    insert_dense(ranking, waiting)
+
+
+def insert_dense(ranking: np.ndarray, entries: np.ndarray) -> None:
+    """Merge packed `entries` (rows, any) into `ranking` (rows, k), in place, best first."""
+    k = ranking.shape[1]
+    if entries.shape[1] > 2 * k:
+        entries = best_entries(entries, k)
+    ranking[:] = best_entries(np.concatenate([ranking, entries], axis=1), k)

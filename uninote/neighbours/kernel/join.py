@@ -1,112 +1,106 @@
-"""The join of coded rows: assignments into leaves, then local joins. What a plan over cells runs in each cell."""
+"""The join of coded rows: assignments to leaves, then local joins. What a plan over cells runs in each cell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from uninote.neighbours.kernel.candidates import NO_ROW, Lists, empty_lists, key_position, share_found
+from uninote.neighbours.kernel.assignments import Recorder, group_rows
+from uninote.neighbours.kernel.candidates import NO_ROW, Candidates, empty_candidates, key_position
 from uninote.neighbours.kernel.codes import Codes, reordered
 from uninote.neighbours.kernel.leaves import Workspace, join_hubs, join_leaves, make_workspace
-from uninote.neighbours.kernel.local_join import join_neighbours, share_within_reach
-from uninote.neighbours.kernel.pivots import gather_around, group_rows
+from uninote.neighbours.kernel.local_join import join_neighbours
+from uninote.neighbours.kernel.pivots import nearest_pivots
+from uninote.neighbours.kernel.sample import Sample
 from uninote.neighbours.kernel.settings import Settings, num_pivots, workspace_rows
 from uninote.neighbours.kernel.simd.vector_ir import compiled
 
-Record = Callable[[np.ndarray, np.ndarray], None]  # of pivots, int64 rows of the caller's, and leaves, int32 (n, fan)
-MOST_RECORDED = 4  # assignments: a join of a few rows with leaves of so many finds what it is to find
-SAMPLE_ROWS = 512  # whose true candidates record when to stop
-_DOUBT = 1.5  # so many times what a assignment is expected to leave must still be little enough
+SAMPLE_ROWS = 512  # whose true candidates say when to stop
 _MOST_HUBS = 256
 _LENGTHS_DIFFER = 0.01  # the spread of squared lengths, in parts of the mean squared distance from the centre
 
 
 def join_codes(
-    codes: Codes,
-    members: int,
-    settings: Settings,
-    seed: int,
-    limits: np.ndarray | None = None,
-    record: Record | None = None,
-) -> tuple[np.ndarray, Lists]:
-    """Return (order int64 (n,), lists): the candidates of the first `members` rows among all n rows of `codes`.
+    codes: Codes, settings: Settings, seed: int, recorder: Recorder | None = None
+) -> tuple[np.ndarray, Candidates]:
+    """Return (order int64 (n,), candidates): the candidates of each of the n rows of `codes` among the others.
 
-    The other rows are visitors: candidates without lists of their own. Row i of the lists, and a position in them, is
-    row order[i] of `codes`. `limits`, float32 (members,), is the score from which a candidate is of use to a row, less
-    the constant that codes leave out; without them a list that stayed short is filled by scoring all rows.
+    Row i of the candidates, and a position in them, is row order[i] of `codes`. A list that stays short is filled by scoring
+    all rows.
 
-    Where `settings.recall` is below 1, a sample of the members is scored against all rows first, and the search ends
+    Where `settings.recall` is below 1, a sample of the rows is scored against all rows first, and the search ends
     when that share of the sample's candidates is found; if no assignment brings it about, all pairs are scored.
-    `record` is called with the pivots and leaves of the first assignments that run, unless there is but one leaf.
+    `recorder` gets the pivots and leaves of the assignments that run, unless there is but one leaf.
     """
-    rows, generator = len(codes.squares), np.random.default_rng(seed)
-    workspace = make_workspace(workspace_rows(rows, settings), codes.rows.shape[1], settings.vnni)
-    pivots, joined = min(num_pivots(rows, settings), rows), settings.rounds == 0
-    chosen, nearest = _choose_leaves(workspace, codes, pivots, settings, generator)
-    if record and pivots > 1:
-        record(chosen, nearest)
-    order = _leaf_order(nearest[:, 0], members, generator)
-    codes, nearest = reordered(codes, order), nearest[order]
-    starts = None if limits is None else limits[order[:members]]
-    lists = empty_lists(rows, members, settings.length, starts)
-    if pivots > 1:
-        join_with_all(workspace, codes, lists, _hubs(codes))
-    sampled = min(SAMPLE_ROWS, members) if settings.recall < 1 else 0
-    sample = _Sample(_rank_sample(workspace, codes, sampled, settings.length, starts), settings)
-    for assignment in range(settings.assignments):
-        if assignment:
-            chosen, nearest = _choose_leaves(workspace, codes, pivots, settings, generator)
-            if record and assignment < MOST_RECORDED:
-                record(order[chosen], _put_back(nearest, order))
-        join_leaves(workspace, codes, lists, *group_rows(nearest, pivots))
-        enough, last = sample.is_found(lists), assignment == settings.assignments - 1
-        if not joined and not enough and (last or sample.is_within_reach(lists)):
-            for _ in range(settings.rounds):
-                join_neighbours(workspace, codes, lists, settings.edges, settings.around)
-            joined, enough = True, sample.is_found(lists)
+    generator = np.random.default_rng(seed)
+    workspace = make_workspace(workspace_rows(len(codes.squares), settings), codes.rows.shape[1], settings.vnni)
+    pivots, leaves = _assign(workspace, codes, settings, generator)
+    record = recorder is not None and len(pivots) > 1
+    if recorder and record:
+        recorder.add(pivots, leaves)
+    order = _leaf_order(leaves[:, 0], generator)
+    join = _Join(workspace, reordered(codes, order), settings)
+    enough = join.join_leaves(leaves[order], len(pivots))
+    for _ in range(1, settings.assignments):
         if enough:
             break
-    if sampled and not enough:
-        join_with_all(workspace, codes, lists, np.arange(members, dtype=np.int32))
-    elif limits is None:
-        join_with_all(workspace, codes, lists, _short(lists.keys, min(settings.depth, rows - 1)))
-    return order, lists
+        pivots, leaves = _assign(workspace, join.codes, settings, generator)
+        if recorder and record:
+            recorder.add(order[pivots], _put_back(leaves, order))
+        enough = join.join_leaves(leaves, len(pivots))
+    join.complete(enough)
+    return order, join.candidates
 
 
-class _Sample:
-    """The true candidates of the first rows, if any: what tells when to stop, and what to do until then."""
+class _Join:
+    """A join on its way: the codes in their order, the candidates found so far, and the sample."""
 
-    def __init__(self, truth: np.ndarray, settings: Settings) -> None:
-        self._truth, self._settings, self._missing = truth, settings, list[float]()
+    def __init__(self, workspace: Workspace, codes: Codes, settings: Settings) -> None:
+        rows = len(codes.squares)
+        self.codes = codes
+        self.candidates = empty_candidates(rows, rows, settings.length)
+        self._workspace = workspace
+        self._settings = settings
+        self._assignments_left = settings.assignments
+        self._rounds_left = settings.rounds
+        if num_pivots(rows, settings) > 1:
+            join_with_all(workspace, codes, self.candidates, _hubs(codes))
+        sampled = min(SAMPLE_ROWS, rows) if settings.recall < 1 else 0
+        self._sample = Sample(_true_keys(workspace, codes, sampled, settings.length), settings)
 
-    def is_found(self, lists: Lists) -> bool:
-        """Say whether enough of it is in the lists; of nothing, never."""
-        if not len(self._truth):
+    def join_leaves(self, leaves: np.ndarray, pivots: int) -> bool:
+        """Join the rows of each leaf, and maybe neighbours; say whether the sample has found enough."""
+        join_leaves(self._workspace, self.codes, self.candidates, *group_rows(leaves, pivots))
+        self._assignments_left -= 1
+        if self._sample.is_found(self.candidates):
+            return True
+        last = self._assignments_left == 0
+        if self._rounds_left == 0 or not (last or self._sample.is_within_reach(self.candidates)):
             return False
-        self._missing.append(1 - share_found(lists.keys, self._truth, self._settings.depth))
-        return self._missing[-1] <= 1 - self._settings.recall
+        self._join_neighbours()
+        return self._sample.is_found(self.candidates)
 
-    def is_within_reach(self, lists: Lists) -> bool:
-        """Say whether a local join would bring enough of it about, and one more assignment, which is cheaper, would not.
+    def _join_neighbours(self) -> None:
+        """Run all local joins: they follow what leaves have found, and so come once, as late as may be."""
+        while self._rounds_left > 0:
+            join_neighbours(self._workspace, self.codes, self.candidates, self._settings.edges, self._settings.around)
+            self._rounds_left -= 1
 
-        Assignments know nothing of each other: each leaves the same share of what was missing before it, or somewhat more.
-        """
-        settings, rows = self._settings, len(lists.limits)
-        if not len(self._truth):
-            return False
-        if len(self._missing) > 1 and _DOUBT * self._missing[-1] ** 2 / self._missing[-2] <= 1 - settings.recall:
-            return False
-        reach = share_within_reach(lists.keys, self._truth, rows, settings.edges, settings.depth)
-        return reach >= settings.recall
+    def complete(self, enough: bool) -> None:
+        """Score all pairs where a sample has not found enough; else only those of rows whose list is short."""
+        if len(self._sample) and not enough:
+            rows = np.arange(len(self.codes.squares), dtype=np.int32)
+        else:
+            rows = _short(self.candidates.keys, min(self._settings.depth, len(self.codes.squares) - 1))
+        join_with_all(self._workspace, self.codes, self.candidates, rows)
 
 
-def _choose_leaves(
-    workspace: Workspace, codes: Codes, pivots: int, settings: Settings, generator: np.random.Generator
+def _assign(
+    workspace: Workspace, codes: Codes, settings: Settings, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (so many random rows, int64; int32 (n, fan), each row's nearest ones of them)."""
-    chosen = np.sort(generator.choice(len(codes.squares), pivots, replace=False))
-    return chosen, gather_around(workspace, codes, chosen, min(settings.fan, pivots))
+    """Return (random rows to be pivots, int64 (p,), ascending; leaves int32 (n, fan), each row's nearest of them)."""
+    rows = len(codes.squares)
+    pivots = np.sort(generator.choice(rows, num_pivots(rows, settings), replace=False))
+    return pivots, nearest_pivots(workspace, codes, pivots, min(settings.fan, len(pivots)))
 
 
 def _put_back(rows: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -116,26 +110,29 @@ def _put_back(rows: np.ndarray, order: np.ndarray) -> np.ndarray:
     return placed
 
 
-def _leaf_order(leaf: np.ndarray, members: int, generator: np.random.Generator) -> np.ndarray:
-    """Return an order of rows: a random sample of the members first, the other members by leaf, visitors by leaf."""
+def _leaf_order(leaf: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return an order of rows: a random sample first, the others by leaf.
+
+    Rows of one leaf then lie side by side in memory, and are fetched together.
+    """
     rank = np.zeros(len(leaf), dtype=np.int8)
-    rank[generator.choice(members, min(SAMPLE_ROWS, members), replace=False)] = -1
-    rank[members:] = 1
+    rank[generator.choice(len(leaf), min(SAMPLE_ROWS, len(leaf)), replace=False)] = -1
     return np.lexsort((leaf, rank))
 
 
-def _rank_sample(workspace: Workspace, codes: Codes, sample: int, length: int, limits: np.ndarray | None) -> np.ndarray:
-    """Return int64 (sample, length): the keys that the first rows would have if all pairs were scored."""
-    truth = empty_lists(len(codes.squares), sample, length, None if limits is None else limits[:sample])
-    join_with_all(workspace, codes, truth, np.arange(sample, dtype=np.int32))
+def _true_keys(workspace: Workspace, codes: Codes, sampled: int, length: int) -> np.ndarray:
+    """Return int64 (sampled, length): the keys that the first rows have once they are scored with all rows."""
+    truth = empty_candidates(len(codes.squares), sampled, length)
+    join_with_all(workspace, codes, truth, np.arange(sampled, dtype=np.int32))
     return truth.keys
 
 
-def join_with_all(workspace: Workspace, codes: Codes, lists: Lists, hubs: np.ndarray) -> None:
-    """Join all rows with the `hubs`, as many at a time as fill half of the workspace."""
-    most, was_hub = len(workspace.sums) // 2, np.zeros(len(codes.squares), dtype=np.bool_)
+def join_with_all(workspace: Workspace, codes: Codes, candidates: Candidates, hubs: np.ndarray) -> None:
+    """Join all rows with the distinct `hubs`, int32, as many at a time as fill half of the workspace."""
+    most = len(workspace.sums) // 2
+    was_hub = np.zeros(len(codes.squares), dtype=np.bool_)
     for start in range(0, len(hubs), most):
-        join_hubs(workspace, codes, lists, hubs[start : start + most], was_hub)
+        join_hubs(workspace, codes, candidates, hubs[start : start + most], was_hub)
 
 
 def _hubs(codes: Codes) -> np.ndarray:

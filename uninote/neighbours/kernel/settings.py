@@ -1,4 +1,7 @@
-"""How hard the kernel looks: its settings, which of them reach a recall, and the memory that they take."""
+"""How hard the kernel looks: its settings, which of them reach a recall, and the memory that they take.
+
+A plan is made of this alone: it imports nothing that compiles.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from uninote.errors import UninoteError
-from uninote.neighbours.kernel.simd.tiles import HAS_VNNI, WIDTH_STEP
 
 SPARE = 4  # entries of a list past k: int8 scores order the last ones only roughly
 LEAF_PARTS = 6  # a leaf may hold that many times the rows meant: cutting dense ones costs recall, not only time
+WIDTH_STEP = 64  # codes are padded to whole vectors of bytes
+MOST_FAN = 256
 _ALL_PAIRS_ROWS = 20_000  # below, scoring every pair costs no more than finding those worth it
 _ROOT = 0.7  # leaves grow as sqrt(n), so that scoring pivots, n^2 / leaf_rows, grows no faster than scoring leaves
-MOST_FAN = 256
 _LEAST = {"assignments": 1, "leaf_rows": 2, "fan": 1, "rounds": 0, "forward": 1, "around": 2, "length": 8}
 _MOST_RECALL = 0.9995  # the last few would take as long as all the others
 
@@ -31,8 +34,8 @@ class Settings:
     `forward` entries of a list are scored against each other. Lists have `length` candidates, a multiple of 8, of which the
     best `depth` count; 0 is all but SPARE.
     `leaf_rows` of at least n means one leaf: all pairs. With `recall` below 1 the assignments end as soon as a sample
-    says that this share is found, and all pairs are scored if none brings it about. `vnni` chooses the path,
-    where the CPU has both; they give the same.
+    says that this share is found, and all pairs are scored if none brings it about. `vnni` lets the kernel use AVX-512
+    VNNI where the CPU has it; without it the lists are the same.
     """
 
     assignments: int
@@ -44,7 +47,7 @@ class Settings:
     length: int = 24
     depth: int = 0
     recall: float = 1.0
-    vnni: bool = HAS_VNNI
+    vnni: bool = True
 
     @property
     def edges(self) -> int:
@@ -66,7 +69,7 @@ class Settings:
 
 
 class Search(NamedTuple):
-    """What is looked for: `depth` neighbours a row, of which those after the first `k` are there for when some of these go."""
+    """What is looked for: `depth` neighbours a row. Those after the first `k` are spare ones, for when some of these go."""
 
     k: int
     depth: int
@@ -80,16 +83,16 @@ def settings_for(rows: int, k: int, recall: float, depth: int | None = None) -> 
     It is that of the best `depth`, `k` where None: the effort is that for `k`, whose spare entries the others are.
     """
     depth = max(depth or k, k)
-    length = max(list_length(k), -(-depth // 8) * 8)
+    length = max(list_length(k), _round_up(depth, 8))
     if rows <= _ALL_PAIRS_ROWS:
         return Settings(assignments=1, leaf_rows=rows, rounds=0, length=length, depth=depth)
-    around = -(-max(k, 20) * 3 // 2 // 32) * 32
     leaf_rows = round(max(500, _ROOT * math.sqrt(rows)) * max(1, k / 20) ** 0.5)
+    pairs_a_row = rows * 2 // leaf_rows + 2 * leaf_rows  # that one assignment scores: with pivots, and in two leaves
     return Settings(
-        max(8, rows // (rows * 2 // leaf_rows + 2 * leaf_rows)),  # as many as cost no more than all pairs
-        leaf_rows,
+        assignments=max(8, rows // pairs_a_row),  # as many as cost no more than all pairs
+        leaf_rows=leaf_rows,
         forward=max(k, 20),
-        around=around,
+        around=_round_up(max(k, 20) * 3 // 2, 32),
         length=length,
         depth=depth,
         recall=min(recall, _MOST_RECALL),
@@ -97,13 +100,13 @@ def settings_for(rows: int, k: int, recall: float, depth: int | None = None) -> 
 
 
 def list_length(k: int) -> int:
-    """Return the shortest list that keeps `k` and some to spare."""
-    return -(-(k + SPARE) // 8) * 8
+    """Return the shortest list that holds `k` candidates and some to spare."""
+    return _round_up(k + SPARE, 8)
 
 
 def code_width(width: int) -> int:
-    """Return the bytes of a row's code: whole vectors."""
-    return max(1, -(-width // WIDTH_STEP)) * WIDTH_STEP
+    """Return the bytes of a row's code: a multiple of WIDTH_STEP."""
+    return max(WIDTH_STEP, _round_up(width, WIDTH_STEP))
 
 
 def workspace_rows(rows: int, settings: Settings) -> int:
@@ -112,8 +115,10 @@ def workspace_rows(rows: int, settings: Settings) -> int:
 
 
 def num_pivots(rows: int, settings: Settings) -> int:
-    """Return how many pivots a assignment has."""
-    return max(settings.fan, rows * settings.fan // settings.leaf_rows) if settings.leaf_rows < rows else 1
+    """Return how many pivots an assignment has, at most one a row."""
+    if settings.leaf_rows >= rows:
+        return 1
+    return min(rows, max(settings.fan, rows * settings.fan // settings.leaf_rows))
 
 
 def needed_bytes(rows: int, width: int, k: int, settings: Settings) -> int:
@@ -122,8 +127,14 @@ def needed_bytes(rows: int, width: int, k: int, settings: Settings) -> int:
     Each row: its code twice while rows are put in order, meta and limits, the list, two groups' places, the edges of
     local joins both ways, and what is returned. The workspace holds a leaf's codes twice.
     """
-    length, forward = max(settings.length, list_length(k)), settings.forward if settings.rounds else 0
+    length = max(settings.length, list_length(k))
+    forward = settings.forward if settings.rounds else 0
     codes = 2 * (code_width(width) + 24) + 8 * length
     working = max(3 * 4 * settings.fan + 16, 4 * forward + 2 * 4 * forward + 16)
     result = 8 * k
-    return rows * (codes + 16 + max(working, result)) + workspace_rows(rows, settings) * 2 * (code_width(width) + 16)
+    workspace = workspace_rows(rows, settings) * 2 * (code_width(width) + 16)
+    return rows * (codes + 16 + max(working, result)) + workspace
+
+
+def _round_up(number: int, step: int) -> int:
+    return -(-number // step) * step

@@ -1,1 +1,1 @@
-"""The join of a few changed rows with all others."""
+"""The join of the rows that changed with all others."""

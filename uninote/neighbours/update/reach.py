@@ -13,8 +13,8 @@ from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.simd.vector_ir import compiled
 
 _GATHER_COST = 80  # of bringing a row to where it is scored, in pairs scored
-_SLACK = np.float32(0.002)  # what int8 codes make of equal distances
-_COST_STEP = 4  # one in so many of the sample tells the cost
+_SLACK = np.float32(0.002)  # by so much int8 codes may tell equal distances apart
+_COST_STEP = 4  # one in so many of the sample shows the cost
 _NEVER = np.float32(np.inf)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from uninote.index.manifest import Manifest
 from uninote.index.search import Index
 from uninote.index.template import Template, template_files
-from uninote.neighbours.merge import merge_topk
+from uninote.vectors.top_k import merge_topk
 from uninote.pipelines.index.target import Calibration, Target
 from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.runtime.progress import say

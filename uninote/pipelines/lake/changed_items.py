@@ -16,6 +16,7 @@ from uninote.lake.parquet_files import DataFile
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.stored_vectors import StoredVectors
+from uninote.vectors.last_rows import last_rows
 
 _BEFORE = ("delete", "update_preimage")  # what the feed calls the rows that were there
 
@@ -82,8 +83,8 @@ def changed_vectors(vectors: StoredVectors, since: int, version: int) -> Changed
     feed = read_feed(uri, since, version, vectors.kinds) if files is not None else None
     if feed is None or files is None:
         return None
-    order = np.lexsort((feed.there, feed.versions, feed.keys))
-    keys, there = feed.keys[order], feed.there[order]
-    last = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
-    came = last & there
-    return ChangedVectors(keys[came], feed.versions[order][came], keys[last & ~there], files)
+    # A commit that replaces a row has it twice: as it was, and as it is there now, which counts.
+    last = last_rows(feed.keys, feed.versions, feed.there)
+    keys = feed.keys[last]
+    there = feed.there[last]
+    return ChangedVectors(keys[there], feed.versions[last][there], keys[~there], files)

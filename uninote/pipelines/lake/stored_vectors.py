@@ -20,12 +20,12 @@ from uninote.errors import UninoteError
 from uninote.lake.delta_files import MissingFilesError, present_files
 from uninote.lake.parquet_files import DataFile, remedy_of
 from uninote.lake.schemas import VECTOR
-from uninote.neighbours.merge import merge_topk
-from uninote.neighbours.recall import tie_aware_recall
-from uninote.neighbours.truth import exact_scores, known_scores
+from uninote.neighbours.lists import Lists
+from uninote.neighbours.recall import exact_scores, known_scores, tie_aware_recall
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.snapshot import Snapshot
 from uninote.vectors.sampling import first_in_order
+from uninote.vectors.top_k import merge_topk
 
 _TASK_BYTES = 256 << 20  # of the files that one task reads
 _KEY = StructField("item_key", LongType())
@@ -111,13 +111,13 @@ class StoredVectors:
     def _columns(self) -> StructType:
         return StructType([_KEY, StructField("note_id", self.run.note_id), StructField("vector", VECTOR)])
 
-    def exact(self, keys: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the true (keys, scores) of some rows, each (len(keys), k), best first, -1 and -inf padded.
+    def exact(self, keys: np.ndarray, vectors: np.ndarray, k: int) -> Lists:
+        """Return the true lists of some rows, (len(keys), k), whose ids are keys.
 
         Those are `keys`, int64 ascending, and their `vectors`.
         """
         if not len(keys):
-            return np.empty((0, k), np.int64), np.empty((0, k), np.float32)
+            return Lists(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
         queries = self.run.spark.sparkContext.broadcast((keys, vectors))
         found = self.scan(make_exact(lambda: queries.value, k), _LISTS, ["item_key", "vector"]).toArrow()
         queries.destroy()
@@ -126,10 +126,10 @@ class StoredVectors:
         partial_keys, partial_scores = (
             to_matrix(by_query[name].combine_chunks()).reshape(len(keys), -1) for name in ("neighbour_keys", "scores")
         )
-        return merge_topk(partial_keys, partial_scores, k)
+        return Lists(*merge_topk(partial_keys, partial_scores, k))
 
-    def recall(self, keys: np.ndarray, found: np.ndarray, truth: tuple[np.ndarray, np.ndarray]) -> float:
-        """Return the tie-aware recall of `found`, int64 (len(keys), any), -1 where there is none, against what `exact` told.
+    def recall(self, keys: np.ndarray, found: np.ndarray, truth: Lists) -> float:
+        """Return the tie-aware recall of `found`, int64 (len(keys), any), -1 for none, against what `exact` returned.
 
         What was found is scored from the stored vectors, never by the word of whoever found it.
         """
@@ -140,7 +140,7 @@ class StoredVectors:
             known, matrix = self.pick(np.concatenate([keys[asked], others[others >= 0]]))
             queries = matrix[np.searchsorted(known, keys[asked])]
             scores[asked] = np.maximum(scores[asked], exact_scores(queries, iter([(known, matrix)]), others[asked]))
-        return tie_aware_recall(scores, truth[1], truth[1].shape[1])
+        return tie_aware_recall(scores, truth.scores, truth.scores.shape[1])
 
 
 def with_bytes(schema: StructType) -> StructType:

@@ -136,7 +136,7 @@ class _Pairs(NamedTuple):
 
 
 def _true_pairs(vectors: StoredVectors, truth: Truth) -> _Pairs:
-    rows, slots = np.nonzero(truth.found >= 0)
-    found = truth.found[rows, slots]
+    rows, slots = np.nonzero(truth.lists.ids >= 0)
+    found = truth.lists.ids[rows, slots]
     keys, matrix = vectors.pick(np.concatenate([truth.keys, found]))
     return _Pairs(keys, matrix, np.searchsorted(keys, truth.keys)[rows], np.searchsorted(keys, found))

@@ -15,12 +15,13 @@ from udfs.neighbours.cell_rows import Items
 from udfs.neighbours.recall import ALLOWED, make_allowed_neighbours
 from udfs.table_files import as_read, make_reader
 from uninote.lake.delta_files import files_of
-from uninote.neighbours.merge import merge_topk
+from uninote.neighbours.lists import Lists
 from uninote.neighbours.rules import Rows
 from uninote.pipelines.lake.stored_vectors import StoredVectors, scan_files
 from uninote.pipelines.neighbours.cell_rows import CellRows
 from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.neighbours.truth import Truth
+from uninote.vectors.top_k import merge_topk
 
 AT_K = "recall_at_k"  # names in the ledger's metrics; those of rules and widths are these and what they are of
 _SAMPLE = "recall_sample"
@@ -70,8 +71,7 @@ class Recalls:
 
 def measure_recall(join: Join, truth: Truth, cells: CellRows) -> Recalls:
     """Return recall@K of the lists as they are published, and of exact search at each width."""
-    exact = (truth.found, truth.scores)
-    lists = join.vectors.recall(truth.keys, listed(join, "neighbours", truth.keys), exact)
+    lists = join.vectors.recall(truth.keys, listed(join, "neighbours", truth.keys), truth.lists)
     return Recalls(len(truth.keys), lists, _recall_of_rules(join, cells), _recall_of_widths(join, truth))
 
 
@@ -85,14 +85,14 @@ def _recall_of_widths(join: Join, truth: Truth) -> dict[int, float]:
     for width in snapshot.widths:
         if width == join.width:
             stored[width] = join.vectors
-            exact[width] = (truth.found, truth.scores)
+            exact[width] = truth.lists
         else:
             stored[width] = StoredVectors(run, snapshot, width)
             exact[width] = stored[width].exact(*stored[width].pick(truth.keys), k)
     widest = snapshot.widths[0]
     recalls = {widest: 1.0}
     for width in snapshot.widths[1:]:
-        recalls[width] = stored[widest].recall(truth.keys, exact[width][0], exact[widest])
+        recalls[width] = stored[widest].recall(truth.keys, exact[width].ids, exact[widest])
     return recalls
 
 
@@ -145,11 +145,11 @@ def _attributes(join: Join, note_ids: pa.Array) -> dict[str, np.ndarray]:
     return attributes
 
 
-def _best_allowed(allowed: pa.Table, name: str, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the best (keys, scores) of one table, (m, k) each: every cell has answered every note of the sample once."""
+def _best_allowed(allowed: pa.Table, name: str, k: int) -> Lists:
+    """Return the best lists of one table, (m, k), whose ids are keys: every cell has answered every note of the sample once."""
     mine = allowed.filter(pc.equal(allowed["table"], name)).sort_by("item_key").combine_chunks()
     notes = len(pc.unique(mine["item_key"]))
     # After sorting, the lists of a note stand side by side: they are one long row.
     keys = from_bytes(mine["neighbour_keys"].combine_chunks(), k, np.int64).reshape(notes, -1)
     scores = from_bytes(mine["scores"].combine_chunks(), k, np.float32).reshape(notes, -1)
-    return merge_topk(keys, scores, k)
+    return Lists(*merge_topk(keys, scores, k))

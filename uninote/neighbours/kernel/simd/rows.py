@@ -23,7 +23,9 @@ from uninote.neighbours.kernel.simd.vector_ir import (
     emitted,
 )
 
-_HALF_MAGNITUDE, _HALF_INFINITY, _INFINITY = 0x7FFF, 0x7C00, 0x7F800000
+_HALF_MAGNITUDE = 0x7FFF
+_HALF_INFINITY = 0x7C00
+_INFINITY = 0x7F800000
 _REBIAS = 2.0**112  # the exponents of float32 and float16 are counted from 127 and from 15
 
 
@@ -52,10 +54,11 @@ def widen_row(typing: Any, vectors: Any, row: Any, out: Any) -> Any:
         (vectors, (_, width)), (out, _) = emit.array(0), emit.array(2)
         size, kind = (2, HALVES16) if signature.args[0].dtype == types.uint16 else (4, FLOATS16)
         source = emit.move(vectors, emit.times(arguments[1], width, size))
-        whole, rest = (step(width, ir.Constant(INT64, 16)) for step in (builder.udiv, builder.urem))
+        full = builder.udiv(width, ir.Constant(INT64, 16))
+        rest = builder.urem(width, ir.Constant(INT64, 16))
         for count, first, lanes, held, wide in (
-            (whole, 0, 16, kind, FLOATS16),
-            (rest, emit.times(whole, 16), 1, kind.element, FLOAT),
+            (full, 0, 16, kind, FLOATS16),
+            (rest, emit.times(full, 16), 1, kind.element, FLOAT),
         ):
             with emit.loop(count) as step:
                 place = emit.add(first, emit.times(step.index, lanes))
@@ -75,9 +78,10 @@ def dot_rows(typing: Any, vectors: Any, left: Any, right: Any) -> Any:
         vectors, (_, width) = emit.array(0)
         size, kind = (2, HALVES16) if signature.args[0].dtype == types.uint16 else (4, FLOATS16)
         rows = [emit.move(vectors, emit.times(arguments[position], width, size)) for position in (1, 2)]
-        whole, rest = (step(width, ir.Constant(INT64, 16)) for step in (builder.udiv, builder.urem))
+        full = builder.udiv(width, ir.Constant(INT64, 16))
+        rest = builder.urem(width, ir.Constant(INT64, 16))
         total = emit.variable(ir.Constant(FLOATS16, [0.0] * 16))
-        with emit.loop(whole) as step:
+        with emit.loop(full) as step:
             loaded = (emit.load(row, emit.times(step.index, 16 * size), kind, size) for row in rows)
             one, two = (as_float(emit, vector, FLOATS16) for vector in loaded)
             held = builder.load(total, typ=FLOATS16)
@@ -87,7 +91,7 @@ def dot_rows(typing: Any, vectors: Any, left: Any, right: Any) -> Any:
         reduce = cgutils.get_or_insert_function(builder.module, adder, "llvm.vector.reduce.fadd.v16f32")
         result = emit.variable(builder.call(reduce, lanes, fastmath=("reassoc",)))
         with emit.loop(rest) as step:
-            place = emit.times(emit.add(emit.times(whole, 16), step.index), size)
+            place = emit.times(emit.add(emit.times(full, 16), step.index), size)
             singles = (emit.load(row, place, kind.element, size) for row in rows)
             one, two = (as_float(emit, single, FLOAT) for single in singles)
             builder.store(builder.fadd(builder.load(result, typ=FLOAT), builder.fmul(one, two)), result)
@@ -115,8 +119,8 @@ def as_float(emit: Emitter, value: Any, wide: Any, native: bool = HAS_HALF) -> A
     scaled = builder.fmul(small, ir.Constant(wide, [_REBIAS] * 16 if wide == FLOATS16 else _REBIAS))
     finite = builder.bitcast(scaled, longs)
     special = builder.icmp_unsigned(">=", magnitude, constant(_HALF_INFINITY))
-    kept = builder.select(special, builder.or_(finite, constant(_INFINITY)), finite)
-    return builder.bitcast(builder.or_(kept, sign), wide)
+    chosen = builder.select(special, builder.or_(finite, constant(_INFINITY)), finite)
+    return builder.bitcast(builder.or_(chosen, sign), wide)
 
 
 def dot_rows_reference(vectors: np.ndarray, left: int, right: int) -> np.float32:

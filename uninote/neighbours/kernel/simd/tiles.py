@@ -1,6 +1,6 @@
 """Scores of int8 codes, tile by tile: the vector primitive that a join spends its time in.
 
-This and `simd_rows`, `simd_lists` are all of the kernel that is written in instructions; each of their functions has a
+This, `rows` and `lists` are all of the kernel that is written in instructions; each of their functions has a
 plain numpy reference beside it.
 
 On a CPU with AVX-512 VNNI one instruction multiplies 64 pairs of bytes, unsigned by signed, and adds fours of them into
@@ -36,7 +36,6 @@ from uninote.neighbours.kernel.simd.vector_ir import (
 
 TILE_ROWS = 12  # 12 x 2 accumulators, 2 packed vectors and a few temporaries fill the 32 registers
 TILE_COLUMNS = 32
-WIDTH_STEP = 64  # codes are padded to whole vectors of bytes
 TILE_PLACES = 512  # a hit is its place in the 12 x 32 tile, plus this where it is the column's
 HIT_SLOTS = 2 * TILE_ROWS * TILE_COLUMNS + TILE_COLUMNS  # a row's hits are stored as a whole vector, past the count
 _codegen: Any = untyped_codegen

@@ -1,6 +1,6 @@
 """Small words for writing vector instructions into a compiled function, and how such functions are compiled.
 
-numba compiles loops, not instructions; where an exact instruction matters, `simd.py` emits LLVM IR through these.
+numba compiles loops, not instructions; where an exact instruction matters, this package emits LLVM IR through these.
 Addresses are byte offsets from a base pointer, so that one word serves every element type.
 """
 
@@ -38,25 +38,25 @@ COMPILED = Path(__file__).parents[2]  # uninote/neighbours: below it lies every 
 
 def compiled(function: Function) -> Function:
     """Compile with numba, without Python objects, kept on disk between processes."""
-    return cast(Function, _kept(function))
+    return cast(Function, _cached(function))
 
 
 def borrowing(function: Function) -> Function:
     """Compile a function that makes no arrays, without counting references: atomic steps that small calls feel."""
-    return cast(Function, _kept(function, _nrt=False))
+    return cast(Function, _cached(function, _nrt=False))
 
 
 def summing(function: Function) -> Function:
     """Compile a function whose sums may be taken in any order, so that they are taken 16 at a time."""
-    return cast(Function, _kept(function, fastmath=_ANY_ORDER))
+    return cast(Function, _cached(function, fastmath=_ANY_ORDER))
 
 
 def summing_borrowed(function: Function) -> Function:
     """Compile a function that is `summing` and `borrowing` at once."""
-    return cast(Function, _kept(function, fastmath=_ANY_ORDER, _nrt=False))
+    return cast(Function, _cached(function, fastmath=_ANY_ORDER, _nrt=False))
 
 
-def _kept(function: Callable[..., Any], **options: Any) -> Any:
+def _cached(function: Callable[..., Any], **options: Any) -> Any:
     """Compile, kept on disk where there is a folder to write to, until any source of this package changes.
 
     By itself numba looks at the file of the function only, and would go on using code with old callees inlined.

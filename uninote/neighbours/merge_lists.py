@@ -10,12 +10,12 @@ from uninote.neighbours.kernel.simd.vector_ir import compiled
 
 
 class FlatLists(NamedTuple):
-    """List i is entries starts[i] to starts[i + 1] of `keys` int64 and `scores` float32, of which those `kept`, bool, count."""
+    """List i is entries starts[i] to starts[i + 1] of `keys` int64 and `scores` float32; only `valid` ones, bool, count."""
 
     starts: np.ndarray
     keys: np.ndarray
     scores: np.ndarray
-    kept: np.ndarray
+    valid: np.ndarray
 
 
 @compiled
@@ -25,28 +25,33 @@ def merge_groups(lists: FlatLists, rows: np.ndarray, bounds: np.ndarray, k: int)
     Group g is the lists rows[bounds[g]] to rows[bounds[g + 1]], each of distinct keys. Equal scores fall in order of key; a
     key that comes twice keeps its better score. Lists are best first as a rule; others only take longer.
     """
-    entries, offsets = np.empty(len(lists.keys), np.int64), np.zeros(len(bounds), np.int64)
-    order, kept = np.empty(len(lists.keys), np.int64), 0
+    entries = np.empty(len(lists.keys), np.int64)
+    offsets = np.zeros(len(bounds), np.int64)
+    order = np.empty(len(lists.keys), np.int64)
+    filled = 0
     for group in range(len(bounds) - 1):
         count = 0
         for row in rows[bounds[group] : bounds[group + 1]]:
             for entry in range(lists.starts[row], lists.starts[row + 1]):
-                if lists.kept[entry]:
+                if lists.valid[entry]:
                     _insert(lists, order, count, entry)
                     count += 1
-        first, alone = kept, bounds[group + 1] - bounds[group] == 1  # a key comes but once in one list
+        first = filled
+        alone = bounds[group + 1] - bounds[group] == 1  # a key comes but once in one list: nothing to look for
         for entry in order[:count]:
-            if kept - first < k and (alone or not _is_among(lists.keys, entries[first:kept], lists.keys[entry])):
-                entries[kept] = entry
-                kept += 1
-        offsets[group + 1] = kept
-    return entries[:kept].copy(), offsets
+            if filled - first < k and (alone or not _is_among(lists.keys, entries[first:filled], lists.keys[entry])):
+                entries[filled] = entry
+                filled += 1
+        offsets[group + 1] = filled
+    return entries[:filled].copy(), offsets
 
 
 @compiled
 def _insert(lists: FlatLists, order: np.ndarray, count: int, entry: int) -> None:
     """Put an entry among the first `count` of `order`: from the end, since most belong near there."""
-    keys, scores, place = lists.keys, lists.scores, count
+    keys = lists.keys
+    scores = lists.scores
+    place = count
     while place > 0:
         before = order[place - 1]
         if scores[before] > scores[entry] or (scores[before] == scores[entry] and keys[before] <= keys[entry]):

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from udfs.arrow import read_rows, to_array
 from udfs.notes.fingerprints import ArrowMap
-from uninote.neighbours.truth import exact_topk
 from uninote.vectors.kmeans import compute_in_one_thread
 from uninote.vectors.sampling import first_in_order
 
@@ -38,6 +37,9 @@ def make_exact(queries: Callable[[], tuple[np.ndarray, np.ndarray]], k: int) -> 
     """Map (item_key, vector) rows to each query's best k among them. `queries` returns their (keys, vectors)."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        # Imported where it runs: a driver that only plans then starts without numba, in 0.4 s less.
+        from uninote.neighbours.truth import exact_topk
+
         compute_in_one_thread()
         keys, vectors = queries()
         corpus = (read_rows([batch]) for batch in batches if len(batch))

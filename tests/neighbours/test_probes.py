@@ -85,9 +85,9 @@ def count_pairs(monkeypatch):
     """Return a list to which the pairs that leaves make are added."""
     counted, cut = [], changed_join._blocks_of
 
-    def blocks_of(members, rows):
-        counted.append(int((np.diff(members) * np.diff(rows)).sum()))
-        return cut(members, rows)
+    def blocks_of(changed, others):
+        counted.append(int((np.diff(changed) * np.diff(others)).sum()))
+        return cut(changed, others)
 
     monkeypatch.setattr(changed_join, "_blocks_of", blocks_of)
     return counted

@@ -8,13 +8,14 @@ from numba import njit, types
 
 from uninote.neighbours.kernel.simd import lists as simd_lists
 from uninote.neighbours.kernel.simd import rows as simd_rows
+from uninote.neighbours.kernel.simd import scores as simd_scores
 from uninote.neighbours.kernel.simd import tiles as simd
 from uninote.neighbours.kernel.simd.vector_ir import FLOATS16, HALVES16, Emitter, compiled, emitted
 
 
 @compiled
 def run_vnni(codes, row, sums, meta, packed, group, columns, scores, hits):
-    return simd.score_tile_vnni(codes, row, sums, meta, packed, group, columns, scores, hits)
+    return simd_scores.score_tile_vnni(codes, row, sums, meta, packed, group, columns, scores, hits)
 
 
 @compiled
@@ -53,7 +54,7 @@ def run_take(best, row):
     return simd_lists.take_best(best, row)
 
 
-TILES = [simd.score_tile_portable, *([run_vnni] if simd.HAS_VNNI else [])]
+TILES = [simd_scores.score_tile_portable, *([run_vnni] if simd.HAS_VNNI else [])]
 
 
 def aligned(array):
@@ -84,7 +85,7 @@ def test_score_tile_equals_its_reference_bit_for_bit(run, width):
         scores, hits = aligned(np.zeros((12, 32), np.float32)), np.zeros(simd.HIT_SLOTS, np.uint16)
         found = run(codes, row, sums, meta, packed, group, columns, scores, hits)
         rows, beside = slice(row, row + 12), slice(32 * group, 32 * group + 32)
-        expected = simd.score_tile_reference(codes[rows], meta[:, rows], others[beside], columns[:, beside])
+        expected = simd_scores.score_tile_reference(codes[rows], meta[:, rows], others[beside], columns[:, beside])
         np.testing.assert_array_equal(scores, expected[0])
         np.testing.assert_array_equal(hits[:found], expected[1])
         assert 0 < found < 700

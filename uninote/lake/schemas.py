@@ -179,10 +179,10 @@ def neighbour_state_table(note_id: DataType, name: str) -> TableSpec:
 
 
 def neighbour_rows_table(note_id: DataType, attributes: Sequence[str]) -> TableSpec:
-    """Private: the rows of the last full join by the cell they are at home in, and what each `night` since changed of them.
+    """Private: the rows of the last full join by their primary cell, and what each update, a `night`, since changed of them.
 
     The last row of a key in a cell counts; a row that is `gone` says that there is none. `vector` is float32 as bytes,
-    `leaves` int32 as bytes: the places of the row's nearest leaders. `attributes` are those that rules look at.
+    `leaves` int32 as bytes: the numbers of the row's nearest pivots. `attributes` are those that rules look at.
     """
     fields = {"item_key": LongType(), "note_id": note_id, "vector": BinaryType(), "leaves": BinaryType()}
     fields |= {"gone": BooleanType()} | dict.fromkeys(attributes, StringType())
@@ -196,7 +196,7 @@ NEIGHBOUR_CELLS = TableSpec(
 )
 """Private: the cells of the last full join. `item_key` is the cell's number, `vector` its centroid.
 
-A row was in `overlap` of them; one that changed visits `visits`, to meet those that are at home there.
+A row was in `overlap` of them; one that changed has replicas in its nearest `visits`, to meet those whose primary cell it is.
 """
 
 NEIGHBOUR_LEADERS = TableSpec(
@@ -204,7 +204,7 @@ NEIGHBOUR_LEADERS = TableSpec(
     _struct(vectors=BinaryType(), width=LongType(), fan=LongType(), cell=LongType()),
     ("cell",),
 )
-"""Private: the leaders around which the rows of a cell were gathered, a row for each partition: `vectors` is float32 as bytes,
+"""Private: the pivots around which the rows of a cell were gathered, a row for each assignment: `vectors` is float32 as bytes,
 each `width` long; each row has `fan` leaves in it."""
 
 

@@ -8,7 +8,8 @@ import numpy as np
 def connected(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (keys int64, ascending, of all nodes; the least key of each one's component) of the edges first-second."""
     keys, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-    left, right = places[: len(first)], places[len(first) :]
+    left = places[: len(first)]
+    right = places[len(first) :]
     label = np.arange(len(keys))
     while True:
         lowest = label.copy()

@@ -53,7 +53,8 @@ class NeighbourTable:
                 f"{uri} is stale ({stale}): it may name notes that are gone; put it back into neighbours.tables and run "
                 "jobs/neighbours.py, or remove its folder"
             )
-        self._uri, self._rows = uri, table.to_pyarrow_dataset()
+        self._uri = uri
+        self._rows = table.to_pyarrow_dataset()
 
     def get(self, note_ids: Sequence[NoteId]) -> dict[NoteId, list[tuple[NoteId, float]]]:
         """Return what `lookup` does."""

@@ -42,7 +42,7 @@ def tie_aware_recall(
 def known_scores(keys: np.ndarray, truth: Lists) -> np.ndarray:
     """Return float32 (m, any): the scores of those of `keys`, int64 (m, any), that are in the `truth` of the same row.
 
-    -inf for the others. What was found is mostly true, so few scores are left to compute.
+    -inf for the others. What a join found is mostly true, so that hardly any scores are left to compute.
     """
     same = (keys[:, :, None] == truth.ids[:, None, :]) & (keys >= 0)[:, :, None]
     candidates = np.where(same, truth.scores[:, None, :], np.float32(-np.inf))

@@ -10,6 +10,7 @@ from uninote.neighbours.kernel.candidates import Candidates, offer
 from uninote.neighbours.kernel.codes import Codes
 from uninote.neighbours.kernel.simd.lists import prefetch_row
 from uninote.neighbours.kernel.simd.rows import copy_row
+from uninote.neighbours.kernel.simd.scores import score_tile_fast, score_tile_portable
 from uninote.neighbours.kernel.simd.tiles import (
     HAS_VNNI,
     HIT_SLOTS,
@@ -18,8 +19,6 @@ from uninote.neighbours.kernel.simd.tiles import (
     TILE_ROWS,
     aligned_empty,
     pack_rows,
-    score_tile_fast,
-    score_tile_portable,
 )
 from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled
 
@@ -42,6 +41,14 @@ class Workspace(NamedTuple):
     hits: np.ndarray
     columns: np.ndarray
     vnni: bool
+
+
+class Coded(NamedTuple):
+    """Of Codes or a Workspace what scoring reads of its rows: a compiled call passes each array of its arguments."""
+
+    rows: np.ndarray
+    sums: np.ndarray
+    meta: np.ndarray
 
 
 def make_workspace(rows: int, width: int, vnni: bool = True) -> Workspace:
@@ -96,6 +103,7 @@ def join_leaf(
     `shape` is (count, fresh), fresh <= count; the rows are distinct.
     """
     count, fresh = shape
+    mine = Coded(workspace.rows, workspace.sums, workspace.meta)
     gather(workspace, codes, candidates.limits, rows, count)
     pack(workspace, count)
     for i in range(count):
@@ -104,7 +112,7 @@ def join_leaf(
     for group in range((count + TILE_COLUMNS - 1) // TILE_COLUMNS):
         # Only tiles that reach the diagonal: a pair is scored once, for both of its sides.
         for row in range(0, min(fresh, (group + 1) * TILE_COLUMNS), TILE_ROWS):
-            found = score_rows(workspace, workspace, row, group)
+            found = score_rows(workspace, mine, row, group)
             if found:
                 _offer_hits(workspace, candidates.keys, rows, found, (row, group * TILE_COLUMNS))
     for i in range(count):
@@ -129,7 +137,7 @@ def _offer_hits(workspace: Workspace, keys: np.ndarray, rows: np.ndarray, found:
 
 
 @borrowing
-def score_rows(workspace: Workspace, source: Codes | Workspace, row: int, group: int) -> int:
+def score_rows(workspace: Workspace, source: Coded, row: int, group: int) -> int:
     """Score the 12 rows of `source` from `row` on with the 32 of a packed group; return the number of hits."""
     if workspace.vnni:
         found: int = score_tile_fast(

@@ -7,7 +7,7 @@ import numpy as np
 from uninote.neighbours.kernel.candidates import NO_ROW, Candidates, key_position
 from uninote.neighbours.kernel.codes import Codes
 from uninote.neighbours.kernel.leaves import Workspace, join_leaf
-from uninote.neighbours.kernel.simd.vector_ir import compiled
+from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: Knuth, TAOCP 3, 6.4
 
@@ -63,28 +63,32 @@ def join_neighbours(workspace: Workspace, codes: Codes, candidates: Candidates, 
     """
     edges = take_edges(candidates.keys, forward)
     counts, sources = reverse_edges(edges, forward)
-    stamps = np.full(
+    met = np.full(
         len(candidates.limits), -1, dtype=np.int32
-    )  # the row that took a position last: a set without clearing
-    members = np.empty(most, dtype=np.int32)
+    )  # the row that met a position last: a set without clearing
+    near = np.empty(most, dtype=np.int32)
     for row in range(len(edges)):
         count = 0
         fresh = 0
-        stamps[row] = row
+        met[row] = row
         for new in (1, 0):
             for slot in range(forward):
                 edge = edges[row, slot]
-                if edge >= 0 and edge & 1 == new and stamps[edge >> 1] != row and count < most:
-                    stamps[edge >> 1] = row
-                    members[count] = edge >> 1
-                    count += 1
+                if edge >= 0 and edge & 1 == new:
+                    count = _add(near, count, met, edge >> 1, row)
             for slot in range(counts[row, new]):
-                source = sources[row, new, slot]
-                if stamps[source] != row and count < most:
-                    stamps[source] = row
-                    members[count] = source
-                    count += 1
+                count = _add(near, count, met, sources[row, new, slot], row)
             if new == 1:
                 fresh = count
         if fresh:
-            join_leaf(workspace, codes, candidates, members, (count, fresh))
+            join_leaf(workspace, codes, candidates, near, (count, fresh))
+
+
+@borrowing
+def _add(near: np.ndarray, count: int, met: np.ndarray, position: int, row: int) -> int:
+    """Add a position to the first `count` of `near` unless `row` has met it or there is no room; return how many there are."""
+    if met[position] == row or count == len(near):
+        return count
+    met[position] = row
+    near[count] = position
+    return count + 1

@@ -15,7 +15,7 @@ import numpy as np
 from uninote.neighbours.kernel.assignments import Groups
 from uninote.neighbours.kernel.candidates import insert_sorted, key_position, key_score, pack_key
 from uninote.neighbours.kernel.codes import Codes
-from uninote.neighbours.kernel.leaves import Workspace, gather, pack, score_rows
+from uninote.neighbours.kernel.leaves import Coded, Workspace, gather, pack, score_rows
 from uninote.neighbours.kernel.settings import MOST_FAN
 from uninote.neighbours.kernel.simd.lists import push_best, take_best
 from uninote.neighbours.kernel.simd.tiles import TILE_COLUMNS, TILE_ROWS, aligned_empty
@@ -62,6 +62,7 @@ def _lay_out(workspace: Workspace, codes: Codes, pivots: np.ndarray) -> None:
 @borrowing
 def _rank_pivots(workspace: Workspace, codes: Codes, leaves: np.ndarray, best: np.ndarray, swept: np.ndarray) -> None:
     """Write the nearest of the pivots laid out, for 12 rows at a time; `best` and `swept` are room to work."""
+    mine = Coded(codes.rows, codes.sums, codes.meta)
     limits = codes.meta[2]
     fan = leaves.shape[1]
     groups = (workspace.columns[0] + TILE_COLUMNS - 1) // TILE_COLUMNS
@@ -69,7 +70,7 @@ def _rank_pivots(workspace: Workspace, codes: Codes, leaves: np.ndarray, best: n
         count = min(TILE_ROWS, leaves.shape[0] - row)
         swept[:] = _LEAST
         for group in range(min(groups, _SWEPT_GROUPS)):
-            score_rows(workspace, codes, row, group)
+            score_rows(workspace, mine, row, group)
             push_best(workspace.scores, swept, group * TILE_COLUMNS, _PLACE_BITS)
         for i in range(count):
             for slot in range(fan):
@@ -77,7 +78,7 @@ def _rank_pivots(workspace: Workspace, codes: Codes, leaves: np.ndarray, best: n
                 best[i, slot] = pack_key(key_score((most & ~_PLACE_BITS) << 32), most & _PLACE_BITS)
             limits[row + i] = key_score(best[i, fan - 1])
         for group in range(_SWEPT_GROUPS, groups):
-            for hit in range(score_rows(workspace, codes, row, group)):
+            for hit in range(score_rows(workspace, mine, row, group)):
                 place = np.int64(workspace.hits[hit])
                 own = place >> 5
                 column = place & 31
@@ -143,13 +144,14 @@ def _find_within(workspace: Workspace, codes: Codes, fan: int, margin: float) ->
 @borrowing
 def _score_pivots(workspace: Workspace, codes: Codes, near: _Near, row: int, rows: int) -> None:
     """Write into `near` the nearest pivots of up to 12 rows, and the scores of those that may be near enough."""
+    mine = Coded(codes.rows, codes.sums, codes.meta)
     fan = near.best.shape[1]
     limits = codes.meta[2]
     near.best[:] = pack_key(np.float32(-np.inf), 0)
     near.scores[:] = -np.inf
     limits[row : row + rows] = -np.inf
     for group in range((workspace.columns[0] + TILE_COLUMNS - 1) // TILE_COLUMNS):
-        for hit in range(score_rows(workspace, codes, row, group)):
+        for hit in range(score_rows(workspace, mine, row, group)):
             place = np.int64(workspace.hits[hit])
             i = place >> 5
             pivot = group * TILE_COLUMNS + (place & 31)

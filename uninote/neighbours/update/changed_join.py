@@ -21,7 +21,7 @@ from uninote.neighbours.kernel.candidates import (
 )
 from uninote.neighbours.kernel.codes import CODE_ERROR, Codes, encode_around
 from uninote.neighbours.kernel.join import join_with_all
-from uninote.neighbours.kernel.leaves import Workspace, gather, make_workspace, pack, score_rows
+from uninote.neighbours.kernel.leaves import Coded, Workspace, gather, make_workspace, pack, score_rows
 from uninote.neighbours.kernel.settings import list_length
 from uninote.neighbours.kernel.simd.rows import dot_rows
 from uninote.neighbours.kernel.simd.tiles import TILE_COLUMNS, TILE_PLACES, TILE_ROWS
@@ -178,9 +178,10 @@ def _join_blocks(state: _State, changed: np.ndarray, others: np.ndarray, blocks:
 def _join_gathered(state: _State, mine: np.ndarray, theirs: np.ndarray) -> None:
     """Join what is laid out: a hit of a changed row enters its list, one of another row is noted."""
     near, far, _, candidates, hits = state
+    coded = Coded(near.rows, near.sums, near.meta)
     for group in range((len(theirs) + TILE_COLUMNS - 1) // TILE_COLUMNS):
         for row in range(0, len(mine), TILE_ROWS):
-            found = score_rows(far, near, row, group)
+            found = score_rows(far, coded, row, group)
             for hit in range(found):
                 place = np.int64(far.hits[hit])
                 i = (place & (TILE_PLACES - 1)) >> 5

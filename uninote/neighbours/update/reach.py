@@ -50,19 +50,22 @@ def _plans(assignments: Sequence[Assignment], sample: Sample, recall: float, loo
     """Yield the plan with the least margin for each number of assignments and slots, where one finds enough."""
     fan = min((assignment.leaves.shape[1] for assignment in assignments), default=0)
     gaps = [np.full((fan, pairs.shape[1]), _NEVER) for pairs in sample.pairs]
-    once, seen = np.zeros(fan), list[tuple[np.ndarray, np.ndarray]]()
+    gathered = np.zeros(fan)  # rows that are brought to where they are scored, by number of slots
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
     for count, assignment in enumerate(assignments, 1):
         behind = _behind(sample.vectors, assignment.pivots)
         for best, pairs in zip(gaps, sample.pairs, strict=True):
             np.minimum(best, _gaps_of(behind, pairs, assignment.leaves[:, :fan]), out=best)
         sizes = np.cumsum(_leaf_sizes(assignment.leaves, len(assignment.pivots)), axis=0)[:fan]
-        once += sizes.sum(axis=1)
+        gathered += sizes.sum(axis=1)
         seen.append((behind[::_COST_STEP], sizes.astype(np.float32)))
         for slot in range(fan):
             margin = _least_margin([best[slot] for best in gaps], sample, recall) + _SLACK
             if margin < _NEVER:
-                each = sum(float(((some < margin).astype(np.float32) @ held[slot]).mean()) for some, held in seen)
-                yield Plan(count, slot + 1, float(margin), _GATHER_COST * once[slot] + looking * each)
+                each = 0.0  # rows that one looking row meets
+                for some, held in seen:
+                    each += float(((some < margin).astype(np.float32) @ held[slot]).mean())
+                yield Plan(count, slot + 1, float(margin), _GATHER_COST * gathered[slot] + looking * each)
 
 
 def _behind(vectors: np.ndarray, pivots: np.ndarray) -> np.ndarray:
@@ -102,8 +105,7 @@ def _least_margin(gaps: Sequence[np.ndarray], sample: Sample, recall: float) -> 
     """Return the least gap such that pairs with no greater one are enough, either way; infinity where none is."""
 
     def enough(margin: np.float32) -> bool:
-        shares = (_share(gap <= margin, pairs[0]) for gap, pairs in zip(gaps, sample.pairs, strict=True))
-        return min(shares) >= recall
+        return all(_share(gap <= margin, pairs[0]) >= recall for gap, pairs in zip(gaps, sample.pairs, strict=True))
 
     margins = np.unique(np.concatenate([*gaps, np.zeros(1, np.float32)]))
     margins = margins[margins < _NEVER]
@@ -113,6 +115,9 @@ def _least_margin(gaps: Sequence[np.ndarray], sample: Sample, recall: float) -> 
 
 def _share(found: np.ndarray, rows: np.ndarray) -> float:
     """Return the share of pairs found, bool (p,), the mean of that of each row, less two standard errors."""
-    wanted, reached = np.bincount(rows), np.bincount(rows, found)
+    wanted = np.bincount(rows)
+    reached = np.bincount(rows, found)
     shares = reached[wanted > 0] / wanted[wanted > 0]
-    return float(shares.mean() - 2 * shares.std() / math.sqrt(len(shares))) if len(shares) else 1.0
+    if not len(shares):
+        return 1.0
+    return float(shares.mean() - 2 * shares.std() / math.sqrt(len(shares)))

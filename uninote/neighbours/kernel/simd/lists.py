@@ -22,7 +22,9 @@ def prefetch_row(typing: Any, lists: Any, row: Any) -> Any:
         keys = emit.move(lists, emit.times(arguments[1], length, 8))
         with emit.loop(builder.udiv(length, ir.Constant(INT64, 8))) as step:
             place = emit.move(keys, emit.times(step.index, 64))
-            read, near, data = (ir.Constant(INT32, value) for value in (0, 2, 1))
+            read = ir.Constant(INT32, 0)
+            near = ir.Constant(INT32, 2)
+            data = ir.Constant(INT32, 1)
             emit.call("llvm.prefetch.p0", ir.VoidType(), place, read, near, data)
         return context.get_dummy_value()
 
@@ -36,11 +38,10 @@ def insert_key(typing: Any, lists: Any, row: Any, key: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         emit = Emitter(context, builder, signature, arguments)
         lists, (_, length) = emit.array(0)
-        keys, vectors = (
-            emit.move(lists, emit.times(arguments[1], length, 8)),
-            builder.udiv(length, ir.Constant(INT64, 8)),
-        )
+        keys = emit.move(lists, emit.times(arguments[1], length, 8))
+        vectors = builder.udiv(length, ir.Constant(INT64, 8))
         wanted = emit.splat(arguments[2], LONGS8)
+        # A pair is found again and again, in several leaves: most keys that come are there already.
         same = emit.variable(ir.Constant(BITS8, [0] * 8))
         with emit.loop(vectors) as step:
             held = emit.load(keys, emit.times(step.index, 64), LONGS8, 64)
@@ -49,6 +50,8 @@ def insert_key(typing: Any, lists: Any, row: Any, key: Any) -> Any:
             builder.store(builder.or_(builder.load(same, typ=equal.type), equal), same)
         present = builder.bitcast(builder.load(same, typ=BITS8), BYTE)
         with builder.if_then(builder.icmp_unsigned("==", present, ir.Constant(BYTE, 0))):
+            # No search for the place, no branch: each entry becomes the middle one of itself, the one before it and the
+            # new key, eight entries at a time.
             before = emit.variable(ir.Constant(LONGS8, [2**63 - 1] * 8))
             with emit.loop(vectors) as step:
                 held = emit.load(keys, emit.times(step.index, 64), LONGS8, 64)
@@ -78,26 +81,26 @@ def push_best(typing: Any, scores: Any, best: Any, first: Any, low: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         emit = Emitter(context, builder, signature, arguments)
-        (scores, _), (best, (rows, fan, _)) = emit.array(0), emit.array(1)
-        place, low = (builder.trunc(arguments[position], INT32) for position in (2, 3))
+        scores, _ = emit.array(0)
+        best, (rows, fan, _) = emit.array(1)
+        place = builder.trunc(arguments[2], INT32)
+        low = builder.trunc(arguments[3], INT32)
         high = emit.splat(builder.not_(low), INTS16)
         with emit.loop(rows) as row:
             for half in range(2):
                 bits = emit.load(scores, emit.add(emit.times(row.index, 4 * TILE_COLUMNS), 64 * half), INTS16, 64)
                 negative = builder.ashr(bits, ir.Constant(INTS16, [31] * 16))
                 ordered = builder.xor(bits, builder.and_(negative, ir.Constant(INTS16, [2**31 - 1] * 16)))
-                lanes = ir.Constant(INTS16, [16 * half + lane for lane in range(16)])
+                lanes = ir.Constant(INTS16, list(range(16 * half, 16 * half + 16)))
                 named = builder.or_(builder.and_(ordered, high), builder.add(emit.splat(place, INTS16), lanes))
                 offered = emit.variable(named)
                 with emit.loop(fan) as slot:
                     place_held = emit.times(emit.add(emit.times(row.index, fan), slot.index), 4 * TILE_COLUMNS)
-                    held, new = (
-                        emit.load(best, emit.add(place_held, 64 * half), INTS16, 64),
-                        builder.load(offered, typ=INTS16),
-                    )
-                    emit.store(
-                        emit.call("llvm.smax.v16i32", INTS16, held, new), best, emit.add(place_held, 64 * half), 64
-                    )
+                    held = emit.load(best, emit.add(place_held, 64 * half), INTS16, 64)
+                    new = builder.load(offered, typ=INTS16)
+                    # The greater one stays in the slot, the lesser one is offered to the next: an insertion without a branch.
+                    greater = emit.call("llvm.smax.v16i32", INTS16, held, new)
+                    emit.store(greater, best, emit.add(place_held, 64 * half), 64)
                     builder.store(emit.call("llvm.smin.v16i32", INTS16, held, new), offered)
         return context.get_dummy_value()
 

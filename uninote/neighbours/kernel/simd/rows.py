@@ -35,8 +35,10 @@ def copy_row(typing: Any, target: Any, to: Any, source: Any, origin: Any) -> Any
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         emit = Emitter(context, builder, signature, arguments)
-        (target, (_, width)), (source, _) = emit.array(0), emit.array(2)
-        to, origin = (emit.times(arguments[position], width) for position in (1, 3))
+        target, (_, width) = emit.array(0)
+        source, _ = emit.array(2)
+        to = emit.times(arguments[1], width)
+        origin = emit.times(arguments[3], width)
         with emit.loop(builder.udiv(width, ir.Constant(INT64, 64))) as step:
             offset = emit.times(step.index, 64)
             emit.store(emit.load(source, emit.add(origin, offset), INTS16, 64), target, emit.add(to, offset), 64)
@@ -51,7 +53,8 @@ def widen_row(typing: Any, vectors: Any, row: Any, out: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         emit = Emitter(context, builder, signature, arguments)
-        (vectors, (_, width)), (out, _) = emit.array(0), emit.array(2)
+        vectors, (_, width) = emit.array(0)
+        out, _ = emit.array(2)
         size, kind = (2, HALVES16) if signature.args[0].dtype == types.uint16 else (4, FLOATS16)
         source = emit.move(vectors, emit.times(arguments[1], width, size))
         full = builder.udiv(width, ir.Constant(INT64, 16))
@@ -77,13 +80,15 @@ def dot_rows(typing: Any, vectors: Any, left: Any, right: Any) -> Any:
         emit = Emitter(context, builder, signature, arguments)
         vectors, (_, width) = emit.array(0)
         size, kind = (2, HALVES16) if signature.args[0].dtype == types.uint16 else (4, FLOATS16)
-        rows = [emit.move(vectors, emit.times(arguments[position], width, size)) for position in (1, 2)]
+        left = emit.move(vectors, emit.times(arguments[1], width, size))
+        right = emit.move(vectors, emit.times(arguments[2], width, size))
         full = builder.udiv(width, ir.Constant(INT64, 16))
         rest = builder.urem(width, ir.Constant(INT64, 16))
         total = emit.variable(ir.Constant(FLOATS16, [0.0] * 16))
         with emit.loop(full) as step:
-            loaded = (emit.load(row, emit.times(step.index, 16 * size), kind, size) for row in rows)
-            one, two = (as_float(emit, vector, FLOATS16) for vector in loaded)
+            place = emit.times(step.index, 16 * size)
+            one = as_float(emit, emit.load(left, place, kind, size), FLOATS16)
+            two = as_float(emit, emit.load(right, place, kind, size), FLOATS16)
             held = builder.load(total, typ=FLOATS16)
             builder.store(emit.call("llvm.fmuladd.v16f32", FLOATS16, one, two, held), total)
         lanes = [ir.Constant(FLOAT, 0.0), builder.load(total, typ=FLOATS16)]
@@ -92,8 +97,8 @@ def dot_rows(typing: Any, vectors: Any, left: Any, right: Any) -> Any:
         result = emit.variable(builder.call(reduce, lanes, fastmath=("reassoc",)))
         with emit.loop(rest) as step:
             place = emit.times(emit.add(emit.times(full, 16), step.index), size)
-            singles = (emit.load(row, place, kind.element, size) for row in rows)
-            one, two = (as_float(emit, single, FLOAT) for single in singles)
+            one = as_float(emit, emit.load(left, place, kind.element, size), FLOAT)
+            two = as_float(emit, emit.load(right, place, kind.element, size), FLOAT)
             builder.store(builder.fadd(builder.load(result, typ=FLOAT), builder.fmul(one, two)), result)
         return builder.load(result, typ=FLOAT)
 
@@ -115,6 +120,8 @@ def as_float(emit: Emitter, value: Any, wide: Any, native: bool = HAS_HALF) -> A
     bits = builder.zext(builder.bitcast(value, shorts), longs)
     magnitude = builder.and_(bits, constant(_HALF_MAGNITUDE))
     sign = builder.shl(builder.xor(bits, magnitude), constant(16))
+    # The bits of a float16 moved up to where a float32 has them: right but for the bias of the exponent, which one product
+    # puts right, subnormal numbers included.
     small = builder.bitcast(builder.shl(magnitude, constant(13)), wide)
     scaled = builder.fmul(small, ir.Constant(wide, [_REBIAS] * 16 if wide == FLOATS16 else _REBIAS))
     finite = builder.bitcast(scaled, longs)

@@ -22,8 +22,13 @@ njit: Any = typed_njit  # its stubs do not know every option
 cgutils: Any = untyped_cgutils
 
 _ANY_ORDER = {"reassoc", "contract", "nsz"}  # of a sum's terms
-BIT, BYTE, INT16, INT32, INT64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
-FLOAT, HALF = ir.FloatType(), ir.HalfType()
+BIT = ir.IntType(1)
+BYTE = ir.IntType(8)
+INT16 = ir.IntType(16)
+INT32 = ir.IntType(32)
+INT64 = ir.IntType(64)
+FLOAT = ir.FloatType()
+HALF = ir.HalfType()
 BYTES64 = ir.VectorType(BYTE, 64)
 INTS16 = ir.VectorType(INT32, 16)
 FLOATS16 = ir.VectorType(FLOAT, 16)
@@ -31,13 +36,14 @@ HALVES16 = ir.VectorType(HALF, 16)
 LONGS8 = ir.VectorType(INT64, 8)
 SHORTS16 = ir.VectorType(INT16, 16)
 SHORTS32 = ir.VectorType(INT16, 32)
-BITS8, BITS32 = ir.VectorType(BIT, 8), ir.VectorType(BIT, 32)
+BITS8 = ir.VectorType(BIT, 8)
+BITS32 = ir.VectorType(BIT, 32)
 
 COMPILED = Path(__file__).parents[2]  # uninote/neighbours: below it lies every function that another one may inline
 
 
 def compiled(function: Function) -> Function:
-    """Compile with numba, without Python objects, kept on disk between processes."""
+    """Compile with numba, without Python objects, cached on disk between processes."""
     return cast(Function, _cached(function))
 
 
@@ -57,7 +63,7 @@ def summing_borrowed(function: Function) -> Function:
 
 
 def _cached(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile, kept on disk where there is a folder to write to, until any source of this package changes.
+    """Compile, cached on disk where there is a folder to write to, until any source of this package changes.
 
     By itself numba looks at the file of the function only, and would go on using code with old callees inlined.
     """
@@ -86,7 +92,10 @@ class Emitter:
     """Emits into one function: `arguments` by position, arrays as (base pointer, shape)."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> None:
-        self.context, self.builder, self.signature, self.arguments = context, builder, signature, arguments
+        self.context = context
+        self.builder = builder
+        self.signature = signature
+        self.arguments = arguments
 
     def array(self, position: int) -> tuple[Any, list[Any]]:
         """Return (base pointer, lengths of the axes) of a C-contiguous array argument."""
@@ -94,10 +103,8 @@ class Emitter:
         if kind.layout != "C":
             raise TypeError(f"argument {position} is {kind}; addresses are computed for C-contiguous arrays only")
         array = self.context.make_array(kind)(self.context, self.builder, self.arguments[position])
-        axes = kind.ndim
-        return self.builder.bitcast(array.data, BYTE.as_pointer()), cgutils.unpack_tuple(
-            self.builder, array.shape, axes
-        )
+        base = self.builder.bitcast(array.data, BYTE.as_pointer())
+        return base, cgutils.unpack_tuple(self.builder, array.shape, kind.ndim)
 
     def add(self, *terms: Any) -> Any:
         """Return the sum of integers, each a value or a Python int."""
@@ -119,9 +126,8 @@ class Emitter:
 
     def load(self, base: Any, offset: Any, kind: Any, align: int = 1) -> Any:
         """Return the `kind` that lies `offset` bytes from `base`."""
-        return self.builder.load(
-            self.builder.bitcast(self.move(base, offset), kind.as_pointer()), align=align, typ=kind
-        )
+        place = self.builder.bitcast(self.move(base, offset), kind.as_pointer())
+        return self.builder.load(place, align=align, typ=kind)
 
     def store(self, value: Any, base: Any, offset: Any, align: int = 1) -> None:
         """Store `value` at `offset` bytes from `base`."""
@@ -131,9 +137,8 @@ class Emitter:
         """Return the vector of type `kind` that repeats `value`."""
         empty = ir.Constant(kind, ir.Undefined)
         first = self.builder.insert_element(empty, value, ir.Constant(INT32, 0))
-        return self.builder.shuffle_vector(
-            first, empty, ir.Constant(ir.VectorType(INT32, kind.count), [0] * kind.count)
-        )
+        lanes = ir.Constant(ir.VectorType(INT32, kind.count), [0] * kind.count)
+        return self.builder.shuffle_vector(first, empty, lanes)
 
     def shuffle(self, left: Any, right: Any, lanes: Sequence[int]) -> Any:
         """Return the `lanes` of `left` followed by `right`."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -63,3 +65,23 @@ def test_a_library_with_one_home_is_imported_there_only(library):
 @pytest.mark.parametrize("path", sorted((ROOT / "jobs").glob("*.py")), ids=lambda path: path.name)
 def test_jobs_are_thin(path):
     assert len(path.read_text().splitlines()) < 60
+
+
+LIGHT = ("numba", "torch", "faiss", "numpy", "pyarrow", "pandas", "pyspark", "deltalake", "transformers")
+
+
+def loaded_by(*modules: str) -> set[str]:
+    """Return the top-level modules that a fresh process has loaded once it has imported these."""
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_the_package_alone_loads_none_of_the_large_libraries():
+    assert not loaded_by("uninote") & {*LIGHT}
+
+
+def test_a_plan_is_made_without_a_compiler_or_a_model():
+    loaded = loaded_by("uninote.index.plan", "uninote.pipelines.neighbours.plan", "uninote.neighbours.kernel.settings")
+    assert "uninote" in loaded
+    assert not loaded & {"numba", "llvmlite", "torch"}

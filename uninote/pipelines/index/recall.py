@@ -10,10 +10,10 @@ import numpy as np
 from uninote.index.manifest import Manifest
 from uninote.index.search import Index
 from uninote.index.template import Template, template_files
-from uninote.vectors.top_k import merge_topk
 from uninote.pipelines.index.target import Calibration, Target
 from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.runtime.progress import say
+from uninote.vectors.top_k import merge_topk
 
 RECALL = "recall_at_k"  # in the ledger's metrics
 _START = 4

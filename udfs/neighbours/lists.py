@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from udfs.arrow import pack, unpack
 from udfs.notes.fingerprints import ArrowMap
 from uninote.lake.parquet_files import DamagedFileError
-from uninote.neighbours.lists import Lists
+from uninote.neighbours.lists import Lists, Pairs
 from uninote.neighbours.merge_lists import FlatLists, merge_groups
 
 LISTS = ("item_key", "note_id", "neighbour_keys", "neighbour_ids", "scores", "whole")
@@ -75,10 +75,8 @@ def lists_of(
         yield make_lists(pa.array(keys[owners]), note_ids.take(pa.array(owners)), entries, starts, owners < searched)
 
 
-def lists_of_pairs(
-    keys: np.ndarray, note_ids: pa.Array, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], searched: int
-) -> Iterator[pa.RecordBatch]:
-    """Yield LISTS of the owners in `pairs`: (owners, others, scores), flat, grouped by owner, best first.
+def lists_of_pairs(keys: np.ndarray, note_ids: pa.Array, pairs: Pairs, searched: int) -> Iterator[pa.RecordBatch]:
+    """Yield LISTS of the owners in `pairs`, in batches; a row that owns none has no list.
 
     The rest as for `lists_of`.
     """

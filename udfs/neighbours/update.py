@@ -15,7 +15,7 @@ from udfs.neighbours.full_join import Count, FileRecords, JoinTask, Sink, read_i
 from udfs.neighbours.lists import Entries, among, lists_of, lists_of_pairs, make_lists
 from udfs.notes.fingerprints import ArrowMap
 from uninote.neighbours.kernel.assignments import Assignment
-from uninote.neighbours.lists import Lists
+from uninote.neighbours.lists import Lists, Pairs
 from uninote.neighbours.rule_lists import by_rule
 from uninote.neighbours.rules import Rows, Rule
 from uninote.neighbours.update.all_pairs import join_changed
@@ -176,7 +176,7 @@ class _CellUpdate:
         )
         self._leaves = np.concatenate([*leaves, np.empty((count, 0), np.int32)], axis=1)
         good = slice(None) if rule.min_score is None else found.scores >= rule.min_score
-        pairs = found.owners[good], found.others[good], found.scores[good]
+        pairs = Pairs(found.owners[good], found.others[good], found.scores[good])
         return lists_of_pairs(items.keys, items.ids, pairs, count)
 
     def _compare(self, items: Items, rule: Rule, limits: np.ndarray) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,7 @@
-"""The one shape that lists of neighbours have in memory; what is stored or sent is converted where it is read or written."""
+"""How neighbours are held in memory: lists of all rows, or pairs where few of many rows have any.
+
+What is stored or sent is made of these, and into these, where it is written or read.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,17 @@ class Lists(NamedTuple):
     """
 
     ids: np.ndarray
+    scores: np.ndarray
+
+
+class Pairs(NamedTuple):
+    """Neighbours of some rows: `owners` and `others` int32 (p,), rows, and `scores` float32 (p,).
+
+    By owner, best first, equal scores by other.
+    """
+
+    owners: np.ndarray
+    others: np.ndarray
     scores: np.ndarray
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uninote.neighbours.kernel.simd.vector_ir import compiled, summing_borrowed
+from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled, summing_borrowed
 from uninote.neighbours.lists import Lists
 
 _BLOCK_ROWS = 1024  # with a few hundred queries the block's scores stay in a core's cache
@@ -85,25 +85,27 @@ def _insert_best(block: _Block, queries: _Queries, best: Lists) -> None:
                 continue
             score = _product(queries.vectors, query, block.vectors, row)
             if score < queries.most:
-                _insert(best.ids[query], best.scores[query], block.keys[row], score)
+                _insert(best, query, block.keys[row], score)
                 limit = np.float32(best.scores[query, last] - block.margin)
 
 
-@compiled
-def _insert(keys: np.ndarray, scores: np.ndarray, key: int, score: float) -> None:
+@borrowing
+def _insert(best: Lists, query: int, key: int, score: float) -> None:
     """Insert an entry into one list, best first, equal scores by key, unless all that are there come before it."""
-    slot = len(keys)
-    while slot > 0 and _comes_after(keys[slot - 1], scores[slot - 1], key, score):
+    keys = best.ids
+    scores = best.scores
+    slot = keys.shape[1]
+    while slot > 0 and _comes_after(keys[query, slot - 1], scores[query, slot - 1], key, score):
         slot -= 1
-        if slot + 1 < len(keys):
-            keys[slot + 1] = keys[slot]
-            scores[slot + 1] = scores[slot]
-    if slot < len(keys):
-        keys[slot] = key
-        scores[slot] = score
+        if slot + 1 < keys.shape[1]:
+            keys[query, slot + 1] = keys[query, slot]
+            scores[query, slot + 1] = scores[query, slot]
+    if slot < keys.shape[1]:
+        keys[query, slot] = key
+        scores[query, slot] = score
 
 
-@compiled
+@borrowing
 def _comes_after(key: int, score: float, new_key: int, new_score: float) -> bool:
     """Say whether an entry comes after a new one; -1 is a free slot."""
     return bool(key < 0 or score < new_score or (score == new_score and key > new_key))

@@ -26,20 +26,13 @@ from uninote.neighbours.kernel.settings import list_length
 from uninote.neighbours.kernel.simd.rows import dot_rows
 from uninote.neighbours.kernel.simd.tiles import TILE_COLUMNS, TILE_PLACES, TILE_ROWS
 from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled
+from uninote.neighbours.lists import Pairs
 
 # How many rows of either side meet at once: multiples of a tile, that fit into a core's own cache together.
 _NEAR_ROWS = 480
 _FAR_ROWS = 2016
 _MEAN_ROWS = 8192  # any centre among the rows will do
 _FIRST_ROOM = 2 * _NEAR_ROWS * _FAR_ROWS
-
-
-class Pairs(NamedTuple):
-    """Neighbours found: `owners` and `others` int32, rows; `scores` float32. By owner, best first, then by other."""
-
-    owners: np.ndarray
-    others: np.ndarray
-    scores: np.ndarray
 
 
 class Hits(NamedTuple):

@@ -12,7 +12,8 @@ from uninote.neighbours.kernel.codes import encode_around, reordered
 from uninote.neighbours.kernel.leaves import make_workspace
 from uninote.neighbours.kernel.local_join import take_edges
 from uninote.neighbours.kernel.pivots import pivots_within
-from uninote.neighbours.update.changed_join import ChangedJoin, Pairs
+from uninote.neighbours.lists import Pairs
+from uninote.neighbours.update.changed_join import ChangedJoin
 from uninote.neighbours.update.reach import Plan, Sample, cheapest_plan
 
 _SAMPLE_ROWS = 512  # changed rows that show in which leaves their neighbours are

@@ -45,12 +45,14 @@ def assign_cells(
     """
     distinct, copy_of, copies = np.unique(centroids, axis=0, return_inverse=True, return_counts=True)
     nearest = nearest_centroids(vectors, distinct, min(overlap, len(distinct)))
+    # The copies of different centroid c are the cells grouped[first[c] : first[c] + copies[c]].
     grouped = np.argsort(copy_of, kind="stable").astype(np.int32)
     first = np.cumsum(copies) - copies
     scatter = _scatter(np.arange(len(vectors)) if keys is None else keys)[:, None]
     one_copy = grouped[first[nearest] + scatter % copies[nearest]]
     primary = nearest[:, :1]
     slots = np.arange(nearest.shape[1])
+    # The copies of the nearest centroid, from the row's own on, come first; then one copy of each centroid after it.
     own = grouped[first[primary] + (scatter + slots) % copies[primary]]
     others = np.take_along_axis(one_copy, np.maximum(slots - copies[primary] + 1, 0), axis=1)
     return np.where(slots < copies[primary], own, others)

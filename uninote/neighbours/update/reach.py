@@ -49,6 +49,7 @@ def cheapest_plan(assignments: Sequence[Assignment], sample: Sample, recall: flo
 def _plans(assignments: Sequence[Assignment], sample: Sample, recall: float, looking: int) -> Iterator[Plan]:
     """Yield the plan with the least margin for each number of assignments and slots, where one finds enough."""
     fan = min((assignment.leaves.shape[1] for assignment in assignments), default=0)
+    # By how much further than the nearest pivot one must look to find each pair: less with each assignment and slot.
     gaps = [np.full((fan, pairs.shape[1]), _NEVER) for pairs in sample.pairs]
     gathered = np.zeros(fan)  # rows that are brought to where they are scored, by number of slots
     seen: list[tuple[np.ndarray, np.ndarray]] = []
@@ -62,10 +63,19 @@ def _plans(assignments: Sequence[Assignment], sample: Sample, recall: float, loo
         for slot in range(fan):
             margin = _least_margin([best[slot] for best in gaps], sample, recall) + _SLACK
             if margin < _NEVER:
-                each = 0.0  # rows that one looking row meets
-                for some, held in seen:
-                    each += float(((some < margin).astype(np.float32) @ held[slot]).mean())
-                yield Plan(count, slot + 1, float(margin), _GATHER_COST * gathered[slot] + looking * each)
+                cost = _GATHER_COST * gathered[slot] + looking * _rows_met(seen, slot, margin)
+                yield Plan(count, slot + 1, float(margin), cost)
+
+
+def _rows_met(seen: Sequence[tuple[np.ndarray, np.ndarray]], slot: int, margin: np.float32) -> float:
+    """Return with how many rows a row of the sample is scored, on average, in the leaves that are near enough.
+
+    `seen` has for each assignment what `_behind` returns, and the rows of each leaf by their first slots, float32.
+    """
+    total = 0.0
+    for behind, sizes in seen:
+        total += float(((behind < margin).astype(np.float32) @ sizes[slot]).mean())
+    return total
 
 
 def _behind(vectors: np.ndarray, pivots: np.ndarray) -> np.ndarray:
@@ -107,6 +117,7 @@ def _least_margin(gaps: Sequence[np.ndarray], sample: Sample, recall: float) -> 
     def enough(margin: np.float32) -> bool:
         return all(_share(gap <= margin, pairs[0]) >= recall for gap, pairs in zip(gaps, sample.pairs, strict=True))
 
+    # Only a gap can be the least margin; more of them are enough the wider it is, so that halving finds it.
     margins = np.unique(np.concatenate([*gaps, np.zeros(1, np.float32)]))
     margins = margins[margins < _NEVER]
     place = bisect_left(margins, True, key=enough)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.neighbours.kernel.exact import KernelError, topk_all_pairs
+from uninote.neighbours.kernel.exact import KernelError, empty_ranking, insert, insert_dense, topk_all_pairs
+from uninote.vectors.top_k import pack, unpack
 
 
 def make_vectors(rows, width=24, cone=0.0, seed=0):
@@ -94,3 +95,31 @@ def test_the_input_is_left_as_it_was():
 def test_what_cannot_be_ranked_is_refused(vectors, k, message):
     with pytest.raises(KernelError, match=message):
         topk_all_pairs(vectors, k)
+
+
+def test_free_slots_read_as_no_neighbour():
+    positions, scores = unpack(empty_ranking(2, 3))
+    assert (positions == -1).all()
+    assert np.isneginf(scores).all()
+
+
+def test_sparse_and_dense_inserts_keep_the_best_of_each_row():
+    generator = np.random.default_rng(0)
+    scores = generator.integers(0, 9, (5, 40)).astype(np.float32)
+    entries = pack(scores, np.arange(40))
+    dense = empty_ranking(5, 7)
+    sparse = empty_ranking(5, 7)
+    for start in (0, 10, 20, 30):
+        insert_dense(dense, entries[:, start : start + 10])
+        rows, columns = np.nonzero(generator.random((5, 10)) < 2)
+        insert(sparse, rows, entries[rows, start + columns])
+    expected = np.sort(entries, axis=1)[:, : -7 - 1 : -1]
+    assert np.array_equal(dense, expected)
+    assert np.array_equal(sparse, expected)
+
+
+def test_inserting_nothing_changes_nothing():
+    ranking = pack(np.arange(6, dtype=np.float32)[::-1].reshape(2, 3), np.arange(3))
+    before = ranking.copy()
+    insert(ranking, np.empty(0, np.int64), np.empty(0, np.int64))
+    assert np.array_equal(ranking, before)

@@ -6,8 +6,9 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from uninote.lake.delta_files import set_property
 from uninote.lake.table_paths import unusable_part
-from uninote.pipelines.lake.tables import set_property, table_property
+from uninote.pipelines.lake.tables import table_property
 
 
 @pytest.mark.parametrize("name", ["a {b}*?#;&=+ü%", "a`b'c\"d", "~$@!,:<>()"])
@@ -15,7 +16,7 @@ def test_a_usable_path_holds_a_table_and_its_properties(tmp_path, name):
     uri = str(tmp_path / name / "notes")
     assert unusable_part(uri) is None
     write_deltalake(uri, pa.table({"a": [1]}))
-    set_property(None, uri, "uninote.mediaRoot", uri)
+    set_property(uri, "uninote.mediaRoot", uri)
     assert (tmp_path / name / "notes" / "_delta_log").is_dir()
     assert table_property(uri, "uninote.mediaRoot") == uri
     assert DeltaTable(uri).to_pyarrow_table().num_rows == 1

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from builders import make_note, write_source
 
+from uninote.lake.delta_files import set_property
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.tables import MissingTableError
 from uninote.pipelines.notes import source_identity
@@ -58,7 +59,7 @@ def test_a_lake_keeps_to_its_source(run_on, make_run, monkeypatch, capsys):
 def test_the_demo_is_not_replaced_either(spark, run_on, make_run, known):
     run = run_on("mine", 2)
     ingest(run)
-    tables.set_property(spark, run.lake.uri("notes"), SOURCE, known)
+    set_property(run.lake.uri("notes"), SOURCE, known)
     with pytest.raises(OtherSourceError, match=r"holds notes of .*, ingest\.source is .*mine"):
         check_source(run, "/data/mine")
     check_source(make_run(), "demo")

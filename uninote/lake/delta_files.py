@@ -134,6 +134,7 @@ def _number(made_from: str) -> int:
 def set_property(uri: str, name: str, value: str) -> None:
     """Store a property of our own with the table at `uri`, unless it has that value; "" stands for none."""
     if property_of(uri, name) != value:
+        # Not by SQL, in which a path or a value with a quote or a backtick would be something else.
         DeltaTable(uri).alter.set_table_properties({name: value}, raise_if_not_exists=False)
 
 

@@ -161,13 +161,6 @@ def delete_keys(keys: DataFrame, spec: TableSpec, uri: str) -> None:
     table.alias("old").merge(keys.alias("gone"), same_key).whenMatchedDelete().execute()
 
 
-def set_property(spark: SparkSession, uri: str, name: str, value: str) -> None:
-    """Store a property with the table, unless it has that value already."""
-    if table_property(uri, name) != value:
-        # Not by SQL, in which a path or a value with a quote or a backtick would be something else.
-        deltalake.DeltaTable(uri).alter.set_table_properties({name: value}, raise_if_not_exists=False)
-
-
 def table_property(uri: str, name: str) -> str | None:
     """Return a property of the table at `uri`, null when it has none of that name. Raises MissingTableError."""
     return _log(uri).metadata().configuration.get(name)

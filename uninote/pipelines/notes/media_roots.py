@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from uninote.config.settings import Config
+from uninote.lake.delta_files import set_property
 from uninote.media.fetching import MediaPolicy
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
@@ -39,8 +40,8 @@ def remember_media_root(run: Run, root: str | None) -> None:
     if root is None:
         return
     if tables.table_property(uri, MEDIA_ROOT) is None:
-        tables.set_property(run.spark, uri, MEDIA_LOOKUP, SOURCE_FIRST)
-    tables.set_property(run.spark, uri, MEDIA_ROOT, root)
+        set_property(uri, MEDIA_LOOKUP, SOURCE_FIRST)
+    set_property(uri, MEDIA_ROOT, root)
 
 
 def _policy(run: Run, root: str | None, relative_to: tuple[str, ...]) -> MediaPolicy:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from uninote.config.sections.base import DEMO
 from uninote.demo.workspace import demo_corpus
 from uninote.errors import UninoteError
+from uninote.lake.delta_files import set_property
 from uninote.lake.schemas import TableSpec, notes_table, quarantine_table
 from uninote.notes.ingest.sources import Source, find_source
 from uninote.pipelines.lake import tables
@@ -74,7 +75,7 @@ def _describe_source(run: Run, spec: TableSpec, source: Source) -> None:
     uri = run.lake.uri(spec.name)
     tables.create(run.spark, spec, uri)
     remember_media_root(run, source.media_root)
-    tables.set_property(run.spark, uri, SOURCE, identity_of(run, source))
+    set_property(uri, SOURCE, identity_of(run, source))
 
 
 def _changes(before: DataFrame, after: DataFrame) -> DataFrame:

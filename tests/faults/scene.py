@@ -33,6 +33,8 @@ neighbours:
 report: {{gallery_notes: 2, gallery_neighbours: 2}}
 spark:
   spark.ui.enabled: "false"
+  spark.sql.codegen.wholeStage: "false"
+  spark.sql.codegen.factoryMode: NO_CODEGEN
   spark.sql.shuffle.partitions: "2"
   spark.databricks.delta.snapshotPartitions: "1"
   spark.driver.extraJavaOptions: "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"

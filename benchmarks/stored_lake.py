@@ -10,7 +10,7 @@ import pyarrow as pa
 from udfs.arrow import to_array
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import embeddings_table, items_table, notes_table
-from uninote.pipelines.embed.commit import NEXT_KEY, versions
+from uninote.pipelines.embed.commit import versions
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 
@@ -35,7 +35,7 @@ def write(run: Run, keys: np.ndarray, vectors: np.ndarray, mark: str) -> None:
     for spec in (items_table(note_id), embeddings_table(note_id, embeddings_name(width))):
         rows = frame.select(*spec.columns).selectExpr("*", f"false AS {tables.DELETED}")
         tables.apply_changes(rows, spec, run.generation.uri(spec.name))
-    outcome = Outcome("done", {NEXT_KEY: 10**9}, {"notes": 0}, outputs=versions(run, (width,)))
+    outcome = Outcome("done", {}, {"notes": 0}, versions(run, (width,)), next_key=10**9)
     record(run, "embed", "all", outcome, time.time())
 
 

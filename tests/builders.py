@@ -17,7 +17,6 @@ from pyspark.sql.types import LongType, StringType
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import embeddings_table, items_table, notes_table
 from uninote.pipelines.embed.commit import versions
-from uninote.pipelines.embed.recovery import NEXT_KEY
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.notes.media_roots import remember_media_root
@@ -99,6 +98,6 @@ def write_vectors(run: Run, vectors: np.ndarray) -> None:
     for spec in (items_table(LongType()), embeddings_table(LongType(), embeddings_name(width))):
         tables.overwrite(frame.select(*spec.columns), spec, run.generation.uri(spec.name))
     outcome = Outcome(
-        "done", {"notes_in": len(rows), NEXT_KEY: len(rows)}, {"notes": 0}, outputs=versions(run, (width,))
+        "done", {"notes_in": len(rows)}, {"notes": 0}, versions(run, (width,)), next_key=len(rows)
     )
     record(run, "embed", "all", outcome, time.time())

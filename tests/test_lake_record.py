@@ -18,12 +18,12 @@ from uninote.pipelines.lake import migrations as lake_migrations
 from uninote.pipelines.lake.migrations import open_lake
 
 
-def write_old_ledger(lake):
+def write_old_ledger(lake, *counted):
     """Three runs of format 1, the second of which had its clock a day behind."""
     for run_id, day in (("first", 10), ("second", 9), ("third", 11)):
         entry = {"run_id": [run_id], "stage": ["embed"], "unit": ["all"], "state": ["done"]}
         entry["started_at"] = [datetime(2026, 1, day, tzinfo=UTC)]
-        counts = pa.array([[("notes", day)]], pa.map_(pa.string(), pa.int64()))
+        counts = pa.array([[(name, day) for name in counted or ("notes",)]], pa.map_(pa.string(), pa.int64()))
         write_deltalake(lake.uri("runs"), pa.table({**entry, "counts": counts}), mode="append")
 
 
@@ -52,6 +52,15 @@ def test_a_ledger_of_format_1_gets_the_order_of_its_commits(tmp_path):
     assert (DeltaTable(lake.uri("runs")).version(), lake_id(lake)) == (version, lake_before)
     ledger.append(lake, {"run_id": "fourth", "stage": "embed", "unit": "all", "state": "done"})
     assert [entry["sequence"] for entry in ledger.entries(lake)] == [0, 1, 2, 3]
+
+
+def test_what_was_among_the_counts_of_an_older_ledger_has_columns_of_its_own(tmp_path):
+    lake = Lake(str(tmp_path))
+    write_old_ledger(lake, "next_key", "as_of")
+    open_lake(lake.root)
+    assert [entry["next_key"] for entry in ledger.entries(lake)] == [10, 9, 11]
+    assert ledger.entries(lake)[0]["as_of"] == datetime(1970, 1, 1, 0, 0, 10, tzinfo=UTC)
+    assert ledger.entries(lake)[0]["counts"] == {}
 
 
 def test_a_migration_that_was_killed_is_run_again(tmp_path, monkeypatch):

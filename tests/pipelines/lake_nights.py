@@ -10,7 +10,6 @@ from builders import make_note, write_notes
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import embeddings_table, items_table
 from uninote.pipelines.embed.commit import versions
-from uninote.pipelines.embed.recovery import NEXT_KEY
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, record
 
@@ -51,7 +50,7 @@ class Lake:
     def record(self):
         """Say that embed came to an end."""
         run = self.run_of()
-        outcome = Outcome("done", {NEXT_KEY: 10**6}, {"notes": 0}, outputs=versions(run, (self.width,)))
+        outcome = Outcome("done", {}, {"notes": 0}, versions(run, (self.width,)), next_key=10**6)
         record(run, "embed", "all", outcome, time.time())
 
     @property

@@ -1,7 +1,7 @@
 """What a lake says of itself, in `lake.json` at its root: an id that no other lake has, and the format of its tables.
 
 Formats are listed in docs/tables.md. Whoever changes a table's columns raises FORMAT, and adds the step that brings an older
-lake there to `lake_migrations`.
+lake there to `pipelines/lake/migrations.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from uninote.errors import UninoteError
 from uninote.lake.paths import Lake
 
-FORMAT = 2
+FORMAT = 3
 FILE = "lake.json"
 
 

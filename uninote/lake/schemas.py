@@ -247,10 +247,13 @@ RUNS = TableSpec(
         outputs=_COUNTS,
         counts=_COUNTS,
         metrics=MapType(StringType(), DoubleType()),
+        next_key=LongType(),
+        as_of=TimestampType(),
     ),
     ("run_id", "stage", "unit"),
 )
 """The ledger: what ran on what, and what came of it (`inputs`, `outputs`: table name to Delta version).
 
-`sequence` is the order of entries; `started_at` is what some host's clock said, for people.
+`sequence` is the order of entries; `started_at` is what some host's clock said, for people. `next_key`: the first item_key
+that embed had not committed; `as_of`: the time that neighbours counted ages from. Both are null in entries of other stages.
 """

@@ -18,7 +18,7 @@ from uninote.lake.schemas import TableSpec, embeddings_table, items_table, quara
 from uninote.pipelines.embed import changes
 from uninote.pipelines.embed.chunks import Census
 from uninote.pipelines.embed.model_run import Outcomes
-from uninote.pipelines.embed.recovery import NEXT_KEY, STAGE, WHOLE, Before, published
+from uninote.pipelines.embed.recovery import STAGE, WHOLE, Before, published
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.notes.items import ITEM_KEY
@@ -65,7 +65,7 @@ def versions(run: Run, widths: tuple[int, ...]) -> dict[str, int]:
 
 def start(run: Run, widths: tuple[int, ...], before: Before, started: float) -> None:
     """Write down what to restore if this run should die."""
-    outcome = Outcome("started", {NEXT_KEY: before.next_key}, outputs=versions(run, widths))
+    outcome = Outcome("started", {}, outputs=versions(run, widths), next_key=before.next_key)
     record(run, STAGE, WHOLE, outcome, started)
 
 

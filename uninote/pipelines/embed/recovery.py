@@ -25,7 +25,6 @@ from uninote.pipelines.notes.items import ITEM_KEY
 from uninote.pipelines.runtime.progress import say
 
 STAGE, WHOLE = "embed", "all"
-NEXT_KEY = "next_key"
 ITEMS, SET_ASIDE = "items", "set_aside"
 # What these commits leave has the rows that were there before. Restoring a version is not among them.
 _MAINTENANCE = {
@@ -88,8 +87,8 @@ def find_before(run: Run, widths: tuple[int, ...]) -> Before:
         return compare_tables(run, widths)
     done = next((entry for entry in entries if _is_complete(entry)), None)
     if done is None:
-        return Before(frozenset(), None, "", last["counts"][NEXT_KEY])
-    return Before(frozenset(done["outputs"]), done["inputs"]["notes"], done["fingerprint"], last["counts"][NEXT_KEY])
+        return Before(frozenset(), None, "", last["next_key"])
+    return Before(frozenset(done["outputs"]), done["inputs"]["notes"], done["fingerprint"], last["next_key"])
 
 
 def _is_complete(entry: Entry) -> bool:
@@ -100,7 +99,7 @@ def _last(entries: list[Entry]) -> Entry | None:
     """Return the newest run's entry for all of it, or else for its last chunk, or else for its start."""
     newest = next((entry["run_id"] for entry in entries if entry["unit"] == WHOLE), None)
     # Others say that a width is stale, and nothing of what was committed.
-    of_run = [entry for entry in entries if entry["run_id"] == newest and NEXT_KEY in entry["counts"]]
+    of_run = [entry for entry in entries if entry["run_id"] == newest and entry["next_key"] is not None]
     return next(filter(_is_complete, of_run), of_run[0] if of_run else None)
 
 
@@ -167,7 +166,7 @@ def _keys(frame: DataFrame) -> DataFrame:
 
 def _derive_next_key(run: Run, widths: tuple[int, ...]) -> int:
     """Return a key past all that the ledger, the items, their vectors and the neighbour lists know of."""
-    known = [entry["counts"].get(NEXT_KEY, 0) for entry in ledger(run, STAGE)]
+    known = [entry["next_key"] or 0 for entry in ledger(run, STAGE)]
     names = [ITEMS, *map(embeddings_name, widths), neighbour_state_table(run.note_id, "neighbours").name]
     uris = [run.generation.uri(name) for name in names]
     stored = [largest(uri, items_table(run.note_id).key[0]) for uri in uris if tables.has_table(uri)]

@@ -29,7 +29,7 @@ from uninote.pipelines.embed.commit import (
 )
 from uninote.pipelines.embed.keys import with_new_keys
 from uninote.pipelines.embed.model_run import STAGING, Outcomes, Tasks, model_tasks, outcomes, with_content
-from uninote.pipelines.embed.recovery import NEXT_KEY, STAGE, WHOLE, Before, compare_tables, find_before, published
+from uninote.pipelines.embed.recovery import STAGE, WHOLE, Before, compare_tables, find_before, published
 from uninote.pipelines.embed.scope import find_scope, settings_digest, within
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
@@ -105,9 +105,15 @@ def embed(run: Run) -> dict[str, Any]:
         _work(plan, done, started)
     _mark_stale(run, widths)
     counts = _reconciled(plan, done)
-    with_next_key = counts | {NEXT_KEY: before.next_key + plan.census.of(changes.NEW)}
-    settings = _settings_for_next(run, counts)
-    outcome = Outcome("done", with_next_key, {"notes": version}, versions(run, widths), done.metrics(), settings)
+    outcome = Outcome(
+        "done",
+        counts,
+        inputs={"notes": version},
+        outputs=versions(run, widths),
+        metrics=done.metrics(),
+        fingerprint=_settings_for_next(run, counts),
+        next_key=before.next_key + plan.census.of(changes.NEW),
+    )
     record(run, STAGE, WHOLE, outcome, started)
     plan.found.unpersist()
     state = "unchanged" if is_settled else "done"
@@ -205,9 +211,10 @@ def _chunk(plan: Plan, tasks: Tasks, chunk: Chunk, done: Outcomes) -> None:
     done.add(got)
     if not chunk.is_all:
         counts = dict(got.items) | {name: chunk.census.of(name) for name in (changes.ATTRIBUTES, changes.DELETED)}
-        counts[NEXT_KEY] = max(plan.before.next_key, chunk.census.next_key)
+        next_key = max(plan.before.next_key, chunk.census.next_key)
         left = versions(run, plan.widths)
-        record(run, STAGE, chunk.name, Outcome("done", counts, outputs=left, metrics=got.metrics()), started)
+        outcome = Outcome("done", counts, outputs=left, metrics=got.metrics(), next_key=next_key)
+        record(run, STAGE, chunk.name, outcome, started)
 
 
 def _check_reachable(plan: Plan, chunk: Chunk, got: Outcomes) -> None:

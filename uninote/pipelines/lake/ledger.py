@@ -7,6 +7,7 @@ clock's: clocks of two hosts differ, and a clock may be set back.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -38,19 +39,33 @@ def append(lake: Lake, entry: Entry) -> None:
     append_rows(uri, _table([{**entry, SEQUENCE: 0 if last is None else last + 1}]))
 
 
-def add_sequence(lake: Lake) -> None:
-    """Give a ledger of format 1 its sequences, in one commit: in the order of its commits, then of `started_at`."""
+def upgrade(lake: Lake) -> None:
+    """Give a ledger of an older format the columns of the present one, in one commit."""
     uri = lake.uri(RUNS.name)
     # Every run asks, so the table's log must do: entries are read once in the life of a lake.
-    if not has_log(uri) or SEQUENCE in columns_of(uri):
-        return
-    rows = [
-        (version, row["started_at"], row)
-        for path, version in commits_of(uri).items()
-        for row in pq.read_table(path).to_pylist(maps_as_pydicts="strict")
-    ]
+    if has_log(uri) and columns_of(uri) != RUNS.columns:
+        old = entries(lake) if SEQUENCE in columns_of(uri) else _in_order_of_commits(uri)
+        replace_rows(uri, _table([_upgraded(entry) for entry in old]))
+
+
+def _in_order_of_commits(uri: str) -> list[Entry]:
+    """Return the entries of format 1 with the sequences that they lack: in the order of commits, then of `started_at`."""
+    rows = []
+    for path, version in commits_of(uri).items():
+        for row in pq.read_table(path).to_pylist(maps_as_pydicts="strict"):
+            rows.append((version, row["started_at"], row))
     rows.sort(key=lambda row: row[:2])
-    replace_rows(uri, _table([{**row, SEQUENCE: number} for number, (_, _, row) in enumerate(rows)]))
+    return [{**row, SEQUENCE: number} for number, (_, _, row) in enumerate(rows)]
+
+
+def _upgraded(entry: Entry) -> Entry:
+    """Move what formats 1 and 2 kept among the counts to columns of its own."""
+    counts = dict(entry["counts"])
+    next_key = counts.pop("next_key", None)
+    as_of = counts.pop("as_of", None)  # seconds since the epoch
+    if as_of is not None:
+        as_of = datetime.fromtimestamp(as_of, UTC)
+    return {**entry, "counts": counts, "next_key": next_key, "as_of": as_of}
 
 
 def _table(rows: list[Entry]) -> pa.Table:

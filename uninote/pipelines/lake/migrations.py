@@ -9,7 +9,7 @@ from uninote.lake.paths import Lake
 from uninote.lake.record import FORMAT, LakeRecord, read_record, write_record
 from uninote.pipelines.lake import ledger
 
-MIGRATIONS: Mapping[int, Callable[[Lake], None]] = {1: ledger.add_sequence}
+MIGRATIONS: Mapping[int, Callable[[Lake], None]] = {1: ledger.upgrade, 2: ledger.upgrade}
 """From a format to the next one: each step looks for what it has to do, so one that was killed is run again."""
 
 
@@ -26,7 +26,7 @@ def open_lake(root: str) -> Lake:
     for number in range(format_found, FORMAT):
         MIGRATIONS[number](lake)
     # A ledger that was put back from a backup may be older than the rest of its lake.
-    ledger.add_sequence(lake)
+    ledger.upgrade(lake)
     if format_found != FORMAT or found is None:
         write_record(lake, LakeRecord(found.lake_id if found is not None else uuid.uuid4().hex, FORMAT))
     return lake

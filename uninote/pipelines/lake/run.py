@@ -72,7 +72,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage has to say for the ledger. `inputs` and `outputs`: versions of the tables it read and left."""
+    """What a stage has to say for the ledger. `inputs` and `outputs`: versions of the tables it read and left.
+
+    `next_key`, `as_of`: see the table RUNS.
+    """
 
     state: str
     counts: Mapping[str, int]
@@ -80,6 +83,8 @@ class Outcome:
     outputs: Mapping[str, int] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     fingerprint: str = ""
+    next_key: int | None = None
+    as_of: datetime | None = None
 
 
 def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) -> None:
@@ -101,6 +106,8 @@ def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) ->
         "outputs": dict(outcome.outputs),
         "counts": dict(outcome.counts),
         "metrics": dict(outcome.metrics),
+        "next_key": outcome.next_key,
+        "as_of": outcome.as_of,
     }
     ledger_table.append(run.lake, entry)
 

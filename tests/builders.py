@@ -97,7 +97,5 @@ def write_vectors(run: Run, vectors: np.ndarray) -> None:
     frame = run.spark.createDataFrame(rows, f"{columns}, degraded boolean, generation string, vector array<float>")
     for spec in (items_table(LongType()), embeddings_table(LongType(), embeddings_name(width))):
         tables.overwrite(frame.select(*spec.columns), spec, run.generation.uri(spec.name))
-    outcome = Outcome(
-        "done", {"notes_in": len(rows)}, {"notes": 0}, versions(run, (width,)), next_key=len(rows)
-    )
+    outcome = Outcome("done", {"notes_in": len(rows)}, {"notes": 0}, versions(run, (width,)), next_key=len(rows))
     record(run, "embed", "all", outcome, time.time())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -37,7 +40,7 @@ def test_what_is_cached_is_dropped_when_any_source_of_the_package_changes(tmp_pa
     assert vector_ir.sources_stamp(tmp_path) != before
     mine = vector_ir.sources_stamp(vector_ir.COMPILED)
     for function in (leaves.join_leaves, leaves.join_leaf, approximate._rank_again):
-        assert function._cache._cache_file._source_stamp[1] == mine
+        assert function._cache._cache_file._version[1] == mine
 
 
 def test_without_a_folder_to_write_to_functions_compile_in_each_process(monkeypatch):
@@ -60,3 +63,12 @@ def test_a_cpu_without_anything_special_gives_the_same(tmp_path):
     subprocess.run([sys.executable, "-c", PLAIN, *arguments], env=os.environ | plain, check=True)
     expected = top_k(vectors, 5, settings=SMALL)[0]
     assert (np.load(tmp_path / "ids.npy") == expected).mean() > 0.99  # sums of float32 are taken in another order
+
+
+def test_what_an_earlier_release_compiled_is_not_even_read(tmp_path):
+    index = copy.copy(leaves.join_leaves._cache._cache_file)
+    index._index_path = str(tmp_path / "earlier.nbi")
+    Path(index._index_path).write_bytes(
+        pickle.dumps((numba.__version__, "other sources")) + b"names a class that is gone"
+    )
+    assert index.load("any signature") is None

@@ -43,7 +43,6 @@ from uninote.pipelines.runtime.progress import say
 
 STAGE = "neighbours"
 _UNIT = "all"
-_AS_OF = "as_of"  # in the ledger's counts: seconds since the epoch that ages were counted from
 _LAYOUT = 3  # of the private files: an update starts only from one it knows
 _MEASURES = {"recall_sample", "full_share"}  # settings that the lists do not depend on
 
@@ -75,8 +74,7 @@ def neighbours(run: Run) -> dict[str, Any]:
     recalls = measure_recall(join, truth, open_cell_rows(join, counts["cells"], outputs))
     metrics = recalls.metrics() | _hub_metrics(join)
     _say_recalls(join, recalls)
-    counts[_AS_OF] = as_of
-    outcome = Outcome("done", counts, join.versions, outputs, metrics, present.settings)
+    outcome = Outcome("done", counts, join.versions, outputs, metrics, present.settings, as_of=run.as_of)
     record(run, STAGE, _UNIT, outcome, started)
     return _summary(join, counts, recalls) | {"state": "done"}
 
@@ -89,7 +87,10 @@ def _former_tables(run: Run) -> dict[str, str]:
 
 def _last_run(entry: Entry) -> LastRun:
     """Return what an entry of the ledger says."""
-    return LastRun(entry["fingerprint"], entry["inputs"], entry["outputs"], entry["counts"].get(_AS_OF, 0))
+    as_of = entry["as_of"]
+    # Runs of before there were ages did not note it: as if they had counted from the beginning of time.
+    seconds = int(as_of.timestamp()) if as_of is not None else 0
+    return LastRun(entry["fingerprint"], entry["inputs"], entry["outputs"], seconds)
 
 
 def _look(join: Join, last: LastRun | None) -> Present:

@@ -72,7 +72,9 @@ def _cached(function: Callable[..., Any], **options: Any) -> Any:
     except RuntimeError:  # neither beside the source nor in the user's folder: compiled again in each process
         return njit(**options)(function)
     index = dispatcher._cache._cache_file
-    index._source_stamp = (index._source_stamp, sources_stamp(COMPILED))
+    # Part of the version rather than of the stamp: numba reads the version first, and of another one nothing more, since what
+    # an earlier release left may name classes that are not there any more.
+    index._version = (index._version, sources_stamp(COMPILED))
     return dispatcher
 
 

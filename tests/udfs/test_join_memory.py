@@ -1,0 +1,66 @@
+"""What a task of the full join holds in memory: no more than the plan counts on, measured from outside of the code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+TASK = """
+import sys
+import numpy as np
+import pyarrow as pa
+from udfs.neighbours.full_join import JoinTask, make_cell_join
+from uninote.config.sections.neighbours import NeighboursConfig
+from uninote.neighbours.kernel.settings import Search
+from uninote.neighbours.rules import Rule
+from uninote.pipelines.neighbours.plan import capacity
+
+WIDTH, BATCH = 256, 2000
+settings = NeighboursConfig(task_mib=int(sys.argv[1]))
+rows = capacity(settings, WIDTH)
+rng = np.random.default_rng(0)
+centres = rng.normal(size=(rows // 100, WIDTH)).astype(np.float32)
+
+def batches(count):
+    for start in range(0, count, BATCH):
+        keys = np.arange(start, min(start + BATCH, count))
+        near = centres[rng.integers(len(centres), size=len(keys))]
+        vectors = near + 0.7 * rng.normal(size=near.shape).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        offsets = pa.array(np.arange(len(keys) + 1, dtype=np.int32) * WIDTH)
+        lists = pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel().astype(np.float32)))
+        yield pa.record_batch({"item_key": keys, "note_id": keys, "vector": lists})
+
+listed = 0
+
+def sink(name, lists):
+    global listed
+    for batch in lists:
+        listed += len(batch)
+    return iter(())
+
+search = Search(settings.k, settings.k + settings.slack, settings.recall_target, 0)
+join = make_cell_join(JoinTask({"neighbours": Rule()}, search, WIDTH), sink, lambda *_: iter(()), lambda _: None)
+list(join(batches(3 * BATCH)))  # compiles, or loads what was compiled
+listed = 0
+open("/proc/self/clear_refs", "w").write("5")  # the peak is counted from here
+list(join(batches(rows)))
+peak = next(int(line.split()[1]) >> 10 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+import json
+print(json.dumps({"rows": rows, "listed": listed, "peak_mib": peak}))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
+@pytest.mark.parametrize("task_mib", [600])
+def test_a_task_as_large_as_planned_stays_within_its_memory(task_mib):
+    ended = subprocess.run([sys.executable, "-c", TASK, str(task_mib)], capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    measured = json.loads(ended.stdout.splitlines()[-1])
+    assert measured["listed"] == measured["rows"] > 10_000
+    assert measured["peak_mib"] <= task_mib
+    # A plan that counts on far more than a task takes would cut the corpus into cells too early.
+    assert measured["peak_mib"] > task_mib / 2

@@ -37,8 +37,8 @@ def key_rows(keys, **columns):
     return pa.RecordBatch.from_pydict({name: values[name] for name in COLUMNS})
 
 
-def build_segment(folder, template, name, rows, num_shards=1, gone=()):
-    """Build the shards of a segment from `rows` (keys, vectors[, columns]) in two batches each; `gone` keys it voids."""
+def build_segment(folder, template, name, rows, num_shards=1, voided=()):
+    """Build the shards of a segment from `rows` (keys, vectors[, columns]) in two batches each; `voided` keys it voids."""
     keys, vectors, *columns = rows
     rotated = template.rotate(vectors)
     lists = template.assign(rotated) if len(keys) else np.empty(0, int)
@@ -52,9 +52,9 @@ def build_segment(folder, template, name, rows, num_shards=1, gone=()):
             builder.add(key_rows(keys[part], **extra), rotated[part], lists[part])
         if len(mine):
             shards.append(builder.finish(folder, f"shard-{shard_id:05d}-{name}"))
-    gone = np.asarray(gone, np.int64)
-    file = folder.put(f"gone-{name}.parquet", lambda path: write_voided(gone, path)) if len(gone) else None
-    return Segment(name, len(keys), tuple(shards), len(gone), file, {"items": 3})
+    voided = np.asarray(voided, np.int64)
+    file = folder.put(f"gone-{name}.parquet", lambda path: write_voided(voided, path)) if len(voided) else None
+    return Segment(name, len(keys), tuple(shards), len(voided), file, {"items": 3})
 
 
 def publish_base(folder, template, plan, rows):
@@ -68,8 +68,8 @@ def publish_base(folder, template, plan, rows):
     return manifest
 
 
-def publish_night(folder, template, name, rows, gone, live):
+def publish_update(folder, template, name, rows, voided, live):
     """Publish one more segment."""
     before = read_manifest(folder)
-    segment = build_segment(folder, template, name, rows, gone=gone)
+    segment = build_segment(folder, template, name, rows, voided=voided)
     replace(before, segments=(*before.segments, segment), live=live).publish(folder)

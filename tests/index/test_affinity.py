@@ -58,8 +58,8 @@ def test_lists_that_are_probed_together_move_together():
     rows = np.bincount(probed[:, 0], minlength=200)
     before = group_lists(centroids, rows, 20, 0)
     after = settle_lists(before, rows, probed[:3000])
-    visited = [np.mean([len(set(row)) for row in cells[probed[3000:]]]) for cells in (before, after)]
-    assert visited[1] < 0.95 * visited[0]  # these vectors have no structure at all; real ones gain more
+    num_cells = [np.mean([len(set(row)) for row in cells[probed[3000:]]]) for cells in (before, after)]
+    assert num_cells[1] < 0.95 * num_cells[0]  # these vectors have no structure at all; real ones gain more
     held = np.bincount(after, weights=rows, minlength=20)
     assert (held > 0).all()
     assert held.max() <= max(1.25 * held.mean(), np.bincount(before, weights=rows).max())

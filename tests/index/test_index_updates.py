@@ -1,4 +1,4 @@
-"""Segments and tombstones: any sequence of nights answers as brute force over what is live, under every constraint."""
+"""Segments and tombstones: any sequence of updates answers as brute force over what is live, under every constraint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from segments import build_segment, make_corpus, publish_base, publish_night
+from segments import build_segment, make_corpus, publish_base, publish_update
 
 from uninote.index.files import IndexDamagedError
 from uninote.index.manifest import read_manifest
@@ -17,33 +17,33 @@ from uninote.index.training import train_template
 
 
 class Oracle:
-    """What is live, and the nights that led there."""
+    """What is live, after each update."""
 
     def __init__(self, folder, rows=1500, seed=0):
         self.folder, self.generator = folder, np.random.default_rng(seed)
         self.pool = make_corpus(6000, seed=5)
         self.live = {key: self.pool[key] for key in range(rows)}
-        self.next, self.gone = rows, []
+        self.next, self.deleted = rows, []
         vectors = self.pool[:rows]
         plan = plan_index(rows, 32, IndexOverrides(nlist=24, pq_m=16, num_shards=3))
         self.template = train_template(vectors, plan, seed=0)
         publish_base(folder, self.template, plan, (np.arange(rows), vectors))
 
-    def night(self, inserts=20, updates=15, deletes=15, returns=5):
+    def update(self, inserts=20, updates=15, deletes=15, returns=5):
         keys = self.generator.permutation(list(self.live))
         updated, deleted = keys[:updates], keys[updates : updates + deletes]
-        back = [self.gone.pop() for _ in range(min(returns, len(self.gone)))]
+        back = [self.deleted.pop() for _ in range(min(returns, len(self.deleted)))]
         new = [*range(self.next, self.next + inserts), *back]
         self.next += inserts
         for key in deleted.tolist():
             del self.live[key]
-        self.gone += deleted.tolist()
+        self.deleted += deleted.tolist()
         for key in [*new, *updated.tolist()]:
             self.live[key] = self.pool[self.generator.integers(len(self.pool))]
         rows = np.array([*new, *updated])
         added = rows, np.array([self.live[key] for key in rows.tolist()], np.float32).reshape(len(rows), 32)
-        name = f"night{self.next}"
-        publish_night(self.folder, self.template, name, added, [*updated, *deleted], len(self.live))
+        name = f"update{self.next}"
+        publish_update(self.folder, self.template, name, added, [*updated, *deleted], len(self.live))
 
     def best(self, queries, k, allowed=lambda key: True):
         keys = np.array([key for key in self.live if allowed(key)])
@@ -60,10 +60,10 @@ def overlap(found, best):
     return np.mean([len(set(a) & set(b)) / len(b) for a, b in zip(found, best, strict=True)])
 
 
-@pytest.mark.parametrize("nights", [1, 6])
-def test_nights_answer_as_a_fresh_build_does(oracle, tmp_path, nights):
-    for _ in range(nights):
-        oracle.night()
+@pytest.mark.parametrize("updates", [1, 6])
+def test_updates_answer_as_a_fresh_build_does(oracle, tmp_path, updates):
+    for _ in range(updates):
+        oracle.update()
     index = Index.open(oracle.folder)
     queries = oracle.pool[::60]
     found, scores = index.search(queries, 10, nprobe=24)
@@ -83,22 +83,22 @@ def test_nights_answer_as_a_fresh_build_does(oracle, tmp_path, nights):
 
 
 def test_a_deleted_key_never_comes_back_and_a_returning_one_does(oracle):
-    oracle.night(inserts=0, updates=0, deletes=400, returns=0)
-    gone = set(oracle.gone)
+    oracle.update(inserts=0, updates=0, deletes=400, returns=0)
+    deleted = set(oracle.deleted)
     index = Index.open(oracle.folder)
     found, _ = index.search(oracle.pool[:400], 30, nprobe=24)
-    assert not gone & set(found.ravel().tolist())
-    oracle.night(inserts=0, updates=0, deletes=0, returns=400)
-    found, _ = Index.open(oracle.folder).search(np.array([oracle.live[key] for key in sorted(gone)]), 5, nprobe=24)
-    assert len(gone & set(found.ravel().tolist())) > 0.98 * len(gone)
+    assert not deleted & set(found.ravel().tolist())
+    oracle.update(inserts=0, updates=0, deletes=0, returns=400)
+    found, _ = Index.open(oracle.folder).search(np.array([oracle.live[key] for key in sorted(deleted)]), 5, nprobe=24)
+    assert len(deleted & set(found.ravel().tolist())) > 0.98 * len(deleted)
 
 
 def test_everything_may_be_deleted(oracle):
-    oracle.night(inserts=0, updates=0, deletes=1500, returns=0)
+    oracle.update(inserts=0, updates=0, deletes=1500, returns=0)
     found, scores = Index.open(oracle.folder).search(oracle.pool[:3], 5)
     assert (found == -1).all()
     assert np.isneginf(scores).all()
-    oracle.night(inserts=2, updates=0, deletes=0, returns=0)
+    oracle.update(inserts=2, updates=0, deletes=0, returns=0)
     found, _ = Index.open(oracle.folder).search(oracle.pool[:3], 5)
     assert [sorted(row) for row in found.tolist()] == [[-1, -1, -1, 1500, 1501]] * 3
 
@@ -114,7 +114,7 @@ def test_everything_may_be_deleted(oracle):
     ],
 )
 def test_k_stays_k_under_constraints(oracle, constraint, allowed):
-    oracle.night()
+    oracle.update()
     index, queries = Index.open(oracle.folder), oracle.pool[::100]
     found, _ = index.search(queries, 20, nprobe=1, constraint=constraint)
     assert (found >= 0).all()
@@ -159,8 +159,8 @@ def test_an_edited_note_is_named_by_its_newest_segment(oracle):
     from dataclasses import replace
 
     before = read_manifest(oracle.folder)
-    night = build_segment(oracle.folder, oracle.template, "edit", (np.array([7]), vectors, renamed), gone=[7])
-    replace(before, segments=(*before.segments, night)).publish(oracle.folder)
+    edit = build_segment(oracle.folder, oracle.template, "edit", (np.array([7]), vectors, renamed), voided=[7])
+    replace(before, segments=(*before.segments, edit)).publish(oracle.folder)
     index = Index.open(oracle.folder)
     keys, _ = index.search(vectors, 3, nprobe=24)
     assert keys[0, 0] == 7
@@ -168,7 +168,7 @@ def test_an_edited_note_is_named_by_its_newest_segment(oracle):
 
 
 def test_a_damaged_list_of_deletions_is_an_error_not_a_deleted_note(oracle):
-    oracle.night()
+    oracle.update()
     voided = read_manifest(oracle.folder).segments[-1].voided
     path = oracle.folder.local(voided.name)
     content = bytearray(path.read_bytes())
@@ -178,7 +178,7 @@ def test_a_damaged_list_of_deletions_is_an_error_not_a_deleted_note(oracle):
         Index.open(oracle.folder).search(oracle.pool[:1], 5)
 
 
-def test_readers_are_not_disturbed_by_nights_that_are_published(oracle):
+def test_readers_are_not_disturbed_by_updates_that_are_published(oracle):
     queries = oracle.pool[::300]
     failures, rounds, done = [], [0] * 8, threading.Event()
     old = Index.open(oracle.folder)
@@ -201,7 +201,7 @@ def test_readers_are_not_disturbed_by_nights_that_are_published(oracle):
     for thread in threads:
         thread.start()
     for _ in range(5):
-        oracle.night()
+        oracle.update()
     done.set()
     for thread in threads:
         thread.join()

@@ -1,4 +1,4 @@
-"""An index whose files are gone or flipped, whose lake is emptied, and whose settings come and go."""
+"""An index whose files are missing or damaged, whose lake is emptied, and whose settings come and go."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lake_nights import Lake
+from lake_updates import Lake
 
 from uninote.errors import UninoteError
 from uninote.index.manifest import MANIFEST, IndexRefusedError, read_manifest
@@ -56,15 +56,15 @@ def names(folder, start, end=""):
 
 def build(run_of, folder, lake):
     """Build, expect that something was done, and that every key of the lake is found again."""
-    told = index(run_of())
-    assert told["state"] == "done"
+    summary = index(run_of())
+    assert summary["state"] == "done"
     opened = Index.open(folder)
     assert opened.verify()["live"] == len(lake.vectors)
     if lake.vectors:
         keys, vectors = lake.matrix
         assert np.mean(opened.search(vectors, 1, nprobe=8)[0].ravel() == keys) > 0.9
     assert index(run_of())["state"] == "unchanged"
-    return told["indexes"]["w16"]
+    return summary["indexes"]["w16"]
 
 
 def test_damaged_and_missing_files_are_built_again(run_of, lake, folder, capsys):
@@ -76,10 +76,10 @@ def test_damaged_and_missing_files_are_built_again(run_of, lake, folder, capsys)
     assert "the manifest says" in capsys.readouterr().err
     assert all(folder.local(name).stat().st_mtime_ns == when for name, when in kept.items())
     flip(folder.local(names(folder, "template-", ".faiss")[0]))
-    told = index(run_of("index.retrain=now"))
-    assert told["state"] == "done"
+    summary = index(run_of("index.retrain=now"))
+    assert summary["state"] == "done"
     Index.open(folder).verify()
-    lake.night(deleted=[5])
+    lake.update(deleted=[5])
     build(run_of, folder, lake)
     folder.remove(names(folder, "gone-")[0])
     folder.remove(names(folder, "template-", ".npz")[0])
@@ -87,38 +87,38 @@ def test_damaged_and_missing_files_are_built_again(run_of, lake, folder, capsys)
 
 
 @pytest.mark.more
-def test_nights_that_only_take_away(run_of, lake, folder):
+def test_updates_that_only_take_away(run_of, lake, folder):
     build(run_of, folder, lake)
-    lake.night(dict(enumerate(unit_vectors(5, 2), 1000)))
+    lake.update(dict(enumerate(unit_vectors(5, 2), 1000)))
     build(run_of, folder, lake)
     for left in ([*range(1, ROWS), *range(1000, 1005)], range(10), []):
-        lake.night(deleted=sorted(set(lake.vectors) - set(left)))
+        lake.update(deleted=sorted(set(lake.vectors) - set(left)))
         build(run_of, folder, lake)
     assert Index.open(folder).search(unit_vectors(2, 1), 3)[0].tolist() == [[-1] * 3] * 2
-    lake.night(dict(enumerate(unit_vectors(40, 3))))
+    lake.update(dict(enumerate(unit_vectors(40, 3))))
     build(run_of, folder, lake)
 
 
 @pytest.mark.more
 def test_settings_come_and_go(run_of, lake, folder):
     measured = build(run_of, folder, lake)["nprobe"]
-    told = index(run_of("index.nprobe=3"))
-    assert (told["state"], told["indexes"]["w16"]["nprobe"]) == ("done", 3)
-    lake.night(deleted=[4])
+    summary = index(run_of("index.nprobe=3"))
+    assert (summary["state"], summary["indexes"]["w16"]["nprobe"]) == ("done", 3)
+    lake.update(deleted=[4])
     assert index(run_of("index.nprobe=5"))["indexes"]["w16"]["nprobe"] == 5
-    told = index(run_of())
-    assert (told["state"], told["indexes"]["w16"]["nprobe"]) == ("done", measured)
+    summary = index(run_of())
+    assert (summary["state"], summary["indexes"]["w16"]["nprobe"]) == ("done", measured)
     assert index(run_of("neighbours.k=3"))["state"] == "done"
 
     lake.width = 8  # another width is embedded and indexed, and this one is not any more
-    lake.night({key: vector[:8] / np.linalg.norm(vector[:8]) for key, vector in lake.vectors.items()})
+    lake.update({key: vector[:8] / np.linalg.norm(vector[:8]) for key, vector in lake.vectors.items()})
     settings = ("embed.widths=[8]", "index.widths=[8]", "index.pq_m=4")
     index(run_of(*settings))
     with pytest.raises(IndexRefusedError, match=r"the index of width 16 is stale \(since run"):
         Index.open(folder)
     assert newest_entries(run_of())["index", "w16"]["state"] == "stale"
     lake.width = WIDTH
-    lake.night(dict(enumerate(unit_vectors(ROWS, 0))))
+    lake.update(dict(enumerate(unit_vectors(ROWS, 0))))
     build(run_of, folder, lake)
 
 
@@ -154,7 +154,7 @@ def test_two_lakes_do_not_share_a_folder(run_of, lake, tmp_path):
 
 
 def test_vectors_that_are_not_of_unit_length_are_not_indexed(run_of, lake):
-    lake.night({3: np.full(WIDTH, 7, np.float32)})
+    lake.update({3: np.full(WIDTH, 7, np.float32)})
     with pytest.raises(Exception, match="DamagedFileError") as caught:
         index(run_of())
     assert "vectors that are not of unit length" in explained(caught.value)

@@ -1,10 +1,10 @@
-"""The index stage: built once, followed night by night, resumed after a kill, and searched by a job."""
+"""The index stage: built once, updated again and again, resumed after a kill, and searched by a job."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from lake_nights import Lake
+from lake_updates import Lake
 
 from uninote.errors import ConfigError
 from uninote.index.manifest import MANIFEST, read_manifest
@@ -54,7 +54,7 @@ def check(run, vectors):
     return opened
 
 
-def test_nights_become_segments_and_segments_a_base_again(run_of, lake):
+def test_updates_become_segments_and_segments_a_base_again(run_of, lake):
     run = run_of()
     built = index(run)
     assert built["indexes"]["w16"]["rows"] == ROWS
@@ -64,27 +64,27 @@ def test_nights_become_segments_and_segments_a_base_again(run_of, lake):
 
     fresh = unit_vectors(40, 1)
     changes = dict(zip([*range(1000, 1020), *range(20)], fresh, strict=True))
-    lake.night(changes, deleted=range(100, 120))
-    told = index(run_of())["indexes"]["w16"]
-    assert (told["rows_since_base"], told["gone_since_base"], told["rows"]) == (40, 40, ROWS)
-    assert (told["came"], told["went"]) == (40, 40)
+    lake.update(changes, deleted=range(100, 120))
+    summary = index(run_of())["indexes"]["w16"]
+    assert (summary["rows_since_base"], summary["gone_since_base"], summary["rows"]) == (40, 40, ROWS)
+    assert (summary["came"], summary["went"]) == (40, 40)
     opened = check(run, lake.vectors)
     found = opened.note_ids(opened.search(fresh[:20], 1, nprobe=12)[0]).ravel()
     assert np.mean(found == np.arange(1000, 1020)) > 0.8
 
     # Attributes alone: no model call made them, and filters see them all the same; a key comes back under its id.
     cats = {key: {"category": "cats"} for key in (5, 300, 110)}
-    lake.night({110: unit_vectors(1, 5)[0]}, deleted=[1003], attributes=cats)
-    told = index(run_of())["indexes"]["w16"]
-    assert (told["came"], told["went"]) == (3, 3)
-    assert (told["rows_since_base"], told["gone_since_base"]) == (41, 41)
+    lake.update({110: unit_vectors(1, 5)[0]}, deleted=[1003], attributes=cats)
+    summary = index(run_of())["indexes"]["w16"]
+    assert (summary["came"], summary["went"]) == (3, 3)
+    assert (summary["rows_since_base"], summary["gone_since_base"]) == (41, 41)
     opened = check(run, lake.vectors)
     found, _ = opened.search(fresh[:2], 5, constraint=Constraint.of({"category": ["cats"]}))
     assert [sorted(row) for row in found.tolist()] == [[-1, -1, 5, 110, 300]] * 2
 
-    lake.night(deleted=range(200, 210))
-    told = index(run_of("index.compact_share=0.1"))["indexes"]["w16"]
-    assert (told["rows"], told["rows_since_base"], told["gone_since_base"]) == (ROWS - 10, 0, 0)
+    lake.update(deleted=range(200, 210))
+    summary = index(run_of("index.compact_share=0.1"))["indexes"]["w16"]
+    assert (summary["rows"], summary["rows_since_base"], summary["gone_since_base"]) == (ROWS - 10, 0, 0)
     check(run, lake.vectors)
     left = {name for name in index_folder(run, WIDTH).sizes() if name.startswith(("shard", "gone"))}
     assert len(left) < 20  # this build's and the last one's, for whoever reads that still
@@ -124,12 +124,12 @@ def test_drift_is_measured_told_and_on_request_answered(run_of, lake, capsys):
     before = read_manifest(index_folder(run, WIDTH)).template
     lone = unit_vectors(1, 7) + 0.02 * unit_vectors(300, 8)
     crowd = (lone / np.linalg.norm(lone, axis=1, keepdims=True)).astype(np.float32)
-    lake.night(dict(enumerate(crowd, 2000)))
-    told = index(run_of("index.compact_share=9"))["indexes"]["w16"]
-    assert told["imbalance_ratio"] > 1.5
+    lake.update(dict(enumerate(crowd, 2000)))
+    summary = index(run_of("index.compact_share=9"))["indexes"]["w16"]
+    assert summary["imbalance_ratio"] > 1.5
     assert "no longer fits" in capsys.readouterr().err
     assert read_manifest(index_folder(run, WIDTH)).template == before
-    lake.night(dict(enumerate(crowd[::-1].copy(), 3000)))
+    lake.update(dict(enumerate(crowd[::-1].copy(), 3000)))
     index(run_of("index.compact_share=9", "index.retrain=auto"))
     assert read_manifest(index_folder(run, WIDTH)).template != before
     check(run, lake.vectors)
@@ -150,7 +150,7 @@ def test_an_index_in_an_object_store_is_built_followed_and_read(run_of, lake, s3
     settings = ("index.folder=s3://index/here", f"s3.endpoint={s3.endpoint}")
     run = run_of(*settings)
     index(run)
-    lake.night(dict(enumerate(unit_vectors(10, 3), 5000)), deleted=[3])
+    lake.update(dict(enumerate(unit_vectors(10, 3), 5000)), deleted=[3])
     assert index(run_of(*settings))["indexes"]["w16"]["rows_since_base"] == 10
     check(run, lake.vectors)
     folder = index_folder(run, WIDTH)
@@ -162,13 +162,13 @@ def test_an_index_in_an_object_store_is_built_followed_and_read(run_of, lake, s3
 def test_counts_that_do_not_add_up_make_a_new_base(run_of, lake):
     run = run_of()
     index(run)
-    lake.night(dict(enumerate(unit_vectors(3, 3), 5000)))
+    lake.update(dict(enumerate(unit_vectors(3, 3), 5000)))
     lost = run.generation.uri(embeddings_name(WIDTH))
     run.spark.sql(f"DELETE FROM delta.`{lost}` WHERE item_key = 9")  # the items' feed says nothing of it
     del lake.vectors[9]
     lake.record()
-    told = index(run_of())["indexes"]["w16"]
-    assert (told["rows"], told["rows_since_base"]) == (ROWS + 2, 0)
+    summary = index(run_of())["indexes"]["w16"]
+    assert (summary["rows"], summary["rows_since_base"]) == (ROWS + 2, 0)
     check(run, lake.vectors)
 
 
@@ -183,8 +183,8 @@ def test_the_lakes_own_images_are_queries(run_of, lake, tmp_path):
     frame = run.spark.createDataFrame(rows, spec.schema)
     tables.append(frame, spec, run.generation.uri(spec.name))
     lake.record()
-    told = search(run_of(*asked, f"search.rerank_width={WIDTH}"))
-    assert (told["queries"], told["answered"]) == (2, 2)
+    summary = search(run_of(*asked, f"search.rerank_width={WIDTH}"))
+    assert (summary["queries"], summary["answered"]) == (2, 2)
     found = {
         row["query_id"]: row["neighbours"] for row in tables.read_table(run.spark, str(tmp_path / "found")).collect()
     }

@@ -1,4 +1,4 @@
-"""Files that are gone or flipped, and runs that died: what a night goes on from can be made anew, and is."""
+"""Files that are missing or damaged, and runs that died: what an update starts from can be made anew, and is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from deltalake import DeltaTable
-from lake_nights import Lake
+from lake_updates import Lake
 
 from uninote.neighbours.lookup import NeighbourTableError, lookup
 from uninote.pipelines.neighbours import stage as neighbours_stage
@@ -37,7 +37,7 @@ def lake(run_of):
 
 def check(run_of, lake, k=5):
     """Run neighbours, and compare all lists with brute force."""
-    told = neighbours(run_of(f"neighbours.k={k}"))
+    summary = neighbours(run_of(f"neighbours.k={k}"))
     keys, vectors = lake.matrix
     scores = vectors.astype(np.float64) @ vectors.T
     np.fill_diagonal(scores, -np.inf)
@@ -45,7 +45,7 @@ def check(run_of, lake, k=5):
     assert set(lists) == set(keys.tolist())
     found = np.array([[score for _, score in lists[key]] for key in keys.tolist()])
     np.testing.assert_allclose(found, -np.sort(-scores, axis=1)[:, :k], atol=1e-5)
-    return told
+    return summary
 
 
 def files(run_of, name):
@@ -59,7 +59,7 @@ def flip(path, count=16):
     path.write_bytes(content)
 
 
-def test_what_a_night_goes_on_from_is_gone(run_of, lake, monkeypatch, capsys):
+def test_what_an_update_starts_from_is_missing(run_of, lake, monkeypatch, capsys):
     def die(run_settings):
         with monkeypatch.context() as patch:
             patch.setattr(neighbours_stage, "record", lambda *_: 1 / 0)
@@ -67,7 +67,7 @@ def test_what_a_night_goes_on_from_is_gone(run_of, lake, monkeypatch, capsys):
                 neighbours(run_of(*run_settings))
 
     check(run_of, lake)
-    lake.night(dict(zip(range(100, 104), unit(4, 1), strict=True)))
+    lake.update(dict(zip(range(100, 104), unit(4, 1), strict=True)))
     die(())
     root = Path(run_of().generation.uri(""))
     for log in root.rglob("_delta_log"):
@@ -81,7 +81,7 @@ def test_what_a_night_goes_on_from_is_gone(run_of, lake, monkeypatch, capsys):
     assert check(run_of, lake)["state"] == "done"
     assert neighbours(run_of())["state"] == "unchanged"
 
-    # What readers see is damaged, and then gone; it is cut from the state again.
+    # What readers see is damaged, and then missing; it is cut from the state again.
     [path] = files(run_of, "neighbours")
     flip(path)
     with pytest.raises(NeighbourTableError, match=rf"{path} is not as it was written .* remove that file"):
@@ -94,7 +94,7 @@ def test_what_a_night_goes_on_from_is_gone(run_of, lake, monkeypatch, capsys):
 def test_a_damaged_private_table_is_made_anew(run_of, lake, capsys):
     check(run_of, lake)
     flip(files(run_of, "neighbour_state/neighbours")[0])
-    lake.night(dict(zip(range(3), unit(3, 1), strict=True)))
+    lake.update(dict(zip(range(3), unit(3, 1), strict=True)))
     capsys.readouterr()
     assert check(run_of, lake)["joined"] == 80
     assert "is not as it was written" in capsys.readouterr().err

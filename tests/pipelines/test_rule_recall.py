@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from builders import rows_at
-from lake_nights import Lake
+from lake_updates import Lake
 
 from uninote.pipelines.neighbours.stage import neighbours
 
@@ -78,16 +78,16 @@ def test_the_recall_of_every_table_is_that_of_brute_force(make_run, cells):
     facts = {key: attributes_of(key) for key in range(ROWS)}
     lake = Lake(lambda: make_run(*SETTINGS, *cells), vectors, facts)
     run = make_run(*SETTINGS, *cells)
-    told = neighbours(run)["recall_by_table"]
-    assert set(told) == {"neighbours", *RULES}
+    summary = neighbours(run)["recall_by_table"]
+    assert set(summary) == {"neighbours", *RULES}
     for name in RULES:
-        assert told[name] == pytest.approx(recall_of(name, run, vectors, facts), abs=1e-4)
+        assert summary[name] == pytest.approx(recall_of(name, run, vectors, facts), abs=1e-4)
     if cells:  # without overlap some neighbours are in other cells: the figures must show that
-        assert min(told.values()) < 0.9
+        assert min(summary.values()) < 0.9
     else:
-        assert set(told.values()) == {1.0}
+        assert set(summary.values()) == {1.0}
 
-    lake.night(attributes={key: {"category": "c1"} for key in range(0, ROWS, 40)})
+    lake.update(attributes={key: {"category": "c1"} for key in range(0, ROWS, 40)})
     facts |= {key: facts[key] | {"category": "c1"} for key in range(0, ROWS, 40)}
     again = neighbours(make_run(*SETTINGS, *cells))["recall_by_table"]
     for name in RULES:

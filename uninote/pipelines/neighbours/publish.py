@@ -70,12 +70,17 @@ def _publish_duplicates(join: Join, files: Sequence[DataFile], made_from: str) -
         return Groups(np.empty(0, np.int64), np.empty(0, np.int64))
     pairs = pa.concat_tables([pq.read_table(file.path) for file in files])
     keys, group = connected(pairs["item_key"].to_numpy(), pairs["other_key"].to_numpy())
-    sides = [pairs.select(["item_key", "note_id"]), pairs.select(["other_key", "other_id"])]
-    ids = pa.concat_tables([side.rename_columns(["item_key", "note_id"]) for side in sides])
-    ids = ids.group_by("item_key").aggregate([("note_id", "min")])
-    named = pa.table({"item_key": keys, "group": group}).join(ids, "item_key")
-    least = named.group_by("group").aggregate([("note_id_min", "min")]).rename_columns(["group", "group_id"])
-    members = named.join(least, "group").select(["note_id_min", "group_id"]).rename_columns(["note_id", "group_id"])
-    written = write_file(members.sort_by("note_id"), uri)
-    replace_files(uri, spec.schema.json(), [written], made_from=made_from)
+    members = pa.table({"item_key": keys, "group": group}).join(_note_ids(pairs), "item_key")
+    # A group is named by its least note_id: keys are ours, and readers do not know them.
+    least = members.group_by("group").aggregate([("note_id", "min")]).rename_columns(["group", "group_id"])
+    named = members.join(least, "group").select(["note_id", "group_id"]).sort_by("note_id")
+    replace_files(uri, spec.schema.json(), [write_file(named, uri)], made_from=made_from)
     return Groups(keys, group)
+
+
+def _note_ids(pairs: pa.Table) -> pa.Table:
+    """Return item_key and note_id of all notes on either side of some pairs, once each."""
+    columns = ["item_key", "note_id"]
+    others = pairs.select(["other_key", "other_id"]).rename_columns(columns)
+    both = pa.concat_tables([pairs.select(columns), others])
+    return both.group_by("item_key").aggregate([("note_id", "min")]).rename_columns(columns)

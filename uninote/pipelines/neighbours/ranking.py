@@ -56,8 +56,8 @@ def hub_skewness(join: Join, name: str, ranked: bool) -> float:
     rows = scan_files(run, files_of(uri), make_reader([column]), make_occurrences(column, k), schema)
     counted = rows.groupBy("note_id").agg(F.sum("count").alias("n"))
     # Skewness from sums of powers: Spark adds them up in one pass, and no count has to come to the driver.
-    powers = counted.agg(*(F.sum(F.pow("n", power)).alias(f"p{power}") for power in (1, 2, 3))).collect()[0]
-    return skewness([powers[f"p{power}"] or 0.0 for power in (1, 2, 3)], join.rows)
+    sums = counted.agg(F.sum("n"), F.sum(F.pow("n", 2)), F.sum(F.pow("n", 3))).collect()[0]
+    return skewness([power or 0.0 for power in sums], join.rows)
 
 
 def skewness(powers: list[float], rows: int) -> float:

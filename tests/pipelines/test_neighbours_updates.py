@@ -1,4 +1,4 @@
-"""After any nights the tables are those of a full join, for the notes that did not change too."""
+"""After any updates the tables are those of a full join, for the notes that did not change too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import polars
 import pytest
 from builders import rows_at
-from lake_nights import Lake
+from lake_updates import Lake
 
 from uninote.neighbours.lookup import NeighbourTableError, lookup
 from uninote.pipelines.neighbours import stage as neighbours_stage
@@ -87,41 +87,41 @@ def check(run, lake, least=0.99):
     return summary
 
 
-def test_nights_leave_what_a_full_join_would(run_of, lake, capsys):
+def test_updates_leave_what_a_full_join_would(run_of, lake, capsys):
     assert check(run_of(), lake)["joined"] == 300
 
-    lake.night(dict(zip([*range(1000, 1010), *range(5)], unit(15, 1), strict=True)), deleted=range(50, 60))
-    told = check(run_of(), lake)
-    assert told["changed"] == 25
-    assert told["joined"] < 150
+    lake.update(dict(zip([*range(1000, 1010), *range(5)], unit(15, 1), strict=True)), deleted=range(50, 60))
+    summary = check(run_of(), lake)
+    assert summary["changed"] == 25
+    assert summary["joined"] < 150
     assert neighbours(run_of())["state"] == "unchanged"
 
     # Attributes alone: the constrained tables follow, for notes that did not change too.
-    lake.night(attributes={key: {"author": "a1", "category": "c2"} for key in range(100, 120)})
+    lake.update(attributes={key: {"author": "a1", "category": "c2"} for key in range(100, 120)})
     assert check(run_of(), lake)["changed"] == 20
 
     # All edits in one place, and a key that comes back.
     crowd = unit(1, 7) + 0.05 * unit(30, 8)
     crowd = (crowd / np.linalg.norm(crowd, axis=1, keepdims=True)).astype(np.float32)
-    lake.night(dict(zip([*range(2000, 2029), 55], crowd, strict=True)), deleted=[1003])
+    lake.update(dict(zip([*range(2000, 2029), 55], crowd, strict=True)), deleted=[1003])
     assert check(run_of(), lake)["changed"] == 31
 
-    lake.night(deleted=range(200, 300))
+    lake.update(deleted=range(200, 300))
     check(run_of(), lake)
     assert "notes changed; joining all of them" in capsys.readouterr().err
 
 
 @pytest.mark.more
-def test_nights_that_only_take_away(run_of, lake):
+def test_updates_that_only_take_away(run_of, lake):
     nobody = "neighbours.tables={nobody: {only: {language: [xx]}}}"
     check(run_of(nobody), lake)
-    lake.night(deleted=[7])  # slack keeps every list full: there is no row to join at all
-    told = check(run_of(nobody), lake)
-    assert (told["changed"], told["joined"]) == (1, 0)
-    lake.night({8: unit(300, 0)[7]})  # where the deleted one was: it must not be met any more
+    lake.update(deleted=[7])  # slack keeps every list full: there is no row to join at all
+    summary = check(run_of(nobody), lake)
+    assert (summary["changed"], summary["joined"]) == (1, 0)
+    lake.update({8: unit(300, 0)[7]})  # where the deleted one was: it must not be met any more
     assert check(run_of(nobody), lake)["changed"] == 1
     for left in ({3}, set()):
-        lake.night(deleted=sorted(set(lake.vectors) - left))
+        lake.update(deleted=sorted(set(lake.vectors) - left))
         assert check(run_of(nobody), lake)["notes"] == len(left)
     assert neighbours(run_of(nobody))["state"] == "unchanged"
 
@@ -129,37 +129,37 @@ def test_nights_that_only_take_away(run_of, lake):
 @pytest.mark.more
 def test_a_feed_that_is_gone_costs_time_and_no_neighbour(run_of, lake):
     check(run_of(), lake)
-    lake.night(dict(zip(range(10), unit(10, 1), strict=True)))
+    lake.update(dict(zip(range(10), unit(10, 1), strict=True)))
     shutil.rmtree(run_of().generation.uri(f"embeddings/w{WIDTH}/_change_data"))
     assert check(run_of(), lake)["changed"] == 10
-    lake.night(dict(zip(range(10), unit(10, 2), strict=True)))
+    lake.update(dict(zip(range(10), unit(10, 2), strict=True)))
     shutil.rmtree(run_of().generation.uri("items/_change_data"))
     assert check(run_of(), lake)["joined"] == 300
 
 
 @pytest.mark.long
-def test_what_a_night_that_died_had_written_is_nobodys(run_of, lake, monkeypatch):
+def test_what_an_update_that_died_had_written_is_not_used(run_of, lake, monkeypatch):
     check(run_of(), lake)
-    lake.night(dict(zip(range(10), unit(10, 1), strict=True)))
+    lake.update(dict(zip(range(10), unit(10, 1), strict=True)))
     with monkeypatch.context() as patch:
         patch.setattr(neighbours_stage, "record", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             neighbours(run_of())
-    lake.night(dict(zip(range(5, 15), unit(10, 2), strict=True)))
+    lake.update(dict(zip(range(5, 15), unit(10, 2), strict=True)))
     assert check(run_of(), lake)["changed"] == 15
-    lake.night(dict(zip(range(30, 40), unit(10, 3), strict=True)))
+    lake.update(dict(zip(range(30, 40), unit(10, 3), strict=True)))
     assert check(run_of(), lake)["changed"] == 10
 
 
 @pytest.mark.long
-def test_nights_over_cells(run_of, lake):
+def test_updates_over_cells(run_of, lake):
     settings = ("neighbours.cell_rows=60", "neighbours.overlap=4")
     check(run_of(*settings), lake, least=0.95)
-    lake.night(dict(zip([*range(1000, 1015), *range(5)], unit(20, 1), strict=True)), deleted=range(50, 56))
-    told = check(run_of(*settings), lake, least=0.95)
-    assert (told["changed"], told["cells"] > 3) == (26, True)
-    # The same note moves again, and some of one night go in the next: nothing of an earlier night may be left in a cell.
-    lake.night(
+    lake.update(dict(zip([*range(1000, 1015), *range(5)], unit(20, 1), strict=True)), deleted=range(50, 56))
+    summary = check(run_of(*settings), lake, least=0.95)
+    assert (summary["changed"], summary["cells"] > 3) == (26, True)
+    # The same note moves again, and some that one update added are deleted by the next: nothing older may be left in a cell.
+    lake.update(
         dict(zip(range(5), unit(5, 4), strict=True)), deleted=range(1000, 1008), attributes={7: {"author": "a1"}}
     )
     assert check(run_of(*settings), lake, least=0.95)["changed"] == 14
@@ -167,7 +167,7 @@ def test_nights_over_cells(run_of, lake):
 
 def test_tables_are_read_and_looked_up_without_a_jvm(run_of, lake):
     run = run_of()
-    lake.night(dict(enumerate(np.repeat(unit(2, 5), 3, axis=0), 500)))  # two notes, three times each
+    lake.update(dict(enumerate(np.repeat(unit(2, 5), 3, axis=0), 500)))  # two notes, three times each
     uris = neighbours(run_of("neighbours.tables={unlike: {duplicates: exclude}, once: {duplicates: collapse}}"))[
         "tables"
     ]

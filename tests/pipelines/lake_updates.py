@@ -1,4 +1,4 @@
-"""Nights of a lake with given vectors: what embed leaves after inserts, edits, deletes and edits of attributes."""
+"""A lake with given vectors, as embed leaves it after inserts, edits, deletes and edits of attributes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Lake:
     def __init__(self, run_of, vectors, attributes=None):
         self.vectors, self.attributes = {}, {}
         self.run_of, self.width = run_of, vectors.shape[1]
-        self.night(dict(enumerate(vectors)), attributes=attributes or {})
+        self.update(dict(enumerate(vectors)), attributes=attributes or {})
 
-    def night(self, changed=(), deleted=(), attributes=None):
+    def update(self, changed=(), deleted=(), attributes=None):
         """`changed` maps a key to its vector; `attributes` a key to what is new of its attributes."""
         run, changed, attributes = self.run_of(), dict(changed), attributes or {}
         self.vectors |= changed
@@ -33,13 +33,13 @@ class Lake:
         if self.vectors:  # else the notes are there as they were, and all of them set aside
             write_notes(run, [make_note(key, **self.attributes.get(key, {})) for key in sorted(self.vectors)])
         touched = sorted({*changed, *attributes} & set(self.vectors))
-        mark, made_by, nothing = str(time.time()), run.model.generation, [0.0] * self.width
-        rows = [
-            (key, str(key), key, "note", mark, mark, False, made_by, *rest)
-            for keys, gone in ((touched, False), (deleted, True))
-            for key in keys
-            for rest in [(nothing if gone else self.vectors[key].tolist(), gone)]
-        ]
+        vectors = [(key, self.vectors[key].tolist(), False) for key in touched]
+        vectors += [(key, [0.0] * self.width, True) for key in deleted]
+        new_hash = str(time.time())
+        rows = []
+        for key, vector, is_deleted in vectors:
+            made_by = run.model.generation
+            rows.append((key, str(key), key, "note", new_hash, new_hash, False, made_by, vector, is_deleted))
         columns = "item_key bigint, item_id string, note_id bigint, kind string, content_hash string, meta_hash string"
         flags = f"degraded boolean, generation string, vector array<float>, {tables.DELETED} boolean"
         frame = run.spark.createDataFrame(rows, f"{columns}, {flags}")

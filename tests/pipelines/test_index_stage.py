@@ -42,15 +42,15 @@ def lake(run_of):
     return Lake(run_of, unit_vectors(ROWS, 0))
 
 
-def check(run, vectors):
-    """Compare what the index finds with what is live."""
+def check(run, vectors, least=0.92):
+    """Compare what the index finds with what is live; `least` is a little below the recall of such codes."""
     opened = Index.open(index_folder(run, WIDTH))
     assert opened.verify()["live"] == len(vectors)
     keys, live = np.array(sorted(vectors)), np.array([vectors[key] for key in sorted(vectors)])
     found, _ = opened.search(live[::7], 5, nprobe=12)
     assert set(found.ravel().tolist()) <= set(vectors)
     best = keys[np.argsort(-(live[::7] @ live.T), axis=1)[:, :5]]
-    assert np.mean([len(set(a) & set(b)) / 5 for a, b in zip(found, best, strict=True)]) > 0.75
+    assert np.mean([len(set(a) & set(b)) / 5 for a, b in zip(found, best, strict=True)]) > least
     return opened
 
 
@@ -58,7 +58,7 @@ def test_updates_become_segments_and_segments_a_base_again(run_of, lake):
     run = run_of()
     built = index(run)
     assert built["indexes"]["w16"]["rows"] == ROWS
-    assert built["indexes"]["w16"]["recall_at_k"] > 0.8
+    assert built["indexes"]["w16"]["recall_at_k"] > 0.93
     check(run, lake.vectors)
     assert index(run_of())["state"] == "unchanged"
 
@@ -70,7 +70,7 @@ def test_updates_become_segments_and_segments_a_base_again(run_of, lake):
     assert (summary["came"], summary["went"]) == (40, 40)
     opened = check(run, lake.vectors)
     found = opened.note_ids(opened.search(fresh[:20], 1, nprobe=12)[0]).ravel()
-    assert np.mean(found == np.arange(1000, 1020)) > 0.8
+    assert np.mean(found == np.arange(1000, 1020)) > 0.9
 
     # Attributes alone: no model call made them, and filters see them all the same; a key comes back under its id.
     cats = {key: {"category": "cats"} for key in (5, 300, 110)}
@@ -83,11 +83,13 @@ def test_updates_become_segments_and_segments_a_base_again(run_of, lake):
     assert [sorted(row) for row in found.tolist()] == [[-1, -1, 5, 110, 300]] * 2
 
     lake.update(deleted=range(200, 210))
+    before = read_manifest(index_folder(run, WIDTH)).files
     summary = index(run_of("index.compact_share=0.1"))["indexes"]["w16"]
     assert (summary["rows"], summary["rows_since_base"], summary["gone_since_base"]) == (ROWS - 10, 0, 0)
     check(run, lake.vectors)
     left = {name for name in index_folder(run, WIDTH).sizes() if name.startswith(("shard", "gone"))}
-    assert len(left) < 20  # this build's and the last one's, for whoever reads that still
+    after = read_manifest(index_folder(run, WIDTH)).files
+    assert left == {file.name for file in (*before, *after)}  # for whoever still reads the one before
 
 
 def test_a_build_that_was_killed_goes_on_with_its_template_and_finished_shards(run_of, lake, monkeypatch, capsys):
@@ -132,7 +134,7 @@ def test_drift_is_measured_told_and_on_request_answered(run_of, lake, capsys):
     lake.update(dict(enumerate(crowd[::-1].copy(), 3000)))
     index(run_of("index.compact_share=9", "index.retrain=auto"))
     assert read_manifest(index_folder(run, WIDTH)).template != before
-    check(run, lake.vectors)
+    check(run, lake.vectors, least=0.85)  # half of them are within a small cone
 
 
 def test_many_lists_are_found_in_two_levels(run_of, lake, monkeypatch):
@@ -156,7 +158,10 @@ def test_an_index_in_an_object_store_is_built_followed_and_read(run_of, lake, s3
     folder = index_folder(run, WIDTH)
     opened = Index.open(folder.uri, folder.options, str(tmp_path / "cache"))
     opened.search(lake.vectors[7][None], 3)
-    assert any((tmp_path / "cache").rglob("*.faiss"))
+    template = f"template-{opened.manifest.template}.faiss"
+    cached = {path.name for path in (tmp_path / "cache").rglob("*.faiss")} - {template}
+    assert cached  # the shards that hold a probed list, and no others
+    assert cached <= {shard.index.name for shard in opened.manifest.shards}
 
 
 def test_counts_that_do_not_add_up_make_a_new_base(run_of, lake):

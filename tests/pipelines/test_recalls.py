@@ -1,0 +1,38 @@
+"""Recalls under the names that the ledger has for them, and rules as the join obeys them; no Spark."""
+
+from __future__ import annotations
+
+from uninote.config.sections.neighbours import RuleConfig
+from uninote.neighbours.rules import Rule
+from uninote.pipelines.neighbours.attributes import Attribute, attributes_of, rule_of
+from uninote.pipelines.neighbours.recall import Recalls
+
+STORED = {
+    "recall_sample": 500.0,
+    "recall_at_k": 0.99,
+    "recall_w64": 1.0,
+    "recall_w16": 0.8,
+    "recall_of_w16": 0.97,  # a table may be named like anything
+    "recall_of_same_category": 0.96,
+}
+
+
+def test_recalls_come_back_from_the_ledger_as_numbers():
+    others = {"hub_skewness_spread": 0.2, "hub_skewness_spread_before": 1.5}
+    recalls = Recalls.of(STORED | others)
+    assert recalls == Recalls(500, 0.99, {"w16": 0.97, "same_category": 0.96}, {64: 1.0, 16: 0.8})
+    assert recalls.by_table == {"neighbours": 0.99, "w16": 0.97, "same_category": 0.96}
+    assert recalls.metrics() == STORED
+
+
+def test_freshness_is_one_more_attribute_with_one_allowed_value():
+    month = RuleConfig(fresh_days=30, only={"language": ["zh", "en"]}, duplicates="exclude")
+    assert rule_of(month, 0.99) == Rule(only=(("language", ("zh", "en")), ("fresh_30", ("yes",))), max_score=0.99)
+    week = RuleConfig(fresh_days=7, same=("category",))
+    assert rule_of(week, 0.99) == Rule(same=("category",), only=(("fresh_7", ("yes",)),))
+    assert attributes_of([month, week, month, RuleConfig()]) == (
+        Attribute("category"),
+        Attribute("fresh_30", 30),
+        Attribute("fresh_7", 7),
+        Attribute("language"),
+    )

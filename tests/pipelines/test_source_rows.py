@@ -16,7 +16,7 @@ from uninote.errors import UninoteError
 from uninote.notes.ingest.column_types import ColumnTypeError
 from uninote.notes.ingest.columns import SourceColumnsError
 from uninote.notes.ingest.sources import SourceError, find_source
-from uninote.pipelines.notes import source_sample as source_survey
+from uninote.pipelines.notes import source_inspection
 from uninote.pipelines.notes.source_rows import read_source
 
 pytestmark = pytest.mark.spark
@@ -61,7 +61,7 @@ def test_lines_of_mixed_types(read, tmp_path):
 
 
 def test_lines_in_a_file_named_json_are_cut_into_spans(read, tmp_path, monkeypatch):
-    monkeypatch.setattr(source_survey, "SPAN_BYTES", 100)
+    monkeypatch.setattr(source_inspection, "SPAN_BYTES", 100)
     lines = [json.dumps({"id": n, "title": f"note {n}"}) for n in range(50)]
     lines[40] = "no JSON"
     (tmp_path / "items.json").write_text("\n".join(lines))
@@ -72,17 +72,19 @@ def test_lines_in_a_file_named_json_are_cut_into_spans(read, tmp_path, monkeypat
 
 def test_rows_that_a_reader_loses_are_an_error_that_says_where(read, tmp_path, monkeypatch):
     (tmp_path / "items.jsonl").write_text('{"id": 1, "title": "a"}\n{"id": 2, "title": "b"}\n')
-    whole = source_survey.make_survey
-    monkeypatch.setattr(source_survey, "make_survey", lambda pieces, *rest: _after(whole(pieces, *rest), tmp_path))
+    unchanged = source_inspection.make_inspection
+    monkeypatch.setattr(
+        source_inspection, "make_inspection", lambda pieces, *rest: _after(unchanged(pieces, *rest), tmp_path)
+    )
     with pytest.raises(SourceError, match=r"items\.jsonl holds 2 lines or values, and 1 were read"):
         read(tmp_path)
 
 
-def _after(survey, folder):
-    """Take the second line away once the survey has seen it, as a reader that loses it would."""
+def _after(inspect, folder):
+    """Take the second line away once the inspection has seen it, as a reader that loses it would."""
 
     def run(batches):
-        yield from [*survey(batches)]
+        yield from [*inspect(batches)]
         (folder / "items.jsonl").write_text('{"id": 1, "title": "a"}\n')
 
     return run

@@ -55,13 +55,13 @@ class Reading:
         return FieldRules(self.mapping, self.id_kind, file_in(self.media_root))
 
 
-def make_survey(pieces: Sequence[Piece], text: TextSource, with_keys: bool) -> ArrowMap:
-    """Map (id) to (id, survey): JSON of what a piece holds by an account of its own, and the keys of its objects."""
+def make_inspection(pieces: Sequence[Piece], text: TextSource, with_keys: bool) -> ArrowMap:
+    """Map (id) to (id, found): JSON of how much a piece holds, counted by no reader, and of the keys of its objects."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for number in _numbers(batches):
-            survey = json.dumps(_survey(pieces[number], text, with_keys))
-            yield pa.RecordBatch.from_pydict({"id": [number], "survey": [survey]})
+            found = json.dumps(_inspected(pieces[number], text, with_keys))
+            yield pa.RecordBatch.from_pydict({"id": [number], "found": [found]})
 
     return run
 
@@ -117,7 +117,7 @@ def _numbers(batches: Iterable[pa.RecordBatch]) -> Iterator[int]:
         yield from batch.column(0).to_pylist()
 
 
-def _survey(piece: Piece, text: TextSource, with_keys: bool) -> dict[str, Any]:
+def _inspected(piece: Piece, text: TextSource, with_keys: bool) -> dict[str, Any]:
     if piece.by_value:
         found: dict[str, Any] = {"values": count_values(piece.span.uri, text)}
     else:

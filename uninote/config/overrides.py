@@ -41,7 +41,7 @@ class Override:
 def parse_override(text: str) -> Override:
     """Return what `text` sets.
 
-    A key of type text takes the value as it is written: `lake=/x/lake #2`, `lake=007`. Quotes around the whole of it are
+    A key of type text takes the value as it is written: `lake=/x/lake #2`, `lake=007`. Quotes around all of it are
     YAML's, and where a key may be null, null and nothing mean that. All other values are YAML. Raises OverrideError.
     """
     name, separator, written = text.partition("=")

@@ -20,7 +20,7 @@ from uninote.lake.table_paths import unusable_part
 
 
 class Config(Section):
-    """The whole pipeline. `spark` holds further Spark settings, applied after the project's own (`spark_settings`).
+    """All settings of the pipeline. `spark` holds further Spark settings, applied after the project's own (`spark_settings`).
 
     `as_of` is the time that ages are counted from, ISO 8601, in UTC where it names no zone; null: when the run starts.
     """

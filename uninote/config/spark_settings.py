@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 SETTINGS = {
-    # A worker that is kept keeps its model; without reuse every task would load it again.
+    # A reused worker still has its model in memory; without reuse every task would load it again.
     "spark.python.worker.reuse": "true",
     # Names of files are UTF-8 on every host, whatever locale its services were started with.
     "spark.executorEnv.PYTHONUTF8": "1",

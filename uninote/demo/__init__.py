@@ -1,1 +1,1 @@
-"""A made-up corpus of illustrated notes, for trying the whole system on a laptop."""
+"""A made-up corpus of illustrated notes, for trying all jobs on a laptop."""

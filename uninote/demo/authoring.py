@@ -138,7 +138,8 @@ def _write_sign(topic: Topic, rng: random.Random) -> str:
 
 @cache
 def _zipf(num_authors: int) -> list[float]:
-    total, sums = 0.0, []
+    total = 0.0
+    sums = []
     for rank in range(1, num_authors + 1):
         total += 1 / rank
         sums.append(total)

@@ -46,7 +46,7 @@ def empty_note(note: DemoNote) -> DemoNote:
 
 
 def expected_reject(note: DemoNote) -> str | None:
-    """Return the reason for which the whole note cannot be embedded, or null when it can."""
+    """Return the reason for which the note cannot be embedded, or null when it can."""
     if note.title or note.body or note.hashtags or any(not image.damage for image in note.images):
         return None
     return UNUSABLE_REJECT if note.images else EMPTY_REJECT

@@ -21,14 +21,14 @@ DAYS = ("items.jsonl", "next_day.jsonl")
 
 
 def make_corpus(folder: Path, num_notes: int = 3000, seed: int = 7) -> None:
-    """Write the corpus into `folder`, whole or not at all. One seed gives the same bytes every time.
+    """Write the corpus into `folder`, completely or not at all. One seed gives the same bytes every time.
 
     - items.jsonl: the notes of the first day. caption describes the first sound image, null without one.
-    - next_day.jsonl: all notes a day later; about 2 % new, 2 % with other content, 1 % with other attributes, 1 % gone.
+    - next_day.jsonl: all notes a day later; about 2 % new, 2 % with other content, 1 % with other attributes, 1 % deleted.
     - images/: the files both days refer to. Reposts share files.
     - truth.jsonl, a line for each note of either day: topic, subjects, duplicate_of (the original's note_id),
       duplicate_kind ("repost", "near"; both as of the note's first day), change ("insert", "content", "attributes",
-      "delete"), and expected_reject / expected_reject_next_day: why the whole note cannot be embedded on that day
+      "delete"), and expected_reject / expected_reject_next_day: why the note cannot be embedded on that day
       ("note_empty", "note_unusable"), null when it can or is not there. `images` holds those of both days: uri, shows
       (subject, colour, count, background, pattern, text), description, and for a file broken on purpose damage (a key
       of uninote.demo.broken.IMAGE_REJECTS) and expected_reject (MediaError's reason). A note with a broken image and

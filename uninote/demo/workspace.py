@@ -1,4 +1,4 @@
-"""The demo's files: a corpus, generated on first use and kept, and an encoder."""
+"""The demo's files: a corpus, generated on first use, and an encoder."""
 
 from __future__ import annotations
 

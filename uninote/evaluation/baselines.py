@@ -21,15 +21,15 @@ MISSING = "-"  # what stands for a part that is not shown: an empty prompt is no
 
 
 def text_only(note: Note, images: list[Image.Image]) -> tuple[Note, list[Image.Image]]:
-    """Show no images; OCR texts went with them."""
+    """Show no images, and no OCR texts: those are read in images."""
     bare = replace(note, images=())
     return (bare if bare != Note() else Note(body=MISSING)), []
 
 
 def image_only(note: Note, images: list[Image.Image]) -> tuple[Note, list[Image.Image]]:
     """Show images alone."""
-    kept = tuple(replace(image, ocr="") for image in note.images)
-    return (Note(images=kept) if kept else Note(body=MISSING)), images
+    images_alone = tuple(replace(image, ocr="") for image in note.images)
+    return (Note(images=images_alone) if images_alone else Note(body=MISSING)), images
 
 
 def random_images(note: Note, images: list[Image.Image]) -> tuple[Note, list[Image.Image]]:

@@ -14,7 +14,7 @@ from uninote.evaluation.ranks import Question, ranks_of
 from uninote.evaluation.tables import Score, Table
 from uninote.model.encoder import Encoder, Prepared
 from uninote.notes.note import Note
-from uninote.training.dataset import TrainingSet
+from uninote.training.dataset import RankedList, TrainingSet
 from uninote.training.set.schemas import EVAL
 from uninote.training.strategies import Strategy
 from uninote.vectors.widths import truncate
@@ -43,7 +43,10 @@ def evaluate(
     `view` changes what the encoder is shown, as baselines do. Strategies without eval examples are not in the table.
     """
     trials = list(_trials(data))
-    items = sorted({item for trial in trials for item in (*trial.relevant, *trial.gallery)})
+    wanted: set[int] = set()
+    for trial in trials:
+        wanted.update(trial.relevant, trial.gallery)
+    items = sorted(wanted)
     vectors = _vectors(encoder, data, items, view)
     rows = {item: row for row, item in enumerate(items)}
     scores = []
@@ -55,16 +58,31 @@ def evaluate(
 
 def _trials(data: TrainingSet) -> Iterable[_Trial]:
     for strategy in data.strategies(EVAL):
-        if strategy is not Strategy.NOTE_TO_NOTE:
-            examples = data.examples(strategy, EVAL)
-            relevant: dict[int, list[int]] = defaultdict(list)
-            for query, positive in zip(examples.queries.tolist(), examples.candidates[:, 0].tolist(), strict=True):
-                if positive not in relevant[query]:
-                    relevant[query].append(positive)
-            yield _Trial(strategy, relevant, sorted({item for answers in relevant.values() for item in answers}))
+        if strategy is not Strategy.NOTE_TO_NOTE:  # that one is measured on ranked lists, below
+            yield _trial_of_examples(strategy, data)
     if lists := data.ranked(EVAL):
-        gallery = sorted({item for one in lists for item in (*one.relevant, *one.noise)})
-        yield _Trial(Strategy.NOTE_TO_NOTE, {one.query: one.relevant for one in lists}, gallery, is_ranked=True)
+        yield _trial_of_lists(lists)
+
+
+def _trial_of_examples(strategy: Strategy, data: TrainingSet) -> _Trial:
+    examples = data.examples(strategy, EVAL)
+    relevant: dict[int, list[int]] = defaultdict(list)
+    gallery: set[int] = set()
+    for query, positive in zip(examples.queries.tolist(), examples.candidates[:, 0].tolist(), strict=True):
+        gallery.add(positive)
+        if positive not in relevant[query]:
+            relevant[query].append(positive)
+    return _Trial(strategy, relevant, sorted(gallery))
+
+
+def _trial_of_lists(lists: Sequence[RankedList]) -> _Trial:
+    relevant = {}
+    gallery: set[int] = set()
+    for one in lists:
+        relevant[one.query] = one.relevant
+        gallery.update(one.relevant)
+        gallery.update(one.noise)
+    return _Trial(Strategy.NOTE_TO_NOTE, relevant, sorted(gallery), is_ranked=True)
 
 
 def _vectors(encoder: Encoder, data: TrainingSet, items: Sequence[int], view: View | None) -> np.ndarray:
@@ -79,10 +97,12 @@ def _vectors(encoder: Encoder, data: TrainingSet, items: Sequence[int], view: Vi
 
 
 def _prepared(encoder: Encoder, data: TrainingSet, note: Note, view: View | None) -> Prepared:
-    if not encoder.sees_images:
-        return encoder.prepare(*(view(note, []) if view else (note, [])))
     if view is not None:
-        return encoder.prepare(*view(note, data.images(note)))
+        images = data.images(note) if encoder.sees_images else []
+        return encoder.prepare(*view(note, images))
+    if not encoder.sees_images:
+        return encoder.prepare(note, [])
+    # Each image is resized as soon as it is decoded: a note may have many, and each is large before.
     return encoder.prepare(note, data.reduced_images(note, encoder.fit))
 
 
@@ -105,8 +125,8 @@ def _score(trial: _Trial, vectors: np.ndarray, rows: Mapping[int, int], groups: 
 def _summary(trial: _Trial, width: int, ranks: Sequence[np.ndarray], sizes: np.ndarray) -> Score:
     recall = {k: float(np.mean([recall_at(one, k) for one in ranks])) for k in (1, 5, 10)}
     chance = float(np.minimum(1.0, 10 / sizes).mean())
-    name, sizes_told = trial.strategy.value, (len(ranks), len(trial.gallery))
-    plain = Score(name, width, *sizes_told, recall[1], recall[5], recall[10], chance)
+    name = trial.strategy.value
+    plain = Score(name, width, len(ranks), len(trial.gallery), recall[1], recall[5], recall[10], chance)
     if not trial.is_ranked:
         return plain
     precision = {k: float(np.mean([precision_at(one, k) for one in ranks])) for k in (1, 5)}

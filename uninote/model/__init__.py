@@ -1,1 +1,1 @@
-"""The encoder: prompts, processing, the tower, and the folders it is kept in."""
+"""The encoder: prompts, processing, the tower, and the folders it is loaded from."""

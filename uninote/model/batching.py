@@ -18,7 +18,8 @@ def token_batches(lengths: Sequence[int] | np.ndarray, batch_tokens: int) -> lis
     if batch_tokens < 1:
         raise UninoteError(f"batch_tokens is {batch_tokens}; a batch needs at least 1 token")
     order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
-    batches, start = [], 0
+    batches = []
+    start = 0
     for end in range(1, len(order) + 1):
         is_last = end == len(order)
         if is_last or (end + 1 - start) * int(lengths[order[end]]) > batch_tokens:

@@ -57,7 +57,7 @@ def pickles_in(paths: Iterable[Path]) -> list[str]:
 
 
 def listing(folder: Path) -> str:
-    """Return what `folder` holds, in few words."""
+    """Return what `folder` holds, for messages."""
     if not folder.is_dir():
         return "no such folder"
     names = sorted(path.name for path in folder.iterdir())

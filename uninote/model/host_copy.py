@@ -31,7 +31,8 @@ def to_float32(folder: Path) -> None:
     """Rewrite the float16 and bfloat16 weights of every safetensors file below `folder` as float32, in place.
 
     For a host's private copy, once, before anything loads it: the generation is that of the original files. Files are
-    replaced whole, one by one; a few ten MB of memory are enough. Raises CheckpointError for a file that is not safetensors.
+    replaced one after another, each at once; some ten MB of memory are enough. Raises CheckpointError for a file that is
+    not safetensors.
     """
     for path in sorted(folder.rglob("*.safetensors")):
         with path.open("rb") as source:
@@ -69,7 +70,8 @@ def _converted(source: BinaryIO, tensors: list[_Tensor], metadata: object) -> It
     header: dict[str, object] = {} if metadata is None else {"__metadata__": metadata}
     end = 0
     for tensor in tensors:
-        start, end = end, end + tensor.size * (2 if tensor.dtype in _WIDEN else 1)
+        start = end
+        end = end + tensor.size * (2 if tensor.dtype in _WIDEN else 1)
         dtype = "F32" if tensor.dtype in _WIDEN else tensor.dtype
         header[tensor.name] = {"dtype": dtype, "shape": tensor.shape, "data_offsets": [start, end]}
     written = json.dumps(header).encode()

@@ -36,7 +36,9 @@ def use_faster_linear(module: nn.Module) -> None:
 @cache
 def is_onednn_faster() -> bool:
     """Time both once a process, by turns, so that a busy machine slows both."""
-    rows, weight, bias = torch.ones(ROWS, WIDTH), torch.ones(WIDTH, WIDTH), torch.ones(WIDTH)
+    rows = torch.ones(ROWS, WIDTH)
+    weight = torch.ones(WIDTH, WIDTH)
+    bias = torch.ones(WIDTH)
     with torch.inference_mode():
         try:
             pairs = [(_seconds(_product, rows, weight, bias), _seconds(_plain, rows, weight, bias)) for _ in range(6)]

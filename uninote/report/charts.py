@@ -37,7 +37,8 @@ def recall_bars(widths: Sequence[WidthRecall]) -> Markup:
 def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
     """Return about `wanted` round values within [low, high], whose step is 1, 2 or 5 times a power of ten."""
     step = _round_step((high - low) / wanted)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
 
 
@@ -53,7 +54,8 @@ def _svg(width: int, height: int, summary: str, content: Markup) -> Markup:
 
 
 def _x(data: Histogram, value: float) -> float:
-    low, high = data.edges[0], data.edges[-1]
+    low = data.edges[0]
+    high = data.edges[-1]
     return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
 
@@ -79,7 +81,9 @@ def _bars(data: Histogram, digits: int) -> Markup:
     )
     drawn = []
     for low, high, number in zip(data.edges, data.edges[1:], data.counts, strict=False):
-        left, right, top = _x(data, low), _x(data, high), _y(data, number)
+        left = _x(data, low)
+        right = _x(data, high)
+        top = _y(data, number)
         shape = (left, top, max(right - left - 1, 0.5), HEIGHT - BOTTOM - top)
         drawn.append(bar.format(*shape, f"{low:.{digits}f}", f"{high:.{digits}f}", plural(number, "note")))
     return Markup("").join(drawn)
@@ -107,7 +111,8 @@ def _axis_labels(label: str) -> Markup:
 
 def _recall_bar(row: WidthRecall, top: int) -> Markup:
     full = WIDTH - BAR_LEFT - BAR_RIGHT
-    middle, length = top + ROW / 2, full * min(max(row.recall, 0.0), 1.0)
+    middle = top + ROW / 2
+    length = full * min(max(row.recall, 0.0), 1.0)
     shapes = Markup(
         '<text class="tick" text-anchor="end" x="{0}" y="{1}">w{2}</text>'
         '<rect class="track" x="{3}" y="{4}" width="{5}" height="12" rx="2"/>'

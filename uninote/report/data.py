@@ -24,7 +24,7 @@ class StageRow:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """Where every note went. `deleted` notes are not among `notes_in`; `degraded` ones are among `live`.
+    """What became of every note. `deleted` notes are not among `notes_in`; `degraded` ones are among `live`.
 
     `degraded` were embedded without an unreadable part; `live` is how many items have a vector after the run.
     """
@@ -108,7 +108,8 @@ class Histogram:
 
     def quantile(self, share: float) -> float:
         """Return about where the lowest `share` of the values ends, taking values to lie evenly within their bin."""
-        wanted, passed = share * self.total, 0
+        wanted = share * self.total
+        passed = 0
         for low, high, count in zip(self.edges, self.edges[1:], self.counts, strict=False):
             if count and passed + count >= wanted:
                 return low + (high - low) * (wanted - passed) / count

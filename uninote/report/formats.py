@@ -1,11 +1,11 @@
-"""Numbers as people read them: thousands separators, units, and as many digits as tell two values apart."""
+"""Numbers as people read them: thousands separators, units, and as many digits as two values need to differ."""
 
 from __future__ import annotations
 
 import math
 import re
 
-MAX_DIGITS = 8  # about what float32 scores can tell apart
+MAX_DIGITS = 8  # about the precision of float32 scores
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 

@@ -19,7 +19,7 @@ HEADLINES = {
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at. `section` is the anchor of the part of the page that tells more."""
+    """One thing looked at. `section` is the anchor of the part of the page with the details."""
 
     name: str
     state: str

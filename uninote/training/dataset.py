@@ -63,7 +63,8 @@ class TrainingSet:
         self.manifest = _read_manifest(self.folder)
         tables = {name: _read(self.folder / name, schema) for name, schema in TABLES.items() if schema is not IMAGES}
         self._items = tables["items"].sort_by("item")
-        self._examples, self._ranked = tables["examples"], tables["ranked"]
+        self._examples = tables["examples"]
+        self._ranked = tables["ranked"]
         self._images = ImageStore(_parts(self.folder / "images"))
         check_items(self._items, self._images)
         check_examples(self._examples, self._items)

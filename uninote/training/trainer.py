@@ -119,7 +119,8 @@ class Trainer:
 
     def _take(self, batch: Step, chunks: Chunks) -> float:
         started = time.perf_counter()
-        progress, weights = self._progress, list(self._progress.parameters.values())
+        progress = self._progress
+        weights = list(self._progress.parameters.values())
         progress.optimizer.zero_grad()
         reference = self._frozen_vectors(chunks)
         loss_of: Callable[[Tensor], Tensor] = lambda vectors: batch.loss_of(vectors, reference)  # noqa: E731

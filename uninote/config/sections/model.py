@@ -37,7 +37,7 @@ class EmbedConfig(Section):
 
     `widths` null means every width the checkpoint declares; others are refused unless `undeclared_widths` is true.
     `kinds` beside note make vectors of single images, texts and OCR strings. `chunk_items` are committed together: what a
-    killed run computes again is at most that. `recheck_media` looks at size and time of every image each night; without
+    killed run computes again is at most that. `recheck_media` looks at size and time of every image in each run; without
     it an image replaced under its old name is noticed only when its note changes. `retry_quarantined` tries again what
     was set aside, and notes embedded without a broken part. `check_vectors` reads all stored vectors first, and embeds again
     what is damaged or lacking.

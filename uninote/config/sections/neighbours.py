@@ -42,11 +42,11 @@ class RuleConfig(Section):
 class NeighboursConfig(Section):
     """How the all-pairs join looks, and which tables come of it. `width` null means the widest.
 
-    `slack` extra candidates are kept beside the `k`, for nights that take some away. The corpus is one cell as long as
+    `slack` extra candidates are stored beside the `k`, for updates that take some away. The corpus is one cell as long as
     a task of `task_mib` holds it; past that `overlap` cells see each row, null: as many as a sample says are needed for
-    `recall_target`. `cell_rows` fixes the home rows of a cell. A night that changes more than `full_share` of the notes
-    joins all of them again. `tables` are named as they appear in the lake, by none of the lake's own names; `neighbours`,
-    without rules, is always there.
+    `recall_target`. `cell_rows` fixes how many rows have a cell as their primary one. An update of more than
+    `full_share` of the notes joins all of them again. `tables` are named as they appear in the lake, by none of the lake's
+    own names; `neighbours`, without rules, is always there.
     """
 
     width: Width | None = None
@@ -65,7 +65,7 @@ class NeighboursConfig(Section):
     @field_validator("tables", mode="before")
     @classmethod
     def _names_are_free(cls, tables: Any) -> Any:
-        """Refuse names of our own tables before the pattern speaks, so that Items is told as items is."""
+        """Refuse names of our own tables before the pattern speaks, so that Items gets the same message as items."""
         for name, rule in tables.items() if isinstance(tables, dict) else ():
             if name == NEIGHBOURS:
                 if rule not in (None, {}, RuleConfig()):

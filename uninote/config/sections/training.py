@@ -52,7 +52,7 @@ class RankingConfig(Section):
 
 
 class TrainConfig(Section):
-    """One stage of training: what is minimised, how, how far, and how the run is kept.
+    """One stage of training: what is minimised, how, how far, and what is stored of the run.
 
     `batch` counts examples (queries). `widths` null means those that the starting checkpoint declares. `chunk_tokens`
     padded tokens are embedded at once; `keep_graphs` keeps all chunks' graphs (one pass, memory grows with the batch), else
@@ -93,7 +93,7 @@ class TrainConfig(Section):
 class TrainingConfig(Section):
     """What is trained on, and how. Of at most `max_notes` notes (null: all) examples are made, `per_note` of a strategy.
 
-    Near-duplicates are one group, of which `group_cap` are kept; `eval_share` of the groups are held out. With
+    Near-duplicates are one group, of which `group_cap` are used; `eval_share` of the groups are held out. With
     `modal_replacement` the note that an image asks for has its description in its place; with `note_pairs` the halves of a
     note are a pair, which the paper leaves to its second stage. `noise` notes stand beside the
     relevant ones of a ranked list. `teacher` model scores candidates with the configured encoder (none: captions are the

@@ -34,7 +34,8 @@ Frame = tuple[float, float, float, float]
 
 def draw_scene(scene: Scene, rng: random.Random) -> Image.Image:
     """Draw a scene; size, places and sizes of the subjects come from `rng`. Returns RGB, 96 to 192 pixels a side."""
-    width, height = rng.choice(SIDES), rng.choice(SIDES)
+    width = rng.choice(SIDES)
+    height = rng.choice(SIDES)
     image = Image.new("RGB", (width * _FINE, height * _FINE), COLOURS[scene.background].wall)
     canvas = ImageDraw.Draw(image)
     _paint_pattern(canvas, scene, rng)

@@ -1,4 +1,4 @@
-"""What an image shows, chosen at random and told in words."""
+"""What an image shows, chosen at random and described in words."""
 
 from __future__ import annotations
 

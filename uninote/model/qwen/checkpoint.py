@@ -145,7 +145,8 @@ def _no_weights(folder: Path) -> str:
 
 
 def _compare(values: dict[str, Any], expected: set[str]) -> str:
-    missing, unknown = sorted(expected - set(values)), sorted(set(values) - expected)
+    missing = sorted(expected - set(values))
+    unknown = sorted(set(values) - expected)
     return f"missing {missing}, unknown {unknown}" if missing or unknown else ""
 
 

@@ -77,10 +77,10 @@ class NoteEncoder:
 def _check_agreement(tower: UniNote, processor: NoteProcessor) -> None:
     """Raise CheckpointError when tokenizer and configuration do not belong together: every vector would be wrong."""
     config: Any = tower.model.config
-    told = (config.image_token_id, config.vision_config.patch_size, config.vision_config.spatial_merge_size)
+    declared = (config.image_token_id, config.vision_config.patch_size, config.vision_config.spatial_merge_size)
     found = (processor.tokenizer.image_pad, processor.patch_size, processor.merge_size)
-    if told != found:
-        raise CheckpointError(f"image token, patch and merge size are {told} in config.json, {found} elsewhere")
+    if declared != found:
+        raise CheckpointError(f"image token, patch and merge size are {declared} in config.json, {found} elsewhere")
     if processor.tokenizer.vocabulary > config.text_config.vocab_size:
         counts = f"{processor.tokenizer.vocabulary} tokens, the model {config.text_config.vocab_size}"
         raise CheckpointError(f"the tokenizer has {counts}; they must come from one checkpoint")

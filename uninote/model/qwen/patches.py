@@ -1,7 +1,7 @@
 """The patch embedding as a matrix product: a convolution whose kernel is its stride is nothing else.
 
 transformers computes it with nn.Conv3d, for which some CUDA libraries have no fast kernel in bfloat16. Its own answer,
-`fusion_config`, works in its `from_pretrained` alone, patches the library for the whole process and renames the weights.
+`fusion_config`, works in its `from_pretrained` alone, patches the library for all of the process and renames the weights.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Prepared:
 
     @property
     def num_tokens(self) -> int:
-        """The tokens of the whole prompt, those of images included."""
+        """The tokens of the full prompt, those of images included."""
         return len(self.input_ids)
 
     @property
@@ -85,15 +85,15 @@ class NoteProcessor:
     def prepare(self, note: Note, images: Sequence[Image.Image | np.ndarray]) -> Prepared:
         """Lay out one note; `images` are those of `note.images`, in order. Its length is at most `limits.max_tokens`.
 
-        An image may be as `fit` returned it: large ones need not be kept until the note is prepared.
+        An image may be as `fit` returned it: large ones need not stay in memory until the note is prepared.
 
         Of a note that is too long the body is cut first, then OCR texts from the last image on, topics and title.
-        Images go only whole, from the end, and only when they would not fit even without any text.
+        Images are never cut: they are left out, from the end, and only when they would not fit even without any text.
         """
         if len(images) != len(note.images):
             raise UninoteError(f"{len(images)} images came for a note that names {len(note.images)}; give one for each")
-        kept = images[: self.limits.max_images]
-        sizes = [self._size(image) for image in kept]
+        within = images[: self.limits.max_images]
+        sizes = [self._size(image) for image in within]
         blocks = [self._image_block(height * width) for height, width in sizes]
         while sum(map(len, blocks)) > self._room:
             blocks.pop()
@@ -101,7 +101,7 @@ class NoteProcessor:
         texts = [self.tokenizer.encode(part.text, self._room) if part.text else [] for part in parts]
         separators = len(self.tokenizer.separator) * (len(parts) - len(blocks))
         _cut(texts, parts, self._room - separators - sum(map(len, blocks)))
-        seen = kept[: len(blocks)]
+        seen = within[: len(blocks)]
         pixels = tuple(image if isinstance(image, np.ndarray) else self.fit(image) for image in seen)
         return Prepared(self._joined(parts, texts, blocks), pixels)
 
@@ -131,7 +131,8 @@ class NoteProcessor:
 
     def _joined(self, parts: Sequence[Part], texts: Sequence[list[int]], blocks: Sequence[list[int]]) -> np.ndarray:
         images = iter(blocks)
-        ids, separator = [*self.tokenizer.opening], list[int]()
+        ids = [*self.tokenizer.opening]
+        separator = list[int]()
         for part, text in zip(parts, texts, strict=True):
             is_image = part.kind is Kind.IMAGE
             if is_image or text:

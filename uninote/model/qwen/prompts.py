@@ -34,7 +34,7 @@ FRAME = Frame(OPENING, CLOSING, SEPARATOR)
 
 
 class Kind(Enum):
-    """What a part is, in the order in which parts are cut when the note is too long; images only go whole."""
+    """What a part is, in the order in which parts are cut when the note is too long; an image is never cut."""
 
     BODY = 0
     OCR = 1

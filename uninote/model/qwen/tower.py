@@ -103,8 +103,8 @@ def _check_names(folder: Path, weights: Mapping[str, Tensor], expected: Mapping[
         "of another shape": _few(wrong),
     }
     if any(problems.values()):
-        told = "; ".join(f"{kind}: {names}" for kind, names in problems.items() if names)
-        raise CheckpointError(f"{folder}: the weights are not those of its config.json; {told}")
+        listed = "; ".join(f"{kind}: {names}" for kind, names in problems.items() if names)
+        raise CheckpointError(f"{folder}: the weights are not those of its config.json; {listed}")
 
 
 def _few(names: Iterable[str]) -> str:

@@ -54,7 +54,8 @@ def _write(folder: Path, texts: list[str], seed: int, shape: Shape) -> None:
 
 
 def _sized(values: dict[str, Any], shape: Shape) -> dict[str, Any]:
-    text, vision = values["text_config"], values["vision_config"]
+    text = values["text_config"]
+    vision = values["vision_config"]
     text |= {
         "num_hidden_layers": shape.text_layers,
         "intermediate_size": 2 * text["hidden_size"],

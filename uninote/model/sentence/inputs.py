@@ -19,7 +19,7 @@ from torch import Tensor
 from uninote.model.qwen.tokens import repaired
 
 CHARS_PER_TOKEN = 8  # how much of a long text to read first, for each token that fits
-SEAM_CHARS = 128  # so near to where a text was cut, its tokens may be others than the whole text's
+SEAM_CHARS = 128  # so near to where a text was cut, its tokens may be others than the full text's
 LONGEST = 1 << 20  # tokens; tokenizers without a limit of their own say 1e30
 PROBES = ("A probe, with: Ümläute & 红烧肉 #1!", "many words " * 40)
 
@@ -102,7 +102,7 @@ class TokenInputs:
         return features | self._constants
 
     def _encode(self, text: str) -> list[int]:
-        """Of a long text, read only as far as needed; the tokens are those of the whole text, cut."""
+        """Of a long text, read only as far as needed; the tokens are those of the full text, cut."""
         chars = self._limit * CHARS_PER_TOKEN + SEAM_CHARS
         while self._is_cut_at_end and chars < len(text):
             found = self._tokenizer.encode(text[:chars])
@@ -145,7 +145,8 @@ def make_inputs(first: Any, prompt: str) -> Inputs:
 
 def _is_equal(found: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
     def same(name: str) -> bool:
-        one, other = found[name], expected[name]
+        one = found[name]
+        other = expected[name]
         return torch.equal(one, other) if isinstance(other, Tensor) else bool(one == other)
 
     return set(found) == set(expected) and all(map(same, expected))

@@ -22,7 +22,8 @@ def module_width(folder: Path, name: str) -> int | None:
 
 def declared_widths(folder: Path, transformer: Path, full_width: int) -> tuple[int, ...]:
     """Return, ascending, the full width and those narrower ones that the model's authors name in its configuration."""
-    settings, config = _read(folder / SETTINGS), _read(transformer / "config.json")
+    settings = _read(folder / SETTINGS)
+    config = _read(transformer / "config.json")
     named = [settings.get("truncate_dim")]
     for values in (settings, config):
         dimensions = values.get("matryoshka_dimensions")

@@ -19,8 +19,9 @@ from uninote.notes.ingest.formats.text_files import TextSource
 from uninote.notes.ingest.note_rows import FILE, LINES, MESSAGE, REASON, TIME_UNREADABLE, rows_schema
 from uninote.notes.ingest.sources import Source, SourceError
 from uninote.pipelines.lake.run import Run
+from uninote.pipelines.notes.inspection import Inspection
 from uninote.pipelines.notes.media_roots import s3_options
-from uninote.pipelines.notes.source_sample import Survey, over_pieces, survey_files, survey_table
+from uninote.pipelines.notes.source_inspection import inspect_files, inspect_table, over_pieces
 from uninote.pipelines.runtime.failures import explained
 from uninote.pipelines.runtime.progress import say
 
@@ -59,20 +60,20 @@ def read_source(run: Run, source: Source, stage: str) -> SourceRows:
 def _read(run: Run, source: Source, stage: str) -> SourceRows:
     say(f"{stage}: reading {source.uri}")
     text = TextSource(run.config.ingest.encoding, s3_options(run.config))
-    survey = survey_table(run, source) if source.kind == "delta" else survey_files(run, source, text, stage)
-    mapping = map_columns(survey.columns, run.config.ingest.columns)
-    _say_columns(stage, survey.columns, mapping)
+    inspection = inspect_table(run, source) if source.kind == "delta" else inspect_files(run, source, text, stage)
+    mapping = map_columns(inspection.columns, run.config.ingest.columns)
+    _say_columns(stage, inspection.columns, mapping)
     for field, column in mapping.items():
-        for kind in survey.types_of(column):
+        for kind in inspection.types_of(column):
             check_types({field: kind})
-    reading = _reading(source, mapping, survey.id_kind(mapping["note_id"]), text)
-    rows = _rows(run, source, survey, reading).persist()
+    reading = _reading(source, mapping, inspection.id_kind(mapping["note_id"]), text)
+    rows = _rows(run, source, inspection, reading).persist()
     columns = notes_table(StringType()).columns
     notes = rows.where(F.col(REASON).isNull()).select(*columns)
     rejects = rows.where(F.col(REASON).isNotNull())
     rejects = rejects.select(F.col(REASON).alias("reason"), F.col(MESSAGE).alias("message"))
-    images = _images(run, survey, mapping.get("images"), text)
-    num_rows, times_unreadable = _account(rows, rejects, survey)
+    images = _images(run, inspection, mapping.get("images"), text)
+    num_rows, times_unreadable = _account(rows, rejects, inspection)
     return SourceRows(rows, notes, rejects, images, num_rows, times_unreadable)
 
 
@@ -90,23 +91,23 @@ def _reading(source: Source, mapping: Mapping[str, str], id_kind: str, text: Tex
     return Reading(mapping, id_kind, source.media_root, text, schema)
 
 
-def _rows(run: Run, source: Source, survey: Survey, reading: Reading) -> DataFrame:
+def _rows(run: Run, source: Source, inspection: Inspection, reading: Reading) -> DataFrame:
     schema = from_arrow_schema(reading.schema)
-    if survey.table is None:
-        return over_pieces(run, survey.pieces).mapInArrow(make_rows(survey.pieces, reading), schema)
+    if inspection.table is None:
+        return over_pieces(run, inspection.pieces).mapInArrow(make_rows(inspection.pieces, reading), schema)
     used = list(dict.fromkeys(reading.mapping.values()))
-    return _columns(survey.table, used).mapInArrow(make_table_rows(reading, used), schema)
+    return _columns(inspection.table, used).mapInArrow(make_table_rows(reading, used), schema)
 
 
-def _images(run: Run, survey: Survey, column: str | None, text: TextSource) -> DataFrame | None:
+def _images(run: Run, inspection: Inspection, column: str | None, text: TextSource) -> DataFrame | None:
     """Return (uri, content) once each. They are read again, so that no row of notes is ever kept with its images."""
-    if column is None or not any(has_bytes(kind) for kind in survey.types_of(column)):
+    if column is None or not any(has_bytes(kind) for kind in inspection.types_of(column)):
         return None
-    if survey.table is not None:
-        found = _columns(survey.table, [column]).mapInArrow(make_table_contents(), IMAGE_BYTES.schema)
+    if inspection.table is not None:
+        found = _columns(inspection.table, [column]).mapInArrow(make_table_contents(), IMAGE_BYTES.schema)
     else:
-        found = over_pieces(run, survey.pieces).mapInArrow(
-            make_contents(survey.pieces, column, text), IMAGE_BYTES.schema
+        found = over_pieces(run, inspection.pieces).mapInArrow(
+            make_contents(inspection.pieces, column, text), IMAGE_BYTES.schema
         )
     return found.dropDuplicates(["uri"])
 
@@ -118,8 +119,11 @@ def _columns(table: DataFrame, names: Sequence[str]) -> DataFrame:
     return numbered.select(*(f"c{place}" for place in places))
 
 
-def _account(rows: DataFrame, rejects: DataFrame, survey: Survey) -> tuple[int, int]:
-    """Hold the rows that were read to the survey's account of each file; return how many there are and bad times."""
+def _account(rows: DataFrame, rejects: DataFrame, inspection: Inspection) -> tuple[int, int]:
+    """Return how many rows were read, and how many of their times could not be.
+
+    Raises SourceError where none is a note, or where a file gave another number of rows than the inspection counted.
+    """
     counts = [F.count("*"), F.sum(LINES), F.count_if(F.col(REASON).isNull()), F.count_if(F.col(TIME_UNREADABLE))]
     found = {row[0]: tuple(row)[1:] for row in rows.groupBy(FILE).agg(*counts).collect()}
     total = sum(row[0] for row in found.values())
@@ -128,5 +132,5 @@ def _account(rows: DataFrame, rejects: DataFrame, survey: Survey) -> tuple[int, 
     if not sum(row[2] for row in found.values()):
         examples = "; ".join(row["message"][:300] for row in rejects.limit(EXAMPLES).collect())
         raise SourceError(f"none of the source's {total:,} rows is a note: {examples}. Nothing was written")
-    survey.check({file: (row[0], row[1]) for file, row in found.items()})
+    inspection.check({file: (row[0], row[1]) for file, row in found.items()})
     return total, sum(row[3] for row in found.values())

@@ -1,4 +1,4 @@
-"""A few notes beside their neighbours, for people to look at."""
+"""Some notes beside their neighbours, for people to look at."""
 
 from __future__ import annotations
 
@@ -42,21 +42,26 @@ def _headline(note: GalleryNote) -> str:
 
 
 def gallery(run: Run, notes: int) -> tuple[GalleryRow, ...]:
-    """Return some notes that have neighbours, the same ones every night as long as they live."""
+    """Return some notes that have neighbours, the same ones in every run until they are deleted."""
     settings = run.config.report
     lists = tables.read_table(run.spark, run.generation.uri("neighbours")).where("size(neighbours) > 0")
     chosen = lists.orderBy(F.xxhash64("note_id"), "note_id").limit(notes)
-    rows = [(row["note_id"], row["neighbours"][: settings.gallery_neighbours]) for row in chosen.collect()]
-    shown = {note_id for note_id, _ in rows} | {one["note_id"] for _, found in rows for one in found}
-    cards = {row["note_id"]: _card(run, row) for row in _of(run, shown).collect()}
-    shown_rows = (_row(cards, note_id, found) for note_id, found in rows if note_id in cards)
-    return tuple(row for row in shown_rows if row.neighbours)
+    neighbours = {row["note_id"]: row["neighbours"][: settings.gallery_neighbours] for row in chosen.collect()}
+    wanted = set(neighbours)
+    for found in neighbours.values():
+        wanted.update(one["note_id"] for one in found)
+    cards = {row["note_id"]: _card(run, row) for row in _of(run, wanted).collect()}
+    rows = []
+    for note_id, found in neighbours.items():
+        # Notes may be newer than the lists: whatever was deleted since is not shown.
+        shown = [_scored(cards, one) for one in found if one["note_id"] in cards]
+        if note_id in cards and shown:
+            rows.append(GalleryRow(cards[note_id], tuple(shown)))
+    return tuple(rows)
 
 
-def _row(cards: Mapping[object, GalleryNote], note_id: object, found: Sequence[Row]) -> GalleryRow:
-    """Return a note beside those of its neighbours that are still there: notes may be newer than the lists."""
-    there = (one for one in found if one["note_id"] in cards)
-    return GalleryRow(cards[note_id], tuple(replace(cards[one["note_id"]], score=one["score"]) for one in there))
+def _scored(cards: Mapping[object, GalleryNote], neighbour: Row) -> GalleryNote:
+    return replace(cards[neighbour["note_id"]], score=neighbour["score"])
 
 
 def _of(run: Run, note_ids: set[object]) -> DataFrame:
@@ -80,7 +85,8 @@ def _card(run: Run, note: Row) -> GalleryNote:
 
 def _thumbnail(run: Run, uris: Sequence[str]) -> bytes | None:
     """Return the first image that can be read; a report is not worth failing for one."""
-    policy, inline = media_policy(run), stored_images(run, uris)
+    policy = media_policy(run)
+    inline = stored_images(run, uris)
     for uri in uris:
         try:
             return thumbnail(load_image(uri, policy, inline))

@@ -41,9 +41,9 @@ def _agreement(pairs: DataFrame, name: str, labels: DataFrame) -> Agreement | No
         .join(others, "other")
         .withColumn("same", (F.col("label") == F.col("their")).cast("double"))
     )
-    told = same.agg(
+    shares = same.agg(
         F.avg(F.when(F.col("rank") == 0, F.col("same"))).alias("first"),
         F.avg("same").alias("all"),
         F.count_distinct("note_id").alias("notes"),
     ).collect()[0]
-    return Agreement(name, told["first"] or 0.0, told["all"], told["notes"]) if told["notes"] else None
+    return Agreement(name, shares["first"] or 0.0, shares["all"], shares["notes"]) if shares["notes"] else None

@@ -64,16 +64,8 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         reconciliation=_reconciliation(snapshot, entries["embed", "all"]),
         quarantine=_quarantine(run),
         recall=_recall(run, joined["counts"]["k"], recalls) if joined and recalls else None,
-        width_recalls=tuple(
-            WidthRecall(width, recalls.by_width[width])
-            for width in snapshot.widths
-            if recalls is not None and width in recalls.by_width
-        ),
-        indexes=tuple(
-            _index_row(width, entries["index", unit_of(width)])
-            for width in snapshot.widths
-            if ("index", unit_of(width)) in entries and entries["index", unit_of(width)]["state"] == "done"
-        ),
+        width_recalls=_width_recalls(snapshot, recalls),
+        indexes=_index_rows(snapshot, entries),
         similarity=_similarity(run) if joined else None,
         agreements=agreements(run) if joined else (),
         evaluation=evaluation_of(run),
@@ -119,6 +111,21 @@ def _recall(run: Run, k: int, recalls: Recalls) -> Recall:
     return Recall(k, recalls.sample, recalls.lists, target, recalls.by_rule)
 
 
+def _width_recalls(snapshot: Snapshot, recalls: Recalls | None) -> tuple[WidthRecall, ...]:
+    """Return how well each width alone finds the neighbours of the widest; a width that was not measured is left out."""
+    measured = recalls.by_width if recalls is not None else {}
+    return tuple(WidthRecall(width, measured[width]) for width in snapshot.widths if width in measured)
+
+
+def _index_rows(snapshot: Snapshot, entries: Entries) -> tuple[IndexRow, ...]:
+    rows = []
+    for width in snapshot.widths:
+        built = entries.get(("index", unit_of(width)))
+        if built is not None and built["state"] == "done":
+            rows.append(_index_row(width, built))
+    return tuple(rows)
+
+
 def _index_row(width: int, built: Entry) -> IndexRow:
     names = ("rows", "nlist", "num_cells", "num_shards", "bytes", "nprobe")
     return IndexRow(width=width, recall=built["metrics"].get(AT_K), **{name: built["counts"][name] for name in names})
@@ -133,14 +140,12 @@ def _similarity(run: Run) -> Histogram | None:
         return None
     step = (high - low) / BINS or 1e-6  # all equal: one narrow bin
     bin_of = F.least(F.floor((F.col("score") - low) / step), F.lit(BINS - 1))
-    counts = {
-        row["bin"]: row["count"]
-        for row in best.where("score IS NOT NULL").groupBy(bin_of.alias("bin")).count().collect()
-    }
+    counted = best.where("score IS NOT NULL").groupBy(bin_of.alias("bin")).count().collect()
+    counts = {row["bin"]: row["count"] for row in counted}
     edges = tuple(low + step * number for number in range(BINS + 1))
     return Histogram(edges, tuple(counts.get(number, 0) for number in range(BINS)))
 
 
 def _table_uris(run: Run, snapshot: Snapshot) -> dict[str, str]:
-    whole = {name: run.lake.uri(name) for name in ("notes", "quarantine", "runs")}
-    return whole | {name: run.generation.uri(name) for name in (*snapshot.versions, "neighbours", "duplicates")}
+    shared = {name: run.lake.uri(name) for name in ("notes", "quarantine", "runs")}
+    return shared | {name: run.generation.uri(name) for name in (*snapshot.versions, "neighbours", "duplicates")}

@@ -40,7 +40,7 @@ def _find(run: Run) -> dict[str, Any] | None:
 
 def _row(model: dict[str, Any], baselines: list[dict[str, Any]], strategy: str, widths: list[int]) -> StrategyScores:
     own = [_score(model, strategy, width) for width in widths]
-    others = [_score(table, strategy, max(one["width"] for one in table["scores"])) for table in baselines]
+    others = [_score(table, strategy, _widest(table)) for table in baselines]
     known = [score for score in own if score is not None]
     return StrategyScores(
         strategy,
@@ -52,6 +52,13 @@ def _row(model: dict[str, Any], baselines: list[dict[str, Any]], strategy: str, 
     )
 
 
+def _widest(table: dict[str, Any]) -> int:
+    return int(max(score["width"] for score in table["scores"]))
+
+
 def _score(table: dict[str, Any], strategy: str, width: int) -> dict[str, Any] | None:
-    found = (score for score in table["scores"] if (score["strategy"], score["width"]) == (strategy, width))
-    return next(found, None)
+    for score in table["scores"]:
+        if score["strategy"] == strategy and score["width"] == width:
+            found: dict[str, Any] = score
+            return found
+    return None

@@ -29,7 +29,8 @@ STAGE = "train"
 
 def train_model(run: Run) -> dict[str, Any]:
     """Train and measure a model on the lake's notes; killed, the same command goes on from the last state."""
-    started, settings = time.time(), run.config.training
+    started = time.time()
+    settings = run.config.training
     data = training_set(run)
     folder = Path(settings.output or run.lake.uri(f"training/run-{_settings_digest(run, data)}"))
     checkpoints = [_start(run, data, folder)]

@@ -81,7 +81,8 @@ def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -
 
 def _sources(run: Run, notes: DataFrame, folder: str) -> DataFrame:
     """Read at most `max_notes` notes and their images, and store what was read: used twice, it would be read twice."""
-    settings, media = run.config.training, run.config.media
+    settings = run.config.training
+    media = run.config.media
     place = F.xxhash64(F.col("note_id").cast("string"), F.lit(settings.seed))
     wanted = notes if settings.max_notes is None else notes.orderBy(place).limit(settings.max_notes)
     wanted = wanted.withColumns({"item_id": F.col("note_id").cast("string"), "kind": F.lit("note")})

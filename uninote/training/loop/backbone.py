@@ -33,7 +33,8 @@ class Backbone:
         self.tower = UniNote.from_pretrained(folder)
         self.widths = _checked_widths(config.widths or read_card(folder).widths, self.tower.full_width)
         self.device = device
-        self._half, self._stored = config.dtype == "bfloat16", config.stored_dtype
+        self._half = config.dtype == "bfloat16"
+        self._stored = config.stored_dtype
         self._adapted = config.lora is not None
         if config.lora is not None:
             self.tower.model = with_adapters(self.tower.model, config.lora, config.seed)

@@ -51,8 +51,10 @@ class Inputs:
 def varied_image(image: Image.Image, generator: random.Random) -> Image.Image:
     """Return a view of about the full image, moved and zoomed a little; never mirrored, as it may hold writing."""
     zoom = generator.uniform(*ZOOM)
-    width, height = image.width * zoom, image.height * zoom
-    left, top = generator.uniform(0, image.width - width), generator.uniform(0, image.height - height)
+    width = image.width * zoom
+    height = image.height * zoom
+    left = generator.uniform(0, image.width - width)
+    top = generator.uniform(0, image.height - height)
     box = round(left), round(top), round(left + width), round(top + height)
     canvas = Image.new("RGB", (max(1, box[2] - box[0]), max(1, box[3] - box[1])), "white")
     canvas.paste(image, (-box[0], -box[1]))

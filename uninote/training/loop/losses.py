@@ -57,7 +57,8 @@ class ContrastiveLoss:
         logits = _logits(vectors, batch) / self.tau
         if not self.in_batch:
             return -functional.log_softmax(logits, dim=1)[:, 0].mean()
-        queries, positives = vectors[batch.queries], vectors[batch.candidates[:, 0]]
+        queries = vectors[batch.queries]
+        positives = vectors[batch.candidates[:, 0]]
         known = _known(batch)
         others = (queries @ positives.T / self.tau).masked_fill(known, -torch.inf)
         back = (positives @ queries.T / self.tau).masked_fill(known.T, -torch.inf)
@@ -77,9 +78,11 @@ def symmetric_kl(logits: Tensor, target: Tensor) -> Tensor:
     [stated], where it is called Jensen-Shannon; equation (1) is the symmetric (Jeffreys) KL, halved. Both are (b, c) and
     already divided by tau; a column that is -inf in both counts for nothing.
     """
-    log_p, log_q = functional.log_softmax(logits, dim=1), functional.log_softmax(target, dim=1)
+    log_p = functional.log_softmax(logits, dim=1)
+    log_q = functional.log_softmax(target, dim=1)
     absent = torch.isinf(log_q)
-    log_p, log_q = log_p.masked_fill(absent, 0), log_q.masked_fill(absent, 0)
+    log_p = log_p.masked_fill(absent, 0)
+    log_q = log_q.masked_fill(absent, 0)
     # KL(P||Q) + KL(Q||P) in one sum; an absent column has equal logarithms, so it adds nothing
     return ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(dim=1).mean() / 2
 
@@ -92,5 +95,6 @@ def _logits(vectors: Tensor, batch: ContrastiveBatch) -> Tensor:
 
 def _known(batch: ContrastiveBatch) -> Tensor:
     """Return bool (b, b): which positives are no negatives of which queries, the own one included."""
-    queries, positives = batch.groups[batch.queries], batch.groups[batch.candidates[:, 0]]
+    queries = batch.groups[batch.queries]
+    positives = batch.groups[batch.candidates[:, 0]]
     return (queries[:, None] == positives[None]) | (positives[:, None] == positives[None])

@@ -38,16 +38,11 @@ def check_examples(examples: pa.Table, items: pa.Table) -> None:
     _check_words("examples", "strategy", examples, [strategy.value for strategy in Strategy])
     _check_words("examples", "split", examples, SPLITS)
     _check_numbers("examples", examples, items, ("query", "positive"), ("negatives",))
-    kinds = np.array(items["kind"].to_pylist())
-    sides = {"query": [s.split("_to_")[0] for s in examples["strategy"].to_pylist()]}
-    sides["positive"] = [s.split("_to_")[1] for s in examples["strategy"].to_pylist()]
-    for column, expected in sides.items():
-        found = kinds[examples[column].to_numpy()] if examples.num_rows else np.array([])
-        if wrong := [row for row, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b]:
-            mismatch = f"{column} is of kind {found[wrong[0]]}, its strategy has {expected[wrong[0]]} there"
-            raise TrainingSetError(
-                f"examples: {len(wrong)} rows such as {examples.slice(wrong[0], 1).to_pylist()}: {mismatch}"
-            )
+    if examples.num_rows:
+        # A strategy's name is "<kind of the query>_to_<kind of the positive>".
+        expected = np.array([strategy.split("_to_") for strategy in examples["strategy"].to_pylist()])
+        _check_kinds("query", examples, items, expected[:, 0])
+        _check_kinds("positive", examples, items, expected[:, 1])
 
 
 def check_ranked(ranked: pa.Table, items: pa.Table) -> None:
@@ -58,6 +53,18 @@ def check_ranked(ranked: pa.Table, items: pa.Table) -> None:
         raise TrainingSetError("ranked: some rows have no relevant items; leave such queries out")
 
 
+def _check_kinds(column: str, examples: pa.Table, items: pa.Table, expected: np.ndarray) -> None:
+    kinds = np.array(items["kind"].to_pylist())
+    found = kinds[examples[column].to_numpy()]
+    wrong = np.flatnonzero(found != expected)
+    if len(wrong):
+        first = int(wrong[0])
+        raise TrainingSetError(
+            f"examples: {len(wrong)} rows such as {examples.slice(first, 1).to_pylist()}: {column} is of kind "
+            f"{found[first]}, its strategy has {expected[first]} there"
+        )
+
+
 def _check_words(table: str, column: str, rows: pa.Table, known: tuple[str, ...] | list[str]) -> None:
     if unknown := sorted({str(word) for word in rows[column].unique().to_pylist()} - set(known)):
         raise TrainingSetError(f"{table}: {column} {unknown[:5]} is not known; it is one of {', '.join(known)}")
@@ -66,7 +73,8 @@ def _check_words(table: str, column: str, rows: pa.Table, known: tuple[str, ...]
 def _check_numbers(
     table: str, rows: pa.Table, items: pa.Table, single: tuple[str, ...], listed: tuple[str, ...]
 ) -> None:
-    splits, own = np.array(items["split"].to_pylist()), np.array(rows["split"].to_pylist())
+    splits = np.array(items["split"].to_pylist())
+    own = np.array(rows["split"].to_pylist())
     for column in (*single, *listed):
         flat, owners = _flat(rows[column], column in listed)
         if len(flat) and (flat.min() < 0 or flat.max() >= items.num_rows):
@@ -78,15 +86,21 @@ def _check_numbers(
 
 
 def _flat(column: pa.ChunkedArray, is_list: bool) -> tuple[np.ndarray, np.ndarray]:
-    values = [row or [] for row in column.to_pylist()] if is_list else [[value] for value in column.to_pylist()]
-    if any(value is None for row in values for value in row):
+    """Return the item numbers of a column one after another, and for each the row that it stands in: both int64."""
+    numbers: list[int] = []
+    owners: list[int] = []
+    for row, value in enumerate(column.to_pylist()):
+        named = (value or []) if is_list else [value]
+        numbers.extend(named)
+        owners.extend([row] * len(named))
+    if None in numbers:
         raise TrainingSetError("a column of item numbers holds null; every number names an item")
-    owners = np.repeat(np.arange(len(values)), [len(row) for row in values])
-    return np.array([value for row in values for value in row], dtype=np.int64), owners
+    return np.array(numbers, dtype=np.int64), np.array(owners, dtype=np.int64)
 
 
 def _check_leak(items: pa.Table) -> None:
-    groups, splits = items["group"].to_numpy(), np.array(items["split"].to_pylist())
+    groups = items["group"].to_numpy()
+    splits = np.array(items["split"].to_pylist())
     both = np.intersect1d(groups[splits == SPLITS[0]], groups[splits == SPLITS[1]])
     if len(both):
         raise TrainingSetError(

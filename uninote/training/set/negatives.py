@@ -39,7 +39,8 @@ def choose_negatives(candidates: np.ndarray, scores: np.ndarray, positive: float
     inside = (scores >= window.low) & (scores <= window.high)
     if positive is not None:
         inside &= scores <= positive - window.margin
-    numbers, values = candidates[inside], scores[inside]
+    numbers = candidates[inside]
+    values = scores[inside]
     order = np.lexsort((numbers, -values))[: window.count]
     chosen: np.ndarray = numbers[order].astype(np.int64)
     return chosen

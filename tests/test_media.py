@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pictures import encoded, photo, policy, reason_of
 
-from uninote.media.fetching import UNREACHABLE, MediaError, decode, fetch, fingerprint, inline_uri, load_image
+from uninote.media.fetching import UNREACHABLE, MediaError, decode, fetch, file_version, inline_uri, load_image
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_nothing_outside_the_roots_is_opened(root, tmp_path, make):
     photo().save(tmp_path / "secret.png")
     (root / "link.png").symlink_to(tmp_path / "secret.png")
     assert reason_of(make.format(tmp=tmp_path), policy(root)) == "media_outside_roots"
-    assert fingerprint(make.format(tmp=tmp_path), policy(root)) == "missing"
+    assert file_version(make.format(tmp=tmp_path), policy(root)) == "missing"
 
 
 def test_a_sibling_whose_name_starts_like_the_root_is_outside(root, tmp_path):
@@ -126,7 +126,7 @@ def test_a_name_is_taken_as_it_is(tmp_path, name):
     photo(8, 8).save(root / name, "PNG")
     assert load_image(name, policy(root)).size == (8, 8)
     assert load_image(str(root / name), policy(root)).size == (8, 8)
-    assert fingerprint(name, policy(root)) != "missing"
+    assert file_version(name, policy(root)) != "missing"
 
 
 def test_a_mount_that_is_away_is_not_a_missing_file(root, monkeypatch):
@@ -140,7 +140,7 @@ def test_a_mount_that_is_away_is_not_a_missing_file(root, monkeypatch):
 
     monkeypatch.setattr(Path, "stat", away)
     assert reason_of("a.png", policy(root)) == "media_unreachable"
-    assert fingerprint("a.png", policy(root)) == UNREACHABLE
+    assert file_version("a.png", policy(root)) == UNREACHABLE
 
 
 @pytest.mark.parametrize("uri", ["https://host/a.png", "data:image/png;base64,AAAA", "file://host/a.png"])
@@ -156,7 +156,7 @@ def test_what_is_no_readable_file_is_missing_and_never_another_error(root, uri):
     (root / "loop.png").symlink_to("loop.png")
     os.mkfifo(root / "pipe")
     assert reason_of(uri, policy(root)) == "media_missing"
-    assert fingerprint(uri, policy(root)) == "missing"
+    assert file_version(uri, policy(root)) == "missing"
 
 
 def test_the_message_can_be_stored_and_the_error_pickled(root):
@@ -201,9 +201,9 @@ def test_inline_content_is_checked_like_a_file(root):
         assert caught.value.reason == reason
 
 
-def test_the_uri_of_inline_content_is_its_fingerprint():
+def test_the_uri_of_inline_content_is_its_hash():
     assert inline_uri(b"one") != inline_uri(b"two")
-    assert fingerprint(inline_uri(b"one"), policy()) == "inline"
+    assert file_version(inline_uri(b"one"), policy()) == "inline"
 
 
 def test_only_a_whole_inline_uri_is_one(root):
@@ -225,13 +225,13 @@ def test_empty_large_and_foreign_files_have_reasons_of_their_own(root):
 # What tells that a file changed
 
 
-def test_the_fingerprint_changes_with_the_file_and_opens_nothing(root):
+def test_the_version_changes_with_the_file_and_opens_nothing(root):
     path = root / "a.png"
     path.write_bytes(b"not even an image")
-    first = fingerprint("a.png", policy(root))
-    assert first == fingerprint(f"file://{path}", policy(root)) != "missing"
+    first = file_version("a.png", policy(root))
+    assert first == file_version(f"file://{path}", policy(root)) != "missing"
     os.utime(path, ns=(1, 1))
-    second = fingerprint("a.png", policy(root))
+    second = file_version("a.png", policy(root))
     path.write_bytes(b"longer than before, but just as old")
     os.utime(path, ns=(1, 1))
-    assert len({first, second, fingerprint("a.png", policy(root))}) == 3
+    assert len({first, second, file_version("a.png", policy(root))}) == 3

@@ -10,7 +10,7 @@ import pytest
 from flaky_proxy import proxy
 from PIL import Image
 
-from uninote.media.fetching import UNREACHABLE, MediaError, MediaPolicy, fetch, fingerprint, load_image
+from uninote.media.fetching import UNREACHABLE, MediaError, MediaPolicy, fetch, file_version, load_image
 from uninote.storage.s3_client import FAILED_IN_A_ROW
 from uninote.storage.types import S3Options, StorageError
 
@@ -85,7 +85,7 @@ def test_nothing_outside_the_roots_is_asked_for(s3, policy, uri):
         allowed = policy("s3://shop/notes")
         allowed = replace(allowed, s3=replace(allowed.s3, endpoint=plan.endpoint))
         assert reason_of(uri, allowed) == "media_outside_roots"
-        assert fingerprint(uri, allowed) == "missing"
+        assert file_version(uri, allowed) == "missing"
         assert plan.requests == []
 
 
@@ -99,16 +99,16 @@ def test_files_have_reasons_of_their_own(s3, policy):
     assert reason_of("large.png", replace(allowed, max_bytes=10)) == "media_too_large"
 
 
-def test_the_fingerprint_changes_with_the_object_and_opens_nothing(s3, policy):
+def test_the_version_changes_with_the_object_and_opens_nothing(s3, policy):
     allowed = policy("s3://shop/notes")
     found = set()
     for content in (b"one", b"two", b"three"):
-        found.add(fingerprint(s3.put("s3://shop/notes/changing", content), allowed))
+        found.add(file_version(s3.put("s3://shop/notes/changing", content), allowed))
     assert len(found) == 3
-    assert fingerprint("changing", allowed) in found
-    assert fingerprint("no.png", allowed) == "missing"
+    assert file_version("changing", allowed) in found
+    assert file_version("no.png", allowed) == "missing"
     with proxy(s3.endpoint) as plan:
-        fingerprint("changing", replace(allowed, s3=replace(allowed.s3, endpoint=plan.endpoint)))
+        file_version("changing", replace(allowed, s3=replace(allowed.s3, endpoint=plan.endpoint)))
         assert [request.split()[0] for request in plan.requests] == ["HEAD"]
 
 
@@ -119,7 +119,7 @@ def test_a_refused_object_and_a_slow_one_are_set_aside(s3, policy):
         allowed = replace(allowed, s3=S3Options(plan.endpoint, timeout_s=0.3, attempts=1))
         plan.status, plan.failures = 403, 3
         assert reason_of("a.png", allowed) == "media_forbidden"
-        assert fingerprint("a.png", allowed) == "missing"
+        assert file_version("a.png", allowed) == "missing"
         plan.delay_s = 1.0
         assert reason_of("a.png", allowed) == "media_timeout"
 
@@ -134,7 +134,7 @@ def test_an_object_refused_below_one_root_may_be_there_below_another(s3, policy)
 
 def test_a_store_that_cannot_be_used_is_not_the_images_fault(s3, policy):
     allowed = policy("s3://nowhere/notes")
-    for look in (fetch, fingerprint, load_image):
+    for look in (fetch, file_version, load_image):
         with pytest.raises(StorageError, match="there is no such bucket"):
             look("a.png", allowed)
 
@@ -142,12 +142,12 @@ def test_a_store_that_cannot_be_used_is_not_the_images_fault(s3, policy):
 def test_a_store_that_does_not_answer_costs_the_image_and_is_not_waited_for_by_every_one(policy):
     allowed = replace(policy("s3://shop/notes"), s3=S3Options("http://127.0.0.1:1", timeout_s=60, attempts=1))
     assert reason_of("a.png", allowed) == "media_unreachable"
-    assert fingerprint("a.png", allowed) == UNREACHABLE
+    assert file_version("a.png", allowed) == UNREACHABLE
     with proxy("http://127.0.0.1:1") as plan:
         allowed = replace(allowed, s3=replace(allowed.s3, endpoint=plan.endpoint))
         plan.status, plan.failures = 503, 99
         assert {reason_of(f"{n}.png", allowed) for n in range(9)} == {"media_unreachable"}
-        assert fingerprint("a.png", allowed) == UNREACHABLE
+        assert file_version("a.png", allowed) == UNREACHABLE
         assert len(plan.requests) == FAILED_IN_A_ROW
 
 
@@ -166,5 +166,5 @@ def test_a_relative_name_is_looked_up_in_the_named_folders_alone(policy, tmp_pat
     allowed = replace(away, roots=(str(tmp_path), *away.roots), relative_to=(str(tmp_path),))
     (tmp_path / "a.png").write_bytes(png())
     assert load_image("a.png", allowed).size == (8, 8)
-    assert (reason_of("typo.png", allowed), fingerprint("typo.png", allowed)) == ("media_missing", "missing")
+    assert (reason_of("typo.png", allowed), file_version("typo.png", allowed)) == ("media_missing", "missing")
     assert reason_of("s3://shop/notes/typo.png", allowed) == "media_unreachable"

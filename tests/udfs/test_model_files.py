@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from udfs.embed.model_files import once_per_host, pack, unpack
+from udfs.embed.model_files import once_per_host, read_files, write_files
 from udfs.worker import load_once
 from uninote.errors import UninoteError
 from uninote.storage.private_folders import own_folder
@@ -29,7 +29,7 @@ def test_files_arrive_as_they_were_and_are_written_once(tmp_path):
 
     def fill(folder):
         fills.append(1)
-        unpack(pack(tmp_path / "model"), folder)
+        write_files(read_files(tmp_path / "model"), folder)
 
     (folder,) = {once_per_host("g1", fill) for _ in range(3)}
     files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -44,7 +44,7 @@ def test_an_interrupted_copy_is_not_taken_for_a_whole_one():
 
     with pytest.raises(OSError, match="network"):
         once_per_host("g2", fail)
-    assert (once_per_host("g2", lambda folder: unpack({"a": b"1"}, folder)) / "a").read_bytes() == b"1"
+    assert (once_per_host("g2", lambda folder: write_files({"a": b"1"}, folder)) / "a").read_bytes() == b"1"
 
 
 def test_what_a_killed_copy_left_is_swept(tmp_path):

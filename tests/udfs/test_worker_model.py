@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from tiny_checkpoint import make_tiny_checkpoint
 
 from udfs import worker as worker_cache
-from udfs.embed.model_files import pack
+from udfs.embed.model_files import read_files
 from udfs.embed.worker_model import WorkerModel, make_load
 from uninote.notes.note import Note
 from uninote.storage.types import S3Options
@@ -31,7 +31,7 @@ def checkpoint(tmp_path, monkeypatch):
 
 def test_workers_share_a_copy_in_the_type_they_compute_in(checkpoint, tmp_path):
     model = WorkerModel("g", "uninote", "auto", 1, str(checkpoint), S3Options())
-    load = make_load(model, lambda: pack(checkpoint))
+    load = make_load(model, lambda: read_files(checkpoint))
     encoder = load()
     assert load() is encoder
     (copy,) = (tmp_path / "host").rglob("model.safetensors")

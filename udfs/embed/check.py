@@ -21,7 +21,8 @@ def make_vector_check(paths: Sequence[str]) -> ArrowMap:
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for number in (number for batch in batches for number in batch.column(0).to_pylist()):
-            damage, keys = None, np.empty(0, np.int64)
+            damage = None
+            keys = np.empty(0, np.int64)
             try:
                 keys = _bad_keys(paths[number])
             except DamagedFileError as error:

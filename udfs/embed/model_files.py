@@ -23,17 +23,17 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def fits_broadcast(folder: Path) -> bool:
-    """Say whether the checkpoint is small enough for `pack`."""
+    """Say whether the checkpoint is small enough for `read_files`."""
     return sum(path.stat().st_size for path in files_of(folder)) <= BROADCAST_LIMIT_BYTES
 
 
-def pack(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     """Return the files of a checkpoint folder by relative name, as a broadcast carries them."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in files_of(folder)}
 
 
-def unpack(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write what `pack` returned into an empty folder."""
+def write_files(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write what `read_files` returned into an empty folder."""
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)

@@ -63,8 +63,8 @@ def make_embed(
     """Map rows with MODEL_COLUMNS, content_hash and inline to `schema`: those of them it names, and the results.
 
     Results are vector (null when nothing usable was left), degraded, rejects, and what it took, on the first row of a
-    content: tokens, padded_tokens, unseen_images and seconds. `load` returns the process' encoder, `count` is told the rows
-    done.
+    content: tokens, padded_tokens, unseen_images and seconds. `load` returns the process' encoder; `count` is called
+    with the number of rows done.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -97,10 +97,12 @@ def _parts(
         for work in map_ahead(pool, partial(prepare, encoder, task.media), window.works, 2 * task.fetch_threads):
             if work.prepared is not None:
                 part.works.append(work)
-                tokens, held = tokens + work.tokens, held + work.prepared.nbytes
+                tokens += work.tokens
+                held += work.prepared.nbytes
             if tokens > PART_TOKENS * task.batch_tokens or held > PART_BYTES:
                 yield part
-                part, tokens, held = Part(), 0, 0
+                part = Part()
+                tokens = held = 0
         part.window = window
         yield part
 
@@ -115,9 +117,11 @@ def _rebatched(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             piece = batch.slice(start, step)
             if held and (rows + piece.num_rows > WINDOW_ROWS or size + piece.nbytes > WINDOW_BYTES):
                 yield pa.concat_batches(held)
-                held, rows, size = [], 0, 0
+                held = []
+                rows = size = 0
             held.append(piece)
-            rows, size = rows + piece.num_rows, size + piece.nbytes
+            rows += piece.num_rows
+            size += piece.nbytes
     if held:
         yield pa.concat_batches(held)
 
@@ -126,6 +130,7 @@ def _open_window(rows: pa.RecordBatch) -> Window:
     values = rows.to_pylist()
     positions: dict[str, int] = {}
     work_of = [positions.setdefault(row["content_hash"], len(positions)) for row in values]
+    # Going backwards, the first row of a content is the last to be written, and stays.
     first_rows = dict(zip(reversed(work_of), reversed(values), strict=True))
     return Window(rows, [Work.of(first_rows[position]) for position in range(len(positions))], work_of)
 

@@ -52,7 +52,7 @@ class Work:
         return cls(to_note(row), row["kind"], inline)
 
     def reject(self, reason: str, message: str) -> None:
-        """Say why the whole item has no vector."""
+        """Say why the item has no vector."""
         self.rejects.append(("", self.kind, reason, message))
 
     def rejects_of(self, item_id: str) -> list[dict[str, str]]:
@@ -79,8 +79,9 @@ class Work:
             self.reject("vector_not_unit", f"the model returned a vector of length {length:.6g}; it must be 1")
         else:
             self.vector = vector
-        self.padded_tokens, self.model_s = padded_tokens, seconds
-        self.prepared = None
+        self.padded_tokens = padded_tokens
+        self.model_s = seconds
+        self.prepared = None  # the model's input, often megabytes: later items of the window need the room
 
 
 def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
@@ -96,8 +97,8 @@ def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
         seen = "text and images are" if encoder.sees_images else "text, all that this model sees, is"
         work.reject("note_empty", f"{seen} missing")
     elif work.kind == "image":  # its one part is all there is: one reject, under the item's own id
-        (_, kind, reason, message), work.rejects = work.rejects[0], []
-        work.rejects.append(("", kind, reason, message))
+        _, kind, reason, message = work.rejects[0]
+        work.rejects = [("", kind, reason, message)]
     elif work.is_transient:
         work.reject("media_unreachable", "no text, and the store of its images does not answer now")
     else:
@@ -116,7 +117,8 @@ def _usable(encoder: Encoder, work: Work, media: MediaPolicy) -> tuple[Note, lis
 
     Once the model would see no further image, the others are left out with their texts, and not opened.
     """
-    kept, orphaned = [], []
+    shown = []
+    orphaned = []
     images: list[np.ndarray] = []
     for position, image in enumerate(work.note.images):
         if image.uri and not encoder.sees_more(images):
@@ -126,10 +128,10 @@ def _usable(encoder: Encoder, work: Work, media: MediaPolicy) -> tuple[Note, lis
         if opened is None:
             orphaned.append(image.ocr)
         else:
-            kept.append(image)
+            shown.append(image)
             images.append(opened)
     body = "\n".join(text for text in [work.note.body, *orphaned] if text.strip())
-    return replace(work.note, body=body, images=tuple(kept)), images
+    return replace(work.note, body=body, images=tuple(shown)), images
 
 
 def _open(encoder: Encoder, work: Work, position: int, media: MediaPolicy) -> np.ndarray | None:

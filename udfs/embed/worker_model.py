@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from udfs.embed.model_files import once_per_host, unpack
+from udfs.embed.model_files import once_per_host, write_files
 from udfs.task import gpu
 from udfs.worker import load_once
 from uninote.model.encoder import WITHOUT_TORCH, Arithmetic, Encoder, load_in_layout
@@ -74,6 +74,6 @@ def _fill(model: WorkerModel, files: Files | None, folder: Path, wide: bool) -> 
     if files is None:
         fetch_folder(model.uri, folder, model.s3)
     else:
-        unpack(files(), folder)
+        write_files(files(), folder)
     if wide:
         to_float32(folder)

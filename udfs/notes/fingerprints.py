@@ -1,4 +1,4 @@
-"""Notes out of Arrow rows, and their fingerprints."""
+"""Notes out of Arrow rows, and the hashes by which a change of them is seen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from uninote.media.fetching import UNREACHABLE, MediaPolicy, fingerprint
+from uninote.media.fetching import UNREACHABLE, MediaPolicy, file_version
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.notes.hashing import content_hash, meta_hash
 from uninote.notes.note import Note, NoteImage
@@ -48,7 +48,7 @@ def _fingerprinted(batch: pa.RecordBatch, media: MediaPolicy, pool: Executor, sc
     rows = batch.select([*MODEL_COLUMNS, *NOTE_ATTRIBUTES]).to_pylist()
     notes = [to_note(row) for row in rows]
     uris = sorted({image.uri for note in notes for image in note.images})
-    found = dict(zip(uris, pool.map(lambda uri: fingerprint(uri, media), uris), strict=True))
+    found = dict(zip(uris, pool.map(lambda uri: file_version(uri, media), uris), strict=True))
     hashes = [content_hash(note, [found[image.uri] for image in note.images]) for note in notes]
     columns["content_hash"] = pa.array(hashes)
     columns["unreachable"] = pa.array(

@@ -44,7 +44,7 @@ def _stored(mode: str) -> int:
 def _decoder(image: Image.Image) -> int:
     if image.format not in ("JPEG", "MPO"):
         return _DECODER.get(image.format or "", _OTHER_DECODER)
-    # A progressive JPEG is read whole before any pixel is known: two bytes for each coefficient of each channel.
+    # All of a progressive JPEG is read before any pixel is known: two bytes for each coefficient of each channel.
     return 2 * len(image.getbands()) if image.info.get("progressive") else 0
 
 

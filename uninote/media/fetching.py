@@ -26,7 +26,7 @@ from uninote.storage.types import (
 )
 
 INLINE = re.compile(r"inline:[0-9a-f]{64}")
-UNREACHABLE = "unreachable"  # instead of a fingerprint
+UNREACHABLE = "unreachable"  # instead of a version
 TRANSIENT = frozenset({"media_unreachable", "media_timeout"})  # reasons that may pass by themselves
 Found = TypeVar("Found")
 
@@ -49,11 +49,11 @@ def inline_uri(content: bytes) -> str:
     return f"inline:{hashlib.sha256(content).hexdigest()}"
 
 
-def fingerprint(uri: str, policy: MediaPolicy) -> str:
+def file_version(uri: str, policy: MediaPolicy) -> str:
     """Return size and time (local) or etag (S3) of the file, "inline", or "missing" when there is none to read.
 
-    UNREACHABLE when the store does not answer, so that nobody can know. Opens nothing. Raises StorageError when a store as
-    a whole cannot be used, however long one waits.
+    UNREACHABLE when the store does not answer, so that nobody can know. Opens nothing. Raises StorageError when no file of a
+    store can be read, however long one waits.
     """
     if INLINE.fullmatch(uri):
         return "inline"
@@ -76,7 +76,7 @@ def load_image(uri: str, policy: MediaPolicy, inline: Mapping[str, bytes] | None
 def fetch(uri: str, policy: MediaPolicy, inline: Mapping[str, bytes] | None = None) -> bytes:
     """Return the file's content, or that of an inline URI from `inline`: from 1 to `policy.max_bytes` bytes.
 
-    Raises MediaError when this one file cannot be used, StorageError when a store as a whole cannot.
+    Raises MediaError when this one file cannot be used, StorageError when no file of a store can be.
     """
     if INLINE.fullmatch(uri):
         content = _inline(uri, inline or {})

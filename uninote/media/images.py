@@ -91,7 +91,7 @@ def _decode(content: bytes, max_pixels: int, held: ExitStack) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Return RGB, converted band by band, so that a large image fits few times into memory."""
+    """Return RGB, converted band by band, so that a large image is not in memory several times."""
     if image.has_transparency_data:
         return _converted(image, _on_white)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # what decides about pixels, and is kept whatever it is
+PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # what decides about pixels, and stays whatever it is
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # may say which way is up
 # Pillow's own bounds are as large for one text, and 64 times that for all.
 TEXT_BYTES = 1 << 20
@@ -21,7 +21,7 @@ def without_odd_chunks(content: bytes) -> bytes:
     """
     if not content.startswith(SIGNATURE):
         return content
-    kept = [SIGNATURE]
+    chunks = [SIGNATURE]
     room = ALL_TEXT_BYTES
     for name, chunk in _chunks(content):
         if name in TEXTS:
@@ -32,8 +32,8 @@ def without_odd_chunks(content: bytes) -> bytes:
         else:
             is_kept = name in PIXELS or (name != b"iCCP" and _is_sound(chunk))
         if is_kept:
-            kept.append(chunk)
-    return b"".join(kept)
+            chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -12,7 +12,7 @@ from uninote.notes.note import Note
 def content_hash(note: Note, media: Sequence[str]) -> str:
     """Return 32 hexadecimal characters over the texts of `note` and its images.
 
-    `media` holds one fingerprint (size and time, or a version) for each image, so that a file replaced in place counts.
+    `media` holds the `file_version` of each image, so that a file replaced in place counts.
     """
     images = [[image.uri, image.ocr, version] for image, version in zip(note.images, media, strict=True)]
     return _digest([note.title, note.body, list(note.topics), images])

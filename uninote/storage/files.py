@@ -44,7 +44,7 @@ def list_sizes(uri: str, options: S3Options) -> dict[str, int]:
 
 
 def fetch_folder(uri: str, target: Path, options: S3Options) -> None:
-    """Copy every file below `uri` into the existing, empty folder `target`, and check that each came whole.
+    """Copy every file below `uri` into the existing, empty folder `target`, and check that each is complete.
 
     Raises MissingFileError when there is none, StorageError when the disk is full or the store fails. There is no time
     limit, since a checkpoint takes what it takes; but a connection that stands still for `timeout_s` is tried again.
@@ -58,7 +58,7 @@ def fetch_folder(uri: str, target: Path, options: S3Options) -> None:
 
 
 def fetch_file(uri: str, path: Path, options: S3Options) -> None:
-    """Copy the file at `uri` to the local `path`, without a time limit for the whole. Raises as `fetch_folder` does."""
+    """Copy the file at `uri` to the local `path`, without a time limit. Raises as `fetch_folder` does."""
     if is_remote(uri):
         from uninote.storage import s3
 
@@ -77,7 +77,7 @@ def remove_file(uri: str, options: S3Options) -> None:
 
 
 def write_file(path: Path, uri: str, options: S3Options) -> None:
-    """Store the local file at `path` under `uri`: readers see the whole new file or what was there before."""
+    """Store the local file at `path` under `uri`: readers see all of the new file or what was there before."""
     if is_remote(uri):
         from uninote.storage import s3
 

@@ -79,7 +79,7 @@ def remove_file(uri: str) -> None:
 
 
 def write_file(path: Path, uri: str) -> None:
-    """Copy the file at `path` to `uri`: readers see the whole new file or what was there before."""
+    """Copy the file at `path` to `uri`: readers see all of the new file or what was there before."""
     with explained(uri):
         _copy_atomically(path, local_path(uri))
 

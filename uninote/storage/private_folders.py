@@ -1,4 +1,4 @@
-"""Folders on this machine that only this user can write to: the one place where copies and caches are kept."""
+"""Folders on this machine that only this user can write to: the one place for copies and caches."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def stat(uri: str, options: S3Options) -> FileStat:
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
                 raise
-            # The answer to HEAD has no body: whether object, bucket or credentials are at fault, only GET is told.
+            # The answer to HEAD has no body: only GET says whether object, bucket or credentials are at fault.
             found = client.get_object(Bucket=place.bucket, Key=place.key)
             found["Body"].close()
     version = found.get("ETag") or found["LastModified"].isoformat()

@@ -24,7 +24,7 @@ from uninote.storage.types import (
     UnreachableError,
 )
 
-POOL = 64  # connections kept by a client: more than any worker has threads
+POOL = 64  # connections that a client keeps open: more than any worker has threads
 # So many files in a row without one that came in time: it is not the files.
 SLOW_IN_A_ROW = 32
 # So many failures in a row: the store is away, and for a while nobody waits for it again.

@@ -1,4 +1,4 @@
-"""What the errors of an S3 service mean: for one object, or for the whole run."""
+"""What the errors of an S3 service mean: for one object, or for all of a run."""
 
 from __future__ import annotations
 

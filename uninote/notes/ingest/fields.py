@@ -32,7 +32,7 @@ class FieldError(ValueError):
 def text_of(field: str, value: Any) -> str | None:
     """Return a value as text, None for none. A list gives a line each; a dict must have one text that is meant."""
     if value is None or isinstance(value, str):
-        return None if value is None else whole(value)
+        return None if value is None else encodable(value)
     if isinstance(value, list | tuple):
         lines = [scalar_text(field, one) for one in value]
         return "\n".join(line for line in lines if line is not None)
@@ -77,7 +77,7 @@ def id_text(value: Any) -> str | None:
     """Return an id as text, trimmed; None where there is none. Whole numbers have no decimal point."""
     if isinstance(value, float | Decimal):
         return None if _is_nan(value) else str(id_number(value))
-    if isinstance(value, str) and whole(value) != value:
+    if isinstance(value, str) and encodable(value) != value:
         raise FieldError(f"note_id {value!r} holds half a character")
     if (value is not None and not isinstance(value, str | int | UUID | date)) or isinstance(value, bool):
         raise FieldError(f"note_id must be a text or a whole number; here it is {_shown(value)}")
@@ -85,7 +85,7 @@ def id_text(value: Any) -> str | None:
 
 
 def id_number(value: Any) -> int | None:
-    """Return an id as a whole number that a bigint holds; None where there is none."""
+    """Return an id as an integer that a bigint holds; None where there is none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not _is_whole(value):
@@ -102,7 +102,7 @@ def scalar_text(field: str, value: Any) -> str | None:
     if value is None or _is_nan(value):
         return None
     if isinstance(value, str):
-        return whole(value)
+        return encodable(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
@@ -114,7 +114,7 @@ def scalar_text(field: str, value: Any) -> str | None:
     raise FieldError(f"{field} must be text; here it is {_shown(value)}")
 
 
-def whole(text: str) -> str:
+def encodable(text: str) -> str:
     """Return `text` with half characters (lone surrogates, which no UTF-8 file can hold) replaced by U+FFFD."""
     try:
         text.encode()
@@ -139,7 +139,7 @@ def _image(value: Any) -> Image:
     if isinstance(value, bytes):
         return inline_uri(value), None
     if isinstance(value, str):
-        return whole(value), None
+        return encodable(value), None
     if not isinstance(value, Mapping):
         raise FieldError(f"images must be paths, URIs or bytes; here one is {_shown(value)}")
     content = _content(value)
@@ -188,7 +188,7 @@ def _text_in(field: str, value: Mapping[Any, Any]) -> str | None:
         return scalar_text(field, value[name])
     texts = [one for one in value.values() if isinstance(one, str)]
     if len(texts) == 1:
-        return whole(texts[0])
+        return encodable(texts[0])
     if not any(one is not None for one in value.values()):
         return None
     raise FieldError(f"{field} must be text; here it is {_shown(value)}")

@@ -22,7 +22,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from udfs.embed.model_files import fits_broadcast, pack
+from udfs.embed.model_files import fits_broadcast, read_files
 from udfs.embed.model_run import EmbedTask, make_embed
 from udfs.embed.worker_model import Files, WorkerModel, make_load
 from udfs.notes.fingerprints import MODEL_COLUMNS
@@ -93,7 +93,7 @@ def model_tasks(run: Run, media: MediaPolicy | None = None, staging: str = STAGI
     `media` null allows what the notes may name. Below `staging`, in the generation, the model's answers are stored.
     """
     folder = run.model.folder
-    files = run.spark.sparkContext.broadcast(pack(folder)) if fits_broadcast(folder) else None
+    files = run.spark.sparkContext.broadcast(read_files(folder)) if fits_broadcast(folder) else None
     try:
         yield Tasks(run, files, media or media_policy(run), staging)
     finally:

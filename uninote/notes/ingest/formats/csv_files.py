@@ -12,7 +12,7 @@ from uninote.notes.ingest.formats.records import Record
 from uninote.notes.ingest.formats.text_files import Line, Span, TextSource, lines
 
 DELIMITERS = (",", ";", "\t", "|")
-LONGEST_ROW = 16 << 20  # characters: a quote that is not closed shall not make the reader hold a whole file
+LONGEST_ROW = 16 << 20  # characters: a quote that is not closed shall not make the reader hold all of a file
 SHOWN = 2000
 
 

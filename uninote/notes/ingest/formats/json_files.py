@@ -193,7 +193,7 @@ _CLOSE = {"]", "}"}
 def count_values(uri: str, source: TextSource) -> int:
     """Count the values of a file, and of its outermost arrays, by brackets and commas alone: the reader's account.
 
-    Nothing is parsed: what stands between brackets may be anything. Of a value that spans pieces, only its depth is kept.
+    Nothing is parsed: what stands between brackets may be anything. Of a value that spans pieces, only its depth is known.
     """
     total = depth = 0
     in_array = False

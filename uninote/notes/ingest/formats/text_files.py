@@ -170,16 +170,16 @@ def _block(file: IO[bytes], uri: str, size: int | None = None) -> bytes:
 def _split(parts: Iterator[bytes]) -> Iterator[bytes]:
     rest = b""
     for part in parts:
-        *whole, last = part.split(b"\n")
-        if not whole:
+        *complete, last = part.split(b"\n")
+        if not complete:
             rest += last
             if len(rest) > LONGEST_LINE:
                 raise LineError(
                     f"a line is longer than {LONGEST_LINE >> 20} MiB; is this a text file with a row a line?"
                 )
             continue
-        yield rest + whole[0] + b"\n"
-        for line in whole[1:]:
+        yield rest + complete[0] + b"\n"
+        for line in complete[1:]:
             yield line + b"\n"
         rest = last
     if rest:
@@ -225,7 +225,7 @@ class LineCount:
 
 
 def count_lines(span: Span, source: TextSource) -> LineCount:
-    """Count the lines of the bytes from `start` to `end`, without a thought for what they say: whole files add up.
+    """Count the lines of the bytes from `start` to `end`, without a thought for what they say: counts of complete files add up.
 
     This is the account by which a reader is checked, so it shares nothing with it but the opening of files.
     """

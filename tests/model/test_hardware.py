@@ -115,6 +115,7 @@ def test_on_a_cpu_batches_are_small_and_rows_stay_in_order(monkeypatch):
     items = [Item(number, int(length)) for number, length in enumerate(lengths)]
     np.testing.assert_array_equal(embed_batches(spy, items, 2, CPU), compute(items))
     assert all(padded <= 100 or padded in lengths for padded in seen)
+    assert len(seen) < len(items)
     assert embed_batches(spy, [], 2, CPU).shape == embed_batches(spy, [], 2, GPU).shape == (0, 2)
 
 

@@ -36,34 +36,34 @@ def run_of(make_run, lake):
 
 
 def test_a_model_is_trained_measured_and_not_trained_twice(run_of, lake):
-    told = run_stage(run_of(), "train")  # ingests the demo corpus first
-    checkpoint = Path(told["checkpoint"])
+    trained = run_stage(run_of(), "train")  # ingests the demo corpus first
+    checkpoint = Path(trained["checkpoint"])
     assert describe("uninote", checkpoint).widths == (64, 128, 256)
-    assert {one.value for one in Strategy} == {name.rsplit("_w", 1)[0] for name in told["recall_at_10"]}
+    assert {one.value for one in Strategy} == {name.rsplit("_w", 1)[0] for name in trained["recall_at_10"]}
     evaluation = json.loads((checkpoint / "evaluation.json").read_text())
     names = [table["name"] for table in evaluation["tables"]]
     assert names == ["trained", "text_only", "image_only", "random_images", "start", "contrastive"]
     logs = [checkpoint.parent.parent / stage / "log.jsonl" for stage in ("contrastive", "ranking")]
     before = [log.read_text() for log in logs]
     assert all(before)
-    assert run_stage(run_of(), "train")["recall_at_10"] == told["recall_at_10"]
+    assert run_stage(run_of(), "train")["recall_at_10"] == trained["recall_at_10"]
     assert [log.read_text() for log in logs] == before
 
     measured = run_stage(run_of(f"model.checkpoint={checkpoint}"), "evaluate")
-    assert measured["recall_at_10"] == told["recall_at_10"]
+    assert measured["recall_at_10"] == trained["recall_at_10"]
     assert tables.read_table(run_of().spark, f"{lake}/runs").where("stage = 'train'").count() == 2
 
 
 def test_several_processes_share_each_batch(run_of, tmp_path):
     output = f"training.output={tmp_path / 'shared'}"
     alone = f"training.output={tmp_path / 'alone'}"
-    told = run_stage(run_of("training.processes=2", "training.ranking=null", output), "train")
-    again = run_stage(run_of("training.ranking=null", alone), "train")
-    assert told["recall_at_10"] == pytest.approx(again["recall_at_10"], abs=0.1)
+    run_stage(run_of("training.processes=2", "training.ranking=null", output), "train")
+    run_stage(run_of("training.ranking=null", alone), "train")
     losses = [
         [json.loads(line)["loss"] for line in (tmp_path / name / "contrastive" / "log.jsonl").read_text().splitlines()]
         for name in ("shared", "alone")
     ]
+    assert len(set(losses[1])) > 1
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
@@ -80,7 +80,7 @@ def test_a_teacher_scores_every_example_and_finds_hard_negatives(run_of):
 
     start = run_of().model.folder
     kl = "contrastive: {loss: symmetric_kl, tau: 0.02, in_batch: false}, lora: {rank: 4}, learning_rate: 0.01"
-    told = run_stage(
+    trained = run_stage(
         run_of(
             f"training.start={start}",
             "training.teacher=model",
@@ -90,4 +90,4 @@ def test_a_teacher_scores_every_example_and_finds_hard_negatives(run_of):
         ),
         "train",
     )
-    assert describe("uninote", Path(told["checkpoint"])).generation != describe("uninote", start).generation
+    assert describe("uninote", Path(trained["checkpoint"])).generation != describe("uninote", start).generation

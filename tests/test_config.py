@@ -236,7 +236,7 @@ def test_problems_hide_the_secrets_that_they_are_about(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("given", "stored"),
     [
         ("embed.widths=[64, 256]", "embed.widths=[64, 256]"),
         ("lake=/x/lake #2", "lake=/x/lake #2"),
@@ -245,8 +245,8 @@ def test_problems_hide_the_secrets_that_they_are_about(tmp_path):
         ("s3.endpoint=https://user:hunter@host", "s3.endpoint=https://[hidden]@host"),
     ],
 )
-def test_the_ledger_keeps_overrides_without_secrets(given, kept):
-    assert redact_override(given) == kept
+def test_the_ledger_keeps_overrides_without_secrets(given, stored):
+    assert redact_override(given) == stored
 
 
 @pytest.mark.parametrize(

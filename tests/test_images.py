@@ -38,10 +38,10 @@ def test_the_pixel_limit_holds_before_anything_is_decoded(tmp_path):
 def test_a_truncated_file_is_an_error_or_the_whole_image_but_never_half(tmp_path, kind):
     content = encoded(photo(96, 64), kind)
     (tmp_path / "whole").write_bytes(content)
-    whole = load_image("whole", policy(tmp_path)).tobytes()
+    full = load_image("whole", policy(tmp_path)).tobytes()
     for percent in range(0, 100, 4):
         (tmp_path / "cut").write_bytes(content[: max(1, len(content) * percent // 100)])
-        assert outcome("cut", policy(tmp_path)) in ("media_undecodable", whole)
+        assert outcome("cut", policy(tmp_path)) in ("media_undecodable", full)
 
 
 def test_damaged_bytes_raise_nothing_but_media_errors(tmp_path):

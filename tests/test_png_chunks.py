@@ -89,8 +89,8 @@ def test_texts_are_inflated_up_to_a_bound_in_all(monkeypatch):
 
     zlib_decompressobj = zlib.decompressobj
     monkeypatch.setattr(png_chunks.zlib, "decompressobj", Counted)
-    kept = without_odd_chunks(with_chunks(LARGE["zTXt"] * 100))
-    assert kept == encoded(photo(), "PNG")
+    stored = without_odd_chunks(with_chunks(LARGE["zTXt"] * 100))
+    assert stored == encoded(photo(), "PNG")
     assert sum(inflated) < 2 * png_chunks.ALL_TEXT_BYTES
 
 

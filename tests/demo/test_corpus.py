@@ -114,8 +114,8 @@ def test_a_near_duplicate_has_other_words_and_other_files_of_the_same_scenes(fol
 def test_captions_describe_the_first_sound_image(items, truth):
     for note_id, row in items.items():
         known = {image["uri"]: image["description"] for image in truth[note_id]["images"]}
-        told = [known[image["uri"]] for image in row["images"] if known[image["uri"]]]
-        assert row["caption"] == (told[0] if told else None)
+        descriptions = [known[image["uri"]] for image in row["images"] if known[image["uri"]]]
+        assert row["caption"] == (descriptions[0] if descriptions else None)
 
 
 def test_ocr_is_what_the_image_has_written_in_it(items, truth):

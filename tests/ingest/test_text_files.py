@@ -59,11 +59,11 @@ def test_spans_cut_anywhere_give_each_line_once_and_counts_add_up(tmp_path, monk
     content = b"\xef\xbb\xbffirst\n\n  \nlong line of many blocks\r\nlast\r\n\nend"
     path = tmp_path / "a"
     path.write_bytes(content)
-    whole = [text for _, text in read(path)]
-    assert [text.strip() for text in whole if text.strip()] == ["first", "long line of many blocks", "last", "end"]
+    full = [text for _, text in read(path)]
+    assert [text.strip() for text in full if text.strip()] == ["first", "long line of many blocks", "last", "end"]
     for size in range(4, len(content)):
         spans = [Span(str(path), start, min(start + size, len(content))) for start in range(0, len(content), size)]
-        assert [line.text for span in spans for line in lines(span, UTF8)] == whole
+        assert [line.text for span in spans for line in lines(span, UTF8)] == full
         assert sum((count_lines(span, UTF8) for span in spans), LineCount()).filled == 4
 
 

@@ -52,14 +52,14 @@ def test_an_index_is_planned_for_any_number_of_rows_without_data_or_spark(config
 
 @pytest.mark.spark
 @pytest.mark.parametrize(
-    ("job", "told"),
+    ("job", "message"),
     [("embed", "there is no Delta table at {lake}/notes"), ("report", "nothing is embedded yet in {lake}")],
 )
-def test_a_missing_table_ends_with_1_and_what_to_run(spark, config_file, tmp_path, capsys, job, told):
+def test_a_missing_table_ends_with_1_and_what_to_run(spark, config_file, tmp_path, capsys, job, message):
     source = write_source(tmp_path / "source", [make_note("a")])
     code, summary, stderr = run_in_process(job, ["--config", config_file, "--set", f"ingest.source={source}"], capsys)
     assert (code, summary) == (1, None)
-    assert f"error in {job}: {told.format(lake=tmp_path / 'lake')}" in stderr
+    assert f"error in {job}: {message.format(lake=tmp_path / 'lake')}" in stderr
     assert "Traceback" not in stderr
 
 

@@ -131,9 +131,9 @@ def test_any_shape_and_mode_of_image_is_prepared(processor):
 def test_images_may_be_fitted_before_and_make_the_same_note(processor):
     images = [picture(900, 700), picture(1, 1), picture(5000, 3), picture(64, 64)]
     note = note_with(4, title="a title")
-    whole, fitted = processor.prepare(note, images), processor.prepare(note, [processor.fit(one) for one in images])
-    np.testing.assert_array_equal(whole.input_ids, fitted.input_ids)
-    for one, other in zip(whole.pixels, fitted.pixels, strict=True):
+    complete, fitted = processor.prepare(note, images), processor.prepare(note, [processor.fit(one) for one in images])
+    np.testing.assert_array_equal(complete.input_ids, fitted.input_ids)
+    for one, other in zip(complete.pixels, fitted.pixels, strict=True):
         np.testing.assert_array_equal(one, other)
 
 

@@ -83,8 +83,8 @@ def test_texts_are_cut_to_what_the_model_reads(sentence_encoder):
 @pytest.mark.parametrize("unit", ["word ", " ", "x", "红烧肉", "bread\n", "\u0301", "many, many; words! "])
 def test_of_a_long_text_only_the_head_is_read_and_the_tokens_are_the_same(sentence_encoder, unit):
     text = "a" + unit * (20_000 // len(unit)) + " end"
-    whole = sentence_encoder._inputs._tokenizer.encode(text).ids
-    assert sentence_encoder._inputs.prepare(text).input_ids.tolist() == whole
+    full = sentence_encoder._inputs._tokenizer.encode(text).ids
+    assert sentence_encoder._inputs.prepare(text).input_ids.tolist() == full
 
 
 def test_a_vector_does_not_depend_on_its_batch(sentence_encoder):

@@ -23,28 +23,28 @@ def tokenizer(definition) -> NoteTokenizer:
 
 def test_plain_text_reads_as_the_tokenizer_itself_reads_it(tokenizer, definition):
     text = "Ein Tag am Meer, 25 °C! 红烧肉 🍜 it's\n\n  done"
-    whole = Tokenizer.from_str(definition)
-    assert tokenizer.encode(text, 1000) == whole.encode(text).ids
-    assert whole.decode(tokenizer.encode(text, 1000)) == text
+    full = Tokenizer.from_str(definition)
+    assert tokenizer.encode(text, 1000) == full.encode(text).ids
+    assert full.decode(tokenizer.encode(text, 1000)) == text
 
 
 @pytest.mark.parametrize("token", SPECIAL + ADDED)
 def test_markup_written_by_users_stays_text(tokenizer, definition, token):
-    whole = Tokenizer.from_str(definition)
-    added = set(whole.get_added_tokens_decoder())
-    assert added & set(whole.encode(token).ids)  # it would be markup
+    full = Tokenizer.from_str(definition)
+    added = set(full.get_added_tokens_decoder())
+    assert added & set(full.encode(token).ids)  # it would be markup
     ids = tokenizer.encode(f"a{token}b{token}", 1000)
     assert not added & set(ids)
-    assert whole.decode(ids) == f"a{token}b{token}"
+    assert full.decode(ids) == f"a{token}b{token}"
 
 
 def test_what_the_tokenizer_itself_appends_ends_the_prompt(definition):
-    whole = Tokenizer.from_str(definition)
-    end = whole.token_to_id("<|endoftext|>")
-    plain = whole.encode(CLOSING).ids
+    full = Tokenizer.from_str(definition)
+    end = full.token_to_id("<|endoftext|>")
+    plain = full.encode(CLOSING).ids
     assert NoteTokenizer(definition, FRAME).closing == plain
-    whole.post_processor = TemplateProcessing(single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", end)])
-    appending = NoteTokenizer(whole.to_str(), FRAME)
+    full.post_processor = TemplateProcessing(single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", end)])
+    appending = NoteTokenizer(full.to_str(), FRAME)
     assert appending.closing == [*plain, end]
     assert end not in appending.encode("text", 10)
 

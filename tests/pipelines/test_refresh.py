@@ -156,14 +156,14 @@ def test_queries_of_any_kind_find_their_notes(refreshed, make_run, corpus, lake,
     summary, _ = refreshed()
     notes = {row["note_id"]: row for row in stored(summary, "notes").to_pylist()}
     indexed = stored(summary, "items")["note_id"].to_pylist()
-    whole = next(notes[one] for one in sorted(indexed) if notes[one]["images"] and notes[one]["category"])
+    full = next(notes[one] for one in sorted(indexed) if notes[one]["images"] and notes[one]["category"])
     image = tmp_path / "queries" / "one.png"
     image.parent.mkdir()
-    image.write_bytes((corpus / whole["images"][0]["uri"]).read_bytes())
+    image.write_bytes((corpus / full["images"][0]["uri"]).read_bytes())
     queries = [
-        make_note("same", title=whole["title"], body=whole["body"], topics=whole["topics"])
-        | {"images": [{"uri": "one.png", "ocr": whole["images"][0]["ocr"]}]},
-        {"note_id": "text", "body": whole["body"]},
+        make_note("same", title=full["title"], body=full["body"], topics=full["topics"])
+        | {"images": [{"uri": "one.png", "ocr": full["images"][0]["ocr"]}]},
+        {"note_id": "text", "body": full["body"]},
         {"note_id": "image", "images": ["one.png"]},
         {"note_id": "empty", "title": " "},
         {"note_id": "gone", "images": ["none.png"]},
@@ -171,11 +171,11 @@ def test_queries_of_any_kind_find_their_notes(refreshed, make_run, corpus, lake,
     ]
     source = write_source(tmp_path / "queries", queries)
     asked = (f"lake={lake}", f"search.queries={source}", f"search.output={tmp_path / 'found'}", "search.k=7")
-    category = whole["category"]
-    told = search(
+    category = full["category"]
+    searched = search(
         make_run(*asked, "search.rerank_width=256", "search.width=64", f"search.only={{category: [{category}]}}")
     )
-    assert (told["queries"], told["answered"], told["unanswered"]) == (6, 3, 3)
+    assert (searched["queries"], searched["answered"], searched["unanswered"]) == (6, 3, 3)
     rows = {row["query_id"]: row for row in DeltaTable(tmp_path / "found").to_pyarrow_table().to_pylist()}
     for name in ("same", "text", "image"):
         found = [one["note_id"] for one in rows[name]["neighbours"]]
@@ -199,14 +199,14 @@ def test_an_index_is_searched_from_a_terminal(refreshed, make_run, lake, capsys)
     assert [languages[line["note_id"]] for line in lines] == ["zh"] * 3
     assert terminal.main([folder, "--verify"]) == 0
     assert json.loads(capsys.readouterr().out)["live"] == stored(summary, "items").num_rows
-    for wrong, told in {
+    for wrong, message in {
         (folder,): "--model is needed",
         (folder, "--model", checkpoint): "the query is empty",
         (folder, "--model", checkpoint, "--text", "a", "--only", "colour=red"): "by 'colour'",
         (f"{folder}x", "--verify"): "no index was published there",
     }.items():
         assert terminal.main(list(wrong)) == 1
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_the_next_day_follows_the_changes(refreshed, truth, corpus):

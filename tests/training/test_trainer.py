@@ -27,14 +27,14 @@ def losses(folder):
 @pytest.mark.parametrize("change", [{}, {"stage": "ranking"}, {"augment": True, "contrastive": ContrastiveConfig()}])
 def test_a_stopped_and_resumed_run_ends_with_equal_bits(start, training_set, config, tmp_path, change):
     config = config.model_copy(update=change)
-    whole = train(start, training_set, tmp_path / "whole", config)
+    full = train(start, training_set, tmp_path / "whole", config)
     with Trainer(start, training_set, tmp_path / "parts", config, None) as trainer:
         trainer.run(until=3)
     (tmp_path / "parts" / STATES / ".step-00000004").mkdir()  # killed while it wrote the next state and a line
     with (tmp_path / "parts" / LOG).open("a") as log:
         log.write('{"step": 4, "lo')
     resumed = train(start, training_set, tmp_path / "parts", config)
-    assert (whole.resumed_at, resumed.resumed_at) == (0, 3)
+    assert (full.resumed_at, resumed.resumed_at) == (0, 3)
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
     assert all(
         torch.equal(a, b) for a, b in zip(*(weights(tmp_path / n).values() for n in ("whole", "parts")), strict=True)
@@ -96,8 +96,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_state(start,
             next(iter(trainer.backbone.parameters.values())).fill_(torch.nan)
         with pytest.raises(TrainingError, match=r"step 4, .*loss nan"):
             trainer.run()
-    kept = load_file(next((tmp_path / STATES).iterdir()) / "state.safetensors")
-    assert all(torch.isfinite(value).all() for value in kept.values() if value.is_floating_point())
+    stored = load_file(next((tmp_path / STATES).iterdir()) / "state.safetensors")
+    assert all(torch.isfinite(value).all() for value in stored.values() if value.is_floating_point())
 
 
 def test_adapters_are_trained_alone_merged_and_read_by_the_encoder(start, training_set, config, tmp_path):

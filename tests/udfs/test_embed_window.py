@@ -144,7 +144,7 @@ def test_an_ocr_text_without_image_is_content_not_a_reject(encoder, task):
 
 
 @pytest.mark.parametrize(
-    ("broken", "told"),
+    ("broken", "message"),
     [
         (row("a"), ["note_empty"]),
         (row("a", "  \n"), ["note_empty"]),
@@ -152,11 +152,11 @@ def test_an_ocr_text_without_image_is_content_not_a_reject(encoder, task):
         (row("a", kind="image", images=[("gone.png", None)]), ["media_missing"]),
     ],
 )
-def test_an_item_with_nothing_usable_gets_a_reason_and_no_vector(encoder, task, broken, told):
+def test_an_item_with_nothing_usable_gets_a_reason_and_no_vector(encoder, task, broken, message):
     found = run(encoder, [row("g", "good"), broken], task)
     assert found["g"].vector is not None
     assert found["a"].vector is None
-    assert reasons(found["a"]) == told
+    assert reasons(found["a"]) == message
     assert found["a"].rejects_of("a")[-1]["item_id"] == "a"
 
 

@@ -68,7 +68,7 @@ FIXED: Mapping[str, Fixed] = {
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": Fixed("false", _READERS),
     "spark.databricks.delta.properties.defaults.columnMapping.mode": Fixed("none", _READERS, given=False),
     "spark.databricks.delta.properties.defaults.appendOnly": Fixed(
-        "false", "no night could replace or delete a row", given=False
+        "false", "no update could replace or delete a row", given=False
     ),
 }
 FIXED_PREFIXES: Mapping[str, str] = {

@@ -41,7 +41,7 @@ class Description:
 class Arithmetic:
     """How a model computes.
 
-    `threads`, of arithmetic on a CPU, is a setting of the whole process; None leaves it. `device` None is a GPU where there
+    `threads`, of arithmetic on a CPU, is a setting of the process; None leaves it. `device` None is a GPU where there
     is one, else the CPU. `dtype` is "float32", "bfloat16", or "auto": float32 on a CPU, the checkpoint's own on a GPU.
     """
 

@@ -45,7 +45,7 @@ class UniNote(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> UniNote:
-        """Load a checkpoint in the published layout, with a language head or without, whole or sharded.
+        """Load a checkpoint in the published layout, with a language head or without, in one file or several.
 
         Weights keep their stored type and stay memory-mapped: processes of a host share them until they are moved or
         converted. Reads safetensors only and runs no code of the folder. Raises CheckpointError.

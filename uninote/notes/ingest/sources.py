@@ -19,7 +19,7 @@ FORMATS = {
     ".parquet": "parquet",
 }
 TEXTS = {suffix for suffix, kind in FORMATS.items() if kind != "parquet"}
-SUFFIXES = (*FORMATS, *(suffix + packed for suffix in TEXTS for packed in COMPRESSED))
+SUFFIXES = (*FORMATS, *(suffix + compression for suffix in TEXTS for compression in COMPRESSED))
 
 
 class SourceError(UninoteError):
@@ -58,12 +58,12 @@ def find_source(location: str) -> Source:
 
 
 def format_of(name: str) -> str | None:
-    """Return the format that a file's name tells, compressed or not; None where it tells none."""
+    """Return the format that a file's name ends with, compressed or not; None where it names none."""
     lower = name.lower()
-    packed = next((suffix for suffix in COMPRESSED if lower.endswith(suffix)), "")
-    suffix = Path(lower.removesuffix(packed)).suffix
+    compression = next((suffix for suffix in COMPRESSED if lower.endswith(suffix)), "")
+    suffix = Path(lower.removesuffix(compression)).suffix
     kind = FORMATS.get(suffix)
-    return None if packed and kind == "parquet" else kind
+    return None if compression and kind == "parquet" else kind
 
 
 def _file(path: Path) -> Source:

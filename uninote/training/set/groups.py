@@ -1,4 +1,4 @@
-"""Groups of near-duplicates, made before pairs are: each is capped, and lies in one split as a whole.
+"""Groups of near-duplicates, made before pairs are: each is capped, and lies in one split.
 
 Grouping, capping and only then pairing is IMMR's order (arXiv 2305.03972).
 """

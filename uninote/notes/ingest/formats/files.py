@@ -16,7 +16,7 @@ import pyarrow.fs as arrow_fs
 from uninote.storage.local import local_path
 from uninote.storage.types import SCHEME, S3Options, is_remote
 
-HIDDEN = ("_", ".")  # Spark, Hive and Arrow skip such names: they mark what a writer has not finished
+HIDDEN = ("_", ".")  # Spark, Hive and Arrow skip such names: they are of files that a writer has not finished
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 

@@ -15,14 +15,14 @@ from uninote.storage.types import S3Options
 
 BLOCK = 1 << 20
 LONGEST_LINE = 256 << 20
-MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
+BYTE_ORDER_MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-PACKED = {
+MAGIC_BYTES = {
     b"\x1f\x8b": "gzip; name it .gz",
     b"PK\x03\x04": "ZIP (or a workbook); unpack it",
     b"PAR1": "Parquet; name it .parquet",
@@ -76,16 +76,18 @@ def encoding_of(uri: str, source: TextSource) -> tuple[str, int]:
     """
     with open_text(uri, source.s3) as file:
         head = _block(file, uri, 4)
-    packed = next((name for start, name in PACKED.items() if head.startswith(start)), None)
-    if packed is not None:
-        raise EncodingError(f"{uri} is no text: its first bytes are those of {packed}")
-    found = next(((name, len(mark)) for mark, name in MARKS if head.startswith(mark)), None)
-    if found is None and b"\0" in head and not is_wide(source.encoding):
+    for start, binary_format in MAGIC_BYTES.items():
+        if head.startswith(start):
+            raise EncodingError(f"{uri} is no text: its first bytes are those of {binary_format}")
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            return encoding, len(mark)
+    if b"\0" in head and not is_wide(source.encoding):
         order = "be" if head.startswith(b"\0") else "le"
         raise EncodingError(
             f"{uri} seems to be UTF-16 without a byte order mark; say so with --set ingest.encoding=utf-16-{order}"
         )
-    return found or (source.encoding, 0)
+    return source.encoding, 0
 
 
 def is_wide(encoding: str) -> bool:
@@ -95,9 +97,9 @@ def is_wide(encoding: str) -> bool:
 
 def lines(span: Span, source: TextSource) -> Iterator[Line]:
     """Yield the lines that begin in `span`. Lines end at LF, CRLF or CR. Raises EncodingError, naming the line."""
-    encoding, mark = encoding_of(span.uri, source)
+    encoding, mark_length = encoding_of(span.uri, source)
     number = span.line + (1 if span.start and _is_within_line(span, source) else 0)
-    for raw in _raw_lines(span, source, encoding, mark):
+    for raw in _raw_lines(span, source, encoding, mark_length):
         for one in raw.splitlines(keepends=True):  # at CR too; bytes know no other line ends
             yield Line(number, _decoded(one, span.uri, number, "utf-8" if is_wide(encoding) else encoding))
             number += 1
@@ -105,11 +107,11 @@ def lines(span: Span, source: TextSource) -> Iterator[Line]:
 
 def blocks(uri: str, source: TextSource) -> Iterator[str]:
     """Yield a file's text piece by piece, without its byte order mark. Raises EncodingError, naming the line."""
-    encoding, mark = encoding_of(uri, source)
+    encoding, mark_length = encoding_of(uri, source)
     decoder = codecs.getincrementaldecoder(encoding)()
     breaks = 0
     with open_text(uri, source.s3) as file:
-        file.read(mark)
+        file.read(mark_length)
         while True:
             block = _block(file, uri)
             try:
@@ -124,18 +126,18 @@ def blocks(uri: str, source: TextSource) -> Iterator[str]:
                 return
 
 
-def _raw_lines(span: Span, source: TextSource, encoding: str, mark: int) -> Iterator[bytes]:
+def _raw_lines(span: Span, source: TextSource, encoding: str, mark_length: int) -> Iterator[bytes]:
     """Yield the bytes of lines, with their LF: as UTF-8 where the file's own encoding is a wide one."""
     if is_wide(encoding):
         yield from _split(text.encode("utf-8", "surrogatepass") for text in blocks(span.uri, source))
         return
     if span.start == 0 and span.end is None:
         with open_text(span.uri, source.s3) as file:
-            file.read(mark)
+            file.read(mark_length)
             yield from _split(iter(lambda: _block(file, span.uri), b""))
         return
     with open_binary(span.uri, source.s3) as file:
-        yield from _lines_between(file, span, mark)
+        yield from _lines_between(file, span, mark_length)
 
 
 def _is_within_line(span: Span, source: TextSource) -> bool:
@@ -144,9 +146,9 @@ def _is_within_line(span: Span, source: TextSource) -> bool:
         return file.read(1) != b"\n"
 
 
-def _lines_between(file: IO[bytes], span: Span, mark: int) -> Iterator[bytes]:
+def _lines_between(file: IO[bytes], span: Span, mark_length: int) -> Iterator[bytes]:
     """Yield the lines that begin in the span: the one that crosses its start is the business of the span before."""
-    place = max(span.start - 1, 0) if span.start else mark
+    place = max(span.start - 1, 0) if span.start else mark_length
     file.seek(place)
     found = _split(iter(lambda: file.read(BLOCK), b""))
     if span.start:
@@ -236,12 +238,12 @@ def count_lines(span: Span, source: TextSource) -> LineCount:
 
 
 def _bytes_of(span: Span, source: TextSource) -> Iterator[bytes]:
-    encoding, mark = encoding_of(span.uri, source)
+    encoding, mark_length = encoding_of(span.uri, source)
     if is_wide(encoding):
         yield from (text.encode("utf-8", "surrogatepass") for text in blocks(span.uri, source))
         return
     with open_text(span.uri, source.s3) if span.end is None else open_binary(span.uri, source.s3) as file:
-        start = span.start or len(file.read(mark))
+        start = span.start or len(file.read(mark_length))
         if span.start:
             file.seek(start)
         left = span.end - start if span.end is not None else None

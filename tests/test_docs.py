@@ -160,6 +160,7 @@ def test_settings_that_a_page_gives_with_set_are_there(page):
             assert kind is not Any, f"{value} sets no key that there is"
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # other tests import the module before
 @pytest.mark.parametrize("module", COMMANDS)
 def test_commands_that_pages_show_say_how_they_are_used(module, monkeypatch, capsys):
     shown = [line for page in PAGES for line in code_of(page) if f"python -m {module}" in line]

@@ -47,6 +47,7 @@ def _fingerprinted(batch: pa.RecordBatch, media: MediaPolicy, pool: Executor, sc
     columns = {name: batch.column(name) for name in schema.names if name in batch.schema.names}
     rows = batch.select([*MODEL_COLUMNS, *NOTE_ATTRIBUTES]).to_pylist()
     notes = [to_note(row) for row in rows]
+    # Each file of a batch is asked for once, in threads: a store takes its time to answer.
     uris = sorted({image.uri for note in notes for image in note.images})
     found = dict(zip(uris, pool.map(lambda uri: file_version(uri, media), uris), strict=True))
     hashes = [content_hash(note, [found[image.uri] for image in note.images]) for note in notes]

@@ -142,6 +142,7 @@ def _keys(records: Iterable[Record]) -> dict[str, list[str]]:
 def _kind(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return "other"
+    # An id that no bigint holds makes the column text: numbers would be cut.
     if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
         return "number"
     if isinstance(value, float):
@@ -171,6 +172,7 @@ def _text_rows(records: Iterable[Record], reading: Reading, piece: Piece) -> Ite
             )
         else:
             batch.add(rules.values_of(record.values), place, record.text, record.lines)
+        # Batches of bounded size: however large the file, a task holds some megabytes of it.
         if len(batch) == ROWS:
             yield batch.to_arrow()
             batch = RowBatch(rules, reading.schema, piece.file)

@@ -56,6 +56,7 @@ def write_notes(desk: Desk, numbers: Sequence[int], originals: list[DemoNote]) -
 
 def write_note(desk: Desk, number: int) -> DemoNote:
     """Write a fresh note."""
+    # The order of the draws below is part of the corpus: one more between them would change every note.
     rng = random_stream(desk.seed, "fresh", number)
     topic = rng.choices(TOPICS, weights=WEIGHTS)[0]
     language: Language = "zh" if chance(rng, ZH_SHARE) else "en"
@@ -98,6 +99,7 @@ def copy_note(desk: Desk, source: DemoNote, number: int, kind: str) -> DemoNote:
     """Copy a note under another author: "repost" word for word with the same files, "near" with small changes."""
     rng = random_stream(desk.seed, "copy", number)
     author = desk.choose_author(rng)
+    # A repost by the author would be an edit, not a duplicate.
     while author == source.author:
         author = desk.choose_author(rng)
     copy = replace(

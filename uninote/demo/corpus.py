@@ -38,6 +38,7 @@ def make_corpus(folder: Path, num_notes: int = 3000, seed: int = 7) -> None:
     """
     _check_request(folder, num_notes)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # Built beside and renamed, so that a run that is stopped leaves no corpus that looks complete.
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         building = Path(scratch) / "corpus"
         _write_corpus(building, num_notes, seed)
@@ -73,6 +74,7 @@ def _write_corpus(folder: Path, num_notes: int, seed: int) -> None:
     _write_rows(folder / DAYS[0], (item_row(note) for note in notes))
     _write_rows(folder / DAYS[1], (item_row(note) for note in tomorrow.notes))
     _write_rows(folder / "truth.jsonl", _truth_rows(notes, tomorrow))
+    # By URI: a repost names the files of its original, and both days share what did not change.
     images = {image.uri: image for note in (*notes, *tomorrow.notes) for image in note.images}
     for image in images.values():
         content = image_bytes(image, seed)

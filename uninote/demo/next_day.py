@@ -40,6 +40,7 @@ def live_next_day(desk: Desk, notes: Sequence[DemoNote], originals: Sequence[Dem
     emptied = touched[0] if len(notes) >= 200 else None
     stayed = [note for note in notes if changes.get(note.note_id) != "delete"]
     edited = [_change(desk, note, changes.get(note.note_id), note.note_id == emptied) for note in stayed]
+    # Numbers go on after the last note: no id ever names two notes.
     numbers = range(len(notes), len(notes) + counts["insert"])
     inserted = [_stamp(desk, note) for note in write_notes(desk, numbers, list(originals))]
     return NextDay(edited + inserted, changes | {note.note_id: "insert" for note in inserted})

@@ -87,6 +87,7 @@ def _trial_of_lists(lists: Sequence[RankedList]) -> _Trial:
 
 def _vectors(encoder: Encoder, data: TrainingSet, items: Sequence[int], view: View | None) -> np.ndarray:
     parts = [np.zeros((0, encoder.full_width), dtype=np.float32)]
+    # A portion at a time: prepared images of all items would not fit into memory.
     for start in range(0, len(items), PORTION):
         prepared = []
         for item in items[start : start + PORTION]:
@@ -113,6 +114,7 @@ def _score(trial: _Trial, vectors: np.ndarray, rows: Mapping[int, int], groups: 
         members[int(groups[item])].append(item)
     questions = []
     for number, (query, answers) in enumerate(trial.relevant.items()):
+        # Near-duplicates of the query are neither right nor wrong answers: they are left out of its ranking.
         own = {query, *members[int(groups[query])]} - set(answers)
         left_out = tuple(place[item] for item in own if item in place)
         questions.append(Question(number, tuple(place[item] for item in answers), left_out))

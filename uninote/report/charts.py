@@ -37,6 +37,7 @@ def recall_bars(widths: Sequence[WidthRecall]) -> Markup:
 def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
     """Return about `wanted` round values within [low, high], whose step is 1, 2 or 5 times a power of ten."""
     step = _round_step((high - low) / wanted)
+    # A round value at an end of the range is inside it, whatever division made of its last bits.
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
@@ -84,6 +85,7 @@ def _bars(data: Histogram, digits: int) -> Markup:
         left = _x(data, low)
         right = _x(data, high)
         top = _y(data, number)
+        # One unit of room between bars, but a bar of a narrow bin stays visible.
         shape = (left, top, max(right - left - 1, 0.5), HEIGHT - BOTTOM - top)
         drawn.append(bar.format(*shape, f"{low:.{digits}f}", f"{high:.{digits}f}", plural(number, "note")))
     return Markup("").join(drawn)

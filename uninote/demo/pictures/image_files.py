@@ -19,6 +19,7 @@ def image_bytes(image: DemoImage, seed: int) -> bytes | None:
 def _sound_bytes(image: DemoImage, seed: int) -> bytes:
     rng = random_stream(seed, "file", image.uri)
     scene = image.scene or choose_scene(rng, rng.choice(list(SUBJECTS)))
+    # The stream is named by the drawing, not by the file: copies of a scene have equal pixels before their edit.
     pixels = draw_scene(scene, random_stream(seed, "draw", image.drawing or image.uri))
     if image.edit == "crop":
         pixels = crop_edges(pixels, rng)

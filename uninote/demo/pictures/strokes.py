@@ -92,6 +92,7 @@ def paint_glyph(canvas: ImageDraw.ImageDraw, glyph: Glyph, square: Square, colou
 def _paint_stroke(canvas: ImageDraw.ImageDraw, stroke: Stroke, square: Square, inks: tuple[RGB, RGB]) -> None:
     fill, outline = inks
     points = square.place(stroke.points)
+    # Lines grow with the glyph, and are never thinner than one pixel.
     edge = max(1, round(square.side * 0.018))
     thick = max(2, round(square.side * 0.06))
     match stroke.shape:

@@ -95,6 +95,7 @@ def paraphrase(text: str, language: Language, rng: random.Random) -> str:
     for word, other in WORDING.synonyms[language]:
         if chance(rng, 0.7):
             said = said.replace(word, other)
+    # Another full stop is a difference too; where nothing differs after all, a prefix makes one.
     stop, others = ("。", "。～！") if language == "zh" else (".", ".!;")
     said = said.replace(stop, rng.choice(others))
     if text and (said == text or chance(rng, 0.3)):

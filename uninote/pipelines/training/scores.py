@@ -41,6 +41,7 @@ def _find(run: Run) -> dict[str, Any] | None:
 def _row(model: dict[str, Any], baselines: list[dict[str, Any]], strategy: str, widths: list[int]) -> StrategyScores:
     own = [_score(model, strategy, width) for width in widths]
     others = [_score(table, strategy, _widest(table)) for table in baselines]
+    # Queries, gallery and chance are the same at every width; any known score has them.
     known = [score for score in own if score is not None]
     return StrategyScores(
         strategy,

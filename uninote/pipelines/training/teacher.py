@@ -42,6 +42,7 @@ def _embedded(run: Run, elements: Elements, sources: DataFrame) -> np.ndarray:
     with model_tasks(run, staging=f"{STAGING}-{run.run_id}") as tasks:
         answers = tasks.stage(items, len(elements.contents), "training set: teacher").select("item_key", "vector")
         found = answers.where("vector IS NOT NULL").toArrow()
+    # What the teacher could not embed stays NaN, by which examples with it are taken out later.
     vectors = np.full((len(elements.contents), run.model.full_width), np.nan, np.float32)
     for batch in found.to_batches():
         vectors[batch.column("item_key").to_numpy()] = to_matrix(batch.column("vector"))
@@ -56,6 +57,7 @@ def _items(run: Run, elements: Elements, sources: DataFrame) -> DataFrame:
     schema = StructType([StructField("item_key", StringType()), *(StructField(name, kinds[name]) for name in names)])
     frame = run.spark.createDataFrame(rows, schema).withColumn("item_key", F.col("item_key").cast("bigint"))
     files = sources.select(F.explode("files").alias("file")).select("file.*").dropDuplicates(["digest"])
+    # An element has one image at most, named by its digest as an inline URI: the bytes come with the row, from no store.
     digest = F.substring_index(F.get("images.uri", F.lit(0)), ":", -1)
     joined = frame.withColumn("digest", digest).join(files, "digest", "left")
     uri = F.get("images.uri", F.lit(0)).alias("uri")

@@ -73,6 +73,7 @@ def _train(start: Path, data: TrainingSet, folder: Path, stage: TrainConfig, pro
         done = train(start, data, folder, stage)
         say(f"train: {done.steps - done.resumed_at:,} steps in {done.seconds:,.0f} s; last loss {done.loss}")
         return done.checkpoint
+    # The processes share nothing but files: each reads the set and the settings for itself.
     arguments = (str(start), str(data.folder), str(folder), stage.model_dump_json())
     TorchDistributor(num_processes=processes, local_mode=True, use_gpu=False).run(train_share, *arguments)
     return folder / CHECKPOINT

@@ -42,6 +42,7 @@ def training_set(run: Run) -> TrainingSet:
     teacher = run.model.generation if settings.teacher == "model" else None
     folder = Path(run.lake.uri(f"training/set-{digest(FORMAT, made_with, version, teacher)}"))
     if not (folder / MANIFEST).exists():
+        # Made beside and renamed: a killed run leaves nothing that looks like a complete set.
         scratch = folder.with_name(f".{folder.name}-{run.run_id}")
         try:
             _make(run, tables.read_table(run.spark, notes_uri, version), scratch, {"notes": version})
@@ -68,7 +69,7 @@ def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -
         (scratch / name).mkdir(parents=True)
         parquet.write_table(pa.Table.from_pylist(list(rows), TABLES[name]), scratch / name / "part-00000.parquet")
     _write_images(run, sources, assembly.digests(), scratch / "images")
-    shutil.rmtree(scratch / "sources")
+    shutil.rmtree(scratch / "sources")  # all images of all notes: the set holds those it uses
     groups = {place.group for place in governed.values()}
     counts = {"notes": len(digests), "kept": len(used), "groups": len(groups)}
     counts |= Counter(f"{row['strategy']}/{row['split']}" for row in assembly.examples)
@@ -83,6 +84,7 @@ def _sources(run: Run, notes: DataFrame, folder: str) -> DataFrame:
     """Read at most `max_notes` notes and their images, and store what was read: used twice, it would be read twice."""
     settings = run.config.training
     media = run.config.media
+    # Ordered by a hash of the id, the first `max_notes` are a random sample that is the same in every run.
     place = F.xxhash64(F.col("note_id").cast("string"), F.lit(settings.seed))
     wanted = notes if settings.max_notes is None else notes.orderBy(place).limit(settings.max_notes)
     wanted = wanted.withColumns({"item_id": F.col("note_id").cast("string"), "kind": F.lit("note")})
@@ -120,6 +122,7 @@ def _assembled(run: Run, sources: DataFrame, used: set[str], governed: dict[str,
 
 def _write_images(run: Run, sources: DataFrame, digests: set[str], folder: Path) -> None:
     wanted = run.spark.createDataFrame(pa.table({"digest": pa.array(sorted(digests), pa.string())}))
+    # Reposts share images: a set holds each content once, and examples name it by digest.
     files = sources.select(F.explode("files").alias("file")).select("file.*").dropDuplicates(["digest"])
     files.join(F.broadcast(wanted), "digest", "left_semi").write.parquet(str(folder))
 

@@ -81,6 +81,7 @@ class Backbone:
             if path.is_file() and not path.name.endswith(NOT_COPIED) and path.suffix in (".json", ".txt", ".jinja"):
                 shutil.copyfile(path, scratch / path.name)
         model: Any = self.tower.model
+        # Merged in a copy: training may go on with the adapters.
         merged = copy.deepcopy(model).merge_and_unload() if self._adapted else model
         if self._stored is not None:
             merged = copy.deepcopy(merged).to(getattr(torch, self._stored))
@@ -92,6 +93,7 @@ class Backbone:
 
 class _WithoutAdapters(Backbone):
     def __init__(self, trained: Backbone) -> None:
+        # It shares the trained weights: adapters off, they are those of the start, and take no further memory.
         self.__dict__.update(trained.__dict__)
 
     def embed(self, prepared: list[Prepared]) -> Tensor:

@@ -57,11 +57,13 @@ class Contrastive:
         strategies = list(self._examples)
         strategy, own = turn(strategies, self._config.seed, number)
         examples = self._examples[strategy]
+        # A stream of its own for each strategy: 0 and 1 are the order of ranked lists and of turns.
         key = self._config.seed, 2 + list(Strategy).index(strategy)
         rows = rows_of(len(examples), self._config.batch, key, own)
         return self._step_of(strategy.value, examples.take(rows, self._config.contrastive.negatives))
 
     def _step_of(self, name: str, examples: Examples) -> Step:
+        # An item that several examples name is embedded once; losses see rows of the embedded items.
         used = np.concatenate([examples.queries[:, None], examples.candidates], axis=1)
         items = np.unique(used[used != NO_ITEM])
         places = np.where(used == NO_ITEM, NO_ITEM, np.searchsorted(items, used))
@@ -90,12 +92,16 @@ class Ranking:
     def step(self, number: int) -> Step:
         rows = rows_of(len(self._lists), self._config.batch, (self._config.seed, 0), number)
         lists = [self._lists[row] for row in rows]
-        items = np.unique([item for one in lists for item in (one.query, *one.relevant, *one.noise)])
-        place = {int(item): row for row, item in enumerate(items)}
-        batch = [
-            Ranked(place[one.query], tuple(place[i] for i in one.relevant), tuple(place[i] for i in one.noise))
-            for one in lists
-        ]
+        used: set[int] = set()
+        for one in lists:
+            used.update((one.query, *one.relevant, *one.noise))
+        items = np.array(sorted(used))
+        row_of = {int(item): row for row, item in enumerate(items)}
+        batch = []
+        for one in lists:
+            relevant = tuple(row_of[item] for item in one.relevant)
+            noise = tuple(row_of[item] for item in one.noise)
+            batch.append(Ranked(row_of[one.query], relevant, noise))
         return Step("note_to_note", items, lambda vectors, reference: self._loss(vectors, batch, reference))
 
 

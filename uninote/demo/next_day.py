@@ -35,11 +35,17 @@ def live_next_day(desk: Desk, notes: Sequence[DemoNote], originals: Sequence[Dem
     sound = [note.note_id for note in notes if _is_sound(note)]
     counts = {change: max(1, round(len(notes) * share)) for change, share in SHARES.items()}
     touched = rng.sample(sound, sum(counts.values()) - counts["insert"])
-    kinds = [change for change, count in counts.items() if change != "insert" for _ in range(count)]
+    kinds: list[str] = []
+    for kind, count in counts.items():
+        if kind != "insert":
+            kinds += [kind] * count
     changes = dict(zip(touched, kinds, strict=True)) | _repair(notes)
     emptied = touched[0] if len(notes) >= 200 else None
-    stayed = [note for note in notes if changes.get(note.note_id) != "delete"]
-    edited = [_change(desk, note, changes.get(note.note_id), note.note_id == emptied) for note in stayed]
+    edited = []
+    for note in notes:
+        change = changes.get(note.note_id)
+        if change != "delete":
+            edited.append(_change(desk, note, change, note.note_id == emptied))
     # Numbers go on after the last note: no id ever names two notes.
     numbers = range(len(notes), len(notes) + counts["insert"])
     inserted = [_stamp(desk, note) for note in write_notes(desk, numbers, list(originals))]
@@ -52,7 +58,10 @@ def _is_sound(note: DemoNote) -> bool:
 
 def _repair(notes: Sequence[DemoNote]) -> dict[str, str]:
     """Choose the first empty note to get its content today."""
-    return next(({note.note_id: "content"} for note in notes if expected_reject(note) == EMPTY_REJECT), {})
+    for note in notes:
+        if expected_reject(note) == EMPTY_REJECT:
+            return {note.note_id: "content"}
+    return {}
 
 
 def _change(desk: Desk, note: DemoNote, change: str | None, emptied: bool) -> DemoNote:
@@ -83,7 +92,9 @@ def _edit_attributes(desk: Desk, note: DemoNote, rng: random.Random) -> DemoNote
         case "category":
             return replace(note, category=rng.choice([name for name in CATEGORIES if name != note.category]))
         case "author":
-            others = [author for author in (desk.choose_author(rng) for _ in range(50)) if author != note.author]
+            # The most active author is drawn most often; of fifty draws some are of another one.
+            drawn = [desk.choose_author(rng) for _ in range(50)]
+            others = [author for author in drawn if author != note.author]
             return replace(note, author=others[0])
         case _:
             return replace(note, visibility="private" if note.visibility == "public" else "public")

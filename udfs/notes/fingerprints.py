@@ -28,7 +28,7 @@ def to_note(row: Mapping[str, Any]) -> Note:
     )
 
 
-def make_fingerprint(media: MediaPolicy, threads: int, schema: pa.Schema) -> ArrowMap:
+def make_content_hashes(media: MediaPolicy, threads: int, schema: pa.Schema) -> ArrowMap:
     """Map rows of items to `schema`: those of their columns it names, content_hash, meta_hash and unreachable.
 
     `unreachable`: the store of one of its images does not answer, so that the content_hash says nothing of that one.
@@ -38,12 +38,12 @@ def make_fingerprint(media: MediaPolicy, threads: int, schema: pa.Schema) -> Arr
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with ThreadPoolExecutor(threads) as pool:
             for batch in batches:
-                yield _fingerprinted(batch, media, pool, schema)
+                yield _hashed(batch, media, pool, schema)
 
     return run
 
 
-def _fingerprinted(batch: pa.RecordBatch, media: MediaPolicy, pool: Executor, schema: pa.Schema) -> pa.RecordBatch:
+def _hashed(batch: pa.RecordBatch, media: MediaPolicy, pool: Executor, schema: pa.Schema) -> pa.RecordBatch:
     columns = {name: batch.column(name) for name in schema.names if name in batch.schema.names}
     rows = batch.select([*MODEL_COLUMNS, *NOTE_ATTRIBUTES]).to_pylist()
     notes = [to_note(row) for row in rows]

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import BooleanType, StringType, StructField, StructType
 
-from udfs.notes.fingerprints import MODEL_COLUMNS, make_fingerprint
+from udfs.notes.fingerprints import MODEL_COLUMNS, make_content_hashes
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import embeddings_table, items_table, set_aside_table
 from uninote.notes.attributes import NOTE_ATTRIBUTES
@@ -37,7 +37,7 @@ def find_changes(run: Run, notes: DataFrame, scope: DataFrame | None, stored_wid
     was_set_aside, change. `stored_width` names the embeddings that say which content has a vector, where the items
     alone do not: those embeddings were left out of some runs, or a run was killed between the two.
     """
-    fresh = _fingerprints(run, within(notes, scope))
+    fresh = _hashes(run, within(notes, scope))
     known = _embedded(run, scope, stored_width).unionByName(_set_aside(run, scope))
     joined = fresh.join(known, list(ITEM_KEY), "full")
     return joined.select(
@@ -66,12 +66,12 @@ def _change(retry: bool) -> Column:
     )
 
 
-def _fingerprints(run: Run, notes: DataFrame) -> DataFrame:
+def _hashes(run: Run, notes: DataFrame) -> DataFrame:
     strings = (*ITEM_KEY, "content_hash", "meta_hash")
     schema = StructType([StructField("note_id", run.note_id), *(StructField(name, StringType()) for name in strings)])
     schema = schema.add("unreachable", BooleanType())
     items = items_of(notes, run.config.embed.kinds).select("note_id", *ITEM_KEY, *MODEL_COLUMNS, *NOTE_ATTRIBUTES)
-    look = make_fingerprint(media_policy(run), run.config.media.threads, to_arrow_schema(schema))
+    look = make_content_hashes(media_policy(run), run.config.media.threads, to_arrow_schema(schema))
     return items.mapInArrow(look, schema)
 
 

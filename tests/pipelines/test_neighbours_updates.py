@@ -235,4 +235,6 @@ def test_old_notes_leave_a_fresh_table_and_hubs_are_ranked_lower(run_of):
     assert later["joined"] < 200
     for key in (0, 77, 150):
         assert {one["note_id"] for one in made["fresh"][key]} == best_fresh(key, 16, 20)
-    assert lists("2026-03-23")[0]["state"] == "unchanged"
+    again, _ = lists("2026-03-23")
+    assert again["state"] == "unchanged"
+    assert later["as_of"] == again["as_of"] == summary["as_of"] + 2 * 86_400 == 1_774_224_000

@@ -57,8 +57,8 @@ def neighbours(run: Run) -> dict[str, Any]:
     last = None if entry is None else _last_run(entry)
     present = _look(join, last)
     decision = _decide(join, last, present)
-    if isinstance(decision, Unchanged) and entry is not None:
-        return _summary(join, entry["counts"], Recalls.of(entry["metrics"])) | {"state": "unchanged"}
+    if isinstance(decision, Unchanged) and entry is not None and last is not None:
+        return _summary(join, entry["counts"], Recalls.of(entry["metrics"]), last.as_of) | {"state": "unchanged"}
 
     truth = sample_truth(join.vectors, join.sample, run.config.neighbours.k)
     result = None
@@ -76,7 +76,7 @@ def neighbours(run: Run) -> dict[str, Any]:
     _say_recalls(join, recalls)
     outcome = Outcome("done", counts, join.versions, outputs, metrics, present.settings, as_of=run.as_of)
     record(run, STAGE, _UNIT, outcome, started)
-    return _summary(join, counts, recalls) | {"state": "done"}
+    return _summary(join, counts, recalls, as_of) | {"state": "done"}
 
 
 def _former_tables(run: Run) -> dict[str, str]:
@@ -143,9 +143,10 @@ def _why_anew(error: Exception) -> str:
     return reason
 
 
-def _summary(join: Join, counts: Mapping[str, int], recalls: Recalls) -> dict[str, Any]:
+def _summary(join: Join, counts: Mapping[str, int], recalls: Recalls, as_of: int) -> dict[str, Any]:
+    """Return what the job prints; `as_of`, in seconds since the epoch, is the time that ages were counted from."""
     uris = {name: join.run.generation.uri(name) for name in join.rules}
-    return {"tables": uris, **counts, "recall_at_k": recalls.lists, "recall_by_table": recalls.by_table}
+    return {"tables": uris, **counts, "as_of": as_of, "recall_at_k": recalls.lists, "recall_by_table": recalls.by_table}
 
 
 def _hub_metrics(join: Join) -> dict[str, float]:

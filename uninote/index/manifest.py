@@ -133,7 +133,7 @@ class Manifest:
         """Raise IndexRefusedError where the index is stale, or not that of the lake `lake_id`, if one is named."""
         if self.stale:
             raise IndexRefusedError(
-                f"the index of width {self.width} is stale ({self.stale}): it may name notes that are gone; put the width back "
+                f"the index of width {self.width} is stale ({self.stale}): it may name deleted notes; put the width back "
                 "and run jobs/index.py, or remove the index's folder"
             )
         if lake_id is not None and self.lake_id is not None and lake_id != self.lake_id:

@@ -162,10 +162,10 @@ def quarantine_table(note_id: DataType) -> TableSpec:
 
 
 def neighbour_state_table(note_id: DataType, name: str) -> TableSpec:
-    """Private: what a neighbour table is cut from, and what the next night goes on from: K + slack items, best first.
+    """Private: what a neighbour table is cut from, and what the next update starts from: K + slack items, best first.
 
     A shorter list is `whole` where nobody else qualifies; else others do, all of lower scores than those it has. Keys are
-    int64 and scores float32, as bytes: every night reads and writes all of them, and lists take up to four times as long.
+    int64 and scores float32, as bytes: every update reads and writes all of them, and lists take up to four times as long.
     """
     schema = _struct(
         item_key=LongType(),

@@ -77,7 +77,7 @@ def rows_to_join(join: Join, cells: CellRows, inputs: Mapping[str, int], keys: n
         last = shared((changed.came[new], changed.commits[new]))
         unchanged = np.setdiff1d(keys, np.concatenate([changed.came, changed.gone]))
         asked = shared((cells.files, unchanged))
-        # Neither source has to read the whole table of vectors.
+        # Neither source has to read the table of vectors.
         frames = [_from_feed(join, changed, lambda: last.value)] if new.any() else []
         if len(unchanged) or not frames:
             pick = make_pick_rows(lambda: asked.value[0], lambda: asked.value[1], join.width)

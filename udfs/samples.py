@@ -13,18 +13,19 @@ from uninote.vectors.kmeans import compute_in_one_thread
 from uninote.vectors.sampling import first_in_order
 
 
-def make_survey(count: int, seed: int) -> ArrowMap:
+def make_sample(count: int, seed: int) -> ArrowMap:
     """Map rows with an item_key to one row a task: how many there are, and a sample of at most `count` of them.
 
     Its columns: `rows`, and those of the rows, as lists. Samples of several tasks together hold the sample of all.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        rows, sample = 0, None
+        rows = 0
+        sample = None
         for batch in batches:
             rows += len(batch)
-            few = batch.take(pa.array(first_in_order(batch.column("item_key").to_numpy(), count, seed)))
-            joined = few if sample is None else pa.concat_batches([sample, few])
+            drawn = batch.take(pa.array(first_in_order(batch.column("item_key").to_numpy(), count, seed)))
+            joined = drawn if sample is None else pa.concat_batches([sample, drawn])
             sample = joined.take(pa.array(first_in_order(joined.column("item_key").to_numpy(), count, seed)))
         if sample is not None:
             lists = [pa.ListArray.from_arrays([0, len(sample)], sample.column(name)) for name in sample.schema.names]

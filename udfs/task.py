@@ -1,4 +1,4 @@
-"""What Spark tells a running task."""
+"""What a running task knows of itself, from Spark."""
 
 from __future__ import annotations
 

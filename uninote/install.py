@@ -22,7 +22,9 @@ from uninote.terminal import write
 DELTA_JAR = ("io.delta", "delta-spark_4.2_2.13", "4.4.0")  # one artifact per Spark minor version
 MIN_JAVA = 17
 CONF = Path(__file__).parent.parent / "conf"  # where a checkout has it
-DEFAULTS, LOGGING, ENVIRONMENT = "spark-defaults.conf", "log4j2.properties", "spark-env.sh"
+DEFAULTS = "spark-defaults.conf"
+LOGGING = "log4j2.properties"
+ENVIRONMENT = "spark-env.sh"
 
 # Ivy ships inside pyspark; it honours the user's own settings file, and hence any mirror, through --ivy-settings.
 # Everything excluded here is on Spark's class path already, in the version Spark was built with.

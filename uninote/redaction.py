@@ -101,7 +101,8 @@ def _without_user(text: str) -> str:
 
 
 def _hide_user(found: re.Match[str]) -> str:
-    scheme, user = found[1], found[2]
+    scheme = found[1]
+    user = found[2]
     if ":" not in user and _CONTAINERS.match(scheme):
         return found[0]
     return f"{scheme}{HIDDEN}@"

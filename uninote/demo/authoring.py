@@ -15,8 +15,13 @@ from uninote.demo.texts.topics import TOPICS, WEIGHTS, Language, Topic
 from uninote.demo.texts.wording import Slots, choose_hashtags, paraphrase, write_body, write_title
 
 FIRST_DAY = datetime(2026, 1, 5, tzinfo=UTC)
-REPOST_SHARE, NEAR_SHARE, PRIVATE_SHARE, ZH_SHARE = 0.08, 0.05, 0.02, 0.6
-TEXT_SHARE, PNG_SHARE = 0.35, 0.12  # of images: with something written in them; not JPEG
+REPOST_SHARE = 0.08
+NEAR_SHARE = 0.05
+PRIVATE_SHARE = 0.02
+ZH_SHARE = 0.6
+# Of images: with something written in them; not JPEG
+TEXT_SHARE = 0.35
+PNG_SHARE = 0.12
 _IMAGES = ((0, 15), (1, 40), (2, 22), (3, 14), (4, 5), (5, 2), (6, 2))  # how many a note has, in percent of the notes
 
 

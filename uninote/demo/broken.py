@@ -18,8 +18,10 @@ IMAGE_REJECTS: dict[str, str] = {
     "huge": "media_too_many_pixels",
     "outside": "media_outside_roots",
 }
-EMPTY_REJECT, UNUSABLE_REJECT = "note_empty", "note_unusable"
-EMPTY_NOTE, BROKEN_ONLY = "empty_note", "broken_image_only"
+EMPTY_REJECT = "note_empty"
+UNUSABLE_REJECT = "note_unusable"
+EMPTY_NOTE = "empty_note"
+BROKEN_ONLY = "broken_image_only"
 DAMAGES = (*IMAGE_REJECTS, EMPTY_NOTE, BROKEN_ONLY)
 HUGE_URI = "images/poster.png"
 _HUGE_SIDE = 12_000  # 144 million pixels: over 100 million, below the limit at which Pillow itself refuses

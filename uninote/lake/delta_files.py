@@ -27,7 +27,9 @@ from uninote.lake.parquet_files import DataFile
 
 _VECTORS_OF_DELETES = "delta.enableDeletionVectors"
 _MADE_FROM = "uninote.made-from"
-_CHANGE, _COMMIT = "_change_type", "_commit_version"  # columns of a change feed
+# Columns of a change feed
+_CHANGE = "_change_type"
+_COMMIT = "_commit_version"
 THERE = ("insert", "update_postimage")  # what it calls the rows that are there now
 
 
@@ -79,7 +81,9 @@ def replace_files(
     The files lie under `uri`, those of a partition in folders `column=value`. Readers of older versions are not disturbed;
     a table that is not there is created. `made_from`, a fingerprint, is what `was_made_from` asks for.
     """
-    fields, actions, columns = Schema.from_json(schema), [_action(uri, file) for file in files], [*partition_by]
+    fields = Schema.from_json(schema)
+    actions = [_action(uri, file) for file in files]
+    columns = [*partition_by]
     signed = _signed(made_from)
     if has_log(uri):
         DeltaTable(uri).create_write_transaction([*actions], "overwrite", fields, columns, commit_properties=signed)
@@ -95,7 +99,8 @@ def add_files(uri: str, onto: int, files: Sequence[DataFile], *, made_from: str 
 
     What a run that died has committed since goes: nobody knows of it. Files of `onto` must be there: see `present_files`.
     """
-    table, actions = DeltaTable(uri), [_action(uri, file) for file in files]
+    table = DeltaTable(uri)
+    actions = [_action(uri, file) for file in files]
     if table.version() != onto:
         table.restore(onto)
     if actions or made_from is not None:
@@ -108,7 +113,8 @@ def add_files(uri: str, onto: int, files: Sequence[DataFile], *, made_from: str 
 
 def drop_files(uri: str, paths: Sequence[str]) -> None:
     """Take files out of the table at `uri`, rows and all, in one commit; they stay where they are."""
-    table, now = DeltaTable(uri), int(time.time() * 1000)
+    table = DeltaTable(uri)
+    now = int(time.time() * 1000)
     sizes = {file.path: file.size for file in files_of(uri)}
     actions = [RemoveAction(_relative(uri, path), True, now, sizes[path], {}) for path in paths]
     table.create_write_transaction([*actions], "append", table.schema(), table.metadata().partition_columns)
@@ -117,10 +123,10 @@ def drop_files(uri: str, paths: Sequence[str]) -> None:
 def was_made_from(uri: str, made_from: str) -> bool:
     """Say whether the newest content of a table was committed as made from this; a table that does not tell passes.
 
-    It is told by a transaction's number, which OPTIMIZE, VACUUM and changes of properties leave as it is.
+    It is known by a transaction's number, which OPTIMIZE, VACUUM and changes of properties leave as it is.
     """
-    told = DeltaTable(uri, without_files=True).transaction_version(_MADE_FROM)
-    return told is None or told == _number(made_from)
+    number = DeltaTable(uri, without_files=True).transaction_version(_MADE_FROM)
+    return number is None or number == _number(made_from)
 
 
 def _signed(made_from: str) -> CommitProperties:
@@ -283,5 +289,6 @@ def _relative(uri: str, path: str) -> str:
 
 def _action(uri: str, file: DataFile) -> AddAction:
     values = {"numRecords": file.rows, "minValues": {"note_id": file.low}, "maxValues": {"note_id": file.high}}
-    place, partition = _relative(uri, file.path), dict[str, str | None](folder_values(uri, file.path))
+    place = _relative(uri, file.path)
+    partition = dict[str, str | None](folder_values(uri, file.path))
     return AddAction(place, file.size, partition, int(time.time() * 1000), True, json.dumps(values))

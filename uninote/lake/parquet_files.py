@@ -85,9 +85,11 @@ def _texts(schema: pa.Schema) -> list[str]:
     """Return the paths of the columns of strings, as Parquet names them."""
     found = []
     for field in schema:
-        kind, path = field.type, field.name
+        kind = field.type
+        path = field.name
         if pa.types.is_list(kind):
-            kind, path = kind.value_type, f"{path}.list.element"
+            kind = kind.value_type
+            path = f"{path}.list.element"
         parts = [(f"{path}.{part.name}", part.type) for part in kind] if pa.types.is_struct(kind) else [(path, kind)]
         found += [name for name, part in parts if pa.types.is_string(part)]
     return found

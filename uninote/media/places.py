@@ -92,7 +92,8 @@ def _below_s3(root: str, path: str) -> str | None:
     if is_remote(path):
         own_bucket, key = _bucket_and_key(path)
     else:
-        own_bucket, key = bucket, folder + path
+        own_bucket = bucket
+        key = folder + path
     segments = key.split("/")
     if own_bucket != bucket or Path(path).is_absolute() or ".." in segments:
         return None

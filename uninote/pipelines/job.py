@@ -24,7 +24,9 @@ from uninote.pipelines.runtime.signals import Stopped, stopped_by_signals
 Work = Callable[[Run], dict[str, Any]]
 Plan = Callable[[Config, int | None, int | None], dict[str, Any]]  # of a configuration, rows and width
 
-DONE, FAILED, BAD_CONFIG = 0, 1, 2
+DONE = 0
+FAILED = 1
+BAD_CONFIG = 2
 SIGNALLED = 128  # and the signal's number, as shells say it
 SET_HELP = "override one value; texts and places are taken as they are, other values are YAML; the last of a key counts"
 GO_ON = "What was committed before it stays, and the same command can be run again"

@@ -12,9 +12,14 @@ from uninote.report.formats import count, digits_for, plural, recall
 
 WIDTH = 760
 HEIGHT = 240
-LEFT, RIGHT, TOP, BOTTOM = 64, 36, 26, 48  # room for the axes
+# Room for the axes
+LEFT = 64
+RIGHT = 36
+TOP = 26
+BOTTOM = 48
 ROW = 30
-BAR_LEFT, BAR_RIGHT = 72, 72
+BAR_LEFT = 72
+BAR_RIGHT = 72
 
 
 def histogram(data: Histogram, label: str) -> Markup:

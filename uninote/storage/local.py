@@ -127,7 +127,8 @@ def explained(uri: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place, why = repr(str(error.filename or uri)[:200]), error.strerror or str(error)
+        place = repr(str(error.filename or uri)[:200])
+        why = error.strerror or str(error)
         if error.errno in ABSENT:
             raise MissingFileError(f"{place} cannot be read: {why}") from error
         if error.errno in DENIED:

@@ -127,7 +127,8 @@ def explained(place: Place) -> Iterator[None]:
 
 def _of_answer(place: Place, error: ClientError) -> StorageError:
     answer = error.response.get("Error", {})
-    code, status = str(answer.get("Code", "")), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = str(answer.get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     # What is neither known nor the server's own fault is taken for this object's: an archived one, a key it abhors.
     unknown = FAILING if status >= 500 or status == 429 else REFUSED
     fault = next((fault for fault in FAULTS if code in fault.codes), unknown)
@@ -136,7 +137,8 @@ def _of_answer(place: Place, error: ClientError) -> StorageError:
 
 
 def _of_network(place: Place, error: Exception) -> StorageError:
-    kind, said = type(error).__name__, _without_secrets(str(error))[:300]
+    kind = type(error).__name__
+    said = _without_secrets(str(error))[:300]
     if "Credential" in kind or "Profile" in kind or "Token" in kind:
         return StorageError(f"cannot use {place}: there are no usable credentials ({said}). {CREDENTIALS}")
     remedy = f"Correct the URI, s3.endpoint or s3.region, or {RESUME}"

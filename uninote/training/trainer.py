@@ -28,7 +28,9 @@ from uninote.training.loop.log import Log
 from uninote.training.loop.objectives import Step, make_objective
 from uninote.training.loop.state import Progress, load_state, save_state
 
-CHECKPOINT, STATES, LOG = "checkpoint", "states", "log.jsonl"
+CHECKPOINT = "checkpoint"
+STATES = "states"
+LOG = "log.jsonl"
 
 
 @dataclass(frozen=True)

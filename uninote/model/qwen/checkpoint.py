@@ -19,8 +19,12 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 PROCESSOR_FILES = ("tokenizer.json", "preprocessor_config.json")
 NARROWEST_PUBLISHED = 64
-LAYOUT, PROMPT_VERSION = "layout", "prompt_version"  # keys of the card: earlier releases wrote the second one
-FIRST_PROMPT, POOLING = "1", "last_attended"  # as earlier releases named what they did
+# Keys of the card: earlier releases wrote the second one
+LAYOUT = "layout"
+PROMPT_VERSION = "prompt_version"
+# As earlier releases named what they did
+FIRST_PROMPT = "1"
+POOLING = "last_attended"
 
 _LIMITS = tuple(field.name for field in fields(Limits))
 

@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor, nn
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionPatchEmbed
 
-NOT_PADDED, NOT_DILATED = (0, 0, 0), (1, 1, 1)
+NOT_PADDED = (0, 0, 0)
+NOT_DILATED = (1, 1, 1)
 
 
 class LinearPatchEmbed(Qwen3VLVisionPatchEmbed):

@@ -17,7 +17,9 @@ INSTRUCTION = "Represent the user's input."
 OPENING = f"<|im_start|>system\n{INSTRUCTION}<|im_end|>\n<|im_start|>user\n"
 CLOSING = "<|im_end|>\n<|im_start|>assistant\n"
 SEPARATOR = "\n"  # after a text that another part follows; none after an image, as published
-VISION_START, IMAGE_PAD, VISION_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
+VISION_START = "<|vision_start|>"
+IMAGE_PAD = "<|image_pad|>"
+VISION_END = "<|vision_end|>"
 PADDING = "<|endoftext|>"
 
 

@@ -19,7 +19,8 @@ from uninote.model.qwen.tower import UniNote
 
 WIDTHS = (64, 128, 256)
 LIMITS = Limits(max_tokens=512, max_images=4, min_pixels=32 * 32, max_pixels=96 * 96)
-PATCH, MERGE = 16, 2
+PATCH = 16
+MERGE = 2
 
 
 def make_folder(folder: Path, write: Callable[[Path], None]) -> None:

@@ -11,7 +11,8 @@ from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.notes.ingest.fields import URI_FIELDS
 
 TEXTS = ("title", "body", "caption", *NOTE_ATTRIBUTES)
-NUMBER, TEXT = "number", "text"
+NUMBER = "number"
+TEXT = "text"
 
 
 class ColumnTypeError(UninoteError):

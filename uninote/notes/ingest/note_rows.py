@@ -20,7 +20,11 @@ NO_ID = "note_id_missing"
 SHOWN = 2000
 
 # What goes with each row beside its note: why it is none, where it came from, and what it holds that is not read.
-REASON, MESSAGE, FILE, LINES, TIME_UNREADABLE = "_reason", "_message", "_file", "_lines", "_time_unreadable"
+REASON = "_reason"
+MESSAGE = "_message"
+FILE = "_file"
+LINES = "_lines"
+TIME_UNREADABLE = "_time_unreadable"
 _ACCOUNT = (
     pa.field(REASON, pa.string()),
     pa.field(MESSAGE, pa.string()),

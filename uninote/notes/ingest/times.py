@@ -123,7 +123,8 @@ def _halves(text: str) -> datetime | None:
     match = _HALVES.fullmatch(text)
     if match is None:
         return None
-    clock, half = match[1].replace("T", " "), match[2].upper()
+    clock = match[1].replace("T", " ")
+    half = match[2].upper()
     form = "%Y-%m-%d %I:%M:%S %p" if clock.count(":") == 2 else "%Y-%m-%d %I:%M %p"
     return datetime.strptime(f"{clock} {half}M", form)
 

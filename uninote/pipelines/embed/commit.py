@@ -141,7 +141,7 @@ def quarantine(run: Run, results: Results) -> None:
         F.lit(run.run_id).alias("run_id"),
         F.current_timestamp().alias("quarantined_at"),
     )
-    # With images as items, a broken one is told by its note and by itself.
+    # With images as items, a broken one is rejected with its note and by itself.
     tables.append(rejects.dropDuplicates(["item_id", "reason"]), spec, run.lake.uri(spec.name))
 
 

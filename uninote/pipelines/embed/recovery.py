@@ -24,8 +24,10 @@ from uninote.pipelines.lake.run import Run, ledger
 from uninote.pipelines.notes.items import ITEM_KEY
 from uninote.pipelines.runtime.progress import say
 
-STAGE, WHOLE = "embed", "all"
-ITEMS, SET_ASIDE = "items", "set_aside"
+STAGE = "embed"
+WHOLE = "all"
+ITEMS = "items"
+SET_ASIDE = "set_aside"
 # What these commits leave has the rows that were there before. Restoring a version is not among them.
 _MAINTENANCE = {
     "OPTIMIZE",
@@ -152,7 +154,8 @@ def _digest(run: Run, name: str) -> tuple[int, int] | None:
 def _forget_embedded(run: Run) -> None:
     """Remove from what is set aside what has a row in the items: a chunk that was torn between the two left both."""
     spec = set_aside_table(run.note_id)
-    uri, items = run.generation.uri(SET_ASIDE), run.generation.uri(ITEMS)
+    uri = run.generation.uri(SET_ASIDE)
+    items = run.generation.uri(ITEMS)
     if not (tables.has_table(uri) and tables.has_table(items)):
         return
     both = _keys(tables.read_table(run.spark, uri)).join(_keys(tables.read_table(run.spark, items)), [*ITEM_KEY])

@@ -28,7 +28,7 @@ def settings_digest(run: Run) -> str:
 def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFrame | None:
     """Return the distinct note_ids that may have changed between two versions of the notes; None: any may have.
 
-    The feed says no more than that: an overwrite is told as deletes and inserts in any order, so what became of a note is
+    The feed says no more than that: an overwrite appears as deletes and inserts in any order, so what became of a note is
     read from the notes themselves.
     """
     changed = _changed_ids(run, since, version)
@@ -39,7 +39,8 @@ def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFram
     if run.config.embed.recheck_media:
         ids.append(notes.where(F.exists("images", lambda image: image["uri"].isNotNull())).select("note_id"))
     if run.config.embed.retry_quarantined:
-        aside, items = set_aside_table(run.note_id), items_table(run.note_id)
+        aside = set_aside_table(run.note_id)
+        items = items_table(run.note_id)
         ids.append(tables.read_or_empty(run.spark, aside, run.generation.uri(aside.name)).select("note_id"))
         known = tables.read_or_empty(run.spark, items, run.generation.uri(items.name))
         ids.append(known.where("degraded").select("note_id"))

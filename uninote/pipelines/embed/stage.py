@@ -194,7 +194,8 @@ def _census_by_chunk(plan: Plan, spool: DataFrame, count: int) -> dict[int, Cens
 
 def _chunk(plan: Plan, tasks: Tasks, chunk: Chunk, done: Outcomes) -> None:
     """Embed one chunk and commit what came of it."""
-    run, started = plan.run, time.time()
+    run = plan.run
+    started = time.time()
     rows = chunk.census.of(*changes.MODEL)
     staged = tasks.stage(chunk.work.where(F.col("change").isin(*changes.MODEL)), rows, f"embed: {chunk.name}, model")
     got = outcomes(staged)

@@ -77,7 +77,7 @@ def _index_changes(target: Target, before: Manifest, feed: ChangedItems, vectors
         voided=len(voided.base),
         drift=drift,
     )
-    return IndexChanges(vectors, feed.gone, voided, template, summary)
+    return IndexChanges(vectors, feed.existed, voided, template, summary)
 
 
 def _voided_keys(folder: IndexFolder, before: Manifest, feed: ChangedItems) -> VoidedKeys:

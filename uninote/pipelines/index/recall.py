@@ -51,7 +51,7 @@ def _measure(target: Target, manifest: Manifest, template: Template) -> Callable
     """Return a function from a number of searched lists to recall@K on a sample."""
     calibration = target.calibration
     vectors = StoredVectors(target.run, target.snapshot, target.width, manifest.kinds)
-    sample = vectors.survey(calibration.sample, calibration.seed)
+    sample = vectors.sample(calibration.sample, calibration.seed)
     exact = vectors.exact(sample.keys, sample.vectors, calibration.k)
     index = Index(target.folder, manifest, template)
 

@@ -1,4 +1,4 @@
-"""Which items changed since a version of their table, as its change feed tells."""
+"""Which items changed since a version of their table, by its change feed."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _BEFORE = ("delete", "update_preimage")  # what the feed calls the rows that wer
 
 @dataclass(frozen=True)
 class ChangedItems:
-    """`keys`, persisted: item_key and `was`, whether it was there before, of each item that changed. `gone` counts those."""
+    """`keys`, persisted: item_key and `was`, whether it was there before, of each item that changed. `existed` counts those."""
 
     keys: DataFrame
     count: int
-    gone: int
+    existed: int
 
 
 def find_changed(run: Run, kinds: Sequence[str], since: int, version: int) -> ChangedItems | None:
-    """Return what changed after version `since` of the items, up to `version`; None where the feed does not tell.
+    """Return what changed after version `since` of the items, up to `version`; None where the feed does not say.
 
     An item counts as changed with its note's attributes too, since filters use them.
     """
@@ -39,20 +39,21 @@ def find_changed(run: Run, kinds: Sequence[str], since: int, version: int) -> Ch
         return None
     if since == version:
         return ChangedItems(run.spark.createDataFrame([], "item_key bigint, was boolean"), 0, 0)
-    commit, before = F.col("_commit_version"), F.col("_change_type").isin(*_BEFORE)
+    commit = F.col("_commit_version")
+    before = F.col("_change_type").isin(*_BEFORE)
     # In the first commit that touches a key, a row that is taken away is one that was there.
     was = F.coalesce(F.min(F.when(before, commit)), F.lit(version + 1)) <= F.min(commit)
     try:
         feed = tables.read_changes(run.spark, run.generation.uri("items"), since + 1, version)
         keys = feed.where(F.col("kind").isin(*kinds)).groupBy("item_key").agg(was.alias("was")).persist()
-        counted = keys.agg(F.count("*").alias("count"), F.count_if("was").alias("gone")).collect()[0]
-    except (PySparkException, Py4JJavaError):  # files of the feed may be gone although the log still names them
+        counted = keys.agg(F.count("*").alias("count"), F.count_if("was").alias("existed")).collect()[0]
+    except (PySparkException, Py4JJavaError):  # files of the feed may be deleted although the log still names them
         return None
-    return ChangedItems(keys, counted["count"], counted["gone"])
+    return ChangedItems(keys, counted["count"], counted["existed"])
 
 
 def changed_keys(run: Run, kinds: Sequence[str], since: int, version: int) -> np.ndarray | None:
-    """Return int64 ascending, the keys of items that changed after version `since`; None where the feed does not tell."""
+    """Return int64 ascending, the keys of items that changed after version `since`; None where the feed does not say."""
     if since >= version:
         return np.empty(0, np.int64) if since == version else None
     feed = read_feed(run.generation.uri("items"), since, version, kinds)
@@ -63,18 +64,18 @@ def changed_keys(run: Run, kinds: Sequence[str], since: int, version: int) -> np
 class ChangedVectors:
     """Which vectors changed, and where the new ones lie: their keys alone are in the driver.
 
-    `came`, int64 ascending, are there now, put there last by the version in `commits`; `gone` are not. `files` are those of
-    the feed, each with the version that wrote it.
+    `upserted`, int64 ascending, are there now, last written by the version in `commits`; `deleted` are not. `files` are
+    those of the feed, each with the version that wrote it.
     """
 
-    came: np.ndarray
+    upserted: np.ndarray
     commits: np.ndarray
-    gone: np.ndarray
+    deleted: np.ndarray
     files: Sequence[tuple[int, DataFile]]
 
 
 def changed_vectors(vectors: StoredVectors, since: int, version: int) -> ChangedVectors | None:
-    """Return which vectors changed after version `since`, up to `version`; None where the feed does not tell."""
+    """Return which vectors changed after version `since`, up to `version`; None where the feed does not say."""
     nothing = np.empty(0, np.int64)
     if since >= version:
         return ChangedVectors(nothing, nothing, nothing, []) if since == version else None

@@ -14,7 +14,8 @@ from uninote.errors import ConfigError, UninoteError
 from uninote.model.identity import Identity
 from uninote.model.layouts import LAYOUTS, known
 
-RECORD, ITEMS = "generation.json", "items"
+RECORD = "generation.json"
+ITEMS = "items"
 FORMAT = 1
 _GENERATION = re.compile("[0-9a-f]{16}")
 

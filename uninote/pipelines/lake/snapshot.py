@@ -42,11 +42,12 @@ class Snapshot:
         Reading a vector that another encoder made fails: two generations never meet.
         """
         rows = self.read(self.vectors_name(width)).where(F.col("kind").isin(*kinds))
-        mine, other = F.lit(self.run.model.generation), F.col("generation")
-        told = F.concat(
+        mine = F.lit(self.run.model.generation)
+        other = F.col("generation")
+        message = F.concat(
             F.lit(f"{self.vectors_name(width)}: a vector of generation "), other, F.lit(" among those of "), mine
         )
-        vector = F.when(other == mine, F.col("vector")).otherwise(F.raise_error(told))
+        vector = F.when(other == mine, F.col("vector")).otherwise(F.raise_error(message))
         return rows.withColumn("vector", vector)
 
     def vectors_name(self, width: int) -> str:

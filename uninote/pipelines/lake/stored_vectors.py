@@ -14,7 +14,7 @@ from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, Struct
 from udfs.arrow import read_rows, to_matrix
 from udfs.neighbours.cells import vectors_as_bytes
 from udfs.notes.fingerprints import ArrowMap
-from udfs.samples import make_exact, make_survey
+from udfs.samples import make_exact, make_sample
 from udfs.table_files import Keys, Read, as_read, make_item_reader, over_files
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import MissingFilesError, present_files
@@ -39,7 +39,7 @@ _LISTS = StructType(
 
 
 @dataclass(frozen=True)
-class Survey:
+class VectorSample:
     """How many rows there are, and a sample of them: `keys` int64 ascending, their `note_ids` and `vectors` float32."""
 
     rows: int
@@ -73,19 +73,20 @@ class StoredVectors:
         read = make_item_reader(columns, self.kinds, self.run.model.generation)
         return scan_files(self.run, self.files, read, function, schema, parts)
 
-    def survey(self, count: int, seed: int, *, read_vectors: bool = True) -> Survey:
+    def sample(self, count: int, seed: int, *, read_vectors: bool = True) -> VectorSample:
         """Count the rows, and draw `count` of them; unless vectors are to be read, there are none."""
         columns = self._columns if read_vectors else StructType(self._columns.fields[:2])
         lists = [StructField(field.name, ArrayType(field.dataType)) for field in columns]
         schema = StructType([StructField("rows", LongType()), *lists])
-        found = self.scan(make_survey(count, seed), schema, columns.names).toArrow()
+        found = self.scan(make_sample(count, seed), schema, columns.names).toArrow()
         sampled = pa.table([found[name].combine_chunks().flatten() for name in columns.names], names=columns.names)
         sampled = sampled.take(pa.array(first_in_order(sampled["item_key"].to_numpy(), count, seed))).sort_by(
             "item_key"
         )
         matrix = read_rows(sampled.to_batches())[1] if read_vectors else np.empty((0, 0), np.float32)
-        keys, note_ids = sampled["item_key"].to_numpy(), sampled["note_id"].combine_chunks()
-        return Survey(sum(found["rows"].to_pylist()), keys, note_ids, matrix.reshape(-1, self.width))
+        keys = sampled["item_key"].to_numpy()
+        note_ids = sampled["note_id"].combine_chunks()
+        return VectorSample(sum(found["rows"].to_pylist()), keys, note_ids, matrix.reshape(-1, self.width))
 
     def pick(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (keys int64 ascending, vectors float32) of those of `keys` that are there."""
@@ -95,7 +96,8 @@ class StoredVectors:
 
     def pick_rows(self, keys: np.ndarray) -> pa.Table:
         """Return item_key, note_id and vector of those of `keys` that are there; files without any are hardly read."""
-        wanted, columns = self.run.spark.sparkContext.broadcast(np.unique(keys)), self._columns
+        wanted = self.run.spark.sparkContext.broadcast(np.unique(keys))
+        columns = self._columns
         read = make_item_reader(columns.names, self.kinds, self.run.model.generation, lambda: wanted.value)
         rows = scan_files(self.run, self.files, read, as_read, columns).toArrow()
         wanted.destroy()

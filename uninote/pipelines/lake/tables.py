@@ -156,9 +156,9 @@ def apply_changes(changes: DataFrame, spec: TableSpec, uri: str, where: str = "t
 
 def delete_keys(keys: DataFrame, spec: TableSpec, uri: str) -> None:
     """Remove the rows whose key is in `keys`, in one commit."""
-    same_key = " AND ".join(f"old.{column} <=> gone.{column}" for column in spec.key)
+    same_key = " AND ".join(f"old.{column} <=> removed.{column}" for column in spec.key)
     table = DeltaTable.forPath(keys.sparkSession, uri)
-    table.alias("old").merge(keys.alias("gone"), same_key).whenMatchedDelete().execute()
+    table.alias("old").merge(keys.alias("removed"), same_key).whenMatchedDelete().execute()
 
 
 def table_property(uri: str, name: str) -> str | None:

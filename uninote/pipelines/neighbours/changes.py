@@ -73,9 +73,9 @@ def rows_to_join(join: Join, cells: CellRows, inputs: Mapping[str, int], keys: n
             wanted = shared(keys)
             yield join.vectors.rows_of(lambda: wanted.value)
             return
-        new = np.isin(changed.came, keys)
-        last = shared((changed.came[new], changed.commits[new]))
-        unchanged = np.setdiff1d(keys, np.concatenate([changed.came, changed.gone]))
+        new = np.isin(changed.upserted, keys)
+        last = shared((changed.upserted[new], changed.commits[new]))
+        unchanged = np.setdiff1d(keys, np.concatenate([changed.upserted, changed.deleted]))
         asked = shared((cells.files, unchanged))
         # Neither source has to read the table of vectors.
         frames = [_from_feed(join, changed, lambda: last.value)] if new.any() else []

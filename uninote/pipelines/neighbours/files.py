@@ -140,6 +140,6 @@ def _bounds(join: Join) -> list[str | int]:
     # The sample for recall is often too small to cut by; a larger one is read without vectors.
     if parts * _SAMPLES_A_FILE > len(note_ids) and len(note_ids) < join.rows:
         seed = join.run.config.neighbours.seed
-        note_ids = join.vectors.survey(parts * _SAMPLES_A_FILE, seed, read_vectors=False).note_ids
+        note_ids = join.vectors.sample(parts * _SAMPLES_A_FILE, seed, read_vectors=False).note_ids
     ordered = sorted(note_ids.to_pylist())
     return [ordered[len(ordered) * part // parts] for part in range(1, parts)]

@@ -19,7 +19,7 @@ from uninote.neighbours.rules import Rule
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.snapshot import Snapshot
-from uninote.pipelines.lake.stored_vectors import StoredVectors, Survey, with_bytes
+from uninote.pipelines.lake.stored_vectors import StoredVectors, VectorSample, with_bytes
 from uninote.pipelines.neighbours.attributes import Attribute, attributes_of, rule_of
 
 STAGING = "staging/neighbours"
@@ -33,10 +33,10 @@ class Join:
     vectors: StoredVectors
 
     @cached_property
-    def sample(self) -> Survey:
+    def sample(self) -> VectorSample:
         """How many notes there are, and a sample of them, to measure recall by."""
         settings = self.run.config.neighbours
-        return self.vectors.survey(settings.recall_sample, settings.seed)
+        return self.vectors.sample(settings.recall_sample, settings.seed)
 
     @property
     def width(self) -> int:

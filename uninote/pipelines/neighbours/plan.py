@@ -78,7 +78,7 @@ def plan_join(settings: NeighboursConfig, vectors: StoredVectors, rows: int, wid
             f"{most // overlap:,}"
         )
     cells = -(-rows // cell_rows)
-    sample = vectors.survey(cells * ROWS_PER_CENTROID, settings.seed).vectors
+    sample = vectors.sample(cells * ROWS_PER_CENTROID, settings.seed).vectors
     centroids = _heaviest_first(fit_cells(sample, cells, settings.seed), sample, overlap)
     return _overlapping(settings, rows, centroids, _true_pairs(vectors, truth))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uninote.neighbours.lists import Lists
-from uninote.pipelines.lake.stored_vectors import StoredVectors, Survey
+from uninote.pipelines.lake.stored_vectors import StoredVectors, VectorSample
 from uninote.pipelines.runtime.progress import say
 
 
@@ -19,7 +19,7 @@ class Truth:
     lists: Lists
 
 
-def sample_truth(vectors: StoredVectors, sample: Survey, k: int) -> Truth:
+def sample_truth(vectors: StoredVectors, sample: VectorSample, k: int) -> Truth:
     """Return the exact neighbours of a sample, by comparing it with all."""
     say(f"neighbours: exact neighbours of {len(sample.keys):,} notes, to measure recall by")
     return Truth(sample.keys, vectors.exact(sample.keys, sample.vectors, k))

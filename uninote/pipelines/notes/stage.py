@@ -32,7 +32,8 @@ def ingest(run: Run) -> dict[str, Any]:
     source = find_source(str(demo_corpus(run.config.demo)) if location == DEMO else location)
     check_source(run, identity_of(run, source))
     found = read_source(run, source, STAGE)
-    notes, rejects = found.notes.persist(), found.rejects
+    notes = found.notes.persist()
+    rejects = found.rejects
     spec = notes_table(tables.note_id_type(notes.schema))
     total = check_note_ids(notes)
     uri = run.lake.uri(spec.name)

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from uninote.training.errors import TrainingError
 
 PREFIX = "step-"
-TENSORS, VALUES = "state.safetensors", "state.json"
+TENSORS = "state.safetensors"
+VALUES = "state.json"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 

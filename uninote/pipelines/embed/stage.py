@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -13,8 +12,17 @@ from pyspark.sql import functions as F
 from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.errors import UninoteError
 from uninote.lake.paths import embeddings_name
-from uninote.lake.schemas import TableSpec, items_table, set_aside_table
+from uninote.lake.schemas import set_aside_table
 from uninote.pipelines.embed import changes
+from uninote.pipelines.embed.accounting import (
+    UNPUBLISHED,
+    Chunk,
+    Plan,
+    check_quarantine,
+    check_reachable,
+    count_notes,
+    reconcile,
+)
 from uninote.pipelines.embed.check import drop_damaged
 from uninote.pipelines.embed.chunks import Census, take_census, with_chunks
 from uninote.pipelines.embed.commit import (
@@ -39,52 +47,9 @@ from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
 from uninote.pipelines.notes.note_ids import check_note_ids
 from uninote.pipelines.runtime.progress import described, say
 
-UNPUBLISHED = "this chunk was not published, and readers keep what they had"
 # What a run has to do, content included: each chunk reads its part, not all notes, and what was read once stays as it was
 # read. Plans that begin at a file are short as well, and there are many of them.
 SPOOL = "staging/embed-work"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run is to do.
-
-    `notes` are those in scope, of `notes_in` in all; `found` are their items that changed, `census` what these come to.
-    `set_aside` is the number of notes that were before the run.
-    """
-
-    run: Run
-    notes: DataFrame
-    notes_in: int
-    found: DataFrame
-    census: Census
-    widths: tuple[int, ...]
-    before: Before
-    set_aside: int
-
-    def census_with_keys(self) -> Census:
-        """Return the census of all its items once the new ones have their keys."""
-        new = self.census.of(changes.NEW)
-        return replace(self.census, next_key=self.before.next_key + new if new else 0)
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """What is committed together: items with their keys and changes; `work`, with their content.
-
-    Of a run of one chunk the run's own entry in the ledger tells all.
-    """
-
-    number: int
-    is_all: bool
-    keyed: DataFrame
-    work: DataFrame
-    census: Census
-
-    @property
-    def name(self) -> str:
-        """The unit in the ledger."""
-        return f"chunk {self.number}"
 
 
 def embed(run: Run) -> dict[str, Any]:
@@ -104,7 +69,7 @@ def embed(run: Run) -> dict[str, Any]:
     if not is_settled:
         _work(plan, done, started)
     _mark_stale(run, widths)
-    counts = _reconciled(plan, done)
+    counts = reconcile(plan, done)
     outcome = Outcome(
         "done",
         counts,
@@ -150,7 +115,7 @@ def _plan(run: Run, notes: DataFrame, version: int, widths: tuple[int, ...], bef
     found = changes.find_changes(run, notes, scope, widths[0] if again else None)
     found = found.where(~F.col("change").isin(*changes.SETTLED)).persist()
     census = take_census(found).get(0, Census())
-    return Plan(run, notes, notes_in, found, census, widths, before, _count_notes(run, set_aside_table(run.note_id))[0])
+    return Plan(run, notes, notes_in, found, census, widths, before, count_notes(run, set_aside_table(run.note_id))[0])
 
 
 def _work(plan: Plan, done: Outcomes, started: float) -> None:
@@ -205,8 +170,8 @@ def _chunk(plan: Plan, tasks: Tasks, chunk: Chunk, done: Outcomes) -> None:
     written = time.time()
     with described(run.spark.sparkContext, f"embed: {chunk.name}, commit"):
         quarantine(run, results)
-        _check_reachable(plan, chunk, got)
-        _check_quarantine(plan, done.notes["incomplete"] + got.notes["incomplete"])
+        check_reachable(plan, chunk, got)
+        check_quarantine(plan, done.notes["incomplete"] + got.notes["incomplete"])
         publish(run, results, widths_by_chunk(plan.widths, plan.before))
     got.seconds["write_s"] = time.time() - written
     done.add(got)
@@ -216,68 +181,6 @@ def _chunk(plan: Plan, tasks: Tasks, chunk: Chunk, done: Outcomes) -> None:
         left = versions(run, plan.widths)
         outcome = Outcome("done", counts, outputs=left, metrics=got.metrics(), next_key=next_key)
         record(run, STAGE, chunk.name, outcome, started)
-
-
-def _check_reachable(plan: Plan, chunk: Chunk, got: Outcomes) -> None:
-    """Raise UninoteError where a store is away for more of a chunk than may be set aside of all notes.
-
-    A run of one chunk may be a few new notes: they are held to all notes alone.
-    """
-    given = got.notes["given"]
-    allowed = plan.run.config.embed.max_quarantined_share
-    if not chunk.is_all and got.notes["unreachable"] > allowed * given:
-        raise UninoteError(
-            f"images of {got.notes['unreachable']:,} of {given:,} notes cannot be reached, more than "
-            f"embed.max_quarantined_share={allowed}; {UNPUBLISHED}. The reasons are in "
-            f"{plan.run.lake.uri('quarantine')}: correct media.roots or s3.endpoint, or run again when the store answers"
-        )
-
-
-def _check_quarantine(plan: Plan, incomplete: int) -> None:
-    """Raise UninoteError once more notes are set aside, or lack an image that cannot be reached, than may be."""
-    allowed = plan.run.config.embed.max_quarantined_share
-    quarantined = plan.set_aside - plan.census.reopened["note"] + incomplete
-    if quarantined > allowed * plan.notes_in:
-        raise UninoteError(
-            f"{quarantined:,} of {plan.notes_in:,} notes cannot be embedded, or not whole, more than "
-            f"embed.max_quarantined_share={allowed}; {UNPUBLISHED}. The reasons are in "
-            f"{plan.run.lake.uri('quarantine')}. Is media.roots right? Raise the share to go on"
-        )
-
-
-def _reconciled(plan: Plan, done: Outcomes) -> dict[str, int]:
-    """Count every note once. Raises UninoteError when a note is unaccounted for in what is stored now."""
-    run = plan.run
-    census = plan.census
-    embedded = done.notes["embedded"]
-    quarantined = _count_notes(run, set_aside_table(run.note_id))[0]
-    stored, degraded = _count_notes(run, items_table(run.note_id), "degraded")
-    counts = {
-        "notes_in": plan.notes_in,
-        "embedded": embedded,
-        "unchanged": stored - embedded,
-        "quarantined": quarantined,
-        "deleted": census.notes(changes.DELETED),
-        "degraded": degraded,
-        "attributes_changed": census.notes(changes.ATTRIBUTES),
-        "computed": done.items["computed"],
-        "tokens": done.items["tokens"],
-        "unreachable": done.items["unreachable"],
-        "postponed": census.postponed,
-        "unseen_images": done.items["unseen_images"],
-    }
-    if plan.notes_in != stored + quarantined:
-        raise UninoteError(
-            f"notes in and notes out differ ({stored:,} have a vector): {counts}; readers keep what they had"
-        )
-    return counts
-
-
-def _count_notes(run: Run, spec: TableSpec, condition: str = "true") -> tuple[int, int]:
-    """Return how many notes the table has, those of earlier runs included, and how many of them meet the condition."""
-    table = tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name))
-    counted = table.where("kind = 'note'").agg(F.count("*"), F.count_if(F.expr(condition))).collect()[0]
-    return counted[0], counted[1]
 
 
 def _summary(plan: Plan, counts: dict[str, int], seconds: float) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""Every note is counted once: what a run is to do, when too much of it fails, and whether its counts add up at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from uninote.errors import UninoteError
+from uninote.lake.schemas import TableSpec, items_table, set_aside_table
+from uninote.pipelines.embed import changes
+from uninote.pipelines.embed.chunks import Census
+from uninote.pipelines.embed.model_run import Outcomes
+from uninote.pipelines.embed.recovery import Before
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Run
+
+UNPUBLISHED = "this chunk was not published, and readers keep what they had"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do.
+
+    `notes` are those in scope, of `notes_in` in all; `found` are their items that changed, `census` what these come to.
+    `set_aside` is the number of notes that were before the run.
+    """
+
+    run: Run
+    notes: DataFrame
+    notes_in: int
+    found: DataFrame
+    census: Census
+    widths: tuple[int, ...]
+    before: Before
+    set_aside: int
+
+    def census_with_keys(self) -> Census:
+        """Return the census of all its items once the new ones have their keys."""
+        new = self.census.of(changes.NEW)
+        return replace(self.census, next_key=self.before.next_key + new if new else 0)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What is committed together: items with their keys and changes; `work`, with their content.
+
+    Of a run of one chunk the run's own entry in the ledger tells all.
+    """
+
+    number: int
+    is_all: bool
+    keyed: DataFrame
+    work: DataFrame
+    census: Census
+
+    @property
+    def name(self) -> str:
+        """The unit in the ledger."""
+        return f"chunk {self.number}"
+
+
+def check_reachable(plan: Plan, chunk: Chunk, got: Outcomes) -> None:
+    """Raise UninoteError where a store is away for more of a chunk than may be set aside of all notes.
+
+    A run of one chunk may be a few new notes: they are held to all notes alone.
+    """
+    given = got.notes["given"]
+    allowed = plan.run.config.embed.max_quarantined_share
+    if not chunk.is_all and got.notes["unreachable"] > allowed * given:
+        raise UninoteError(
+            f"images of {got.notes['unreachable']:,} of {given:,} notes cannot be reached, more than "
+            f"embed.max_quarantined_share={allowed}; {UNPUBLISHED}. The reasons are in "
+            f"{plan.run.lake.uri('quarantine')}: correct media.roots or s3.endpoint, or run again when the store answers"
+        )
+
+
+def check_quarantine(plan: Plan, incomplete: int) -> None:
+    """Raise UninoteError once more notes are set aside, or lack an image that cannot be reached, than may be."""
+    allowed = plan.run.config.embed.max_quarantined_share
+    quarantined = plan.set_aside - plan.census.reopened["note"] + incomplete
+    if quarantined > allowed * plan.notes_in:
+        raise UninoteError(
+            f"{quarantined:,} of {plan.notes_in:,} notes cannot be embedded, or not whole, more than "
+            f"embed.max_quarantined_share={allowed}; {UNPUBLISHED}. The reasons are in "
+            f"{plan.run.lake.uri('quarantine')}. Is media.roots right? Raise the share to go on"
+        )
+
+
+def reconcile(plan: Plan, done: Outcomes) -> dict[str, int]:
+    """Count every note once. Raises UninoteError when a note is unaccounted for in what is stored now."""
+    run = plan.run
+    census = plan.census
+    embedded = done.notes["embedded"]
+    quarantined = count_notes(run, set_aside_table(run.note_id))[0]
+    stored, degraded = count_notes(run, items_table(run.note_id), "degraded")
+    counts = {
+        "notes_in": plan.notes_in,
+        "embedded": embedded,
+        "unchanged": stored - embedded,
+        "quarantined": quarantined,
+        "deleted": census.notes(changes.DELETED),
+        "degraded": degraded,
+        "attributes_changed": census.notes(changes.ATTRIBUTES),
+        "computed": done.items["computed"],
+        "tokens": done.items["tokens"],
+        "unreachable": done.items["unreachable"],
+        "postponed": census.postponed,
+        "unseen_images": done.items["unseen_images"],
+    }
+    if plan.notes_in != stored + quarantined:
+        raise UninoteError(
+            f"notes in and notes out differ ({stored:,} have a vector): {counts}; readers keep what they had"
+        )
+    return counts
+
+
+def count_notes(run: Run, spec: TableSpec, condition: str = "true") -> tuple[int, int]:
+    """Return how many notes the table has, those of earlier runs included, and how many of them meet the condition."""
+    table = tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name))
+    counted = table.where("kind = 'note'").agg(F.count("*"), F.count_if(F.expr(condition))).collect()[0]
+    return counted[0], counted[1]

@@ -20,8 +20,9 @@ run: $(INSTALLED) ## Run the whole pipeline (ARGS="--set key=value" to change it
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/spark-submit jobs/refresh.py $(ARGS)
 
 test: $(TESTABLE) ## Run the linter, the type checker and the tests
-	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --no-cache --check . && $(BIN)/mypy
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --no-cache --check .
+	$(BIN)/mypy & types=$$!; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile \
+	  && wait $$types  # beside the tests, which leave a core idle now and then
 
 test-more: $(TESTABLE) ## Longer nights, and every stage killed at 10 more points (UNINOTE_FAULT_SEED=n draws others)
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"

@@ -103,6 +103,7 @@ def test_a_table_without_a_feed_is_compared_whole(run_of):
         assert embed(run_of())["computed"] == {"first": 2, "second": 1}[body]
 
 
+@pytest.mark.more
 def test_a_replaced_image_is_noticed_unless_media_are_taken_to_stay(run_of, tmp_path):
     run = run_of()
     make_image(tmp_path / "media" / "a.png", "red")
@@ -148,6 +149,7 @@ def test_parts_of_notes_are_items_that_lead_back_to_them(run_of, tmp_path):
     assert set(stored(run)) == {"0", "1"}
 
 
+@pytest.mark.more
 def test_what_was_set_aside_is_tried_again_on_request(run_of, tmp_path):
     (tmp_path / "media").mkdir()
     make_image(tmp_path / "media" / "big.png", size=(400, 400))

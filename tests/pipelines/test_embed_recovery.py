@@ -75,7 +75,7 @@ def die_at(monkeypatch, made, table):
 @pytest.mark.parametrize(
     "table",
     [
-        "items",
+        pytest.param("items", marks=pytest.mark.more),
         pytest.param("embeddings/w16", marks=pytest.mark.long),
         pytest.param("set_aside", marks=pytest.mark.long),
     ],

@@ -70,7 +70,9 @@ def recall_of(name, run, vectors, facts):
     return reached / wanted
 
 
-@pytest.mark.parametrize("cells", [(), ("neighbours.cell_rows=60", "neighbours.overlap=1")])
+@pytest.mark.parametrize(
+    "cells", [(), pytest.param(("neighbours.cell_rows=60", "neighbours.overlap=1"), marks=pytest.mark.more)]
+)
 def test_the_recall_of_every_table_is_that_of_brute_force(make_run, cells):
     vectors = np.random.default_rng(4).standard_normal((ROWS, WIDTH)).astype(np.float32)
     vectors[1::40] = vectors[::40] + 0.1

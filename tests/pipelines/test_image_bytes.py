@@ -42,7 +42,10 @@ def write(path, kind, values):
     pq.write_table(pa.table(table), path)
 
 
-@pytest.mark.parametrize("shape", ["bytes", "array", "structs", "ocr"])
+OTHERS = [pytest.param(shape, marks=pytest.mark.more) for shape in ("array", "structs")]
+
+
+@pytest.mark.parametrize("shape", ["bytes", "ocr", *OTHERS])
 def test_bytes_of_any_shape_become_a_uri_and_a_row_of_their_own(make_run, tmp_path, content, shape):
     kind, value = shapes(content)[shape]
     write(tmp_path / "notes.parquet", kind, [value, None, value])

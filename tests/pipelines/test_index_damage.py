@@ -67,6 +67,7 @@ def build(run_of, folder, lake):
     return summary["indexes"]["w16"]
 
 
+@pytest.mark.more
 def test_damaged_and_missing_files_are_built_again(run_of, lake, folder, capsys):
     build(run_of, folder, lake)
     kept = {name: folder.local(name).stat().st_mtime_ns for name in names(folder, "shard-00001", ".faiss")}

@@ -91,6 +91,7 @@ def test_what_an_update_starts_from_is_missing(run_of, lake, monkeypatch, capsys
     assert neighbours(run_of())["state"] == "unchanged"
 
 
+@pytest.mark.more
 def test_a_damaged_private_table_is_made_anew(run_of, lake, capsys):
     check(run_of, lake)
     flip(files(run_of, "neighbour_state/neighbours")[0])

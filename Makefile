@@ -10,6 +10,9 @@ export UNINOTE_FAULT_SEED ?= 1
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.testable
+# A file's tests share what is made once for it. In the order of their names: by number of tests, files with a few long tests
+# would come last, and one process would wait for the other.
+BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test test-more test-long install check help clean
 
@@ -21,8 +24,7 @@ run: $(INSTALLED) ## Run the whole pipeline (ARGS="--set key=value" to change it
 
 test: $(TESTABLE) ## Run the linter, the type checker and the tests
 	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --no-cache --check .
-	$(BIN)/mypy & types=$$!; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile \
-	  && wait $$types  # beside the tests, which leave a core idle now and then
+	$(BIN)/mypy & types=$$!; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(BY_FILE) && wait $$types
 
 test-more: $(TESTABLE) ## Longer nights, and every stage killed at 10 more points (UNINOTE_FAULT_SEED=n draws others)
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
@@ -30,7 +32,7 @@ test-more: $(TESTABLE) ## Longer nights, and every stage killed at 10 more point
 
 test-long: $(TESTABLE) ## The longest tests, and 40 more points: up to an hour; run again, it goes on where it stopped
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m long -n 2 --dist loadfile
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m long $(BY_FILE)
 
 install: $(INSTALLED) ## Create the virtual environment and make its spark-submit ready
 

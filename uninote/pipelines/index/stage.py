@@ -35,7 +35,7 @@ from uninote.pipelines.lake.damage import index_damage
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.run import Outcome, Run, last_entry, newest_entries, record
 from uninote.pipelines.lake.snapshot import newest_snapshot
-from uninote.pipelines.lake.stale import tell_stale
+from uninote.pipelines.lake.stale import say_stale
 from uninote.pipelines.runtime.progress import say
 
 STAGE = "index"
@@ -171,4 +171,4 @@ def _mark_stale(run: Run, widths: Sequence[int]) -> None:
             if not manifest.stale and manifest.lake_id in (None, run.lake_id):
                 why = f"since run {run.run_id} nothing asks for its width"
                 replace(manifest, stale=why).publish(folder)
-                tell_stale(run, STAGE, unit, f"the index {unit} is kept as it is and marked stale: {why}")
+                say_stale(run, STAGE, unit, f"the index {unit} is kept as it is and marked stale: {why}")

@@ -20,10 +20,10 @@ def mark_stale(run: Run, stage: str, found: Mapping[str, str], setting: str) -> 
         if tables.has_table(uri) and not property_of(uri, STALE):
             why = f"since run {run.run_id} {setting} does not name it"
             set_property(uri, STALE, why)
-            tell_stale(run, stage, unit, f"{name} is kept as it is and marked stale: {why}")
+            say_stale(run, stage, unit, f"{name} is kept as it is and marked stale: {why}")
 
 
-def tell_stale(run: Run, stage: str, unit: str, message: str) -> None:
+def say_stale(run: Run, stage: str, unit: str, message: str) -> None:
     """Say, and write into the ledger, that nobody keeps something fresh any more."""
     say(f"{stage}: {message}")
     record(run, stage, unit, Outcome("stale", {}), time.time())

@@ -75,7 +75,7 @@ def die_at(monkeypatch, made, table):
 @pytest.mark.parametrize(
     "table",
     [
-        pytest.param("items", marks=pytest.mark.more),
+        pytest.param("items", marks=pytest.mark.long),
         pytest.param("embeddings/w16", marks=pytest.mark.long),
         pytest.param("set_aside", marks=pytest.mark.long),
     ],

@@ -126,7 +126,7 @@ def test_updates_that_only_take_away(run_of, lake):
     assert neighbours(run_of(nobody))["state"] == "unchanged"
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_a_feed_that_is_gone_costs_time_and_no_neighbour(run_of, lake):
     check(run_of(), lake)
     lake.update(dict(zip(range(10), unit(10, 1), strict=True)))

@@ -38,7 +38,7 @@ def test_a_lake_of_one_note_has_a_report(run_on, tmp_path):
     assert worked_example(run_on()) == ""
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_times_at_the_edges_controls_and_notes_that_went_are_no_trouble(run_on, tmp_path):
     title = "\x1b[31mred\x9b\u202e same words"
     notes = [make_note(f"n{at}", title=title, body="same words", updated_at=time) for at, time in enumerate(TIMES)]

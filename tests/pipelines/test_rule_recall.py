@@ -71,7 +71,7 @@ def recall_of(name, run, vectors, facts):
 
 
 @pytest.mark.parametrize(
-    "cells", [(), pytest.param(("neighbours.cell_rows=60", "neighbours.overlap=1"), marks=pytest.mark.more)]
+    "cells", [(), pytest.param(("neighbours.cell_rows=60", "neighbours.overlap=1"), marks=pytest.mark.long)]
 )
 def test_the_recall_of_every_table_is_that_of_brute_force(make_run, cells):
     vectors = np.random.default_rng(4).standard_normal((ROWS, WIDTH)).astype(np.float32)

@@ -57,8 +57,9 @@ def test_a_model_is_trained_measured_and_not_trained_twice(run_of, lake):
 def test_several_processes_share_each_batch(run_of, tmp_path):
     output = f"training.output={tmp_path / 'shared'}"
     alone = f"training.output={tmp_path / 'alone'}"
-    run_stage(run_of("training.processes=2", "training.ranking=null", output), "train")
-    run_stage(run_of("training.ranking=null", alone), "train")
+    each_step = ("training.ranking=null", "training.contrastive.log_every=1")
+    run_stage(run_of("training.processes=2", *each_step, output), "train")
+    run_stage(run_of(*each_step, alone), "train")
     losses = [
         [json.loads(line)["loss"] for line in (tmp_path / name / "contrastive" / "log.jsonl").read_text().splitlines()]
         for name in ("shared", "alone")

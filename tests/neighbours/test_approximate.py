@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from clustered import all_scores, make_vectors
 
 from uninote.errors import UninoteError
 from uninote.neighbours.kernel.approximate import top_k
@@ -16,20 +17,6 @@ from uninote.neighbours.kernel.simd.tiles import HAS_VNNI
 from uninote.neighbours.recall import tie_aware_recall
 
 SMALL = Settings(assignments=4, leaf_rows=200, rounds=1, length=16)
-
-
-def make_vectors(rows, width=24, clusters=8, seed=0):
-    """Clustered unit vectors off the origin, as embeddings are."""
-    generator = np.random.default_rng(seed)
-    centres = generator.standard_normal((clusters, width)) + 0.5
-    vectors = centres[generator.integers(0, clusters, rows)] + generator.standard_normal((rows, width)) / 2
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def all_scores(vectors):
-    scores = vectors.astype(np.float64) @ vectors.astype(np.float64).T
-    np.fill_diagonal(scores, -np.inf)
-    return scores
 
 
 def measure(vectors, k, **options):

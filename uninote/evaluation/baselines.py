@@ -35,7 +35,10 @@ def image_only(note: Note, images: list[Image.Image]) -> tuple[Note, list[Image.
 def random_images(note: Note, images: list[Image.Image]) -> tuple[Note, list[Image.Image]]:
     """Show noise of the same size instead of each image, drawn from the note's content: texts are all there is to find."""
     digest = bytes.fromhex(content_hash(note, [""] * len(note.images)))
-    return note, [_noise(image.size, digest + bytes([place % 256])) for place, image in enumerate(images)]
+    noise = []
+    for place, image in enumerate(images):
+        noise.append(_noise(image.size, digest + bytes([place % 256])))
+    return note, noise
 
 
 VIEWS: dict[str, View] = {"text_only": text_only, "image_only": image_only, "random_images": random_images}
@@ -43,7 +46,10 @@ VIEWS: dict[str, View] = {"text_only": text_only, "image_only": image_only, "ran
 
 def evaluate_views(encoder: Encoder, data: TrainingSet, widths: tuple[int, ...] | None = None) -> tuple[Table, ...]:
     """Return the table of `encoder` under each view of VIEWS; null widths are those that it declares."""
-    return tuple(evaluate(name, encoder, data, widths, view) for name, view in VIEWS.items())
+    tables = []
+    for name, view in VIEWS.items():
+        tables.append(evaluate(name, encoder, data, widths, view))
+    return tuple(tables)
 
 
 def _noise(size: tuple[int, int], seed: bytes) -> Image.Image:

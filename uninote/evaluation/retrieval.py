@@ -33,6 +33,22 @@ class _Trial:
     is_ranked: bool = False
 
 
+@dataclass(frozen=True)
+class _Embedded:
+    """The `items`, int64 ascending, that were embedded, with their `vectors`, float32 (items, width).
+
+    `groups`, int64, has the group of near-duplicates of every item of the set, by its number.
+    """
+
+    items: np.ndarray
+    vectors: np.ndarray
+    groups: np.ndarray
+
+    def of(self, items: Sequence[int]) -> np.ndarray:
+        """Return the vectors of some items, float32 (len(items), width)."""
+        return self.vectors[np.searchsorted(self.items, np.array(items, np.int64))]
+
+
 def evaluate(
     name: str, encoder: Encoder, data: TrainingSet, widths: Sequence[int] | None = None, view: View | None = None
 ) -> Table:
@@ -46,13 +62,14 @@ def evaluate(
     wanted: set[int] = set()
     for trial in trials:
         wanted.update(trial.relevant, trial.gallery)
+    # Each item is embedded once, whatever the number of trials and widths: the model is what takes time.
     items = sorted(wanted)
     vectors = _vectors(encoder, data, items, view)
-    rows = {item: row for row, item in enumerate(items)}
     scores = []
     for width in widths or encoder.widths:
-        cut = truncate(vectors, width)
-        scores += [_score(trial, cut, rows, data.groups) for trial in trials]
+        embedded = _Embedded(np.array(items), truncate(vectors, width), data.groups)
+        for trial in trials:
+            scores.append(_score(trial, embedded))
     return Table(name, tuple(scores))
 
 
@@ -107,7 +124,27 @@ def _prepared(encoder: Encoder, data: TrainingSet, note: Note, view: View | None
     return encoder.prepare(note, data.reduced_images(note, encoder.fit))
 
 
-def _score(trial: _Trial, vectors: np.ndarray, rows: Mapping[int, int], groups: np.ndarray) -> Score:
+def _score(trial: _Trial, embedded: _Embedded) -> Score:
+    questions = _questions(trial, embedded.groups)
+    ranks = ranks_of(embedded.of(list(trial.relevant)), embedded.of(trial.gallery), questions)
+    chances = []
+    for question in questions:
+        chances.append(min(1.0, 10 / (len(trial.gallery) - len(question.left_out))))
+    plain = Score(
+        strategy=trial.strategy.value,
+        width=embedded.vectors.shape[1],
+        queries=len(ranks),
+        gallery=len(trial.gallery),
+        recall_1=_mean(recall_at, ranks, 1),
+        recall_5=_mean(recall_at, ranks, 5),
+        recall_10=_mean(recall_at, ranks, 10),
+        chance=float(np.mean(chances)),
+    )
+    return _with_order(plain, ranks) if trial.is_ranked else plain
+
+
+def _questions(trial: _Trial, groups: np.ndarray) -> list[Question]:
+    """Return a trial's queries; the rows of their answers count in its gallery."""
     place = {item: number for number, item in enumerate(trial.gallery)}
     members: dict[int, list[int]] = defaultdict(list)
     for item in trial.gallery:
@@ -118,25 +155,24 @@ def _score(trial: _Trial, vectors: np.ndarray, rows: Mapping[int, int], groups: 
         own = {query, *members[int(groups[query])]} - set(answers)
         left_out = tuple(place[item] for item in own if item in place)
         questions.append(Question(number, tuple(place[item] for item in answers), left_out))
-    queries = vectors[[rows[query] for query in trial.relevant]]
-    ranks = ranks_of(queries, vectors[[rows[item] for item in trial.gallery]], questions)
-    sizes = np.array([len(trial.gallery) - len(question.left_out) for question in questions])
-    return _summary(trial, vectors.shape[1], ranks, sizes)
+    return questions
 
 
-def _summary(trial: _Trial, width: int, ranks: Sequence[np.ndarray], sizes: np.ndarray) -> Score:
-    recall = {k: float(np.mean([recall_at(one, k) for one in ranks])) for k in (1, 5, 10)}
-    chance = float(np.minimum(1.0, 10 / sizes).mean())
-    name = trial.strategy.value
-    plain = Score(name, width, len(ranks), len(trial.gallery), recall[1], recall[5], recall[10], chance)
-    if not trial.is_ranked:
-        return plain
-    precision = {k: float(np.mean([precision_at(one, k) for one in ranks])) for k in (1, 5)}
-    taus = [tau for one in ranks if (tau := kendall_tau(one)) is not None]
+def _with_order(score: Score, ranks: Sequence[np.ndarray]) -> Score:
+    """Return the score with what only ranked lists have: their answers stand in an order."""
+    taus = []
+    for one in ranks:
+        tau = kendall_tau(one)
+        if tau is not None:
+            taus.append(tau)
     return replace(
-        plain,
-        precision_1=precision[1],
-        precision_5=precision[5],
-        ndcg_10=float(np.mean([ndcg_at(one, 10) for one in ranks])),
+        score,
+        precision_1=_mean(precision_at, ranks, 1),
+        precision_5=_mean(precision_at, ranks, 5),
+        ndcg_10=_mean(ndcg_at, ranks, 10),
         tau=float(np.mean(taus)) if taus else None,
     )
+
+
+def _mean(metric: Callable[[np.ndarray, int], float], ranks: Sequence[np.ndarray], k: int) -> float:
+    return float(np.mean([metric(one, k) for one in ranks]))

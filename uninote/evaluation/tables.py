@@ -44,7 +44,10 @@ class Table:
 
     def recalls_at_10(self) -> dict[str, float]:
         """Return R@10 by strategy and width, as `image_to_text_w64`, rounded for a summary."""
-        return {f"{one.strategy}_w{one.width}": round(one.recall_10, 4) for one in self.scores}
+        recalls = {}
+        for score in self.scores:
+            recalls[f"{score.strategy}_w{score.width}"] = round(score.recall_10, 4)
+        return recalls
 
     def as_json(self) -> dict[str, Any]:
         """Return what json.dumps takes."""

@@ -13,6 +13,7 @@ from uninote.training.set.assembly import Assembly
 from uninote.training.set.negatives import Window, choose_negatives, max_sim, with_rule
 from uninote.training.set.note_rows import Content, elements_of
 from uninote.training.strategies import Strategy
+from uninote.vectors.top_k import best_columns
 
 _MOST_CANDIDATES = 64  # nearest ones of a query that are looked at
 _BLOCK = 1024
@@ -33,7 +34,11 @@ class Elements:
         for item in items:
             images = tuple((image["digest"], image["ocr"]) for image in item["images"])
             content = Content(item["kind"], item["title"], item["body"], tuple(item["topics"]), images)
-            of_item.append([numbers.setdefault(part, len(numbers)) for part in elements_of(content)])
+            own = []
+            for part in elements_of(content):
+                # An element that several items have is embedded once.
+                own.append(numbers.setdefault(part, len(numbers)))
+            of_item.append(own)
         return cls([part.as_row() for part in numbers], of_item)
 
 
@@ -87,16 +92,21 @@ def _by_strategy(assembly: Assembly) -> dict[tuple[str, str], list[dict[str, Any
 def _gallery(assembly: Assembly, kind: str, split: str, means: np.ndarray) -> np.ndarray:
     """Return the numbers of the items that may be candidates: targets of some example, not a negative by rule."""
     targets = {one["positive"] for one in assembly.examples if one["split"] == split}
-    numbers = [item for item in sorted(targets) if assembly.items[item]["kind"] == kind]
-    return np.array([item for item in numbers if np.isfinite(means[item]).all()], dtype=np.int64)
+    numbers = []
+    for item in sorted(targets):
+        if assembly.items[item]["kind"] == kind and np.isfinite(means[item]).all():
+            numbers.append(item)
+    return np.array(numbers, dtype=np.int64)
 
 
 def _nearest(means: np.ndarray, queries: Sequence[int], gallery: np.ndarray) -> list[np.ndarray]:
+    """Return for each of `queries`, numbers of items, those of `gallery` that are nearest to it, nearest first."""
+    if not len(gallery):
+        return [gallery] * len(queries)
+    # A query without a vector is near to nothing: its example is taken out later.
     scores = np.nan_to_num(means[queries], nan=0.0) @ means[gallery].T
-    count = min(_MOST_CANDIDATES, len(gallery))
-    if not count:
-        return [gallery for _ in queries]
-    return [gallery[row] for row in np.argpartition(-scores, count - 1, axis=1)[:, :count]]
+    columns, _ = best_columns(scores, _MOST_CANDIDATES)
+    return list(gallery[columns])
 
 
 def _mean(vectors: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from uninote.notes.note import Note, NoteImage
 from uninote.training.errors import TrainingSetError
 from uninote.training.set.checks import check_examples, check_items, check_ranked
 from uninote.training.set.media import ImageStore
-from uninote.training.set.schemas import FORMAT, IMAGES, MANIFEST, NO_ITEM, TABLES
+from uninote.training.set.schemas import EXAMPLES, FORMAT, ITEMS, MANIFEST, NO_ITEM, RANKED, TABLES
 from uninote.training.strategies import Strategy
 
 
@@ -61,10 +61,9 @@ class TrainingSet:
         """Read and check `folder`. Raises TrainingSetError with what is wrong in which table."""
         self.folder = Path(folder)
         self.manifest = _read_manifest(self.folder)
-        tables = {name: _read(self.folder / name, schema) for name, schema in TABLES.items() if schema is not IMAGES}
-        self._items = tables["items"].sort_by("item")
-        self._examples = tables["examples"]
-        self._ranked = tables["ranked"]
+        self._items = _read(self.folder / "items", ITEMS).sort_by("item")
+        self._examples = _read(self.folder / "examples", EXAMPLES)
+        self._ranked = _read(self.folder / "ranked", RANKED)
         self._images = ImageStore(_parts(self.folder / "images"))
         check_items(self._items, self._images)
         check_examples(self._examples, self._items)
@@ -91,7 +90,7 @@ class TrainingSet:
 
     def note(self, item: int) -> Note:
         """Return what of an item reaches a model; image URIs are digests."""
-        row = {name: self._items[name][item].as_py() for name in ("title", "body", "topics", "images")}
+        row = self._items.slice(item, 1).select(["title", "body", "topics", "images"]).to_pylist()[0]
         images = tuple(NoteImage(image["digest"], image["ocr"] or "") for image in row["images"] or ())
         return Note(row["title"] or "", row["body"] or "", tuple(row["topics"] or ()), images)
 
@@ -112,16 +111,17 @@ class TrainingSet:
         """Return the examples of one strategy, in the order of their parts."""
         table = self._of_split(self._examples, split)
         table = table.filter(pa.compute.equal(table["strategy"], strategy.value))
-        candidates = [
-            [positive, *(negatives or ())]
-            for positive, negatives in zip(table["positive"].to_pylist(), table["negatives"].to_pylist(), strict=True)
-        ]
+        candidates = []
+        for positive, negatives in zip(table["positive"].to_pylist(), table["negatives"].to_pylist(), strict=True):
+            candidates.append([positive, *(negatives or ())])
         return Examples(table["query"].to_numpy(), _padded(candidates, NO_ITEM).astype(np.int64), _scores(table))
 
     def ranked(self, split: str) -> list[RankedList]:
         """Return the ranked lists of a split."""
-        rows = self._of_split(self._ranked, split).to_pylist()
-        return [RankedList(row["query"], tuple(row["relevant"]), tuple(row["noise"] or ())) for row in rows]
+        lists = []
+        for row in self._of_split(self._ranked, split).to_pylist():
+            lists.append(RankedList(row["query"], tuple(row["relevant"]), tuple(row["noise"] or ())))
+        return lists
 
     @staticmethod
     def _of_split(table: pa.Table, split: str) -> pa.Table:
@@ -143,8 +143,12 @@ def _scores(table: pa.Table) -> np.ndarray | None:
 
 
 def _padded(rows: list[list[Any]], filler: float) -> np.ndarray:
+    """Return rows of any lengths as a matrix, float64 (len(rows), the longest one's), with `filler` after the short ones."""
     width = max(map(len, rows), default=1)
-    return np.array([row + [filler] * (width - len(row)) for row in rows], dtype=np.float64).reshape(len(rows), width)
+    matrix = np.full((len(rows), width), filler, dtype=np.float64)
+    for number, row in enumerate(rows):
+        matrix[number, : len(row)] = row
+    return matrix
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -152,8 +156,10 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _read(folder: Path, schema: pa.Schema) -> pa.Table:
-    tables = [_conformed(parquet.read_table(part), schema, part) for part in _parts(folder)]
-    return pa.concat_tables([schema.empty_table(), *tables])
+    tables = [schema.empty_table()]
+    for part in _parts(folder):
+        tables.append(_conformed(parquet.read_table(part), schema, part))
+    return pa.concat_tables(tables)
 
 
 def _conformed(table: pa.Table, schema: pa.Schema, part: Path) -> pa.Table:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 
-IMAGE, TEXT, OCR, NOTE = KINDS = ("image", "text", "ocr", "note")
+IMAGE = "image"
+TEXT = "text"
+OCR = "ocr"
+NOTE = "note"
+KINDS = (IMAGE, TEXT, OCR, NOTE)
 
 
 class Strategy(Enum):

@@ -162,8 +162,11 @@ class Trainer:
 
 def _progress(backbone: Backbone, config: TrainConfig) -> Progress:
     parameters = backbone.parameters
-    decayed = [weight for name, weight in parameters.items() if _is_decayed(name, weight)]
-    others = [weight for name, weight in parameters.items() if not _is_decayed(name, weight)]
+    decayed: list[Tensor] = []
+    others: list[Tensor] = []
+    for name, weight in parameters.items():
+        group = decayed if _is_decayed(name, weight) else others
+        group.append(weight)
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
     warm_up = round(config.warmup * config.steps)

@@ -32,9 +32,13 @@ class Inputs:
 
     def chunks(self, items: np.ndarray, tokens: int, key: tuple[int, int]) -> Chunks:
         """Return `items` in chunks of at most `tokens` padded tokens; `key` (seed, step) fixes how items are varied."""
-        prepared = [self._varied(int(item), key) if self._augment else self._remembered(int(item)) for item in items]
+        prepared = []
+        for item in items.tolist():
+            prepared.append(self._varied(item, key) if self._augment else self._remembered(item))
         order = token_batches([one.num_tokens for one in prepared], tokens)
-        parts = [[prepared[position] for position in batch] for batch in order]
+        parts = []
+        for batch in order:
+            parts.append([prepared[position] for position in batch])
         return Chunks(parts, torch.from_numpy(np.concatenate(order)))
 
     def _plain(self, item: int) -> Prepared:

@@ -44,7 +44,10 @@ class ContrastiveLoss:
     def __call__(self, vectors: Tensor, batch: ContrastiveBatch) -> Tensor:
         """Return the scalar loss of L2-normalised float32 `vectors` (items, full width). Raises TrainingError."""
         one = self._kl if self.kind == "symmetric_kl" else self._infonce
-        return torch.stack([one(truncated(vectors, width), batch) for width in self.widths]).sum()
+        losses = []
+        for width in self.widths:
+            losses.append(one(truncated(vectors, width), batch))
+        return torch.stack(losses).sum()
 
     def _kl(self, vectors: Tensor, batch: ContrastiveBatch) -> Tensor:
         if batch.scores is None:

@@ -49,9 +49,11 @@ class Contrastive:
         self._config = config
         self._groups = training_set.groups
         self._loss = ContrastiveLoss(settings.loss, settings.tau, widths, settings.in_batch)
-        self._examples = {name: training_set.examples(name, TRAIN) for name in _chosen(training_set, config)}
-        for strategy, examples in self._examples.items():
+        self._examples: dict[Strategy, Examples] = {}
+        for strategy in _chosen(training_set, config):
+            examples = training_set.examples(strategy, TRAIN)
             _check(strategy, examples, config)
+            self._examples[strategy] = examples
 
     def step(self, number: int) -> Step:
         strategies = list(self._examples)
@@ -95,6 +97,7 @@ class Ranking:
         used: set[int] = set()
         for one in lists:
             used.update((one.query, *one.relevant, *one.noise))
+        # As the other stage: an item that several lists name is embedded once, and losses see its row.
         items = np.array(sorted(used))
         row_of = {int(item): row for row, item in enumerate(items)}
         batch = []
@@ -117,9 +120,10 @@ def _chosen(training_set: TrainingSet, config: TrainConfig) -> list[Strategy]:
     if named is None:
         found = [strategy for strategy in found if strategy in STAGE_ONE]
     else:
-        missing = sorted(set(named) - {strategy.value for strategy in found})
+        present = [strategy.value for strategy in found]
+        missing = sorted(set(named) - set(present))
         if missing:
-            raise TrainingError(f"strategies {missing} have no training examples; there are {[s.value for s in found]}")
+            raise TrainingError(f"strategies {missing} have no training examples; there are {present}")
         found = [strategy for strategy in found if strategy.value in named]
     if not found:
         raise TrainingError(f"{training_set.folder}: examples/ has none for stage 1 in split {TRAIN!r}")

@@ -46,7 +46,10 @@ class PolicyLoss:
 
         `reference` holds the frozen model's vectors of the same items; null leaves the KL term out.
         """
-        terms = [self._of_one(vectors, reference, ranked, width) for ranked in batch for width in self.widths]
+        terms = []
+        for ranked in batch:
+            for width in self.widths:
+                terms.append(self._of_one(vectors, reference, ranked, width))
         return torch.stack(terms).sum() / len(batch)
 
     def _of_one(self, vectors: Tensor, reference: Tensor | None, ranked: Ranked, width: int) -> Tensor:

@@ -47,13 +47,16 @@ def gathered(vectors: Tensor) -> tuple[Tensor, slice]:
     counts = [torch.zeros(1, dtype=torch.int64, device=vectors.device) for _ in range(world_size())]
     distributed.all_gather(counts, torch.tensor([len(vectors)], device=vectors.device))
     lengths = [int(count) for count in counts]
+    # Collectives take blocks of one size: the ends of shorter ones are cut off again below.
     padded = vectors.new_zeros(max(lengths), vectors.shape[1])
     padded[: len(vectors)] = vectors
     parts = [torch.empty_like(padded) for _ in lengths]
     distributed.all_gather(parts, padded)
     start = sum(lengths[: rank()])
-    joined = torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])
-    return joined, slice(start, start + len(vectors))
+    joined = []
+    for part, length in zip(parts, lengths, strict=True):
+        joined.append(part[:length])
+    return torch.cat(joined), slice(start, start + len(vectors))
 
 
 def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:

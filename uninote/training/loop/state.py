@@ -80,7 +80,7 @@ def _states(folder: Path) -> list[Path]:
 def _read_values(state: Path) -> dict[str, Any]:
     try:
         values: dict[str, Any] = json.loads((state / VALUES).read_text())
-        return {name: values[name] for name in ("step", "fingerprint", "scheduler")}
+        return {"step": values["step"], "fingerprint": values["fingerprint"], "scheduler": values["scheduler"]}
     except (ValueError, KeyError) as error:
         raise TrainingError(f"{state / VALUES}: not the state of a run: {error!r}; remove {state}") from error
 
@@ -92,7 +92,9 @@ def _tensors(progress: Progress) -> dict[str, Tensor]:
     for name, parameter in progress.parameters.items():
         tensors[f"weight/{name}"] = parameter.detach().contiguous()
         moments = progress.optimizer.state.get(parameter, {})
-        tensors |= {f"{key}/{name}": moments[key].contiguous() for key in MOMENTS if key in moments}
+        for key in MOMENTS:
+            if key in moments:
+                tensors[f"{key}/{name}"] = moments[key].contiguous()
     return tensors
 
 
@@ -103,9 +105,11 @@ def _restore(progress: Progress, tensors: Mapping[str, Tensor]) -> None:
     for name, parameter in progress.parameters.items():
         with torch.no_grad():
             parameter.copy_(tensors[f"weight/{name}"])
-        moments = {key: tensors[f"{key}/{name}"] for key in MOMENTS if f"{key}/{name}" in tensors}
-        if moments:  # AdamW counts steps in a tensor on the CPU, and keeps moments beside their weights
-            progress.optimizer.state[parameter] = {
-                key: value.clone() if key == "step" else value.to(parameter.device, copy=True)
-                for key, value in moments.items()
-            }
+        moments = {}
+        for key in MOMENTS:
+            value = tensors.get(f"{key}/{name}")
+            if value is not None:
+                # AdamW counts steps in a tensor on the CPU, and keeps moments beside their weights.
+                moments[key] = value.clone() if key == "step" else value.to(parameter.device, copy=True)
+        if moments:
+            progress.optimizer.state[parameter] = moments

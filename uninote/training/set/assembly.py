@@ -53,15 +53,24 @@ class Assembly:
         """Take what one note gives."""
         split = self.governed[found.note_id].split
         for one in found.examples:
-            by_rule = [] if one.by_rule is None else [self._number(one.by_rule, found.note_id)]
-            ends = {name: self._number(getattr(one, name), found.note_id) for name in ("query", "positive")}
-            scores = {"positive_score": None, "negative_scores": None}
-            self.examples.append(
-                {"strategy": one.strategy.value, **ends, "negatives": by_rule, **scores, "split": split}
-            )
+            negatives = []
+            if one.by_rule is not None:
+                negatives.append(self._number(one.by_rule, found.note_id))
+            row = {
+                "strategy": one.strategy.value,
+                "query": self._number(one.query, found.note_id),
+                "positive": self._number(one.positive, found.note_id),
+                "negatives": negatives,
+                "positive_score": None,
+                "negative_scores": None,
+                "split": split,
+            }
+            self.examples.append(row)
         if found.halves is not None:
             query = self._number(found.halves.query, found.note_id)
-            relevant = [self._number(content, found.note_id) for content in found.halves.relevant]
+            relevant = []
+            for content in found.halves.relevant:
+                relevant.append(self._number(content, found.note_id))
             self.ranked.append({"query": query, "relevant": relevant, "noise": [], "split": split})
 
     def add_noise(self, count: int, seed: int) -> None:
@@ -71,12 +80,19 @@ class Assembly:
             ends.setdefault(row["split"], []).append(row["relevant"][-1])
         for row in self.ranked:
             own = self.items[row["query"]]["group"]
-            others = [str(item) for item in ends[row["split"]] if self.items[item]["group"] != own]
-            row["noise"] = [int(item) for item in noise_of(str(row["query"]), others, count, seed)]
+            others = []
+            for item in ends[row["split"]]:
+                if self.items[item]["group"] != own:
+                    others.append(str(item))
+            noise = noise_of(str(row["query"]), others, count, seed)
+            row["noise"] = list(map(int, noise))
 
     def digests(self) -> set[str]:
         """Return the images that any item has."""
-        return {image["digest"] for item in self.items for image in item["images"]}
+        found: set[str] = set()
+        for item in self.items:
+            found.update(image["digest"] for image in item["images"])
+        return found
 
     def tables(self) -> dict[str, Sequence[Row]]:
         """Return the rows of items, examples and ranked."""
@@ -84,6 +100,7 @@ class Assembly:
 
     def _number(self, content: Content, note_id: str) -> int:
         place = self.governed[note_id]
+        # One look-up finds a content's number, or gives it the next one, which is the length before it is appended.
         number = self._numbers.setdefault((place.split, content), len(self.items))
         if number == len(self.items):
             row = {"item": number, "note_id": note_id, "group": place.group, "split": place.split}

@@ -28,9 +28,13 @@ def check_items(items: pa.Table, images: _Digests) -> None:
     if items["group"].null_count:
         raise TrainingSetError("items: group is null in some rows; a note without duplicates is a group of its own")
     _check_leak(items)
-    named = {image["digest"] for row in items["images"].to_pylist() for image in row or ()}
-    if missing := sorted(str(digest) for digest in named if digest not in images):
-        raise TrainingSetError(f"images: {len(missing)} named by items are not there, such as {missing[:3]}")
+    missing = set()
+    for row in items["images"].to_pylist():
+        for image in row or ():
+            if image["digest"] not in images:
+                missing.add(str(image["digest"]))
+    if missing:
+        raise TrainingSetError(f"images: {len(missing)} named by items are not there, such as {sorted(missing)[:3]}")
 
 
 def check_examples(examples: pa.Table, items: pa.Table) -> None:
@@ -66,7 +70,8 @@ def _check_kinds(column: str, examples: pa.Table, items: pa.Table, expected: np.
 
 
 def _check_words(table: str, column: str, rows: pa.Table, known: tuple[str, ...] | list[str]) -> None:
-    if unknown := sorted({str(word) for word in rows[column].unique().to_pylist()} - set(known)):
+    found = set(map(str, rows[column].unique().to_pylist()))
+    if unknown := sorted(found - set(known)):
         raise TrainingSetError(f"{table}: {column} {unknown[:5]} is not known; it is one of {', '.join(known)}")
 
 

@@ -56,6 +56,7 @@ def govern(
     group[nodes] = least
     taken: Counter[int] = Counter()
     governed = {}
+    # Which notes of a group are used is drawn by a hash of the id: the first ones by id may all be of one author.
     for note_id in sorted(ids, key=lambda one: _place(seed, one)):
         own = int(group[number[note_id]])
         split = EVAL if _place(seed, f"group of {ids[own]}") < eval_share else TRAIN
@@ -82,7 +83,12 @@ def _shared(digests: Mapping[str, Sequence[str]], number: Mapping[str, int]) -> 
 
 
 def _known(linked: Sequence[tuple[str, str]], number: Mapping[str, int]) -> list[tuple[int, int]]:
-    return [(number[one], number[other]) for one, other in linked if one in number and other in number]
+    """Return an edge for each of the `linked` pairs whose notes are both there."""
+    edges = []
+    for one, other in linked:
+        if one in number and other in number:
+            edges.append((number[one], number[other]))
+    return edges
 
 
 def _place(seed: int, word: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from uninote.training.set.note_rows import Content, SourceImage, SourceNote, generator_of, note_content
+from uninote.training.set.note_rows import Content, SourceNote, generator_of, note_content
 
 SENTENCE = re.compile(r"(?<=[.!?。！？\n])\s*")
 
@@ -39,9 +39,10 @@ def halves_of(note: SourceNote, seed: int) -> Halves | None:
     right = replace(note, title="", body=second)
     if not (left.title.strip() or first) or not (second or right.topics):
         return None
-    query = note_content(left, mine)
-    relevant = tuple(_with(right, others, mine[:count]) for count in range(len(mine), -1, -1))
-    return Halves(query, relevant)
+    relevant = []
+    for count in range(len(mine), -1, -1):
+        relevant.append(note_content(right, [*others, *mine[:count]]))
+    return Halves(note_content(left, mine), tuple(relevant))
 
 
 def noise_of(query_id: str, candidates: list[str], count: int, seed: int) -> list[str]:
@@ -49,12 +50,9 @@ def noise_of(query_id: str, candidates: list[str], count: int, seed: int) -> lis
 
     Give notes of other near-duplicate groups; hard ones, such as neighbours, teach more than random ones [ours].
     """
-    others = sorted({candidate for candidate in candidates if candidate != query_id})
+    # Sorted, since a set has no order that would be the same in every process.
+    others = sorted(set(candidates) - {query_id})
     return generator_of(seed, query_id).sample(others, min(count, len(others)))
-
-
-def _with(right: SourceNote, own: list[SourceImage], added: list[SourceImage]) -> Content:
-    return note_content(right, [*own, *added])
 
 
 def _cut_body(body: str) -> tuple[str, str]:

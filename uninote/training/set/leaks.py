@@ -20,13 +20,15 @@ def find_leaks(items: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     for row in items:
         note = source_note({"note_id": row["note_id"], **_content(row)})
         seen[row["split"] == EVAL].update(content_digests(note))
-    both = sorted(seen[True] & seen[False])
-    return {
-        "images": [digest for digest in both if not digest.startswith("text:")],
-        "texts": [digest for digest in both if digest.startswith("text:")],
-    }
+    leaks: dict[str, list[str]] = {"images": [], "texts": []}
+    for digest in sorted(seen[True] & seen[False]):
+        kind = "texts" if digest.startswith("text:") else "images"
+        leaks[kind].append(digest)
+    return leaks
 
 
 def _content(row: Mapping[str, Any]) -> dict[str, Any]:
-    texts = {name: row[name] for name in ("title", "body")} if row["kind"] in (NOTE, TEXT) else {}
-    return {**texts, "images": row["images"]}
+    content = {"images": row["images"]}
+    if row["kind"] in (NOTE, TEXT):
+        content |= {"title": row["title"], "body": row["body"]}
+    return content

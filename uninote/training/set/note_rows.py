@@ -44,7 +44,9 @@ class Content:
 
     def as_row(self) -> dict[str, Any]:
         """Return the columns of `schemas.ITEMS` that it fills: kind, title, body, topics, images."""
-        images = [{"digest": digest, "ocr": ocr} for digest, ocr in self.images]
+        images = []
+        for digest, ocr in self.images:
+            images.append({"digest": digest, "ocr": ocr})
         return {
             "kind": self.kind,
             "title": self.title,
@@ -77,16 +79,24 @@ def note_content(note: SourceNote, images: Sequence[SourceImage], added: str = "
 
 def elements_of(content: Content) -> list[Content]:
     """Return the parts of an item, each alone, for MaxSim: its images, their OCR strings, and its text as one."""
-    images = [Content(IMAGE, images=((digest, ""),)) for digest, _ in content.images]
-    read = [ocr_content(ocr) for _, ocr in content.images if ocr.strip()]
-    text = Content(TEXT, content.title, content.body, content.topics)
-    has_text = bool(text.title.strip() or text.body.strip() or text.topics)
-    return images + read + ([text] if has_text else [])
+    images = []
+    read = []
+    for digest, ocr in content.images:
+        images.append(Content(IMAGE, images=((digest, ""),)))
+        if ocr.strip():
+            read.append(ocr_content(ocr))
+    elements = images + read
+    if content.title.strip() or content.body.strip() or content.topics:
+        elements.append(Content(TEXT, content.title, content.body, content.topics))
+    return elements
 
 
 def captions_of(note: SourceNote) -> dict[str, str]:
     """Return the description of each described image, by digest; the note's caption is its first image's where it has none."""
-    found = {image.digest: image.caption.strip() for image in note.images if image.caption.strip()}
+    found = {}
+    for image in note.images:
+        if image.caption.strip():
+            found[image.digest] = image.caption.strip()
     if note.images and note.caption.strip():
         found.setdefault(note.images[0].digest, note.caption.strip())
     return found
@@ -99,11 +109,15 @@ def generator_of(seed: int, note_id: str) -> random.Random:
 
 def source_note(row: Mapping[str, Any]) -> SourceNote:
     """Return a note from a row: note_id, title, body, topics, caption, images [{digest, ocr, caption}]; any may be null."""
-    images = tuple(
-        SourceImage(image["digest"], image.get("ocr") or "", image.get("caption") or "")
-        for image in row.get("images") or ()
-        if image and image.get("digest")
+    images = []
+    for image in row.get("images") or ():
+        if image and image.get("digest"):
+            images.append(SourceImage(image["digest"], image.get("ocr") or "", image.get("caption") or ""))
+    return SourceNote(
+        note_id=str(row["note_id"]),
+        title=row.get("title") or "",
+        body=row.get("body") or "",
+        topics=tuple(topic for topic in row.get("topics") or () if topic),
+        images=tuple(images),
+        caption=row.get("caption") or "",
     )
-    topics = tuple(topic for topic in row.get("topics") or () if topic)
-    texts = {name: row.get(name) or "" for name in ("title", "body", "caption")}
-    return SourceNote(str(row["note_id"]), topics=topics, images=images, **texts)

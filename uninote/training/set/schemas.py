@@ -11,7 +11,9 @@ import pyarrow as pa
 FORMAT = 1
 NO_ITEM = -1  # in arrays of item numbers: padding, no item
 MANIFEST = "manifest.json"
-TRAIN, EVAL = SPLITS = ("train", "eval")
+TRAIN = "train"
+EVAL = "eval"
+SPLITS = (TRAIN, EVAL)
 
 # item: dense from 0. group: items of near-duplicate notes share it, a note's own items always do; it never crosses splits.
 ITEMS = pa.schema(

@@ -11,9 +11,8 @@ from uninote.errors import ConfigError
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.snapshot import newest_snapshot
 from uninote.pipelines.lake.stored_vectors import StoredVectors
-from uninote.pipelines.neighbours.plan import plan_join
+from uninote.pipelines.neighbours.plan import plan_join, sample_truth
 from uninote.pipelines.neighbours.stage import neighbours
-from uninote.pipelines.neighbours.truth import sample_truth
 
 pytestmark = pytest.mark.spark
 

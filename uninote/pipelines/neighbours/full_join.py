@@ -20,8 +20,7 @@ from uninote.pipelines.neighbours.files import (
     rewrite,
 )
 from uninote.pipelines.neighbours.join import Join
-from uninote.pipelines.neighbours.plan import JoinPlan, plan_join
-from uninote.pipelines.neighbours.truth import Truth
+from uninote.pipelines.neighbours.plan import JoinPlan, Truth, plan_join
 from uninote.pipelines.runtime.progress import watched
 
 

@@ -12,8 +12,8 @@ from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.errors import ConfigError
 from uninote.neighbours.cells import assign_cells, fit_cells
 from uninote.neighbours.kernel.settings import needed_bytes, settings_for
-from uninote.pipelines.lake.stored_vectors import StoredVectors
-from uninote.pipelines.neighbours.truth import Truth
+from uninote.neighbours.lists import Lists
+from uninote.pipelines.lake.stored_vectors import StoredVectors, VectorSample
 from uninote.pipelines.runtime.progress import say
 from uninote.vectors.kmeans import nearest_centroids
 
@@ -25,6 +25,20 @@ _PROCESS_BYTES = 300 << 20
 _ROW_COPIES = 2.5  # of vectors: as they came, put together, and some slack
 _ROW_BYTES = 300  # key, note_id, attributes, and the lists as they go out
 _SMALLEST = 1000  # rows that a cell must be able to hold
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The exact neighbours of a sample: `keys` int64 (m,), and their `lists`, (m, K), whose ids are keys."""
+
+    keys: np.ndarray
+    lists: Lists
+
+
+def sample_truth(vectors: StoredVectors, sample: VectorSample, k: int) -> Truth:
+    """Return the exact neighbours of a sample, by comparing it with all: cells are planned and recall is measured by them."""
+    say(f"neighbours: exact neighbours of {len(sample.keys):,} notes, to measure recall by")
+    return Truth(sample.keys, vectors.exact(sample.keys, sample.vectors, k))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from uninote.neighbours.rules import Rows
 from uninote.pipelines.lake.stored_vectors import StoredVectors, scan_files
 from uninote.pipelines.neighbours.cell_rows import CellRows
 from uninote.pipelines.neighbours.join import Join
-from uninote.pipelines.neighbours.truth import Truth
+from uninote.pipelines.neighbours.plan import Truth
 from uninote.vectors.top_k import merge_topk
 
 AT_K = "recall_at_k"  # names in the ledger's metrics; those of rules and widths are these and what they are of

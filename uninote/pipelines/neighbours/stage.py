@@ -34,10 +34,9 @@ from uninote.pipelines.neighbours.decision import (
 from uninote.pipelines.neighbours.files import JoinResult
 from uninote.pipelines.neighbours.full_join import join_all
 from uninote.pipelines.neighbours.join import Join, open_join
-from uninote.pipelines.neighbours.publish import find_damage, publish
-from uninote.pipelines.neighbours.ranking import hub_skewness
+from uninote.pipelines.neighbours.plan import sample_truth
+from uninote.pipelines.neighbours.publish import find_damage, hub_skewness, publish
 from uninote.pipelines.neighbours.recall import Recalls, measure_recall
-from uninote.pipelines.neighbours.truth import sample_truth
 from uninote.pipelines.neighbours.update import LostListsError, open_base, update_lists
 from uninote.pipelines.runtime.progress import say
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -85,3 +86,20 @@ def test_a_plan_is_made_without_a_compiler_or_a_model():
     loaded = loaded_by("uninote.index.plan", "uninote.pipelines.neighbours.plan", "uninote.neighbours.kernel.settings")
     assert "uninote" in loaded
     assert not loaded & {"numba", "llvmlite", "torch"}
+
+
+def test_threads_of_a_job_wait_without_spinning():
+    # OpenMP reads the variable once, when a library that brings it is loaded: it must be set before any of them.
+    code = """
+import os, sys
+def see(event, found):
+    if event == "import" and found[0] in ("torch", "faiss"):
+        print(found[0], os.environ.get("OMP_WAIT_POLICY"))
+sys.addaudithook(see)
+import uninote.pipelines.training.train, uninote.pipelines.index.stage
+import torch, faiss
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    seen = dict(line.split() for line in reversed(done.stdout.splitlines()))
+    assert seen == {"torch": "PASSIVE", "faiss": "PASSIVE"}

@@ -14,6 +14,8 @@ SETTINGS = {
     "spark.python.worker.reuse": "true",
     # Names of files are UTF-8 on every host, whatever locale its services were started with.
     "spark.executorEnv.PYTHONUTF8": "1",
+    # Threads that wait for each other sleep, as in the driver: see uninote/pipelines/__init__.py.
+    "spark.executorEnv.OMP_WAIT_POLICY": "PASSIVE",
     # Rows with long texts and wide vectors: a batch is bounded by bytes too, or one batch could fill a worker's memory.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(64 << 20),

@@ -40,7 +40,7 @@ from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.lookup import lookup, open_table
 from uninote.neighbours.truth import exact_topk
-from uninote.neighbours.update.probes import join_probed
+from uninote.neighbours.update.probes import ChangedRows, join_probed
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours import stage, update
 from uninote.pipelines.neighbours.plan import kernel_recall
@@ -79,7 +79,7 @@ def start_workers(run: Run) -> float:
         assignments: list[Assignment] = []
         scores = top_k(few[1000:], K, assignments=assignments)[1]
         limits = np.append(np.full(1000, -np.inf, np.float32), scores[:, -1])
-        join_probed(few, 1000, K, limits, assignments, recall=0.98, seed=0)
+        join_probed(ChangedRows(few, 1000, limits), K, assignments, recall=0.98, seed=0)
         exact_topk(few[:2], iter([(np.arange(len(few)), few)]), K, np.arange(2))
         time.sleep(max(0.0, 4 + started - time.monotonic()))  # or one worker would do it all
         yield from batches
@@ -127,7 +127,7 @@ def kernel_night(vectors: np.ndarray, kept: int, recall: float) -> float:
         limits = np.concatenate([np.full(len(keys), -np.inf, np.float32), scores[:, -1]])
         met = np.concatenate([moved, vectors[rows]])
         started = time.process_time()
-        join_probed(met, len(keys), kept, limits, assignments, recall=recall, seed=0)
+        join_probed(ChangedRows(met, len(keys), limits), kept, assignments, recall=recall, seed=0)
         night = time.process_time() - started
     return round(night / full, 3)
 

@@ -13,7 +13,7 @@ from uninote.neighbours.kernel.leaves import make_workspace
 from uninote.neighbours.kernel.pivots import pivots_within
 from uninote.neighbours.kernel.settings import Settings
 from uninote.neighbours.update import changed_join, probes
-from uninote.neighbours.update.probes import join_probed
+from uninote.neighbours.update.probes import ChangedRows, join_probed
 from uninote.neighbours.update.reach import Plan
 
 K = 10
@@ -48,7 +48,7 @@ def all_scores(vectors, changed):
 
 def measure(vectors, changed, k, limits, assignments, recall=RECALL, seed=0):
     """Check what holds whatever the recall is; return it, ties counted fairly: of changed rows, and of the others."""
-    pairs, leaves = join_probed(vectors, changed, k, limits, assignments, recall=recall, seed=seed)
+    pairs, leaves = join_probed(ChangedRows(vectors, changed, limits), k, assignments, recall=recall, seed=seed)
     owners, others, scores = pairs
     assert (owners.dtype, others.dtype, scores.dtype) == (np.int32, np.int32, np.float32)
     assert [one.shape for one in leaves] == [(changed, one.leaves.shape[1]) for one in assignments]
@@ -139,7 +139,7 @@ def test_leaves_hold_the_recall_at_a_part_of_the_pairs(joined, monkeypatch):
 def test_more_recall_takes_more_pairs(joined, monkeypatch):
     vectors, limits, assignments = joined
     counted = count_pairs(monkeypatch)
-    join_probed(vectors, CHANGED, K, limits, assignments, recall=0.5, seed=0)
+    join_probed(ChangedRows(vectors, CHANGED, limits), K, assignments, recall=0.5, seed=0)
     before = sum(counted)
     forward, reverse = measure(vectors, CHANGED, K, limits, assignments, recall=0.97)
     assert min(forward, reverse) > 0.97
@@ -167,7 +167,7 @@ def test_rows_without_leaves_cost_recall_no_more_than_their_share(joined):
 def test_the_leaves_of_changed_rows_are_the_nearest(joined):
     vectors, limits, assignments = joined
     for recall in (0.9, 1.0):
-        _, leaves = join_probed(vectors, CHANGED, K, limits, assignments, recall=recall, seed=0)
+        _, leaves = join_probed(ChangedRows(vectors, CHANGED, limits), K, assignments, recall=recall, seed=0)
         for (pivots, _), places in zip(assignments, leaves, strict=True):
             near = (pivots**2).sum(axis=1) - 2 * vectors[:CHANGED] @ pivots.T
             assert (places == np.argsort(near, axis=1)[:, :2]).mean() > 0.95
@@ -195,7 +195,9 @@ def test_rows_look_at_the_leaders_that_are_near_enough(rows, pivots, margin):
 
 def test_the_same_for_the_same_seed(joined):
     vectors, limits, assignments = joined
-    first, again = (join_probed(vectors, CHANGED, K, limits, assignments, recall=0.9, seed=3) for _ in range(2))
+    first, again = (
+        join_probed(ChangedRows(vectors, CHANGED, limits), K, assignments, recall=0.9, seed=3) for _ in range(2)
+    )
     for one, other in zip([*first[0], *first[1]], [*again[0], *again[1]], strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -242,11 +244,11 @@ def test_hits_past_the_room_are_ranked_on_the_way(monkeypatch):
     vectors = make_vectors(8000, clusters=5)
     limits = old_limits(vectors, 450)
     limits[1000:2000] = -np.inf
-    expected, _ = join_probed(vectors, 450, K, limits, [], recall=1, seed=0)
+    expected, _ = join_probed(ChangedRows(vectors, 450, limits), K, [], recall=1, seed=0)
     monkeypatch.setattr(changed_join, "_FIRST_ROOM", changed_join._NEAR_ROWS * changed_join._FAR_ROWS)
     ranked, rank = [], changed_join._rank_pairs
     monkeypatch.setattr(changed_join, "_rank_pairs", lambda *given: ranked.append(1) or rank(*given))
-    found, _ = join_probed(vectors, 450, K, limits, [], recall=1, seed=0)
+    found, _ = join_probed(ChangedRows(vectors, 450, limits), K, [], recall=1, seed=0)
     assert len(ranked) > 1
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -256,7 +258,7 @@ def test_a_row_that_is_not_finite_is_named():
     vectors = make_vectors(300)
     vectors[7, 3] = np.nan
     with pytest.raises(UninoteError, match="row 7"):
-        join_probed(vectors, 150, K, np.full(300, -np.inf, np.float32), [], recall=0.9, seed=0)
+        join_probed(ChangedRows(vectors, 150, np.full(300, -np.inf, np.float32)), K, [], recall=0.9, seed=0)
 
 
 def test_few_changed_rows_meet_all_others(joined, monkeypatch):

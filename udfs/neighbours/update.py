@@ -19,7 +19,7 @@ from uninote.neighbours.lists import Lists, Pairs
 from uninote.neighbours.rule_lists import by_rule
 from uninote.neighbours.rules import Rows, Rule
 from uninote.neighbours.update.all_pairs import join_changed
-from uninote.neighbours.update.probes import join_probed
+from uninote.neighbours.update.probes import ChangedRows, join_probed
 from uninote.vectors.kmeans import compute_in_one_thread
 
 
@@ -171,9 +171,8 @@ class _CellUpdate:
         """Look into the leaves nearest to each row sent."""
         count = len(self._sent.keys)
         search = self._task.search
-        found, leaves = join_probed(
-            items.rows.vectors, count, search.depth, limits, assignments, recall=search.recall, seed=search.seed
-        )
+        rows = ChangedRows(items.rows.vectors, count, limits)
+        found, leaves = join_probed(rows, search.depth, assignments, recall=search.recall, seed=search.seed)
         self._leaves = np.concatenate([*leaves, np.empty((count, 0), np.int32)], axis=1)
         good = slice(None) if rule.min_score is None else found.scores >= rule.min_score
         pairs = Pairs(found.owners[good], found.others[good], found.scores[good])

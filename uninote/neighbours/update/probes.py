@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,30 +22,34 @@ _SAMPLE_PART = 8  # of the others, one in so many meets them: what differs is th
 _LEAST_PLANNED = 2 * _SAMPLE_ROWS // _SAMPLE_PART  # so many rows meet all others at about the cost of a sample
 
 
-def join_probed(
-    vectors: np.ndarray,
-    changed: int,
-    k: int,
-    limits: np.ndarray,
-    assignments: Sequence[Assignment],
-    *,
-    recall: float,
-    seed: int,
-) -> tuple[Pairs, list[np.ndarray]]:
-    """Return (pairs, leaves): what rows gain by the first `changed` of `vectors`, and the leaves of those rows.
+class ChangedRows(NamedTuple):
+    """Rows of which the first `changed` are new or differ: `vectors` float32 (n, width), of about unit length.
 
-    `vectors` is float32 (n, width) of about unit length, `limits` float32 (n,). `assignments` have the leaves of the
-    unchanged rows, those from `changed` on, and at least as many pivots as a row has leaves. All pairs with a changed
-    row are scored where there are none, or where no part of the leaves is both cheap and holds `recall` of the pairs
-    that a sample of the changed rows makes.
+    `limits`, float32 (n,), are the scores that a pair must exceed to be of use to an unchanged row, -inf for any.
+    """
+
+    vectors: np.ndarray
+    changed: int
+    limits: np.ndarray
+
+
+def join_probed(
+    rows: ChangedRows, k: int, assignments: Sequence[Assignment], *, recall: float, seed: int
+) -> tuple[Pairs, list[np.ndarray]]:
+    """Return (pairs, leaves): what `rows` gain by those that changed, and the leaves of the latter.
+
+    `assignments` have the leaves of the unchanged rows, and at least as many pivots as a row has leaves. All pairs with
+    a changed row are scored where there are none, or where no part of the leaves is both cheap and holds `recall` of the
+    pairs that a sample of the changed rows makes.
 
     A changed row's pairs are its best `k` of all rows; an unchanged one's are its best `k` of the changed rows whose
-    score exceeds its own of `limits`, -inf for any. Scores are exact. `leaves` has int32 (changed, fan) for each
-    assignment. The same for the same input and seed on one kind of CPU.
+    score exceeds its limit. Scores are exact. `leaves` has int32 (changed, fan) for each assignment. The same for the
+    same input and seed on one kind of CPU.
     """
+    changed = rows.changed
     if changed == 0:
         return _no_pairs(), [assignment.leaves[:0] for assignment in assignments]
-    join = ChangedJoin(np.ascontiguousarray(vectors, dtype=np.float32), changed, k, limits)
+    join = ChangedJoin(np.ascontiguousarray(rows.vectors, dtype=np.float32), changed, k, rows.limits)
     plan = None
     if changed > _LEAST_PLANNED and assignments:
         plan = _choose_plan(join, assignments, recall, np.random.default_rng(seed))

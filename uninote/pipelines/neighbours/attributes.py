@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -47,18 +48,25 @@ def attributes_of(rules: Iterable[RuleConfig]) -> tuple[Attribute, ...]:
 
 def rule_of(config: RuleConfig, duplicate_score: float) -> Rule:
     """Return a configured rule as the join obeys it: freshness is one more attribute, with one allowed value."""
-    only: dict[str, tuple[str, ...]] = {name: tuple(values) for name, values in sorted(config.only.items())}
+    only = _in_order(config.only)
     if config.fresh_days is not None:
-        only[_freshness(config.fresh_days).name] = (_FRESH,)
-    never = {name: tuple(values) for name, values in sorted(config.never.items())}
+        only.append((_freshness(config.fresh_days).name, (_FRESH,)))
     return Rule(
         same=config.same,
         different=config.different,
-        only=tuple(only.items()),
-        never=tuple(never.items()),
+        only=tuple(only),
+        never=tuple(_in_order(config.never)),
         min_score=config.min_score,
         max_score=duplicate_score if config.duplicates == "exclude" else None,
     )
+
+
+def _in_order(values: Mapping[Any, Iterable[str]]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return attributes and their values, in order of name: equal rules must be equal however they were written."""
+    found = []
+    for name in sorted(values):
+        found.append((name, tuple(values[name])))
+    return found
 
 
 def _freshness(days: int) -> Attribute:

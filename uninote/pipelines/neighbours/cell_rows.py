@@ -69,7 +69,9 @@ def open_cell_rows(join: Join, cells: int, versions: Mapping[str, int]) -> CellR
     for file in present_files(folders.pivots, versions[NEIGHBOUR_LEADERS.name]):
         pivots[int(folder_values(folders.pivots, file.path)[_CELL])] = file.path
     # A cell that is no row's primary one has no file, as yet.
-    paths: dict[int, list[tuple[int, str]]] = {cell: [] for cell in range(cells)}
+    paths: dict[int, list[tuple[int, str]]] = {}
+    for cell in range(cells):
+        paths[cell] = []
     updates = 0
     added = 0
     for file in present_files(folders.rows, versions[join.rows_spec.name]):

@@ -100,11 +100,20 @@ def plan_join(settings: NeighboursConfig, vectors: StoredVectors, rows: int, wid
 def _overlapping(settings: NeighboursConfig, rows: int, centroids: np.ndarray, pairs: _Pairs) -> JoinPlan:
     """Plan the least overlap at which enough of a sample's true pairs are together in some cell."""
     overlaps = [settings.overlap] if settings.overlap else range(2, MOST_OVERLAP + 1)
-    ceilings = {overlap: _ceiling(pairs, centroids, overlap) for overlap in overlaps}
-    listed = ", ".join(f"{overlap}: {share:.4f}" for overlap, share in ceilings.items())
-    say(f"neighbours: {rows:,} rows in {len(centroids):,} cells; share of true pairs that meet, by overlap: {listed}")
     wanted = min(1.0, settings.recall_target + _ROOM)
-    enough = [overlap for overlap, share in ceilings.items() if share >= wanted]
+    ceilings = {}
+    listed = []
+    enough = []
+    for overlap in overlaps:
+        share = _ceiling(pairs, centroids, overlap)
+        ceilings[overlap] = share
+        listed.append(f"{overlap}: {share:.4f}")
+        if share >= wanted:
+            enough.append(overlap)
+    by_overlap = ", ".join(listed)
+    say(
+        f"neighbours: {rows:,} rows in {len(centroids):,} cells; share of true pairs that meet, by overlap: {by_overlap}"
+    )
     # Heavy cells are split into copies of one centroid, which do not count: a row is in one of them.
     overlap = min(min(enough, default=max(ceilings)), len(np.unique(centroids, axis=0)))
     ceiling = ceilings.get(overlap, 1.0)

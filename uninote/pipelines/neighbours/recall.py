@@ -28,7 +28,7 @@ _SAMPLE = "recall_sample"
 _OF_TABLE = "recall_of_"
 _OF_WIDTH = "recall_w"
 _KINDS = (StringType(), LongType(), BinaryType(), BinaryType())
-_ALLOWED = StructType([StructField(name, kind) for name, kind in zip(ALLOWED, _KINDS, strict=True)])
+_ALLOWED = StructType(list(map(StructField, ALLOWED, _KINDS)))
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,12 @@ class Recalls:
 
     def metrics(self) -> dict[str, float]:
         """Return them under the names that the ledger has."""
-        by_rule = {f"{_OF_TABLE}{name}": recall for name, recall in self.by_rule.items()}
-        by_width = {f"{_OF_WIDTH}{width}": recall for width, recall in self.by_width.items()}
-        return {_SAMPLE: float(self.sample), AT_K: self.lists, **by_width, **by_rule}
+        metrics = {_SAMPLE: float(self.sample), AT_K: self.lists}
+        for width, recall in self.by_width.items():
+            metrics[f"{_OF_WIDTH}{width}"] = recall
+        for name, recall in self.by_rule.items():
+            metrics[f"{_OF_TABLE}{name}"] = recall
+        return metrics
 
     @classmethod
     def of(cls, metrics: Mapping[str, float]) -> Recalls:

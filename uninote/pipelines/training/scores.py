@@ -23,10 +23,16 @@ def evaluation_of(run: Run) -> Evaluation | None:
     if found is None:
         return None
     model, *baselines = found["tables"]
-    widths = sorted({score["width"] for score in model["scores"]})
-    strategies = list(dict.fromkeys(score["strategy"] for score in model["scores"]))
-    rows = tuple(_row(model, baselines, strategy, widths) for strategy in strategies)
-    return Evaluation(tuple(widths), tuple(table["name"] for table in baselines), rows)
+    widths = set()
+    strategies = {}  # a dictionary, since a set would not keep their order
+    for score in model["scores"]:
+        widths.add(score["width"])
+        strategies[score["strategy"]] = True
+    rows = []
+    for strategy in strategies:
+        rows.append(_row(model, baselines, strategy, sorted(widths)))
+    names = tuple(table["name"] for table in baselines)
+    return Evaluation(tuple(sorted(widths)), names, tuple(rows))
 
 
 def _find(run: Run) -> dict[str, Any] | None:
@@ -39,22 +45,25 @@ def _find(run: Run) -> dict[str, Any] | None:
 
 
 def _row(model: dict[str, Any], baselines: list[dict[str, Any]], strategy: str, widths: list[int]) -> StrategyScores:
-    own = [_score(model, strategy, width) for width in widths]
-    others = [_score(table, strategy, _widest(table)) for table in baselines]
-    # Queries, gallery and chance are the same at every width; any known score has them.
-    known = [score for score in own if score is not None]
+    known = []
+    for width in widths:
+        score = _score(model, strategy, width)
+        if score is not None:
+            known.append(score)
+    others: list[float | None] = []
+    for table in baselines:
+        widest = max(score["width"] for score in table["scores"])
+        score = _score(table, strategy, widest)
+        others.append(None if score is None else float(score["recall_10"]))
     return StrategyScores(
         strategy,
+        # Queries, gallery and chance are the same at every width; any known score has them.
         known[-1]["queries"],
         known[-1]["gallery"],
         known[-1]["chance"],
         tuple(score["recall_10"] for score in known),
-        tuple(None if score is None else float(score["recall_10"]) for score in others),
+        tuple(others),
     )
-
-
-def _widest(table: dict[str, Any]) -> int:
-    return int(max(score["width"] for score in table["scores"]))
 
 
 def _score(table: dict[str, Any], strategy: str, width: int) -> dict[str, Any] | None:

@@ -52,9 +52,10 @@ def _embedded(run: Run, elements: Elements, sources: DataFrame) -> np.ndarray:
 def _items(run: Run, elements: Elements, sources: DataFrame) -> DataFrame:
     """Return the elements as the model's tasks take items: content, and the bytes of images beside."""
     rows = [_row(number, one) for number, one in enumerate(elements.contents)]
-    kinds = {field.name: field.dataType for field in notes_table(run.note_id).schema}
-    names = ("title", "body", "topics", "images")
-    schema = StructType([StructField("item_key", StringType()), *(StructField(name, kinds[name]) for name in names)])
+    notes = notes_table(run.note_id).schema
+    schema = StructType(
+        [StructField("item_key", StringType()), notes["title"], notes["body"], notes["topics"], notes["images"]]
+    )
     frame = run.spark.createDataFrame(rows, schema).withColumn("item_key", F.col("item_key").cast("bigint"))
     files = sources.select(F.explode("files").alias("file")).select("file.*").dropDuplicates(["digest"])
     # An element has one image at most, named by its digest as an inline URI: the bytes come with the row, from no store.

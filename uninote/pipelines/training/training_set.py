@@ -58,8 +58,12 @@ def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -
     settings = run.config.training
     sources = _sources(run, notes, f"{scratch}/sources")
     rows = sources.select("note_id", "digests", "unreadable").toArrow().to_pylist()
-    digests = {row["note_id"]: row["digests"] for row in rows}
-    say(f"training set: {len(digests):,} notes, {sum(row['unreadable'] for row in rows):,} of their images unreadable")
+    digests = {}
+    unreadable = 0
+    for row in rows:
+        digests[row["note_id"]] = row["digests"]
+        unreadable += row["unreadable"]
+    say(f"training set: {len(digests):,} notes, {unreadable:,} of their images unreadable")
     governed = govern(digests, _linked(run), cap=settings.group_cap, eval_share=settings.eval_share, seed=settings.seed)
     used = {note_id for note_id, place in governed.items() if place.used}
     assembly = _assembled(run, sources, used, governed)
@@ -71,13 +75,22 @@ def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -
     _write_images(run, sources, assembly.digests(), scratch / "images")
     shutil.rmtree(scratch / "sources")  # all images of all notes: the set holds those it uses
     groups = {place.group for place in governed.values()}
-    counts = {"notes": len(digests), "kept": len(used), "groups": len(groups)}
-    counts |= Counter(f"{row['strategy']}/{row['split']}" for row in assembly.examples)
-    counts |= Counter(f"ranked/{row['split']}" for row in assembly.ranked)
-    leaks = find_leaks(assembly.items)
-    counts |= {kind: len(leaks[kind.removeprefix("leaked_")]) for kind in LEAKED}
+    counts = {"notes": len(digests), "kept": len(used), "groups": len(groups), **_counts(assembly)}
     made = {"settings": settings.of_set(), "versions": versions}
     (scratch / MANIFEST).write_text(json.dumps({"format": FORMAT, "counts": counts, **made}, indent=2) + "\n")
+
+
+def _counts(assembly: Assembly) -> dict[str, int]:
+    """Return how many examples and ranked lists each split has, and how many contents are in both."""
+    counts: Counter[str] = Counter()
+    for row in assembly.examples:
+        counts[f"{row['strategy']}/{row['split']}"] += 1
+    for row in assembly.ranked:
+        counts[f"ranked/{row['split']}"] += 1
+    leaks = find_leaks(assembly.items)
+    for kind in LEAKED:
+        counts[kind] = len(leaks[kind.removeprefix("leaked_")])
+    return dict(counts)
 
 
 def _sources(run: Run, notes: DataFrame, folder: str) -> DataFrame:
@@ -109,9 +122,11 @@ def _assembled(run: Run, sources: DataFrame, used: set[str], governed: dict[str,
     settings = run.config.training
     making = Making(settings.seed, settings.modal_replacement, settings.per_note, settings.note_pairs)
     texts = sources.where(F.size("digests") > 0).select("note_id", "note").orderBy("note_id").toArrow()
-    pairs = zip(texts["note_id"].to_pylist(), texts["note"].to_pylist(), strict=True)
-    notes = (read_source(text) for note_id, text in pairs if note_id in used)
-    assembly = assemble((examples_and_halves(note, making) for note in notes), governed, settings.noise, settings.seed)
+    found = []
+    for note_id, text in zip(texts["note_id"].to_pylist(), texts["note"].to_pylist(), strict=True):
+        if note_id in used:
+            found.append(examples_and_halves(read_source(text), making))
+    assembly = assemble(found, governed, settings.noise, settings.seed)
     if not assembly.examples:
         raise UninoteError(
             "no note gives a pair to train on: pairs need a caption, an image, or text read in an image; fill the caption "

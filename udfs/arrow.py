@@ -18,13 +18,19 @@ def to_matrix(column: pa.ListArray, width: int = 0) -> np.ndarray:
 
 
 def read_rows(batches: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, np.ndarray]:
-    """Return all (item_key, vector) rows of some batches: int64 (rows,) and float32 (rows, width), in their order."""
-    parts = [
-        (batch.column("item_key").to_numpy(), to_matrix(batch.column("vector"))) for batch in batches if len(batch)
-    ]
-    if not parts:
+    """Return all (item_key, vector) rows of some batches: int64 (rows,) and float32 (rows, width), in their order.
+
+    Vectors are lists, or bytes of float32.
+    """
+    keys = []
+    vectors = []
+    for batch in batches:
+        if len(batch):
+            keys.append(batch.column("item_key").to_numpy())
+            vectors.append(as_matrix(batch.column("vector")))
+    if not keys:
         return np.empty(0, np.int64), np.empty((0, 0), np.float32)
-    return np.concatenate([keys for keys, _ in parts]), np.concatenate([vectors for _, vectors in parts])
+    return np.concatenate(keys), np.concatenate(vectors)
 
 
 def to_array(matrix: np.ndarray) -> pa.ListArray:
@@ -61,9 +67,15 @@ def from_bytes(column: pa.BinaryArray, width: int, kind: type = np.float32) -> n
     return unpack(column, kind)[0].reshape(-1, width)
 
 
-def as_matrix(column: pa.ListArray | pa.BinaryArray, width: int) -> np.ndarray:
-    """Return vectors without nulls, lists or bytes of float32, as float32 (rows, width)."""
-    return from_bytes(column, width) if pa.types.is_binary(column.type) else to_matrix(column)
+def as_matrix(column: pa.ListArray | pa.BinaryArray, width: int = 0) -> np.ndarray:
+    """Return vectors without nulls, lists or bytes of float32, as float32 (rows, width).
+
+    `width` is what a column of no rows has: such a column cannot tell.
+    """
+    if not pa.types.is_binary(column.type):
+        return to_matrix(column, width)
+    flat, _ = unpack(column, np.float32)
+    return flat.reshape(len(column), -1) if len(column) else np.empty((0, width), np.float32)
 
 
 def to_nullable(rows: Sequence[np.ndarray | None]) -> pa.ListArray:

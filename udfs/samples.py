@@ -10,7 +10,7 @@ import pyarrow as pa
 from udfs.arrow import read_rows, to_array
 from udfs.notes.fingerprints import ArrowMap
 from uninote.vectors.kmeans import compute_in_one_thread
-from uninote.vectors.sampling import first_in_order
+from uninote.vectors.sampling import are_in_share, first_in_order
 
 
 def make_sample(count: int, seed: int) -> ArrowMap:
@@ -32,6 +32,19 @@ def make_sample(count: int, seed: int) -> ArrowMap:
             yield pa.RecordBatch.from_arrays([pa.array([rows]), *lists], names=["rows", *sample.schema.names])
 
     return run
+
+
+def make_share(share: float, seed: int, inner: ArrowMap) -> ArrowMap:
+    """Map rows with an item_key to what `inner` makes of those in the first `share` of the order of `seed`.
+
+    It finds large samples: no task has to hold one, and no more than about the share leaves the tasks.
+    """
+
+    def drawn(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield batch.filter(pa.array(are_in_share(batch.column("item_key").to_numpy(), share, seed)))
+
+    return lambda batches: inner(drawn(batches))
 
 
 def make_exact(queries: Callable[[], tuple[np.ndarray, np.ndarray]], k: int) -> ArrowMap:

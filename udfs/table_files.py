@@ -81,7 +81,7 @@ def make_item_reader(columns: Sequence[str], kinds: Sequence[str], generation: s
 
     Raises UninoteError at one that another encoder made, DamagedFileError at a vector that is not of unit length.
     """
-    read = make_reader([*columns, "kind", "generation"], keys)
+    read = make_reader([*dict.fromkeys([*columns, "kind", "generation"])], keys)
 
     def of_kinds(path: str) -> Iterator[pa.RecordBatch]:
         for batch in read(path):
@@ -102,12 +102,12 @@ def make_change_reader(
 
     def read(path: str) -> Iterator[pa.RecordBatch]:
         with open_parquet(path) as file:
-            change = [
-                name for name in (CHANGE_TYPE,) if name in file.schema_arrow.names
-            ]  # files of plain inserts have none
-            wanted = [*columns, "kind", "generation", *change]
+            has_types = CHANGE_TYPE in file.schema_arrow.names  # files of plain inserts have none
+            wanted = [*columns, "kind", "generation"]
+            if has_types:
+                wanted.append(CHANGE_TYPE)
             for batch in file.iter_batches(_BATCH_ROWS, columns=wanted, use_threads=False):
-                there = batch.filter(pc.is_in(batch.column(CHANGE_TYPE), pa.array(THERE))) if change else batch
+                there = batch.filter(pc.is_in(batch.column(CHANGE_TYPE), pa.array(THERE))) if has_types else batch
                 mine = select_items(there, kinds, generation, path)
                 items = mine.filter(pa.array(_is_last(mine.column("item_key").to_numpy(), versions[path], *last())))
                 items = items.select(list(columns))

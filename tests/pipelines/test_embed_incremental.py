@@ -17,6 +17,7 @@ from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import ledger
 from uninote.pipelines.lake.snapshot import newest_snapshot
+from uninote.pipelines.lake.stored_vectors import StoredVectors
 
 pytestmark = pytest.mark.spark
 
@@ -140,7 +141,7 @@ def test_parts_of_notes_are_items_that_lead_back_to_them(run_of, tmp_path):
     assert [(row["item_id"], row["kind"], row["reason"]) for row in aside] == [
         ("0#image/1", "image", "media_undecodable")
     ]
-    assert newest_snapshot(run).vectors(256).count() == 2
+    assert StoredVectors(run, newest_snapshot(run), 256).count == 2
 
     make_image(tmp_path / "media" / "cut.png", "blue")  # the fifth item, and its note, which was degraded
     assert embed(run_of("embed.kinds=[note, image, text, ocr]"))["computed"] == 2
@@ -219,7 +220,7 @@ def test_vectors_of_another_encoder_are_refused_by_readers(run_of):
     snapshot = newest_snapshot(run)
     newer = {name: tables.table_version(run.generation.uri(name)) for name in snapshot.versions}
     with pytest.raises(Exception, match="a vector of generation other among those of"):
-        type(snapshot)(run, newer).vectors(256).collect()
+        StoredVectors(run, type(snapshot)(run, newer), 256).rows(["item_key", "vector"]).collect()
 
 
 @pytest.mark.long

@@ -98,7 +98,9 @@ def test_the_overlap_follows_the_recall_that_is_asked(make_run):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     write_vectors(make_run(), vectors)
     frame = StoredVectors(make_run(), newest_snapshot(make_run()), 24)
-    truth = sample_truth(frame, frame.sample(100, 0), K)
+    sample = frame.sample(100, 0)
+    np.testing.assert_array_equal(frame.draw(100, 0), sample.vectors)
+    truth = sample_truth(frame, sample, K)
     assert frame.exact(np.empty(0, np.int64), np.empty((0, 24), np.float32), K)[0].shape == (0, K)
     plans = [
         plan_join(

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.arrow import read_rows, to_array, to_matrix
+from udfs.arrow import as_matrix, read_rows, to_array, to_bytes
 from udfs.notes.fingerprints import ArrowMap
 from udfs.task import partition_number
 from udfs.worker import load_once
@@ -22,9 +22,7 @@ from uninote.index.manifest import ShardFile, shard_from
 from uninote.index.note_keys import COLUMNS
 from uninote.index.shard import OpenShard, ShardBuilder
 from uninote.index.template import Template, load_template
-from uninote.lake.parquet_files import EMBEDDINGS
 from uninote.vectors.kmeans import compute_in_one_thread, fit_kmeans
-from uninote.vectors.unit_length import check_unit
 
 Given = Callable[[], np.ndarray]
 
@@ -72,20 +70,19 @@ class SegmentBuild:
 
 
 def make_route(build: SegmentBuild) -> ArrowMap:
-    """Map rows with a `vector` to the same, rotated, with the `list` and the `shard` each belongs to."""
+    """Map rows with a `vector`, as bytes, to the same, rotated, with the `list` and the `shard` each belongs to."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         template = build.load_template()
         shards = np.array(build.cell_shard, np.int32)
         for batch in batches:
-            vectors = to_matrix(batch.column("vector"), template.width)
-            check_unit(vectors, f"{EMBEDDINGS}w{template.width}")
+            vectors = as_matrix(batch.column("vector"), template.width)
             rotated = template.rotate(vectors)
             lists = template.assign(rotated) if len(batch) else np.empty(0, np.int32)
             if template.rotation is not None:
                 # Codes are of rotated vectors: shards get them so, and need not rotate again.
                 place = batch.schema.get_field_index("vector")
-                batch = batch.set_column(place, batch.schema.field(place), to_array(rotated))
+                batch = batch.set_column(place, batch.schema.field(place), to_bytes(rotated))
             routed = batch.append_column("list", pa.array(lists, pa.int32()))
             yield routed.append_column("shard", pa.array(shards[template.list_cell[lists]], pa.int32()))
 
@@ -110,7 +107,7 @@ def make_shards(build: SegmentBuild, shards: Sequence[int], dropped: Given, coun
         for batch in map(_with_key, batches):
             builder.add(
                 batch.select(COLUMNS),
-                to_matrix(batch.column("vector"), template.width),
+                as_matrix(batch.column("vector"), template.width),
                 batch.column("list").to_numpy(),
             )
             count(len(batch))
@@ -129,15 +126,17 @@ def _with_key(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def make_group(groups: Given) -> ArrowMap:
-    """Map (item_key, vector) to (group, vector): the nearest of the group centres, float32 (groups, width)."""
+    """Map (item_key, vector) to (group, vector as bytes): the nearest of the group centres, float32 (groups, width)."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         compute_in_one_thread()
         nearest = Centroids(groups())
         for batch in batches:
             if len(batch):
-                found = nearest.nearest(to_matrix(batch.column("vector")))[:, 0]
-                yield pa.RecordBatch.from_arrays([pa.array(found), batch.column("vector")], ["group", "vector"])
+                matrix = as_matrix(batch.column("vector"))
+                found = nearest.nearest(matrix)[:, 0]
+                vectors = to_bytes(matrix)
+                yield pa.RecordBatch.from_arrays([pa.array(found), vectors], ["group", "vector"])
 
     return run
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import to_matrix
+from udfs.arrow import as_matrix
 from udfs.notes.fingerprints import ArrowMap
 from udfs.worker import load_once
 from uninote.index.folder import IndexFolder
@@ -47,7 +47,7 @@ def make_search(search: IndexSearch) -> ArrowMap:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         index = search.open()
         for batch in _slices(batches):
-            vectors = truncate(to_matrix(batch.column("vector")), search.width)
+            vectors = truncate(as_matrix(batch.column("vector")), search.width)
             if index.manifest.kinds == ("note",):
                 keys, scores = index.search(vectors, search.k, search.nprobe, search.constraint)
                 notes = index.note_ids(keys)
@@ -78,8 +78,8 @@ def make_scores(width: int) -> ArrowMap:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             if len(batch):
-                queries = truncate(to_matrix(batch.column("query")), width)
-                scores = np.einsum("nd,nd->n", queries, to_matrix(batch.column("vector")))
+                queries = truncate(as_matrix(batch.column("query")), width)
+                scores = np.einsum("nd,nd->n", queries, as_matrix(batch.column("vector")))
                 yield batch.select(["item_id", "note_id"]).append_column("score", pa.array(scores, pa.float32()))
 
     return run

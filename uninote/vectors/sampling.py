@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 _STEPS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
@@ -24,3 +26,16 @@ def first_in_order(keys: np.ndarray, count: int, seed: int) -> np.ndarray:
     places = place_in_order(keys, seed)
     chosen = np.argpartition(places, count)[:count] if count < len(keys) else np.arange(len(keys))
     return np.sort(chosen)
+
+
+def share_of(count: int, total: int) -> float:
+    """Return a share of the order, at most 1, that has `count` of `total` keys or more, and hardly more than it must."""
+    # How many keys lie in a share varies by the square root of how many should: ten times that never falls short.
+    return min(1.0, (count + 10 * math.sqrt(count) + 100) / max(1, total))
+
+
+def are_in_share(keys: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Return bool (n,): which of `keys`, int64, stand in the first `share`, 0 to 1, of the order of this seed."""
+    if share >= 1:
+        return np.ones(len(keys), dtype=bool)
+    return np.asarray(place_in_order(keys, seed) < np.uint64(int(share * 2**64)))

@@ -11,7 +11,7 @@ from uninote.pipelines.index.build import Build, with_attributes
 from uninote.pipelines.index.messages import describe, fits, now
 from uninote.pipelines.index.plan import overrides_of
 from uninote.pipelines.index.recall import calibrate
-from uninote.pipelines.index.target import Target
+from uninote.pipelines.index.target import ROW_COLUMNS, Target
 from uninote.pipelines.runtime.progress import say
 
 
@@ -31,7 +31,8 @@ def make_base(target: Target, template: str | None) -> tuple[Manifest, dict[str,
         trained = template, old
     else:
         trained = build.template(target.vectors, plan)
-    shards = build.segment(with_attributes(run, target.vectors), rows, trained, plan.num_shards)
+    vectors = target.vectors.rows(ROW_COLUMNS)
+    shards = build.segment(with_attributes(run, vectors), rows, trained, plan.num_shards)
     manifest = Manifest(
         generation=run.model.generation,
         width=target.width,

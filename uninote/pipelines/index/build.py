@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from udfs.index.build import SegmentBuild, make_group, make_lists, make_route, make_shards
+from udfs.samples import make_share
 from uninote.errors import UninoteError
 from uninote.index.centroids import Centroids
 from uninote.index.files import IndexDamagedError
@@ -25,10 +26,11 @@ from uninote.lake.schemas import VECTOR
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.lake.sampling import sample_vectors
+from uninote.pipelines.lake.stored_vectors import StoredVectors, with_bytes
 from uninote.pipelines.runtime.progress import say, watched
 from uninote.storage.types import MissingFileError
 from uninote.vectors.kmeans import fit_kmeans
+from uninote.vectors.sampling import share_of
 
 _DRIVER_ROWS = 65_536
 _GROUPED = StructType([StructField("group", IntegerType()), StructField("vector", VECTOR)])
@@ -53,7 +55,7 @@ class Build:
     folder: IndexFolder
     build_id: str
 
-    def template(self, vectors: DataFrame, plan: IndexPlan) -> tuple[str, Template]:
+    def template(self, vectors: StoredVectors, plan: IndexPlan) -> tuple[str, Template]:
         """Return (hash, template) trained on a sample of `vectors`, or what an attempt before this one trained."""
         note = f"trained-{self.build_id}.json"
         try:
@@ -72,7 +74,7 @@ class Build:
     def segment(
         self, rows: DataFrame, count: int, template: tuple[str, Template], num_shards: int, carried: Carried = NOTHING
     ) -> tuple[ShardFile, ...]:
-        """Build the shards that are not there yet of `rows` (note_keys.COLUMNS and vector) and of what is carried.
+        """Build the shards that are not there yet of `rows` (note_keys.COLUMNS, and vector as bytes) and of what is carried.
 
         Returns all of them; `count` rows must be in them, or UninoteError is raised.
         """
@@ -123,16 +125,16 @@ class Build:
         shard = F.element_at(F.lit(shards), F.col("id").cast("int") + 1).cast("int").alias("shard")
         return self.run.spark.range(len(shards)).select(*nothing, shard)
 
-    def _train(self, vectors: DataFrame, plan: IndexPlan) -> Template:
+    def _train(self, vectors: StoredVectors, plan: IndexPlan) -> Template:
         seed = self.run.config.index.seed
         if not plan.groups:
-            return train_template(sample_vectors(vectors, plan.rows, plan.train_rows, seed)[1], plan, seed)
+            return train_template(vectors.draw(plan.train_rows, seed), plan, seed)
         return self._train_in_groups(vectors, plan, seed)
 
-    def _train_in_groups(self, vectors: DataFrame, plan: IndexPlan, seed: int) -> Template:
+    def _train_in_groups(self, vectors: StoredVectors, plan: IndexPlan, seed: int) -> Template:
         """Cut the sample into groups, and let executors find the lists of each group: k-means in two levels."""
         small = max(_DRIVER_ROWS, 256 * plan.groups)
-        sample = sample_vectors(vectors, plan.rows, small, seed)[1]
+        sample = vectors.draw(small, seed)
         rotation = fit_rotation(sample, plan, seed)
         rotated = sample if rotation is None else sample @ rotation.T
         # Groups and lists are found on vectors as they are, and rotated after: distances are the same, and executors need
@@ -142,11 +144,9 @@ class Build:
         wanted = np.maximum(1, np.floor(plan.nlist * held / held.sum())).astype(int)
         context = self.run.spark.sparkContext
         shared = context.broadcast((groups, wanted))
-        # A fifth more than wanted: a cut by hash keeps about that share, and counting first would be another pass.
-        share = min(1.0, 1.2 * plan.train_rows / plan.rows)
-        chance = F.pmod(F.xxhash64(F.col("item_key"), F.lit(seed + 1)), F.lit(1 << 30)) < int(share * (1 << 30))
-        grouped = vectors.where(chance).select("item_key", "vector")
-        grouped = grouped.mapInArrow(make_group(lambda: shared.value[0]), _GROUPED)
+        # Not the order of the sample: the lists of a group must not be trained on the rows that found the groups.
+        in_groups = make_share(share_of(plan.train_rows, plan.rows), seed + 1, make_group(lambda: shared.value[0]))
+        grouped = vectors.scan(in_groups, with_bytes(_GROUPED), ("item_key", "vector"))
         by_group = grouped.repartitionById(plan.groups, F.col("group"))
         found = by_group.mapInArrow(make_lists(lambda: shared.value[1], seed), _GROUPED).toArrow()
         centres = np.stack(found["vector"].to_numpy()).astype(np.float32)

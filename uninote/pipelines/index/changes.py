@@ -15,9 +15,10 @@ from uninote.index.note_keys import NoteKeys
 from uninote.index.search import read_voided
 from uninote.index.template import Template, load_template
 from uninote.pipelines.index.decision import Changes
-from uninote.pipelines.index.target import Target
-from uninote.pipelines.lake.changed_items import ChangedItems, find_changed
-from uninote.pipelines.lake.sampling import sample_vectors
+from uninote.pipelines.index.target import ROW_COLUMNS, Target
+from uninote.pipelines.lake.changed_items import ChangedItems, changed_items
+from uninote.pipelines.lake.stored_vectors import StoredVectors
+from uninote.vectors.sampling import first_in_order
 
 _DRIFT_ROWS = 4096
 
@@ -34,7 +35,7 @@ class VoidedKeys:
 class IndexChanges:
     """What changed since the last run.
 
-    `vectors` are the rows to add, new or changed, as Target.vectors has them; `removed` counts the rows that were there
+    `vectors` are the rows to add, new or changed, target.ROW_COLUMNS; `removed` counts the rows that were there
     before, changed or deleted since; `voided` are their keys, and those of earlier runs. `template` is the index's own.
     """
 
@@ -52,51 +53,56 @@ def find_changes(target: Target, before: Manifest) -> Iterator[IndexChanges | No
     Raises IndexDamagedError where a file of the index is not as its manifest says.
     """
     since = before.segments[-1].versions["items"]
-    feed = find_changed(target.run, before.kinds, since, target.versions["items"])
+    feed = changed_items(target.run, before.kinds, since, target.versions["items"])
     if feed is None:
         yield None
         return
-    vectors = target.vectors.join(feed.keys.select("item_key"), "item_key", "left_semi").persist()
+    wanted = target.run.spark.sparkContext.broadcast(feed.keys)
+    vectors = target.vectors.rows(ROW_COLUMNS, lambda: wanted.value).persist()
     try:
         yield _index_changes(target, before, feed, vectors)
     finally:
         vectors.unpersist()
-        feed.keys.unpersist()
+        wanted.destroy()
 
 
 def _index_changes(target: Target, before: Manifest, feed: ChangedItems, vectors: DataFrame) -> IndexChanges:
-    # Counted here, since the feed also names items that have no vector.
-    added = vectors.select("item_key").count() if feed.count else 0
+    added = np.empty(0, np.int64)
+    if len(feed.keys):
+        # Looked up, since the feed also names items that have no vector.
+        added = vectors.select("item_key").toArrow()["item_key"].to_numpy()
+    removed = feed.keys[feed.existed]
     template = load_template(target.folder, before.template)
-    drift = measure_drift(template, vectors, added, before.live) if added else {}
-    voided = _voided_keys(target.folder, before, feed)
+    voided = _voided_keys(target.folder, before, removed)
     summary = Changes(
         rows=target.rows,
-        added=added,
-        segment_rows=before.since.rows - len(voided.segment) + added,
+        added=len(added),
+        segment_rows=before.since.rows - len(voided.segment) + len(added),
         voided=len(voided.base),
-        drift=drift,
+        drift=measure_drift(template, target.vectors, added, before.live),
     )
-    return IndexChanges(vectors, feed.existed, voided, template, summary)
+    return IndexChanges(vectors, len(removed), voided, template, summary)
 
 
-def _voided_keys(folder: IndexFolder, before: Manifest, feed: ChangedItems) -> VoidedKeys:
-    """Return the keys that are not live any more: each was live in one of the two segments."""
-    removed = feed.keys.where("was").select("item_key").toArrow()["item_key"].to_numpy()
+def _voided_keys(folder: IndexFolder, before: Manifest, removed: np.ndarray) -> VoidedKeys:
+    """Return the keys that are not live any more, those `removed` now included: each was live in one of the two segments."""
     in_segment = [NoteKeys(folder.checked(shard.keys)).keys for shard in before.since.shards]
     segment = np.intersect1d(removed, np.concatenate([np.empty(0, np.int64), *in_segment]))
     base = np.setdiff1d(removed, segment)
     return VoidedKeys(np.union1d(read_voided(folder, before.since), base), segment)
 
 
-def measure_drift(template: Template, vectors: DataFrame, rows: int, base_rows: int) -> dict[str, float]:
-    """Return how much worse the template fits `vectors` than its own sample: ratios, 1 where nothing drifted.
+def measure_drift(template: Template, vectors: StoredVectors, added: np.ndarray, base_rows: int) -> dict[str, float]:
+    """Return how much worse the template fits the vectors of the keys `added` than its own sample: ratios, 1 for no drift.
 
-    `code_error_ratio` is that of the mean squared distance between vectors and their decoded codes; `imbalance_ratio`
+    Without keys there are none. `code_error_ratio` is that of the mean squared distance between vectors and their decoded codes; `imbalance_ratio`
     that of sum(n²)/sum(n)² over the rows n of the lists, once these vectors join the base: what a search scans.
     """
+    rows = len(added)
+    if not rows:
+        return {}
     # A sample will do: a mean over 4,096 rows is close enough for a ratio that is acted on from 1.5.
-    sample = sample_vectors(vectors, rows, min(rows, _DRIFT_ROWS), seed=0)[1]
+    _, sample = vectors.pick(added[first_in_order(added, _DRIFT_ROWS, seed=0)])
     lists = np.bincount(template.assign(template.rotate(sample)), minlength=template.nlist) / len(sample)
     base = template.list_rows / template.list_rows.sum()
     joined = (base * base_rows + lists * rows) / (base_rows + rows)

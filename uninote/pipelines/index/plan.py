@@ -11,6 +11,7 @@ from uninote.lake.paths import index_name
 from uninote.pipelines.lake.encoders import check_widths, open_model
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.snapshot import newest_snapshot
+from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.runtime.session import open_session
 
 
@@ -45,4 +46,4 @@ def plan_indexes(config: Config, rows: int | None, width: int | None) -> dict[st
 
 def _count(config: Config, width: int) -> int:
     snapshot = newest_snapshot(Run(open_session("index", config.spark), config))
-    return snapshot.vectors(width, config.index.kinds).select("item_key").count()
+    return StoredVectors(snapshot.run, snapshot, width, config.index.kinds).count

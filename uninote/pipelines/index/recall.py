@@ -11,7 +11,6 @@ from uninote.index.manifest import Manifest
 from uninote.index.search import Index
 from uninote.index.template import Template, template_files
 from uninote.pipelines.index.target import Calibration, Target
-from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.runtime.progress import say
 from uninote.vectors.top_k import merge_topk
 
@@ -50,7 +49,7 @@ def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[M
 def _measure(target: Target, manifest: Manifest, template: Template) -> Callable[[int], float]:
     """Return a function from a number of searched lists to recall@K on a sample."""
     calibration = target.calibration
-    vectors = StoredVectors(target.run, target.snapshot, target.width, manifest.kinds)
+    vectors = target.vectors
     sample = vectors.sample(calibration.sample, calibration.seed)
     exact = vectors.exact(sample.keys, sample.vectors, calibration.k)
     index = Index(target.folder, manifest, template)

@@ -21,6 +21,7 @@ from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.snapshot import Snapshot, newest_snapshot
+from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.notes.items import items_of
 from uninote.pipelines.notes.media_roots import policy_with
 from uninote.pipelines.notes.note_ids import check_note_ids
@@ -44,11 +45,12 @@ def _of_items(run: Run, wanted: IndexSearch, snapshot: Snapshot) -> dict[str, in
     """Answer items of the lake, whose vectors are stored."""
     kind = str(run.config.search.items)
     output = str(run.config.search.output)
-    stored = snapshot.vectors(snapshot.widths[0], (kind,))
-    staged = stored.select("item_id", "vector", F.lit(None).cast("array<struct<reason: string>>").alias("rejects"))
-    total = staged.count()
+    stored = StoredVectors(run, snapshot, snapshot.widths[0], (kind,))
+    total = stored.count
     if not total:
         raise ConfigError(f"search.items is {kind!r}, and no such item is embedded; add it to embed.kinds")
+    rejects = F.lit(None).cast("array<struct<reason: string>>")
+    staged = stored.rows(("item_id", "vector")).withColumn("rejects", rejects)
     tables.overwrite(_answers(run, staged, wanted, snapshot), found_table(run.note_id), output)
     return _counts(run, output, total)
 
@@ -146,7 +148,7 @@ def _answer(run: Run, staged: DataFrame, wanted: IndexSearch) -> DataFrame:
 
 def _rerank(run: Run, staged: DataFrame, answered: DataFrame, settings: SearchConfig, snapshot: Snapshot) -> DataFrame:
     width = int(settings.rerank_width or 0)
-    stored = snapshot.vectors(width).select("item_key", "vector")
+    stored = StoredVectors(run, snapshot, width).rows(("item_key", "vector"))
     queries = staged.select("item_id", F.col("vector").alias("query"))
     pairs = answered.drop("score", "rank").join(stored, "item_key").join(queries, "item_id")
     schema = StructType([StructField("item_id", StringType()), StructField("note_id", run.note_id)])

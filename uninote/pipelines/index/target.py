@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from pyspark.sql import DataFrame
-
 from uninote.config.digests import digest
 from uninote.config.settings import Config
 from uninote.index.folder import IndexFolder
@@ -14,9 +12,11 @@ from uninote.lake.paths import index_name
 from uninote.pipelines.index.decision import Wanted
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.snapshot import Snapshot
+from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.notes.media_roots import s3_options
 
 _SHAPING = {"nlist", "pq_m", "opq", "num_shards", "recall_target", "serve_mib", "task_mib", "seed", "kinds"}
+ROW_COLUMNS = ("item_key", "note_id", "kind", "vector")  # of the rows that an index is built of
 
 
 def index_folder(run: Run, width: int) -> IndexFolder:
@@ -68,15 +68,14 @@ class Target:
         return {name: self.snapshot.versions[name] for name in ("items", self.snapshot.vectors_name(self.width))}
 
     @cached_property
-    def vectors(self) -> DataFrame:
-        """item_key, note_id, kind and vector of all items that are indexed."""
-        kinds = self.run.config.index.kinds
-        return self.snapshot.vectors(self.width, kinds).select("item_key", "note_id", "kind", "vector")
+    def vectors(self) -> StoredVectors:
+        """The vectors of all items that are indexed."""
+        return StoredVectors(self.run, self.snapshot, self.width, self.run.config.index.kinds)
 
-    @cached_property
+    @property
     def rows(self) -> int:
         """How many items those are."""
-        return self.vectors.select("item_key").count()
+        return self.vectors.count
 
     @property
     def calibration(self) -> Calibration:

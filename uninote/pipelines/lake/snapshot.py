@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from uninote.errors import UninoteError
 from uninote.lake.paths import embeddings_name
@@ -36,22 +35,8 @@ class Snapshot:
         """Return the table `name` as it was left."""
         return read_table(self.run.spark, self.run.generation.uri(name), self.versions[name])
 
-    def vectors(self, width: int, kinds: Sequence[str] = ("note",)) -> DataFrame:
-        """Return the embeddings of `width` of items of these kinds. Raises UninoteError when that width is not embedded.
-
-        Reading a vector that another encoder made fails: two generations never meet.
-        """
-        rows = self.read(self.vectors_name(width)).where(F.col("kind").isin(*kinds))
-        mine = F.lit(self.run.model.generation)
-        other = F.col("generation")
-        message = F.concat(
-            F.lit(f"{self.vectors_name(width)}: a vector of generation "), other, F.lit(" among those of "), mine
-        )
-        vector = F.when(other == mine, F.col("vector")).otherwise(F.raise_error(message))
-        return rows.withColumn("vector", vector)
-
     def vectors_name(self, width: int) -> str:
-        """Return the name of the embeddings of `width`; the same check."""
+        """Return the name of the embeddings of `width`. Raises MissingTableError when that width is not embedded."""
         name = embeddings_name(width)
         if name not in self.versions:
             widths = ", ".join(map(str, self.widths))

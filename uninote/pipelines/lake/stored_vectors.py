@@ -9,22 +9,23 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, StructField, StructType
 
 from udfs.arrow import read_rows, to_matrix
 from udfs.neighbours.cells import vectors_as_bytes
 from udfs.notes.fingerprints import ArrowMap
-from udfs.samples import make_exact, make_sample
-from udfs.table_files import Keys, Read, as_read, make_item_reader, over_files
+from udfs.samples import make_exact, make_sample, make_share
+from udfs.table_files import Keys, Read, make_item_reader, over_files
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import MissingFilesError, present_files
 from uninote.lake.parquet_files import DataFile, remedy_of
-from uninote.lake.schemas import VECTOR
+from uninote.lake.schemas import VECTOR, embeddings_table
 from uninote.neighbours.lists import Lists
 from uninote.neighbours.recall import exact_scores, known_scores, tie_aware_recall
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.snapshot import Snapshot
-from uninote.vectors.sampling import first_in_order
+from uninote.vectors.sampling import first_in_order, share_of
 from uninote.vectors.top_k import merge_topk
 
 _TASK_BYTES = 256 << 20  # of the files that one task reads
@@ -50,7 +51,10 @@ class VectorSample:
 
 @dataclass(frozen=True)
 class StoredVectors:
-    """The embeddings of `width` of items of these kinds, as a snapshot left them."""
+    """The embeddings of `width` of items of these kinds, as a snapshot left them.
+
+    Reading a vector that another encoder made fails: two generations never meet.
+    """
 
     run: Run
     snapshot: Snapshot
@@ -65,6 +69,13 @@ class StoredVectors:
             return present_files(self.run.generation.uri(name), self.snapshot.versions[name])
         except MissingFilesError as error:
             raise UninoteError(f"{error}{remedy_of(name)}") from error
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are."""
+        # By Spark: it reads the column of kinds alone, and starts no Python for it.
+        stored = self.snapshot.read(self.snapshot.vectors_name(self.width))
+        return stored.where(F.col("kind").isin(*self.kinds)).count()
 
     def scan(
         self, function: ArrowMap, schema: StructType, columns: Sequence[str], parts: int | None = None
@@ -88,26 +99,39 @@ class StoredVectors:
         note_ids = sampled["note_id"].combine_chunks()
         return VectorSample(sum(found["rows"].to_pylist()), keys, note_ids, matrix.reshape(-1, self.width))
 
+    def draw(self, count: int, seed: int) -> np.ndarray:
+        """Return float32 (at most count, width), in order of key: the vectors of the sample that `sample` draws.
+
+        For samples so large that a task could not hold one: only a share that is cut by hash leaves the tasks.
+        """
+        schema = with_bytes(StructType([_KEY, StructField("vector", VECTOR)]))
+        share = share_of(count, self.count)
+        found = self.scan(make_share(share, seed, vectors_as_bytes), schema, schema.names).toArrow()
+        keys = found["item_key"].to_numpy()
+        chosen = np.zeros(len(keys), dtype=bool)
+        chosen[first_in_order(keys, count, seed)] = True
+        # By batch, since all vectors together may be more than a column of bytes can hold.
+        _, matrix = read_rows(found.filter(pa.array(chosen)).to_batches())
+        return matrix.reshape(-1, self.width)[np.argsort(keys[chosen])]
+
     def pick(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (keys int64 ascending, vectors float32) of those of `keys` that are there."""
-        found, matrix = read_rows(self.pick_rows(keys).to_batches())
+        wanted = self.run.spark.sparkContext.broadcast(np.unique(keys))
+        rows = self.rows(("item_key", "vector"), lambda: wanted.value).toArrow()
+        wanted.destroy()
+        found, matrix = read_rows(rows.to_batches())
         order = np.argsort(found)
         return found[order], matrix.reshape(-1, self.width)[order]
 
-    def pick_rows(self, keys: np.ndarray) -> pa.Table:
-        """Return item_key, note_id and vector of those of `keys` that are there; files without any are hardly read."""
-        wanted = self.run.spark.sparkContext.broadcast(np.unique(keys))
-        columns = self._columns
-        read = make_item_reader(columns.names, self.kinds, self.run.model.generation, lambda: wanted.value)
-        rows = scan_files(self.run, self.files, read, as_read, columns).toArrow()
-        wanted.destroy()
-        return rows
+    def rows(self, columns: Sequence[str], keys: Keys | None = None) -> DataFrame:
+        """Return some columns of all rows, or of those of `keys` that are there; vectors are bytes.
 
-    def rows_of(self, keys: Keys) -> DataFrame:
-        """Return item_key, note_id and vector, as bytes, of those of `keys` that are there."""
-        columns = self._columns
-        read = make_item_reader(columns.names, self.kinds, self.run.model.generation, keys)
-        return scan_files(self.run, self.files, read, vectors_as_bytes, with_bytes(columns))
+        Of files without any of `keys` the keys alone are read.
+        """
+        table = embeddings_table(self.run.note_id, self.snapshot.vectors_name(self.width)).schema
+        schema = with_bytes(StructType([table[name] for name in columns]))
+        read = make_item_reader(columns, self.kinds, self.run.model.generation, keys)
+        return scan_files(self.run, self.files, read, vectors_as_bytes, schema)
 
     @property
     def _columns(self) -> StructType:

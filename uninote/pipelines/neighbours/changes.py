@@ -17,7 +17,7 @@ from udfs.neighbours.cell_rows import make_pick_rows
 from udfs.neighbours.cells import vectors_as_bytes
 from udfs.table_files import LastCommits, make_change_reader
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.changed_items import ChangedVectors, changed_keys, changed_vectors
+from uninote.pipelines.lake.changed_items import ChangedVectors, changed_items, changed_vectors
 from uninote.pipelines.lake.stored_vectors import scan_files, with_bytes
 from uninote.pipelines.neighbours.cell_rows import CellRows
 from uninote.pipelines.neighbours.decision import LastRun
@@ -30,11 +30,11 @@ def changed_notes(join: Join, last: LastRun) -> np.ndarray | None:
 
     Null where the change feed of items does not reach back to the last run.
     """
-    keys = changed_keys(join.run, ("note",), last.inputs["items"], join.versions["items"])
+    changed = changed_items(join.run, join.vectors.kinds, last.inputs["items"], join.versions["items"])
     fresh_days = sorted({one.fresh_days for one in join.attributes if one.fresh_days is not None})
-    if keys is None or not fresh_days:
-        return keys
-    return np.union1d(keys, _crossed_age(join, fresh_days, datetime.fromtimestamp(last.as_of, UTC)))
+    if changed is None or not fresh_days:
+        return None if changed is None else changed.keys
+    return np.union1d(changed.keys, _crossed_age(join, fresh_days, datetime.fromtimestamp(last.as_of, UTC)))
 
 
 def _crossed_age(join: Join, fresh_days: list[int], before: datetime) -> np.ndarray:
@@ -71,7 +71,7 @@ def rows_to_join(join: Join, cells: CellRows, inputs: Mapping[str, int], keys: n
         if changed is None:
             say(f"neighbours: the change feed of {name} does not reach back; reading the vectors from the table")
             wanted = shared(keys)
-            yield join.vectors.rows_of(lambda: wanted.value)
+            yield join.vectors.rows(join.vector_schema.names, lambda: wanted.value)
             return
         new = np.isin(changed.upserted, keys)
         last = shared((changed.upserted[new], changed.commits[new]))

@@ -93,10 +93,11 @@ def _voided_keys(folder: IndexFolder, before: Manifest, removed: np.ndarray) -> 
 
 
 def measure_drift(template: Template, vectors: StoredVectors, added: np.ndarray, base_rows: int) -> dict[str, float]:
-    """Return how much worse the template fits the vectors of the keys `added` than its own sample: ratios, 1 for no drift.
+    """Return how much worse the template fits the vectors of the keys `added` than its own sample; nothing without keys.
 
-    Without keys there are none. `code_error_ratio` is that of the mean squared distance between vectors and their decoded codes; `imbalance_ratio`
-    that of sum(n²)/sum(n)² over the rows n of the lists, once these vectors join the base: what a search scans.
+    Two ratios, 1 where nothing drifted: `code_error_ratio` of the mean squared distance between vectors and their decoded
+    codes; `imbalance_ratio` of sum(n²)/sum(n)² over the rows n of the lists, once these vectors join the base: what a
+    search scans.
     """
     rows = len(added)
     if not rows:

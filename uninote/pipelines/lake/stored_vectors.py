@@ -82,7 +82,7 @@ class StoredVectors:
     ) -> DataFrame:
         """Return what `function` makes of some columns of all rows, perhaps in `parts` tasks."""
         read = make_item_reader(columns, self.kinds, self.run.model.generation)
-        return scan_files(self.run, self.files, read, function, schema, parts)
+        return FileRows(self.run, self.files, read).scan(function, schema, parts)
 
     def sample(self, count: int, seed: int, *, read_vectors: bool = True) -> VectorSample:
         """Count the rows, and draw `count` of them; unless vectors are to be read, there are none."""
@@ -131,7 +131,7 @@ class StoredVectors:
         table = embeddings_table(self.run.note_id, self.snapshot.vectors_name(self.width)).schema
         schema = with_bytes(StructType([table[name] for name in columns]))
         read = make_item_reader(columns, self.kinds, self.run.model.generation, keys)
-        return scan_files(self.run, self.files, read, vectors_as_bytes, schema)
+        return FileRows(self.run, self.files, read).scan(vectors_as_bytes, schema)
 
     @property
     def _columns(self) -> StructType:
@@ -176,11 +176,21 @@ def with_bytes(schema: StructType) -> StructType:
     )
 
 
-def scan_files(
-    run: Run, files: Sequence[DataFile], read: Read, function: ArrowMap, schema: StructType, parts: int | None = None
-) -> DataFrame:
-    """Return what `function` makes of the rows that `read` finds in files, in `parts` tasks or as many as suit their sizes."""
-    cores = run.spark.sparkContext.defaultParallelism
-    parts = parts or max(1, min(len(files), max(cores, sum(file.size for file in files) // _TASK_BYTES)))
-    numbers = run.spark.range(0, len(files), 1, parts)
-    return numbers.mapInArrow(over_files(function, read, [file.path for file in files]), schema)
+@dataclass(frozen=True)
+class FileRows:
+    """The rows that `read` finds in some files of tables: what workers read themselves, without Spark's reader."""
+
+    run: Run
+    files: Sequence[DataFile]
+    read: Read
+
+    def scan(self, function: ArrowMap, schema: StructType, parts: int | None = None) -> DataFrame:
+        """Return what `function` makes of the rows, in `parts` tasks or as many as suit the sizes of the files."""
+        files = self.files
+        if parts is None:
+            cores = self.run.spark.sparkContext.defaultParallelism
+            filled = sum(file.size for file in files) // _TASK_BYTES
+            parts = max(1, min(len(files), max(cores, filled)))
+        # Spark moves the files' numbers alone; a task finds the rows by them.
+        numbers = self.run.spark.range(0, len(files), 1, parts)
+        return numbers.mapInArrow(over_files(function, self.read, [file.path for file in files]), schema)

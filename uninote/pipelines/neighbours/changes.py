@@ -18,7 +18,7 @@ from udfs.neighbours.cells import vectors_as_bytes
 from udfs.table_files import LastCommits, make_change_reader
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.changed_items import ChangedVectors, changed_items, changed_vectors
-from uninote.pipelines.lake.stored_vectors import scan_files, with_bytes
+from uninote.pipelines.lake.stored_vectors import FileRows, with_bytes
 from uninote.pipelines.neighbours.cell_rows import CellRows
 from uninote.pipelines.neighbours.decision import LastRun
 from uninote.pipelines.neighbours.join import Join
@@ -91,4 +91,4 @@ def _from_feed(join: Join, changed: ChangedVectors, last: LastCommits) -> DataFr
     generation = join.run.model.generation
     read = make_change_reader(columns.names, join.vectors.kinds, generation, versions, last)
     files = [file for _, file in changed.files]
-    return scan_files(join.run, files, read, vectors_as_bytes, with_bytes(columns))
+    return FileRows(join.run, files, read).scan(vectors_as_bytes, with_bytes(columns))

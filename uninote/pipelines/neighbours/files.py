@@ -26,7 +26,7 @@ from udfs.neighbours.lists import LISTS
 from udfs.table_files import make_reader
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import neighbours_table
-from uninote.pipelines.lake.stored_vectors import scan_files
+from uninote.pipelines.lake.stored_vectors import FileRows
 from uninote.pipelines.neighbours.join import Join
 
 _SAMPLES_A_FILE = 32  # of note_ids, to cut all of them into files of about one size
@@ -107,7 +107,7 @@ def rewrite(
 def _by_part(join: Join, files: Sequence[DataFile], bounds: Sequence[str | int]) -> DataFrame:
     """Return the lists in some files, as bytes, a part of the note_ids in each partition."""
     schema = StructType([StructField("part", IntegerType()), StructField("lists", BinaryType())])
-    rows = scan_files(join.run, files, make_reader(LISTS), make_parts(bounds), schema)
+    rows = FileRows(join.run, files, make_reader(LISTS)).scan(make_parts(bounds), schema)
     count = len(bounds) + 1
     # A row for each part, since one may get no lists and its old file must be written all the same.
     part = F.col("id").cast("int").alias("part")

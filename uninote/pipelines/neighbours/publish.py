@@ -23,7 +23,7 @@ from uninote.lake.parquet_files import DataFile, write_file
 from uninote.lake.schemas import duplicates_table, neighbours_table
 from uninote.neighbours.components import connected
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.stored_vectors import scan_files
+from uninote.pipelines.lake.stored_vectors import FileRows
 from uninote.pipelines.neighbours.cell_rows import publish_cells
 from uninote.pipelines.neighbours.files import RECORD_FIELDS, JoinResult, of_kind, scan_and_write
 from uninote.pipelines.neighbours.join import Join
@@ -115,7 +115,7 @@ def _rank_lists(join: Join, name: str, groups: Groups) -> list[DataFile]:
     shared = join.run.spark.sparkContext.broadcast(ranking)
     make = make_ranked(lambda: shared.value)
     files = files_of(join.state_uri(name))
-    written = scan_and_write(join, name, scan_files(join.run, files, make_reader(LISTS), make, RECORD_FIELDS))
+    written = scan_and_write(join, name, FileRows(join.run, files, make_reader(LISTS)).scan(make, RECORD_FIELDS))
     shared.destroy()
     return [one.file for one in written]
 
@@ -128,7 +128,7 @@ def hub_skewness(join: Join, name: str, ranked: bool) -> float:
     uri = run.generation.uri(neighbours_table(note_id, name).name) if ranked else join.state_uri(name)
     column = "neighbours" if ranked else "neighbour_ids"
     schema = StructType([StructField("note_id", note_id), StructField("count", LongType())])
-    rows = scan_files(run, files_of(uri), make_reader([column]), make_occurrences(column, k), schema)
+    rows = FileRows(run, files_of(uri), make_reader([column])).scan(make_occurrences(column, k), schema)
     counted = rows.groupBy("note_id").agg(F.sum("count").alias("n"))
     # Skewness from sums of powers: Spark adds them up in one pass, and no count has to come to the driver.
     sums = counted.agg(F.sum("n"), F.sum(F.pow("n", 2)), F.sum(F.pow("n", 3))).collect()[0]
@@ -147,7 +147,8 @@ def _closeness(join: Join, name: str) -> np.ndarray:
     schema = StructType([StructField("key", BinaryType()), StructField("value", BinaryType())])
     make = make_closeness(join.run.config.neighbours.k)
     files = files_of(join.state_uri(name))
-    closeness: pa.Table = scan_files(join.run, files, make_reader(["item_key", "scores"]), make, schema).toArrow()
+    scores = FileRows(join.run, files, make_reader(["item_key", "scores"]))
+    closeness: pa.Table = scores.scan(make, schema).toArrow()
     keys = np.frombuffer(b"".join(closeness["key"].to_pylist()), np.int64)
     values = np.zeros(int(keys.max(initial=-1)) + 1, np.float32)
     values[keys] = np.frombuffer(b"".join(closeness["value"].to_pylist()), np.float32)

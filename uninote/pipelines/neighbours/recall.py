@@ -17,7 +17,7 @@ from udfs.table_files import as_read, make_reader
 from uninote.lake.delta_files import files_of
 from uninote.neighbours.lists import Lists
 from uninote.neighbours.rules import Rows
-from uninote.pipelines.lake.stored_vectors import StoredVectors, scan_files
+from uninote.pipelines.lake.stored_vectors import FileRows, StoredVectors
 from uninote.pipelines.neighbours.cell_rows import CellRows
 from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.neighbours.plan import Truth
@@ -105,7 +105,7 @@ def listed(join: Join, name: str, keys: np.ndarray) -> np.ndarray:
     wanted = join.run.spark.sparkContext.broadcast(keys)
     read = make_reader(["item_key", "neighbour_keys"], lambda: wanted.value)
     schema = StructType([StructField("item_key", LongType()), StructField("neighbour_keys", BinaryType())])
-    rows = scan_files(join.run, files_of(join.state_uri(name)), read, as_read, schema)
+    rows = FileRows(join.run, files_of(join.state_uri(name)), read).scan(as_read, schema)
     lists = np.full((len(keys), k), -1, np.int64)  # a note that the join lost counts as having found nothing
     for row in rows.collect():
         found = np.frombuffer(row["neighbour_keys"], np.int64)[:k]

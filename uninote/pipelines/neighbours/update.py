@@ -21,7 +21,7 @@ from uninote.errors import UninoteError
 from uninote.lake.delta_files import present_files
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import NEIGHBOUR_CELLS
-from uninote.pipelines.lake.stored_vectors import scan_files
+from uninote.pipelines.lake.stored_vectors import FileRows
 from uninote.pipelines.neighbours.cell_rows import CellRows, Cells, cell_folders, load_cells, open_cell_rows
 from uninote.pipelines.neighbours.changes import rows_to_join
 from uninote.pipelines.neighbours.decision import LastRun
@@ -102,7 +102,7 @@ def _read_limits(join: Join, files: list[DataFile], removed: Callable[[], np.nda
     schema = StructType([StructField(name, BinaryType()) for name in _LIMITS])
     read = make_reader(("item_key", "neighbour_keys", "scores", "whole"))
     make = make_list_limits(removed, join.run.config.neighbours.k)
-    table = scan_files(join.run, files, read, make, schema).toArrow()
+    table = FileRows(join.run, files, read).scan(make, schema).toArrow()
     # Each task sends its columns as bytes, which Spark passes on as they are; rows it would convert one by one.
     columns: dict[str, np.ndarray] = {}
     for name, kind in _LIMITS.items():

@@ -87,8 +87,11 @@ def rows_to_join(join: Join, cells: CellRows, inputs: Mapping[str, int], keys: n
 
 def _from_feed(join: Join, changed: ChangedVectors, last: LastCommits) -> DataFrame:
     columns = join.vector_schema
-    versions = {file.path: version for version, file in changed.files}
+    versions = {}
+    files = []
+    for version, file in changed.files:
+        versions[file.path] = version
+        files.append(file)
     generation = join.run.model.generation
     read = make_change_reader(columns.names, join.vectors.kinds, generation, versions, last)
-    files = [file for _, file in changed.files]
     return FileRows(join.run, files, read).scan(vectors_as_bytes, with_bytes(columns))

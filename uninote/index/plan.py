@@ -148,7 +148,8 @@ def plan_index(rows: int, width: int, overrides: IndexOverrides | None = None) -
 def _fitting(plan: IndexPlan, chosen: IndexOverrides) -> IndexPlan:
     """Raise the number of shards until a task fits, where it is ours to choose; refuse what cannot fit."""
     budget = chosen.task_mib << 20
-    plan, wanted = _with_shards(plan, plan.num_shards), plan.num_shards
+    wanted = plan.num_shards
+    plan = _with_shards(plan, wanted)
     while plan.task_bytes > budget and plan.num_shards < plan.nlist:
         plan = _with_shards(plan, min(plan.nlist, 2 * plan.num_shards))
     problems = []

@@ -8,6 +8,7 @@ import pytest
 
 from udfs.arrow import read_rows, to_array, to_matrix
 from udfs.embed.widths import make_truncate
+from udfs.neighbours import cells
 from uninote.vectors.widths import truncate
 
 
@@ -35,6 +36,19 @@ def test_rows_of_several_batches_are_put_together():
     assert keys.tolist() == [0, 1, 10, 11]
     assert vectors[:, 0].tolist() == [0, 0, 10, 10]
     assert read_rows([])[0].shape == (0,)
+
+
+def test_wide_vectors_are_passed_on_as_bytes_in_parts_in_their_order(monkeypatch):
+    monkeypatch.setattr(cells, "_PART_BYTES", 3 * 4 * 2)  # three rows of two
+    matrix = np.arange(16, dtype=np.float32).reshape(8, 2)
+    keys = np.arange(8)
+    whole = pa.RecordBatch.from_arrays([pa.array(keys), to_array(matrix)], ["item_key", "vector"])
+    parts = list(cells.vectors_as_bytes(iter([whole.slice(1), whole.slice(0, 0)])))
+    assert [len(part) for part in parts] == [3, 3, 1]
+    assert all(pa.types.is_binary(part.schema.field("vector").type) for part in parts)
+    for found, expected in zip(read_rows(parts), (keys[1:], matrix[1:]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert list(cells.vectors_as_bytes(iter(parts))) == parts
 
 
 def test_truncating_a_batch_leaves_the_other_columns_alone():

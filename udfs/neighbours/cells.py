@@ -13,6 +13,8 @@ from udfs.notes.fingerprints import ArrowMap
 from uninote.neighbours.cells import assign_cells
 from uninote.vectors.kmeans import compute_in_one_thread, nearest_centroids
 
+_PART_BYTES = 64 << 20  # of the vectors that are passed on together
+
 
 @dataclass(frozen=True)
 class FullJoinCells:
@@ -48,8 +50,13 @@ def vectors_as_bytes(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBat
         place = batch.schema.get_field_index("vector")
         if pa.types.is_binary(batch.schema.types[place]):
             yield batch
-        else:
-            yield batch.set_column(place, "vector", to_bytes(to_matrix(batch.column(place))))
+            continue
+        matrix = to_matrix(batch.column(place))
+        # In parts: Spark holds a batch in one piece, and a file's batch of wide vectors may have a gigabyte.
+        rows = max(1, _PART_BYTES // (4 * matrix.shape[1]))
+        for start in range(0, len(batch), rows):
+            part = to_bytes(matrix[start : start + rows])
+            yield batch.slice(start, rows).set_column(place, "vector", part)
 
 
 def make_replicas(cells: FullJoinCells | UpdateCells) -> ArrowMap:

@@ -53,7 +53,8 @@ def find_changes(target: Target, before: Manifest) -> Iterator[IndexChanges | No
     Raises IndexDamagedError where a file of the index is not as its manifest says.
     """
     since = before.segments[-1].versions["items"]
-    feed = changed_items(target.run, before.kinds, since, target.versions["items"])
+    items = target.run.generation.uri("items")
+    feed = changed_items(items, before.kinds, since, target.versions["items"])
     if feed is None:
         yield None
         return

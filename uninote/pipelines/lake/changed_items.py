@@ -12,7 +12,6 @@ import numpy as np
 
 from uninote.lake.delta_files import files_since, read_feed
 from uninote.lake.parquet_files import DataFile
-from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.vectors.last_rows import last_rows
 
@@ -25,14 +24,14 @@ class ChangedItems:
     existed: np.ndarray
 
 
-def changed_items(run: Run, kinds: Sequence[str], since: int, version: int) -> ChangedItems | None:
-    """Return what changed after version `since` of the items, up to `version`; None where the feed does not say.
+def changed_items(uri: str, kinds: Sequence[str], since: int, version: int) -> ChangedItems | None:
+    """Return what changed after version `since` of the items at `uri`, up to `version`; None where the feed does not say.
 
     An item counts as changed with its note's attributes too, since filters use them.
     """
     if since >= version:
         return ChangedItems(np.empty(0, np.int64), np.empty(0, bool)) if since == version else None
-    feed = read_feed(run.generation.uri("items"), since, version, kinds)
+    feed = read_feed(uri, since, version, kinds)
     if feed is None:
         return None
     # In the first commit that touches a key, a row that is taken away is one that was there; an edit takes one away too.

@@ -30,7 +30,8 @@ def changed_notes(join: Join, last: LastRun) -> np.ndarray | None:
 
     Null where the change feed of items does not reach back to the last run.
     """
-    changed = changed_items(join.run, join.vectors.kinds, last.inputs["items"], join.versions["items"])
+    items = join.run.generation.uri("items")
+    changed = changed_items(items, join.vectors.kinds, last.inputs["items"], join.versions["items"])
     fresh_days = sorted({one.fresh_days for one in join.attributes if one.fresh_days is not None})
     if changed is None or not fresh_days:
         return None if changed is None else changed.keys

@@ -237,4 +237,5 @@ def test_old_notes_leave_a_fresh_table_and_hubs_are_ranked_lower(run_of):
         assert {one["note_id"] for one in made["fresh"][key]} == best_fresh(key, 16, 20)
     again, _ = lists("2026-03-23")
     assert again["state"] == "unchanged"
-    assert later["as_of"] == again["as_of"] == summary["as_of"] + 2 * 86_400 == 1_774_224_000
+    assert summary["as_of"] == "2026-03-21T00:00:00Z"
+    assert later["as_of"] == again["as_of"] == "2026-03-23T00:00:00Z"

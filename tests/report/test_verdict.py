@@ -1,4 +1,7 @@
-from sample_report import make_report
+import math
+from dataclasses import replace
+
+from sample_report import make_indexes, make_report
 
 from uninote.report.data import Recall, Reconciliation, StageRow
 from uninote.report.verdict import judge
@@ -10,7 +13,7 @@ def states(**fields):
 
 def test_a_sound_run_passes_every_check():
     verdict = judge(make_report())
-    assert (verdict.state, verdict.headline, verdict.summary) == ("ok", "Sound", "All 4 checks passed.")
+    assert (verdict.state, verdict.headline, verdict.summary) == ("ok", "Sound", "All 5 checks passed.")
 
 
 def test_lost_notes_are_a_failure():
@@ -30,6 +33,25 @@ def test_recall_below_target_needs_attention():
     assert states(recall=Recall(20, 500, 0.9499, 0.95))["recall"] == "attention"
     assert states(recall=Recall(20, 500, 0.95, 0.95))["recall"] == "ok"
     assert states(recall=Recall(20, 500, 0.99, 0.95, {"public": 0.94}))["recall"] == "attention"
+
+
+def test_an_index_that_misses_its_target_is_not_called_sound():
+    good, poor = make_indexes()[0], replace(make_indexes()[1], recall=0.8999)
+    verdict = judge(make_report(indexes=(good, poor)))
+    assert (verdict.headline, verdict.summary) == ("Needs attention", "Needs a look: index recall@20.")
+    assert "w64 0.8999, target 0.9000" in [check.finding for check in verdict.checks]
+    assert states(indexes=(good, replace(poor, recall=math.nan)))["indexes"] == "attention"
+    assert states(indexes=(good, replace(poor, recall=None)))["indexes"] == "unknown"
+
+
+def test_what_was_made_of_older_tables_needs_attention():
+    verdict = judge(make_report(behind=("neighbours",)))
+    assert (verdict.state, verdict.summary) == ("attention", "Needs a look: freshness.")
+
+
+def test_a_stage_that_did_not_end_is_named():
+    verdict = judge(make_report(stages=(StageRow("embed", "unfinished", 0, {}),)))
+    assert (verdict.state, verdict.checks[0].finding) == ("attention", "began and did not end: embed")
 
 
 def test_a_quarantined_share_above_the_limit_needs_attention():

@@ -48,9 +48,10 @@ def run_stage(run: Run, name: str) -> Summary:
         before = ["ingest"] if name in LEARNING else list(STAGES)[: list(STAGES).index(name)]
         say(f"{name}: the demo lake lacks what this job needs; running {', '.join(before)} first")
         for earlier in before:
-            STAGES[earlier](run)
+            run_stage(run, earlier)
         summary = _work(name)(run)
-    return summary | {"seconds": round(time.time() - started, 1)}
+    run.stage_seconds[name] = time.time() - started
+    return summary | {"seconds": round(run.stage_seconds[name], 1)}
 
 
 def _work(name: str) -> Stage:

@@ -14,12 +14,18 @@ class ReportDataError(UninoteError):
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage of the run. `state` is done, unchanged or failed; a count whose name ends in "bytes" is shown as a size."""
+    """One stage, as it last ran. `state` is done, unchanged, stale, failed or unfinished.
+
+    `when` is the time at which that began; `is_of_this_run` says whether it was in the run that the report is about: the
+    figures of other rows are an earlier run's. A count whose name ends in "bytes" is shown as a size.
+    """
 
     stage: str
     state: str
     seconds: float
     counts: dict[str, int]
+    when: str = ""
+    is_of_this_run: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,10 @@ class QuarantineReason:
 
 @dataclass(frozen=True)
 class IndexRow:
-    """The index of one width. `bytes` is its size at rest; `recall` is null where it was not measured."""
+    """The index of one width. `bytes` is its size at rest; `recall` of its searches is null where it was not measured.
+
+    `target` is the recall that the configuration asks for, and `k` the number of neighbours that it is about.
+    """
 
     width: int
     rows: int
@@ -74,6 +83,8 @@ class IndexRow:
     bytes: int
     nprobe: int
     recall: float | None = None
+    target: float = 0.0
+    k: int = 0
 
 
 @dataclass(frozen=True)
@@ -163,11 +174,15 @@ class StrategyScores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the model finds of notes that it was not trained on; `baselines` names the columns beside its own `widths`."""
+    """What the model finds of notes that it was not trained on; `baselines` names the columns beside its own `widths`.
+
+    `origin` says which notes those were.
+    """
 
     widths: tuple[int, ...]
     baselines: tuple[str, ...]
     rows: tuple[StrategyScores, ...]
+    origin: str
 
 
 @dataclass(frozen=True)
@@ -196,7 +211,9 @@ class Report:
     """Everything on the page. What is null or empty is left out, or the page says that there is nothing.
 
     `similarity` counts the notes by the score of their best neighbour; `tables` maps names to URIs;
-    `quarantine_limit` is the share of quarantined notes above which the verdict asks for attention.
+    `quarantine_limit` is the share of quarantined notes above which the verdict asks for attention. `run_id` is the run that
+    the report is about, and `run_seconds` how long its stages took; `behind` names what was made of older vectors or notes than
+    there are; `as_of` is the date that ages were counted from, empty where no table depends on them.
     """
 
     title: str
@@ -217,3 +234,7 @@ class Report:
     agreements: tuple[Agreement, ...] = ()
     evaluation: Evaluation | None = None
     quarantine_limit: float = 0.01
+    run_id: str = ""
+    run_seconds: float = 0.0
+    behind: tuple[str, ...] = ()
+    as_of: str = ""

@@ -36,7 +36,7 @@ def render(report: Report) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("uninote.report", "."),
+        loader=PackageLoader("uninote.report", "page"),
         autoescape=True,  # titles and bodies are hostile input
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -38,8 +38,8 @@ class Verdict:
 
 
 def judge(report: Report) -> Verdict:
-    """Check stages, rows, recall and quarantine."""
-    found = (_stages(report), _rows(report), _recall(report), _quarantine(report))
+    """Check all that was asked for: stages, what they started from, rows, recall of lists and indexes, and quarantine."""
+    found = (_stages(report), _freshness(report), _rows(report), _recall(report), _indexes(report), _quarantine(report))
     checks = tuple(check for check in found if check)
     state = max((check.state for check in checks), key=STATES.index)
     return Verdict(state, HEADLINES[state], _summary(checks, state), checks)
@@ -59,7 +59,16 @@ def _stages(report: Report) -> Check:
         return Check("stages", "failed", f"failed: {', '.join(failed)}", "stages")
     if not report.stages:
         return Check("stages", "unknown", "none recorded", "stages")
+    unfinished = [row.stage for row in report.stages if row.state == "unfinished"]
+    if unfinished:
+        return Check("stages", "attention", f"began and did not end: {', '.join(unfinished)}", "stages")
     return Check("stages", "ok", f"{plural(len(report.stages), 'stage')}, none failed", "stages")
+
+
+def _freshness(report: Report) -> Check | None:
+    if not report.behind:
+        return None
+    return Check("freshness", "attention", f"older than what they are made of: {', '.join(report.behind)}", "stages")
 
 
 def _rows(report: Report) -> Check:
@@ -78,6 +87,25 @@ def _recall(report: Report) -> Check:
     least = min([measured.recall, *measured.by_rule.values()])
     sides = f"{recall(least)}, target {recall(measured.target)}"
     return Check(f"recall@{measured.k}", "ok" if measured.reached else "attention", sides, "recall")
+
+
+def _indexes(report: Report) -> Check | None:
+    """Check the recall of each width's index against what was asked, the worst of them first."""
+    if not report.indexes:
+        return None
+    name = f"index recall@{report.indexes[0].k}"
+    low = []
+    for row in report.indexes:
+        # "not at least", rather than "less": a recall that is not a number must not pass
+        if row.recall is not None and not row.recall >= row.target:
+            low.append(f"w{row.width} {recall(row.recall)}, target {recall(row.target)}")
+    unmeasured = [f"w{row.width}" for row in report.indexes if row.recall is None]
+    if low:
+        return Check(name, "attention", "; ".join(low), "indexes")
+    if unmeasured:
+        return Check(name, "unknown", f"not measured: {', '.join(unmeasured)}", "indexes")
+    least = min(row.recall for row in report.indexes if row.recall is not None)
+    return Check(name, "ok", f"{recall(least)} at least, target {recall(report.indexes[0].target)}", "indexes")
 
 
 def _quarantine(report: Report) -> Check | None:

@@ -22,15 +22,17 @@ _WORTH_MORE = 0.002  # a doubling that brings less than this recall is not worth
 def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[Manifest, dict[str, float]]:
     """Return the manifest with as many searched lists as are needed, measured, and the recall, for the ledger.
 
-    That number is the least power of two that reaches `index.recall_target`, or does all it can; the recall is that of the
-    lists that are searched: `index.nprobe`, where it is given.
+    That number is the least power of two that reaches `index.recall_target`, or does all it can; it does not fall below what
+    was measured for the same base, so that an update searches as many lists as before, or more. The recall is that of the lists
+    that are searched: `index.nprobe`, where it is given.
     """
     asked = target.run.config.index.nprobe
+    fewest = manifest.nprobe if target.wanted.is_calibrated(manifest) else _START
     lists = 1
     recall = 1.0
     if manifest.live > 1:
         recall_of = _measure(target, manifest, template)
-        lists, recall = _enough_lists(recall_of, template.nlist, target.calibration.recall_target)
+        lists, recall = _enough_lists(recall_of, fewest, template.nlist, target.calibration.recall_target)
         if asked is not None:
             recall = recall_of(asked)
         elif recall < target.calibration.recall_target:
@@ -63,9 +65,9 @@ def _measure(target: Target, manifest: Manifest, template: Template) -> Callable
     return recall_of
 
 
-def _enough_lists(recall_of: Callable[[int], float], nlist: int, target: float) -> tuple[int, float]:
-    """Return the least doubling of _START lists whose recall reaches the target, or that more lists do not improve."""
-    lists = min(_START, nlist)
+def _enough_lists(recall_of: Callable[[int], float], fewest: int, nlist: int, target: float) -> tuple[int, float]:
+    """Return the least doubling of `fewest` lists whose recall reaches the target, or that more lists do not improve."""
+    lists = min(fewest, nlist)
     recall = recall_of(lists)
     while recall < target and lists < nlist:
         wider = min(2 * lists, nlist)

@@ -40,11 +40,9 @@ def make_segment(target: Target, before: Manifest, changes: IndexChanges) -> tup
     file = _write_voided(target, build_id, voided.base)
     segment = Segment(build_id, rows, shards, len(voided.base), file, target.versions)
     after = replace(before, segments=(before.base, segment), live=changes.summary.rows, created_at=now())
-    metrics = dict(changes.summary.drift)
-    if not target.wanted.is_calibrated(after):
-        after, recall = calibrate(target, after, changes.template)
-        metrics |= recall
-    return after, metrics
+    # Measured in every update: an index loses recall by updates, and only a figure of today says so.
+    after, recall = calibrate(target, after, changes.template)
+    return after, {**changes.summary.drift, **recall}
 
 
 def void_all(target: Target, before: Manifest) -> Manifest:

@@ -28,7 +28,8 @@ from uninote.pipelines.lake.ledger import Entry
 class Run:
     """The session, the configuration with its overrides, and an id that all rows of this run can be traced to.
 
-    `allow_deletes`: an ingest may delete any share of the notes.
+    `allow_deletes`: an ingest may delete any share of the notes. `stage_seconds`: what each stage of this run took so far, in
+    the order in which they ended; one that found nothing to do leaves no entry in the ledger.
     """
 
     spark: SparkSession
@@ -36,6 +37,7 @@ class Run:
     overrides: tuple[str, ...] = ()
     allow_deletes: bool = False
     run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
+    stage_seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def lake(self) -> Lake:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from uninote.config.digests import digest
@@ -143,9 +144,16 @@ def _why_anew(error: Exception) -> str:
 
 
 def _summary(join: Join, counts: Mapping[str, int], recalls: Recalls, as_of: int) -> dict[str, Any]:
-    """Return what the job prints; `as_of`, in seconds since the epoch, is the time that ages were counted from."""
+    """Return what the job prints; `as_of`, in seconds since the epoch and printed as a date, is what ages were counted from."""
     uris = {name: join.run.generation.uri(name) for name in join.rules}
-    return {"tables": uris, **counts, "as_of": as_of, "recall_at_k": recalls.lists, "recall_by_table": recalls.by_table}
+    printed = datetime.fromtimestamp(as_of, UTC).isoformat().replace("+00:00", "Z")
+    return {
+        "tables": uris,
+        **counts,
+        "as_of": printed,
+        "recall_at_k": recalls.lists,
+        "recall_by_table": recalls.by_table,
+    }
 
 
 def _hub_metrics(join: Join) -> dict[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from uninote.pipelines.lake.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.neighbours.recall import AT_K, Recalls
 from uninote.pipelines.report.examples import gallery
 from uninote.pipelines.report.labels import agreements
+from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, seconds_of, stage_rows, when
 from uninote.pipelines.training.scores import evaluation_of
 from uninote.redaction import redact
 from uninote.report.data import (
@@ -29,7 +29,6 @@ from uninote.report.data import (
     Recall,
     Reconciliation,
     Report,
-    StageRow,
     WidthRecall,
 )
 from uninote.report.render import render
@@ -38,8 +37,6 @@ FILE = "report.html"
 BINS = 30
 SAMPLES = 3  # shown for each quarantine reason
 
-Entries = Mapping[tuple[str, str], Entry]
-
 
 def report(run: Run) -> dict[str, Any]:
     """Write `report.html` into the lake and return where it is."""
@@ -47,37 +44,44 @@ def report(run: Run) -> dict[str, Any]:
     snapshot = newest_snapshot(run)
     path = Path(run.lake.uri(FILE))
     path.write_text(render(_collect(run, snapshot, newest_entries(run))), encoding="utf-8")
-    record(run, "report", "all", Outcome("done", {"bytes": path.stat().st_size}), started)
+    record(run, REPORT, "all", Outcome("done", {"bytes": path.stat().st_size}), started)
     return {"tables": {}, "report": str(path)}
 
 
 def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
     joined = entries.get(("neighbours", "all"))
     recalls = Recalls.of(joined["metrics"]) if joined else None
+    stages = stage_rows(run, entries)
     return Report(
         title="UniNote",
         lake=run.lake.root,
         generation=run.model.generation,
         created_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         config_hash=run.config.content_hash(),
-        stages=tuple(_stage_row(row) for row in entries.values() if row["stage"] != "report"),
+        stages=stages,
         reconciliation=_reconciliation(snapshot, entries["embed", "all"]),
         quarantine=_quarantine(run),
         recall=_recall(run, joined["counts"]["k"], recalls) if joined and recalls else None,
         width_recalls=_width_recalls(snapshot, recalls),
-        indexes=_index_rows(snapshot, entries),
+        indexes=_index_rows(run, snapshot, entries),
         similarity=_similarity(run) if joined else None,
         agreements=agreements(run) if joined else (),
         evaluation=evaluation_of(run),
         gallery=gallery(run, run.config.report.gallery_notes) if joined else (),
         tables=_table_uris(run, snapshot),
         k=run.config.neighbours.k,
+        run_id=run_of(run, entries),
+        run_seconds=seconds_of(run, stages),
+        behind=behind(snapshot, entries),
+        as_of=_as_of(run, joined),
     )
 
 
-def _stage_row(row: Entry) -> StageRow:
-    name = row["stage"] if row["unit"] == "all" else f"{row['stage']} {row['unit']}"
-    return StageRow(name, row["state"], row["seconds"], dict(row["counts"]))
+def _as_of(run: Run, joined: Entry | None) -> str:
+    """Return the date that the lists counted ages from; empty where no rule asks for fresh notes."""
+    counts_ages = any(rule.fresh_days is not None for rule in run.config.neighbours.rules.values())
+    found = joined["as_of"] if joined is not None and counts_ages else None
+    return "" if found is None else when(found)
 
 
 def _reconciliation(snapshot: Snapshot, embedded: Entry) -> Reconciliation:
@@ -117,18 +121,21 @@ def _width_recalls(snapshot: Snapshot, recalls: Recalls | None) -> tuple[WidthRe
     return tuple(WidthRecall(width, measured[width]) for width in snapshot.widths if width in measured)
 
 
-def _index_rows(snapshot: Snapshot, entries: Entries) -> tuple[IndexRow, ...]:
+def _index_rows(run: Run, snapshot: Snapshot, entries: Entries) -> tuple[IndexRow, ...]:
     rows = []
     for width in snapshot.widths:
         built = entries.get(("index", unit_of(width)))
         if built is not None and built["state"] == "done":
-            rows.append(_index_row(width, built))
+            rows.append(_index_row(run, width, built))
     return tuple(rows)
 
 
-def _index_row(width: int, built: Entry) -> IndexRow:
-    names = ("rows", "nlist", "num_cells", "num_shards", "bytes", "nprobe")
-    return IndexRow(width=width, recall=built["metrics"].get(AT_K), **{name: built["counts"][name] for name in names})
+def _index_row(run: Run, width: int, built: Entry) -> IndexRow:
+    counts = {name: built["counts"][name] for name in ("rows", "nlist", "num_cells", "num_shards", "bytes", "nprobe")}
+    recall = built["metrics"].get(AT_K)
+    return IndexRow(
+        width=width, recall=recall, target=run.config.index.recall_target, k=run.config.neighbours.k, **counts
+    )
 
 
 def _similarity(run: Run) -> Histogram | None:

@@ -29,7 +29,7 @@ def evaluate_model(run: Run) -> dict[str, Any]:
     tables = measure(encoder_of(run.model), data, "model", views=True)
     path = evaluation_path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_evaluation(path, data, tables)
+    write_evaluation(path, data, tables, run.lake_id)
     record(run, STAGE, "all", Outcome("done", {"scores": len(tables[0].scores)}), started)
     return {"state": "done", "tables": {}, "evaluation": str(path), "recall_at_10": tables[0].recalls_at_10()}
 
@@ -46,9 +46,10 @@ def measure(encoder: Encoder, data: TrainingSet, name: str, views: bool = False)
     return [evaluate(name, encoder, data), *shown_less]
 
 
-def write_evaluation(path: Path, data: TrainingSet, tables: Sequence[Table]) -> None:
-    """Write tables as JSON, with what they were measured on."""
+def write_evaluation(path: Path, data: TrainingSet, tables: Sequence[Table], lake_id: str) -> None:
+    """Write tables as JSON, with what they were measured on: the set, and the lake that it was made of."""
     values = {
+        "lake_id": lake_id,
         "set": data.digest,
         "counts": data.manifest["counts"],
         "tables": [table.as_json() for table in tables],

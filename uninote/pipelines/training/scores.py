@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from uninote.demo.workspace import demo_checkpoint
 from uninote.pipelines.lake.run import Run
+from uninote.pipelines.notes.source_identity import may_hold_demo
 from uninote.report.data import Evaluation, StrategyScores
 
 EVALUATION = "evaluation.json"  # beside the weights of a checkpoint that was measured where it was trained
@@ -18,8 +20,11 @@ def evaluation_path(run: Run) -> Path:
 
 
 def evaluation_of(run: Run) -> Evaluation | None:
-    """Return recall@10 of the model by search type and width, and of its baselines; null when nothing was measured."""
-    found = _find(run)
+    """Return recall@10 of the model by search type and width, and of its baselines, as measured on notes like the lake's.
+
+    Null where nothing was: what a checkpoint says of other notes says nothing of these.
+    """
+    found, origin = _find(run)
     if found is None:
         return None
     model, *baselines = found["tables"]
@@ -32,16 +37,29 @@ def evaluation_of(run: Run) -> Evaluation | None:
     for strategy in strategies:
         rows.append(_row(model, baselines, strategy, sorted(widths)))
     names = tuple(table["name"] for table in baselines)
-    return Evaluation(tuple(sorted(widths)), names, tuple(rows))
+    return Evaluation(tuple(sorted(widths)), names, tuple(rows), origin)
 
 
-def _find(run: Run) -> dict[str, Any] | None:
-    """Return what was measured of the configured model, in this lake or where it was trained; null when nothing was."""
-    for path in (evaluation_path(run), run.model.folder / EVALUATION):
-        if path.is_file():
-            found: dict[str, Any] = json.loads(path.read_bytes())
-            return found
-    return None
+def _find(run: Run) -> tuple[dict[str, Any] | None, str]:
+    """Return what was measured of the configured model on this lake, or on the demo where this lake holds that; and where."""
+    own = _read(evaluation_path(run))
+    if own is not None:
+        return own, "held-out notes of this lake, by jobs/evaluate.py"
+    trained = _read(run.model.folder / EVALUATION)
+    if trained is None:
+        return None, ""
+    if trained.get("lake_id") == run.lake_id:
+        return trained, "held-out notes of this lake, where the model was trained on the others"
+    if run.model.folder == demo_checkpoint() and may_hold_demo(run):
+        return trained, "held-out notes of the demo corpus, on whose other notes this encoder was trained"
+    return None, ""
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    return found
 
 
 def _row(model: dict[str, Any], baselines: list[dict[str, Any]], strategy: str, widths: list[int]) -> StrategyScores:

@@ -31,6 +31,7 @@ setup(
         "urllib3>=2.3,<3",
         "pydantic>=2.14,<3",
         "jinja2>=3.1,<4",
+        "scikit-learn>=1.8,<2",  # TF-IDF, beside which the report shows an encoder's figures
         "pyyaml>=6,<7",
     ],
     extras_require={

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from PIL import Image, ImageDraw
 
+from uninote.evaluation.agreement import Shares
 from uninote.report.data import (
     Agreement,
     Evaluation,
@@ -143,6 +144,16 @@ def make_indexes() -> tuple[IndexRow, ...]:
     )
 
 
+def make_agreement() -> Agreement:
+    """Return the shares of a label that an encoder did not read."""
+    shares = {
+        "neighbour lists": Shares(0.91, 0.8, 0.9, None),
+        "TF-IDF, in the sample": Shares(0.7, 0.5, 0.69, 0.3),
+        "chance, in the sample": Shares(0.1, 0.1, 0.1, 0.1),
+    }
+    return Agreement("category", "column category, which the encoder does not read", 2984, shares)
+
+
 def make_report(**fields: object) -> Report:
     """Return a sound run's report, with `fields` in place of its own."""
     report = Report(
@@ -161,7 +172,7 @@ def make_report(**fields: object) -> Report:
         gallery=make_gallery(2, 3),
         tables={"notes": f"{LAKE}/notes", "neighbours": f"{LAKE}/{GENERATION}/neighbours"},
         k=20,
-        agreements=(Agreement("category", 0.91, 0.8, 2984),),
+        agreements=(make_agreement(),),
         evaluation=Evaluation(
             (64, 256),
             ("text_only", "start"),

@@ -191,8 +191,10 @@ def test_scores_of_the_model_and_agreement_are_shown():
     cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", page)
     start = cells.index("image → text")
     assert cells[start + 1 : start + 8] == ["0.5000", "0.6200", "–", "0.0500", "0.0417", "240", "240"]
-    start = cells.index("category")
-    assert cells[start + 1 : start + 4] == ["91.0 %", "80.0 %", "2,984"]
+    start = cells.index("neighbour lists")
+    assert cells[start + 1 : start + 5] == ["91.0 %", "80.0 %", "90.0 %", "–"]
+    assert "From: column category, which the encoder does not read. 2,984 sampled notes have one." in Page(page).text
+    assert "Measured on held-out notes of this lake." in Page(page).text
 
 
 def test_one_report_always_gives_the_same_page():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from uninote.errors import UninoteError
+from uninote.evaluation.agreement import Shares
 
 
 class ReportDataError(UninoteError):
@@ -149,12 +150,15 @@ class Recall:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often a note and its neighbours share a `label`: its first neighbour, and all of them; over `notes` that have it."""
+    """How often neighbours share a `label` with their note, by the ranking that found them; over `notes` that have it.
+
+    `origin` says where the label comes from, and whether the encoder reads it.
+    """
 
     label: str
-    first: float
-    all: float
+    origin: str
     notes: int
+    shares: Mapping[str, Shares]
 
 
 @dataclass(frozen=True)

@@ -1,49 +1,88 @@
-"""Whether neighbours share what the encoder never saw: a note's category, and in the demo the topic it was written about."""
+"""What notes are labelled with, and where each label comes from: a figure counts for little if the encoder read it."""
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from uninote.config.sections.base import DEMO
 from uninote.demo.corpus import read_rows
 from uninote.demo.workspace import demo_corpus
-from uninote.pipelines.lake import tables
+from uninote.evaluation.agreement import Labels
 from uninote.pipelines.lake.run import Run
-from uninote.report.data import Agreement
+from uninote.pipelines.notes.source_identity import may_hold_demo
+from uninote.report.formats import language, share
+
+Notes = Mapping[Any, Mapping[str, Any]]  # by note_id: columns of notes, and `text`, what the encoder reads of them
 
 
-def agreements(run: Run) -> tuple[Agreement, ...]:
-    """Return how often notes and their neighbours share a label, for each label that there is."""
-    lists = tables.read_table(run.spark, run.generation.uri("neighbours"))
-    one = F.posexplode("neighbours").alias("rank", "other")
-    pairs = lists.select("note_id", one).select("note_id", "rank", F.col("other.note_id").alias("other")).persist()
-    found = [_agreement(pairs, name, labels) for name, labels in _labels(run).items()]
-    pairs.unpersist()
-    return tuple(one for one in found if one is not None)
+@dataclass(frozen=True)
+class Label:
+    """A kind of label: those of each note that has any, and where they come from."""
+
+    name: str
+    origin: str
+    labels: Labels
 
 
-def _labels(run: Run) -> dict[str, DataFrame]:
-    notes = tables.read_table(run.spark, run.lake.uri("notes"))
-    labels = {"category": notes.select("note_id", F.col("category").alias("label"))}
-    if run.config.ingest.source == DEMO:
-        truth = read_rows(demo_corpus(run.config.demo) / "truth.jsonl")
-        topics = [(row["note_id"], row["topic"]) for row in truth]
-        labels["topic"] = run.spark.createDataFrame(topics, "note_id string, label string")
-    return labels
+def labels_of(run: Run, notes: Notes) -> tuple[Label, ...]:
+    """Return all kinds of labels that any of `notes` has. A label that is empty, or but spaces, is none."""
+    found = [_categories(notes), _topics(notes)]
+    if may_hold_demo(run):
+        found.append(_demo_topics(run, notes))
+    return tuple(label for label in found if label.labels)
 
 
-def _agreement(pairs: DataFrame, name: str, labels: DataFrame) -> Agreement | None:
-    labels = labels.where("label IS NOT NULL")
-    others = labels.select(F.col("note_id").alias("other"), F.col("label").alias("their"))
-    same = (
-        pairs.join(labels, "note_id")
-        .join(others, "other")
-        .withColumn("same", (F.col("label") == F.col("their")).cast("double"))
+def languages_of(notes: Notes) -> dict[Any, str]:
+    """Return the language of each note that says it; where none does, whether its text has Chinese characters."""
+    said = {note_id: note["language"] for note_id, note in notes.items() if _is_label(note["language"])}
+    if said:
+        return said
+    guessed = {}
+    for note_id, note in notes.items():
+        if note["text"].strip():
+            guessed[note_id] = language(note["text"]) or "other"
+    return guessed
+
+
+def _categories(notes: Notes) -> Label:
+    labels = {note_id: frozenset([note["category"]]) for note_id, note in notes.items() if _is_label(note["category"])}
+    return Label("category", f"column category, which the encoder does not read{_read_in(notes, labels)}", labels)
+
+
+def _topics(notes: Notes) -> Label:
+    labels = {}
+    for note_id, note in notes.items():
+        topics = frozenset(topic for topic in note["topics"] or () if _is_label(topic))
+        if topics:
+            labels[note_id] = topics
+    return Label("topics", "the notes' own topics (hashtags), at least one in common: the encoder reads them", labels)
+
+
+def _demo_topics(run: Run, notes: Notes) -> Label:
+    labels = {}
+    for row in read_rows(demo_corpus(run.config.demo) / "truth.jsonl"):
+        if row["note_id"] in notes and _is_label(row["topic"]):
+            labels[row["note_id"]] = frozenset([row["topic"]])
+    origin = (
+        "what the demo's note was written about (truth.jsonl); its hashtags often say it, and the encoder reads them"
     )
-    shares = same.agg(
-        F.avg(F.when(F.col("rank") == 0, F.col("same"))).alias("first"),
-        F.avg("same").alias("all"),
-        F.count_distinct("note_id").alias("notes"),
-    ).collect()[0]
-    return Agreement(name, shares["first"] or 0.0, shares["all"], shares["notes"]) if shares["notes"] else None
+    return Label("demo topic", origin, labels)
+
+
+def _is_label(value: str | None) -> bool:
+    return bool(value and value.strip())
+
+
+def _read_in(notes: Notes, labels: Labels) -> str:
+    """Return how many notes have their label in their own text, in words: there the encoder did read it."""
+    read = 0
+    for note_id, mine in labels.items():
+        text = notes[note_id]["text"].casefold()
+        read += any(label.casefold() in text for label in mine)
+    return f"; {share(read / len(labels))} of notes have the word in their text" if read else ""
+
+
+def ids_of(notes: Sequence[Mapping[str, Any]]) -> Notes:
+    """Return rows by their note_id."""
+    return {note["note_id"]: note for note in notes}

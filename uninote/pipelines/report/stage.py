@@ -18,7 +18,7 @@ from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
 from uninote.pipelines.lake.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.neighbours.recall import AT_K, Recalls
 from uninote.pipelines.report.examples import gallery
-from uninote.pipelines.report.labels import agreements
+from uninote.pipelines.report.quality import agreements
 from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, seconds_of, stage_rows, when
 from uninote.pipelines.training.scores import evaluation_of
 from uninote.redaction import redact
@@ -65,7 +65,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         width_recalls=_width_recalls(snapshot, recalls),
         indexes=_index_rows(run, snapshot, entries),
         similarity=_similarity(run) if joined else None,
-        agreements=agreements(run) if joined else (),
+        agreements=agreements(run, snapshot, joined["counts"]["width"]) if joined else (),
         evaluation=evaluation_of(run),
         gallery=gallery(run, run.config.report.gallery_notes) if joined else (),
         tables=_table_uris(run, snapshot),

@@ -11,6 +11,12 @@ def partition_number() -> int:
     return context.partitionId() if context is not None else 0
 
 
+def place() -> tuple[int, int]:
+    """Return (stage, partition) of this task; zeros outside of a task."""
+    context = TaskContext.get()
+    return (context.stageId(), context.partitionId()) if context is not None else (0, 0)
+
+
 def gpu() -> str | None:
     """Return the GPU that Spark gave to this task, as "cuda:<n>"; None without one."""
     context = TaskContext.get()

@@ -64,26 +64,36 @@ def make_embed(
 
     Results are vector (null when nothing usable was left), degraded, rejects, and what it took, on the first row of a
     content: tokens, padded_tokens, unseen_images and seconds. `load` returns the process' encoder; `count` is called
-    with the number of rows done.
+    with the number of rows done, while they are.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         encoder = load()
         with ThreadPoolExecutor(task.fetch_threads) as pool:
-            for window in embed_windows(encoder, batches, task, pool):
+            for window in embed_windows(encoder, batches, task, pool, count):
                 yield _results(window, schema)
-                count(window.rows.num_rows)
 
     return run
 
 
 def embed_windows(
-    encoder: Encoder, batches: Iterable[pa.RecordBatch], task: EmbedTask, pool: ThreadPoolExecutor
+    encoder: Encoder,
+    batches: Iterable[pa.RecordBatch],
+    task: EmbedTask,
+    pool: ThreadPoolExecutor,
+    count: Callable[[int], None] = lambda rows: None,
 ) -> Iterator[Window]:
-    """Yield the rows of `batches` in windows whose works are finished, while the next ones are being prepared."""
+    """Yield the rows of `batches` in windows whose works are finished, while the next ones are being prepared.
+
+    `count` is called with the number of rows done after each batch of the model: a window may take minutes.
+    """
+    counted = 0
     for part in run_ahead(_parts(encoder, batches, task, pool)):
-        _compute(encoder, part.works, task)
+        _compute(encoder, part.works, task, count)
+        counted += len(part.works)
         if part.window is not None:
+            count(part.window.rows.num_rows - counted)  # of equal contents, and without any
+            counted = 0
             yield part.window
 
 
@@ -135,7 +145,7 @@ def _open_window(rows: pa.RecordBatch) -> Window:
     return Window(rows, [Work.of(first_rows[position]) for position in range(len(positions))], work_of)
 
 
-def _compute(encoder: Encoder, works: Sequence[Work], task: EmbedTask) -> None:
+def _compute(encoder: Encoder, works: Sequence[Work], task: EmbedTask, count: Callable[[int], None]) -> None:
     batch_tokens = min(task.batch_tokens, encoder.batch_tokens or task.batch_tokens)
     for batch in token_batches([work.tokens for work in works], batch_tokens):
         started = perf_counter()
@@ -144,6 +154,7 @@ def _compute(encoder: Encoder, works: Sequence[Work], task: EmbedTask) -> None:
         longest = max(works[i].tokens for i in batch)
         for i, vector in zip(batch, vectors, strict=True):
             works[i].finish(vector, longest, seconds, task.narrowest)
+        count(len(batch))
 
 
 def _results(window: Window, schema: pa.Schema) -> pa.RecordBatch:

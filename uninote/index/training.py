@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import faiss
 import numpy as np
@@ -14,6 +14,8 @@ from uninote.index.plan import IndexPlan
 from uninote.index.template import Template, code_error, new_ivfpq
 from uninote.vectors.kmeans import check_vectors, fit_kmeans
 
+Step = Callable[[str], AbstractContextManager[None]]
+
 _MATRIX_PRODUCT_SIZE = 20  # rows x width from which FAISS multiplies matrices, as set while codebooks are trained
 _CODEBOOK_ROWS = 65_536  # 256 for each codeword; more change nothing
 _ROTATION_ROUNDS = 20
@@ -22,15 +24,25 @@ _PROBED = 8  # lists of each of those rows
 _HELD_OUT = 10  # every tenth row of a sample: on these the codes are judged, since they were not trained on them
 
 
-def train_template(sample: np.ndarray, plan: IndexPlan, seed: int) -> Template:
+def silent(part: str) -> AbstractContextManager[None]:
+    """Say nothing of a part of the training."""
+    return nullcontext()
+
+
+def train_template(sample: np.ndarray, plan: IndexPlan, seed: int, step: Step = silent) -> Template:
     """Train centroids and codebooks on `sample`, float32 (rows, width), in one process, and lay out the lists.
 
-    Deterministic given the seed. Needs at least `plan.nlist` rows; ClusteringError says so otherwise.
+    Deterministic given the seed. Needs at least `plan.nlist` rows; ClusteringError says so otherwise. `step` is entered
+    around each part that takes long, with what it does.
     """
     check_vectors(sample, plan.width)
-    rotation = fit_rotation(sample, plan, seed)
+    with step(f"rotation of {len(sample):,} rows") if plan.opq else nullcontext():
+        rotation = fit_rotation(sample, plan, seed)
     rotated = sample if rotation is None else sample @ rotation.T
-    return finish_template(rotated, rotation, Centroids(fit_kmeans(rotated, plan.nlist, seed)), plan, seed)
+    with step(f"k-means, {plan.nlist:,} lists of {len(sample):,} rows"):
+        centroids = Centroids(fit_kmeans(rotated, plan.nlist, seed))
+    with step(f"training of {plan.pq_m} codebooks"):
+        return finish_template(rotated, rotation, centroids, plan, seed)
 
 
 def fit_rotation(sample: np.ndarray, plan: IndexPlan, seed: int) -> np.ndarray | None:

@@ -9,13 +9,12 @@ import numpy as np
 from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.exact import topk_all_pairs
-from uninote.neighbours.kernel.settings import Search, settings_for
+from uninote.neighbours.kernel.settings import EXACT_ROWS, Search, settings_for
 from uninote.neighbours.lists import Lists, empty_lists
 from uninote.neighbours.rules import NO_VALUE, Predicate, Rows, Rule, numbers_of
 from uninote.vectors.top_k import best_columns
 
 _BLOCK = 256
-_EXACT_ROWS = 4096  # below, exact float32 products cost about as much as codes that must be ranked again
 
 Join = Callable[[Rows, np.ndarray, int], Lists]  # of rows, their places among all, and a length; ids are rows
 
@@ -27,7 +26,7 @@ def join_rows(rows: Rows, rule: Rule, search: Search, assignments: list[Assignme
     """
 
     def join(some: Rows, _: np.ndarray, depth: int) -> Lists:
-        if len(some) <= _EXACT_ROWS:
+        if len(some) <= EXACT_ROWS:
             return topk_all_pairs(some.vectors, depth)
         k = search.k if depth == search.depth else depth
         settings = settings_for(len(some), k, search.recall, depth)

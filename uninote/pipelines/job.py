@@ -18,6 +18,7 @@ from uninote.errors import ConfigError, UninoteError
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.failures import TRACE, explained
 from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.runtime.progress_file import progress_file
 from uninote.pipelines.runtime.session import open_session
 from uninote.pipelines.runtime.signals import Stopped, stopped_by_signals
 
@@ -68,7 +69,9 @@ def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | No
         return plan(config, options.rows, options.width)
     _check_lake(Path(config.lake))
     allow_deletes = name in INGESTING and options.allow_deletes
-    return work(Run(open_session(name, config.spark), config, tuple(options.set), allow_deletes))
+    run = Run(open_session(name, config.spark), config, tuple(options.set), allow_deletes)
+    with progress_file(Path(config.lake), name, run.run_id):
+        return work(run)
 
 
 def _failed(message: str, code: int) -> int:

@@ -18,6 +18,7 @@ from uninote.pipelines.notes.stage import ingest
 from uninote.pipelines.report.examples import worked_example
 from uninote.pipelines.report.stage import report
 from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.runtime.progress_file import publish, publish_stage
 from uninote.terminal import write
 
 Summary = dict[str, Any]
@@ -40,6 +41,7 @@ def run_stage(run: Run, name: str) -> Summary:
     right after the install; in a lake with anybody's own notes that is an error, not a surprise.
     """
     started = time.time()
+    publish(stage=name)
     try:
         summary = _work(name)(run)
     except MissingTableError:
@@ -49,8 +51,10 @@ def run_stage(run: Run, name: str) -> Summary:
         say(f"{name}: the demo lake lacks what this job needs; running {', '.join(before)} first")
         for earlier in before:
             run_stage(run, earlier)
+        publish(stage=name)
         summary = _work(name)(run)
     run.stage_seconds[name] = time.time() - started
+    publish_stage(name, run.stage_seconds[name])
     return summary | {"seconds": round(run.stage_seconds[name], 1)}
 
 

@@ -15,6 +15,7 @@ SPARE = 4  # entries of a list past k: int8 scores order the last ones only roug
 LEAF_PARTS = 6  # a leaf may hold that many times the rows meant: cutting dense ones costs recall, not only time
 WIDTH_STEP = 64  # codes are padded to whole vectors of bytes
 MOST_FAN = 256
+EXACT_ROWS = 4096  # up to so many, exact float32 products cost about as much as codes that must be ranked again
 _ALL_PAIRS_ROWS = 20_000  # below, scoring every pair costs no more than finding those worth it
 _ROOT = 0.7  # leaves grow as sqrt(n), so that scoring pivots, n^2 / leaf_rows, grows no faster than scoring leaves
 _LEAST = {"assignments": 1, "leaf_rows": 2, "fan": 1, "rounds": 0, "forward": 1, "around": 2, "length": 8}

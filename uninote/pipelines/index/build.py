@@ -27,7 +27,7 @@ from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.stored_vectors import StoredVectors, with_bytes
-from uninote.pipelines.runtime.progress import say, watched
+from uninote.pipelines.runtime.progress import say, step, watched
 from uninote.storage.types import MissingFileError
 from uninote.vectors.kmeans import fit_kmeans
 from uninote.vectors.sampling import share_of
@@ -127,9 +127,10 @@ class Build:
 
     def _train(self, vectors: StoredVectors, plan: IndexPlan) -> Template:
         seed = self.run.config.index.seed
-        if not plan.groups:
-            return train_template(vectors.draw(plan.train_rows, seed), plan, seed)
-        return self._train_in_groups(vectors, plan, seed)
+        if plan.groups:
+            return self._train_in_groups(vectors, plan, seed)
+        sample = vectors.draw(plan.train_rows, seed)
+        return train_template(sample, plan, seed, lambda part: step(f"index w{plan.width}: {part}"))
 
     def _train_in_groups(self, vectors: StoredVectors, plan: IndexPlan, seed: int) -> Template:
         """Cut the sample into groups, and let executors find the lists of each group: k-means in two levels."""
@@ -139,7 +140,8 @@ class Build:
         rotated = sample if rotation is None else sample @ rotation.T
         # Groups and lists are found on vectors as they are, and rotated after: distances are the same, and executors need
         # no rotation.
-        groups = fit_kmeans(sample, plan.groups, seed)
+        with step(f"index w{plan.width}: k-means, {plan.groups:,} groups of {len(sample):,} rows"):
+            groups = fit_kmeans(sample, plan.groups, seed)
         held = np.bincount(Centroids(groups).nearest(sample)[:, 0], minlength=plan.groups)
         wanted = np.maximum(1, np.floor(plan.nlist * held / held.sum())).astype(int)
         context = self.run.spark.sparkContext
@@ -148,14 +150,16 @@ class Build:
         in_groups = make_share(share_of(plan.train_rows, plan.rows), seed + 1, make_group(lambda: shared.value[0]))
         grouped = vectors.scan(in_groups, with_bytes(_GROUPED), ("item_key", "vector"))
         by_group = grouped.repartitionById(plan.groups, F.col("group"))
-        found = by_group.mapInArrow(make_lists(lambda: shared.value[1], seed), _GROUPED).toArrow()
+        with step(f"index w{plan.width}: k-means, {plan.nlist:,} lists in {plan.groups:,} groups"):
+            found = by_group.mapInArrow(make_lists(lambda: shared.value[1], seed), _GROUPED).toArrow()
         centres = np.stack(found["vector"].to_numpy()).astype(np.float32)
         shared.destroy()
         if rotation is not None:
             centres = centres @ rotation.T
             groups = groups @ rotation.T
         trained = replace(plan, nlist=len(centres), num_cells=min(plan.num_cells, len(centres)))
-        return finish_template(rotated, rotation, Centroids(centres, groups), trained, seed)
+        with step(f"index w{plan.width}: training of {plan.pq_m} codebooks"):
+            return finish_template(rotated, rotation, Centroids(centres, groups), trained, seed)
 
 
 def with_attributes(run: Run, vectors: DataFrame) -> DataFrame:

@@ -11,7 +11,7 @@ from uninote.index.manifest import Manifest
 from uninote.index.search import Index
 from uninote.index.template import Template, template_files
 from uninote.pipelines.index.target import Calibration, Target
-from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.runtime.progress import say, step
 from uninote.vectors.top_k import merge_topk
 
 RECALL = "recall_at_k"  # in the ledger's metrics
@@ -31,11 +31,12 @@ def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[M
     lists = 1
     recall = 1.0
     if manifest.live > 1:
-        recall_of = _measure(target, manifest, template)
-        lists, recall = _enough_lists(recall_of, fewest, template.nlist, target.calibration.recall_target)
-        if asked is not None:
-            recall = recall_of(asked)
-        elif recall < target.calibration.recall_target:
+        with step(f"index w{target.width}: recall of searches, on a sample"):
+            recall_of = _measure(target, manifest, template)
+            lists, recall = _enough_lists(recall_of, fewest, template.nlist, target.calibration.recall_target)
+            if asked is not None:
+                recall = recall_of(asked)
+        if asked is None and recall < target.calibration.recall_target:
             _say_too_low(manifest, recall, target.calibration)
     calibrated = replace(
         manifest,

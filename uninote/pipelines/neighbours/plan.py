@@ -14,7 +14,7 @@ from uninote.neighbours.cells import assign_cells, fit_cells
 from uninote.neighbours.kernel.settings import needed_bytes, settings_for
 from uninote.neighbours.lists import Lists
 from uninote.pipelines.lake.stored_vectors import StoredVectors, VectorSample
-from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.runtime.progress import say, step
 from uninote.vectors.kmeans import nearest_centroids
 
 ROWS_PER_CENTROID = 256  # k-means gains nothing from more
@@ -37,8 +37,8 @@ class Truth:
 
 def sample_truth(vectors: StoredVectors, sample: VectorSample, k: int) -> Truth:
     """Return the exact neighbours of a sample, by comparing it with all: cells are planned and recall is measured by them."""
-    say(f"neighbours: exact neighbours of {len(sample.keys):,} notes, to measure recall by")
-    return Truth(sample.keys, vectors.exact(sample.keys, sample.vectors, k))
+    with step(f"neighbours: exact neighbours of {len(sample.keys):,} notes, to measure recall by"):
+        return Truth(sample.keys, vectors.exact(sample.keys, sample.vectors, k))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def plan_join(settings: NeighboursConfig, vectors: StoredVectors, rows: int, wid
         )
     cells = -(-rows // cell_rows)
     sample = vectors.sample(cells * ROWS_PER_CENTROID, settings.seed).vectors
-    centroids = _heaviest_first(fit_cells(sample, cells, settings.seed), sample, overlap)
+    with step(f"neighbours: k-means, {cells:,} cells of {len(sample):,} rows"):
+        centroids = _heaviest_first(fit_cells(sample, cells, settings.seed), sample, overlap)
     return _overlapping(settings, rows, centroids, _true_pairs(vectors, truth))
 
 

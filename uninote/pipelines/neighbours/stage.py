@@ -21,6 +21,7 @@ from uninote.pipelines.lake.snapshot import newest_snapshot
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
 from uninote.pipelines.neighbours.cell_rows import open_cell_rows
 from uninote.pipelines.neighbours.changes import changed_notes
+from uninote.pipelines.neighbours.compiling import ready_kernels
 from uninote.pipelines.neighbours.decision import (
     Changes,
     Decision,
@@ -39,7 +40,7 @@ from uninote.pipelines.neighbours.plan import sample_truth
 from uninote.pipelines.neighbours.publish import find_damage, hub_skewness, publish
 from uninote.pipelines.neighbours.recall import Recalls, measure_recall
 from uninote.pipelines.neighbours.update import LostListsError, open_base, update_lists
-from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.runtime.progress import say, step
 
 STAGE = "neighbours"
 _UNIT = "all"
@@ -61,6 +62,7 @@ def neighbours(run: Run) -> dict[str, Any]:
         return _summary(join, entry["counts"], Recalls.of(entry["metrics"]), last.as_of) | {"state": "unchanged"}
 
     truth = sample_truth(join.vectors, join.sample, run.config.neighbours.k)
+    ready_kernels(join, decision)
     result = None
     if isinstance(decision, Update) and last is not None:
         result = _try_update(join, last, decision)
@@ -71,7 +73,8 @@ def neighbours(run: Run) -> dict[str, Any]:
     unmark(run, rules)
 
     counts = {**result.counts, **published, "notes": join.rows, "k": run.config.neighbours.k, "width": join.width}
-    recalls = measure_recall(join, truth, open_cell_rows(join, counts["cells"], outputs))
+    with step("neighbours: recall of the lists, by table and width"):
+        recalls = measure_recall(join, truth, open_cell_rows(join, counts["cells"], outputs))
     metrics = recalls.metrics() | _hub_metrics(join)
     _say_recalls(join, recalls)
     outcome = Outcome("done", counts, join.versions, outputs, metrics, present.settings, as_of=run.as_of)

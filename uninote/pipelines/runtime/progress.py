@@ -1,4 +1,4 @@
-"""Progress on stderr while a stage runs: rows done of all, rate, time left."""
+"""Progress on stderr while a stage runs: what it is doing, rows done of all, rate, time left; the same in `progress.json`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pyspark import Accumulator, SparkContext
+from pyspark import SparkContext
 
+from udfs.row_reports import RowCount
+from uninote.pipelines.runtime.pace import Pace
+from uninote.pipelines.runtime.progress_file import publish, publish_nothing
+from uninote.pipelines.runtime.row_listener import RowListener, host_of
 from uninote.redaction import redact
 from uninote.terminal import write
 
 PERIOD_S = 5.0
+LOOK_S = 0.5  # how often counts are looked at between two lines, so that steps are seen when they come
+SLOW_S = 2.0  # a step that takes longer is announced
 DESCRIPTION = "spark.job.description"
 
 
@@ -34,32 +40,75 @@ def described(context: SparkContext, label: str) -> Iterator[None]:
 
 
 @contextmanager
-def watched(context: SparkContext, label: str, total: int) -> Iterator[Accumulator[int]]:
+def step(label: str) -> Iterator[None]:
+    """Say how long something without rows took; one that takes longer than a moment is announced as well."""
+    started = time.monotonic()
+    announced = threading.Timer(SLOW_S, say, (f"{label} …",))
+    announced.daemon = True
+    announced.start()
+    publish(doing=label)
+    try:
+        yield
+    finally:
+        announced.cancel()
+        publish_nothing()
+    say(f"{label}: {time.monotonic() - started:,.1f} s")
+
+
+@contextmanager
+def watched(context: SparkContext, label: str, total: int) -> Iterator[RowCount]:
     """Yield a counter that executors add finished rows to, and print its state every few seconds.
 
-    Spark reports counters when a task ends, and again for a task that is repeated: progress, not accounting. `label` is
-    also the description of the Spark jobs, so that the web UI says what runs.
+    Tasks report rows while they run; what is lost of that is in Spark's own counter once a task ends. A task that is repeated
+    counts again there: progress, not accounting. `label` is also the description of the Spark jobs, so that the web UI says
+    what runs.
     """
-    done = context.accumulator(0)
+    counter = context.accumulator(0)
     stop = threading.Event()
     started = time.monotonic()
+    pace = Pace(total, started)
+
+    def look() -> None:
+        pace.saw(max(counter.value, listener.rows), time.monotonic())
 
     def report() -> None:
-        while not stop.wait(PERIOD_S):
-            say(_line(label, min(done.value, total), total, time.monotonic() - started))
+        spoken = started
+        while not stop.wait(LOOK_S):
+            look()
+            now = time.monotonic()
+            if now - spoken >= PERIOD_S:
+                spoken = now
+                say(line(label, pace, now - started, pace.seconds_left(now)))
+                _publish(label, pace, now)
 
     thread = threading.Thread(target=report, daemon=True)
-    thread.start()
-    try:
-        with described(context, label):
-            yield done
-    finally:
-        stop.set()
-        thread.join()
-    say(_line(label, min(done.value, total), total, time.monotonic() - started))
+    with RowListener(host_of(context)) as listener, described(context, label):
+        _publish(label, pace, started)
+        thread.start()
+        try:
+            yield RowCount(counter.add, listener.address, listener.token)
+        finally:
+            stop.set()
+            thread.join()
+            publish_nothing()
+    look()
+    say(line(label, pace, time.monotonic() - started, None))
 
 
-def _line(label: str, done: int, total: int, seconds: float) -> str:
-    rate = done / seconds if seconds else 0.0
-    left = f", {(total - done) / rate:,.0f} s left" if 0 < done < total and rate else ""
-    return f"{label}: {done:,} / {total:,} in {seconds:,.0f} s ({rate:,.1f}/s{left})"
+def line(label: str, pace: Pace, seconds: float, left: float | None) -> str:
+    """Return the line that says where a stage stands after so many seconds; `left` null leaves that out."""
+    rest = f", about {left:,.0f} s left" if left is not None and pace.done < pace.total else ""
+    share = f" ({pace.done / pace.total:.0%})" if pace.total else ""
+    rate = pace.done / seconds if seconds else 0.0
+    return f"{label}: {pace.done:,} / {pace.total:,}{share} in {seconds:,.0f} s, {rate:,.1f}/s{rest}"
+
+
+def _publish(label: str, pace: Pace, now: float) -> None:
+    left = pace.seconds_left(now)
+    publish(
+        doing=label,
+        done=pace.done,
+        total=pace.total,
+        rows_per_s=round(pace.rate, 2),
+        seconds_left=None if left is None else round(left, 1),
+    )

@@ -20,8 +20,10 @@ from uninote.report.data import (
     Recall,
     Reconciliation,
     Report,
+    Sample,
     StageRow,
     StrategyScores,
+    Trend,
     WidthRecall,
 )
 from uninote.report.thumbnails import thumbnail
@@ -144,6 +146,12 @@ def make_indexes() -> tuple[IndexRow, ...]:
     )
 
 
+def make_sample() -> Sample:
+    """Return two notes that are each other's neighbours; one has another neighbour that was deleted since."""
+    notes = (make_gallery_note(1), make_gallery_note(2))
+    return Sample(notes, {"n000001": (("n000002", 0.91), ("n000009", 0.5)), "n000002": (("n000001", 0.91),)})
+
+
 def make_agreement() -> Agreement:
     """Return the shares of a label that an encoder did not read."""
     shares = {
@@ -179,6 +187,12 @@ def make_report(**fields: object) -> Report:
             (StrategyScores("image_to_text", 240, 240, 0.0417, (0.5, 0.62), (None, 0.05)),),
             "held-out notes of this lake",
         ),
+        trends=(
+            Trend("share quarantined", (("2026-03-13", 0.001), ("2026-03-14", 0.002))),
+            Trend("notes", (("2026-03-14", 3000),)),
+        ),
+        ranks={1: make_histogram(), 5: make_histogram(0.41, 0.99)},
+        sample=make_sample(),
         run_id="20260314T040811-0c12fe",
         run_seconds=209.0,
     )

@@ -1,3 +1,6 @@
+import base64
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -5,13 +8,13 @@ from itertools import pairwise
 import pytest
 from sample_report import make_gallery, make_gallery_note, make_histogram, make_report
 
-from uninote.report.data import GalleryNote, GalleryRow, QuarantineReason, Reconciliation
+from uninote.report.data import GalleryNote, GalleryRow, QuarantineReason, Reconciliation, Sample, Trend
 from uninote.report.render import render
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> {{ 7 * 7 }} ]]>--><style>"
-VOID = {"meta", "img"}
-# Title (twice), lake, reason, sample (twice), table; title, body, topic, category and id of three notes.
-SHOWN = 2 + 1 + 1 + 2 + 1 + 3 * 5
+VOID = {"meta", "img", "input"}
+# Title (twice), lake, reason, sample (twice), table, trend and its run (twice); title, body, topic, category and id of three notes.
+SHOWN = 2 + 1 + 1 + 2 + 1 + 2 + 3 * 5
 EMPTY = {
     "stages": (),
     "reconciliation": None,
@@ -24,6 +27,9 @@ EMPTY = {
     "evaluation": None,
     "gallery": (),
     "tables": {},
+    "trends": (),
+    "ranks": {},
+    "sample": None,
 }
 
 
@@ -67,13 +73,15 @@ def hostile_report():
         lake=HOSTILE,
         quarantine=(QuarantineReason(HOSTILE, 1, ((HOSTILE, HOSTILE),)),),
         gallery=(GalleryRow(bare, (note, bare)),),
+        sample=Sample((note,), {HOSTILE: ((HOSTILE, 0.5),)}),
+        trends=(Trend(HOSTILE, ((HOSTILE, 1.0),)),),
         tables={HOSTILE: "javascript:alert(3)"},
     )
 
 
 def test_hostile_text_stays_text():
     page = Page(render(hostile_report()))
-    assert not page.all("script")
+    assert page.all("script") == [{"type": "application/json", "id": "browse-data"}, {}]  # both are the page's own
     assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
     assert all(attrs["src"].startswith("data:image/jpeg;base64,") for attrs in page.all("img"))
     assert len(page.all("style")) == 1
@@ -106,9 +114,43 @@ def test_whole_emoji_and_chinese_survive():
 def test_the_page_asks_for_nothing_from_elsewhere():
     html = render(make_report())
     page = Page(html)
-    assert not [tag for tag, _ in page.tags if tag in {"script", "link", "iframe", "object", "base"}]
+    assert not [tag for tag, _ in page.tags if tag in {"link", "iframe", "object", "base"}]
+    assert not [attrs for attrs in page.all("script") if "src" in attrs]
     assert not [word for word in ("url(", "@import", "http://", "https://") if word in html]
     assert "default-src 'none'" in page.all("meta")[-1]["content"]
+
+
+def test_only_the_pages_own_script_may_run():
+    html = render(make_report())
+    own = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in Page(html).all("meta")[-1]["content"]
+    bare = Page(render(make_report(sample=None)))
+    assert not bare.all("script")
+    assert "script-src" not in bare.all("meta")[-1]["content"]
+
+
+def test_what_the_search_box_reads_is_what_the_notes_say():
+    html = render(hostile_report())
+    data = json.loads(re.search(r'id="browse-data">(.*?)</script>', html, re.DOTALL)[1])
+    assert data == {"notes": {HOSTILE: [HOSTILE, HOSTILE, [HOSTILE], HOSTILE]}, "lists": {HOSTILE: [[HOSTILE, 0.5]]}}
+    data = json.loads(re.search(r'id="browse-data">(.*?)</script>', render(make_report()), re.DOTALL)[1])
+    assert data["lists"]["n000001"] == [["n000002", 0.91], ["n000009", 0.5]]
+    assert data["notes"]["n000001"][2] == ["coffee", "recipe"]
+
+
+def test_a_sample_stays_small():
+    long = GalleryNote("n", "t" * 10_000, "b" * 10_000, ("topic",) * 1_000)
+    empty = len(render(make_report(sample=Sample((), {}))))
+    assert len(render(make_report(sample=Sample((long,), {"n": ()})))) < empty + 500
+
+
+def test_trends_show_the_last_figure_and_the_one_before():
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", render(make_report()))
+    start = cells.index("share quarantined")
+    assert cells[start + 1 : start + 5] == ["0.20 %", "0.10 %", "0.10 %", "0.20 %"]
+    start = cells.index("notes")
+    assert cells[start + 1 : start + 3] == ["3,000", "–"]
 
 
 def test_links_lead_to_sections_that_exist():
@@ -145,7 +187,7 @@ def test_empty_sections_are_left_out_or_say_so():
         "were not counted",
     ):
         assert sentence in text
-    for heading in ("Indexes", "Similarity", "Agreement", "Model", "Gallery", "Tables"):
+    for heading in ("Indexes", "Similarity", "Agreement", "Model", "Trends", "Gallery", "Browse", "Tables"):
         assert heading not in text
 
 

@@ -211,13 +211,33 @@ class GalleryRow:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Notes to search in: `lists` has the (note_id, score) of the best neighbours, best first, of those that can be chosen.
+
+    `notes` are these and their neighbours; a neighbour that was deleted since is not among them.
+    """
+
+    notes: tuple[GalleryNote, ...]
+    lists: Mapping[str, tuple[tuple[str, float], ...]]
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A figure over runs: (when the run began, value), oldest first; at least one."""
+
+    name: str
+    points: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything on the page. What is null or empty is left out, or the page says that there is nothing.
 
-    `similarity` counts the notes by the score of their best neighbour; `tables` maps names to URIs;
-    `quarantine_limit` is the share of quarantined notes above which the verdict asks for attention. `run_id` is the run that
-    the report is about, and `run_seconds` how long its stages took; `behind` names what was made of older vectors or notes than
-    there are; `as_of` is the date that ages were counted from, empty where no table depends on them.
+    `similarity` counts the notes by the score of their best neighbour, `ranks` the neighbours at some ranks by theirs, on one
+    axis; `tables` maps names to URIs; `quarantine_limit` is the share of quarantined notes above which the verdict asks for
+    attention. `run_id` is the run that the report is about, and `run_seconds` how long its stages took; `behind` names what
+    was made of older vectors or notes than there are; `sample` is what the search box finds; `as_of` is the date that ages
+    were counted from, empty where no table depends on them.
     """
 
     title: str
@@ -241,4 +261,7 @@ class Report:
     run_id: str = ""
     run_seconds: float = 0.0
     behind: tuple[str, ...] = ()
+    trends: tuple[Trend, ...] = ()
+    ranks: Mapping[int, Histogram] = field(default_factory=dict)
+    sample: Sample | None = None
     as_of: str = ""

@@ -7,6 +7,7 @@ import re
 
 MAX_DIGITS = 8  # about the precision of float32 scores
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_UNWRITABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -67,6 +68,28 @@ def amount(name: str, value: int) -> str:
 def plural(value: int, noun: str) -> str:
     """Return "1 note", "2 notes"."""
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
+def figure(name: str, value: float) -> str:
+    """Return a figure over runs by its name: shares, recalls, sizes, seconds, counts."""
+    if name.startswith("share"):
+        return share(value)
+    if name.startswith("recall"):
+        return recall(value)
+    if name.startswith("bytes"):
+        return size(round(value))
+    if name.startswith("seconds"):
+        return duration(value)
+    return count(round(value)) if value == round(value) else f"{value:,.4g}"
+
+
+def clean(text: str) -> str:
+    """Return text without what no page can hold: each such character becomes a replacement character.
+
+    Lone surrogates cannot be written as UTF-8, HTML allows none of these controls, and what turns the direction of a text
+    would turn the page's own as well.
+    """
+    return _UNWRITABLE.sub("\ufffd", text)
 
 
 def language(text: str) -> str:

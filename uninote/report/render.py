@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Sequence
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from uninote.report import charts, formats
+from uninote.report import browse, charts, formats, small_charts
 from uninote.report.data import GalleryNote, GalleryRow, Report
 from uninote.report.verdict import judge
 
 TEMPLATE = "report.html"
 ALIKE = 0.01  # scores closer together than this hardly tell notes apart
-# Lone surrogates cannot be written as UTF-8, HTML allows none of these controls, and what turns the direction of a text
-# would turn the page's own as well.
-_UNWRITABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]")
 
 
 def render(report: Report) -> str:
@@ -27,10 +23,12 @@ def render(report: Report) -> str:
         report=report,
         verdict=judge(report),
         charts=charts,
+        small_charts=small_charts,
+        browse=browse,
         alike=ALIKE,
         digits=_score_digits(report.gallery),
     )
-    return _UNWRITABLE.sub("\ufffd", page)
+    return formats.clean(page)
 
 
 @cache
@@ -42,7 +40,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("count", "size", "duration", "share", "recall", "words", "plural", "language", "digits_for")
+    names = ("count", "size", "duration", "share", "recall", "words", "plural", "language", "digits_for", "figure")
     environment.filters |= {name: getattr(formats, name) for name in names}
     environment.filters |= {"data_uri": _data_uri, "score": _score, "shared_first": _shared_first}
     environment.globals["amount"] = formats.amount

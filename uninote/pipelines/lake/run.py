@@ -116,7 +116,7 @@ def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) ->
 
 def ledger(run: Run, stage: str) -> list[Entry]:
     """Return the entries of `stage` for the configured model, newest first."""
-    return [entry for entry in reversed(_entries(run)) if entry["stage"] == stage]
+    return [entry for entry in reversed(all_entries(run)) if entry["stage"] == stage]
 
 
 def last_entry(run: Run, stage: str, unit: str) -> Entry | None:
@@ -127,10 +127,10 @@ def last_entry(run: Run, stage: str, unit: str) -> Entry | None:
 
 def newest_entries(run: Run) -> dict[tuple[str, str], Entry]:
     """Return the newest entry of each (stage, unit) that came to an end, in the order in which they did."""
-    ended = [entry for entry in _entries(run) if entry["state"] != "started"]
+    ended = [entry for entry in all_entries(run) if entry["state"] != "started"]
     return {(entry["stage"], entry["unit"]): entry for entry in ended}
 
 
-def _entries(run: Run) -> list[Entry]:
+def all_entries(run: Run) -> list[Entry]:
     """Return what the ledger says of the configured model, oldest first. Spark would plan longer than this reads."""
     return [entry for entry in ledger_table.entries(run.lake) if entry["generation"] in (None, run.model.generation)]

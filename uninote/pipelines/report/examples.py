@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_type
 
 from uninote.media.fetching import MediaError, load_image
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.image_bytes import stored_images
 from uninote.pipelines.notes.media_roots import media_policy
-from uninote.report.data import GalleryNote, GalleryRow
+from uninote.report.data import GalleryNote, GalleryRow, Sample
 from uninote.report.thumbnails import thumbnail
 from uninote.storage.types import StorageError
 from uninote.terminal import visible
@@ -23,12 +26,35 @@ _EXAMPLES = 9
 _SHOWN = ("note_id", "title", "body", "topics", "category", "images")
 
 
+@dataclass(frozen=True)
+class Examples:
+    """Some notes that have neighbours, the same ones in every run until they are deleted: `lists` by their ids, best first.
+
+    `rows` are these notes and their neighbours, as far as they are still there.
+    """
+
+    lists: Mapping[Any, Sequence[Row]]
+    rows: Mapping[Any, Row]
+
+    def listed(self, count: int) -> list[Any]:
+        """Return the ids of up to `count` notes of which at least one neighbour is still there."""
+        found = []
+        for note_id, others in self.lists.items():
+            if note_id in self.rows and any(other["note_id"] in self.rows for other in others):
+                found.append(note_id)
+        return found[:count]
+
+
 def worked_example(run: Run) -> str:
     """Return one note and its best neighbours as text for a terminal; empty when no note has any.
 
     Of a small sample it is the one in the middle, by its best score: neither the luckiest nor the unluckiest.
     """
-    rows = sorted(gallery(run, _EXAMPLES), key=lambda row: row.neighbours[0].score or 0.0)
+    # Nine notes and as many neighbours have images by the dozen, which a terminal does not show.
+    rows = sorted(
+        gallery(run, find_examples(run, _EXAMPLES), _EXAMPLES, pictures=False),
+        key=lambda row: row.neighbours[0].score or 0.0,
+    )
     return _as_text(rows[len(rows) // 2]) if rows else ""
 
 
@@ -41,44 +67,61 @@ def _headline(note: GalleryNote) -> str:
     return visible(f"{note.note_id}  {note.title or note.body[:60]}  [{', '.join(note.topics)}]")
 
 
-def gallery(run: Run, notes: int) -> tuple[GalleryRow, ...]:
-    """Return some notes that have neighbours, the same ones in every run until they are deleted."""
-    settings = run.config.report
+def find_examples(run: Run, count: int) -> Examples:
+    """Return up to `count` notes that have neighbours, in two queries."""
     lists = tables.read_table(run.spark, run.generation.uri("neighbours")).where("size(neighbours) > 0")
-    chosen = lists.orderBy(F.xxhash64("note_id"), "note_id").limit(notes)
-    neighbours = {row["note_id"]: row["neighbours"][: settings.gallery_neighbours] for row in chosen.collect()}
-    wanted = set(neighbours)
-    for found in neighbours.values():
-        wanted.update(one["note_id"] for one in found)
-    cards = {row["note_id"]: _card(run, row) for row in _of(run, wanted).collect()}
+    chosen = lists.orderBy(F.xxhash64("note_id"), "note_id").limit(count)
+    best = F.slice("neighbours", 1, run.config.report.gallery_neighbours).alias("neighbours")
+    found = {row["note_id"]: row["neighbours"] for row in chosen.select("note_id", best).collect()}
+    wanted = set(found)
+    for others in found.values():
+        wanted.update(one["note_id"] for one in others)
+    rows = {row["note_id"]: row for row in _of(run, wanted).collect()}
+    return Examples(found, rows)
+
+
+def gallery(run: Run, examples: Examples, count: int, pictures: bool = True) -> tuple[GalleryRow, ...]:
+    """Return up to `count` notes beside their neighbours; with `pictures`, the first image of each."""
     rows = []
-    for note_id, found in neighbours.items():
-        # Notes may be newer than the lists: whatever was deleted since is not shown.
-        shown = [_scored(cards, one) for one in found if one["note_id"] in cards]
-        if note_id in cards and shown:
-            rows.append(GalleryRow(cards[note_id], tuple(shown)))
+    for note_id in examples.listed(count):
+        shown = []
+        for one in examples.lists[note_id]:
+            # Notes may be newer than the lists: whatever was deleted since is not shown.
+            if one["note_id"] in examples.rows:
+                card = _card(run, examples.rows[one["note_id"]], pictures)
+                shown.append(replace(card, score=one["score"]))
+        rows.append(GalleryRow(_card(run, examples.rows[note_id], pictures), tuple(shown)))
     return tuple(rows)
 
 
-def _scored(cards: Mapping[object, GalleryNote], neighbour: Row) -> GalleryNote:
-    return replace(cards[neighbour["note_id"]], score=neighbour["score"])
+def sample_of(run: Run, examples: Examples, count: int) -> Sample | None:
+    """Return up to `count` notes to search in, with the texts of their neighbours; null where there are none."""
+    lists = {}
+    shown = set()
+    for note_id in examples.listed(count):
+        others = examples.lists[note_id]
+        lists[str(note_id)] = tuple((str(one["note_id"]), float(one["score"])) for one in others)
+        shown.update([note_id, *(one["note_id"] for one in others)])
+    notes = tuple(_card(run, examples.rows[note_id], False) for note_id in sorted(shown & examples.rows.keys()))
+    return Sample(notes, lists) if lists else None
 
 
 def _of(run: Run, note_ids: set[object]) -> DataFrame:
     # No times: Python has none before the year 1 or after 9999, and they need only be near to fail in some zone.
     notes = tables.read_table(run.spark, run.lake.uri("notes")).select(*_SHOWN)
-    wanted = run.spark.createDataFrame([(one,) for one in note_ids], notes.select("note_id").schema)
+    ids = pa.array(list(note_ids), to_arrow_type(run.note_id))
+    wanted = run.spark.createDataFrame(pa.table({"note_id": ids}))
     return notes.join(F.broadcast(wanted), "note_id")
 
 
-def _card(run: Run, note: Row) -> GalleryNote:
+def _card(run: Run, note: Row, pictures: bool) -> GalleryNote:
     return GalleryNote(
         note_id=str(note["note_id"]),
         title=note["title"] or "",
         body=(note["body"] or "")[:TEXT_CHARACTERS],
         topics=tuple(topic or "" for topic in note["topics"] or ()),
         category=note["category"] or "",
-        image=_thumbnail(run, [image["uri"] or "" for image in note["images"] or ()]),
+        image=_thumbnail(run, [image["uri"] or "" for image in note["images"] or ()]) if pictures else None,
         score=None,
     )
 

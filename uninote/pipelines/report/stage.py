@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
 from uninote.pipelines.lake.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.neighbours.recall import AT_K, Recalls
-from uninote.pipelines.report.examples import gallery
+from uninote.pipelines.report.examples import Examples, find_examples, gallery, sample_of
 from uninote.pipelines.report.quality import agreements
 from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, seconds_of, stage_rows, when
+from uninote.pipelines.report.trends import trends
 from uninote.pipelines.training.scores import evaluation_of
 from uninote.redaction import redact
 from uninote.report.data import (
@@ -36,6 +38,8 @@ from uninote.report.render import render
 FILE = "report.html"
 BINS = 30
 SAMPLES = 3  # shown for each quarantine reason
+RANKS = (1, 2, 5, 10, 20, 50, 100)  # whose scores are shown, as far as lists go
+_BEST = 0  # instead of a rank: the best neighbour, on an axis of its own
 
 
 def report(run: Run) -> dict[str, Any]:
@@ -52,6 +56,9 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
     joined = entries.get(("neighbours", "all"))
     recalls = Recalls.of(joined["metrics"]) if joined else None
     stages = stage_rows(run, entries)
+    settings = run.config.report
+    examples = find_examples(run, max(settings.gallery_notes, settings.browse_notes)) if joined else Examples({}, {})
+    scores = _scores(run) if joined else {}
     return Report(
         title="UniNote",
         lake=run.lake.root,
@@ -64,10 +71,13 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         recall=_recall(run, joined["counts"]["k"], recalls) if joined and recalls else None,
         width_recalls=_width_recalls(snapshot, recalls),
         indexes=_index_rows(run, snapshot, entries),
-        similarity=_similarity(run) if joined else None,
+        similarity=scores.pop(_BEST, None),
         agreements=agreements(run, snapshot, joined["counts"]["width"]) if joined else (),
         evaluation=evaluation_of(run),
-        gallery=gallery(run, run.config.report.gallery_notes) if joined else (),
+        ranks=scores,
+        trends=trends(run),
+        gallery=gallery(run, examples, settings.gallery_notes),
+        sample=sample_of(run, examples, settings.browse_notes),
         tables=_table_uris(run, snapshot),
         k=run.config.neighbours.k,
         run_id=run_of(run, entries),
@@ -138,19 +148,38 @@ def _index_row(run: Run, width: int, built: Entry) -> IndexRow:
     )
 
 
-def _similarity(run: Run) -> Histogram | None:
-    """Return how alike each note and its best neighbour are."""
+def _scores(run: Run) -> dict[int, Histogram]:
+    """Return how alike notes and their neighbours are, by rank, all on one axis; as _BEST, the first alone on its own axis.
+
+    Empty where no list has an entry. Two queries, whatever the number of ranks.
+    """
+    ranks = [rank for rank in RANKS if rank <= run.config.neighbours.k]
+    columns = []
+    for key, rank in ((_BEST, 1), *((rank, rank) for rank in ranks)):
+        score = F.get("neighbours", F.lit(rank - 1))["score"].cast("double")  # null past the end of a list
+        columns.append(F.struct(F.lit(key).alias("key"), score.alias("score")))
     lists = tables.read_table(run.spark, run.generation.uri("neighbours"))
-    best = lists.select(F.get("neighbours", F.lit(0))["score"].cast("double").alias("score"))  # null for an empty list
-    low, high = best.agg(F.min("score"), F.max("score")).collect()[0]
-    if low is None:
-        return None
-    step = (high - low) / BINS or 1e-6  # all equal: one narrow bin
-    bin_of = F.least(F.floor((F.col("score") - low) / step), F.lit(BINS - 1))
-    counted = best.where("score IS NOT NULL").groupBy(bin_of.alias("bin")).count().collect()
-    counts = {row["bin"]: row["count"] for row in counted}
-    edges = tuple(low + step * number for number in range(BINS + 1))
-    return Histogram(edges, tuple(counts.get(number, 0) for number in range(BINS)))
+    rows = lists.select(F.explode(F.array(*columns)).alias("one")).select("one.*").where("score IS NOT NULL")
+    first = F.when(F.col("key") == _BEST, F.col("score"))
+    ends = rows.agg(F.min(first), F.max(first), F.min("score"), F.max("score")).collect()[0]
+    if ends[0] is None:
+        return {}
+    own = _edges(ends[0], ends[1])
+    shared = _edges(ends[2], ends[3])
+    low, step = (F.when(F.col("key") == _BEST, own[at]).otherwise(shared[at]) for at in (0, 1))
+    number = F.least(F.floor((F.col("score") - low) / step), F.lit(BINS - 1)).alias("bin")
+    counts = {(row["key"], row["bin"]): row["count"] for row in rows.groupBy("key", number).count().collect()}
+    return {key: _histogram(key, counts, own if key == _BEST else shared) for key in (_BEST, *ranks)}
+
+
+def _edges(low: float, high: float) -> tuple[float, float]:
+    """Return (the lowest edge, the width of a bin)."""
+    return low, (high - low) / BINS or 1e-6  # all equal: narrow bins
+
+
+def _histogram(key: int, counts: Mapping[tuple[int, int], int], axis: tuple[float, float]) -> Histogram:
+    edges = tuple(axis[0] + axis[1] * number for number in range(BINS + 1))
+    return Histogram(edges, tuple(counts.get((key, number), 0) for number in range(BINS)))
 
 
 def _table_uris(run: Run, snapshot: Snapshot) -> dict[str, str]:

@@ -13,7 +13,8 @@ from uninote.report.render import render
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> {{ 7 * 7 }} ]]>--><style>"
 VOID = {"meta", "img", "input"}
-# Title (twice), lake, reason, sample (twice), table, trend and its run (twice); title, body, topic, category and id of three notes.
+# Title (twice), lake, reason, sample (twice), table, trend and its run (twice); title, body, topic, category and id of three
+# notes.
 SHOWN = 2 + 1 + 1 + 2 + 1 + 2 + 3 * 5
 EMPTY = {
     "stages": (),

@@ -62,7 +62,7 @@ def neighbours(run: Run) -> dict[str, Any]:
         return _summary(join, entry["counts"], Recalls.of(entry["metrics"]), last.as_of) | {"state": "unchanged"}
 
     truth = sample_truth(join.vectors, join.sample, run.config.neighbours.k)
-    ready_kernels(join, decision)
+    ready_kernels(join)
     result = None
     if isinstance(decision, Update) and last is not None:
         result = _try_update(join, last, decision)

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import to_arrow_type
 
 from uninote.media.fetching import MediaError, load_image
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.image_bytes import stored_images
 from uninote.pipelines.notes.media_roots import media_policy
+from uninote.pipelines.report.quality import among
 from uninote.report.data import GalleryNote, GalleryRow, Sample
 from uninote.report.thumbnails import thumbnail
 from uninote.storage.types import StorageError
@@ -109,9 +108,7 @@ def sample_of(run: Run, examples: Examples, count: int) -> Sample | None:
 def _of(run: Run, note_ids: set[object]) -> DataFrame:
     # No times: Python has none before the year 1 or after 9999, and they need only be near to fail in some zone.
     notes = tables.read_table(run.spark, run.lake.uri("notes")).select(*_SHOWN)
-    ids = pa.array(list(note_ids), to_arrow_type(run.note_id))
-    wanted = run.spark.createDataFrame(pa.table({"note_id": ids}))
-    return notes.join(F.broadcast(wanted), "note_id")
+    return among(run, notes, note_ids)
 
 
 def _card(run: Run, note: Row, pictures: bool) -> GalleryNote:

@@ -73,7 +73,7 @@ def _sample(run: Run, snapshot: Snapshot, width: int) -> Sample:
     note_ids = drawn.note_ids.take(pa.array(order))
     lists = tables.read_table(run.spark, run.generation.uri("neighbours"))
     others = F.transform("neighbours", lambda one: one["note_id"]).alias("others")
-    found = _among(run, lists, note_ids.to_pylist()).select("note_id", others).toArrow()
+    found = among(run, lists, note_ids.to_pylist()).select("note_id", others).toArrow()
     by_note = dict(zip(found["note_id"].to_pylist(), found["others"].to_pylist(), strict=True))
     return Sample(note_ids.to_pylist(), drawn.vectors[order], by_note)
 
@@ -84,7 +84,7 @@ def _notes(run: Run, sample: Sample) -> Notes:
     wanted = sampled.union(*sample.lists.values())
     ocr = F.array_join(F.coalesce("images.ocr", F.array().cast("array<string>")), " ")
     read = F.concat_ws(" ", "title", "body", F.array_join("topics", " "), ocr)
-    rows = _among(run, tables.read_table(run.spark, run.lake.uri("notes")), wanted)
+    rows = among(run, tables.read_table(run.spark, run.lake.uri("notes")), wanted)
     text = F.substring(read, 1, CHARACTERS).alias("text")
     return ids_of(rows.select("note_id", "category", "topics", "language", text).toArrow().to_pylist())
 
@@ -94,12 +94,14 @@ def _groups(run: Run, notes: Notes) -> dict[Any, Any]:
     uri = run.generation.uri(duplicates_table(run.note_id).name)
     if not tables.has_table(uri):
         return {}
-    found = _among(run, tables.read_table(run.spark, uri), notes).toArrow()
+    found = among(run, tables.read_table(run.spark, uri), notes).toArrow()
     return dict(zip(found["note_id"].to_pylist(), found["group_id"].to_pylist(), strict=True))
 
 
-def _among(run: Run, rows: DataFrame, note_ids: Iterable[Any]) -> DataFrame:
+def among(run: Run, rows: DataFrame, note_ids: Iterable[Any]) -> DataFrame:
     """Return the rows of some notes: few enough to send to every task."""
     ids = pa.array(list(note_ids), to_arrow_type(run.note_id))
+    if not len(ids):
+        return rows.limit(0)
     wanted = run.spark.createDataFrame(pa.table({"note_id": ids}))
     return rows.join(F.broadcast(wanted), "note_id")

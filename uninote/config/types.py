@@ -38,8 +38,9 @@ def section_of(location: Sequence[Any]) -> type[BaseModel]:
 def find_locations(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yield the dotted names of the keys that hold places, lists of places included."""
     for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from find_locations(field.annotation, f"{prefix}{name}.")
+        kind = _value_type(field.annotation)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from find_locations(kind, f"{prefix}{name}.")
         elif "location" in field.metadata or "location" in str(field.annotation):
             yield f"{prefix}{name}"
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from uninote.config.sections.base import Kind, Location, Section, Width
+from uninote.config.sections.vectors import VectorsConfig
 from uninote.model.layouts import LAYOUTS, known
 
 
@@ -40,7 +41,7 @@ class EmbedConfig(Section):
     killed run computes again is at most that. `recheck_media` looks at size and time of every image in each run; without
     it an image replaced under its old name is noticed only when its note changes. `retry_quarantined` tries again what
     was set aside, and notes embedded without a broken part. `check_vectors` reads all stored vectors first, and embeds again
-    what is damaged or lacking.
+    what is damaged or lacking. `vectors_from` takes vectors that somebody made elsewhere in the place of the model's.
     """
 
     widths: tuple[Width, ...] | None = Field(None, strict=False)
@@ -53,6 +54,7 @@ class EmbedConfig(Section):
     retry_quarantined: bool = False
     check_vectors: bool = False
     max_quarantined_share: float = Field(0.5, ge=0, le=1)
+    vectors_from: VectorsConfig | None = None
 
     @field_validator("kinds")
     @classmethod
@@ -60,3 +62,11 @@ class EmbedConfig(Section):
         if "note" not in kinds:
             raise ValueError("should name note: what other jobs read are vectors of notes")
         return tuple(sorted(set(kinds)))
+
+    @model_validator(mode="after")
+    def _has_vectors_of_notes_alone(self) -> Self:
+        if self.vectors_from is not None and self.kinds != ("note",):
+            raise ValueError(
+                "vectors_from has vectors of notes alone; set embed.kinds=[note], or take vectors_from out"
+            )
+        return self

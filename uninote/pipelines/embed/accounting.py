@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -24,7 +25,7 @@ class Plan:
     """What a run is to do.
 
     `notes` are those in scope, of `notes_in` in all; `found` are their items that changed, `census` what these come to.
-    `set_aside` is the number of notes that were before the run.
+    `set_aside` is the number of notes that were before the run. `vector_rows` counts the rows of foreign vectors.
     """
 
     run: Run
@@ -35,6 +36,7 @@ class Plan:
     widths: tuple[int, ...]
     before: Before
     set_aside: int
+    vector_rows: Mapping[str, int] = field(default_factory=dict)
 
     def census_with_keys(self) -> Census:
         """Return the census of all its items once the new ones have their keys."""
@@ -108,6 +110,7 @@ def reconcile(plan: Plan, done: Outcomes) -> dict[str, int]:
         "unreachable": done.items["unreachable"],
         "postponed": census.postponed,
         "unseen_images": done.items["unseen_images"],
+        **plan.vector_rows,
     }
     if plan.notes_in != stored + quarantined:
         raise UninoteError(

@@ -30,14 +30,17 @@ MODEL = (NEW, EDITED)
 SETTLED = frozenset({UNCHANGED, QUARANTINED})  # nothing to do
 
 
-def find_changes(run: Run, notes: DataFrame, scope: DataFrame | None, stored_width: int | None) -> DataFrame:
+def find_changes(
+    run: Run, notes: DataFrame, scope: DataFrame | None, stored_width: int | None, hashed: DataFrame | None = None
+) -> DataFrame:
     """Return one row for each item that is or was, of the notes in `scope`.
 
     Columns: note_id, item_id, kind, content_hash, meta_hash, item_key (null for one without a vector), degraded,
     was_set_aside, change. `stored_width` names the embeddings that say which content has a vector, where the items
-    alone do not: those embeddings were left out of some runs, or a run was killed between the two.
+    alone do not: those embeddings were left out of some runs, or a run was killed between the two. `hashed` are the items
+    with their hashes where they do not come of the notes' contents.
     """
-    fresh = _hashes(run, within(notes, scope))
+    fresh = _hashes(run, within(notes, scope)) if hashed is None else hashed
     known = _embedded(run, scope, stored_width).unionByName(_set_aside(run, scope))
     joined = fresh.join(known, list(ITEM_KEY), "full")
     return joined.select(

@@ -29,7 +29,7 @@ from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.lake.schemas import IMAGE_BYTES, VECTOR
 from uninote.media.fetching import UNREACHABLE, MediaPolicy
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.encoders import check_widths
+from uninote.pipelines.lake.encoders import check_widths, require_encoder
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.image_bytes import INLINE
 from uninote.pipelines.notes.items import ITEM_KEY, items_of
@@ -92,6 +92,7 @@ def model_tasks(run: Run, media: MediaPolicy | None = None, staging: str = STAGI
 
     `media` null allows what the notes may name. Below `staging`, in the generation, the model's answers are stored.
     """
+    require_encoder(run.model)
     folder = run.model.folder
     files = run.spark.sparkContext.broadcast(read_files(folder)) if fits_broadcast(folder) else None
     try:
@@ -110,10 +111,14 @@ class Tasks:
     media: MediaPolicy
     staging: str
 
+    def with_content(self, notes: DataFrame, keyed: DataFrame) -> DataFrame:
+        """Add what the model sees of each item."""
+        return with_content(self.run, notes, keyed)
+
     def stage(self, items: DataFrame, rows: int, label: str) -> DataFrame:
         """Run the model over `items` (PASSED and content), store what it said of each, and return that."""
         run = self.run
-        schema = _staged_schema(run)
+        schema = staged_schema(run)
         if rows == 0:
             return run.spark.createDataFrame([], schema)
         uri = run.generation.uri(self.staging)
@@ -186,7 +191,8 @@ def outcomes(staged: DataFrame) -> Outcomes:
     return got
 
 
-def _staged_schema(run: Run) -> StructType:
+def staged_schema(run: Run) -> StructType:
+    """Return the columns of what a model says of items: PASSED, the results, and what they took."""
     strings = {name: StringType() for name in (*ITEM_KEY, "content_hash", "meta_hash")}
     types = {"note_id": run.note_id, "item_key": LongType(), **strings}
     made = {"vector": VECTOR, "degraded": BooleanType(), "rejects": ArrayType(_REJECT)}

@@ -19,6 +19,8 @@ from uninote.pipelines.runtime.progress import say
 def settings_digest(run: Run) -> str:
     """Return what must be as it was for the feed to tell all that changed since the last run."""
     table = tables.table_id(run.lake.uri("notes"))
+    if run.vector_table is not None:
+        return digest(table, "vectors", run.vector_table.state, run.vector_table.settings.key)
     media = run.config.media
     # Nothing where it is not set: as in lakes from before the setting was there.
     searched = [True] if media.search_roots else []
@@ -31,12 +33,14 @@ def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFram
     The feed says no more than that: an overwrite appears as deletes and inserts in any order, so what became of a note is
     read from the notes themselves.
     """
+    if run.vector_table is not None and (since != version or run.config.embed.retry_quarantined):
+        return None  # a note may be new whose vector was there before: only all rows of both tables tell
     changed = _changed_ids(run, since, version)
     if changed is None:
         say("embed: the notes have no change feed back to the last run; comparing all of them")
         return None
     ids = [changed]
-    if run.config.embed.recheck_media:
+    if run.config.embed.recheck_media and run.vector_table is None:
         ids.append(notes.where(F.exists("images", lambda image: image["uri"].isNotNull())).select("note_id"))
     if run.config.embed.retry_quarantined:
         aside = set_aside_table(run.note_id)

@@ -35,8 +35,10 @@ from uninote.pipelines.embed.commit import (
     versions,
     widths_by_chunk,
 )
+from uninote.pipelines.embed.foreign.rows import FOREIGN
+from uninote.pipelines.embed.foreign.work import ForeignTasks, read_vectors, tasks_of
 from uninote.pipelines.embed.keys import with_new_keys
-from uninote.pipelines.embed.model_run import STAGING, Outcomes, Tasks, model_tasks, outcomes, with_content
+from uninote.pipelines.embed.model_run import STAGING, Outcomes, Tasks, outcomes
 from uninote.pipelines.embed.recovery import STAGE, WHOLE, Before, compare_tables, find_before, published
 from uninote.pipelines.embed.scope import find_scope, settings_digest, within
 from uninote.pipelines.lake import tables
@@ -110,12 +112,14 @@ def _plan(run: Run, notes: DataFrame, version: int, widths: tuple[int, ...], bef
     notes_in = notes.count()
     since = before.notes_version if before.settings == settings_digest(run) and not again else None
     scope = find_scope(run, notes, since, version) if since is not None else None
+    vectors = read_vectors(run, notes, scope)
     notes = within(notes, scope)
     check_note_ids(notes)
-    found = changes.find_changes(run, notes, scope, widths[0] if again else None)
+    found = changes.find_changes(run, notes, scope, widths[0] if again else None, vectors.hashed)
     found = found.where(~F.col("change").isin(*changes.SETTLED)).persist()
     census = take_census(found).get(0, Census())
-    return Plan(run, notes, notes_in, found, census, widths, before, count_notes(run, set_aside_table(run.note_id))[0])
+    aside = count_notes(run, set_aside_table(run.note_id))[0]
+    return Plan(run, notes, notes_in, found, census, widths, before, aside, vectors.counts)
 
 
 def _work(plan: Plan, done: Outcomes, started: float) -> None:
@@ -127,8 +131,8 @@ def _work(plan: Plan, done: Outcomes, started: float) -> None:
         remove_orphans(run, widest)
     found = plan.found.where(F.col("change") != changes.POSTPONED)
     keyed = with_new_keys(found, f"change = '{changes.NEW}'", plan.before.next_key, new)
-    with model_tasks(run) as tasks:
-        for chunk in _chunks(plan, keyed):
+    with tasks_of(run) as tasks:
+        for chunk in _chunks(plan, tasks, keyed):
             _chunk(plan, tasks, chunk, done)
     by_chunk = widths_by_chunk(plan.widths, plan.before)
     with described(run.spark.sparkContext, "embed: widths cut anew"):
@@ -137,17 +141,17 @@ def _work(plan: Plan, done: Outcomes, started: float) -> None:
     tables.remove(run.generation.uri(SPOOL))
 
 
-def _chunks(plan: Plan, keyed: DataFrame) -> Iterator[Chunk]:
+def _chunks(plan: Plan, tasks: Tasks | ForeignTasks, keyed: DataFrame) -> Iterator[Chunk]:
     run = plan.run
     count = max(1, -(-plan.census.of(*changes.MODEL) // run.config.embed.chunk_items))
     uri = run.generation.uri(SPOOL)
     with described(run.spark.sparkContext, f"embed: work for {count} chunk(s)"):
-        work = with_content(run, plan.notes, with_chunks(keyed, count))
+        work = tasks.with_content(plan.notes, with_chunks(keyed, count))
         work.write.mode("overwrite").option("partitionOverwriteMode", "static").partitionBy("chunk").parquet(uri)
     spool = run.spark.read.schema(work.schema).parquet(uri)
     for number, census in sorted(_census_by_chunk(plan, spool, count).items()):
         work = spool.where(F.col("chunk") == number).drop("chunk")
-        yield Chunk(number + 1, count == 1, work.drop(*MODEL_COLUMNS, "inline"), work, census)
+        yield Chunk(number + 1, count == 1, work.drop(*MODEL_COLUMNS, "inline", FOREIGN), work, census)
 
 
 def _census_by_chunk(plan: Plan, spool: DataFrame, count: int) -> dict[int, Census]:
@@ -157,7 +161,7 @@ def _census_by_chunk(plan: Plan, spool: DataFrame, count: int) -> dict[int, Cens
     return {0: plan.census_with_keys()} if plan.census.items else {}
 
 
-def _chunk(plan: Plan, tasks: Tasks, chunk: Chunk, done: Outcomes) -> None:
+def _chunk(plan: Plan, tasks: Tasks | ForeignTasks, chunk: Chunk, done: Outcomes) -> None:
     """Embed one chunk and commit what came of it."""
     run = plan.run
     started = time.time()

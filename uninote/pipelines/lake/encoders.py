@@ -8,11 +8,14 @@ from udfs.embed.model_files import once_per_host
 from uninote.config.digests import digest
 from uninote.config.sections.base import DEMO
 from uninote.config.sections.model import EmbedConfig
+from uninote.config.sections.vectors import VectorsConfig
 from uninote.config.settings import Config
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError
+from uninote.foreign_vectors.identity import KIND, identify, widths_of
+from uninote.foreign_vectors.table import open_table
 from uninote.model.encoder import describe
-from uninote.pipelines.lake.generations import ModelFolder, choose_generation
+from uninote.pipelines.lake.generations import ModelFolder, choose_generation, recorded_width
 from uninote.storage.files import fetch_folder, list_files, stat
 from uninote.storage.types import S3Options, is_remote
 
@@ -22,18 +25,43 @@ def open_model(config: Config) -> ModelFolder:
 
     Raises CheckpointError when the folder is none, ConfigError for a lake of a layout that this release does not know.
     """
+    if config.embed.vectors_from is not None:
+        return _foreign(config, config.embed.vectors_from)
     uri = config.model.checkpoint
     kind = config.model.kind
     if uri == DEMO:
         folder = demo_checkpoint()
     elif is_remote(uri):
-        folder = _fetched(uri, S3Options(config.s3.endpoint, config.s3.region))
+        folder = _fetched(uri, s3_of(config))
     else:
         folder = Path(uri)
     found = describe(kind, folder)
     chosen = choose_generation(config.lake, found.identity, config.model.layout)
     place = str(folder) if uri == DEMO else uri
     return ModelFolder(folder, place, kind, chosen.name, found.widths[::-1], chosen.layout, found.identity)
+
+
+def s3_of(config: Config) -> S3Options:
+    """Return how object stores are reached for what is not an image: without a time limit for each file."""
+    return S3Options(config.s3.endpoint, config.s3.region)
+
+
+def require_encoder(model: ModelFolder) -> None:
+    """Raise ConfigError where vectors come from a table: nothing there can embed anything."""
+    if model.kind == KIND:
+        raise ConfigError(
+            f"embed.vectors_from: the vectors were made elsewhere, and no model is here to embed anything with; search with "
+            f"vectors of the same model (Index.search_notes), or take embed.vectors_from ({model.uri}) out for this job"
+        )
+
+
+def _foreign(config: Config, settings: VectorsConfig) -> ModelFolder:
+    """Return the table of vectors as a model: its width is that of the generation in the lake, if there is one."""
+    identity = identify(settings)
+    chosen = choose_generation(config.lake, identity, None)
+    width = recorded_width(config.lake, chosen.name) or open_table(settings, s3_of(config)).find_width()
+    widths = widths_of(settings, width)
+    return ModelFolder(Path(settings.table), settings.table, KIND, chosen.name, widths, chosen.layout, identity)
 
 
 def _fetched(uri: str, options: S3Options) -> Path:
@@ -52,6 +80,11 @@ def check_widths(model: ModelFolder, config: EmbedConfig) -> tuple[int, ...]:
     if wrong:
         raise ConfigError(
             f"embed.widths: {wrong} not declared by the model {model.folder}, which declares {list(model.widths)}. A width "
-            f"it was not trained at promises nothing; embed.undeclared_widths=true allows any up to {model.full_width}"
+            f"it was not trained at promises nothing; {_declaring(model)}embed.undeclared_widths=true allows any up to "
+            f"{model.full_width}"
         )
     return widths
+
+
+def _declaring(model: ModelFolder) -> str:
+    return "embed.vectors_from.widths declares those it was trained at; " if model.kind == KIND else ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from uninote.errors import ConfigError, UninoteError
+from uninote.foreign_vectors.identity import KIND
 from uninote.model.identity import Identity
 from uninote.model.layouts import LAYOUTS, known
 
@@ -72,11 +73,20 @@ def record_generation(lake: str, model: ModelFolder) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     values = {"format": FORMAT, "kind": model.kind, "weights": model.identity.weights, "layout": model.layout}
+    if model.kind == KIND:
+        values["width"] = model.full_width  # of vectors without a model, which nothing else declares
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{RECORD}.")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(values, file, indent=2)
     os.chmod(scratch, 0o644)
     os.replace(scratch, path)
+
+
+def recorded_width(lake: str, generation: str) -> int | None:
+    """Return the full width that the record of a generation of foreign vectors names, null where there is none."""
+    path = Path(lake) / generation / RECORD
+    width = _read(path).get("width") if path.exists() else None
+    return width if isinstance(width, int) else None
 
 
 def _held(lake: Path, identity: Identity) -> dict[int, str]:

@@ -14,12 +14,13 @@ from pyspark.sql.types import DataType
 
 from uninote.config.overrides import redact_override
 from uninote.config.settings import Config
+from uninote.foreign_vectors.table import VectorTable, open_table
 from uninote.lake import record as lake_record
 from uninote.lake.paths import GenerationLake, Lake
 from uninote.pipelines.lake import ledger as ledger_table
 from uninote.pipelines.lake import migrations as lake_migrations
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.encoders import open_model
+from uninote.pipelines.lake.encoders import open_model, s3_of
 from uninote.pipelines.lake.generations import ModelFolder
 from uninote.pipelines.lake.ledger import Entry
 
@@ -53,6 +54,12 @@ class Run:
     def model(self) -> ModelFolder:
         """The configured checkpoint; its weights are hashed once a run."""
         return open_model(self.config)
+
+    @cached_property
+    def vector_table(self) -> VectorTable | None:
+        """The table of foreign vectors as it is when it is first asked for; null where a model makes the vectors."""
+        settings = self.config.embed.vectors_from
+        return None if settings is None else open_table(settings, s3_of(self.config))
 
     @property
     def generation(self) -> GenerationLake:

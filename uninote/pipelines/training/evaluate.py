@@ -12,6 +12,7 @@ from uninote.evaluation.baselines import evaluate_views
 from uninote.evaluation.retrieval import evaluate
 from uninote.evaluation.tables import Table
 from uninote.model.encoder import Arithmetic, Encoder, load_in_layout
+from uninote.pipelines.lake.encoders import require_encoder
 from uninote.pipelines.lake.generations import ModelFolder
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.runtime.progress import say
@@ -35,7 +36,8 @@ def evaluate_model(run: Run) -> dict[str, Any]:
 
 
 def encoder_of(model: ModelFolder) -> Encoder:
-    """Return the configured model, loaded, in the layout of its generation."""
+    """Return the configured model, loaded, in the layout of its generation. Raises ConfigError where there is none."""
+    require_encoder(model)
     return load_in_layout(model.folder, model.kind, model.layout, Arithmetic())
 
 

@@ -27,6 +27,9 @@ def write(run: Run, keys: np.ndarray, vectors: np.ndarray, mark: str) -> None:
         "meta_hash": [""] * len(keys),
         "degraded": [False] * len(keys),
         "generation": [run.model.generation] * len(keys),
+        "tokens_cut": pa.nulls(len(keys), pa.int32()),
+        "tokens_cut_estimated": pa.nulls(len(keys), pa.bool_()),
+        "images_left_out": pa.nulls(len(keys), pa.int32()),
         "vector": to_array(vectors),
     }
     frame = run.spark.createDataFrame(pa.table(columns))

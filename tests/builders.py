@@ -22,6 +22,8 @@ from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.notes.media_roots import remember_media_root
 
 DEMO_NOTES = 240
+CUTS = "tokens_cut int, tokens_cut_estimated boolean, images_left_out int"  # columns of items
+NOT_CUT = (0, False, 0)
 CONFIG = """\
 lake: {folder}/lake
 demo: {{folder: {demo}, notes: {notes}}}
@@ -92,9 +94,13 @@ def write_vectors(run: Run, vectors: np.ndarray) -> None:
     width = vectors.shape[1]
     write_notes(run, [make_note(number) for number in range(len(vectors))])
     made_by = run.model.generation
-    rows = [(n, str(n), n, "note", str(n), "", False, made_by, vector.tolist()) for n, vector in enumerate(vectors)]
+    rows = [
+        (n, str(n), n, "note", str(n), "", False, made_by, *NOT_CUT, vector.tolist())
+        for n, vector in enumerate(vectors)
+    ]
     columns = "item_key bigint, item_id string, note_id bigint, kind string, content_hash string, meta_hash string"
-    frame = run.spark.createDataFrame(rows, f"{columns}, degraded boolean, generation string, vector array<float>")
+    columns += f", degraded boolean, generation string, {CUTS}, vector array<float>"
+    frame = run.spark.createDataFrame(rows, columns)
     for spec in (items_table(LongType()), embeddings_table(LongType(), embeddings_name(width))):
         tables.overwrite(frame.select(*spec.columns), spec, run.generation.uri(spec.name))
     outcome = Outcome("done", {"notes_in": len(rows)}, {"notes": 0}, versions(run, (width,)), next_key=len(rows))

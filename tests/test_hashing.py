@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from uninote.notes.hashing import content_hash, meta_hash
+from uninote.notes.hashing import content_hash, former_hash, meta_hash
 from uninote.notes.note import Note, NoteImage
 
 NOTE = Note("title", "body", ("a", "b"), (NoteImage("x.png", "text"),))
@@ -18,7 +18,6 @@ NOTE = Note("title", "body", ("a", "b"), (NoteImage("x.png", "text"),))
         replace(NOTE, title="other"),
         replace(NOTE, body="other"),
         replace(NOTE, topics=("b", "a")),
-        replace(NOTE, images=(NoteImage("y.png", "text"),)),
         replace(NOTE, images=(NoteImage("x.png", "other"),)),
     ],
 )
@@ -28,6 +27,18 @@ def test_every_part_the_model_sees_changes_the_content_hash(edited):
 
 def test_a_file_replaced_in_place_changes_the_content_hash():
     assert content_hash(NOTE, ["v1"]) != content_hash(NOTE, ["v2"])
+
+
+def test_the_name_of_a_file_counts_in_the_former_hash_alone():
+    renamed = replace(NOTE, images=(NoteImage("y.png", "text"),))
+    assert content_hash(renamed, ["v1"]) == content_hash(NOTE, ["v1"])
+    assert former_hash(renamed, ["v1"]) != former_hash(NOTE, ["v1"])
+
+
+def test_the_former_hash_is_what_lakes_hold():
+    """Whoever changes one of these embeds lakes of format 3 again."""
+    assert former_hash(NOTE, ["3-17"]) == "e8de55f2fdc1b8ad03d4aa2b21407e9e"
+    assert former_hash(Note("a", "b"), []) == content_hash(Note("a", "b"), []) == "d97daef60f83c41ea62b9a08e157512b"
 
 
 def test_text_moved_between_parts_is_a_change():

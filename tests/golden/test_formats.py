@@ -37,6 +37,7 @@ TABLES_OF_A_LAKE = (
     lambda note_id: schemas.embeddings_table(note_id, "embeddings/w64"),
     schemas.set_aside_table,
     schemas.quarantine_table,
+    schemas.image_files_table,
     lambda note_id: schemas.neighbour_state_table(note_id, "neighbours"),
     lambda note_id: schemas.neighbour_rows_table(note_id, ["category"]),
     schemas.neighbours_table,

@@ -66,6 +66,21 @@ def test_a_further_night_embeds_what_changed_and_nothing_else(spark, tmp_path, a
     check_index(run)
 
 
+@pytest.mark.more
+@pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: path.name)
+def test_an_older_lake_learns_the_bytes_of_its_images_in_one_night(spark, tmp_path, archive):
+    """Then files that are only touched cost no model call, though their hashes are of the older format."""
+    folder = unpacked(archive, tmp_path)
+    run_stage(Run(spark, load_config(folder / "config.yaml")), "embed")
+    for image in (folder / "source").glob("*.png"):
+        os.utime(image, (1_800_000_000, 1_800_000_000))
+    counts = run_stage(Run(spark, load_config(folder / "config.yaml")), "embed")
+    assert (counts["computed"], counts["notes_in"]) == (0, 49)
+    assert counts["images_opened"] >= 13
+    counts = run_stage(Run(spark, load_config(folder / "config.yaml")), "embed")
+    assert (counts["computed"], counts["images_opened"]) == (0, 0)
+
+
 def check_items(run, expected):
     """Whoever did not change has the key and the hash of before; every width has exactly the items."""
     items = {row["item_id"]: [row["item_key"], row["content_hash"]] for row in rows(run.generation.uri("items"))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from builders import make_note, write_notes
+from builders import CUTS, NOT_CUT, make_note, write_notes
 
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import embeddings_table, items_table
@@ -39,10 +39,10 @@ class Lake:
         rows = []
         for key, vector, is_deleted in vectors:
             made_by = run.model.generation
-            rows.append((key, str(key), key, "note", new_hash, new_hash, False, made_by, vector, is_deleted))
+            rows.append((key, str(key), key, "note", new_hash, new_hash, False, made_by, *NOT_CUT, vector, is_deleted))
         columns = "item_key bigint, item_id string, note_id bigint, kind string, content_hash string, meta_hash string"
-        flags = f"degraded boolean, generation string, vector array<float>, {tables.DELETED} boolean"
-        frame = run.spark.createDataFrame(rows, f"{columns}, {flags}")
+        flags = f"degraded boolean, generation string, {CUTS}, vector array<float>"
+        frame = run.spark.createDataFrame(rows, f"{columns}, {flags}, {tables.DELETED} boolean")
         for spec in (items_table(run.note_id), embeddings_table(run.note_id, embeddings_name(self.width))):
             tables.apply_changes(frame.select(*spec.columns, tables.DELETED), spec, run.generation.uri(spec.name))
         self.record()

@@ -62,9 +62,9 @@ def make_embed(
 ) -> ArrowMap:
     """Map rows with MODEL_COLUMNS, content_hash and inline to `schema`: those of them it names, and the results.
 
-    Results are vector (null when nothing usable was left), degraded, rejects, and what it took, on the first row of a
-    content: tokens, padded_tokens, unseen_images and seconds. `load` returns the process' encoder; `count` is called
-    with the number of rows done, while they are.
+    Results are vector (null when nothing usable was left), degraded, rejects, CUTS of items, and what it took, on the first row
+    of a content: tokens, padded_tokens, unseen_images, images_opened and seconds. `load` returns the process' encoder;
+    `count` is called with the number of rows done, while they are.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -172,11 +172,23 @@ def _results(window: Window, schema: pa.Schema) -> pa.RecordBatch:
     )
     columns["vector"] = to_nullable([work.vector for work in works])
     columns["degraded"] = pa.array([work.vector is not None and bool(work.rejects) for work in works])
+    columns["tokens_cut"] = pa.array([work.cut.tokens for work in works])
+    columns["tokens_cut_estimated"] = pa.array([work.cut.tokens > 0 and work.cut.is_estimate for work in works])
+    columns["images_left_out"] = pa.array([work.images_left_out for work in works])
     item_ids = window.rows.column("item_id").to_pylist()
     columns["rejects"] = pa.array(
         [work.rejects_of(item_id) for work, item_id in zip(works, item_ids, strict=True)], schema.field("rejects").type
     )
-    for name in ("tokens", "padded_tokens", "unseen_images", "fetch_s", "decode_s", "tokenise_s", "model_s"):
+    for name in (
+        "tokens",
+        "padded_tokens",
+        "unseen_images",
+        "images_opened",
+        "fetch_s",
+        "decode_s",
+        "tokenise_s",
+        "model_s",
+    ):
         taken = [getattr(work, name) if first else 0 for work, first in zip(works, is_first, strict=True)]
         columns[name] = pa.array(taken, schema.field(name).type)
     return pa.RecordBatch.from_arrays(

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from udfs.notes.fingerprints import to_note
-from uninote.media.fetching import TRANSIENT, MediaError, MediaPolicy, decode_reduced, fetch
+from uninote.media.fetching import INLINE, TRANSIENT, MediaError, MediaPolicy, decode_reduced, fetch
+from uninote.model.cuts import WHOLE, Cut
 from uninote.model.encoder import Encoder
 from uninote.notes.note import Note
 from uninote.vectors.unit_length import TOLERANCE
@@ -23,7 +24,7 @@ _LEAST_NORM = 1e-6  # of the narrowest prefix: less is rounding, and no directio
 class Work:
     """`inline` holds image bytes that came with the row, by URI. Seconds are wall time in the thread that did it.
 
-    `unseen_images` are those that the model would not see, and that were not opened therefore.
+    `unseen_images` are those that the model would not see, and that were not opened therefore; `cut` is what else it does not.
     """
 
     note: Note
@@ -35,10 +36,17 @@ class Work:
     tokens: int = 0
     padded_tokens: int = 0
     unseen_images: int = 0
+    images_opened: int = 0
+    cut: Cut = WHOLE
     fetch_s: float = 0.0
     decode_s: float = 0.0
     tokenise_s: float = 0.0
     model_s: float = 0.0
+
+    @property
+    def images_left_out(self) -> int:
+        """The images that the model does not see, though nothing is wrong with them."""
+        return self.unseen_images + self.cut.images
 
     @property
     def is_transient(self) -> bool:
@@ -93,6 +101,7 @@ def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
         with _timed(work, "tokenise_s"):
             work.prepared = encoder.prepare(note, images)
         work.tokens = work.prepared.num_tokens
+        work.cut = work.prepared.cut
     elif not work.rejects:
         seen = "text and images are" if encoder.sees_images else "text, all that this model sees, is"
         work.reject("note_empty", f"{seen} missing")
@@ -139,6 +148,7 @@ def _open(encoder: Encoder, work: Work, position: int, media: MediaPolicy) -> np
     try:
         with _timed(work, "fetch_s"):
             content = fetch(uri, media, work.inline)
+            work.images_opened += not INLINE.fullmatch(uri)
         with _timed(work, "decode_s"):
             return decode_reduced(content, uri, media, encoder.fit)
     except MediaError as error:

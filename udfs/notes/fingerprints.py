@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from uninote.media.fetching import UNREACHABLE, MediaPolicy, file_version
+from udfs.notes.image_files import UNSEEN, ImageLook, Looked
+from uninote.media.fetching import MediaPolicy
 from uninote.notes.attributes import NOTE_ATTRIBUTES
-from uninote.notes.hashing import content_hash, meta_hash
+from uninote.notes.hashing import content_hash, former_hash, meta_hash
 from uninote.notes.note import Note, NoteImage
 
 MODEL_COLUMNS = ("title", "body", "topics", "images")
+
+_MADE = ("content_hash", "former_hash", "meta_hash", "unreachable", "new_files", "opened", "images_changed")
 
 ArrowMap = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -28,34 +32,76 @@ def to_note(row: Mapping[str, Any]) -> Note:
     )
 
 
-def make_content_hashes(media: MediaPolicy, threads: int, schema: pa.Schema) -> ArrowMap:
-    """Map rows of items to `schema`: those of their columns it names, content_hash, meta_hash and unreachable.
+@dataclass(frozen=True)
+class HashTask:
+    """What a task needs to see what changed. `opens_images`: the model sees images, so that their bytes count."""
 
-    `unreachable`: the store of one of its images does not answer, so that the content_hash says nothing of that one.
-    Media are looked at in `threads`, never opened.
+    media: MediaPolicy
+    threads: int
+    opens_images: bool
+
+
+def make_content_hashes(task: HashTask, schema: pa.Schema) -> ArrowMap:
+    """Map rows of items, each with what the lake knows of it, to `schema`: those of their columns it names, and what is new.
+
+    In: MODEL_COLUMNS, NOTE_ATTRIBUTES, `is_there` (false: the lake has an item that no note has any more), `old_content`, and
+    the `files` that the lake knows of the note's images. Out: content_hash, former_hash and meta_hash, null for an item that
+    is not there; `unreachable`: the store of one of its images does not answer, so that its hashes say nothing of that one;
+    `files` where they are new, and whether others of the note are `recorded`; `opened`, the files that were read for it; and
+    `images_changed`.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(task.threads) as pool:
             for batch in batches:
-                yield _hashed(batch, media, pool, schema)
+                yield _hashed(batch, ImageLook(task.media, pool, task.opens_images), schema)
 
     return run
 
 
-def _hashed(batch: pa.RecordBatch, media: MediaPolicy, pool: Executor, schema: pa.Schema) -> pa.RecordBatch:
-    columns = {name: batch.column(name) for name in schema.names if name in batch.schema.names}
-    rows = batch.select([*MODEL_COLUMNS, *NOTE_ATTRIBUTES]).to_pylist()
+def _hashed(batch: pa.RecordBatch, look: ImageLook, schema: pa.Schema) -> pa.RecordBatch:
+    values = [dict.fromkeys(_MADE) | row for row in batch.to_pylist()]
+    rows = [row for row in values if row["is_there"]]
+    for row in rows:
+        row["meta_hash"] = meta_hash([row[column] for column in NOTE_ATTRIBUTES])
+    if not look.opens:
+        rows = _blind(rows)
     notes = [to_note(row) for row in rows]
-    # Each file of a batch is asked for once, in threads: a store takes its time to answer.
-    uris = sorted({image.uri for note in notes for image in note.images})
-    found = dict(zip(uris, pool.map(lambda uri: file_version(uri, media), uris), strict=True))
-    hashes = [content_hash(note, [found[image.uri] for image in note.images]) for note in notes]
-    columns["content_hash"] = pa.array(hashes)
-    columns["unreachable"] = pa.array(
-        [any(found[image.uri] == UNREACHABLE for image in note.images) for note in notes], pa.bool_()
-    )
-    columns["meta_hash"] = pa.array([meta_hash([row[column] for column in NOTE_ATTRIBUTES]) for row in rows])
-    return pa.RecordBatch.from_arrays(
-        [columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema
-    )
+    looked = look.look(notes, [row["files"] or () for row in rows])
+    for row, note, found in zip(rows, notes, looked, strict=True):
+        row |= _hashes(row, note, found, look.opens)
+    for row in values:
+        row["unreachable"] = bool(row["unreachable"])
+        row["images_changed"] = bool(row["images_changed"])
+        row["recorded"] = row["files"] is not None
+        row["files"] = row["new_files"]
+    if rows:
+        rows[0]["opened"] = look.opened
+    columns = [pa.array([row[name] for row in values], schema.field(name).type) for name in schema.names]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _blind(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Hash without a look at any image what a text model is asked for; return the rows that this does not settle.
+
+    Those are hashed by a former release or edited: only the versions of their files tell which.
+    """
+    unsettled = []
+    for row in rows:
+        note = to_note(row)
+        row["content_hash"] = content_hash(note, [UNSEEN] * len(note.images))
+        if row["old_content"] not in (None, row["content_hash"]):
+            unsettled.append(row)
+    return unsettled
+
+
+def _hashes(row: Mapping[str, Any], note: Note, found: Looked, opens_images: bool) -> dict[str, Any]:
+    digests = [file.digest if opens_images else UNSEEN for file in found.files]
+    before = {file["digest"] for file in row["files"] or ()}
+    return {
+        "content_hash": content_hash(note, digests),
+        "former_hash": former_hash(note, [file.first_version for file in found.files]),
+        "unreachable": found.is_unreachable,
+        "new_files": found.stored if found.is_new and opens_images and row["kind"] == "note" else None,
+        "images_changed": bool(digests) and {file["digest"] for file in found.stored} != before,
+    }

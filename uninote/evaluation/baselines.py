@@ -13,7 +13,7 @@ from PIL import Image
 from uninote.evaluation.retrieval import View, evaluate
 from uninote.evaluation.tables import Table
 from uninote.model.encoder import Encoder
-from uninote.notes.hashing import content_hash
+from uninote.notes.hashing import former_hash
 from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet
 
@@ -34,7 +34,8 @@ def image_only(note: Note, images: list[Image.Image]) -> tuple[Note, list[Image.
 
 def random_images(note: Note, images: list[Image.Image]) -> tuple[Note, list[Image.Image]]:
     """Show noise of the same size instead of each image, drawn from the note's content: texts are all there is to find."""
-    digest = bytes.fromhex(content_hash(note, [""] * len(note.images)))
+    # The hash of earlier releases, so that figures of the same notes stay comparable.
+    digest = bytes.fromhex(former_hash(note, [""] * len(note.images)))
     noise = []
     for place, image in enumerate(images):
         noise.append(_noise(image.size, digest + bytes([place % 256])))

@@ -15,7 +15,7 @@ from pathlib import Path
 from uninote.errors import UninoteError
 from uninote.lake.paths import Lake
 
-FORMAT = 3
+FORMAT = 4
 FILE = "lake.json"
 
 

@@ -16,6 +16,7 @@ from pyspark.sql.types import (
     DataType,
     DoubleType,
     FloatType,
+    IntegerType,
     LongType,
     MapType,
     StringType,
@@ -27,6 +28,7 @@ from pyspark.sql.types import (
 from uninote.errors import UninoteError
 
 VECTOR = ArrayType(FloatType(), containsNull=False)
+CUTS = ("tokens_cut", "tokens_cut_estimated", "images_left_out")  # columns of items: what the model did not get to see
 _COUNTS = MapType(StringType(), LongType())
 
 
@@ -97,7 +99,9 @@ def items_table(note_id: DataType) -> TableSpec:
     """What has a vector: narrow, so that change detection never opens one.
 
     `kind` is one of note, image, text, ocr. `content_hash` covers all the model sees, `meta_hash` what filters use.
-    `degraded`: embedded without a broken part.
+    `degraded`: embedded without a broken part. `tokens_cut` did not fit into what the model reads, and `images_left_out` were
+    not shown to it; `tokens_cut_estimated`: guessed from characters. All three are null of items that an earlier release
+    embedded.
     """
     schema = _struct(
         item_key=LongType(),
@@ -108,6 +112,9 @@ def items_table(note_id: DataType) -> TableSpec:
         meta_hash=StringType(),
         degraded=BooleanType(),
         generation=StringType(),
+        tokens_cut=IntegerType(),
+        tokens_cut_estimated=BooleanType(),
+        images_left_out=IntegerType(),
     )
     return TableSpec("items", schema, ("item_key",), feed=True)
 
@@ -138,6 +145,16 @@ def set_aside_table(note_id: DataType) -> TableSpec:
         run_id=StringType(),
     )
     return TableSpec("set_aside", schema, ("item_id", "kind"))
+
+
+def image_files_table(note_id: DataType) -> TableSpec:
+    """What is known of the files behind a note's images, so that one that did not change is not opened again.
+
+    `version`: size and time, or etag. `digest`: SHA-256 of the bytes, or why they cannot be used. `first_version`: the version
+    that had these bytes first, which content hashes of format 3 and before were made of.
+    """
+    file = _struct(uri=StringType(), version=StringType(), first_version=StringType(), digest=StringType())
+    return TableSpec("image_files", _struct(note_id=note_id, files=ArrayType(file)), ("note_id",))
 
 
 IMAGE_BYTES = TableSpec("image_bytes", _struct(uri=StringType(), content=BinaryType()), ("uri",))

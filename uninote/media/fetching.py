@@ -26,7 +26,9 @@ from uninote.storage.types import (
 )
 
 INLINE = re.compile(r"inline:[0-9a-f]{64}")
-UNREACHABLE = "unreachable"  # instead of a version
+UNREACHABLE = "unreachable"  # instead of a version or a digest
+MISSING = "missing"  # instead of a version
+IN_ROW = "inline"  # instead of a version
 TRANSIENT = frozenset({"media_unreachable", "media_timeout"})  # reasons that may pass by themselves
 Found = TypeVar("Found")
 
@@ -50,18 +52,32 @@ def inline_uri(content: bytes) -> str:
 
 
 def file_version(uri: str, policy: MediaPolicy) -> str:
-    """Return size and time (local) or etag (S3) of the file, "inline", or "missing" when there is none to read.
+    """Return size and time (local) or etag (S3) of the file, IN_ROW, or MISSING when there is none to read.
 
     UNREACHABLE when the store does not answer, so that nobody can know. Opens nothing. Raises StorageError when no file of a
     store can be read, however long one waits.
     """
     if INLINE.fullmatch(uri):
-        return "inline"
+        return IN_ROW
     try:
         status = _first(uri, policy, lambda place: stat(place, policy.s3))
     except MediaError as error:
-        return UNREACHABLE if error.reason in TRANSIENT else "missing"
+        return UNREACHABLE if error.reason in TRANSIENT else MISSING
     return f"{status.size}-{status.version}"
+
+
+def file_digest(uri: str, policy: MediaPolicy) -> str:
+    """Return the SHA-256 of the file's bytes, which are read whole; the reason where this one file cannot be used.
+
+    UNREACHABLE when the store does not answer. Of an inline URI nothing is read: it names its hash. Raises StorageError when
+    no file of a store can be read.
+    """
+    if INLINE.fullmatch(uri):
+        return uri.partition(":")[2]
+    try:
+        return hashlib.sha256(fetch(uri, policy)).hexdigest()
+    except MediaError as error:
+        return UNREACHABLE if error.reason in TRANSIENT else error.reason
 
 
 def load_image(uri: str, policy: MediaPolicy, inline: Mapping[str, bytes] | None = None) -> Image.Image:

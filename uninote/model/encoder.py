@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL.Image import Image
 
+from uninote.model.cuts import Cut
 from uninote.model.folders import CheckpointError
 from uninote.model.hashing import folder as hashing_folder
 from uninote.model.identity import Identity
@@ -60,6 +61,10 @@ class Prepared(Protocol):
     @property
     def nbytes(self) -> int:
         """The memory that it holds while it waits."""
+
+    @property
+    def cut(self) -> Cut:
+        """What the model will not see of what it was given."""
 
 
 class Encoder(Protocol):

@@ -9,12 +9,22 @@ from collections.abc import Sequence
 from uninote.notes.note import Note
 
 
-def content_hash(note: Note, media: Sequence[str]) -> str:
+def content_hash(note: Note, digests: Sequence[str]) -> str:
     """Return 32 hexadecimal characters over the texts of `note` and its images.
 
-    `media` holds the `file_version` of each image, so that a file replaced in place counts.
+    `digests` holds a hash of each image's bytes, or a word that says why it has none. Names of files are not in it: no
+    model sees them, and a picture under another name is the same picture.
     """
-    images = [[image.uri, image.ocr, version] for image, version in zip(note.images, media, strict=True)]
+    images = [[image.ocr, digest] for image, digest in zip(note.images, digests, strict=True)]
+    return _digest([note.title, note.body, list(note.topics), images])
+
+
+def former_hash(note: Note, versions: Sequence[str]) -> str:
+    """Return what lakes of format 3 and before hold as the content hash: names and `file_version` of images, no bytes.
+
+    Of a note without images both hashes are equal.
+    """
+    images = [[image.uri, image.ocr, version] for image, version in zip(note.images, versions, strict=True)]
     return _digest([note.title, note.body, list(note.topics), images])
 
 

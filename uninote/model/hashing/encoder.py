@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
+from uninote.model.cuts import WHOLE, Cut
 from uninote.model.hashing.folder import HashingCard, read_card
 from uninote.model.sentence.text import text_of
 from uninote.notes.note import Note
@@ -34,6 +35,7 @@ class Prepared:
     weights: np.ndarray
     images: tuple[np.ndarray, ...]
     num_tokens: int
+    cut: Cut = WHOLE  # it reads all
 
     @property
     def nbytes(self) -> int:

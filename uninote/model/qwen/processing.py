@@ -13,12 +13,13 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from uninote.errors import UninoteError
 from uninote.media.images import ImageError
+from uninote.model.cuts import WHOLE, Cut
 from uninote.model.folders import CheckpointError
 from uninote.model.layouts import Layout, Limits
 from uninote.model.qwen.checkpoint import PROCESSOR_FILES, read_card
 from uninote.model.qwen.image_sizes import check_limits, target_size
 from uninote.model.qwen.prompts import Kind, Part, parts_of
-from uninote.model.qwen.tokens import NoteTokenizer
+from uninote.model.qwen.tokens import NoteTokenizer, Tokens
 from uninote.notes.note import Note
 
 MOST_WIDENED = 64 << 20  # pixels; photos of 50 megapixels need a sixth of it, whatever their shape up to 200:1
@@ -33,6 +34,7 @@ class Prepared:
 
     input_ids: np.ndarray
     pixels: tuple[np.ndarray, ...]
+    cut: Cut = WHOLE
 
     @property
     def num_tokens(self) -> int:
@@ -98,12 +100,15 @@ class NoteProcessor:
         while sum(map(len, blocks)) > self._room:
             blocks.pop()
         parts = parts_of(note, len(blocks))
-        texts = [self.tokenizer.encode(part.text, self._room) if part.text else [] for part in parts]
+        read = [self.tokenizer.read(part.text, self._room) if part.text else Tokens([]) for part in parts]
+        texts = [tokens.ids for tokens in read]
         separators = len(self.tokenizer.separator) * (len(parts) - len(blocks))
-        _cut(texts, parts, self._room - separators - sum(map(len, blocks)))
+        removed = _cut(texts, parts, self._room - separators - sum(map(len, blocks)))
+        beyond = sum(tokens.beyond for tokens in read)
+        cut = Cut(removed + beyond, any(tokens.is_estimate for tokens in read), len(images) - len(blocks))
         seen = within[: len(blocks)]
         pixels = tuple(image if isinstance(image, np.ndarray) else self.fit(image) for image in seen)
-        return Prepared(self._joined(parts, texts, blocks), pixels)
+        return Prepared(self._joined(parts, texts, blocks), pixels, cut)
 
     def collate(self, prepared: Sequence[Prepared]) -> dict[str, torch.Tensor]:
         """Pad a batch on the right. Keys are those of Qwen3VLModel.forward; without images it has none of theirs."""
@@ -148,15 +153,17 @@ def _image_processor(folder: Path) -> Qwen2VLImageProcessorPil:
         raise CheckpointError(f"{folder / 'preprocessor_config.json'}: not usable image settings: {error}") from error
 
 
-def _cut(texts: list[list[int]], parts: Sequence[Part], room: int) -> None:
-    """Shorten `texts` in place until they fit, in the order of Kind, the last of a kind first."""
-    excess = sum(map(len, texts)) - room
+def _cut(texts: list[list[int]], parts: Sequence[Part], room: int) -> int:
+    """Shorten `texts` in place until they fit, in the order of Kind, the last of a kind first; return by how many tokens."""
+    before = sum(map(len, texts))
+    excess = before - room
     for position in sorted(range(len(parts)), key=lambda i: (parts[i].kind.value, -i)):
         if excess <= 0:
-            return
+            break
         removed = min(excess, len(texts[position]))
         texts[position] = texts[position][: len(texts[position]) - removed]
         excess -= removed
+    return before - sum(map(len, texts))
 
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> np.ndarray:

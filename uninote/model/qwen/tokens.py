@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
+from uninote.model.cuts import estimated
 from uninote.model.folders import CheckpointError
 from uninote.model.qwen.prompts import IMAGE_PAD, PADDING, VISION_END, VISION_START, Frame
 
 CHARS_PER_TOKEN = 8  # how much text to read first for each token that fits; more is read when that was too little
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of a text that fit, and how many it has `beyond`, which may be an estimate."""
+
+    ids: list[int]
+    beyond: int = 0
+    is_estimate: bool = False
 
 
 class NoteTokenizer:
@@ -35,12 +46,21 @@ class NoteTokenizer:
         self.vocabulary: int = markup.get_vocab_size(with_added_tokens=True)
 
     def encode(self, text: str, at_most: int) -> list[int]:
-        """Return up to `at_most` leading tokens of `text` as plain text; of a long text only the head is read."""
+        """Return up to `at_most` leading tokens of `text` as plain text."""
+        return self.read(text, at_most).ids
+
+    def read(self, text: str, at_most: int) -> Tokens:
+        """Return up to `at_most` leading tokens of `text` as plain text, and how many it has beyond.
+
+        Of a long text only the head is read, and the number beyond is estimated from it.
+        """
         chars = at_most * CHARS_PER_TOKEN
         while True:
             ids: list[int] = self._plain.encode(repaired(text[:chars]), add_special_tokens=False).ids
-            if len(ids) >= at_most or chars >= len(text):
-                return ids[:at_most]
+            unread = max(0, len(text) - chars)
+            if len(ids) >= at_most or not unread:
+                beyond = max(0, len(ids) - at_most) + estimated(len(ids), chars, unread)
+                return Tokens(ids[:at_most], beyond, unread > 0)
             chars *= 4
 
 

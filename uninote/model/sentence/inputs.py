@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
+from uninote.model.cuts import WHOLE, Cut, estimated
 from uninote.model.qwen.tokens import repaired
 
 CHARS_PER_TOKEN = 8  # how much of a long text to read first, for each token that fits
@@ -39,6 +40,7 @@ class PreparedTokens:
     """`input_ids` is int32 (num_tokens,)."""
 
     input_ids: np.ndarray
+    cut: Cut = WHOLE
 
     @property
     def num_tokens(self) -> int:
@@ -57,6 +59,7 @@ class PreparedText:
 
     text: str
     num_tokens: int
+    cut: Cut = WHOLE
 
     @property
     def nbytes(self) -> int:
@@ -76,6 +79,7 @@ class TokenInputs:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._limit, direction=tokenizer.truncation_side)
         self._is_cut_at_end = tokenizer.truncation_side == "right"
+        self._special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         self._padding = tokenizer.pad_token_id
         self._is_padded_left = tokenizer.padding_side == "left"
         self._has_types = "token_type_ids" in features
@@ -83,8 +87,10 @@ class TokenInputs:
 
     def prepare(self, text: str) -> PreparedTokens:
         """Tokenise one text, cut to what the model reads. Where nothing is left of it, padding stands for it."""
-        ids = self._encode(self._prompt + repaired(text)) or [self._padding]  # no model takes a batch without tokens
-        return PreparedTokens(np.array(ids, dtype=np.int32))
+        ids, cut = self._encode(self._prompt + repaired(text))
+        return PreparedTokens(
+            np.array(ids or [self._padding], dtype=np.int32), cut
+        )  # no model takes a batch without tokens
 
     def collate(self, prepared: Sequence[PreparedTokens]) -> dict[str, Any]:
         """Pad to the longest of the batch."""
@@ -101,16 +107,26 @@ class TokenInputs:
             features["token_type_ids"] = torch.zeros_like(features["input_ids"])
         return features | self._constants
 
-    def _encode(self, text: str) -> list[int]:
-        """Of a long text, read only as far as needed; the tokens are those of the full text, cut."""
+    def _encode(self, text: str) -> tuple[list[int], Cut]:
+        """Of a long text, read only as far as needed; the tokens are those of the full text, cut.
+
+        How many were cut is then estimated, from the number of tokens in what was read.
+        """
         chars = self._limit * CHARS_PER_TOKEN + SEAM_CHARS
         while self._is_cut_at_end and chars < len(text):
             found = self._tokenizer.encode(text[:chars])
             is_full = len(found.ids) >= self._limit
             if is_full and max(end for _, end in found.offsets) + SEAM_CHARS <= chars:
-                return list(found.ids)
+                beyond = self._beyond(found)
+                unread = estimated(self._limit + beyond, chars, len(text) - chars)
+                return list(found.ids), Cut(beyond + unread, is_estimate=True)
             chars *= 4
-        return list(self._tokenizer.encode_batch_fast([text])[0].ids)  # unlike encode, it lets other threads run
+        found = self._tokenizer.encode_batch_fast([text])[0]  # unlike encode, it lets other threads run
+        return list(found.ids), Cut(self._beyond(found))
+
+    def _beyond(self, found: Encoding) -> int:
+        """Return how many tokens were cut: those of further windows, without the special ones that each is given."""
+        return sum(len(one.ids) - self._special for one in found.overflowing)
 
 
 class LibraryInputs:
@@ -123,7 +139,8 @@ class LibraryInputs:
 
     def prepare(self, text: str) -> PreparedText:
         """Keep the text, with a guess at its length."""
-        return PreparedText(repaired(text), int(min(self._limit, 2 + len(text) // 2)))
+        guess = 2 + len(text) // 2
+        return PreparedText(repaired(text), int(min(self._limit, guess)), Cut(max(0, int(guess - self._limit)), True))
 
     def collate(self, prepared: Sequence[PreparedText]) -> dict[str, Any]:
         """Preprocess the batch as the library does."""

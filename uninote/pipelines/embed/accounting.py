@@ -24,13 +24,15 @@ UNPUBLISHED = "this chunk was not published, and readers keep what they had"
 class Plan:
     """What a run is to do.
 
-    `notes` are those in scope, of `notes_in` in all; `found` are their items that changed, `census` what these come to.
-    `set_aside` is the number of notes that were before the run. `vector_rows` counts the rows of foreign vectors.
+    `notes` are those in scope, of `notes_in` in all; `found` are their items that changed, `census` what these come to;
+    `looked`, persisted, has further items: those of which files were opened. `set_aside` is the number of notes that were
+    before the run. `vector_rows` counts the rows of foreign vectors.
     """
 
     run: Run
     notes: DataFrame
     notes_in: int
+    looked: DataFrame
     found: DataFrame
     census: Census
     widths: tuple[int, ...]
@@ -111,6 +113,7 @@ def reconcile(plan: Plan, done: Outcomes) -> dict[str, int]:
         "postponed": census.postponed,
         "unseen_images": done.items["unseen_images"],
         **plan.vector_rows,
+        "images_opened": census.opened + done.items["images_opened"],
     }
     if plan.notes_in != stored + quarantined:
         raise UninoteError(

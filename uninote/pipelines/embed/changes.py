@@ -5,13 +5,14 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import BooleanType, StringType, StructField, StructType
+from pyspark.sql.types import BooleanType, DataType, IntegerType, LongType, StringType, StructField, StructType
 
-from udfs.notes.fingerprints import MODEL_COLUMNS, make_content_hashes
+from udfs.notes.fingerprints import MODEL_COLUMNS, HashTask, make_content_hashes
 from uninote.lake.paths import embeddings_name
-from uninote.lake.schemas import embeddings_table, items_table, set_aside_table
+from uninote.lake.schemas import CUTS, embeddings_table, image_files_table, items_table, set_aside_table
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.embed.scope import within
+from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.tables import read_or_empty
 from uninote.pipelines.notes.items import ITEM_KEY, items_of
@@ -35,32 +36,62 @@ def find_changes(
 ) -> DataFrame:
     """Return one row for each item that is or was, of the notes in `scope`.
 
-    Columns: note_id, item_id, kind, content_hash, meta_hash, item_key (null for one without a vector), degraded,
-    was_set_aside, change. `stored_width` names the embeddings that say which content has a vector, where the items
-    alone do not: those embeddings were left out of some runs, or a run was killed between the two. `hashed` are the items
-    with their hashes where they do not come of the notes' contents.
+    Columns: note_id, item_id, kind, content_hash, meta_hash, item_key (null for one without a vector), degraded, CUTS,
+    was_set_aside, change; `files`, what is new to the table image_files of a note's images, and whether it has others of the
+    note, `recorded`; `opened`, how many files were read to find out; `images_changed`: of an edited item, not its text alone.
+    `stored_width` names the embeddings that say which content has a vector, where the items alone do not: those were left out
+    of some runs, or a run was killed between the two. `hashed` are the items with their hashes where they do not come of the
+    notes' contents.
     """
-    fresh = _hashes(run, within(notes, scope)) if hashed is None else hashed
-    known = _embedded(run, scope, stored_width).unionByName(_set_aside(run, scope))
-    joined = fresh.join(known, list(ITEM_KEY), "full")
-    return joined.select(
-        F.coalesce("note_id", "old_note_id").alias("note_id"),
-        *ITEM_KEY,
-        "content_hash",
-        "meta_hash",
-        "item_key",
-        "degraded",
-        F.coalesce("was_set_aside", F.lit(False)).alias("was_set_aside"),
-        _change(run.config.embed.retry_quarantined).alias("change"),
-    )
+    known = _embedded(run, scope, stored_width).unionByName(_set_aside(run, scope), allowMissingColumns=True)
+    if hashed is None:
+        compared = _look(run, _joined(_items(run, notes, scope), known))
+    else:
+        compared = _joined(hashed, known).withColumns(_not_looked(run))
+    found = compared.withColumn("change", _change(run.config.embed.retry_quarantined))
+    # What stays keeps the hash that its vectors are stored with, of whatever format.
+    stays = F.col("change").isin(UNCHANGED, ATTRIBUTES, QUARANTINED)
+    found = found.withColumn("content_hash", F.when(stays, F.col("old_content")).otherwise(F.col("content_hash")))
+    return found.drop("old_content", "old_meta", "former_hash", "unreachable")
+
+
+def _joined(items: DataFrame, known: DataFrame) -> DataFrame:
+    joined = items.withColumn("is_there", F.lit(True)).join(known, list(ITEM_KEY), "full")
+    made = {
+        "note_id": F.coalesce("note_id", "old_note_id"),
+        "is_there": F.coalesce("is_there", F.lit(False)),
+        "was_set_aside": F.coalesce("was_set_aside", F.lit(False)),
+    }
+    return joined.withColumns(made).drop("old_note_id")
+
+
+def _look(run: Run, joined: DataFrame) -> DataFrame:
+    """Hash items in one pass of Python over content and what is known of it: files are opened only where both do not agree."""
+    task = HashTask(media_policy(run), run.config.media.threads, run.model.sees_images)
+    schema = _hashed_schema(run)
+    return joined.mapInArrow(make_content_hashes(task, to_arrow_schema(schema)), schema)
+
+
+def _not_looked(run: Run) -> dict[str, Column]:
+    """Return what `_look` adds, of items that no image was looked at for."""
+    files = image_files_table(run.note_id).schema["files"].dataType
+    return {
+        "former_hash": F.lit(None).cast("string"),
+        "unreachable": F.lit(False),
+        "images_changed": F.lit(False),
+        "recorded": F.lit(False),
+        "opened": F.lit(0),
+        "files": F.lit(None).cast(files),
+    }
 
 
 def _change(retry: bool) -> Column:
-    same_content = F.col("old_content") == F.col("content_hash")
+    old = F.col("old_content")
+    same_content = F.coalesce((old == F.col("content_hash")) | (old == F.col("former_hash")), F.lit(False))
     same_meta = F.col("old_meta") == F.col("meta_hash")
     return (
         F.when(F.col("content_hash").isNull(), F.when(F.col("was_set_aside"), FORGOTTEN).otherwise(DELETED))
-        .when(F.col("unreachable") & F.col("old_content").isNotNull(), POSTPONED)
+        .when(F.col("unreachable") & old.isNotNull(), POSTPONED)
         .when(F.col("was_set_aside"), F.when(same_content & F.lit(not retry), QUARANTINED).otherwise(NEW))
         .when(same_content & F.lit(retry) & F.col("degraded"), EDITED)  # its broken part may be whole now
         .when(same_content, F.when(same_meta, UNCHANGED).otherwise(ATTRIBUTES))
@@ -69,13 +100,28 @@ def _change(retry: bool) -> Column:
     )
 
 
-def _hashes(run: Run, notes: DataFrame) -> DataFrame:
-    strings = (*ITEM_KEY, "content_hash", "meta_hash")
-    schema = StructType([StructField("note_id", run.note_id), *(StructField(name, StringType()) for name in strings)])
-    schema = schema.add("unreachable", BooleanType())
-    items = items_of(notes, run.config.embed.kinds).select("note_id", *ITEM_KEY, *MODEL_COLUMNS, *NOTE_ATTRIBUTES)
-    look = make_content_hashes(media_policy(run), run.config.media.threads, to_arrow_schema(schema))
-    return items.mapInArrow(look, schema)
+def _items(run: Run, notes: DataFrame, scope: DataFrame | None) -> DataFrame:
+    """Return the items of the notes in scope, with their content and what is known of their notes' image files."""
+    items = items_of(within(notes, scope), run.config.embed.kinds)
+    items = items.select("note_id", *ITEM_KEY, *MODEL_COLUMNS, *NOTE_ATTRIBUTES)
+    spec = image_files_table(run.note_id)
+    uri = run.lake.uri(spec.name)
+    if not (run.model.sees_images and tables.has_table(uri)):
+        return items.withColumn("files", F.lit(None).cast(spec.schema["files"].dataType))
+    return items.join(within(tables.read_table(run.spark, uri), scope), "note_id", "left")
+
+
+def _hashed_schema(run: Run) -> StructType:
+    known: dict[str, DataType] = {
+        "note_id": run.note_id,
+        **dict.fromkeys((*ITEM_KEY, "old_content", "old_meta"), StringType()),
+    }
+    known |= {"item_key": LongType(), "degraded": BooleanType(), "was_set_aside": BooleanType()}
+    known |= {name: items_table(run.note_id).schema[name].dataType for name in CUTS}
+    made: dict[str, DataType] = dict.fromkeys(("content_hash", "former_hash", "meta_hash"), StringType())
+    made |= dict.fromkeys(("unreachable", "images_changed", "recorded"), BooleanType())
+    made |= {"opened": IntegerType(), "files": image_files_table(run.note_id).schema["files"].dataType}
+    return StructType([StructField(name, kind) for name, kind in (known | made).items()])
 
 
 def _embedded(run: Run, scope: DataFrame | None, stored_width: int | None) -> DataFrame:
@@ -86,7 +132,7 @@ def _embedded(run: Run, scope: DataFrame | None, stored_width: int | None) -> Da
         stored = stored.select("item_key", F.col("content_hash").alias("stored_hash"))
         both = F.when(F.col("content_hash") == F.col("stored_hash"), F.col("content_hash"))
         items = items.join(stored, "item_key", "left").withColumn("content_hash", both)
-    return _known(items).withColumn("was_set_aside", F.lit(False))
+    return _known(items, *CUTS).withColumn("was_set_aside", F.lit(False))
 
 
 def _set_aside(run: Run, scope: DataFrame | None) -> DataFrame:
@@ -97,7 +143,7 @@ def _set_aside(run: Run, scope: DataFrame | None) -> DataFrame:
     return _known(rows.withColumns(lacking)).withColumn("was_set_aside", F.lit(True))
 
 
-def _known(rows: DataFrame) -> DataFrame:
+def _known(rows: DataFrame, *others: str) -> DataFrame:
     return rows.select(
         *ITEM_KEY,
         F.col("note_id").alias("old_note_id"),
@@ -105,4 +151,5 @@ def _known(rows: DataFrame) -> DataFrame:
         F.col("meta_hash").alias("old_meta"),
         "item_key",
         "degraded",
+        *others,
     )

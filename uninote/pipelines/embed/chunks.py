@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyspark.sql import Column, DataFrame, Row
@@ -18,7 +18,8 @@ class Census:
 
     `reopened`: of these, by kind, those that were set aside and are not any more, or not for the same content. `keys`:
     the range of item_keys that are stored already and will be replaced or removed; null when there is none. `next_key`:
-    the first item_key after those given to new items; 0 when there is none. `postponed` items are counted apart.
+    the first item_key after those given to new items; 0 when there is none. `postponed` items are counted apart. `files`: of
+    how many notes files of images are to be recorded, `recorded` of them not for the first time.
     """
 
     items: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -26,6 +27,9 @@ class Census:
     keys: tuple[int, int] | None = None
     next_key: int = 0
     postponed: int = 0
+    files: int = 0
+    recorded: int = 0
+    opened: int = 0
 
     def of(self, *chosen: str) -> int:
         """Return the number of items, of any kind, whose change is one of `chosen`."""
@@ -37,6 +41,8 @@ class Census:
 
     def add(self, row: Row) -> None:
         """Count one group."""
+        if row["change"] in changes.SETTLED:
+            return  # it is among these for its files alone
         if row["change"] == changes.POSTPONED:
             self.postponed += row["items"]
             return
@@ -50,19 +56,35 @@ class Census:
             self.next_key = max(self.next_key, row["last"] + 1)
 
 
-def take_census(found: DataFrame, *by: str) -> dict[int, Census]:
-    """Count `found`, for each value of the column `by`; without one, all of it as 0."""
-    stored = F.when(F.col("change").isin(changes.EDITED, changes.ATTRIBUTES, changes.DELETED), F.col("item_key"))
-    groups = found.groupBy(*by, "kind", "change", "was_set_aside").agg(
-        F.count("*").alias("items"),
-        F.min(stored).alias("low"),
-        F.max(stored).alias("high"),
-        F.max("item_key").alias("last"),
-    )
+def take_census(found: DataFrame, by: str) -> dict[int, Census]:
+    """Count `found`, for each value of the column `by`."""
     made: dict[int, Census] = {}
-    for row in groups.collect():
-        made.setdefault(row[by[0]] if by else 0, Census()).add(row)
+    for row in _groups(found, [by], {}).collect():
+        made.setdefault(row[by], Census()).add(row)
     return made
+
+
+def _groups(found: DataFrame, by: Sequence[str], further: Mapping[str, Column]) -> DataFrame:
+    stored = F.when(F.col("change").isin(changes.EDITED, changes.ATTRIBUTES, changes.DELETED), F.col("item_key"))
+    counts = {"items": F.count("*"), "low": F.min(stored), "high": F.max(stored), "last": F.max("item_key")}
+    made = [column.alias(name) for name, column in (counts | dict(further)).items()]
+    return found.groupBy(*by, "kind", "change", "was_set_aside").agg(*made)
+
+
+def take_first_census(looked: DataFrame) -> Census:
+    """Count all that a run found: what there is to do, and the files that were looked at."""
+    census = Census()
+    files = {
+        "files": F.count("files"),
+        "recorded": F.count_if(F.col("files").isNotNull() & F.col("recorded")),
+        "opened": F.coalesce(F.sum("opened"), F.lit(0)),
+    }
+    for row in _groups(looked, [], files).collect():
+        census.add(row)
+        census.files += row["files"]
+        census.recorded += row["recorded"]
+        census.opened += row["opened"]
+    return census
 
 
 def with_chunks(keyed: DataFrame, chunks: int) -> DataFrame:

@@ -26,7 +26,7 @@ from udfs.embed.model_files import fits_broadcast, read_files
 from udfs.embed.model_run import WINDOW_ROWS, EmbedTask, make_embed
 from udfs.embed.worker_model import Files, WorkerModel, make_load
 from udfs.notes.fingerprints import MODEL_COLUMNS
-from uninote.lake.schemas import IMAGE_BYTES, VECTOR
+from uninote.lake.schemas import CUTS, IMAGE_BYTES, VECTOR, items_table
 from uninote.media.fetching import UNREACHABLE, MediaPolicy
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths, require_encoder
@@ -178,6 +178,7 @@ def outcomes(staged: DataFrame) -> Outcomes:
         "tokens": F.sum("tokens"),
         "padded_tokens": F.sum("padded_tokens"),
         "unseen_images": F.sum("unseen_images"),
+        "images_opened": F.sum("images_opened"),
     }
     seconds = {name: F.sum(name) for name in PHASES}
     made = [column.alias(name) for name, column in (counts | seconds).items()]
@@ -196,7 +197,8 @@ def staged_schema(run: Run) -> StructType:
     strings = {name: StringType() for name in (*ITEM_KEY, "content_hash", "meta_hash")}
     types = {"note_id": run.note_id, "item_key": LongType(), **strings}
     made = {"vector": VECTOR, "degraded": BooleanType(), "rejects": ArrayType(_REJECT)}
-    counted = {name: IntegerType() for name in ("tokens", "padded_tokens", "unseen_images")}
+    made |= {name: items_table(run.note_id).schema[name].dataType for name in CUTS}
+    counted = {name: IntegerType() for name in ("tokens", "padded_tokens", "unseen_images", "images_opened")}
     taken = counted | {name: DoubleType() for name in PHASES}
     columns = {name: types[name] for name in PASSED} | made | taken
     return StructType([StructField(name, kind) for name, kind in columns.items()])

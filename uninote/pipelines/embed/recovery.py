@@ -30,6 +30,7 @@ ITEMS = "items"
 SET_ASIDE = "set_aside"
 # What these commits leave has the rows that were there before. Restoring a version is not among them.
 _MAINTENANCE = {
+    "ADD COLUMN",
     "OPTIMIZE",
     "VACUUM START",
     "VACUUM END",
@@ -122,6 +123,13 @@ def _restore(run: Run, outputs: Mapping[str, int]) -> bool:
         say(f"embed: its tables cannot be restored, perhaps after a VACUUM ({reason}); comparing them instead")
         return False
     return True
+
+
+def complete_items(run: Run) -> None:
+    """Bring the items to the lake's format: a version that was restored, or came back from a backup, may be older."""
+    uri = run.generation.uri(ITEMS)
+    if tables.has_table(uri):
+        tables.add_columns(items_table(run.note_id), uri)
 
 
 def compare_tables(run: Run, widths: tuple[int, ...]) -> Before:

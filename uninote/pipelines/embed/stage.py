@@ -24,7 +24,7 @@ from uninote.pipelines.embed.accounting import (
     reconcile,
 )
 from uninote.pipelines.embed.check import drop_damaged
-from uninote.pipelines.embed.chunks import Census, take_census, with_chunks
+from uninote.pipelines.embed.chunks import Census, take_census, take_first_census, with_chunks
 from uninote.pipelines.embed.commit import (
     Results,
     cut_widths,
@@ -37,9 +37,18 @@ from uninote.pipelines.embed.commit import (
 )
 from uninote.pipelines.embed.foreign.rows import FOREIGN
 from uninote.pipelines.embed.foreign.work import ForeignTasks, read_vectors, tasks_of
+from uninote.pipelines.embed.image_files import record_files
 from uninote.pipelines.embed.keys import with_new_keys
 from uninote.pipelines.embed.model_run import STAGING, Outcomes, Tasks, outcomes
-from uninote.pipelines.embed.recovery import STAGE, WHOLE, Before, compare_tables, find_before, published
+from uninote.pipelines.embed.recovery import (
+    STAGE,
+    WHOLE,
+    Before,
+    compare_tables,
+    complete_items,
+    find_before,
+    published,
+)
 from uninote.pipelines.embed.scope import find_scope, settings_digest, within
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
@@ -64,8 +73,10 @@ def embed(run: Run) -> dict[str, Any]:
         # A killed run is not undone where vectors were dropped: a restore would bring them back.
         is_damaged = run.config.embed.check_vectors and drop_damaged(run, widths)
         before = compare_tables(run, widths) if is_damaged else find_before(run, widths)
+        complete_items(run)
         plan = _plan(run, notes, version, widths, before)
     record_generation(run.lake.root, run.model)
+    record_files(run, plan.looked, plan.census)
     done = Outcomes()
     is_settled = not plan.census.items and before.has_all(widths)
     if not is_settled:
@@ -82,7 +93,7 @@ def embed(run: Run) -> dict[str, Any]:
         next_key=before.next_key + plan.census.of(changes.NEW),
     )
     record(run, STAGE, WHOLE, outcome, started)
-    plan.found.unpersist()
+    plan.looked.unpersist()
     state = "unchanged" if is_settled else "done"
     return _summary(plan, counts, time.time() - started) | {"state": state}
 
@@ -115,11 +126,12 @@ def _plan(run: Run, notes: DataFrame, version: int, widths: tuple[int, ...], bef
     vectors = read_vectors(run, notes, scope)
     notes = within(notes, scope)
     check_note_ids(notes)
-    found = changes.find_changes(run, notes, scope, widths[0] if again else None, vectors.hashed)
-    found = found.where(~F.col("change").isin(*changes.SETTLED)).persist()
-    census = take_census(found).get(0, Census())
+    looked = changes.find_changes(run, notes, scope, widths[0] if again else None, vectors.hashed)
+    is_work = ~F.col("change").isin(*changes.SETTLED)
+    looked = looked.where(is_work | F.col("files").isNotNull() | (F.col("opened") > 0)).persist()
+    census = take_first_census(looked)
     aside = count_notes(run, set_aside_table(run.note_id))[0]
-    return Plan(run, notes, notes_in, found, census, widths, before, aside, vectors.counts)
+    return Plan(run, notes, notes_in, looked, looked.where(is_work), census, widths, before, aside, vectors.counts)
 
 
 def _work(plan: Plan, done: Outcomes, started: float) -> None:

@@ -38,7 +38,9 @@ def open_model(config: Config) -> ModelFolder:
     found = describe(kind, folder)
     chosen = choose_generation(config.lake, found.identity, config.model.layout)
     place = str(folder) if uri == DEMO else uri
-    return ModelFolder(folder, place, kind, chosen.name, found.widths[::-1], chosen.layout, found.identity)
+    return ModelFolder(
+        folder, place, kind, chosen.name, found.widths[::-1], chosen.layout, found.identity, found.sees_images
+    )
 
 
 def s3_of(config: Config) -> S3Options:
@@ -61,7 +63,7 @@ def _foreign(config: Config, settings: VectorsConfig) -> ModelFolder:
     chosen = choose_generation(config.lake, identity, None)
     width = recorded_width(config.lake, chosen.name) or open_table(settings, s3_of(config)).find_width()
     widths = widths_of(settings, width)
-    return ModelFolder(Path(settings.table), settings.table, KIND, chosen.name, widths, chosen.layout, identity)
+    return ModelFolder(Path(settings.table), settings.table, KIND, chosen.name, widths, chosen.layout, identity, False)
 
 
 def _fetched(uri: str, options: S3Options) -> Path:

@@ -33,7 +33,7 @@ class Generation:
 class ModelFolder:
     """A checkpoint on the driver's disk. `uri` is where it came from, `generation` and `layout` what its vectors are.
 
-    `widths` are those it declares, widest first.
+    `widths` are those it declares, widest first; `sees_images` says whether a picture moves its vectors.
     """
 
     folder: Path
@@ -43,6 +43,7 @@ class ModelFolder:
     widths: tuple[int, ...]
     layout: int
     identity: Identity
+    sees_images: bool
 
     @property
     def full_width(self) -> int:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pyspark.sql.types import StringType
 
 from uninote.lake.paths import Lake
 from uninote.lake.record import FORMAT, LakeRecord, read_record, write_record
-from uninote.pipelines.lake import ledger
+from uninote.lake.schemas import items_table
+from uninote.pipelines.lake import ledger, tables
 
-MIGRATIONS: Mapping[int, Callable[[Lake], None]] = {1: ledger.upgrade, 2: ledger.upgrade}
+
+def _count_cuts(lake: Lake) -> None:
+    """Add the columns that say what a model did not get to see to the items of each generation, null in all rows."""
+    for log in Path(lake.root).glob("*/items/_delta_log"):
+        # The type of note_id, which differs between lakes, is not asked for: the column is there.
+        tables.add_columns(items_table(StringType()), str(log.parent))
+
+
+MIGRATIONS: Mapping[int, Callable[[Lake], None]] = {1: ledger.upgrade, 2: ledger.upgrade, 3: _count_cuts}
 """From a format to the next one: each step looks for what it has to do, so one that was killed is run again."""
 
 

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
 from uninote.errors import UninoteError
-from uninote.lake.delta_files import has_log
+from uninote.lake.delta_files import columns_of, has_log
 from uninote.lake.schemas import TableSpec
 
 ABSENT = -1  # the version of a table that does not exist
@@ -134,6 +134,14 @@ def _write(frame: DataFrame, spec: TableSpec, uri: str, mode: str) -> None:
     if spec.feed:
         writer = writer.option("delta.enableChangeDataFeed", "true")
     writer.save(uri)
+
+
+def add_columns(spec: TableSpec, uri: str) -> None:
+    """Give the table at `uri` the columns of `spec` that it lacks, null in all its rows: a commit of its log alone."""
+    lacking = [name for name in spec.columns if name not in columns_of(uri)]
+    if lacking:
+        schema = deltalake.Schema.from_json(StructType([spec.schema[name] for name in lacking]).json())
+        deltalake.DeltaTable(uri, without_files=True).alter.add_columns(schema.fields)
 
 
 def apply_changes(changes: DataFrame, spec: TableSpec, uri: str, where: str = "true") -> None:

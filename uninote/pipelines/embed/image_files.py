@@ -1,0 +1,30 @@
+"""The table image_files, in which a lake remembers the bytes behind the names of its images."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from uninote.lake.schemas import image_files_table
+from uninote.pipelines.embed import changes
+from uninote.pipelines.embed.chunks import Census
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.run import Run
+
+
+def record_files(run: Run, looked: DataFrame, census: Census) -> None:
+    """Store what a run learned of files. It is true whatever becomes of the run: a version of a file has these bytes.
+
+    Rows of deleted notes go along where others are replaced: alone they are not worth a commit of two seconds.
+    """
+    if not census.files:
+        return
+    spec = image_files_table(run.note_id)
+    uri = run.lake.uri(spec.name)
+    rows = looked.where("files IS NOT NULL").select(*spec.columns)
+    if not census.recorded:
+        tables.append(rows, spec, uri)
+        return
+    gone = looked.where(F.col("kind") == "note").where(F.col("change").isin(changes.DELETED, changes.FORGOTTEN))
+    removed = gone.select(*spec.columns).withColumn(tables.DELETED, F.lit(True))
+    tables.apply_changes(rows.withColumn(tables.DELETED, F.lit(False)).unionByName(removed), spec, uri)

@@ -28,17 +28,18 @@ from uninote.notes.note import Note, NoteImage
 
 # Lakes, indexes and states of training hold these. Whoever changes one embeds every lake again: add a layout instead.
 DEMO = "ee908f99412d545d"
+PUBLISHED_SHARING = "b4fd471907267a87"  # in layout 2
 PUBLISHED, DECLARED, SENTENCE_MODEL = "b138bd60373d0aa0", "80e2af81474c9fac", "71dda8bffde11c0c"
 # What layout 1 makes of one note for the demo's model: SHA-256 over its tokens and pixels.
 PREPARED = "8a406613eae6c93fc0f14fdbce9b496e6cf1e8a08d704909cee8310a5988f656"
 
 
 @pytest.fixture
-def second(monkeypatch):
+def later(monkeypatch):
     """A layout that a later release might add."""
     limits = replace(LAYOUTS[1].published_limits, max_images=2)
-    layout = Layout(2, "another instruction", replace(FRAME, opening=FRAME.opening.replace("input", "note")), limits)
-    monkeypatch.setitem(LAYOUTS, 2, layout)
+    layout = Layout(3, "another instruction", replace(FRAME, opening=FRAME.opening.replace("input", "note")), limits)
+    monkeypatch.setitem(LAYOUTS, 3, layout)
     return layout
 
 
@@ -61,7 +62,9 @@ def edit_card(folder, *removed, **values):
 
 def test_the_names_of_todays_models_stay(tmp_path):
     assert describe(UNINOTE, demo_checkpoint()).generation == DEMO
-    assert describe(UNINOTE, write_published(tmp_path / "published")).generation == PUBLISHED
+    published = describe(UNINOTE, write_published(tmp_path / "published"))
+    assert published.generation == PUBLISHED_SHARING
+    assert published.identity.generation(LAYOUTS[1]) == PUBLISHED
     assert describe(UNINOTE, write_declared(tmp_path / "declared")).generation == DECLARED
     assert describe(SENTENCES, write_sentences(tmp_path / "sentences")).generation == SENTENCE_MODEL
 
@@ -79,7 +82,7 @@ def test_names_of_layout_1_are_those_of_releases_that_had_no_layouts(tiny_folder
     limits = {"max_tokens": 512, "max_images": 4, "min_pixels": 1024, "max_pixels": 9216}
     names = ["config.json", "tokenizer.json", "preprocessor_config.json", "model.safetensors"]
     expected = named(tiny_folder, names, ["1", "last_attended", limits, "pillow", "13.0.0"])
-    assert describe(UNINOTE, tiny_folder).generation == expected
+    assert describe(UNINOTE, tiny_folder).identity.generation(LAYOUTS[1]) == expected
     names = [path.relative_to(sentence_folder).as_posix() for path in sentence_models.files(sentence_folder)]
     expected = named(sentence_folder, names, ["1", "sentence-transformers 6.2.0", "transformers 5.23.0"])
     assert describe(SENTENCES, sentence_folder).generation == expected
@@ -112,11 +115,11 @@ def test_names_that_other_installations_gave_are_known(tmp_path, monkeypatch):
     assert sentences.find([sentences.generation(LAYOUTS[1])]) == {1: sentences.generation(LAYOUTS[1])}
 
 
-def test_no_two_layouts_and_no_two_installations_share_a_name(tmp_path, second):
+def test_no_two_layouts_and_no_two_installations_share_a_name(tmp_path, later):
     found = identify(write_published(tmp_path / "published"))
     former = list(islice(found.former_generations(), 500))
     names = {*former, *(found.generation(layout) for layout in LAYOUTS.values())}
-    assert len(names) == len(former) + 1  # that of layout 1 is among them
+    assert len(names) == len(former) + len(LAYOUTS) - 1  # that of layout 1 is among them
     assert PUBLISHED in former
 
 
@@ -135,11 +138,11 @@ def test_layout_1_still_makes_what_it_made():
     assert digest.hexdigest() == PREPARED
 
 
-def test_a_later_layout_is_another_generation_with_another_prompt_and_other_limits(published, second):
+def test_a_later_layout_is_another_generation_with_another_prompt_and_other_limits(published, later):
     found = describe(UNINOTE, published).identity
-    assert found.own is second
-    assert found.generation(second) != found.generation(LAYOUTS[1])
-    one, two = (load_in_layout(published, UNINOTE, number, Arithmetic(device="cpu")) for number in (1, 2))
+    assert found.own is later
+    assert found.generation(later) != found.generation(LAYOUTS[1])
+    one, two = (load_in_layout(published, UNINOTE, number, Arithmetic(device="cpu")) for number in (1, 3))
     note, pictures = Note("bread", images=(NoteImage("a"),) * 3), [Image.new("RGB", (64, 64))] * 3
     prepared = [encoder.prepare(note, pictures) for encoder in (one, two)]
     assert [len(item.pixels) for item in prepared] == [3, 2]
@@ -147,16 +150,16 @@ def test_a_later_layout_is_another_generation_with_another_prompt_and_other_limi
     assert 0.1 < float(notes[0] @ notes[1]) < 1 - 1e-4
 
 
-def test_checkpoints_keep_the_layout_they_were_made_with(tiny_folder, tmp_path, second):
+def test_checkpoints_keep_the_layout_they_were_made_with(tiny_folder, tmp_path, later):
     """Those of now, those of releases that named a prompt version, and those that will be made."""
     older = shutil.copytree(tiny_folder, tmp_path / "older")
     edit_card(older, "layout", prompt_version="1")
-    assert read_card(older) == read_card(tiny_folder)
-    assert read_card(older).layout is LAYOUTS[1]
-    assert describe(UNINOTE, older).generation == describe(UNINOTE, tiny_folder).generation
+    assert read_card(older) == replace(read_card(tiny_folder), layout=LAYOUTS[1])
+    assert read_card(tiny_folder).layout is LAYOUTS[2]
+    assert describe(UNINOTE, older).generation == describe(UNINOTE, tiny_folder).identity.generation(LAYOUTS[1])
     make_tiny_checkpoint(tmp_path / "new", ["some words"] * 3)
-    assert json.loads((tmp_path / "new" / "uninote.json").read_text())["layout"] == 2
-    ours, asked = load_encoder(tiny_folder, device="cpu"), load_in_layout(tiny_folder, UNINOTE, 2, Arithmetic())
+    assert json.loads((tmp_path / "new" / "uninote.json").read_text())["layout"] == 3
+    ours, asked = load_encoder(tiny_folder, device="cpu"), load_in_layout(tiny_folder, UNINOTE, 3, Arithmetic())
     ids = [encoder.prepare(Note("bread"), []).input_ids.tolist() for encoder in (ours, asked)]
     assert ids[0] == NoteProcessor.from_pretrained(older).prepare(Note("bread"), []).input_ids.tolist() != ids[1]
 
@@ -164,8 +167,11 @@ def test_checkpoints_keep_the_layout_they_were_made_with(tiny_folder, tmp_path, 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"layout": 7}, r"uninote\.json: made with layout 7; this release knows 1\. Install the release that made it"),
-        ({"layout": "1"}, r"made with layout '1'; this release knows 1"),
+        (
+            {"layout": 7},
+            r"uninote\.json: made with layout 7; this release knows 1, 2\. Install the release that made it",
+        ),
+        ({"layout": "1"}, r"made with layout '1'; this release knows 1, 2"),
         ({"layout": True}, r"made with layout True"),
         ({"layout": [1]}, r"made with layout \[1\]"),
         ({"layout": 1, "prompt_version": "1"}, r"unknown \['layout'\]"),
@@ -185,7 +191,7 @@ def test_layouts_that_are_not_known_are_refused(tiny_folder, tmp_path, changes, 
 
 
 def test_an_unknown_layout_is_refused_when_asked_for(tiny_folder):
-    with pytest.raises(CheckpointError, match="made with layout 9; this release knows 1"):
+    with pytest.raises(CheckpointError, match="made with layout 9; this release knows 1, 2"):
         load_in_layout(tiny_folder, UNINOTE, 9, Arithmetic())
 
 

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 
 from uninote.errors import UninoteError
 from uninote.media.images import ImageError
+from uninote.model.cuts import Cut
 from uninote.model.qwen.checkpoint import CheckpointError
 from uninote.model.qwen.processing import NoteProcessor
 from uninote.notes.note import Note, NoteImage
@@ -143,6 +144,49 @@ def test_no_more_images_are_asked_for_than_are_seen(processor):
     assert [limited(processor, max_images=2).sees_more([image] * count) for count in (0, 1, 2)] == [True, True, False]
     small = limited(processor, max_tokens=frame + 13, max_pixels=4096)  # an image takes six of them
     assert [small.sees_more([small.fit(picture())] * count) for count in (0, 1, 2)] == [True, True, False]
+
+
+def sharing(processor, **limits):
+    limited_to = replace(processor.limits, **limits)
+    return NoteProcessor(processor.tokenizer, processor._images, limited_to, shares_pixels=True)
+
+
+def test_a_pixel_budget_is_shared_by_the_images_of_a_note(processor):
+    """Four of eight large images would be left out where each takes what it likes."""
+    frame = processor.prepare(Note(), []).num_tokens
+    room = {"max_tokens": frame + 4 * 38, "max_images": 8, "max_pixels": 36 * 1024}
+    large, small = picture(900, 900), picture(32, 32)
+    alone, shared = limited(processor, **room), sharing(processor, **room)
+    before = alone.prepare(note_with(8), [large] * 8)
+    assert (len(before.pixels), before.cut.images) == (4, 4)
+    made = shared.prepare(note_with(8, title="a title"), [large] * 8)
+    assert (len(made.pixels), made.cut.images) == (8, 0)
+    assert made.num_tokens <= room["max_tokens"]
+    assert len({pixels.shape for pixels in made.pixels}) == 1
+    mixed = shared.prepare(note_with(8), [large, *[small] * 7])  # small ones leave the large one what they do not need
+    whole = alone.prepare(note_with(1), [large])
+    np.testing.assert_array_equal(mixed.pixels[0], whole.pixels[0])
+    assert [shared.sees_more([large] * count) for count in (3, 7, 8)] == [True, True, False]
+
+
+def test_a_note_of_few_images_is_as_without_sharing(processor):
+    note, images = note_with(2, title="a title"), [picture(), picture(300, 40)]
+    one, other = processor.prepare(note, images), sharing(processor).prepare(note, images)
+    np.testing.assert_array_equal(one.input_ids, other.input_ids)
+
+
+def test_what_does_not_fit_is_counted(processor):
+    frame = processor.prepare(Note(), []).num_tokens
+    whole = processor.prepare(Note(title="a title", body="a body of words"), [])
+    assert whole.cut == Cut()
+    small = limited(processor, max_tokens=frame + 12)
+    cut = small.prepare(Note(title="a title", body="a body of words"), [])
+    assert (cut.cut.tokens, cut.cut.is_estimate) == (whole.num_tokens - cut.num_tokens, False)
+    long = small.prepare(Note(body="a body of words " * 500), [])
+    exact = len(processor.tokenizer.encode("a body of words " * 500, 10**6)) - 12
+    assert long.cut.is_estimate
+    assert 0.8 * exact < long.cut.tokens < 1.2 * exact
+    assert limited(processor, max_images=1).prepare(note_with(3), [picture()] * 3).cut.images == 2
 
 
 def test_an_endless_strip_is_refused_before_it_is_widened(processor):

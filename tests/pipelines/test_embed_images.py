@@ -8,6 +8,7 @@ import shutil
 import pytest
 from builders import make_image, make_note, rows_at, write_notes
 
+from uninote.errors import UninoteError
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.run import ledger
 
@@ -83,6 +84,30 @@ def test_a_copied_source_and_a_second_model_open_what_they_must(run_of, source, 
     (hashing / "feature_hashing.json").write_text('{"widths": [256], "seed": 0, "vocabulary_size": 65536}')
     other = run_of("model.kind=feature-hashing", f"model.checkpoint={hashing}")
     assert night(other) == (5, 4)  # for the model alone: the lake knows the bytes
+
+
+@pytest.mark.more
+def test_what_the_model_does_not_see_is_counted_and_held_to_a_limit(run_of, source):
+    notes = [make_note(0, body="many words " * 2000), make_note(1, images=["red.png"] * 6), make_note(2)]
+    run = run_of("embed.max_cut_share=0.3")
+    write_notes(run, notes, source)
+    with pytest.raises(
+        UninoteError, match=r"all texts of 1 of 3 notes, more than embed\.max_cut_share=0\.3; this chunk"
+    ):
+        embed(run)
+    with pytest.raises(
+        UninoteError, match=r"all images of 1 of 3 notes, more than embed\.max_lacking_images_share=0\.0"
+    ):
+        embed(run_of("embed.max_lacking_images_share=0"))
+    summary = embed(run_of())
+    assert (summary["notes_cut"], summary["notes_cut_estimated"]) == (1, 1)
+    assert (summary["notes_lacking_images"], summary["images_left_out"], summary["cut_unknown"]) == (1, 2, 0)
+    assert ledger(run, "embed")[0]["metrics"]["cut_share"] == pytest.approx(1 / 3)
+    items = {row["item_id"]: row for row in rows_at(run.generation.uri("items"))}
+    assert 2000 < items["0"]["tokens_cut"] < 10_000
+    assert (items["2"]["tokens_cut"], items["2"]["images_left_out"]) == (0, 0)
+    write_notes(run, [note | {"category": "new"} for note in notes])
+    assert embed(run_of())["images_left_out"] == 2  # an edit of attributes knows nothing of it
 
 
 @pytest.mark.more

@@ -43,10 +43,10 @@ def make_generation(lake, name):
 
 
 @pytest.fixture
-def second(monkeypatch):
+def later(monkeypatch):
     """A layout that a later release might add."""
-    layout = Layout(2, "later", published_limits=replace(LAYOUTS[1].published_limits, max_images=2))
-    monkeypatch.setitem(LAYOUTS, 2, layout)
+    layout = Layout(3, "later", published_limits=replace(LAYOUTS[1].published_limits, max_images=2))
+    monkeypatch.setitem(LAYOUTS, 3, layout)
     return layout
 
 
@@ -58,13 +58,13 @@ def before(monkeypatch):
         return identify(demo_checkpoint()).generation(LAYOUTS[1])
 
 
-def test_a_lake_goes_on_with_the_generation_that_it_has(lake, opened, before, second):
+def test_a_lake_goes_on_with_the_generation_that_it_has(lake, opened, before, later):
     assert opened() == (DEMO, 1)  # the layout that the checkpoint was made with, in a lake without any
     for name in (before, "0" * 16, "notes"):
         make_generation(lake, name)
     assert opened() == (before, 1) != (DEMO, 1)
-    asked = opened("model.layout=2")
-    assert asked == (identify(demo_checkpoint()).generation(second), 2)
+    asked = opened("model.layout=3")
+    assert asked == (identify(demo_checkpoint()).generation(later), 3)
     assert opened("model.layout=1") == (before, 1)
     (lake / asked[0]).mkdir()
     assert opened() == (before, 1)  # the run that asked for it made nothing
@@ -72,11 +72,11 @@ def test_a_lake_goes_on_with_the_generation_that_it_has(lake, opened, before, se
     assert opened() == asked
 
 
-def test_new_lakes_take_the_newest_layout_of_checkpoints_that_declare_none(tmp_path, lake, config_file, second):
+def test_new_lakes_take_the_newest_layout_of_checkpoints_that_declare_none(tmp_path, lake, config_file, later):
     folder = shutil.copytree(demo_checkpoint(), tmp_path / "published")
     (folder / "uninote.json").unlink()
     config = load_config(config_file, [f"model.checkpoint={folder}"])
-    assert open_model(config).layout == 2
+    assert open_model(config).layout == 3
     make_generation(lake, identify(folder).generation(LAYOUTS[1]))
     assert open_model(config).layout == 1
 
@@ -98,9 +98,11 @@ def test_the_record_tells_a_generation_whatever_its_name(lake, opened, config_fi
 
 def test_a_lake_of_a_later_release_is_refused_not_embedded_again(lake, opened, config_file):
     model = open_model(load_config(config_file, ()))
-    record_generation(str(lake), replace(model, layout=3, generation="3" * 16))
+    record_generation(str(lake), replace(model, layout=4, generation="3" * 16))
     (lake / ("3" * 16) / "items").mkdir()
-    message = rf"model\.layout: the generation {'3' * 16} in .* layout 3; this release knows 1\. .* set model\.layout=1"
+    message = (
+        rf"model\.layout: the generation {'3' * 16} in .* layout 4; this release knows 1, 2\. .* set model\.layout=2"
+    )
     with pytest.raises(ConfigError, match=message):
         opened()
     assert opened("model.layout=1") == (DEMO, 1)

@@ -7,7 +7,18 @@ NEIGHBOURS = "neighbours"  # the table without rules, in every lake
 # Tables and folders below a generation, and below the lake; tests compare them with schemas.py.
 _OF_GENERATIONS = {"items", "embeddings", "set_aside", "index", NEIGHBOURS, "duplicates", "staging"}
 _OF_GENERATIONS |= {"neighbour_state", "neighbour_rows", "neighbour_cells", "neighbour_leaders"}
-_OF_LAKES = {"notes", "runs", "quarantine", "image_bytes", "training", "evaluations", "report", "found", "lake"}
+_OF_LAKES = {
+    "notes",
+    "runs",
+    "quarantine",
+    "image_bytes",
+    "image_files",
+    "training",
+    "evaluations",
+    "report",
+    "found",
+    "lake",
+}
 # What is planned: a table that a user names so today would have to move tomorrow.
 _PLANNED = {"releases", "leases", "takedown", "takedowns", "gallery", "matches", "judgments", "codes", "codebooks"}
 _PLANNED |= {"canaries", "gates", "neighbour_changes", "templates", "segments", "manifest"}

@@ -32,12 +32,18 @@ PUBLISHED_LIMITS = Limits(max_tokens=8192, max_images=8, min_pixels=4 * 32 * 32,
 
 @dataclass(frozen=True)
 class Layout:
-    """One layout. `published_limits` are those of Qwen3-VL folders that declare none; `meaning` is for people."""
+    """One layout. `published_limits` are those of Qwen3-VL folders that declare none; `meaning` is for people.
+
+    `shares_pixels`: images of a note that together would take too many tokens become smaller, instead of the last ones being
+    left out. `qwen_only`: it differs from the one before for models of that family alone; all others stay with that.
+    """
 
     number: int
     meaning: str
     frame: Frame = FRAME
     published_limits: Limits = PUBLISHED_LIMITS
+    shares_pixels: bool = False
+    qwen_only: bool = False
 
 
 LAYOUTS = {
@@ -45,13 +51,24 @@ LAYOUTS = {
         1,
         "images before title, body and topics in the chat that Qwen3-VL-Embedding was published with; images decoded whole, "
         "in RGB, and resized bicubically by Pillow 13",
-    )
+    ),
+    2: Layout(
+        2,
+        "as 1, but images that together would take more than nine tenths of the prompt become smaller, the largest first",
+        shares_pixels=True,
+        qwen_only=True,
+    ),
 }
 
 
 def newest() -> Layout:
     """Return the layout of new lakes and new checkpoints."""
     return LAYOUTS[max(LAYOUTS)]
+
+
+def newest_of_others() -> Layout:
+    """Return the layout of new lakes of models that are not of the Qwen family."""
+    return LAYOUTS[max(number for number, layout in LAYOUTS.items() if not layout.qwen_only)]
 
 
 def find_layout(number: object, place: str) -> Layout:

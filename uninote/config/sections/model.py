@@ -42,6 +42,8 @@ class EmbedConfig(Section):
     it an image replaced under its old name is noticed only when its note changes. `retry_quarantined` tries again what
     was set aside, and notes embedded without a broken part. `check_vectors` reads all stored vectors first, and embeds again
     what is damaged or lacking. `vectors_from` takes vectors that somebody made elsewhere in the place of the model's.
+    A run stops once the model gets to see only a part of the text of more than `max_cut_share` of
+    all notes, or not all images of more than `max_lacking_images_share`; 1 allows any. A text model sees no image at all.
     """
 
     widths: tuple[Width, ...] | None = Field(None, strict=False)
@@ -54,6 +56,8 @@ class EmbedConfig(Section):
     retry_quarantined: bool = False
     check_vectors: bool = False
     max_quarantined_share: float = Field(0.5, ge=0, le=1)
+    max_cut_share: float = Field(1.0, ge=0, le=1)
+    max_lacking_images_share: float = Field(1.0, ge=0, le=1)
     vectors_from: VectorsConfig | None = None
 
     @field_validator("kinds")

@@ -10,7 +10,7 @@ from typing import Any
 
 from uninote.model.folders import CheckpointError, Content, listing, read_object
 from uninote.model.identity import FIRST, Identity
-from uninote.model.layouts import Layout, newest
+from uninote.model.layouts import Layout, newest_of_others
 
 KIND = "feature-hashing"
 CARD = "feature_hashing.json"
@@ -62,12 +62,12 @@ def identify(folder: Path) -> Identity:
     def choices(layout: Layout) -> object:
         return own | {"layout": FIRST_LAYOUT if layout.number == FIRST else layout.number}
 
-    return Identity(content.identity(["weights", own]), newest(), content, choices, lambda: iter(()))
+    return Identity(content.identity(["weights", own]), newest_of_others(), content, choices, lambda: iter(()))
 
 
 def generation(folder: Path) -> str:
     """Return the identity of the vectors that the encoder makes in the newest layout. Raises CheckpointError."""
-    return identify(folder).generation(newest())
+    return identify(folder).generation(newest_of_others())
 
 
 def _check(path: Path, card: HashingCard) -> None:

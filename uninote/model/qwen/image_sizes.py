@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from uninote.errors import UninoteError
@@ -17,6 +19,17 @@ def target_size(height: int, width: int, grid: int, limits: Limits) -> tuple[int
     if new_height >= new_width:
         return min(new_height, limits.max_pixels // new_width // grid * grid), new_width
     return new_height, min(new_width, limits.max_pixels // new_height // grid * grid)
+
+
+def largest_share(sizes: Sequence[int], budget: int) -> int:
+    """Return the largest number that all `sizes` may be cut to, whichever are larger, so that their sum is at most `budget`."""
+    left = budget
+    for place, size in enumerate(sorted(sizes)):
+        share = left // (len(sizes) - place)
+        if size > share:
+            return share
+        left -= size
+    return max(sizes, default=0)
 
 
 def check_limits(limits: Limits, grid: int, frame_tokens: int) -> None:

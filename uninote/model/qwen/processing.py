@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,12 @@ from uninote.model.cuts import WHOLE, Cut
 from uninote.model.folders import CheckpointError
 from uninote.model.layouts import Layout, Limits
 from uninote.model.qwen.checkpoint import PROCESSOR_FILES, read_card
-from uninote.model.qwen.image_sizes import check_limits, target_size
+from uninote.model.qwen.image_sizes import check_limits, largest_share, target_size
 from uninote.model.qwen.prompts import Kind, Part, parts_of
 from uninote.model.qwen.tokens import NoteTokenizer, Tokens
 from uninote.notes.note import Note
 
+IMAGE_SHARE = 0.9  # of the tokens beside the frame: four images of the published size keep it, and texts have some room
 MOST_WIDENED = 64 << 20  # pixels; photos of 50 megapixels need a sixth of it, whatever their shape up to 200:1
 
 
@@ -50,11 +51,14 @@ class Prepared:
 class NoteProcessor:
     """Turns notes into what the tower takes: Qwen's image processor on Pillow, and a tokenizer of the Qwen family."""
 
-    def __init__(self, tokenizer: NoteTokenizer, images: Qwen2VLImageProcessorPil, limits: Limits) -> None:
-        """Raise UninoteError when `limits` leave no room for the prompt and an image."""
+    def __init__(
+        self, tokenizer: NoteTokenizer, images: Qwen2VLImageProcessorPil, limits: Limits, shares_pixels: bool = False
+    ) -> None:
+        """Raise UninoteError when `limits` leave no room for the prompt and an image. `shares_pixels`: see Layout."""
         self.tokenizer = tokenizer
         self.limits = limits
         self._images = images
+        self._shares_pixels = shares_pixels
         self.patch_size: int = images.patch_size
         self.merge_size: int = images.merge_size
         self._grid = self.patch_size * self.merge_size
@@ -73,7 +77,7 @@ class NoteProcessor:
         if missing := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
             raise CheckpointError(f"{folder}: {missing} missing; a checkpoint has both tokenizer and image settings")
         tokenizer = NoteTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"), card.layout.frame)
-        return cls(tokenizer, _image_processor(folder), card.limits)
+        return cls(tokenizer, _image_processor(folder), card.limits, card.layout.shares_pixels)
 
     def fit(self, image: Image.Image) -> np.ndarray:
         """Return the image as the model will see it, uint8 (height, width, 3). Raises ImageError for an endless strip."""
@@ -81,6 +85,8 @@ class NoteProcessor:
 
     def sees_more(self, images: Sequence[np.ndarray]) -> bool:
         """Say whether of a note whose first images are these, as `fit` returns them, the model may see another."""
+        if self._shares_pixels:
+            return len(images) < self.limits.max_images and (len(images) + 1) * self._least_block <= self._room
         taken = sum(len(self._image_block(image.shape[0] * image.shape[1])) for image in images)
         return len(images) < self.limits.max_images and taken + self._least_block <= self._room
 
@@ -95,6 +101,8 @@ class NoteProcessor:
         if len(images) != len(note.images):
             raise UninoteError(f"{len(images)} images came for a note that names {len(note.images)}; give one for each")
         within = images[: self.limits.max_images]
+        if self._shares_pixels:
+            within = self._shared([image if isinstance(image, np.ndarray) else self.fit(image) for image in within])
         sizes = [self._size(image) for image in within]
         blocks = [self._image_block(height * width) for height, width in sizes]
         while sum(map(len, blocks)) > self._room:
@@ -129,6 +137,24 @@ class NoteProcessor:
         if isinstance(image, np.ndarray):
             return image.shape[0], image.shape[1]
         return target_size(image.height, image.width, self._grid, self.limits)
+
+    def _shared(self, images: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Return the images, the largest of them smaller where all together would take too much of the prompt.
+
+        Each is first what it would be alone, so that a note of few images has the vector that it has without sharing.
+        """
+        tokens = [image.shape[0] * image.shape[1] // self._grid**2 for image in images]
+        budget = int(self._room * IMAGE_SHARE) - 2 * len(images)
+        if sum(tokens) <= budget:
+            return images
+        most = max(largest_share(tokens, budget), -(-self.limits.min_pixels // self._grid**2))
+        limits = replace(self.limits, max_pixels=most * self._grid**2)
+        return [
+            _resized(Image.fromarray(image), target_size(image.shape[0], image.shape[1], self._grid, limits))
+            if size > most
+            else image
+            for image, size in zip(images, tokens, strict=True)
+        ]
 
     def _image_block(self, pixels: int) -> list[int]:
         num_pads = pixels // self._grid**2

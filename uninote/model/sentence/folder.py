@@ -10,7 +10,7 @@ from typing import Any
 from uninote.model.folders import CheckpointError, Content, listing, pickles_in, read_json
 from uninote.model.former import SENTENCE_TRANSFORMERS, TRANSFORMERS, sentence_versions
 from uninote.model.identity import FIRST, Identity
-from uninote.model.layouts import Layout, newest
+from uninote.model.layouts import Layout, newest_of_others
 from uninote.model.sentence.widths import declared_widths, module_width
 
 MODULES = "modules.json"
@@ -63,12 +63,12 @@ def identify(folder: Path) -> Identity:
         return first((SENTENCE_TRANSFORMERS, TRANSFORMERS)) if layout.number == FIRST else ["layout", layout.number]
 
     weights = content.identity(["weights", LIBRARY])
-    return Identity(weights, newest(), content, choices, lambda: map(first, sentence_versions()))
+    return Identity(weights, newest_of_others(), content, choices, lambda: map(first, sentence_versions()))
 
 
 def generation(folder: Path) -> str:
     """Return the identity of the vectors that the model makes in the newest layout. Raises CheckpointError."""
-    return identify(folder).generation(newest())
+    return identify(folder).generation(newest_of_others())
 
 
 def files(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from uninote.errors import UninoteError
-from uninote.lake.schemas import TableSpec, items_table, set_aside_table
+from uninote.lake.schemas import items_table, set_aside_table
 from uninote.pipelines.embed import changes
 from uninote.pipelines.embed.chunks import Census
 from uninote.pipelines.embed.model_run import Outcomes
@@ -17,6 +17,15 @@ from uninote.pipelines.embed.recovery import Before
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 
+# Of the notes in the lake, those of earlier runs included: whose texts were cut, by how much, and so on.
+CUT_COUNTS = (
+    "notes_cut",
+    "tokens_cut",
+    "notes_cut_estimated",
+    "notes_lacking_images",
+    "images_left_out",
+    "cut_unknown",
+)
 UNPUBLISHED = "this chunk was not published, and readers keep what they had"
 
 
@@ -97,15 +106,16 @@ def reconcile(plan: Plan, done: Outcomes) -> dict[str, int]:
     run = plan.run
     census = plan.census
     embedded = done.notes["embedded"]
-    quarantined = count_notes(run, set_aside_table(run.note_id))[0]
-    stored, degraded = count_notes(run, items_table(run.note_id), "degraded")
+    quarantined = count_set_aside(run)
+    standing = _count_stored(run)
+    stored = standing["stored"]
     counts = {
         "notes_in": plan.notes_in,
         "embedded": embedded,
         "unchanged": stored - embedded,
         "quarantined": quarantined,
         "deleted": census.notes(changes.DELETED),
-        "degraded": degraded,
+        "degraded": standing["degraded"],
         "attributes_changed": census.notes(changes.ATTRIBUTES),
         "computed": done.items["computed"],
         "tokens": done.items["tokens"],
@@ -114,6 +124,7 @@ def reconcile(plan: Plan, done: Outcomes) -> dict[str, int]:
         "unseen_images": done.items["unseen_images"],
         **plan.vector_rows,
         "images_opened": census.opened + done.items["images_opened"],
+        **{name: standing[name] for name in CUT_COUNTS},
     }
     if plan.notes_in != stored + quarantined:
         raise UninoteError(
@@ -122,8 +133,52 @@ def reconcile(plan: Plan, done: Outcomes) -> dict[str, int]:
     return counts
 
 
-def count_notes(run: Run, spec: TableSpec, condition: str = "true") -> tuple[int, int]:
-    """Return how many notes the table has, those of earlier runs included, and how many of them meet the condition."""
+def count_set_aside(run: Run) -> int:
+    """Return how many notes have no vector, those of earlier runs included."""
+    spec = set_aside_table(run.note_id)
+    return tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name)).where("kind = 'note'").count()
+
+
+def _count_stored(run: Run) -> dict[str, int]:
+    """Return the number of notes that have a vector, those of earlier runs included, and how many are not whole, and why."""
+    spec = items_table(run.note_id)
     table = tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name))
-    counted = table.where("kind = 'note'").agg(F.count("*"), F.count_if(F.expr(condition))).collect()[0]
-    return counted[0], counted[1]
+    counts = {
+        "stored": F.count("*"),
+        "degraded": F.count_if("degraded"),
+        "notes_cut": F.count_if(F.col("tokens_cut") > 0),
+        "tokens_cut": F.coalesce(F.sum("tokens_cut"), F.lit(0)),
+        "notes_cut_estimated": F.count_if("tokens_cut_estimated"),
+        "notes_lacking_images": F.count_if(F.col("images_left_out") > 0),
+        "images_left_out": F.coalesce(F.sum("images_left_out"), F.lit(0)),
+        "cut_unknown": F.count_if(F.col("tokens_cut").isNull()),
+    }
+    counted = table.where("kind = 'note'").agg(*(column.alias(name) for name, column in counts.items()))
+    return counted.collect()[0].asDict()
+
+
+def cut_shares(counts: Mapping[str, int]) -> dict[str, float]:
+    """Return, for the ledger, which shares of the lake's notes lack some of their text, and some of their images.
+
+    Notes that an earlier release embedded, of which nobody knows, are not among those.
+    """
+    known = counts["embedded"] + counts["unchanged"] - counts["cut_unknown"]
+    return {
+        "cut_share": counts["notes_cut"] / known if known else 0.0,
+        "lacking_images_share": counts["notes_lacking_images"] / known if known else 0.0,
+    }
+
+
+def check_cuts(plan: Plan, done: Outcomes, got: Outcomes) -> None:
+    """Raise UninoteError once the run has cut the texts, or left out images, of more of all notes than it may."""
+    allowed = plan.run.config.embed
+    for name, share, what in (
+        ("max_cut_share", allowed.max_cut_share, "texts"),
+        ("max_lacking_images_share", allowed.max_lacking_images_share, "images"),
+    ):
+        found = done.notes[f"lacking_{what}"] + got.notes[f"lacking_{what}"]
+        if found > share * plan.notes_in:
+            raise UninoteError(
+                f"the model does not get to see all {what} of {found:,} of {plan.notes_in:,} notes, more than "
+                f"embed.{name}={share}; {UNPUBLISHED}. Take a model that reads more, or raise the share to go on"
+            )

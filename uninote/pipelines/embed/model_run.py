@@ -175,6 +175,8 @@ def outcomes(staged: DataFrame) -> Outcomes:
         "incomplete": F.count_if(F.col("vector").isNull() | (F.col("content_hash") == UNREACHABLE)),
         "rejects": F.sum(F.size("rejects")),
         "computed": F.count_if(F.col("padded_tokens") > 0),  # contents: equal ones in a task are computed once
+        "lacking_texts": F.count_if(F.col("vector").isNotNull() & (F.col("tokens_cut") > 0)),
+        "lacking_images": F.count_if(F.col("vector").isNotNull() & (F.col("images_left_out") > 0)),
         "tokens": F.sum("tokens"),
         "padded_tokens": F.sum("padded_tokens"),
         "unseen_images": F.sum("unseen_images"),

@@ -12,15 +12,16 @@ from pyspark.sql import functions as F
 from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.errors import UninoteError
 from uninote.lake.paths import embeddings_name
-from uninote.lake.schemas import set_aside_table
 from uninote.pipelines.embed import changes
 from uninote.pipelines.embed.accounting import (
     UNPUBLISHED,
     Chunk,
     Plan,
+    check_cuts,
     check_quarantine,
     check_reachable,
-    count_notes,
+    count_set_aside,
+    cut_shares,
     reconcile,
 )
 from uninote.pipelines.embed.check import drop_damaged
@@ -88,7 +89,7 @@ def embed(run: Run) -> dict[str, Any]:
         counts,
         inputs={"notes": version},
         outputs=versions(run, widths),
-        metrics=done.metrics(),
+        metrics=done.metrics() | cut_shares(counts),
         fingerprint=_settings_for_next(run, counts),
         next_key=before.next_key + plan.census.of(changes.NEW),
     )
@@ -130,7 +131,7 @@ def _plan(run: Run, notes: DataFrame, version: int, widths: tuple[int, ...], bef
     is_work = ~F.col("change").isin(*changes.SETTLED)
     looked = looked.where(is_work | F.col("files").isNotNull() | (F.col("opened") > 0)).persist()
     census = take_first_census(looked)
-    aside = count_notes(run, set_aside_table(run.note_id))[0]
+    aside = count_set_aside(run)
     return Plan(run, notes, notes_in, looked, looked.where(is_work), census, widths, before, aside, vectors.counts)
 
 
@@ -188,6 +189,7 @@ def _chunk(plan: Plan, tasks: Tasks | ForeignTasks, chunk: Chunk, done: Outcomes
         quarantine(run, results)
         check_reachable(plan, chunk, got)
         check_quarantine(plan, done.notes["incomplete"] + got.notes["incomplete"])
+        check_cuts(plan, done, got)
         publish(run, results, widths_by_chunk(plan.widths, plan.before))
     got.seconds["write_s"] = time.time() - written
     done.add(got)

@@ -7,7 +7,7 @@ from coloured_discs import set_rows
 from PIL import Image
 
 from uninote.evaluation.baselines import VIEWS, evaluate_views, image_only, random_images, text_only
-from uninote.evaluation.retrieval import evaluate
+from uninote.evaluation.retrieval import evaluate, evaluate_words
 from uninote.notes.note import Note, NoteImage
 from uninote.training.dataset import TrainingSet
 from uninote.training.set.writer import write_training_set
@@ -87,3 +87,18 @@ def test_what_the_views_show():
     assert text_only(replace(note, title=""), [image])[0].body
     again = random_images(note, [image])[1][0]
     assert np.array_equal(np.asarray(again), np.asarray(noise[0]))
+
+
+def test_plain_words_find_texts_by_their_words_and_nothing_of_images(data):
+    table = evaluate_words(data)
+    scores = {score.strategy: score for score in table.scores}
+    own = {score.strategy: score for score in evaluate("colours", ColourEncoder(), data, (8,)).scores}
+    assert set(scores) == set(own)
+    assert scores["text_to_note"].recall_1 > 0.5  # a note holds the words of its text
+    for strategy, score in scores.items():
+        assert (score.queries, score.gallery, score.chance) == (
+            own[strategy].queries,
+            own[strategy].gallery,
+            own[strategy].chance,
+        )
+    assert scores["image_to_text"].recall_1 < own["image_to_text"].recall_1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,21 +23,23 @@ class Question:
     left_out: tuple[int, ...] = ()
 
 
-def ranks_of(queries: np.ndarray, gallery: np.ndarray, questions: Sequence[Question]) -> list[np.ndarray]:
+def ranks_of(queries: Any, gallery: Any, questions: Sequence[Question]) -> list[np.ndarray]:
     """Return for each question the int64 ranks, from 1, of its relevant items by falling inner product.
 
-    `queries` and `gallery` are float32 (n, width). Equal scores are ranked in an order drawn once, so that an encoder that
-    cannot tell items apart scores as chance would. A score that is NaN ranks last.
+    `queries` and `gallery` are float32 (n, width), both arrays or both sparse. Equal scores are ranked in an order drawn once,
+    so that an encoder that cannot tell items apart scores as chance would. A score that is NaN ranks last.
     """
-    order = np.random.default_rng(0).permutation(len(gallery))
+    order = np.random.default_rng(0).permutation(gallery.shape[0])
     place = np.argsort(order)
     shuffled = gallery[order]
-    rows = max(1, BLOCK_SCORES // max(1, len(gallery)))
+    rows = max(1, BLOCK_SCORES // max(1, gallery.shape[0]))
     found: list[np.ndarray] = []
     for start in range(0, len(questions), rows):
         block = questions[start : start + rows]
         # One matrix product for the whole block: the ranks themselves are cheap.
         scores = queries[[question.vector for question in block]] @ shuffled.T
+        if not isinstance(scores, np.ndarray):
+            scores = scores.toarray()
         np.nan_to_num(scores, copy=False, nan=-np.inf)
         for row, question in zip(scores, block, strict=True):
             row[place[list(question.left_out)]] = -np.inf

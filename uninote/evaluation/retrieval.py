@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from PIL.Image import Image
@@ -12,7 +13,9 @@ from PIL.Image import Image
 from uninote.evaluation.metrics import kendall_tau, ndcg_at, precision_at, recall_at
 from uninote.evaluation.ranks import Question, ranks_of
 from uninote.evaluation.tables import Score, Table
+from uninote.evaluation.text_baseline import tfidf_rows
 from uninote.model.encoder import Encoder, Prepared
+from uninote.model.sentence.text import text_of
 from uninote.notes.note import Note
 from uninote.training.dataset import RankedList, TrainingSet
 from uninote.training.set.schemas import EVAL
@@ -21,6 +24,7 @@ from uninote.vectors.widths import truncate
 
 View = Callable[[Note, list[Image]], tuple[Note, list[Image]]]
 PORTION = 256
+WORDS = "TF-IDF"  # the name of its table
 
 
 @dataclass(frozen=True)
@@ -35,16 +39,16 @@ class _Trial:
 
 @dataclass(frozen=True)
 class _Embedded:
-    """The `items`, int64 ascending, that were embedded, with their `vectors`, float32 (items, width).
+    """The `items`, int64 ascending, that were embedded, with their `vectors`, float32 (items, width), dense or sparse.
 
     `groups`, int64, has the group of near-duplicates of every item of the set, by its number.
     """
 
     items: np.ndarray
-    vectors: np.ndarray
+    vectors: Any
     groups: np.ndarray
 
-    def of(self, items: Sequence[int]) -> np.ndarray:
+    def of(self, items: Sequence[int]) -> Any:
         """Return the vectors of some items, float32 (len(items), width)."""
         return self.vectors[np.searchsorted(self.items, np.array(items, np.int64))]
 
@@ -71,6 +75,23 @@ def evaluate(
         for trial in trials:
             scores.append(_score(trial, embedded))
     return Table(name, tuple(scores))
+
+
+def evaluate_words(data: TrainingSet) -> Table:
+    """Return the table of TF-IDF over the texts of the same items: what plain words find. Its width is that of its n-grams.
+
+    What has no text scores as chance does.
+    """
+    trials = list(_trials(data))
+    wanted: set[int] = set()
+    for trial in trials:
+        wanted.update(trial.relevant, trial.gallery)
+    items = sorted(wanted)
+    texts = [text_of(data.note(item)) for item in items]
+    if not any(text.strip() for text in texts):
+        return Table(WORDS, ())
+    embedded = _Embedded(np.array(items), tfidf_rows(texts), data.groups)
+    return Table(WORDS, tuple(_score(trial, embedded) for trial in trials))
 
 
 def _trials(data: TrainingSet) -> Iterable[_Trial]:

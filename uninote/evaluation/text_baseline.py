@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,15 @@ def preload() -> None:
     threading.Thread(target=import_module, args=("sklearn.feature_extraction.text",), daemon=True).start()
 
 
+def tfidf_rows(texts: Sequence[str]) -> Any:
+    """Return unit TF-IDF vectors of texts, a sparse matrix (len(texts), n-grams); of a text without a character, zeros."""
+    # Imported here: it takes 1.5 CPU-seconds, and only reports and evaluations need it.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=NGRAMS, sublinear_tf=True, dtype=np.float32)
+    return vectorizer.fit_transform(texts)
+
+
 def tfidf_scores(texts: Sequence[str], queries: int) -> np.ndarray:
     """Return the cosines of the first `queries` texts with all texts, float32 (queries, len(texts)).
 
@@ -23,10 +33,6 @@ def tfidf_scores(texts: Sequence[str], queries: int) -> np.ndarray:
     """
     if not any(text.strip() for text in texts):
         return np.zeros((queries, len(texts)), np.float32)
-    # Imported here: it takes 1.5 CPU-seconds, and only reports need it.
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=NGRAMS, sublinear_tf=True, dtype=np.float32)
-    rows = vectorizer.fit_transform(texts)
+    rows = tfidf_rows(texts)
     scores: np.ndarray = (rows[:queries] @ rows.T).toarray()
     return scores

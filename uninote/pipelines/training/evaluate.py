@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uninote.evaluation.baselines import evaluate_views
-from uninote.evaluation.retrieval import evaluate
+from uninote.evaluation.retrieval import evaluate, evaluate_words
 from uninote.evaluation.tables import Table
 from uninote.model.encoder import Arithmetic, Encoder, load_in_layout
 from uninote.pipelines.lake.encoders import require_encoder
@@ -42,10 +42,14 @@ def encoder_of(model: ModelFolder) -> Encoder:
 
 
 def measure(encoder: Encoder, data: TrainingSet, name: str, views: bool = False) -> list[Table]:
-    """Return the table of one encoder, and with `views` those of the same encoder shown less."""
+    """Return the table of one encoder, and with `views` those of TF-IDF and of the same encoder shown less."""
     say(f"evaluate: {name}")
-    shown_less: Sequence[Table] = evaluate_views(encoder, data) if views and encoder.sees_images else ()
-    return [evaluate(name, encoder, data), *shown_less]
+    found = [evaluate(name, encoder, data)]
+    if views and (words := evaluate_words(data)).scores:
+        found.append(words)
+    if views and encoder.sees_images:
+        found += evaluate_views(encoder, data)
+    return found
 
 
 def write_evaluation(path: Path, data: TrainingSet, tables: Sequence[Table], lake_id: str) -> None:

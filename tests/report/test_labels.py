@@ -18,10 +18,10 @@ def test_an_empty_label_is_none():
 
 def test_a_label_that_stands_in_the_text_is_said_to_be_read():
     assert _categories({1: note(category="Tea", text="green")}).origin == (
-        "column category, which the encoder does not read"
+        "the column category; the encoder does not read it"
     )
     notes = {1: note(category="Tea", text="green tea"), 2: note(category="Tea", text="coffee")}
-    assert _categories(notes).origin.endswith("; 50.0 % of notes have the word in their text")
+    assert _categories(notes).origin.endswith("read it, but 50.0 % of notes have the word in their text")
 
 
 def test_languages_are_guessed_only_where_no_note_has_one():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from uninote.demo.corpus import read_rows
 from uninote.demo.workspace import demo_corpus
 from uninote.evaluation.agreement import Labels
+from uninote.foreign_vectors.identity import KIND
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.source_identity import may_hold_demo
 from uninote.report.formats import language, share
@@ -18,11 +19,17 @@ Notes = Mapping[Any, Mapping[str, Any]]  # by note_id: columns of notes, and `te
 
 @dataclass(frozen=True)
 class Label:
-    """A kind of label: those of each note that has any, and where they come from."""
+    """A kind of label: those of each note that has any, their `source`, and what the encoder `read` of them."""
 
     name: str
-    origin: str
+    source: str
+    read: str
     labels: Labels
+
+    @property
+    def origin(self) -> str:
+        """Where the label comes from, in words."""
+        return f"{self.source}; {self.read}"
 
 
 def labels_of(run: Run, notes: Notes) -> tuple[Label, ...]:
@@ -30,7 +37,10 @@ def labels_of(run: Run, notes: Notes) -> tuple[Label, ...]:
     found = [_categories(notes), _topics(notes)]
     if may_hold_demo(run):
         found.append(_demo_topics(run, notes))
-    return tuple(label for label in found if label.labels)
+    labels = [label for label in found if label.labels]
+    if run.model.kind == KIND:
+        labels = [replace(label, read="what the model of these vectors read is not known here") for label in labels]
+    return tuple(labels)
 
 
 def languages_of(notes: Notes) -> dict[Any, str]:
@@ -47,7 +57,7 @@ def languages_of(notes: Notes) -> dict[Any, str]:
 
 def _categories(notes: Notes) -> Label:
     labels = {note_id: frozenset([note["category"]]) for note_id, note in notes.items() if _is_label(note["category"])}
-    return Label("category", f"column category, which the encoder does not read{_read_in(notes, labels)}", labels)
+    return Label("category", "the column category", f"the encoder does not read it{_read_in(notes, labels)}", labels)
 
 
 def _topics(notes: Notes) -> Label:
@@ -56,7 +66,9 @@ def _topics(notes: Notes) -> Label:
         topics = frozenset(topic for topic in note["topics"] or () if _is_label(topic))
         if topics:
             labels[note_id] = topics
-    return Label("topics", "the notes' own topics (hashtags), at least one in common: the encoder reads them", labels)
+    return Label(
+        "topics", "the notes' own topics (hashtags), one in common is enough", "the encoder reads them", labels
+    )
 
 
 def _demo_topics(run: Run, notes: Notes) -> Label:
@@ -64,10 +76,8 @@ def _demo_topics(run: Run, notes: Notes) -> Label:
     for row in read_rows(demo_corpus(run.config.demo) / "truth.jsonl"):
         if row["note_id"] in notes and _is_label(row["topic"]):
             labels[row["note_id"]] = frozenset([row["topic"]])
-    origin = (
-        "what the demo's note was written about (truth.jsonl); its hashtags often say it, and the encoder reads them"
-    )
-    return Label("demo topic", origin, labels)
+    read = "its hashtags often say it, and the encoder reads these"
+    return Label("demo topic", "what the demo's note was written about (truth.jsonl)", read, labels)
 
 
 def _is_label(value: str | None) -> bool:
@@ -80,7 +90,7 @@ def _read_in(notes: Notes, labels: Labels) -> str:
     for note_id, mine in labels.items():
         text = notes[note_id]["text"].casefold()
         read += any(label.casefold() in text for label in mine)
-    return f"; {share(read / len(labels))} of notes have the word in their text" if read else ""
+    return f", but {share(read / len(labels))} of notes have the word in their text" if read else ""
 
 
 def ids_of(notes: Sequence[Mapping[str, Any]]) -> Notes:

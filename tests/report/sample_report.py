@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from uninote.evaluation.agreement import Shares
 from uninote.report.data import (
     Agreement,
+    Cuts,
     Evaluation,
     GalleryNote,
     GalleryRow,
@@ -193,6 +194,7 @@ def make_report(**fields: object) -> Report:
         ),
         ranks={1: make_histogram(), 5: make_histogram(0.41, 0.99)},
         sample=make_sample(),
+        cuts=Cuts(30, 4100, 12, 5, 7, 0, 0.01002, 0.00167),
         run_id="20260314T040811-0c12fe",
         run_seconds=209.0,
     )

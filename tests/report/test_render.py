@@ -201,6 +201,13 @@ def test_the_equation_shows_whether_it_holds():
     assert "1 note too many" in text
 
 
+def test_what_the_model_did_not_see_is_said():
+    text = Page(render(make_report())).text
+    assert "a part of the text of 30 notes (1.0 %; 4,100 tokens, of 12 notes estimated from characters)" in text
+    assert "and images of 5 notes (0.17 %; 7 images)." in text
+    assert "Not seen by the model" not in Page(render(make_report(cuts=None))).text
+
+
 @pytest.mark.parametrize("step", [0.013, 3e-5, 2e-7])
 def test_scores_of_neighbours_can_be_told_apart(step):
     html = render(make_report(gallery=make_gallery(2, 8, step)))

@@ -27,9 +27,9 @@ def write(run, stage, unit, counts, metrics=None, seconds=10.0, ago=0.0):
 
 
 def test_each_figure_has_the_runs_that_measured_it(make_run):
-    embedded = {"notes_in": 100, "embedded": 50, "quarantined": 2, "notes_cut": 10}
+    embedded = {"notes_in": 100, "embedded": 50, "quarantined": 2}
     first, second = make_run("first"), make_run("second")
-    write(first, "embed", "all", embedded, {"health_mean_cosine": 0.25}, ago=100)
+    write(first, "embed", "all", embedded, {"health_mean_cosine": 0.25, "cut_share": 0.1}, ago=100)
     write(first, "index", "w16", {"bytes": 1000}, {"recall_at_k": 0.9}, ago=90)
     write(first, "index", "w8", {"bytes": 500}, {"recall_at_k": 0.8}, ago=80)
     write(first, "neighbours", "all", {}, {"recall_at_k": 0.99}, ago=70)
@@ -38,7 +38,7 @@ def test_each_figure_has_the_runs_that_measured_it(make_run):
     found = {trend.name: [value for _, value in trend.points] for trend in trends(second)}
     assert found["notes"] == [100, 100]
     assert found["share quarantined"] == [0.02, 0.02]
-    assert found["share of notes cut"] == [0.1, 0.1]
+    assert found["share of texts cut"] == [0.1]
     assert found["health mean cosine"] == [0.25]
     assert found["recall of the lists"] == [0.99]
     assert (found["recall of index w16"], found["recall of index w8"]) == ([0.9, 0.7], [0.8])

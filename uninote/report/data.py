@@ -61,6 +61,24 @@ class Reconciliation:
 
 
 @dataclass(frozen=True)
+class Cuts:
+    """What the model did not get to see of the notes that have a vector: counts of notes, tokens and images, and shares.
+
+    `notes_cut_estimated` of the cut notes are known from characters alone; `cut_unknown` notes were embedded by a release that
+    did not count.
+    """
+
+    notes_cut: int
+    tokens_cut: int
+    notes_cut_estimated: int
+    notes_lacking_images: int
+    images_left_out: int
+    cut_unknown: int
+    cut_share: float
+    lacking_images_share: float
+
+
+@dataclass(frozen=True)
 class QuarantineReason:
     """Items set aside for one reason. `samples` are (item_id, message), as many as one cares to read."""
 
@@ -264,4 +282,5 @@ class Report:
     trends: tuple[Trend, ...] = ()
     ranks: Mapping[int, Histogram] = field(default_factory=dict)
     sample: Sample | None = None
+    cuts: Cuts | None = None
     as_of: str = ""

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from uninote.evaluation.text_baseline import preload
 from uninote.lake.schemas import quarantine_table
+from uninote.pipelines.embed.accounting import CUT_COUNTS
 from uninote.pipelines.index.stage import unit_of
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.ledger import Entry
@@ -26,6 +27,7 @@ from uninote.pipelines.report.trends import trends
 from uninote.pipelines.training.scores import evaluation_of
 from uninote.redaction import redact
 from uninote.report.data import (
+    Cuts,
     Histogram,
     IndexRow,
     QuarantineReason,
@@ -69,6 +71,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         config_hash=run.config.content_hash(),
         stages=stages,
         reconciliation=_reconciliation(snapshot, entries["embed", "all"]),
+        cuts=_cuts(entries["embed", "all"]),
         quarantine=_quarantine(run),
         recall=_recall(run, joined["counts"]["k"], recalls) if joined and recalls else None,
         width_recalls=_width_recalls(snapshot, recalls),
@@ -102,6 +105,15 @@ def _reconciliation(snapshot: Snapshot, embedded: Entry) -> Reconciliation:
     standing = items.agg(F.count_if("degraded").alias("degraded"), F.count("*").alias("live")).collect()[0]
     counts = {name: embedded["counts"][name] for name in names} | {"degraded": standing["degraded"]}
     return Reconciliation(**counts, live=standing["live"])
+
+
+def _cuts(embedded: Entry) -> Cuts | None:
+    """Return what embed counted of texts and images that the model did not see; null of a release that did not count."""
+    if "cut_share" not in embedded["metrics"]:
+        return None
+    counts = {name: embedded["counts"][name] for name in CUT_COUNTS}
+    shares = {name: embedded["metrics"][name] for name in ("cut_share", "lacking_images_share")}
+    return Cuts(**counts, **shares)
 
 
 def _quarantine(run: Run) -> tuple[QuarantineReason, ...]:

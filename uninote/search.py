@@ -21,7 +21,7 @@ from uninote.errors import UninoteError
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.index.search import Index
 from uninote.media.fetching import MediaPolicy, load_image
-from uninote.model.encoder import KINDS, UNINOTE, Arithmetic, describe, load_in_layout
+from uninote.model.encoder import AUTO, KINDS, Arithmetic, describe, kind_of, load_in_layout
 from uninote.notes.note import Note, NoteImage
 from uninote.redaction import has_credentials
 from uninote.storage.types import S3Options
@@ -67,7 +67,8 @@ def _found(index: Index, options: argparse.Namespace) -> list[dict[str, object]]
 def _embedded(options: argparse.Namespace, layout: int) -> np.ndarray:
     if not (options.title or options.text or options.image):
         raise UninoteError("the query is empty; give --text, --title or --image")
-    encoder = load_in_layout(options.model, options.kind, layout, Arithmetic())
+    kind = kind_of(options.model) if options.kind == AUTO else options.kind
+    encoder = load_in_layout(options.model, kind, layout, Arithmetic())
     paths = [path.resolve() for path in options.image]
     limits = MediaConfig()
     policy = MediaPolicy(tuple({str(path.parent) for path in paths}), limits.max_bytes, limits.max_pixels)
@@ -89,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m uninote.search", description="Search an index without Spark.")
     parser.add_argument("index", help="folder of an index, or s3://…")
     parser.add_argument("--model", type=Path, help="folder of the checkpoint that made the index")
-    parser.add_argument("--kind", choices=KINDS, default=UNINOTE, help="kind of that checkpoint")
+    parser.add_argument("--kind", choices=(AUTO, *KINDS), default=AUTO, help="kind of that checkpoint")
     parser.add_argument("--title", default="")
     parser.add_argument("--text", default="")
     parser.add_argument("--image", type=Path, action="append", default=[], help="may be given several times")

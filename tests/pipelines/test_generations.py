@@ -85,7 +85,8 @@ def test_the_record_tells_a_generation_whatever_its_name(lake, opened, config_fi
     model = open_model(load_config(config_file, ()))
     record_generation(str(lake), model)
     written = json.loads((lake / DEMO / RECORD).read_text())
-    assert written == {"format": 1, "kind": "uninote", "weights": model.identity.weights, "layout": 1}
+    made = {"format": 1, "kind": "uninote", "weights": model.identity.weights, "layout": 1}
+    assert written == made | {"checkpoint": "demo"}
     assert [path.name for path in (lake / DEMO).iterdir()] == [RECORD]
     record_generation(str(lake), replace(model, layout=2))
     assert json.loads((lake / DEMO / RECORD).read_text()) == written  # written once

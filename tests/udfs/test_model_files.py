@@ -7,9 +7,10 @@ import tempfile
 
 import pytest
 
-from udfs.embed.model_files import once_per_host, read_files, write_files
+from udfs.embed.model_files import read_files, write_files
 from udfs.worker import load_once
 from uninote.errors import UninoteError
+from uninote.storage.host_copies import once_per_host
 from uninote.storage.private_folders import own_folder
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from udfs.embed.model_files import once_per_host, write_files
+from udfs.embed.model_files import write_files
 from udfs.task import gpu
 from udfs.worker import load_once
 from uninote.model.encoder import WITHOUT_TORCH, Arithmetic, Encoder, load_in_layout
 from uninote.model.host_copy import to_float32
 from uninote.storage.files import fetch_folder
+from uninote.storage.host_copies import once_per_host
 from uninote.storage.types import S3Options, is_remote
 
 Files = Callable[[], Mapping[str, bytes]]

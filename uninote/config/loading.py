@@ -10,13 +10,16 @@ from pydantic import BaseModel, ValidationError
 
 from uninote.config import yaml_text
 from uninote.config.overrides import OverrideError, parse_override
-from uninote.config.sections.base import DEMO
+from uninote.config.sections.base import AUTO, DEMO, E5
 from uninote.config.settings import Config
 from uninote.config.types import find_locations, section_of
 from uninote.errors import ConfigError
 from uninote.redaction import HIDDEN, has_credentials, is_secret, redact_value
 
 Problems = list[str]
+
+# What is a name of ours there, and no place
+NAMES = {"ingest.source": (AUTO, DEMO), "model.checkpoint": (AUTO, DEMO, E5), "training.start": (DEMO,)}
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -82,7 +85,8 @@ def _make_absolute(values: dict[str, Any], locations: set[str], base: Path, prob
         if not isinstance(holder, dict) or key not in holder:
             continue
         try:
-            holder[key] = _absolute(holder[key], base)
+            if holder[key] not in NAMES.get(name, ()):
+                holder[key] = _absolute(holder[key], base)
         except (OSError, RuntimeError, ValueError) as error:  # no such user, a circle of links, a NUL, no UTF-8
             problems.append(f"{name}: {holder[key]!r} is no place on this machine ({error})")
 
@@ -90,7 +94,7 @@ def _make_absolute(values: dict[str, Any], locations: set[str], base: Path, prob
 def _absolute(value: Any, base: Path) -> Any:
     if isinstance(value, list):
         return [_absolute(one, base) for one in value]
-    if not isinstance(value, str) or value == DEMO or "://" in value or not value:
+    if not isinstance(value, str) or "://" in value or not value:
         return value
     value.encode()  # lone surrogates: what a terminal without UTF-8 made of the name
     return str(_named(base / Path(value).expanduser()))

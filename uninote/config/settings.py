@@ -26,8 +26,8 @@ class Config(Section):
     """
 
     lake: Location
-    ingest: IngestConfig
-    model: ModelConfig
+    ingest: IngestConfig = IngestConfig()
+    model: ModelConfig = ModelConfig()
     demo: DemoConfig = Field(default_factory=DemoConfig)
     media: MediaConfig = MediaConfig()
     s3: S3Config = S3Config()

@@ -19,6 +19,7 @@ from uninote.model.qwen import checkpoint
 from uninote.model.sentence import folder as sentence_folder
 from uninote.notes.note import Note
 
+AUTO = "auto"
 UNINOTE, SENTENCES, HASHING = KINDS = ("uninote", "sentence-transformers", "feature-hashing")
 WITHOUT_TORCH = (HASHING,)  # kinds whose workers need not wait for it
 
@@ -109,10 +110,11 @@ class Encoder(Protocol):
 def describe(kind: str, folder: str | Path) -> Description:
     """Return what the checkpoint in `folder` declares, and its identity, for which every weight is read once.
 
-    Raises CheckpointError when the folder is no checkpoint of that kind.
+    `kind` auto is read off the folder. Raises CheckpointError when the folder is no checkpoint of that kind.
     """
     folder = Path(folder)
-    if _checked(kind) == SENTENCES:
+    kind = kind_of(folder) if kind == AUTO else _checked(kind)
+    if kind == SENTENCES:
         widths = sentence_folder.read_widths(folder)
         return Description(sentence_folder.identify(folder), widths[-1], widths, sees_images=False)
     if kind == HASHING:
@@ -120,6 +122,13 @@ def describe(kind: str, folder: str | Path) -> Description:
         return Description(hashing_folder.identify(folder), widths[-1], widths, sees_images=True)
     card = checkpoint.read_card(folder)
     return Description(checkpoint.identify(folder), card.full_width, card.widths, sees_images=True)
+
+
+def kind_of(folder: str | Path) -> str:
+    """Return the kind of the checkpoint in `folder`, told by the file that only this kind has."""
+    if (Path(folder) / sentence_folder.MODULES).is_file():
+        return SENTENCES
+    return HASHING if (Path(folder) / hashing_folder.CARD).is_file() else UNINOTE
 
 
 def load_encoder(

@@ -45,7 +45,7 @@ def run_stage(run: Run, name: str) -> Summary:
     try:
         summary = _work(name)(run)
     except MissingTableError:
-        if run.config.ingest.source != DEMO or name == "ingest" or not may_hold_demo(run):
+        if run.ingest.source != DEMO or name == "ingest" or not may_hold_demo(run):
             raise
         before = ["ingest"] if name in LEARNING else list(STAGES)[: list(STAGES).index(name)]
         say(f"{name}: the demo lake lacks what this job needs; running {', '.join(before)} first")
@@ -73,6 +73,7 @@ def _work(name: str) -> Stage:
 def refresh(run: Run) -> Summary:
     """Run every stage; each skips what did not change since it last ran."""
     started = time.time()
+    say(f"refresh: the encoder is {run.model.checkpoint}")  # one that is missing stops the run before it writes
     stages = {name: run_stage(run, name) for name in STAGES}
     made = {name: uri for summary in stages.values() for name, uri in summary["tables"].items()}
     write(

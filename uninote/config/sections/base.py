@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-DEMO = "demo"  # the built-in corpus (as ingest.source) and the built-in checkpoint (as model.checkpoint)
+DEMO = "demo"  # the built-in corpus (as ingest.source) and the encoder trained on it (as model.checkpoint)
+E5 = "e5"  # the encoder for real notes (as model.checkpoint)
+AUTO = "auto"  # what the lake was made with, and for a new one what suits its notes
 
 # A place: relative ones mean "from the config file's folder", or from the current folder when given with --set.
 Location = Annotated[str, Field(min_length=1), "location"]

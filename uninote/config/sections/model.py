@@ -6,20 +6,24 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from uninote.config.sections.base import Kind, Location, Section, Width
+from uninote.config.sections.base import AUTO, Kind, Location, Section, Width
 from uninote.config.sections.vectors import VectorsConfig
 from uninote.model.layouts import LAYOUTS, known
 
 
 class ModelConfig(Section):
-    """The encoder: a folder of one of the kinds in docs/encoders.md, local or `s3://`; or "demo".
+    """The encoder: a folder of one of the kinds in docs/encoders.md, local or `s3://`; or "e5", "demo" or "auto".
 
-    `dtype` auto is float32 on a CPU and the checkpoint's own on a GPU. `layout` is the number of what moves vectors beside
-    the weights (docs/encoders.md); null: the one that the lake has of this model, or else the checkpoint's, or else the newest.
+    `checkpoint` auto is the encoder that the lake's vectors are of; in a lake without vectors, "demo" for the demo corpus
+    and "e5" for all other notes. `kind` auto is read off the folder. `allow_demo` lets the demo encoder embed notes that are
+    not the demo's, of which it knows nothing. `dtype` auto is float32 on a CPU and the checkpoint's own on a GPU. `layout` is
+    the number of what moves vectors beside the weights (docs/encoders.md); null: the one that the lake has of this model, or
+    else the checkpoint's, or else the newest.
     """
 
-    checkpoint: Location
-    kind: Literal["uninote", "sentence-transformers", "feature-hashing"] = "uninote"
+    checkpoint: Location = AUTO
+    kind: Literal["auto", "uninote", "sentence-transformers", "feature-hashing"] = "auto"
+    allow_demo: bool = False
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     layout: int | None = None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from uninote.config.sections.base import Location, Section
+from uninote.config.sections.base import AUTO, Location, Section
 
 
 class DemoConfig(Section):
@@ -18,14 +18,16 @@ class DemoConfig(Section):
 
 
 class IngestConfig(Section):
-    """Where notes come from. `columns` maps a field of `notes` to the source's column where the guess is wrong.
+    """Where notes come from. `source` auto is where the lake's notes came from, read as they were read, or else the demo.
+
+    `columns` maps a field of `notes` to the source's column where the guess is wrong.
 
     `encoding` is that of text files without a byte order mark. An ingest that would delete more than
     `max_deleted_share` of the notes, and at least 100, is refused: a source that was written by half looks just so.
     `--allow-deletes` lets it pass once.
     """
 
-    source: Location
+    source: Location = AUTO
     columns: dict[str, str] = Field(default_factory=dict)
     max_deleted_share: float = Field(0.1, ge=0, le=1)
     encoding: str = "utf-8"

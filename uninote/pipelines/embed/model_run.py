@@ -35,6 +35,7 @@ from uninote.pipelines.notes.image_bytes import INLINE
 from uninote.pipelines.notes.items import ITEM_KEY, items_of
 from uninote.pipelines.notes.media_roots import media_policy, s3_options
 from uninote.pipelines.runtime.progress import watched
+from uninote.storage.private_folders import own_folder
 
 STAGING = "staging/embed"  # a lazy frame used twice would run the model twice
 WORTH_A_TASK = 50  # items
@@ -94,12 +95,23 @@ def model_tasks(run: Run, media: MediaPolicy | None = None, staging: str = STAGI
     """
     require_encoder(run.model)
     folder = run.model.folder
-    files = run.spark.sparkContext.broadcast(read_files(folder)) if fits_broadcast(folder) else None
+    is_sent = fits_broadcast(folder) and not _is_at_hand(run)
+    files = run.spark.sparkContext.broadcast(read_files(folder)) if is_sent else None
     try:
         yield Tasks(run, files, media or media_policy(run), staging)
     finally:
         if files is not None:
             files.destroy()
+
+
+def _is_at_hand(run: Run) -> bool:
+    """Say whether workers are on this host, and the checkpoint is a private copy here already.
+
+    A copy of it would cost half a gigabyte of disk and of the driver's memory.
+    """
+    model = run.model
+    is_local = run.spark.sparkContext.master.startswith("local")
+    return is_local and model.uri == str(model.folder) and own_folder() in model.folder.parents
 
 
 @dataclass(frozen=True)

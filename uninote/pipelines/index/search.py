@@ -59,7 +59,7 @@ def _of_source(run: Run, queries: str, wanted: IndexSearch, snapshot: Snapshot) 
     """Answer the rows of a source, embedded now."""
     output = str(run.config.search.output)
     source = find_source(queries)
-    found = read_source(run, source, "search")
+    found = read_source(run, source, run.config.ingest, "search")
     total = check_note_ids(found.notes)
     with model_tasks(run, policy_with(run, source.media_root), f"{STAGING}-{run.run_id}") as tasks:
         staged = tasks.stage(with_inline(_items(run, found.notes), found.images), total, "search: queries, model")

@@ -4,42 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from udfs.embed.model_files import once_per_host
 from uninote.config.digests import digest
-from uninote.config.sections.base import DEMO
+from uninote.config.sections.base import AUTO, E5
 from uninote.config.sections.model import EmbedConfig
 from uninote.config.sections.vectors import VectorsConfig
 from uninote.config.settings import Config
-from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND, identify, widths_of
 from uninote.foreign_vectors.table import open_table
-from uninote.model.encoder import describe
+from uninote.model.e5.folder import check_identity
+from uninote.model.encoder import describe, kind_of
 from uninote.pipelines.lake.generations import ModelFolder, choose_generation, recorded_width
+from uninote.pipelines.lake.model_choice import OURS, choose_checkpoint
 from uninote.storage.files import fetch_folder, list_files, stat
+from uninote.storage.host_copies import once_per_host
 from uninote.storage.types import S3Options, is_remote
 
 
 def open_model(config: Config) -> ModelFolder:
     """Return the configured checkpoint without loading it, in the layout that the lake has of it, or that is asked for.
 
-    Raises CheckpointError when the folder is none, ConfigError for a lake of a layout that this release does not know.
+    Raises CheckpointError when the folder is none, ConfigError for a lake of a layout that this release does not know,
+    and as `choose_checkpoint`.
     """
     if config.embed.vectors_from is not None:
         return _foreign(config, config.embed.vectors_from)
-    uri = config.model.checkpoint
-    kind = config.model.kind
-    if uri == DEMO:
-        folder = demo_checkpoint()
-    elif is_remote(uri):
-        folder = _fetched(uri, s3_of(config))
-    else:
-        folder = Path(uri)
+    checkpoint = choose_checkpoint(config)
+    folder = _folder_of(checkpoint, config)
+    kind = kind_of(folder) if config.model.kind == AUTO else config.model.kind
     found = describe(kind, folder)
+    if checkpoint == E5:
+        check_identity(found.identity.weights)
     chosen = choose_generation(config.lake, found.identity, config.model.layout)
-    place = str(folder) if uri == DEMO else uri
+    place = str(folder) if checkpoint in OURS else checkpoint
+    widths = found.widths[::-1]
     return ModelFolder(
-        folder, place, kind, chosen.name, found.widths[::-1], chosen.layout, found.identity, found.sees_images
+        folder, place, kind, chosen.name, widths, chosen.layout, found.identity, found.sees_images, checkpoint
     )
 
 
@@ -63,7 +63,16 @@ def _foreign(config: Config, settings: VectorsConfig) -> ModelFolder:
     chosen = choose_generation(config.lake, identity, None)
     width = recorded_width(config.lake, chosen.name) or open_table(settings, s3_of(config)).find_width()
     widths = widths_of(settings, width)
-    return ModelFolder(Path(settings.table), settings.table, KIND, chosen.name, widths, chosen.layout, identity, False)
+    table = settings.table
+    return ModelFolder(Path(table), table, KIND, chosen.name, widths, chosen.layout, identity, False, table)
+
+
+def _folder_of(checkpoint: str, config: Config) -> Path:
+    if checkpoint in OURS:
+        return OURS[checkpoint]()
+    if is_remote(checkpoint):
+        return _fetched(checkpoint, s3_of(config))
+    return Path(checkpoint)
 
 
 def _fetched(uri: str, options: S3Options) -> Path:

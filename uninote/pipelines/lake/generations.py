@@ -31,9 +31,10 @@ class Generation:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A checkpoint on the driver's disk. `uri` is where it came from, `generation` and `layout` what its vectors are.
+    """A checkpoint on the driver's disk. `uri` is where workers find it, `generation` and `layout` what its vectors are.
 
-    `widths` are those it declares, widest first; `sees_images` says whether a picture moves its vectors.
+    `widths` are those it declares, widest first; `sees_images` says whether a picture moves its vectors; `checkpoint` is what
+    `model.checkpoint` calls it.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class ModelFolder:
     layout: int
     identity: Identity
     sees_images: bool
+    checkpoint: str
 
     @property
     def full_width(self) -> int:
@@ -57,7 +59,7 @@ def choose_generation(lake: str, identity: Identity, asked: int | None) -> Gener
     A lake that has none of this model gets the layout that the checkpoint declares, or else the newest there is. Raises
     ConfigError where the lake's is of a layout that this release does not know.
     """
-    held = _held(Path(lake), identity)
+    held = _held(lake, identity)
     layout = asked or max(held, default=identity.own.number)
     if layout not in LAYOUTS:
         raise ConfigError(
@@ -68,14 +70,24 @@ def choose_generation(lake: str, identity: Identity, asked: int | None) -> Gener
 
 
 def record_generation(lake: str, model: ModelFolder) -> None:
-    """Write what the generation of `model` is made with into its folder, once; the file appears whole."""
+    """Write what the generation of `model` is made with into its folder, once; the file appears whole.
+
+    Where the model lies is written anew when it was moved, so that jobs find it that are not told.
+    """
     path = Path(lake) / model.generation / RECORD
-    if path.exists():
+    known = _read(path) if path.exists() else {}
+    if known.get("checkpoint") == model.checkpoint:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    values = {"format": FORMAT, "kind": model.kind, "weights": model.identity.weights, "layout": model.layout}
+    made: dict[str, Any] = {
+        "format": FORMAT,
+        "kind": model.kind,
+        "weights": model.identity.weights,
+        "layout": model.layout,
+    }
     if model.kind == KIND:
-        values["width"] = model.full_width  # of vectors without a model, which nothing else declares
+        made["width"] = model.full_width  # of vectors without a model, which nothing else declares
+    values = (known or made) | {"checkpoint": model.checkpoint}
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{RECORD}.")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(values, file, indent=2)
@@ -85,18 +97,37 @@ def record_generation(lake: str, model: ModelFolder) -> None:
 
 def recorded_width(lake: str, generation: str) -> int | None:
     """Return the full width that the record of a generation of foreign vectors names, null where there is none."""
-    path = Path(lake) / generation / RECORD
-    width = _read(path).get("width") if path.exists() else None
+    width = (read_record(lake, generation) or {}).get("width")
     return width if isinstance(width, int) else None
 
 
-def _held(lake: Path, identity: Identity) -> dict[int, str]:
-    """Return the generations of this model that hold anything, by layout; a record tells more than a name."""
+def find_generations(lake: str) -> list[str]:
+    """Return the generations that hold anything, sorted by name."""
     # A layout that was asked for once, by a run that made nothing of it, is not the lake's.
-    folders = [path for path in lake.glob("*") if _GENERATION.fullmatch(path.name) and (path / ITEMS).is_dir()]
-    recorded = {path.name: _read(path / RECORD) for path in folders if (path / RECORD).exists()}
-    mine = {values["layout"]: name for name, values in recorded.items() if values["weights"] == identity.weights}
-    return identity.find([path.name for path in folders if path.name not in recorded]) | mine
+    folders = [path for path in Path(lake).glob("*") if _GENERATION.fullmatch(path.name) and (path / ITEMS).is_dir()]
+    return sorted(path.name for path in folders)
+
+
+def read_record(lake: str, generation: str) -> dict[str, Any] | None:
+    """Return what a generation was made with: weights, layout, and as a rule kind and checkpoint; null where it has no record.
+
+    Raises UninoteError where the record is damaged.
+    """
+    path = Path(lake) / generation / RECORD
+    return _read(path) if path.exists() else None
+
+
+def _held(lake: str, identity: Identity) -> dict[int, str]:
+    """Return the generations of this model that hold anything, by layout; a record tells more than a name."""
+    recorded = {}
+    unrecorded = []
+    for name in find_generations(lake):
+        values = read_record(lake, name)
+        if values is None:
+            unrecorded.append(name)
+        elif values["weights"] == identity.weights:
+            recorded[values["layout"]] = name
+    return identity.find(unrecorded) | recorded
 
 
 def _read(path: Path) -> dict[str, Any]:

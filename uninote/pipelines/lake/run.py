@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import DataType
 
 from uninote.config.overrides import redact_override
+from uninote.config.sections.sources import IngestConfig
 from uninote.config.settings import Config
 from uninote.foreign_vectors.table import VectorTable, open_table
 from uninote.lake import record as lake_record
@@ -23,6 +24,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import open_model, s3_of
 from uninote.pipelines.lake.generations import ModelFolder
 from uninote.pipelines.lake.ledger import Entry
+from uninote.pipelines.lake.source import ingest_settings
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Run:
     @cached_property
     def model(self) -> ModelFolder:
         """The configured checkpoint; its weights are hashed once a run."""
+        lake_migrations.open_lake(self.config.lake)  # the choice may depend on the ledger, in its present format
         return open_model(self.config)
 
     @cached_property
@@ -60,6 +63,11 @@ class Run:
         """The table of foreign vectors as it is when it is first asked for; null where a model makes the vectors."""
         settings = self.config.embed.vectors_from
         return None if settings is None else open_table(settings, s3_of(self.config))
+
+    @cached_property
+    def ingest(self) -> IngestConfig:
+        """Where notes come from and how they are read, as it was when the run first asked."""
+        return ingest_settings(self.config)
 
     @property
     def generation(self) -> GenerationLake:

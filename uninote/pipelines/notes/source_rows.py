@@ -12,6 +12,7 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from pyspark.sql.types import LongType, StringType
 
 from udfs.notes.source_rows import Reading, make_contents, make_rows, make_table_contents, make_table_rows
+from uninote.config.sections.sources import IngestConfig
 from uninote.lake.schemas import IMAGE_BYTES, notes_table
 from uninote.notes.ingest.column_types import NUMBER, check_types, has_bytes
 from uninote.notes.ingest.columns import map_columns
@@ -44,24 +45,24 @@ class SourceRows:
     times_unreadable: int = 0
 
 
-def read_source(run: Run, source: Source, stage: str) -> SourceRows:
-    """Read a source by the configured columns.
+def read_source(run: Run, source: Source, settings: IngestConfig, stage: str) -> SourceRows:
+    """Read a source by the columns and the encoding of `settings`.
 
     Raises SourceError when it has no rows, when none of them is a note, or when rows were lost on the way.
     """
     try:
-        return _read(run, source, stage)
+        return _read(run, source, settings, stage)
     except PySparkException as error:  # an error of ours in a task comes within a page of Spark's
         if (why := explained(error)) is None:
             raise
         raise SourceError(why) from error
 
 
-def _read(run: Run, source: Source, stage: str) -> SourceRows:
+def _read(run: Run, source: Source, settings: IngestConfig, stage: str) -> SourceRows:
     say(f"{stage}: reading {source.uri}")
-    text = TextSource(run.config.ingest.encoding, s3_options(run.config))
+    text = TextSource(settings.encoding, s3_options(run.config))
     inspection = inspect_table(run, source) if source.kind == "delta" else inspect_files(run, source, text, stage)
-    mapping = map_columns(inspection.columns, run.config.ingest.columns)
+    mapping = map_columns(inspection.columns, settings.columns)
     _say_columns(stage, inspection.columns, mapping)
     for field, column in mapping.items():
         for kind in inspection.types_of(column):

@@ -11,15 +11,15 @@ from pyspark.sql import functions as F
 from uninote.config.sections.base import DEMO
 from uninote.demo.workspace import demo_corpus
 from uninote.errors import UninoteError
-from uninote.lake.delta_files import set_property
 from uninote.lake.schemas import TableSpec, notes_table, quarantine_table
-from uninote.notes.ingest.sources import Source, find_source
+from uninote.notes.ingest.sources import Source, SourceError, find_source
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
+from uninote.pipelines.lake.source import remember_source
 from uninote.pipelines.notes.image_bytes import store_image_bytes
 from uninote.pipelines.notes.media_roots import remember_media_root
 from uninote.pipelines.notes.note_ids import NoteIdError, check_note_ids
-from uninote.pipelines.notes.source_identity import SOURCE, check_deleted, check_source, identity_of
+from uninote.pipelines.notes.source_identity import check_deleted, check_source, identity_of
 from uninote.pipelines.notes.source_rows import read_source
 
 STAGE = "ingest"
@@ -28,10 +28,15 @@ STAGE = "ingest"
 def ingest(run: Run) -> dict[str, Any]:
     """Make `notes` say what the source says: insert, update and delete; nothing is written when nothing changed."""
     started = time.time()
-    location = run.config.ingest.source
+    location = run.ingest.source
+    if not location:
+        raise SourceError(
+            f"the notes in {run.lake.root} were written by another program than ingest, which names no source; name it with "
+            "--set ingest.source=<place>, or leave ingest out: the other jobs read the notes as they are"
+        )
     source = find_source(str(demo_corpus(run.config.demo)) if location == DEMO else location)
     check_source(run, identity_of(run, source))
-    found = read_source(run, source, STAGE)
+    found = read_source(run, source, run.ingest, STAGE)
     notes = found.notes.persist()
     rejects = found.rejects
     spec = notes_table(tables.note_id_type(notes.schema))
@@ -76,7 +81,7 @@ def _describe_source(run: Run, spec: TableSpec, source: Source) -> None:
     uri = run.lake.uri(spec.name)
     tables.create(run.spark, spec, uri)
     remember_media_root(run, source.media_root)
-    set_property(uri, SOURCE, identity_of(run, source))
+    remember_source(uri, identity_of(run, source), run.ingest)
 
 
 def _changes(before: DataFrame, after: DataFrame) -> DataFrame:

@@ -1,0 +1,63 @@
+"""Where a lake's notes come from: what its notes table says, and what the configuration makes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from uninote.config.sections.base import AUTO, DEMO
+from uninote.config.sections.sources import IngestConfig
+from uninote.config.settings import Config
+from uninote.lake.delta_files import DeltaFilesError, files_of, set_property
+from uninote.lake.paths import Lake
+from uninote.pipelines.lake import tables
+
+SOURCE = "uninote.source"  # property of the notes table: DEMO, or the place of the last source
+READING = "uninote.reading"  # likewise: JSON of the settings it was read with, where they are not the defaults
+_READING = ("columns", "encoding")
+_DEMO_FOLDER = re.compile(r"corpus-\d+-\d+")  # as lakes of format 1 name the demo: by its folder
+_NOTES = "notes"
+
+
+def known_source(lake: Lake) -> str | None:
+    """Return where the lake's notes come from, "" if nobody said so; null where it has no notes."""
+    uri = lake.uri(_NOTES)
+    return (tables.table_property(uri, SOURCE) or "") if tables.has_table(uri) and _has_rows(uri) else None
+
+
+def _has_rows(uri: str) -> bool:
+    try:
+        return any(file.rows for file in files_of(uri))
+    except DeltaFilesError:  # it marks deleted rows beside its files, so it has files, and is another program's
+        return True
+
+
+def is_demo(source: str) -> bool:
+    """Say whether a source, as a lake names it, is the demo corpus."""
+    return source == DEMO or any(_DEMO_FOLDER.fullmatch(part) for part in Path(source).parts)
+
+
+def ingest_settings(config: Config) -> IngestConfig:
+    """Return the settings of the source. Of auto: the lake's own, read as before; the demo's where it has no notes.
+
+    `source` is "" where the lake's notes were written by another program.
+    """
+    if config.ingest.source != AUTO:
+        return config.ingest
+    lake = Lake(config.lake)
+    known = known_source(lake)
+    if known is None or is_demo(known):
+        return config.ingest.model_copy(update={"source": DEMO})
+    before = json.loads(tables.table_property(lake.uri(_NOTES), READING) or "{}")
+    given = {name for name in _READING if name in config.ingest.model_fields_set}
+    update = {name: value for name, value in before.items() if name in _READING and name not in given}
+    return config.ingest.model_copy(update=update | {"source": known})
+
+
+def remember_source(uri: str, source: str, settings: IngestConfig) -> None:
+    """Store with the notes table at `uri` where its notes come from and how they were read."""
+    set_property(uri, SOURCE, source)
+    defaults = IngestConfig()
+    read = {name: getattr(settings, name) for name in _READING if getattr(settings, name) != getattr(defaults, name)}
+    set_property(uri, READING, json.dumps(read, sort_keys=True) if read else "")

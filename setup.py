@@ -14,7 +14,9 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["uninote", "uninote.*", "udfs", "udfs.*"]),
-    package_data={"uninote": ["py.typed", "report/page/*", "demo/model/*", "demo/data/*.json"]},
+    package_data={
+        "uninote": ["py.typed", "report/page/*", "demo/model/*", "demo/data/*.json", "model/e5/*.safetensors"],
+    },
     install_requires=[
         "pyspark==4.2.0",
         "delta-spark==4.4.0",

@@ -23,8 +23,8 @@ TEXTS = [
     "ＦＵＬＬ width ①②③ ﬁ ｶﾀｶﾅ",
     "اختبار עברית тест ñ ß",
     "𠮷野家 a rare character",
-    "a long text about cooking rice. " * 50,
-    "很长的一段文字。" * 80,
+    "a long text about cooking rice. " * 90,  # in two pieces
+    "很长的一段文字。" * 60,
 ]
 
 
@@ -37,7 +37,7 @@ def folder():
 def test_the_unpacked_model_is_the_one_that_was_measured(folder):
     found = describe("auto", folder)
     assert (kind_of(folder), found.identity.weights) == (SENTENCES, WEIGHTS)
-    assert found.full_width == 384
+    assert found.widths == (64, 128, 256, 512)
     assert not list(Path(folder).rglob("*.bin"))
 
 
@@ -50,9 +50,20 @@ def test_vectors_are_those_of_the_wheels_own_engine(folder):
     encoder = load_encoder(folder, SENTENCES, threads=1)
     prepared = [encoder.prepare(Note(body=text), []) for text in TEXTS]
     expected = np.stack([model.query(text.strip()) for text in TEXTS])
-    cosines = (encoder.embed(prepared) * expected).sum(axis=1)
+    cosines = (encoder._averaged(prepared) * expected).sum(axis=1)
     assert cosines.min() > 0.999
-    assert [one.num_tokens for one in prepared] == [model.token_count(text.strip(), True) for text in TEXTS]
+    tokens = [one.num_tokens - 2 * (len(one.pieces) - 1) for one in prepared]  # each piece has a beginning and an end
+    assert tokens == [model.token_count(text.strip(), True) for text in TEXTS]
+    vectors = encoder.embed(prepared)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(encoder.embed(prepared[-1:])[0], vectors[-1], atol=1e-5)  # whatever its batch
+    assert vectors.shape == (len(TEXTS), 512)
+    similar = encoder.embed(
+        [encoder.prepare(Note(title=text), []) for text in ("my cat sleeps", "我的猫在睡觉", "tax law")]
+    )
+    narrow = similar[:, :64] / np.linalg.norm(similar[:, :64], axis=1, keepdims=True)
+    for width in (similar, narrow):
+        assert width[0] @ width[1] > width[0] @ width[2] + 0.3
 
 
 def test_a_wheel_that_is_missing_or_another_is_refused_with_the_line_that_installs_it(monkeypatch, tmp_path):

@@ -150,6 +150,10 @@ def load_in_layout(folder: str | Path, kind: str, layout: int | None, arithmetic
     from uninote.model.hardware import choose_placement
 
     placement = choose_placement(arithmetic.threads, arithmetic.device, arithmetic.dtype)
+    if kind == SENTENCES and sentence_folder.has_additions(Path(folder)):
+        from uninote.model.sentence.turned import TurnedEncoder
+
+        return TurnedEncoder.load(folder, placement)
     if kind == SENTENCES:
         from uninote.model.sentence.encoder import SentenceEncoder
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from uninote.model.e5.packed import Packed, Sizes, read_packed
 from uninote.model.e5.tokenizer import PAD, tokenizer_json
+from uninote.model.sentence.additions import AXES, READING
 
 LIBRARY = "sentence_transformers.models"
 LAYER = {
@@ -28,6 +29,8 @@ LAYER = {
     "fo": "output.dense",
     "oln": "output.LayerNorm",
 }
+PIECES = 16  # of 512 tokens, so many as Qwen3-VL-Embedding reads
+LETTERS_SHARE = 0.15  # more of it finds names better, and the same thing in another language worse (docs/encoders.md)
 PARTS = {"w": "weight", "b": "bias"}
 
 
@@ -36,6 +39,7 @@ def unpack(packed: Path, folder: Path) -> None:
     found = read_packed(packed)
     _write_weights(folder / "model.safetensors", found)
     _write(folder / "tokenizer.json", tokenizer_json(found.vocabulary))
+    (folder / AXES).write_bytes((Path(__file__).parent / "axes.safetensors").read_bytes())  # fit_axes.py
     for name, content in _small_files(found.sizes).items():
         (folder / name).parent.mkdir(exist_ok=True)
         _write(folder / name, content)
@@ -98,15 +102,13 @@ def _small_files(sizes: Sizes) -> dict[str, Any]:
             {"idx": n, "name": str(n), "path": path, "type": kind} for n, (path, kind) in enumerate(modules)
         ],
         "1_Pooling/config.json": {"word_embedding_dimension": sizes.hidden, "pooling_mode_mean_tokens": True},
+        READING: {"pieces": PIECES, "letters": LETTERS_SHARE},
         "config_sentence_transformers.json": {
             "prompts": {"query": "query: ", "passage": "passage: "},
-            "default_prompt_name": PROMPT,
+            "default_prompt_name": "query",  # for both sides, as its authors ask where like is compared with like
             "similarity_fn_name": "cosine",
         },
     }
-
-
-PROMPT = "query"
 
 
 def _config(sizes: Sizes) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class SentenceEncoder:
     def load(cls, folder: str | Path, placement: Placement) -> SentenceEncoder:
         """Load `folder`: safetensors only, nothing fetched, no code of the folder run. Raises CheckpointError."""
         folder = Path(folder)
-        widths = sentence_folder.read_widths(folder)
+        widths = sentence_folder.model_widths(folder)
         sentence_folder.files(folder)  # refuses pickles
         model = _load(folder, placement)
         placement.place(model)
@@ -66,6 +66,10 @@ class SentenceEncoder:
     def prepare(self, note: Note, images: Sequence[Image | np.ndarray]) -> Any:
         """Tokenise the note's text, cut to what the model reads; `images` are not looked at."""
         return self._inputs.prepare(text_of(note))
+
+    def pieces(self, text: str, most: int) -> list[Any]:
+        """Tokenise all of a text, in up to `most` pieces of the model's length."""
+        return self._inputs.pieces(text, most)
 
     def embed(self, prepared: Sequence[Any]) -> np.ndarray:
         """Return float32 (n, full_width), L2-normalised."""

@@ -11,6 +11,7 @@ from uninote.model.folders import CheckpointError, Content, listing, pickles_in,
 from uninote.model.former import SENTENCE_TRANSFORMERS, TRANSFORMERS, sentence_versions
 from uninote.model.identity import FIRST, Identity
 from uninote.model.layouts import Layout, newest_of_others
+from uninote.model.sentence.additions import AXES, READING, widths_with
 from uninote.model.sentence.widths import declared_widths, module_width
 
 MODULES = "modules.json"
@@ -40,6 +41,11 @@ def read_modules(folder: Path) -> list[Module]:
 
 def read_widths(folder: Path) -> tuple[int, ...]:
     """Return the widths that the folder declares, ascending; the last is the full one. Raises CheckpointError."""
+    return widths_with(folder, model_widths(folder))
+
+
+def model_widths(folder: Path) -> tuple[int, ...]:
+    """Return the same of the library's model alone, without our additions. Raises CheckpointError."""
     modules = read_modules(folder)
     for module in reversed(modules):
         if width := module_width(folder / module.path, module.name):
@@ -86,6 +92,11 @@ def files(folder: Path) -> list[Path]:
         found.update(own)
     found.update(path for path in folder.iterdir() if path.is_file())
     return sorted(path for path in found if path.suffix in SUFFIXES)
+
+
+def has_additions(folder: Path) -> bool:
+    """Say whether the folder has files of ours beside the library's."""
+    return (folder / READING).is_file() or (folder / AXES).is_file()
 
 
 def not_installed() -> str:

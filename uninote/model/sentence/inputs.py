@@ -31,6 +31,9 @@ class Inputs(Protocol):
     def prepare(self, text: str) -> Any:
         """Return what waits for `collate`, with num_tokens and nbytes."""
 
+    def pieces(self, text: str, most: int) -> list[Any]:
+        """Return the text in up to `most` pieces that follow each other, each as `prepare` returns one."""
+
     def collate(self, prepared: Sequence[Any]) -> dict[str, Any]:
         """Return the features of a batch, as the model's first module takes them."""
 
@@ -92,6 +95,14 @@ class TokenInputs:
             np.array(ids or [self._padding], dtype=np.int32), cut
         )  # no model takes a batch without tokens
 
+    def pieces(self, text: str, most: int) -> list[PreparedTokens]:
+        """Tokenise one text in up to `most` pieces; the prompt opens the first."""
+        found = self._tokenizer.encode_batch_fast(
+            [self._prompt + repaired(text[: most * self._limit * CHARS_PER_TOKEN])]
+        )[0]
+        rows = [found.ids, *(further.ids for further in found.overflowing)]
+        return [PreparedTokens(np.array(ids or [self._padding], dtype=np.int32)) for ids in rows[:most]]
+
     def collate(self, prepared: Sequence[PreparedTokens]) -> dict[str, Any]:
         """Pad to the longest of the batch."""
         lengths = [item.num_tokens for item in prepared]
@@ -141,6 +152,10 @@ class LibraryInputs:
         """Keep the text, with a guess at its length."""
         guess = 2 + len(text) // 2
         return PreparedText(repaired(text), int(min(self._limit, guess)), Cut(max(0, int(guess - self._limit)), True))
+
+    def pieces(self, text: str, most: int) -> list[PreparedText]:
+        """Keep the text as one piece: where it is cut is the library's affair."""
+        return [self.prepare(text)]
 
     def collate(self, prepared: Sequence[PreparedText]) -> dict[str, Any]:
         """Preprocess the batch as the library does."""

@@ -110,7 +110,7 @@ def _is_at_hand(run: Run) -> bool:
     A copy of it would cost half a gigabyte of disk and of the driver's memory.
     """
     model = run.model
-    is_local = run.spark.sparkContext.master.startswith("local")
+    is_local = str(run.spark.sparkContext.master).startswith("local")
     return is_local and model.uri == str(model.folder) and own_folder() in model.folder.parents
 
 

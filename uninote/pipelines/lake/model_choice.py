@@ -9,6 +9,7 @@ from uninote.config.sections.base import AUTO, DEMO, E5
 from uninote.config.settings import Config
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError
+from uninote.foreign_vectors.identity import KIND as FOREIGN
 from uninote.lake.paths import Lake
 from uninote.model.e5.folder import e5_folder
 from uninote.model.encoder import describe
@@ -61,6 +62,11 @@ def current_generation(lake: Lake) -> str | None:
 def checkpoint_of(lake: Lake, generation: str) -> str:
     """Return where the model of a generation lies, as the lake recorded it, or a name of OURS. Raises ConfigError."""
     known = read_record(lake.root, generation)
+    if known is not None and known.get("kind") == FOREIGN:
+        raise ConfigError(
+            f"model.checkpoint: auto: the newest vectors in {lake.root} were made elsewhere; name their table with "
+            "embed.vectors_from, or the model to go on with by model.checkpoint"
+        )
     if known is not None and "checkpoint" in known:
         return str(known["checkpoint"])
     # Lakes of earlier releases do not say; those that were made with the demo's encoder can be told by their names.

@@ -52,6 +52,8 @@ def test_axes_keep_cosines_of_centred_vectors_and_put_the_largest_variance_first
     centred = normalised(plain - axes.mean)
     np.testing.assert_allclose(turned @ turned.T, centred @ centred.T, atol=1e-5)
     fitted = fit_axes(plain)
+    write_axes(folder / AXES, fitted)
+    assert np.array_equal(read_axes(folder).axes, fitted.axes)
     assert (np.diff(((plain - fitted.mean) @ fitted.axes.T).var(axis=0)) <= 1e-6).all()
     assert len(sample("zh")) == len(sample("en"))
 

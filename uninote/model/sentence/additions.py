@@ -74,7 +74,8 @@ def read_axes(folder: Path) -> Axes | None:
 
 def write_axes(path: Path, axes: Axes) -> None:
     """Write the file that `read_axes` reads."""
-    save_file({"mean": axes.mean, "axes": axes.axes}, path)
+    # The library writes an array's memory as it lies: one that is transposed would come back so.
+    save_file({"mean": np.ascontiguousarray(axes.mean), "axes": np.ascontiguousarray(axes.axes)}, path)
 
 
 def widths_with(folder: Path, widths: tuple[int, ...]) -> tuple[int, ...]:

@@ -6,6 +6,8 @@ for the kernel: long after the install, and without a word.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from uninote.neighbours.kernel.approximate import top_k
@@ -29,7 +31,9 @@ def compile_kernels() -> None:
     vectors = generator.standard_normal((_ROWS, _WIDTH), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     assignments: list[Assignment] = []
+    # A recall that is not reached takes one way through the join, one that is reached at once another.
     top_k(vectors[_CHANGED:], _K, settings=_SETTINGS, assignments=assignments)
+    top_k(vectors[_CHANGED:], _K, settings=replace(_SETTINGS, recall=0.1))
     limits = np.full(_ROWS, -np.inf, np.float32)
     join_probed(ChangedRows(vectors, _CHANGED, limits), _K, assignments, recall=0.9, seed=0)
     join_changed(vectors[:_CHANGED], _K, _K, limits[:_CHANGED])

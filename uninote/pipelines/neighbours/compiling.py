@@ -11,7 +11,8 @@ def ready_kernels(join: Join) -> None:
     """Compile what this run's tasks will call, where they run on this machine; else each host's first task does.
 
     The install did it already, unless it was another version, Python or CPU. Loading it takes a second, and compiling most of a
-    minute on two busy cores: in a task that minute would pass without a word. A join of few rows calls next to none of it.
+    minute on two busy cores: in a task that minute would pass without a word. A join of at most EXACT_ROWS rows calls next to
+    none of it.
     """
     is_local = str(join.run.spark.sparkContext.master).startswith("local")
     if not is_local or join.rows <= EXACT_ROWS:

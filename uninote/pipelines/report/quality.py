@@ -99,7 +99,7 @@ def _groups(run: Run, notes: Notes) -> dict[Any, Any]:
 
 
 def among(run: Run, rows: DataFrame, note_ids: Iterable[Any]) -> DataFrame:
-    """Return the rows of some notes: few enough to send to every task."""
+    """Return the rows of some notes, whose ids every task gets: tens of thousands at most."""
     ids = pa.array(list(note_ids), to_arrow_type(run.note_id))
     if not len(ids):
         return rows.limit(0)

@@ -36,9 +36,9 @@ def trends(run: Run) -> tuple[Trend, ...]:
     recent = {when(entries[0]["started_at"]) for entries in list(by_run.values())[-RUNS:]}
     found = []
     for name, points in values.items():
-        kept = tuple(point for point in points if point[0] in recent)
-        if kept:
-            found.append(Trend(name, kept))
+        shown = tuple(point for point in points if point[0] in recent)
+        if shown:
+            found.append(Trend(name, shown))
     return tuple(found)
 
 

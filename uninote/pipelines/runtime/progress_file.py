@@ -1,6 +1,6 @@
 """`progress.json` in a lake: what its newest job is doing, for programs that watch it.
 
-The file is replaced as a whole, every few seconds and whenever something begins or ends. docs/operations.md says what is in
+The file is replaced as a whole, every five seconds and whenever something begins or ends. docs/operations.md says what is in
 it.
 """
 

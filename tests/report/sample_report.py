@@ -10,19 +10,21 @@ from PIL import Image, ImageDraw
 
 from uninote.evaluation.agreement import Shares
 from uninote.report.data import (
-    Agreement,
     Cuts,
-    Evaluation,
     GalleryNote,
     GalleryRow,
-    Histogram,
-    IndexRow,
     QuarantineReason,
-    Recall,
     Reconciliation,
     Report,
     Sample,
     StageRow,
+)
+from uninote.report.figures import (
+    Agreement,
+    Evaluation,
+    Histogram,
+    IndexRow,
+    Recall,
     StrategyScores,
     Trend,
     WidthRecall,

@@ -6,7 +6,7 @@ import pytest
 from sample_report import make_histogram
 
 from uninote.report import charts
-from uninote.report.data import Histogram, WidthRecall
+from uninote.report.figures import Histogram, WidthRecall
 
 
 def texts(svg, kind):

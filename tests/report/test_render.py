@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 from sample_report import make_gallery, make_gallery_note, make_histogram, make_report
 
-from uninote.report.data import GalleryNote, GalleryRow, QuarantineReason, Reconciliation, Sample, Trend
+from uninote.report.data import GalleryNote, GalleryRow, QuarantineReason, Reconciliation, Sample
+from uninote.report.figures import Trend
 from uninote.report.render import render
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> {{ 7 * 7 }} ]]>--><style>"

@@ -3,7 +3,8 @@ import math
 import pytest
 from sample_report import make_histogram
 
-from uninote.report.data import Histogram, Recall, Reconciliation, ReportDataError
+from uninote.report.data import Reconciliation
+from uninote.report.figures import Histogram, Recall, ReportDataError
 
 
 def test_rows_balance_only_when_every_note_has_one_outcome():

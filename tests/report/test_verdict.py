@@ -3,7 +3,8 @@ from dataclasses import replace
 
 from sample_report import make_indexes, make_report
 
-from uninote.report.data import Recall, Reconciliation, StageRow
+from uninote.report.data import Reconciliation, StageRow
+from uninote.report.figures import Recall
 from uninote.report.verdict import judge
 
 

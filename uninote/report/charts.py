@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from uninote.report.data import Histogram, WidthRecall
+from uninote.report.figures import Histogram, WidthRecall
 from uninote.report.formats import count, digits_for, plural, recall
 
 WIDTH = 760

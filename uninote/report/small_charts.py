@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from uninote.report.charts import ticks
-from uninote.report.data import Histogram, Trend
+from uninote.report.figures import Histogram, Trend
 from uninote.report.formats import digits_for, figure, plural
 
 WIDTH = 760

@@ -20,7 +20,7 @@ from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.snapshot import Snapshot
 from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.report.labels import Label, Notes, ids_of, labels_of, languages_of
-from uninote.report.data import Agreement
+from uninote.report.figures import Agreement
 
 # Bounded, whatever the lake: a share of 1,000 notes is known to .03 (twice the standard error), and TF-IDF of 3,000
 # notes takes a second and 40 MB.

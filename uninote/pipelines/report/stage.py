@@ -26,16 +26,8 @@ from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, sec
 from uninote.pipelines.report.trends import trends
 from uninote.pipelines.training.scores import evaluation_of
 from uninote.redaction import redact
-from uninote.report.data import (
-    Cuts,
-    Histogram,
-    IndexRow,
-    QuarantineReason,
-    Recall,
-    Reconciliation,
-    Report,
-    WidthRecall,
-)
+from uninote.report.data import Cuts, QuarantineReason, Reconciliation, Report
+from uninote.report.figures import Histogram, IndexRow, Recall, WidthRecall
 from uninote.report.render import render
 
 FILE = "report.html"

@@ -9,7 +9,7 @@ from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.run import Run, all_entries
 from uninote.pipelines.neighbours.recall import AT_K
 from uninote.pipelines.report.stages import when
-from uninote.report.data import Trend
+from uninote.report.figures import Trend
 
 RUNS = 30
 _HEALTH = "health_"  # how the names of embed's figures about its vectors begin

@@ -9,7 +9,7 @@ from typing import Any
 from uninote.demo.workspace import demo_checkpoint
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.source_identity import may_hold_demo
-from uninote.report.data import Evaluation, StrategyScores
+from uninote.report.figures import Evaluation, StrategyScores
 
 EVALUATION = "evaluation.json"  # beside the weights of a checkpoint that was measured where it was trained
 

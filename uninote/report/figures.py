@@ -1,0 +1,141 @@
+"""Figures that a report shows, as plain values: recall, scores, agreement, and how they went over runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from uninote.errors import UninoteError
+from uninote.evaluation.agreement import Shares
+
+
+class ReportDataError(UninoteError):
+    """Values that no page can show."""
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """The index of one width. `bytes` is its size at rest; `recall` of its searches is null where it was not measured.
+
+    `target` is the recall that the configuration asks for, and `k` the number of neighbours that it is about.
+    """
+
+    width: int
+    rows: int
+    nlist: int
+    num_cells: int
+    num_shards: int
+    bytes: int
+    nprobe: int
+    recall: float | None = None
+    target: float = 0.0
+    k: int = 0
+
+
+@dataclass(frozen=True)
+class WidthRecall:
+    """The share of the widest width's exact neighbours that exact search at `width` finds."""
+
+    width: int
+    recall: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """`counts[i]` values lie from `edges[i]` to `edges[i + 1]`. Raises ReportDataError unless edges rise and fit."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.counts or len(self.edges) != len(self.counts) + 1:
+            raise ReportDataError(
+                f"a histogram needs one edge more than counts, and a count; got {len(self.edges)} edges and "
+                f"{len(self.counts)} counts: pass the edges of every bin, the last one's upper edge included"
+            )
+        # "not all less", rather than "any greater or equal": a NaN among the edges must not pass
+        if not all(low < high for low, high in zip(self.edges, self.edges[1:], strict=False)):
+            raise ReportDataError(f"the edges of a histogram must rise; got {self.edges}: sort them, drop empty bins")
+
+    @property
+    def total(self) -> int:
+        """How many values were counted."""
+        return sum(self.counts)
+
+    def quantile(self, share: float) -> float:
+        """Return about where the lowest `share` of the values ends, taking values to lie evenly within their bin."""
+        wanted = share * self.total
+        passed = 0
+        for low, high, count in zip(self.edges, self.edges[1:], self.counts, strict=False):
+            if count and passed + count >= wanted:
+                return low + (high - low) * (wanted - passed) / count
+            passed += count
+        return self.edges[-1]
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Tie-aware recall@k of the neighbour lists on `sample` notes, and the `target` that the configuration asks for.
+
+    `by_rule` has that of the tables with rules, by name, against the best of all that their rules allow.
+    """
+
+    k: int
+    sample: int
+    recall: float
+    target: float
+    by_rule: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the target is met, by every table."""
+        return all(recall >= self.target for recall in (self.recall, *self.by_rule.values()))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often neighbours share a `label` with their note, by the ranking that found them; over `notes` that have it.
+
+    `origin` says where the label comes from, and whether the encoder reads it.
+    """
+
+    label: str
+    origin: str
+    notes: int
+    shares: Mapping[str, Shares]
+
+
+@dataclass(frozen=True)
+class StrategyScores:
+    """Recall@10 of one search type: `recalls` of the model by width, `baselines` at the widest, null where not measured.
+
+    `chance` is what a random order would reach; `queries` were asked of `gallery` items.
+    """
+
+    strategy: str
+    queries: int
+    gallery: int
+    chance: float
+    recalls: tuple[float, ...]
+    baselines: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the model finds of notes that it was not trained on; `baselines` names the columns beside its own `widths`.
+
+    `origin` says which notes those were.
+    """
+
+    widths: tuple[int, ...]
+    baselines: tuple[str, ...]
+    rows: tuple[StrategyScores, ...]
+    origin: str
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A figure over runs: (when the run began, value), oldest first; at least one."""
+
+    name: str
+    points: tuple[tuple[str, float], ...]

@@ -147,7 +147,10 @@ def _open_window(rows: pa.RecordBatch) -> Window:
 
 def _compute(encoder: Encoder, works: Sequence[Work], task: EmbedTask, count: Callable[[int], None]) -> None:
     batch_tokens = min(task.batch_tokens, encoder.batch_tokens or task.batch_tokens)
-    for batch in token_batches([work.tokens for work in works], batch_tokens):
+    batches = token_batches([work.tokens for work in works], batch_tokens)
+    # They come shortest first, many rows to a batch: in that order the first ones would promise an early end.
+    for number in np.random.default_rng(0).permutation(len(batches)):
+        batch = batches[number]
         started = perf_counter()
         vectors = encoder.embed([works[i].prepared for i in batch])
         seconds = (perf_counter() - started) / len(batch)

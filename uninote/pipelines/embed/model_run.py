@@ -23,7 +23,7 @@ from pyspark.sql.types import (
 )
 
 from udfs.embed.model_files import fits_broadcast, read_files
-from udfs.embed.model_run import WINDOW_ROWS, EmbedTask, make_embed
+from udfs.embed.model_run import EmbedTask, make_embed
 from udfs.embed.worker_model import Files, WorkerModel, make_load
 from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.lake.schemas import CUTS, IMAGE_BYTES, VECTOR, items_table
@@ -39,6 +39,9 @@ from uninote.storage.private_folders import own_folder
 
 STAGING = "staging/embed"  # a lazy frame used twice would run the model twice
 WORTH_A_TASK = 50  # items
+SORTED_ROWS = (
+    256  # batches are cut within what a worker prepares together, a thousand short texts or some two hundred long ones
+)
 PASSED = ("note_id", *ITEM_KEY, "item_key", "content_hash", "meta_hash")
 PHASES = ("fetch_s", "decode_s", "tokenise_s", "model_s")
 _REJECT = StructType([StructField(name, StringType()) for name in ("item_id", "kind", "reason", "message")])
@@ -166,14 +169,14 @@ class Tasks:
 def _arranged(items: DataFrame, rows: int, tasks: int) -> DataFrame:
     """Put equal contents into one task, beside each other, and items of similar length too, so that little is padded.
 
-    Only within what a task reads as one window: over a whole task, the long ones would all come first, and the time that is
-    left would be taken for twice what it is.
+    Only SORTED_ROWS together: over a whole task, the long ones would all come first, and the time that is left would be taken
+    for twice what it is.
     """
     texts = F.concat_ws("", "title", "body", F.array_join("topics", ""), F.array_join("images.ocr", ""))
     length = F.length(texts) + 1000 * F.greatest(F.size("images"), F.lit(0))
     wanted = items.select(*PASSED, *MODEL_COLUMNS, "inline")
-    window = F.pmod(F.xxhash64("content_hash"), F.lit(-(-rows // (tasks * WINDOW_ROWS))))
-    return wanted.repartition(tasks, "content_hash").sortWithinPartitions(window, length.desc(), "content_hash")
+    part = F.pmod(F.xxhash64("content_hash"), F.lit(-(-rows // (tasks * SORTED_ROWS))))
+    return wanted.repartition(tasks, "content_hash").sortWithinPartitions(part, length.desc(), "content_hash")
 
 
 def outcomes(staged: DataFrame) -> Outcomes:

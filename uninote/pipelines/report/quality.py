@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from uninote.report.figures import Agreement
 SAMPLE = 3_000
 QUERIES = 1_000
 CHARACTERS = 1_000  # of a note's text
+LINE = 80  # of that of a neighbour outside the sample
 
 
 @dataclass(frozen=True)
@@ -46,22 +47,31 @@ def agreements(run: Run, snapshot: Snapshot, width: int) -> tuple[Agreement, ...
     sample = _sample(run, snapshot, width)
     notes = _notes(run, sample)
     facts = Facts(_groups(run, notes), languages_of(notes))
-    return tuple(_agreement(run, sample, notes, label, facts) for label in labels_of(run, notes))
+    labels = labels_of(run, notes)
+    rankings = _rankings(sample, notes) if labels else {}
+    return tuple(_agreement(sample, rankings, label, facts, run.config.neighbours.k) for label in labels)
 
 
-def _agreement(run: Run, sample: Sample, notes: Notes, label: Label, facts: Facts) -> Agreement:
-    """Return the shares of the lists; and of the encoder, of TF-IDF and of chance among the sample's labelled notes."""
-    places = [place for place, note_id in enumerate(sample.note_ids) if note_id in label.labels]
+def _rankings(sample: Sample, notes: Notes) -> dict[str, np.ndarray]:
+    """Return scores by what gives them, float32 (queries, sampled notes): made once, as TF-IDF takes a second."""
+    queries = min(QUERIES, len(sample.note_ids))
+    texts = [notes[note_id]["text"] if note_id in notes else "" for note_id in sample.note_ids]
+    return {
+        "encoder, in the sample": sample.vectors[:queries] @ sample.vectors.T,
+        "TF-IDF, in the sample": tfidf_scores(texts, queries),
+    }
+
+
+def _agreement(sample: Sample, rankings: Mapping[str, np.ndarray], label: Label, facts: Facts, k: int) -> Agreement:
+    """Return the shares of the lists; and of each ranking and of chance among the sample's labelled notes."""
+    places = np.array([place for place, note_id in enumerate(sample.note_ids) if note_id in label.labels], np.int64)
     labelled = [sample.note_ids[place] for place in places]
     rows = {"neighbour lists": shares_of_lists(sample.lists, label.labels, facts)}
-    if len(places) > 1:
-        queries = min(QUERIES, len(places))
+    queries = int((places < QUERIES).sum())
+    if queries and len(places) > 1:
         pairs = pairs_of(labelled, queries, label.labels, facts)
-        vectors = sample.vectors[places]
-        texts = [notes[note_id]["text"] for note_id in labelled]
-        k = run.config.neighbours.k
-        rows["encoder, in the sample"] = shares_of_scores(vectors[:queries] @ vectors.T, pairs, k)
-        rows["TF-IDF, in the sample"] = shares_of_scores(tfidf_scores(texts, queries), pairs, k)
+        for name, scores in rankings.items():
+            rows[name] = shares_of_scores(scores[np.ix_(places[:queries], places)], pairs, k)
         rows["chance, in the sample"] = shares_of_chance(pairs)
     return Agreement(label.name, label.origin, len(labelled), rows)
 
@@ -79,14 +89,22 @@ def _sample(run: Run, snapshot: Snapshot, width: int) -> Sample:
 
 
 def _notes(run: Run, sample: Sample) -> Notes:
-    """Return labels of the sample and its neighbours, and the beginning of what the encoder reads of the sample."""
+    """Return labels of the sample and its neighbours, and the beginning of what the encoder reads of them.
+
+    Of neighbours outside the sample, twenty times as many in a large lake, it is the first line's worth: enough to guess a
+    language by.
+    """
     sampled = set(sample.note_ids)
-    wanted = sampled.union(*sample.lists.values())
+    others = set().union(*sample.lists.values()) - sampled
     ocr = F.array_join(F.coalesce("images.ocr", F.array().cast("array<string>")), " ")
     read = F.concat_ws(" ", "title", "body", F.array_join("topics", " "), ocr)
-    rows = among(run, tables.read_table(run.spark, run.lake.uri("notes")), wanted)
-    text = F.substring(read, 1, CHARACTERS).alias("text")
-    return ids_of(rows.select("note_id", "category", "topics", "language", text).toArrow().to_pylist())
+    notes = tables.read_table(run.spark, run.lake.uri("notes"))
+    found: list[dict[str, Any]] = []
+    for note_ids, characters in ((sampled, CHARACTERS), (others, LINE)):
+        text = F.substring(read, 1, characters).alias("text")
+        rows = notes.select("note_id", "category", "topics", "language", text)
+        found += among(run, rows, note_ids).toArrow().to_pylist() if note_ids else []
+    return ids_of(found)
 
 
 def _groups(run: Run, notes: Notes) -> dict[Any, Any]:

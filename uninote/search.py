@@ -21,7 +21,8 @@ from uninote.errors import UninoteError
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.index.search import Index
 from uninote.media.fetching import MediaPolicy, load_image
-from uninote.model.encoder import AUTO, KINDS, Arithmetic, describe, kind_of, load_in_layout
+from uninote.model.encoder import AUTO, KINDS, SENTENCES, Arithmetic, describe, kind_of, load_in_layout
+from uninote.model.sentence.turned_copy import turned_copy
 from uninote.notes.note import Note, NoteImage
 from uninote.redaction import has_credentials
 from uninote.storage.types import S3Options
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _found(index: Index, options: argparse.Namespace) -> list[dict[str, object]]:
     if options.model is None:
         raise UninoteError("--model is needed to embed the query: the folder of the checkpoint that made the index")
+    options.model = _with_axes(options.index, options.model, options.kind)
     found = describe(options.kind, options.model)
     layouts = found.identity.find([index.manifest.generation])
     if not layouts:
@@ -62,6 +64,15 @@ def _found(index: Index, options: argparse.Namespace) -> list[dict[str, object]]
     notes, scores = index.search_notes(vector, options.k, options.nprobe, constraint)
     pairs = zip(notes[0], scores[0], strict=True)
     return [{"note_id": note, "score": round(float(score), 6)} for note, score in pairs if note is not None]
+
+
+def _with_axes(index: str, folder: Path, kind: str) -> Path:
+    """Return the model with the axes that the index's lake keeps for it, or the model as it is where there are none."""
+    if (kind_of(folder) if kind == AUTO else kind) != SENTENCES:
+        return folder
+    lakes = Path(index).resolve().parents  # an index lies in <lake>/<generation>/index, if it is not kept elsewhere
+    axes = lakes[2] / "axes" / f"{describe(kind, folder).identity.weights}.safetensors" if len(lakes) > 2 else None
+    return turned_copy(folder, axes) if axes is not None and axes.is_file() else folder
 
 
 def _embedded(options: argparse.Namespace, layout: int) -> np.ndarray:

@@ -35,13 +35,23 @@ def encoder(tiny_folder):
 @pytest.fixture(scope="session")
 def sentence_folder(tmp_path_factory) -> Path:
     """A sentence-transformers folder: two layers of BERT, mean pooling, a dense layer from 32 to 48, normalisation."""
+    return make_sentences(tmp_path_factory, 48)
+
+
+@pytest.fixture(scope="session")
+def wide_folder(tmp_path_factory) -> Path:
+    """The same, 96 wide."""
+    return make_sentences(tmp_path_factory, 96)
+
+
+def make_sentences(tmp_path_factory, width: int) -> Path:
     modules = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
     base = pytest.importorskip("sentence_transformers.base.modules")
     library = pytest.importorskip("sentence_transformers")
     scratch = tmp_path_factory.mktemp("bert")
     write_bert(scratch)
     torch.manual_seed(0)
-    parts = [base.Transformer(str(scratch)), modules.Pooling(32), base.Dense(32, 48), base.Normalize()]
+    parts = [base.Transformer(str(scratch)), modules.Pooling(32), base.Dense(32, width), base.Normalize()]
     parts[0].max_seq_length = 24
     folder = tmp_path_factory.mktemp("checkpoints") / "sentences"
     library.SentenceTransformer(modules=parts, device="cpu").save_pretrained(str(folder), create_model_card=False)

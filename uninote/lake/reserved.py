@@ -9,6 +9,7 @@ _OF_GENERATIONS = {"items", "embeddings", "set_aside", "index", NEIGHBOURS, "dup
 _OF_GENERATIONS |= {"neighbour_state", "neighbour_rows", "neighbour_cells", "neighbour_leaders"}
 _OF_LAKES = {
     "notes",
+    "axes",
     "runs",
     "quarantine",
     "image_bytes",

@@ -16,14 +16,16 @@ class ModelConfig(Section):
 
     `checkpoint` auto is the encoder that the lake's vectors are of; in a lake without vectors, "demo" for the demo corpus
     and "e5" for all other notes. `kind` auto is read off the folder. `allow_demo` lets the demo encoder embed notes that are
-    not the demo's, of which it knows nothing. `dtype` auto is float32 on a CPU and the checkpoint's own on a GPU. `layout` is
-    the number of what moves vectors beside the weights (docs/encoders.md); null: the one that the lake has of this model, or
-    else the checkpoint's, or else the newest.
+    not the demo's, of which it knows nothing. `rotate` turns the vectors of sentence-transformers models that declare no
+    narrow widths to axes that hold at them; auto does so in lakes that have no vectors of the model yet. `dtype` auto is
+    float32 on a CPU and the checkpoint's own on a GPU. `layout` is the number of what moves vectors beside the weights
+    (docs/encoders.md); null: the one that the lake has of this model, or else the checkpoint's, or else the newest.
     """
 
     checkpoint: Location = AUTO
     kind: Literal["auto", "uninote", "sentence-transformers", "feature-hashing"] = "auto"
     allow_demo: bool = False
+    rotate: Literal["auto"] | bool = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     layout: int | None = None
 

@@ -1,8 +1,4 @@
-"""`python -m uninote.model.e5.fit_axes FILE`: make the axes that come with the encoder, from the demo's own texts.
-
-The sample is what the demo says of its 43 topics, in Chinese and English: 387 names, words and sentences. The mean of both
-languages' vectors stands for each, so that what tells the languages apart comes last.
-"""
+"""`python -m uninote.model.e5.fit_axes FILE`: make the axes that come with the encoder (axes.safetensors)."""
 
 from __future__ import annotations
 
@@ -10,43 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from uninote.demo.texts.topics import TOPICS, Language
 from uninote.model.e5.folder import e5_folder
-from uninote.model.hardware import choose_placement
-from uninote.model.sentence.additions import Axes, normalised, write_axes
-from uninote.model.sentence.encoder import SentenceEncoder
-from uninote.notes.note import Note
-
-LANGUAGES: tuple[Language, ...] = ("zh", "en")
-
-
-def sample(language: Language) -> list[str]:
-    """Return the texts of the sample in one language; those of the other follow in the same order."""
-    texts = []
-    for topic in TOPICS:
-        words = topic.words(language)
-        texts += [words.name, *words.keywords, *words.facts]
-    return [text.replace("{n}", "3") for text in texts]
-
-
-def fit_axes(vectors: np.ndarray) -> Axes:
-    """Return the principal axes of `vectors`, (n, width), largest variance first, each with its largest entry positive."""
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    centred = vectors - mean
-    axes = np.linalg.eigh(centred.T @ centred)[1].T[::-1]
-    largest = axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)]
-    return Axes(mean.astype(np.float32), (axes * np.sign(largest)[:, None]).astype(np.float32))
+from uninote.model.sentence.additions import write_axes
+from uninote.model.sentence.axes_fit import axes_of_model
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Embed the sample with the model as it is, without any axes, and write the file."""
-    encoder = SentenceEncoder.load(e5_folder(), choose_placement(1, "cpu", "auto"))
-    total = np.zeros((len(sample("en")), encoder.full_width), dtype=np.float32)
-    for language in LANGUAGES:
-        total += encoder.embed([encoder.prepare(Note(body=text), []) for text in sample(language)])
-    write_axes(Path(arguments[0]), fit_axes(normalised(total)))
+    """Fit the axes to the unpacked model, and write the file."""
+    write_axes(Path(arguments[0]), axes_of_model(e5_folder()))
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ from uninote.pipelines.embed.scope import find_scope, settings_digest, within
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.generations import record_generation
+from uninote.pipelines.lake.rotation import keep_axes
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
 from uninote.pipelines.notes.note_ids import check_note_ids
@@ -76,6 +77,7 @@ def embed(run: Run) -> dict[str, Any]:
         before = compare_tables(run, widths) if is_damaged else find_before(run, widths)
         complete_items(run)
         plan = _plan(run, notes, version, widths, before)
+    keep_axes(run.lake.root, run.model)
     record_generation(run.lake.root, run.model)
     record_files(run, plan.looked, plan.census)
     done = Outcomes()

@@ -16,6 +16,7 @@ from uninote.model.e5.folder import check_identity
 from uninote.model.encoder import describe, kind_of
 from uninote.pipelines.lake.generations import ModelFolder, choose_generation, recorded_width
 from uninote.pipelines.lake.model_choice import OURS, choose_checkpoint
+from uninote.pipelines.lake.rotation import choose_folder
 from uninote.storage.files import fetch_folder, list_files, stat
 from uninote.storage.host_copies import once_per_host
 from uninote.storage.types import S3Options, is_remote
@@ -35,11 +36,23 @@ def open_model(config: Config) -> ModelFolder:
     found = describe(kind, folder)
     if checkpoint == E5:
         check_identity(found.identity.weights)
+    used = choose_folder(config, folder, kind, found)
+    turned_from = None if used == folder else found.identity.weights
+    if turned_from is not None:
+        found = describe(kind, used)
     chosen = choose_generation(config.lake, found.identity, config.model.layout)
-    place = str(folder) if checkpoint in OURS else checkpoint
-    widths = found.widths[::-1]
+    is_copy = checkpoint in OURS or turned_from is not None
     return ModelFolder(
-        folder, place, kind, chosen.name, widths, chosen.layout, found.identity, found.sees_images, checkpoint
+        used,
+        str(used) if is_copy else checkpoint,
+        kind,
+        chosen.name,
+        found.widths[::-1],
+        chosen.layout,
+        found.identity,
+        found.sees_images,
+        checkpoint,
+        turned_from,
     )
 
 

@@ -34,7 +34,7 @@ class ModelFolder:
     """A checkpoint on the driver's disk. `uri` is where workers find it, `generation` and `layout` what its vectors are.
 
     `widths` are those it declares, widest first; `sees_images` says whether a picture moves its vectors; `checkpoint` is what
-    `model.checkpoint` calls it.
+    `model.checkpoint` calls it; `turned_from` the hash of the model's own weights where axes were added to it.
     """
 
     folder: Path
@@ -46,6 +46,7 @@ class ModelFolder:
     identity: Identity
     sees_images: bool
     checkpoint: str
+    turned_from: str | None = None
 
     @property
     def full_width(self) -> int:
@@ -67,6 +68,11 @@ def choose_generation(lake: str, identity: Identity, asked: int | None) -> Gener
             f"{known()}. Install the release that made it, or set model.layout={max(LAYOUTS)}, which embeds all notes again"
         )
     return Generation(held.get(layout) or identity.generation(LAYOUTS[layout]), layout)
+
+
+def has_generation(lake: str, identity: Identity) -> bool:
+    """Say whether the lake has vectors of this model."""
+    return bool(_held(lake, identity))
 
 
 def record_generation(lake: str, model: ModelFolder) -> None:

@@ -160,6 +160,11 @@ def has_log(uri: str) -> bool:
     return bool(DeltaTable.is_deltatable(uri))
 
 
+def has_files(uri: str) -> bool:
+    """Say whether the newest version of the table at `uri` has a data file; without one it has no rows."""
+    return bool(DeltaTable(uri).get_add_actions().num_rows)
+
+
 def columns_of(uri: str) -> list[str]:
     """Return the names of the columns of the table at `uri`, as its log has them."""
     return [field.name for field in DeltaTable(uri, without_files=True).schema().fields]

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
 from uninote.errors import UninoteError
-from uninote.lake.delta_files import columns_of, has_log
+from uninote.lake.delta_files import columns_of, has_files, has_log
 from uninote.lake.schemas import TableSpec
 
 ABSENT = -1  # the version of a table that does not exist
@@ -51,7 +51,16 @@ def read_table(spark: SparkSession, uri: str, version: int | None = None) -> Dat
 
 def read_or_empty(spark: SparkSession, spec: TableSpec, uri: str) -> DataFrame:
     """Return the table at `uri`, or no rows of its shape where it has not been written yet."""
-    return read_table(spark, uri) if has_table(uri) else spark.createDataFrame([], spec.schema)
+    return read_table(spark, uri) if has_table(uri) else no_rows(spark, spec.schema)
+
+
+def no_rows(spark: SparkSession, schema: StructType) -> DataFrame:
+    """Return a frame of these columns without rows, which the planner knows to be empty.
+
+    Joins with it are planned away. `createDataFrame([])` would start a Python worker to learn that there is nothing.
+    """
+    columns = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema]
+    return spark.range(0).select(*columns).where(F.lit(False))
 
 
 def read_changes(spark: SparkSession, uri: str, first: int, last: int) -> DataFrame:
@@ -120,7 +129,7 @@ def overwrite(frame: DataFrame, spec: TableSpec, uri: str) -> None:
 def create(spark: SparkSession, spec: TableSpec, uri: str) -> None:
     """Make an empty table, unless there is one."""
     if not has_table(uri):
-        append(spark.createDataFrame([], spec.schema), spec, uri)
+        append(no_rows(spark, spec.schema), spec, uri)
 
 
 def _write(frame: DataFrame, spec: TableSpec, uri: str, mode: str) -> None:
@@ -151,7 +160,8 @@ def apply_changes(changes: DataFrame, spec: TableSpec, uri: str, where: str = "t
     Applying the same changes twice gives the same table. Without any, do not call: an empty commit looks like news.
     """
     spec.check(changes.drop(DELETED).schema)
-    if not has_table(uri):
+    if not has_table(uri) or not has_files(uri):
+        # There is nothing to look for: MERGE would run six queries more.
         append(changes.where(~F.col(DELETED)).drop(DELETED), spec, uri)
         return
     same_key = " AND ".join(f"old.{column} <=> new.{column}" for column in spec.key)

@@ -68,7 +68,8 @@ def _write(run: Run, notes: DataFrame, spec: TableSpec, source: Source) -> dict[
         )
     changes = _changes(before, notes).persist()
     counts = {row["kind"]: row["count"] for row in changes.groupBy("kind").count().collect()}
-    check_deleted(run, counts.get("deleted", 0), before.count())
+    if "deleted" in counts:
+        check_deleted(run, counts["deleted"], before.count())
     _describe_source(run, spec, source)
     if counts:
         tables.apply_changes(changes.drop("kind"), spec, uri)

@@ -27,7 +27,8 @@ def read(make_run):
     """Return a function that reads a source and returns (notes by id, reasons of the others)."""
 
     def read_it(path, *overrides):
-        found = read_source(make_run(*overrides), find_source(str(path)), "test")
+        run = make_run(*overrides)
+        found = read_source(run, find_source(str(path)), run.config.ingest, "test")
         notes = {row["note_id"]: row for row in found.notes.collect()}
         rejects = [(row["reason"], row["message"]) for row in found.rejects.collect()]
         found.rows.unpersist()
@@ -138,7 +139,8 @@ def test_times_at_the_edges_stay(spark, make_run, tmp_path):
     micros = [-62_135_596_800_000_000, 253_402_300_799_000_000, 253_402_300_800_000_000]
     table = {"id": ["a", "b", "c"], "title": ["t"] * 3, "mtime": pa.array(micros, pa.timestamp("us"))}
     pq.write_table(pa.table(table), tmp_path / "items.parquet")
-    found = read_source(make_run(), find_source(str(tmp_path)), "test")
+    run = make_run()
+    found = read_source(run, find_source(str(tmp_path)), run.config.ingest, "test")
     times = {row[0]: row[1] for row in found.notes.selectExpr("note_id", "unix_micros(updated_at)").collect()}
     assert times == {"a": micros[0], "b": micros[1], "c": None}
     assert found.times_unreadable == 1

@@ -160,6 +160,17 @@ def has_log(uri: str) -> bool:
     return bool(DeltaTable.is_deltatable(uri))
 
 
+def rows_in_log(uri: str) -> int | None:
+    """Return the rows that a table's log names; None where it does not say, or says which are deleted elsewhere."""
+    table = DeltaTable(uri)
+    if table.metadata().configuration.get(_VECTORS_OF_DELETES) == "true":
+        return None
+    rows = pa.table(table.get_add_actions(flatten=True))
+    if "num_records" not in rows.column_names or rows["num_records"].null_count:
+        return None
+    return int(sum(rows["num_records"].to_pylist()))
+
+
 def has_files(uri: str) -> bool:
     """Say whether the newest version of the table at `uri` has a data file; without one it has no rows."""
     return bool(DeltaTable(uri).get_add_actions().num_rows)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from uninote.config.sections.base import DEMO
+from uninote.lake.delta_files import has_log, rows_in_log
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.index.stage import index
 from uninote.pipelines.lake.run import Run
@@ -17,6 +18,7 @@ from uninote.pipelines.notes.source_identity import may_hold_demo
 from uninote.pipelines.notes.stage import ingest
 from uninote.pipelines.report.examples import worked_example
 from uninote.pipelines.report.stage import report
+from uninote.pipelines.runtime.compilation import compile_for
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.runtime.progress_file import publish, publish_stage
 from uninote.terminal import write
@@ -41,6 +43,8 @@ def run_stage(run: Run, name: str) -> Summary:
     right after the install; in a lake with anybody's own notes that is an error, not a surprise.
     """
     started = time.time()
+    notes = run.lake.uri("notes")
+    compile_for(run.spark, (rows_in_log(notes) or 0) if has_log(notes) else 0)
     publish(stage=name)
     try:
         summary = _work(name)(run)

@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import deltalake
 import pyarrow as pa
 from pyspark.errors import PySparkNotImplementedError, PySparkTypeError
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_type
 
 from udfs.notes.source_rows import Piece, make_inspection, read_records
+from uninote.lake.delta_files import rows_in_log
 from uninote.notes.ingest.formats.csv_files import read_header
 from uninote.notes.ingest.formats.files import SourceFile, list_files
 from uninote.notes.ingest.formats.json_files import is_by_line
@@ -50,18 +50,7 @@ def inspect_table(run: Run, source: Source) -> Inspection:
     for name in table.columns:
         with suppress(PySparkTypeError, PySparkNotImplementedError):  # a type that no worker can be given is not used
             types[name] = {to_arrow_type(table.schema[name].dataType, timezone="UTC"): source.uri}
-    return Inspection([*types], [Expected(source.uri, _rows_in_log(source.uri))], types=types, table=table)
-
-
-def _rows_in_log(uri: str) -> int | None:
-    """Return the rows that a table's log names; None where it does not say, or says which are deleted elsewhere."""
-    table = deltalake.DeltaTable(uri)
-    if table.metadata().configuration.get("delta.enableDeletionVectors") == "true":
-        return None
-    rows = pa.table(table.get_add_actions(flatten=True))
-    if "num_records" not in rows.column_names or rows["num_records"].null_count:
-        return None
-    return int(sum(rows["num_records"].to_pylist()))
+    return Inspection([*types], [Expected(source.uri, rows_in_log(source.uri))], types=types, table=table)
 
 
 def inspect_files(run: Run, source: Source, text: TextSource, stage: str) -> Inspection:

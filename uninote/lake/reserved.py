@@ -14,6 +14,8 @@ _OF_LAKES = {
     "quarantine",
     "image_bytes",
     "image_files",
+    "image_digests",
+    "image_texts",
     "training",
     "evaluations",
     "report",

@@ -161,6 +161,22 @@ IMAGE_BYTES = TableSpec("image_bytes", _struct(uri=StringType(), content=BinaryT
 """Images that the source had as bytes, once each: `uri` is inline:<SHA-256 of content>, as in `notes.images`."""
 
 
+IMAGE_DIGESTS = TableSpec(
+    "image_digests", _struct(uri=StringType(), version=StringType(), digest=StringType()), ("uri",)
+)
+"""The bytes behind names of image files whose texts are read: their SHA-256, at that `version` (size and time, or etag)."""
+
+IMAGE_TEXTS = TableSpec(
+    "image_texts",
+    _struct(digest=StringType(), engine=StringType(), text=StringType(), reason=StringType(), seconds=DoubleType()),
+    ("digest",),
+)
+"""What is written in images, a line each, by the SHA-256 of their bytes; "" where nothing is.
+
+`engine` read it, of that version, in `seconds`. An image that cannot be decoded has no text, and the `reason`.
+"""
+
+
 def quarantine_table(note_id: DataType) -> TableSpec:
     """Append-only history of what could not be processed. A part's `item_id` is its note's plus `#image/<position>`."""
     schema = _struct(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -24,13 +25,17 @@ class IngestConfig(Section):
 
     `encoding` is that of text files without a byte order mark. An ingest that would delete more than
     `max_deleted_share` of the notes, and at least 100, is refused: a source that was written by half looks just so.
-    `--allow-deletes` lets it pass once.
+    `--allow-deletes` lets it pass once. `ocr`: texts in images are read (docs/sources.md) with auto where the extra `ocr` is
+    installed and the source has no OCR; with on for each note that has none. Each image is read once, whatever version of
+    the reader did it; `ocr_again` reads again what another version read.
     """
 
     source: Location = AUTO
     columns: dict[str, str] = Field(default_factory=dict)
     max_deleted_share: float = Field(0.1, ge=0, le=1)
     encoding: str = "utf-8"
+    ocr: Literal["auto", "off", "on"] = "auto"
+    ocr_again: bool = False
 
     @field_validator("encoding")
     @classmethod

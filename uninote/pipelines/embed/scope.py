@@ -13,6 +13,7 @@ from uninote.config.digests import digest
 from uninote.lake.schemas import items_table, set_aside_table
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
+from uninote.pipelines.notes.image_texts import reads_texts
 from uninote.pipelines.runtime.progress import say
 
 
@@ -24,7 +25,8 @@ def settings_digest(run: Run) -> str:
     media = run.config.media
     # Nothing where it is not set: as in lakes from before the setting was there.
     searched = [True] if media.search_roots else []
-    return digest(table, run.config.embed.kinds, media.roots, *searched)
+    read = ["image texts"] if reads_texts(run) else []
+    return digest(table, run.config.embed.kinds, media.roots, *searched, *read)
 
 
 def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFrame | None:
@@ -40,7 +42,8 @@ def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFram
         say("embed: the notes have no change feed back to the last run; comparing all of them")
         return None
     ids = [changed]
-    if run.config.embed.recheck_media and run.vector_table is None:
+    # What is written in an image may have been read since, which the notes' feed says nothing of.
+    if (run.config.embed.recheck_media or reads_texts(run)) and run.vector_table is None:
         ids.append(notes.where(F.exists("images", lambda image: image["uri"].isNotNull())).select("note_id"))
     if run.config.embed.retry_quarantined:
         aside = set_aside_table(run.note_id)

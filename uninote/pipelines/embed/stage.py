@@ -57,6 +57,7 @@ from uninote.pipelines.lake.generations import record_generation
 from uninote.pipelines.lake.rotation import keep_axes
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
+from uninote.pipelines.notes.image_texts import with_read_texts
 from uninote.pipelines.notes.note_ids import check_note_ids
 from uninote.pipelines.runtime.progress import described, say
 
@@ -128,6 +129,8 @@ def _plan(run: Run, notes: DataFrame, version: int, widths: tuple[int, ...], bef
     scope = find_scope(run, notes, since, version) if since is not None else None
     vectors = read_vectors(run, notes, scope)
     notes = within(notes, scope)
+    if run.vector_table is None:
+        notes = with_read_texts(run, notes)
     check_note_ids(notes)
     looked = changes.find_changes(run, notes, scope, widths[0] if again else None, vectors.hashed)
     is_work = ~F.col("change").isin(*changes.SETTLED)

@@ -13,10 +13,12 @@ from uninote.demo.workspace import demo_corpus
 from uninote.errors import UninoteError
 from uninote.lake.schemas import TableSpec, notes_table, quarantine_table
 from uninote.notes.ingest.sources import Source, SourceError, find_source
+from uninote.ocr.reader import TextReader
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.lake.source import remember_source
 from uninote.pipelines.notes.image_bytes import store_image_bytes
+from uninote.pipelines.notes.image_texts import choose_reader, read_image_texts
 from uninote.pipelines.notes.media_roots import remember_media_root
 from uninote.pipelines.notes.note_ids import NoteIdError, check_note_ids
 from uninote.pipelines.notes.source_identity import check_deleted, check_source, identity_of
@@ -25,8 +27,11 @@ from uninote.pipelines.notes.source_rows import read_source
 STAGE = "ingest"
 
 
-def ingest(run: Run) -> dict[str, Any]:
-    """Make `notes` say what the source says: insert, update and delete; nothing is written when nothing changed."""
+def ingest(run: Run, reader: TextReader | None = None) -> dict[str, Any]:
+    """Make `notes` say what the source says: insert, update and delete; nothing is written when nothing changed.
+
+    `reader` reads texts in images where `ingest.ocr` asks for it; null is the one that is installed, if one is.
+    """
     started = time.time()
     location = run.ingest.source
     if not location:
@@ -34,6 +39,7 @@ def ingest(run: Run) -> dict[str, Any]:
             f"the notes in {run.lake.root} were written by another program than ingest, which names no source; name it with "
             "--set ingest.source=<place>, or leave ingest out: the other jobs read the notes as they are"
         )
+    reader = reader or choose_reader(run)
     source = find_source(str(demo_corpus(run.config.demo)) if location == DEMO else location)
     check_source(run, identity_of(run, source))
     found = read_source(run, source, run.ingest, STAGE)
@@ -53,6 +59,7 @@ def ingest(run: Run) -> dict[str, Any]:
     _quarantine(run, rejects, spec)
     state = "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
     record(run, STAGE, "all", Outcome(state, counts, outputs={"notes": tables.table_version(uri)}), started)
+    counts |= read_image_texts(run, notes, reader)
     notes.unpersist()
     found.rows.unpersist()
     return {"state": state, "tables": {"notes": uri}, **counts}

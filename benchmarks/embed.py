@@ -131,7 +131,7 @@ def growth(bench: Bench, texts: list[str]) -> dict[str, Any]:
 
 def images(bench: Bench, count: int) -> dict[str, Any]:
     """Embed the demo's notes, texts and drawn images, with the tiny multimodal model."""
-    model = {"model": {"checkpoint": "demo"}, "demo": {"notes": count}}
+    model = {"model": {"checkpoint": "demo", "allow_demo": True}, "demo": {"notes": count}}
     bench.night(bench.run("warm-demo", **model), texts_of([f"note {number}" for number in range(200)]))
     run = bench.run("demo", ingest={"source": "demo"}, **model)
     ingest(run)
@@ -149,7 +149,7 @@ def images(bench: Bench, count: int) -> dict[str, Any]:
 
 def inline_images(bench: Bench, mib: int) -> dict[str, Any]:
     """Ingest and embed notes whose images lie in the source as bytes, about 1 MiB each."""
-    run = bench.run("inline", model={"checkpoint": "demo"}, demo={"notes": 100})
+    run = bench.run("inline", model={"checkpoint": "demo", "allow_demo": True}, demo={"notes": 100})
     with pq.ParquetWriter(run.config.ingest.source, INLINE_SCHEMA) as writer:
         for start in range(0, mib, 64):
             rows = [{"note_id": n, "images": [_noise(n)]} for n in range(start, min(mib, start + 64))]

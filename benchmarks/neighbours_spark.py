@@ -211,7 +211,7 @@ def main() -> None:
         values = {
             "lake": f"{folder}/lake",
             "ingest": {"source": "demo"},
-            "model": {"checkpoint": "demo"},
+            "model": {"checkpoint": "demo", "allow_demo": True},
             "demo": {"folder": f"{folder}/demo", "notes": 60},
             "embed": {"widths": [vectors.shape[1]], "undeclared_widths": True},
         }

@@ -16,11 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
+from uninote.config.sections.base import DEMO, E5
 from uninote.config.sections.sources import MediaConfig
+from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import UninoteError
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.index.search import Index
 from uninote.media.fetching import MediaPolicy, load_image
+from uninote.model.e5.folder import e5_folder
 from uninote.model.encoder import AUTO, KINDS, SENTENCES, Arithmetic, describe, kind_of, load_in_layout
 from uninote.model.sentence.turned_copy import turned_copy
 from uninote.notes.note import Note, NoteImage
@@ -28,6 +31,8 @@ from uninote.redaction import has_credentials
 from uninote.storage.types import S3Options
 from uninote.terminal import write
 from uninote.vectors.widths import truncate
+
+NAMED = {E5: e5_folder, DEMO: demo_checkpoint}  # checkpoints that have a name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _found(index: Index, options: argparse.Namespace) -> list[dict[str, object]]:
     if options.model is None:
         raise UninoteError("--model is needed to embed the query: the folder of the checkpoint that made the index")
-    options.model = _with_axes(options.index, options.model, options.kind)
+    named = NAMED.get(str(options.model))
+    options.model = _with_axes(options.index, options.model if named is None else named(), options.kind)
     found = describe(options.kind, options.model)
     layouts = found.identity.find([index.manifest.generation])
     if not layouts:
@@ -100,7 +106,7 @@ def _sets(given: Sequence[str]) -> dict[str, list[str]]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m uninote.search", description="Search an index without Spark.")
     parser.add_argument("index", help="folder of an index, or s3://…")
-    parser.add_argument("--model", type=Path, help="folder of the checkpoint that made the index")
+    parser.add_argument("--model", type=Path, help="folder of the checkpoint that made the index, or e5, or demo")
     parser.add_argument("--kind", choices=(AUTO, *KINDS), default=AUTO, help="kind of that checkpoint")
     parser.add_argument("--title", default="")
     parser.add_argument("--text", default="")

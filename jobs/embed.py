@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from uninote.pipelines.job import run_job
+from uninote.pipelines.embed.guards.preview import preview
+from uninote.pipelines.job import Preview, run_job
 from uninote.pipelines.stages import run_stage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job and return its exit code."""
-    return run_job("embed", partial(run_stage, name="embed"), __file__, arguments)
+    return run_job("embed", partial(run_stage, name="embed"), __file__, arguments, Preview(preview))
 
 
 if __name__ == "__main__":

@@ -175,11 +175,19 @@ def test_images_that_the_model_would_not_see_are_counted_and_not_opened(encoder,
     seen = [("gone.png", ""), *[("ok.png", "")] * limit]
     found = run(encoder, [row("a", "title", images=[*seen, ("unseen.png", "words"), ("unseen.png", "")])], task)["a"]
     without = run(encoder, [row("b", "title", images=seen)], task)["b"]
-    assert (reasons(found), found.unseen_images) == (["media_missing"], 2)
+    assert (reasons(found), found.unseen_images, found.images_left_out) == (["media_missing"], 2, 2)
+    assert (found.images_opened, found.cut.tokens) == (limit, 0)
     assert float(np.dot(found.vector, without.vector)) > 1 - 1e-6
     text_only = Spy(encoder)
     text_only.sees_images = False
     assert run(text_only, [row("a", "title", images=seen)], task)["a"].unseen_images == limit + 1
+
+
+def test_what_was_cut_of_a_text_is_counted_with_its_item(encoder, task):
+    found = run(encoder, [row("a", "text", body="word " * 4000), row("b", "text")], task)
+    assert found["a"].cut.is_estimate
+    assert 3000 < found["a"].cut.tokens < 5000 * 6
+    assert (found["b"].cut.tokens, found["b"].cut.is_estimate) == (0, False)
 
 
 def test_a_vector_that_is_not_finite_is_a_reject(encoder, task):

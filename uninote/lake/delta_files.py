@@ -204,6 +204,14 @@ def largest(uri: str, column: str) -> Any:
     return pc.max(table.to_pyarrow_dataset().to_table(columns=[column])[column]).as_py()
 
 
+def rows_of(uri: str) -> int:
+    """Return how many rows the table at `uri` has, as its log tells; 0 where there is none."""
+    if not has_log(uri):
+        return 0
+    counts = pa.table(DeltaTable(uri).get_add_actions(flatten=True))["num_records"]
+    return int(pc.sum(counts).as_py() or 0)
+
+
 def operations_since(uri: str, version: int) -> set[str]:
     """Return the names of the operations that made the versions after `version`: those that its log still has, else ""."""
     made = {entry["version"]: entry.get("operation", "") for entry in DeltaTable(uri).history()}

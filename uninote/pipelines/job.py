@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,14 @@ from uninote.pipelines.runtime.signals import Stopped, stopped_by_signals
 Work = Callable[[Run], dict[str, Any]]
 Plan = Callable[[Config, int | None, int | None], dict[str, Any]]  # of a configuration, rows and width
 
+
+@dataclass(frozen=True)
+class Preview:
+    """What `--dry-run` does instead of a job's work where it takes Spark to know: it returns a summary and writes nothing."""
+
+    work: Work
+
+
 DONE = 0
 FAILED = 1
 BAD_CONFIG = 2
@@ -35,15 +44,16 @@ INGESTING = ("ingest", "refresh")  # jobs that delete the notes which their sour
 
 
 def run_job(
-    name: str, work: Work, script: str, arguments: Sequence[str] | None = None, plan: Plan | None = None
+    name: str, work: Work, script: str, arguments: Sequence[str] | None = None, plan: Plan | Preview | None = None
 ) -> int:
     """Do `work` as the job `name` and print its summary, one JSON object, as the last line on stdout.
 
     `script` is the job's file: the default configuration is found relative to it. Returns 0 when done, 2 when the
     configuration is wrong, 130 or 143 when it was stopped by SIGINT or SIGTERM, 1 on any other failure, which is told in one
-    sentence. With `plan` the job also takes `--dry-run`, which prints what that returns and starts nothing.
+    sentence. With `plan` the job also takes `--dry-run`, which prints what that returns and starts nothing;
+    with a Preview it prints what that finds.
     """
-    options = _parser(name, script, plan is not None).parse_args(arguments)
+    options = _parser(name, script, plan).parse_args(arguments)
     if not _traced():
         # The bridge to the JVM logs traces of its own when a call is interrupted or the JVM is gone.
         logging.getLogger().addHandler(logging.NullHandler())
@@ -63,10 +73,12 @@ def run_job(
     return DONE
 
 
-def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | None) -> dict[str, Any]:
+def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | Preview | None) -> dict[str, Any]:
     config = load_config(options.config, options.set)
     if plan is not None and options.dry_run:
-        return plan(config, options.rows, options.width)
+        if not isinstance(plan, Preview):
+            return plan(config, options.rows, options.width)
+        work = plan.work
     _check_lake(Path(config.lake))
     allow_deletes = name in INGESTING and options.allow_deletes
     run = Run(open_session(name, config.spark), config, tuple(options.set), allow_deletes)
@@ -98,15 +110,16 @@ def _check_lake(lake: Path) -> None:
         )
 
 
-def _parser(name: str, script: str, has_plan: bool) -> argparse.ArgumentParser:
+def _parser(name: str, script: str, plan: Plan | Preview | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=sys.modules["__main__"].__doc__)
     default = Path(script).resolve().parent.parent / "conf" / "local.yaml"
     parser.add_argument("--config", type=Path, default=default, help=f"configuration file (default: {default})")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SET_HELP)
     if name in INGESTING:
         parser.add_argument("--allow-deletes", action="store_true", help="delete any share of the notes in this run")
-    if has_plan:
+    if plan is not None:
         parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
+    if plan is not None and not isinstance(plan, Preview):
         parser.add_argument("--rows", type=int, metavar="N", help="plan for so many rows instead of those in the lake")
         parser.add_argument("--width", type=int, metavar="W", help="plan for this width")
     return parser

@@ -50,6 +50,11 @@ class EmbedConfig(Section):
     what is damaged or lacking. `vectors_from` takes vectors that somebody made elsewhere in the place of the model's.
     A run stops once the model gets to see only a part of the text of more than `max_cut_share` of
     all notes, or not all images of more than `max_lacking_images_share`; 1 allows any. A text model sees no image at all.
+
+    A run stops before it writes where it would compute more than `max_changed_share` of the items that have a vector again, be
+    it for another model; null: more than half of them, and more than 1,000. It stops as well where one vector stands for more
+    than `max_equal_share` of different contents. `canaries` notes that have a vector are embedded again before the first new
+    one and compared: 0 leaves that out.
     """
 
     widths: tuple[Width, ...] | None = Field(None, strict=False)
@@ -64,6 +69,9 @@ class EmbedConfig(Section):
     max_quarantined_share: float = Field(0.5, ge=0, le=1)
     max_cut_share: float = Field(1.0, ge=0, le=1)
     max_lacking_images_share: float = Field(1.0, ge=0, le=1)
+    max_changed_share: float | None = Field(None, ge=0, le=1)
+    max_equal_share: float = Field(0.01, ge=0, le=1)
+    canaries: int = Field(200, ge=0)
     vectors_from: VectorsConfig | None = None
 
     @field_validator("kinds")

@@ -28,6 +28,13 @@ DELETED = "deleted"  # has a vector, but its note or the part of it is gone
 POSTPONED = "postponed"
 FORGOTTEN = "forgotten"  # was set aside, and is gone
 MODEL = (NEW, EDITED)
+# Why an item is computed, beside NEW; GENERATION: new to this generation, in a lake that has vectors of another.
+TEXT = "text"
+IMAGE = "image"
+LIMITS = "limits"  # tried again on request, as a limit or a mount is another now
+VECTOR = "vector"  # its vector is lacking or damaged
+GENERATION = "generation"
+REASONS = (NEW, TEXT, IMAGE, ATTRIBUTES, LIMITS, VECTOR, GENERATION)
 SETTLED = frozenset({UNCHANGED, QUARANTINED})  # nothing to do
 
 
@@ -38,7 +45,7 @@ def find_changes(
 
     Columns: note_id, item_id, kind, content_hash, meta_hash, item_key (null for one without a vector), degraded, CUTS,
     was_set_aside, change; `files`, what is new to the table image_files of a note's images, and whether it has others of the
-    note, `recorded`; `opened`, how many files were read to find out; `images_changed`: of an edited item, not its text alone.
+    note, `recorded`; `opened`, how many files were read to find out; `reason`, one of REASONS, null where none is computed.
     `stored_width` names the embeddings that say which content has a vector, where the items alone do not: those were left out
     of some runs, or a run was killed between the two. `hashed` are the items with their hashes where they do not come of the
     notes' contents.
@@ -48,11 +55,31 @@ def find_changes(
         compared = _look(run, _joined(_items(run, notes, scope), known))
     else:
         compared = _joined(hashed, known).withColumns(_not_looked(run))
-    found = compared.withColumn("change", _change(run.config.embed.retry_quarantined))
+    found = compared.withColumn("change", _change(run.config.embed.retry_quarantined)).withColumn("reason", _reason())
     # What stays keeps the hash that its vectors are stored with, of whatever format.
     stays = F.col("change").isin(UNCHANGED, ATTRIBUTES, QUARANTINED)
     found = found.withColumn("content_hash", F.when(stays, F.col("old_content")).otherwise(F.col("content_hash")))
-    return found.drop("old_content", "old_meta", "former_hash", "unreachable")
+    return found.drop("old_content", "old_meta", "former_hash", "unreachable", "images_changed")
+
+
+def _has_same_content() -> Column:
+    old = F.col("old_content")
+    return F.coalesce((old == F.col("content_hash")) | (old == F.col("former_hash")), F.lit(False))
+
+
+def _reason() -> Column:
+    """Return why an item is computed, or gets other attributes; null for all others."""
+    change = F.col("change")
+    is_known = F.col("was_set_aside") | F.col("item_key").isNotNull()
+    return (
+        F.when(change == ATTRIBUTES, ATTRIBUTES)
+        .when(~change.isin(*MODEL), None)
+        .when(~is_known, NEW)
+        .when(_has_same_content(), LIMITS)
+        .when(F.col("old_content").isNull(), VECTOR)
+        .when(F.col("images_changed"), IMAGE)
+        .otherwise(TEXT)
+    )
 
 
 def _joined(items: DataFrame, known: DataFrame) -> DataFrame:
@@ -87,7 +114,7 @@ def _not_looked(run: Run) -> dict[str, Column]:
 
 def _change(retry: bool) -> Column:
     old = F.col("old_content")
-    same_content = F.coalesce((old == F.col("content_hash")) | (old == F.col("former_hash")), F.lit(False))
+    same_content = _has_same_content()
     same_meta = F.col("old_meta") == F.col("meta_hash")
     return (
         F.when(F.col("content_hash").isNull(), F.when(F.col("was_set_aside"), FORGOTTEN).otherwise(DELETED))

@@ -18,7 +18,8 @@ class Census:
 
     `reopened`: of these, by kind, those that were set aside and are not any more, or not for the same content. `keys`:
     the range of item_keys that are stored already and will be replaced or removed; null when there is none. `next_key`:
-    the first item_key after those given to new items; 0 when there is none. `postponed` items are counted apart. `files`: of
+    the first item_key after those given to new items; 0 when there is none. `postponed` items are counted apart. `reasons`: why
+    items are computed, of all items of a run alone. `files`: of
     how many notes files of images are to be recorded, `recorded` of them not for the first time.
     """
 
@@ -27,6 +28,7 @@ class Census:
     keys: tuple[int, int] | None = None
     next_key: int = 0
     postponed: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     files: int = 0
     recorded: int = 0
     opened: int = 0
@@ -79,8 +81,10 @@ def take_first_census(looked: DataFrame) -> Census:
         "recorded": F.count_if(F.col("files").isNotNull() & F.col("recorded")),
         "opened": F.coalesce(F.sum("opened"), F.lit(0)),
     }
-    for row in _groups(looked, [], files).collect():
+    for row in _groups(looked, ["reason"], files).collect():
         census.add(row)
+        if row["reason"] is not None:
+            census.reasons[row["reason"]] += row["items"]
         census.files += row["files"]
         census.recorded += row["recorded"]
         census.opened += row["opened"]

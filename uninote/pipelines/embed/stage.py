@@ -20,12 +20,10 @@ from uninote.pipelines.embed.accounting import (
     check_cuts,
     check_quarantine,
     check_reachable,
-    count_set_aside,
     cut_shares,
     reconcile,
 )
-from uninote.pipelines.embed.check import drop_damaged
-from uninote.pipelines.embed.chunks import Census, take_census, take_first_census, with_chunks
+from uninote.pipelines.embed.chunks import Census, take_census, with_chunks
 from uninote.pipelines.embed.commit import (
     Results,
     cut_widths,
@@ -37,28 +35,31 @@ from uninote.pipelines.embed.commit import (
     widths_by_chunk,
 )
 from uninote.pipelines.embed.foreign.rows import FOREIGN
-from uninote.pipelines.embed.foreign.work import ForeignTasks, read_vectors, tasks_of
+from uninote.pipelines.embed.foreign.work import ForeignTasks, tasks_of
+from uninote.pipelines.embed.guards.canaries import check_canaries
+from uninote.pipelines.embed.guards.checks import Checks
+from uninote.pipelines.embed.guards.damage import drop_damaged
+from uninote.pipelines.embed.guards.health import measure
+from uninote.pipelines.embed.guards.recomputed import check_recomputed
 from uninote.pipelines.embed.image_files import record_files
 from uninote.pipelines.embed.keys import with_new_keys
 from uninote.pipelines.embed.model_run import STAGING, Outcomes, Tasks, outcomes
+from uninote.pipelines.embed.planning import make_plan
 from uninote.pipelines.embed.recovery import (
     STAGE,
     WHOLE,
-    Before,
     compare_tables,
     complete_items,
     find_before,
     published,
 )
-from uninote.pipelines.embed.scope import find_scope, settings_digest, within
+from uninote.pipelines.embed.scope import settings_digest
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.generations import record_generation
 from uninote.pipelines.lake.rotation import keep_axes
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
-from uninote.pipelines.notes.image_texts import with_read_texts
-from uninote.pipelines.notes.note_ids import check_note_ids
 from uninote.pipelines.runtime.progress import described, say
 
 # What a run has to do, content included: each chunk reads its part, not all notes, and what was read once stays as it was
@@ -71,20 +72,21 @@ def embed(run: Run) -> dict[str, Any]:
     started = time.time()
     widths = check_widths(run.model, run.config.embed)
     version = tables.table_version(run.lake.uri("notes"))
-    notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
     with described(run.spark.sparkContext, "embed: what changed"):
         # A killed run is not undone where vectors were dropped: a restore would bring them back.
         is_damaged = run.config.embed.check_vectors and drop_damaged(run, widths)
         before = compare_tables(run, widths) if is_damaged else find_before(run, widths)
         complete_items(run)
-        plan = _plan(run, notes, version, widths, before)
+        plan = make_plan(run, version, widths, before)
+        check_recomputed(plan)
     keep_axes(run.lake.root, run.model)
     record_generation(run.lake.root, run.model)
     record_files(run, plan.looked, plan.census)
     done = Outcomes()
+    checks = Checks(version)
     is_settled = not plan.census.items and before.has_all(widths)
     if not is_settled:
-        _work(plan, done, started)
+        _work(plan, done, checks, started)
     _mark_stale(run, widths)
     counts = reconcile(plan, done)
     outcome = Outcome(
@@ -92,7 +94,7 @@ def embed(run: Run) -> dict[str, Any]:
         counts,
         inputs={"notes": version},
         outputs=versions(run, widths),
-        metrics=done.metrics() | cut_shares(counts),
+        metrics=done.metrics() | cut_shares(counts) | checks.metrics(run),
         fingerprint=_settings_for_next(run, counts),
         next_key=before.next_key + plan.census.of(changes.NEW),
     )
@@ -122,25 +124,7 @@ def _mark_stale(run: Run, widths: tuple[int, ...]) -> None:
     mark_stale(run, STAGE, {unit: name for unit, name in former.items() if name not in named}, "embed.widths")
 
 
-def _plan(run: Run, notes: DataFrame, version: int, widths: tuple[int, ...], before: Before) -> Plan:
-    again = not before.has(widths[0])
-    notes_in = notes.count()
-    since = before.notes_version if before.settings == settings_digest(run) and not again else None
-    scope = find_scope(run, notes, since, version) if since is not None else None
-    vectors = read_vectors(run, notes, scope)
-    notes = within(notes, scope)
-    if run.vector_table is None:
-        notes = with_read_texts(run, notes)
-    check_note_ids(notes)
-    looked = changes.find_changes(run, notes, scope, widths[0] if again else None, vectors.hashed)
-    is_work = ~F.col("change").isin(*changes.SETTLED)
-    looked = looked.where(is_work | F.col("files").isNotNull() | (F.col("opened") > 0)).persist()
-    census = take_first_census(looked)
-    aside = count_set_aside(run)
-    return Plan(run, notes, notes_in, looked, looked.where(is_work), census, widths, before, aside, vectors.counts)
-
-
-def _work(plan: Plan, done: Outcomes, started: float) -> None:
+def _work(plan: Plan, done: Outcomes, checks: Checks, started: float) -> None:
     run = plan.run
     widest = plan.widths[0]
     new = plan.census.of(changes.NEW)
@@ -151,7 +135,10 @@ def _work(plan: Plan, done: Outcomes, started: float) -> None:
     keyed = with_new_keys(found, f"change = '{changes.NEW}'", plan.before.next_key, new)
     with tasks_of(run) as tasks:
         for chunk in _chunks(plan, tasks, keyed):
-            _chunk(plan, tasks, chunk, done)
+            # Foreign vectors come of no model that could have moved.
+            if checks.canaries is None and isinstance(tasks, Tasks) and chunk.census.of(*changes.MODEL):
+                checks.canaries = check_canaries(plan, tasks, checks.version)
+            _chunk(plan, tasks, chunk, done, checks)
     by_chunk = widths_by_chunk(plan.widths, plan.before)
     with described(run.spark.sparkContext, "embed: widths cut anew"):
         cut_widths(run, tuple(width for width in plan.widths if width not in by_chunk), widest)
@@ -179,7 +166,7 @@ def _census_by_chunk(plan: Plan, spool: DataFrame, count: int) -> dict[int, Cens
     return {0: plan.census_with_keys()} if plan.census.items else {}
 
 
-def _chunk(plan: Plan, tasks: Tasks | ForeignTasks, chunk: Chunk, done: Outcomes) -> None:
+def _chunk(plan: Plan, tasks: Tasks | ForeignTasks, chunk: Chunk, done: Outcomes, checks: Checks) -> None:
     """Embed one chunk and commit what came of it."""
     run = plan.run
     started = time.time()
@@ -188,6 +175,9 @@ def _chunk(plan: Plan, tasks: Tasks | ForeignTasks, chunk: Chunk, done: Outcomes
     got = outcomes(staged)
     if got.items["given"] != rows:
         raise UninoteError(f"{rows:,} items went to the model and {got.items['given']:,} came back; {UNPUBLISHED}")
+    if got.items["embedded"]:
+        with described(run.spark.sparkContext, f"embed: {chunk.name}, health"):
+            measure(run, staged, plan.widths, checks.health)
     results = Results(chunk.keyed, staged, chunk.census, got)
     written = time.time()
     with described(run.spark.sparkContext, f"embed: {chunk.name}, commit"):

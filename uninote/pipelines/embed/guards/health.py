@@ -1,0 +1,95 @@
+"""The vectors of a run: what they look like together, and whether the model told its contents apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, LongType, StringType, StructField, StructType
+
+from udfs.embed.health import MEASURED, make_health
+from uninote.errors import UninoteError
+from uninote.pipelines.embed.accounting import UNPUBLISHED
+from uninote.pipelines.embed.recovery import STAGE, WHOLE
+from uninote.pipelines.lake.ledger import Entry
+from uninote.pipelines.lake.run import Run, ledger
+from uninote.pipelines.runtime.progress import say
+from uninote.vectors.health import Health, differences
+
+LEAST_EQUAL = 5  # contents of one vector: fewer are chance, such as texts that differ in what no tokenizer tells apart
+WORTH_SAYING = 0.1  # of a change of the mean cosine, or of a width's spread, from run to run
+_KINDS = (LongType(), StringType(), StringType(), BinaryType())
+_SCHEMA = StructType([StructField(name, kind) for name, kind in zip(MEASURED, _KINDS, strict=True)])
+
+
+@dataclass
+class VectorHealth:
+    """Of the vectors of a run so far: their Health, and how many different `contents` have one, `equal` of them no own one."""
+
+    health: Health = field(default_factory=Health)
+    contents: int = 0
+    equal: int = 0
+
+    def metrics(self) -> dict[str, float]:
+        """Return what the ledger keeps; nothing where nothing was computed."""
+        found = self.health.metrics()
+        return found | {"health_equal_share": self.equal / self.contents} if self.contents else found
+
+
+def measure(run: Run, staged: DataFrame, widths: Sequence[int], so_far: VectorHealth) -> None:
+    """Add the vectors of a chunk. Raises UninoteError where one of them stands for too many different contents.
+
+    One job over what the model just said; the driver gets one row, with the sums of each task in it.
+    """
+    rows = staged.where("vector IS NOT NULL").select("content_hash", "item_id", "vector", "tokens_cut")
+    by_mark = (
+        rows.mapInArrow(make_health(widths), _SCHEMA)
+        .groupBy("mark")
+        .agg(
+            F.count_distinct("content_hash").alias("contents"),
+            F.min("item_id").alias("first"),
+            F.max("item_id").alias("last"),
+            F.collect_list("health").alias("health"),
+        )
+    )
+    found = by_mark.agg(
+        F.coalesce(F.sum("contents"), F.lit(0)).alias("contents"),
+        F.coalesce(F.sum(F.when(F.col("contents") > 1, F.col("contents"))), F.lit(0)).alias("equal"),
+        F.max(F.struct("contents", "first", "last")).alias("most"),
+        F.flatten(F.collect_list("health")).alias("health"),
+    ).collect()[0]
+    for packed in found["health"]:
+        so_far.health.add(Health.unpack(packed, widths))
+    so_far.contents += found["contents"]
+    so_far.equal += found["equal"]
+    if found["most"] is not None:
+        _check(run, found["most"]["contents"], found["contents"], (found["most"]["first"], found["most"]["last"]))
+
+
+def _check(run: Run, sharing: int, contents: int, examples: tuple[str, str]) -> None:
+    allowed = run.config.embed.max_equal_share
+    if sharing >= LEAST_EQUAL and sharing > allowed * contents:
+        raise UninoteError(
+            f"one vector is shared by {sharing:,} of {contents:,} different contents, such as {examples[0]!r} and "
+            f"{examples[1]!r}, more than embed.max_equal_share={allowed}: the model does not tell them apart; {UNPUBLISHED}. "
+            "Is the checkpoint whole, and one for such notes? Raise the share to go on"
+        )
+
+
+def compared(run: Run, now: dict[str, float]) -> dict[str, float]:
+    """Return by how much the figures differ from those of the last run that computed vectors; say so where it is much."""
+    before = _last_measured(run)
+    if before is None:
+        return {}
+    changed = differences(now, before["metrics"])
+    for name, by in changed.items():
+        if abs(by) >= WORTH_SAYING and not name.startswith("health_norm"):
+            say(f"embed: {name} is {now[name]:.3f}, in run {before['run_id']} it was {before['metrics'][name]:.3f}")
+    return {f"change_of_{name}": by for name, by in changed.items()}
+
+
+def _last_measured(run: Run) -> Entry | None:
+    entries = (entry for entry in ledger(run, STAGE) if entry["unit"] == WHOLE and entry["state"] == "done")
+    return next((entry for entry in entries if "health_mean_cosine" in entry["metrics"]), None)

@@ -1,0 +1,85 @@
+"""What a run of embed would compute, and about how long: no model is loaded, nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from uninote.errors import ConfigError, UninoteError
+from uninote.lake.record import FORMAT, read_record
+from uninote.pipelines.embed import changes
+from uninote.pipelines.embed.guards.recomputed import reasons, too_much
+from uninote.pipelines.embed.planning import make_plan
+from uninote.pipelines.embed.recovery import STAGE, WHOLE, look_before
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.encoders import check_widths
+from uninote.pipelines.lake.ledger import Entry
+from uninote.pipelines.lake.run import Run, ledger
+from uninote.pipelines.runtime.progress import say
+
+
+def preview(run: Run) -> dict[str, Any]:
+    """Return the counts of what embed would do, by reason, and the seconds that the ledger's rates promise: null, not known.
+
+    Files of images that changed are read, as only their bytes tell. What a killed run left is taken as it stands. Raises
+    UninoteError for a lake of an older format, which opening would bring to the present one.
+    """
+    _check_format(run)
+    if run.vector_table is not None:
+        raise ConfigError(
+            "embed.vectors_from: a dry run says what a model would compute, and vectors of a table need none"
+        )
+    widths = check_widths(run.model, run.config.embed)
+    version = tables.table_version(run.lake.uri("notes"))
+    plan = make_plan(run, version, widths, look_before(run, widths))
+    found = reasons(plan)
+    computed = plan.census.of(*changes.MODEL)
+    seconds = estimate([entry for entry in ledger(run, STAGE) if entry["unit"] == WHOLE], computed)
+    plan.looked.unpersist()
+    stopped = too_much(plan)
+    about = (
+        "how long is not known, as no run of this model is in the ledger"
+        if seconds is None
+        else f"about {seconds:,.0f} s"
+    )
+    parts = ", ".join(f"{reason} {count:,}" for reason, count in found.items()) or "nothing changed"
+    say(f"embed: {computed:,} of {plan.notes_in:,} notes' items would be computed ({parts}); {about}")
+    if stopped is not None:
+        say(f"embed: it would stop: {stopped}")
+    return {
+        "dry_run": True,
+        "notes_in": plan.notes_in,
+        "computed": computed,
+        "reasons": {reason: found.get(reason, 0) for reason in changes.REASONS},
+        "deleted": plan.census.of(changes.DELETED),
+        "postponed": plan.census.postponed,
+        "images_opened": plan.census.opened,
+        "seconds": seconds,
+        "stopped": stopped,
+        "generation": run.model.generation,
+    }
+
+
+def estimate(entries: Sequence[Entry], items: int) -> float | None:
+    """Return about how many seconds `items` take: the shortest run, and a rate above it from the run that computed most.
+
+    `entries` are those of whole runs; null where none of them computed anything.
+    """
+    done = [entry for entry in entries if entry["state"] == "done" and entry["counts"].get("computed")]
+    if not done:
+        return None
+    largest = max(done, key=lambda entry: entry["counts"]["computed"])
+    least = min(entry["seconds"] for entry in entries if entry["state"] == "done")
+    # A lake with a single run has no shorter one: all of that run's time is then taken for the rate.
+    constant = least if least < largest["seconds"] else 0.0
+    rate = (largest["seconds"] - constant) / largest["counts"]["computed"]
+    return float(round(constant + rate * items, 1))
+
+
+def _check_format(run: Run) -> None:
+    record = read_record(run.config.lake)
+    if record is None or record.format != FORMAT:
+        raise UninoteError(
+            f"{run.config.lake} is no lake of format {FORMAT}, to which any job brings it that opens it, and a dry run changes "
+            "nothing; run jobs/ingest.py first"
+        )

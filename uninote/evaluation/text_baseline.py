@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 NGRAMS = (1, 3)  # characters: Chinese has words of one, and no spaces between them
-
-
-def preload() -> None:
-    """Import what `tfidf_scores` needs in a thread of its own, while the caller waits for Spark."""
-    threading.Thread(target=import_module, args=("sklearn.feature_extraction.text",), daemon=True).start()
 
 
 def tfidf_rows(texts: Sequence[str]) -> Any:

@@ -11,7 +11,6 @@ from typing import Any
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
-from uninote.evaluation.text_baseline import preload
 from uninote.lake.schemas import quarantine_table
 from uninote.pipelines.embed.accounting import CUT_COUNTS
 from uninote.pipelines.index.stage import unit_of
@@ -40,7 +39,6 @@ _BEST = 0  # instead of a rank: the best neighbour, on an axis of its own
 def report(run: Run) -> dict[str, Any]:
     """Write `report.html` into the lake and return where it is."""
     started = time.time()
-    preload()
     snapshot = newest_snapshot(run)
     path = Path(run.lake.uri(FILE))
     path.write_text(render(_collect(run, snapshot, newest_entries(run))), encoding="utf-8")

@@ -42,7 +42,7 @@ def test_a_model_is_trained_measured_and_not_trained_twice(run_of, lake):
     assert {one.value for one in Strategy} == {name.rsplit("_w", 1)[0] for name in trained["recall_at_10"]}
     evaluation = json.loads((checkpoint / "evaluation.json").read_text())
     names = [table["name"] for table in evaluation["tables"]]
-    assert names == ["trained", "text_only", "image_only", "random_images", "start", "contrastive"]
+    assert names == ["trained", "TF-IDF", "text_only", "image_only", "random_images", "start", "contrastive"]
     logs = [checkpoint.parent.parent / stage / "log.jsonl" for stage in ("contrastive", "ranking")]
     before = [log.read_text() for log in logs]
     assert all(before)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from udfs.arrow import to_matrix
 from udfs.notes.fingerprints import ArrowMap
 from uninote.errors import UninoteError
-from uninote.lake.delta_files import THERE
+from uninote.lake.change_feed import THERE
 from uninote.lake.parquet_files import open_parquet
 from uninote.vectors.unit_length import check_unit
 

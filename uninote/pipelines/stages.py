@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from uninote.config.sections.base import DEMO
-from uninote.lake.delta_files import has_log, rows_in_log
+from uninote.lake.delta_files import rows_of
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.index.stage import index
 from uninote.pipelines.lake.run import Run
@@ -43,8 +43,7 @@ def run_stage(run: Run, name: str) -> Summary:
     right after the install; in a lake with anybody's own notes that is an error, not a surprise.
     """
     started = time.time()
-    notes = run.lake.uri("notes")
-    compile_for(run.spark, (rows_in_log(notes) or 0) if has_log(notes) else 0)
+    compile_for(run.spark, rows_of(run.lake.uri("notes")))
     publish(stage=name)
     try:
         summary = _work(name)(run)

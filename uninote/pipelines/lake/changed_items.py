@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uninote.lake.delta_files import files_since, read_feed
+from uninote.lake.change_feed import files_since, read_feed
 from uninote.lake.parquet_files import DataFile
 from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.vectors.last_rows import last_rows

@@ -1,0 +1,81 @@
+"""What a table's log and its change feed say happened between two versions, read without Spark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from uninote.lake.parquet_files import DataFile
+
+_CHANGE = "_change_type"
+_COMMIT = "_commit_version"
+THERE = ("insert", "update_postimage")  # what a feed calls the rows that are there now
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Keys that a feed names, with the version that changed each, int64, and whether that put it `there`, bool; in no order."""
+
+    keys: np.ndarray
+    versions: np.ndarray
+    there: np.ndarray
+
+
+def read_feed(uri: str, since: int, version: int, kinds: Sequence[str]) -> Changes | None:
+    """Return what happened to items of some kinds after version `since` of a table, up to `version`; None if unknown.
+
+    The feed is read here, not by Spark: it holds what changed and nothing else, and planning would cost more than reading.
+    Of each row 17 bytes are kept, beside what the reader itself holds for a moment.
+    """
+    columns = ["item_key", "kind", _CHANGE, _COMMIT]
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    try:
+        feed = pa.RecordBatchReader.from_stream(DeltaTable(uri).load_cdf(since + 1, version, columns=columns))
+        parts.extend(_changes(batch, kinds) for batch in feed)
+    except (DeltaError, pa.ArrowInvalid, OSError):  # files of the feed may be gone although the log still names them
+        return None
+    empty = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool)
+    return Changes(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
+
+
+def _changes(batch: pa.RecordBatch, kinds: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `Changes` has, of one batch: copies, or each would keep the batch."""
+    mine = np.asarray(_among(batch.column("kind"), kinds))
+    there = np.asarray(_among(batch.column(_CHANGE), THERE))
+    versions = batch.column(_COMMIT).to_numpy().astype(np.int64)
+    return batch.column("item_key").to_numpy()[mine], versions[mine], there[mine]
+
+
+def _among(column: pa.Array, values: Sequence[str]) -> pa.BooleanArray:
+    return pc.is_in(column.cast(pa.string()), pa.array(list(values)))  # of views, which few functions take
+
+
+def files_since(uri: str, since: int, version: int) -> list[tuple[int, DataFile]] | None:
+    """Return (version, file) of all that hold rows put there after version `since`, up to `version`; None if unknown.
+
+    What a commit says changed is in its change files, where it has any, else in the files that it added.
+    """
+    found: list[tuple[int, DataFile]] = []
+    for number in range(since + 1, version + 1):
+        try:
+            lines = Path(uri, "_delta_log", f"{number:020d}.json").read_text(encoding="utf-8").splitlines()
+            actions = [json.loads(line) for line in lines if line.strip()]
+        except (OSError, ValueError):  # the log is cleaned up after some weeks
+            return None
+        changes = [action["cdc"] for action in actions if "cdc" in action]
+        added = [action["add"] for action in actions if action.get("add", {}).get("dataChange")]
+        for one in changes or added:
+            path = Path(uri) / unquote(one["path"])
+            if not path.is_file():
+                return None
+            found.append((number, DataFile(str(path), one["size"], 0, None, None)))
+    return found

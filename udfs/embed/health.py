@@ -28,10 +28,10 @@ def make_health(widths: Sequence[int]) -> ArrowMap:
                 continue
             vectors = to_matrix(batch.column("vector"))
             health.add(Health.of(vectors, widths))
-            is_whole = pc.equal(batch.column("tokens_cut"), 0)
-            whole = batch.filter(is_whole)
-            marks = pa.array(equal_marks(vectors)).filter(is_whole)
-            yield _rows(marks, whole.column("content_hash"), whole.column("item_id"), None)
+            is_complete = pc.equal(batch.column("tokens_cut"), 0)
+            complete = batch.filter(is_complete)
+            marks = pa.array(equal_marks(vectors)).filter(is_complete)
+            yield _rows(marks, complete.column("content_hash"), complete.column("item_id"), None)
         if health.count:
             yield _rows(pa.nulls(1, pa.int64()), pa.nulls(1, pa.string()), pa.nulls(1, pa.string()), health.pack())
 

@@ -71,8 +71,8 @@ def _stored(plan: Plan) -> Canaries:
     most = run.config.embed.canaries
     bound = pc.field("item_key") < most * KEYS
     items = DeltaTable(run.generation.uri("items")).to_pyarrow_dataset()
-    whole = (pc.field("kind") == "note") & ~pc.field("degraded")
-    keys = items.to_table(columns=["item_key"], filter=bound & whole)["item_key"].to_numpy()
+    complete = (pc.field("kind") == "note") & ~pc.field("degraded")
+    keys = items.to_table(columns=["item_key"], filter=bound & complete)["item_key"].to_numpy()
     changed = plan.found.where(F.col("item_key") < most * KEYS).select("item_key").toArrow()["item_key"].to_numpy()
     chosen = np.setdiff1d(keys, changed)[:most]
     uri = run.generation.uri(embeddings_name(plan.widths[0]))
@@ -95,8 +95,8 @@ def _embedded(plan: Plan, tasks: Tasks, version: int, keys: np.ndarray) -> Canar
     work = tasks.with_content(seen, chosen)
     tasks.stage(work, len(keys), "embed: canaries")
     rows = pq.read_table(run.generation.uri(STAGING), columns=["item_key", "vector", "degraded"])
-    whole = pc.and_(pc.is_valid(rows["vector"]), pc.invert(rows["degraded"]))
-    return _in_order(rows.filter(whole), run.model.full_width)
+    complete = pc.and_(pc.is_valid(rows["vector"]), pc.invert(rows["degraded"]))
+    return _in_order(rows.filter(complete), run.model.full_width)
 
 
 def _in_order(rows: pa.Table, width: int) -> Canaries:

@@ -68,7 +68,7 @@ def test_the_feed_of_many_commits_is_read_once_and_an_overwrite_costs_no_model_c
     edit(run, "UPDATE {notes} SET category = 'new' WHERE note_id = 5")
     looked_at = []
     real = scope.within
-    monkeypatch.setattr("uninote.pipelines.embed.stage.within", lambda f, s: looked_at.append(s) or real(f, s))
+    monkeypatch.setattr("uninote.pipelines.embed.planning.within", lambda f, s: looked_at.append(s) or real(f, s))
     summary = embed(run_of())
     assert {row["note_id"] for row in looked_at[0].collect()} == {1, 2, 3, 5}
     names = ("notes_in", "embedded", "computed", "unchanged", "deleted", "attributes_changed")

@@ -35,6 +35,7 @@ def make_plan(run: Run, version: int, widths: tuple[int, ...], before: Before) -
     is_work = ~F.col("change").isin(*changes.SETTLED)
     looked = looked.where(is_work | F.col("files").isNotNull() | (F.col("opened") > 0)).persist()
     census = take_first_census(looked)
+    vectors.release()
     found = looked.where(is_work).drop("files", "recorded", "opened", "reason")
     set_aside = count_set_aside(run)
     return Plan(run, notes, notes_in, looked, found, census, widths, before, set_aside, vectors.counts)

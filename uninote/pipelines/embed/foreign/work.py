@@ -22,10 +22,19 @@ from uninote.pipelines.runtime.progress import watched
 
 @dataclass(frozen=True)
 class ForeignVectors:
-    """What a table of vectors makes of the notes, null where a model makes it, and how its rows were counted."""
+    """What a table of vectors makes of the notes, null where a model makes it, and how its rows were counted.
+
+    `rows`, persisted, is what `hashed` is made from.
+    """
 
     hashed: DataFrame | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    rows: DataFrame | None = None
+
+    def release(self) -> None:
+        """Forget the rows: Spark would take them for those of a later plan over the same files, whatever these hold then."""
+        if self.rows is not None:
+            self.rows.unpersist()
 
 
 def read_vectors(run: Run, notes: DataFrame, scope: DataFrame | None) -> ForeignVectors:
@@ -40,7 +49,7 @@ def read_vectors(run: Run, notes: DataFrame, scope: DataFrame | None) -> Foreign
         return ForeignVectors(run.spark.createDataFrame([], hashes_schema(run)))
     # Keys and hashes alone: read once, and asked twice.
     rows = keyed_rows(run, table).persist()
-    return ForeignVectors(hashed_items(run, notes, rows), account(run, table, rows, notes))
+    return ForeignVectors(hashed_items(run, notes, rows), account(run, table, rows, notes), rows)
 
 
 @contextmanager

@@ -34,31 +34,32 @@ def drop_damaged(run: Run, widths: Sequence[int]) -> bool:
 
     A file that cannot be read leaves its table whole, and stays on the disk.
     """
-    names = [embeddings_name(width) for width in widths]
-    dropped = [_drop(run, name) for name in names if tables.has_table(run.generation.uri(name))]
+    stored = [width for width in widths if tables.has_table(run.generation.uri(embeddings_name(width)))]
+    dropped = [_drop(run, width) for width in stored]
     return any(dropped)
 
 
-def _drop(run: Run, name: str) -> bool:
+def _drop(run: Run, width: int) -> bool:
+    name = embeddings_name(width)
     uri = run.generation.uri(name)
-    damage = _find(run, name)
+    damage = _find(run, name, width)
     if damage.paths:
         drop_files(uri, damage.paths)
     if len(damage.keys):
         keys = run.spark.createDataFrame(pa.table({"item_key": damage.keys}))
         tables.delete_keys(keys, embeddings_table(run.note_id, name), uri)
     say(
-        f"embed: {name}: {len(damage.paths):,} file(s) cannot be read, {len(damage.keys):,} vectors are not of unit length; "
-        "notes that lack their vectors are embedded again"
+        f"embed: {name}: {len(damage.paths):,} file(s) cannot be read, {len(damage.keys):,} vectors are not of this width and "
+        "unit length; notes that lack their vectors are embedded again"
     )
     return bool(damage.paths or len(damage.keys))
 
 
-def _find(run: Run, name: str) -> Damage:
+def _find(run: Run, name: str, width: int) -> Damage:
     files = files_of(run.generation.uri(name))
     numbers = run.spark.range(0, len(files), 1, max(1, len(files)))
     with watched(run.spark.sparkContext, f"embed: {name}: files checked", len(files)):
-        found = numbers.mapInArrow(make_vector_check([file.path for file in files]), _SCHEMA).collect()
+        found = numbers.mapInArrow(make_vector_check([file.path for file in files], width), _SCHEMA).collect()
     keys = [np.frombuffer(row["keys"], np.int64) for row in found]
     return Damage(
         [row["path"] for row in found if row["damage"]], np.unique(np.concatenate([np.empty(0, np.int64), *keys]))

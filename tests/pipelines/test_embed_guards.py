@@ -78,7 +78,7 @@ def test_a_preview_tells_why_and_a_model_that_moved_is_stopped(run_of, tmp_path)
     assert written(run) == before | {"runs": before["runs"] + 1}  # that it began
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_more_than_the_share_again_is_refused_and_the_first_run_and_new_notes_are_free(run_of, tmp_path):
     run = run_of("embed.max_changed_share=0.2")
     notes = [make_note(number) for number in range(10)]

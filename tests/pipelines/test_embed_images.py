@@ -67,7 +67,7 @@ def test_touched_and_renamed_images_cost_reading_and_other_bytes_the_model(run_o
     assert ledger(run, "embed")[0]["counts"]["images_opened"] == 0
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_a_copied_source_and_a_second_model_open_what_they_must(run_of, source, tmp_path):
     run = run_of("embed.kinds=[note, image]")
     write_notes(run, [*notes_of(COLOURS), make_note(9)], source)
@@ -110,7 +110,7 @@ def test_what_the_model_does_not_see_is_counted_and_held_to_a_limit(run_of, sour
     assert embed(run_of())["images_left_out"] == 2  # an edit of attributes knows nothing of it
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_an_edit_of_attributes_and_a_touch_at_once_cost_no_model_call(run_of, source):
     run = run_of()
     write_notes(run, notes_of(COLOURS), source)

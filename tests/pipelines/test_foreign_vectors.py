@@ -97,7 +97,7 @@ def test_what_comes_after_embed_works_without_a_model(run_of, tmp_path):
     assert best[1] == pytest.approx(scores.max(), abs=1e-4)
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_an_update_takes_what_changed_in_the_table_and_reads_none_that_did_not(run_of, tmp_path, monkeypatch):
     matrix = vectors_of(8)
     table = str(tmp_path / "vectors")
@@ -131,7 +131,7 @@ def test_an_update_takes_what_changed_in_the_table_and_reads_none_that_did_not(r
     assert embed(run_of())["state"] == "unchanged"
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_damaged_vectors_come_again_and_other_widths_are_refused(run_of, tmp_path):
     write(tmp_path / "vectors", [0, 1], vectors_of(2).tolist())
     run = run_of()

@@ -31,7 +31,7 @@ def texts(run):
     return sorted((row["text"], row["engine"]) for row in rows_at(run.lake.uri("image_texts")))
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_an_image_is_read_once_and_its_text_embeds_its_note(make_run, tmp_path):
     source = tmp_path / "notes"
     for name, colour in (("a", "#640000"), ("b", "#c80000"), ("dark", "black")):

@@ -25,6 +25,6 @@ def record_files(run: Run, looked: DataFrame, census: Census) -> None:
     if not census.recorded:
         tables.append(rows, spec, uri)
         return
-    gone = looked.where(F.col("kind") == "note").where(F.col("change").isin(changes.DELETED, changes.FORGOTTEN))
-    removed = gone.select(*spec.columns).withColumn(tables.DELETED, F.lit(True))
+    deleted = looked.where(F.col("kind") == "note").where(F.col("change").isin(changes.DELETED, changes.FORGOTTEN))
+    removed = deleted.select(*spec.columns).withColumn(tables.DELETED, F.lit(True))
     tables.apply_changes(rows.withColumn(tables.DELETED, F.lit(False)).unionByName(removed), spec, uri)

@@ -1,11 +1,14 @@
-"""Vectors between Arrow and numpy without a Python object per row."""
+"""What a task maps, and vectors between Arrow and numpy without a Python object per row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+
+ArrowMap = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+"""What `DataFrame.mapInArrow` runs in a task: the batches of its partition, mapped one after the other to new ones."""
 
 
 def to_matrix(column: pa.ListArray, width: int = 0) -> np.ndarray:

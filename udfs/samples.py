@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import read_rows, to_array
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap, read_rows, to_array
 from uninote.vectors.kmeans import compute_in_one_thread
 from uninote.vectors.sampling import are_in_share, first_in_order
 

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from udfs.arrow import to_matrix
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap, to_matrix
 from uninote.errors import UninoteError
 from uninote.lake.change_feed import THERE
 from uninote.lake.parquet_files import open_parquet

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from uninote.notes.ingest.formats.csv_files import HeaderError, read_header, records
-from uninote.notes.ingest.formats.text_files import Span, TextSource, count_lines
+from uninote.notes.ingest.formats.line_counts import count_lines
+from uninote.notes.ingest.formats.text_files import Span, TextSource
 
 UTF8 = TextSource()
 

@@ -7,7 +7,8 @@ import gzip
 import pytest
 
 from uninote.notes.ingest.formats import text_files
-from uninote.notes.ingest.formats.text_files import EncodingError, LineCount, Span, TextSource, count_lines, lines
+from uninote.notes.ingest.formats.line_counts import LineCount, count_lines
+from uninote.notes.ingest.formats.text_files import EncodingError, Span, TextSource, lines
 
 UTF8 = TextSource()
 

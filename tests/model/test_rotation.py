@@ -12,7 +12,7 @@ from uninote.model.encoder import SENTENCES, load_encoder
 from uninote.model.sentence.additions import AXES
 from uninote.notes.note import Note
 from uninote.pipelines.lake.encoders import open_model
-from uninote.pipelines.lake.rotation import keep_axes, kept_axes
+from uninote.pipelines.lake.rotation import axes_file, keep_axes
 
 NOTES = [Note("Bread"), Note("红烧肉", "五花肉"), Note("hiking in the Dolomites")]
 
@@ -53,7 +53,7 @@ def test_a_new_lake_gets_axes_which_stay_with_it(opened, tmp_path, wide_folder):
     put_vectors(tmp_path, model)
 
     # Another machine, on which a fit would end with other last bits: the lake's own axes count.
-    kept = kept_axes(str(tmp_path / "lake"), plain.identity.weights)
+    kept = axes_file(str(tmp_path / "lake"), plain.identity.weights)
     assert kept.read_bytes() == (model.folder / AXES).read_bytes()
     tempfile.tempdir = str(tmp_path)
     again = opened()

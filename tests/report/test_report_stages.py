@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import time
 
-import pytest
-from builders import write_config
-
-from uninote.config.loading import load_config
-from uninote.model.hashing.folder import write_card
-from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
+from uninote.pipelines.lake.run import Outcome, newest_entries, record
 from uninote.pipelines.lake.snapshot import newest_snapshot
 from uninote.pipelines.report.stages import behind, run_of, seconds_of, stage_rows
 
 OLD = {"items": 1, "embeddings/w16": 1}
 NEW = {"items": 2, "embeddings/w16": 2}
-
-
-@pytest.fixture
-def make_run(tmp_path):
-    """Return a function to a new run on the test's lake; what is looked at here needs no Spark."""
-    write_card(tmp_path / "hashing", [16])
-    overrides = (f"model.checkpoint={tmp_path / 'hashing'}", "model.kind=feature-hashing")
-    config = load_config(write_config(tmp_path, tmp_path / "demo"), overrides)
-    return lambda run_id: Run(None, config, overrides, run_id=run_id)
 
 
 def write(run, stage, unit="all", state="done", seconds=10.0, **versions):

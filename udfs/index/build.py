@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.arrow import as_matrix, read_rows, to_array, to_bytes
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap, as_matrix, read_rows, to_array, to_bytes
 from udfs.task import partition_number
 from udfs.worker import load_once
 from uninote.index.centroids import Centroids

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import as_matrix
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap, as_matrix
 from udfs.worker import load_once
 from uninote.index.folder import IndexFolder
 from uninote.index.note_keys import Constraint

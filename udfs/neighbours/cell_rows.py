@@ -13,9 +13,8 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import from_bytes, to_bytes
+from udfs.arrow import ArrowMap, from_bytes, to_bytes
 from udfs.neighbours.files import PIVOTS, ROWS, file_record
-from udfs.notes.fingerprints import ArrowMap
 from uninote.lake.parquet_files import DamagedFileError, open_parquet, read_columns, write_file
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.rules import Rows

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import from_bytes, to_bytes, to_matrix
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap, from_bytes, to_bytes, to_matrix
 from uninote.neighbours.cells import assign_cells
 from uninote.vectors.kmeans import compute_in_one_thread, nearest_centroids
 

@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.arrow import unpack
+from udfs.arrow import ArrowMap, unpack
 from udfs.neighbours.lists import merge_lists
-from udfs.notes.fingerprints import ArrowMap
 from udfs.table_files import Read, gathered
 from uninote.lake.parquet_files import DataFile, write_file
 

@@ -9,10 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.arrow import as_matrix
+from udfs.arrow import ArrowMap, as_matrix
 from udfs.neighbours.cell_rows import Items
 from udfs.neighbours.lists import lists_of
-from udfs.notes.fingerprints import ArrowMap
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.settings import Search
 from uninote.neighbours.rule_lists import join_rows

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.arrow import pack, unpack
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap, pack, unpack
 from uninote.lake.parquet_files import DamagedFileError
 from uninote.neighbours.lists import Lists, Pairs
 from uninote.neighbours.merge_lists import FlatLists, merge_groups

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import unpack
+from udfs.arrow import ArrowMap, unpack
 from udfs.neighbours.files import public_lists, ranks_of, write_public
-from udfs.notes.fingerprints import ArrowMap
 from udfs.table_files import gathered
 
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import pack
+from udfs.arrow import ArrowMap, pack
 from udfs.neighbours.cell_rows import CellFiles, Items, StoredCell, cell_numbers
-from udfs.notes.fingerprints import ArrowMap
 from uninote.neighbours.lists import Lists
 from uninote.neighbours.rules import Rows, Rule, allowed_pairs
 from uninote.neighbours.truth import ExactSearch

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from udfs.arrow import ArrowMap
 from udfs.neighbours.cell_rows import CellFiles, CellFolders, Items, StoredCell
 from udfs.neighbours.full_join import Count, FileRecords, JoinTask, Sink, read_items, with_table
 from udfs.neighbours.lists import Entries, among, lists_of, lists_of_pairs, make_lists
-from udfs.notes.fingerprints import ArrowMap
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.lists import Lists, Pairs
 from uninote.neighbours.rule_lists import by_rule

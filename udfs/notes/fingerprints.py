@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from udfs.arrow import ArrowMap as ArrowMap  # its former place, for those who import it from here
 from udfs.notes.image_files import UNSEEN, ImageLook, Looked
 from uninote.media.fetching import MediaPolicy
 from uninote.notes.attributes import NOTE_ATTRIBUTES
@@ -18,8 +19,6 @@ from uninote.notes.note import Note, NoteImage
 MODEL_COLUMNS = ("title", "body", "topics", "images")
 
 _MADE = ("content_hash", "former_hash", "meta_hash", "unreachable", "new_files", "opened", "images_changed")
-
-ArrowMap = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 def to_note(row: Mapping[str, Any]) -> Note:

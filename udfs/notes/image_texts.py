@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap
 from udfs.worker import load_once
 from uninote.media.fetching import TRANSIENT, MediaError, MediaPolicy, decode_reduced, fetch, file_version
 from uninote.ocr.reader import ReadText, TextReader

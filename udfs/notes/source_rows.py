@@ -9,15 +9,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap
 from uninote.media.fetching import inline_uri
 from uninote.notes.ingest.fields import contents_of
 from uninote.notes.ingest.formats.csv_files import Header
 from uninote.notes.ingest.formats.csv_files import records as csv_records
 from uninote.notes.ingest.formats.json_files import count_values, records_by_line, records_by_value, repeated_keys
+from uninote.notes.ingest.formats.line_counts import count_lines
 from uninote.notes.ingest.formats.parquet_files import Groups, plain_times, read_groups
 from uninote.notes.ingest.formats.records import Record
-from uninote.notes.ingest.formats.text_files import Span, TextSource, count_lines
+from uninote.notes.ingest.formats.text_files import Span, TextSource
 from uninote.notes.ingest.list_text import file_in
 from uninote.notes.ingest.note_rows import UNREADABLE, FieldRules, RowBatch
 from uninote.notes.ingest.times import Micros

@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from udfs.arrow import ArrowMap
 from udfs.embed.prefetch import map_ahead
-from udfs.notes.fingerprints import ArrowMap
 from uninote.media.fetching import MediaError, MediaPolicy, decode, fetch
 from uninote.training.set.groups import content_digests
 from uninote.training.set.note_rows import SourceNote, source_note

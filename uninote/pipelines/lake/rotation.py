@@ -1,4 +1,4 @@
-"""`model.rotate`: axes for models that were not trained for narrow widths, fitted once for a lake and kept in it.
+"""`model.rotate`: axes for models that were not trained for narrow widths, fitted once for a lake and stored in it.
 
 Fitted again on another machine they would differ in their last bits, and vectors of both would not compare.
 """
@@ -23,32 +23,32 @@ from uninote.storage.host_copies import once_per_host
 FOLDER = "axes"  # in a lake: one file for each model, by the hash of its weights
 
 
-def choose_folder(config: Config, folder: Path, kind: str, found: Description) -> Path:
-    """Return the folder to work with: that of the model, or a private copy with axes.
+def choose_folder(config: Config, plain: Path, kind: str, found: Description) -> Path:
+    """Return the folder to work with: `plain`, that of the model, or a private copy with axes.
 
     Auto takes what the lake has vectors of; in a lake without any, axes for models that can have them. Raises ConfigError
     where `model.rotate` asks for what the model cannot have, or for other than what the lake has vectors of.
     """
     asked = config.model.rotate
-    kept = kept_axes(config.lake, found.identity.weights)
-    stands_plain = has_generation(config.lake, found.identity)
-    if problem := _problem(folder, kind, found):
+    stored = axes_file(config.lake, found.identity.weights)
+    has_plain = has_generation(config.lake, found.identity)
+    if problem := _problem(plain, kind, found):
         if asked is True:
-            raise ConfigError(f"model.rotate: true: {folder} {problem}")
-        return folder
-    if asked != "auto" and (kept.exists() if asked is False else stands_plain):
+            raise ConfigError(f"model.rotate: true: {plain} {problem}")
+        return plain
+    if asked != "auto" and (stored.exists() if asked is False else has_plain):
         raise ConfigError(
             f"model.rotate: {str(asked).lower()}: the lake {config.lake} has vectors of this model "
             f"{'with' if asked is False else 'without'} axes, which do not compare with others; leave model.rotate out, or "
             "take another lake"
         )
-    if asked is False or (stands_plain and not kept.exists()):
-        return folder
-    return turned_copy(folder, kept if kept.exists() else _fitted(folder, found.identity.weights))
+    if asked is False or (has_plain and not stored.exists()):
+        return plain
+    return turned_copy(plain, stored if stored.exists() else _fitted(plain, found.identity.weights))
 
 
-def kept_axes(lake: str, weights: str) -> Path:
-    """Return where a lake keeps the axes of a model."""
+def axes_file(lake: str, weights: str) -> Path:
+    """Return the file in which a lake stores the axes of a model."""
     return Path(lake) / FOLDER / f"{weights}.safetensors"
 
 
@@ -56,7 +56,7 @@ def keep_axes(lake: str, model: ModelFolder) -> None:
     """Store the axes of a turned copy in the lake before its first vectors, unless they are there; the file appears whole."""
     if model.turned_from is None:
         return
-    path = kept_axes(lake, model.turned_from)
+    path = axes_file(lake, model.turned_from)
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,9 +12,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, StructField, StructType
 
-from udfs.arrow import read_rows, to_matrix
+from udfs.arrow import ArrowMap, read_rows, to_matrix
 from udfs.neighbours.cells import vectors_as_bytes
-from udfs.notes.fingerprints import ArrowMap
 from udfs.samples import make_exact, make_sample, make_share
 from udfs.table_files import Keys, Read, make_item_reader, over_files
 from uninote.errors import UninoteError

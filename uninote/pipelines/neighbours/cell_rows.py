@@ -10,16 +10,15 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from udfs.arrow import read_rows, to_array
+from udfs.arrow import ArrowMap, read_rows, to_array
 from udfs.neighbours.cell_rows import CellFiles, CellFolders
 from udfs.neighbours.files import PIVOTS, ROWS
-from udfs.notes.fingerprints import ArrowMap
 from uninote.lake.delta_files import add_files, folder_values, present_files, replace_files
 from uninote.lake.parquet_files import read_columns, write_file
 from uninote.lake.schemas import NEIGHBOUR_CELLS, NEIGHBOUR_LEADERS
 from uninote.pipelines.lake import tables
-from uninote.pipelines.neighbours.files import JoinResult, of_kind
 from uninote.pipelines.neighbours.join import Join
+from uninote.pipelines.neighbours.output.files import JoinResult, of_kind
 from uninote.pipelines.neighbours.plan import JoinPlan
 
 _CELL = "cell"  # columns of neighbour_rows that its folders are named by

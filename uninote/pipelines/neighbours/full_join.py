@@ -10,7 +10,8 @@ from udfs.neighbours.cells import FullJoinCells, make_replicas
 from udfs.neighbours.files import PARTIAL
 from udfs.neighbours.full_join import make_cell_join
 from uninote.pipelines.neighbours.cell_rows import cell_folders, save_cells
-from uninote.pipelines.neighbours.files import (
+from uninote.pipelines.neighbours.join import Join
+from uninote.pipelines.neighbours.output.files import (
     FILE_RECORDS,
     JoinResult,
     WrittenFile,
@@ -19,7 +20,6 @@ from uninote.pipelines.neighbours.files import (
     make_sink,
     rewrite,
 )
-from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.neighbours.plan import JoinPlan, Truth, plan_join
 from uninote.pipelines.runtime.progress import watched
 

@@ -10,9 +10,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, IntegerType, LongType, StringType, StructField, StructType
 
+from udfs.arrow import ArrowMap
 from udfs.neighbours.cells import vectors_as_bytes
 from udfs.neighbours.full_join import JoinTask
-from udfs.notes.fingerprints import ArrowMap
 from uninote.lake.schemas import VECTOR, TableSpec, neighbour_rows_table, neighbour_state_table
 from uninote.neighbours.kernel.settings import Search
 from uninote.neighbours.rules import Rule

@@ -33,11 +33,11 @@ from uninote.pipelines.neighbours.decision import (
     decide,
     needs_changes,
 )
-from uninote.pipelines.neighbours.files import JoinResult
 from uninote.pipelines.neighbours.full_join import join_all
 from uninote.pipelines.neighbours.join import Join, open_join
+from uninote.pipelines.neighbours.output.files import JoinResult
+from uninote.pipelines.neighbours.output.publish import find_damage, hub_skewness, publish
 from uninote.pipelines.neighbours.plan import sample_truth
-from uninote.pipelines.neighbours.publish import find_damage, hub_skewness, publish
 from uninote.pipelines.neighbours.recall import Recalls, measure_recall
 from uninote.pipelines.neighbours.update import LostListsError, open_base, update_lists
 from uninote.pipelines.runtime.progress import say, step

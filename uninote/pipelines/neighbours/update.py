@@ -25,7 +25,8 @@ from uninote.pipelines.lake.stored_vectors import FileRows
 from uninote.pipelines.neighbours.cell_rows import CellRows, Cells, cell_folders, load_cells, open_cell_rows
 from uninote.pipelines.neighbours.changes import rows_to_join
 from uninote.pipelines.neighbours.decision import LastRun
-from uninote.pipelines.neighbours.files import (
+from uninote.pipelines.neighbours.join import Join
+from uninote.pipelines.neighbours.output.files import (
     FILE_RECORDS,
     JoinResult,
     WrittenFile,
@@ -34,7 +35,6 @@ from uninote.pipelines.neighbours.files import (
     of_kind,
     rewrite,
 )
-from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.neighbours.plan import kernel_recall
 from uninote.pipelines.runtime.progress import say, watched
 

@@ -23,8 +23,9 @@ from uninote.lake.delta_files import rows_in_log
 from uninote.notes.ingest.formats.csv_files import read_header
 from uninote.notes.ingest.formats.files import SourceFile, list_files
 from uninote.notes.ingest.formats.json_files import is_by_line
+from uninote.notes.ingest.formats.line_counts import LineCount
 from uninote.notes.ingest.formats.parquet_files import Footer, pieces_of, read_footer
-from uninote.notes.ingest.formats.text_files import LineCount, Span, TextSource, encoding_of, is_wide
+from uninote.notes.ingest.formats.text_files import Span, TextSource, encoding_of, is_wide
 from uninote.notes.ingest.sources import Source, SourceError, format_of
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run

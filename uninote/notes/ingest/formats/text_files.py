@@ -1,9 +1,8 @@
-"""Text files as lines: encodings, byte order marks, line ends of every kind, and an account of the lines there are."""
+"""Text files as lines: encodings, byte order marks, and line ends of every kind."""
 
 from __future__ import annotations
 
 import codecs
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,8 +26,6 @@ MAGIC_BYTES = {
     b"PK\x03\x04": "ZIP (or a workbook); unpack it",
     b"PAR1": "Parquet; name it .parquet",
 }
-_LINE = re.compile(rb"\S[^\r\n]*")  # from a line's first character to its end
-_BREAK = re.compile(rb"[\r\n]")
 
 
 class EncodingError(UninoteError):
@@ -75,7 +72,7 @@ def encoding_of(uri: str, source: TextSource) -> tuple[str, int]:
     Raises EncodingError for what begins as no text does.
     """
     with open_text(uri, source.s3) as file:
-        head = _block(file, uri, 4)
+        head = read_block(file, uri, 4)
     for start, binary_format in MAGIC_BYTES.items():
         if head.startswith(start):
             raise EncodingError(f"{uri} is no text: its first bytes are those of {binary_format}")
@@ -113,7 +110,7 @@ def blocks(uri: str, source: TextSource) -> Iterator[str]:
     with open_text(uri, source.s3) as file:
         file.read(mark_length)
         while True:
-            block = _block(file, uri)
+            block = read_block(file, uri)
             try:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
@@ -126,15 +123,21 @@ def blocks(uri: str, source: TextSource) -> Iterator[str]:
                 return
 
 
+def utf8_blocks(uri: str, source: TextSource) -> Iterator[bytes]:
+    """Yield the same as UTF-8: lines of a wide encoding can only be found once it is decoded."""
+    for text in blocks(uri, source):
+        yield text.encode("utf-8", "surrogatepass")
+
+
 def _raw_lines(span: Span, source: TextSource, encoding: str, mark_length: int) -> Iterator[bytes]:
     """Yield the bytes of lines, with their LF: as UTF-8 where the file's own encoding is a wide one."""
     if is_wide(encoding):
-        yield from _split(text.encode("utf-8", "surrogatepass") for text in blocks(span.uri, source))
+        yield from _split(utf8_blocks(span.uri, source))
         return
     if span.start == 0 and span.end is None:
         with open_text(span.uri, source.s3) as file:
             file.read(mark_length)
-            yield from _split(iter(lambda: _block(file, span.uri), b""))
+            yield from _split(iter(lambda: read_block(file, span.uri), b""))
         return
     with open_binary(span.uri, source.s3) as file:
         yield from _lines_between(file, span, mark_length)
@@ -160,9 +163,10 @@ def _lines_between(file: IO[bytes], span: Span, mark_length: int) -> Iterator[by
         yield line
 
 
-def _block(file: IO[bytes], uri: str, size: int | None = None) -> bytes:
+def read_block(file: IO[bytes], uri: str, most: int | None = None) -> bytes:
+    """Return the next bytes of an open file, at most `most` and BLOCK; none at its end. Raises DamagedFileError."""
     try:
-        return file.read(BLOCK if size is None else size)
+        return file.read(BLOCK if most is None else min(BLOCK, most))
     except (EOFError, OSError, zlib.error) as error:
         raise DamagedFileError(
             f"{uri} is damaged, or not compressed as its name says: {error}; write it anew"
@@ -201,63 +205,3 @@ def _encoding_error(uri: str, number: int, encoding: str, error: UnicodeDecodeEr
         f"{uri}, line {number}: the bytes {found} are no {encoding} text; name the file's encoding, "
         f"as in --set ingest.encoding=cp1252 (or gb18030, utf-16, …), or mend the file"
     )
-
-
-@dataclass(frozen=True)
-class LineCount:
-    """How many lines of a part of a file hold anything, and what its edges look like, so that parts can be added up.
-
-    `first` and `last` say whether what stands before the part's first line end, and after its last, holds anything.
-    """
-
-    filled: int = 0
-    breaks: int = 0
-    first: bool = False
-    last: bool = False
-
-    def __add__(self, other: LineCount) -> LineCount:
-        """Return the count of both parts, one after the other: a line that crosses the border is one."""
-        both = 1 if self.last and other.first else 0
-        return LineCount(
-            self.filled + other.filled - both,
-            self.breaks + other.breaks,
-            self.first if self.breaks else self.first or other.first,
-            other.last if other.breaks else self.last or other.last,
-        )
-
-
-def count_lines(span: Span, source: TextSource) -> LineCount:
-    """Count the lines of the bytes from `start` to `end`, without a thought for what they say: counts of complete files add up.
-
-    This is the account by which a reader is checked, so it shares nothing with it but the opening of files.
-    """
-    total = LineCount()
-    for block in _bytes_of(span, source):
-        total += _count(block)
-    return total
-
-
-def _bytes_of(span: Span, source: TextSource) -> Iterator[bytes]:
-    encoding, mark_length = encoding_of(span.uri, source)
-    if is_wide(encoding):
-        yield from (text.encode("utf-8", "surrogatepass") for text in blocks(span.uri, source))
-        return
-    with open_text(span.uri, source.s3) if span.end is None else open_binary(span.uri, source.s3) as file:
-        start = span.start or len(file.read(mark_length))
-        if span.start:
-            file.seek(start)
-        left = span.end - start if span.end is not None else None
-        while block := _block(file, span.uri, BLOCK if left is None else min(BLOCK, left)):
-            left = None if left is None else left - len(block)
-            yield block
-
-
-def _count(block: bytes) -> LineCount:
-    filled = sum(1 for _ in _LINE.finditer(block))
-    first = _BREAK.search(block)
-    breaks = block.count(b"\n") or block.count(b"\r")
-    if first is None:
-        has_any = bool(block.strip())
-        return LineCount(filled, breaks, has_any, has_any)
-    last = max(block.rfind(b"\n"), block.rfind(b"\r"))
-    return LineCount(filled, breaks, bool(block[: first.start()].strip()), bool(block[last + 1 :].strip()))

@@ -25,8 +25,8 @@ from uninote.neighbours.components import connected
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.stored_vectors import FileRows
 from uninote.pipelines.neighbours.cell_rows import publish_cells
-from uninote.pipelines.neighbours.files import RECORD_FIELDS, JoinResult, of_kind, scan_and_write
 from uninote.pipelines.neighbours.join import Join
+from uninote.pipelines.neighbours.output.files import RECORD_FIELDS, JoinResult, of_kind, scan_and_write
 
 
 @dataclass(frozen=True)

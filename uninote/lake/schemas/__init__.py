@@ -1,0 +1,52 @@
+"""The tables this project owns: one TableSpec each, the single source of column names, types and keys.
+
+`note_id` is a string or a bigint, whichever the source has, so specs that hold one are functions of its type.
+Columns stay nullable in Spark; that keys are present and unique is checked by the run that writes them.
+"""
+
+from __future__ import annotations
+
+from uninote.lake.schemas.items import (
+    CUTS,
+    embeddings_table,
+    image_files_table,
+    items_table,
+    quarantine_table,
+    set_aside_table,
+)
+from uninote.lake.schemas.neighbours import (
+    NEIGHBOUR_CELLS,
+    NEIGHBOUR_LEADERS,
+    duplicates_table,
+    found_table,
+    neighbour_rows_table,
+    neighbour_state_table,
+    neighbours_table,
+)
+from uninote.lake.schemas.notes import IMAGE_BYTES, IMAGE_DIGESTS, IMAGE_TEXTS, notes_table
+from uninote.lake.schemas.runs import RUNS
+from uninote.lake.schemas.specs import VECTOR, TableSchemaError, TableSpec
+
+__all__ = [
+    "CUTS",
+    "IMAGE_BYTES",
+    "IMAGE_DIGESTS",
+    "IMAGE_TEXTS",
+    "NEIGHBOUR_CELLS",
+    "NEIGHBOUR_LEADERS",
+    "RUNS",
+    "VECTOR",
+    "TableSchemaError",
+    "TableSpec",
+    "duplicates_table",
+    "embeddings_table",
+    "found_table",
+    "image_files_table",
+    "items_table",
+    "neighbour_rows_table",
+    "neighbour_state_table",
+    "neighbours_table",
+    "notes_table",
+    "quarantine_table",
+    "set_aside_table",
+]

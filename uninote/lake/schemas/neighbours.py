@@ -1,0 +1,77 @@
+"""The lists that the join writes and a search finds, and the private tables that an update starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql.types import ArrayType, BinaryType, BooleanType, DataType, FloatType, LongType, StringType
+
+from uninote.lake.schemas.specs import VECTOR, TableSpec, struct_of
+
+
+def neighbour_state_table(note_id: DataType, name: str) -> TableSpec:
+    """Private: what a neighbour table is cut from, and what the next update starts from: K + slack items, best first.
+
+    A shorter list is `whole` where nobody else qualifies; else others do, all of lower scores than those it has. Keys are
+    int64 and scores float32, as bytes: every update reads and writes all of them, and lists take up to four times as long.
+    """
+    schema = struct_of(
+        item_key=LongType(),
+        note_id=note_id,
+        neighbour_keys=BinaryType(),
+        neighbour_ids=ArrayType(note_id),
+        scores=BinaryType(),
+        whole=BooleanType(),
+    )
+    return TableSpec(f"neighbour_state/{name}", schema, ("item_key",))
+
+
+def neighbour_rows_table(note_id: DataType, attributes: Sequence[str]) -> TableSpec:
+    """Private: the rows of the last full join by their primary cell, and what each update, a `night`, since changed of them.
+
+    The last row of a key in a cell counts; a row that is `gone` says that there is none. `vector` is float32 as bytes,
+    `leaves` int32 as bytes: the numbers of the row's nearest pivots. `attributes` are those that rules look at.
+    """
+    fields = {"item_key": LongType(), "note_id": note_id, "vector": BinaryType(), "leaves": BinaryType()}
+    fields |= {"gone": BooleanType()} | dict.fromkeys(attributes, StringType())
+    return TableSpec("neighbour_rows", struct_of(**fields, cell=LongType(), night=LongType()), ("item_key",))
+
+
+NEIGHBOUR_CELLS = TableSpec(
+    "neighbour_cells",
+    struct_of(item_key=LongType(), overlap=LongType(), visits=LongType(), vector=VECTOR),
+    ("item_key",),
+)
+"""Private: the cells of the last full join. `item_key` is the cell's number, `vector` its centroid.
+
+A row was in `overlap` of them; one that changed has replicas in its nearest `visits`, to meet those whose primary cell it is.
+"""
+
+NEIGHBOUR_LEADERS = TableSpec(
+    "neighbour_leaders",
+    struct_of(vectors=BinaryType(), width=LongType(), fan=LongType(), cell=LongType()),
+    ("cell",),
+)
+"""Private: the pivots around which the rows of a cell were gathered, a row for each assignment: `vectors` is float32 as bytes,
+each `width` long; each row has `fan` leaves in it."""
+
+
+def neighbours_table(note_id: DataType, name: str = "neighbours") -> TableSpec:
+    """The product: at most K neighbours of each note, best first; empty when no other note qualifies."""
+    neighbour = struct_of(note_id=note_id, score=FloatType())
+    return TableSpec(name, struct_of(note_id=note_id, neighbours=ArrayType(neighbour)), ("note_id",))
+
+
+def duplicates_table(note_id: DataType) -> TableSpec:
+    """Notes that are all but equal to another: `group_id` is the least note_id of those linked with each other."""
+    return TableSpec("duplicates", struct_of(note_id=note_id, group_id=note_id), ("note_id",))
+
+
+def found_table(note_id: DataType) -> TableSpec:
+    """What a search found: at most K notes of each query, best first. `reason`: why a query has no answer, else null.
+
+    `query_id` is the query's own id as a string, null for a row that had none.
+    """
+    neighbour = ArrayType(struct_of(note_id=note_id, score=FloatType()))
+    columns = struct_of(query_id=StringType(), reason=StringType(), neighbours=neighbour)
+    return TableSpec("found", columns, ("query_id",))

@@ -1,0 +1,46 @@
+"""What ingest writes: the notes, and what was read of their images."""
+
+from __future__ import annotations
+
+from pyspark.sql.types import ArrayType, BinaryType, DataType, DoubleType, StringType, TimestampType
+
+from uninote.lake.schemas.specs import TableSpec, struct_of
+
+
+def notes_table(note_id: DataType) -> TableSpec:
+    """Notes, as ingest makes them. Absent texts are null; `caption` is a training target only."""
+    image = struct_of(uri=StringType(), ocr=StringType())
+    schema = struct_of(
+        note_id=note_id,
+        title=StringType(),
+        body=StringType(),
+        caption=StringType(),
+        topics=ArrayType(StringType()),
+        images=ArrayType(image),
+        category=StringType(),
+        author=StringType(),
+        language=StringType(),
+        visibility=StringType(),
+        updated_at=TimestampType(),
+    )
+    return TableSpec("notes", schema, ("note_id",), feed=True)
+
+
+IMAGE_BYTES = TableSpec("image_bytes", struct_of(uri=StringType(), content=BinaryType()), ("uri",))
+"""Images that the source had as bytes, once each: `uri` is inline:<SHA-256 of content>, as in `notes.images`."""
+
+
+IMAGE_DIGESTS = TableSpec(
+    "image_digests", struct_of(uri=StringType(), version=StringType(), digest=StringType()), ("uri",)
+)
+"""The bytes behind names of image files whose texts are read: their SHA-256, at that `version` (size and time, or etag)."""
+
+IMAGE_TEXTS = TableSpec(
+    "image_texts",
+    struct_of(digest=StringType(), engine=StringType(), text=StringType(), reason=StringType(), seconds=DoubleType()),
+    ("digest",),
+)
+"""What is written in images, a line each, by the SHA-256 of their bytes; "" where nothing is.
+
+`engine` read it, of that version, in `seconds`. An image that cannot be decoded has no text, and the `reason`.
+"""

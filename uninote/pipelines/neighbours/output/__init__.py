@@ -1,0 +1,1 @@
+"""From the files of lists that tasks write to the tables that readers see."""

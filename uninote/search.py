@@ -68,8 +68,11 @@ def _found(index: Index, options: argparse.Namespace) -> list[dict[str, object]]
     constraint = Constraint.of(_sets(options.only), _sets(options.never))
     vector = truncate(_embedded(options, max(layouts)), index.manifest.width)
     notes, scores = index.search_notes(vector, options.k, options.nprobe, constraint)
-    pairs = zip(notes[0], scores[0], strict=True)
-    return [{"note_id": note, "score": round(float(score), 6)} for note, score in pairs if note is not None]
+    lines: list[dict[str, object]] = []
+    for note, score in zip(notes[0], scores[0], strict=True):
+        if note is not None:
+            lines.append({"note_id": note, "score": round(float(score), 6)})
+    return lines
 
 
 def _with_axes(index: str, folder: Path, kind: str) -> Path:
@@ -86,21 +89,27 @@ def _embedded(options: argparse.Namespace, layout: int) -> np.ndarray:
         raise UninoteError("the query is empty; give --text, --title or --image")
     kind = kind_of(options.model) if options.kind == AUTO else options.kind
     encoder = load_in_layout(options.model, kind, layout, Arithmetic())
-    paths = [path.resolve() for path in options.image]
+    folders = set()
+    images = []
+    for path in map(Path.resolve, options.image):
+        folders.add(str(path.parent))
+        images.append(NoteImage(str(path), ""))
     limits = MediaConfig()
-    policy = MediaPolicy(tuple({str(path.parent) for path in paths}), limits.max_bytes, limits.max_pixels)
-    pictures = [load_image(str(path), policy) for path in paths]
-    note = Note(options.title, options.text, (), tuple(NoteImage(str(path), "") for path in paths))
+    policy = MediaPolicy(tuple(folders), limits.max_bytes, limits.max_pixels)
+    pictures = [load_image(image.uri, policy) for image in images]
+    note = Note(options.title, options.text, (), tuple(images))
     return np.asarray(encoder.embed([encoder.prepare(note, pictures)]))
 
 
 def _sets(given: Sequence[str]) -> dict[str, list[str]]:
     """Return attribute -> values of `attribute=value,value`."""
-    pairs = [one.partition("=") for one in given]
-    wrong = [name for name, sign, _ in pairs if not sign]
-    if wrong:
-        raise ConstraintError(f"{wrong[0]!r} should look like attribute=value,value")
-    return {name: values.split(",") for name, _, values in pairs}
+    sets = {}
+    for one in given:
+        name, sign, values = one.partition("=")
+        if not sign:
+            raise ConstraintError(f"{name!r} should look like attribute=value,value")
+        sets[name] = values.split(",")
+    return sets
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from uninote.notes.note import Note, NoteImage
 
 MODEL_COLUMNS = ("title", "body", "topics", "images")
 
+_attributes = itemgetter(*NOTE_ATTRIBUTES)
 _MADE = ("content_hash", "former_hash", "meta_hash", "unreachable", "new_files", "opened", "images_changed")
 
 
@@ -26,9 +28,13 @@ def to_note(row: Mapping[str, Any]) -> Note:
     return Note(
         title=row["title"] or "",
         body=row["body"] or "",
-        topics=tuple(topic for topic in row["topics"] or () if topic),
-        images=tuple(NoteImage(image["uri"] or "", image["ocr"] or "") for image in row["images"] or () if image),
+        topics=tuple(filter(None, row["topics"] or ())),
+        images=tuple(map(_image, filter(None, row["images"] or ()))),
     )
+
+
+def _image(row: Mapping[str, Any]) -> NoteImage:
+    return NoteImage(row["uri"] or "", row["ocr"] or "")
 
 
 @dataclass(frozen=True)
@@ -59,16 +65,20 @@ def make_content_hashes(task: HashTask, schema: pa.Schema) -> ArrowMap:
 
 
 def _hashed(batch: pa.RecordBatch, look: ImageLook, schema: pa.Schema) -> pa.RecordBatch:
-    values = [dict.fromkeys(_MADE) | row for row in batch.to_pylist()]
-    rows = [row for row in values if row["is_there"]]
-    for row in rows:
-        row["meta_hash"] = meta_hash([row[column] for column in NOTE_ATTRIBUTES])
+    values = []
+    rows = []
+    for found in batch.to_pylist():
+        row = dict.fromkeys(_MADE) | found
+        values.append(row)
+        if row["is_there"]:
+            row["meta_hash"] = meta_hash(_attributes(row))
+            rows.append(row)
     if not look.opens:
         rows = _blind(rows)
-    notes = [to_note(row) for row in rows]
+    notes = list(map(to_note, rows))
     looked = look.look(notes, [row["files"] or () for row in rows])
-    for row, note, found in zip(rows, notes, looked, strict=True):
-        row |= _hashes(row, note, found, look.opens)
+    for row, note, files in zip(rows, notes, looked, strict=True):
+        row |= _hashes(row, note, files, look.opens)
     for row in values:
         row["unreachable"] = bool(row["unreachable"])
         row["images_changed"] = bool(row["images_changed"])
@@ -76,8 +86,7 @@ def _hashed(batch: pa.RecordBatch, look: ImageLook, schema: pa.Schema) -> pa.Rec
         row["files"] = row["new_files"]
     if rows:
         rows[0]["opened"] = look.opened
-    columns = [pa.array([row[name] for row in values], schema.field(name).type) for name in schema.names]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    return pa.RecordBatch.from_pylist(values, schema)
 
 
 def _blind(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -95,12 +104,15 @@ def _blind(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _hashes(row: Mapping[str, Any], note: Note, found: Looked, opens_images: bool) -> dict[str, Any]:
-    digests = [file.digest if opens_images else UNSEEN for file in found.files]
-    before = {file["digest"] for file in row["files"] or ()}
+    digests = [file.digest for file in found.files] if opens_images else [UNSEEN] * len(found.files)
     return {
         "content_hash": content_hash(note, digests),
         "former_hash": former_hash(note, [file.first_version for file in found.files]),
         "unreachable": found.is_unreachable,
         "new_files": found.stored if found.is_new and opens_images and row["kind"] == "note" else None,
-        "images_changed": bool(digests) and {file["digest"] for file in found.stored} != before,
+        "images_changed": bool(digests) and _digests(found.stored) != _digests(row["files"] or ()),
     }
+
+
+def _digests(files: Iterable[Mapping[str, Any]]) -> set[str]:
+    return set(map(itemgetter("digest"), files))

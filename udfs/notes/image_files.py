@@ -39,8 +39,11 @@ class Looked:
     @property
     def stored(self) -> list[dict[str, str]]:
         """Return what is worth recording, each file once: what the table image_files holds of the note."""
-        files = {file.uri: file for file in self.files if file.version not in (IN_ROW, MISSING, UNREACHABLE)}
-        return [asdict(file) for file in files.values() if file.digest != UNREACHABLE]
+        files = {}
+        for file in self.files:
+            if file.version not in (IN_ROW, MISSING, UNREACHABLE) and file.digest != UNREACHABLE:
+                files[file.uri] = file
+        return list(map(asdict, files.values()))
 
 
 @dataclass
@@ -59,11 +62,14 @@ class ImageLook:
 
         Each file is asked for once in a batch, and opened only where nobody in it knows the bytes of its version.
         """
-        known = [{one["uri"]: ImageFile(**one) for one in files} for files in recorded]
-        uris = sorted({image.uri for note in notes for image in note.images})
+        known = list(map(_by_uri, recorded))
+        self._digests = {}
+        for files in known:
+            for file in files.values():
+                self._digests[file.uri, file.version] = file.digest
+        uris = _uris_of(notes)
         self._versions = dict(zip(uris, self.pool.map(partial(file_version, policy=self.media), uris), strict=True))
-        self._digests = {(file.uri, file.version): file.digest for files in known for file in files.values()}
-        self._read([uri for uri in uris if self._must_open(uri)])
+        self._read(list(filter(self._must_open, uris)))
         return [self._looked(note, files) for note, files in zip(notes, known, strict=True)]
 
     def _must_open(self, uri: str) -> bool:
@@ -92,3 +98,16 @@ class ImageLook:
 
 def _row(known: Mapping[str, ImageFile], uri: str) -> dict[str, str] | None:
     return asdict(known[uri]) if uri in known else None
+
+
+def _by_uri(recorded: Iterable[Mapping[str, Any]]) -> dict[str, ImageFile]:
+    """Return the files that the lake knows of a note's images by their names."""
+    return {row["uri"]: ImageFile(**row) for row in recorded}
+
+
+def _uris_of(notes: Iterable[Note]) -> list[str]:
+    """Return the names of the images of some notes, each once, in order."""
+    uris: set[str] = set()
+    for note in notes:
+        uris.update(image.uri for image in note.images)
+    return sorted(uris)

@@ -35,8 +35,8 @@ def make_digests(media: MediaPolicy, threads: int, schema: pa.Schema) -> ArrowMa
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with ThreadPoolExecutor(threads) as pool:
             for batch in batches:
-                changed = [row for row in pool.map(look, batch.to_pylist()) if row is not None]
-                yield pa.RecordBatch.from_pylist(changed, schema)
+                changed = filter(None, pool.map(look, batch.to_pylist()))
+                yield pa.RecordBatch.from_pylist(list(changed), schema)
 
     return run
 
@@ -53,9 +53,11 @@ def make_texts(reader: TextReader, media: MediaPolicy, count: Callable[[int], No
         for batch in batches:
             found = []
             for row in batch.to_pylist():
-                found.append(_text_of(row, reader, read, media))
+                text = _text_of(row, reader, read, media)
+                if text is not None:
+                    found.append(text)
                 count(1)
-            yield pa.RecordBatch.from_pylist([row for row in found if row is not None], schema)
+            yield pa.RecordBatch.from_pylist(found, schema)
 
     return run
 

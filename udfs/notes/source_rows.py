@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -85,8 +86,7 @@ def make_table_rows(reading: Reading, columns: Sequence[str]) -> ArrowMap:
     """Map rows of a table, whose columns are `columns` in order, to rows as those of other sources."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        named = (pa.RecordBatch.from_arrays(batch.columns, list(columns)) for batch in batches)
-        yield from _table_rows(named, reading, Piece(0))
+        yield from _table_rows(_named(batches, columns), reading, Piece(0))
 
     return run
 
@@ -111,6 +111,11 @@ def make_table_contents() -> ArrowMap:
             yield _contents(batch.column(0))
 
     return run
+
+
+def _named(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield pa.RecordBatch.from_arrays(batch.columns, list(columns))
 
 
 def _numbers(batches: Iterable[pa.RecordBatch]) -> Iterator[int]:
@@ -191,21 +196,23 @@ def _table_rows(batches: Iterable[pa.RecordBatch], reading: Reading, piece: Piec
     uri = groups.uri if groups is not None else "the table"
     for found in batches:
         batch = RowBatch(rules, reading.schema, piece.file)
-        values = _values(found, reading.mapping)
-        for number in range(found.num_rows):
+        for values in _values(found, reading.mapping):
             row += 1
-            batch.add({name: column[number] for name, column in values.items()}, f"{uri}, row {row}")
+            batch.add(values, f"{uri}, row {row}")
         yield batch.to_arrow()
 
 
-def _values(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> dict[str, list[Any]]:
-    """Return field -> values, of the columns that a batch has."""
-    found = {}
+def _values(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield field -> value of each row, of the columns that a batch has."""
+    columns = {}
     for name, column in mapping.items():
         if column in batch.schema.names:
             values = batch.column(batch.schema.get_field_index(column))
-            found[name] = _times(values) if name == "updated_at" else values.to_pylist()
-    return found
+            columns[name] = _times(values) if name == "updated_at" else values.to_pylist()
+    if not columns:
+        yield from repeat({}, batch.num_rows)
+    for row in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, row, strict=True))
 
 
 def _times(values: pa.Array) -> list[Any]:
@@ -216,8 +223,11 @@ def _times(values: pa.Array) -> list[Any]:
 
 
 def _contents(images: pa.Array) -> pa.RecordBatch:
-    contents = [content for value in images.to_pylist() if value is not None for content in contents_of(value)]
-    uris = [inline_uri(content) for content in contents]
+    contents: list[bytes] = []
+    for value in images.to_pylist():
+        if value is not None:
+            contents += contents_of(value)
+    uris = list(map(inline_uri, contents))
     return pa.RecordBatch.from_arrays(
         [pa.array(uris, pa.string()), pa.array(contents, pa.binary())], ["uri", "content"]
     )

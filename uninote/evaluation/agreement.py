@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,15 +50,21 @@ def shares_of_lists(lists: Mapping[Hashable, Sequence[Hashable]], labels: Labels
     distinct: list[bool] = []
     abroad: list[bool] = []
     for note in labels.keys() & lists.keys():
-        found = lists[note]
-        agreed = {}
-        for other in found:
-            if other in labels:
-                agreed[other] = not labels[note].isdisjoint(labels[other])
-        every += agreed.values()
-        first += [agreed[other] for other in found[:1] if other in agreed]
-        distinct += [agreed[other] for other in agreed if facts.is_distinct(note, other)][:1]
-        abroad += [agreed[other] for other in agreed if facts.is_abroad(note, other)][:1]
+        of_distinct = []
+        of_abroad = []
+        for place, other in enumerate(lists[note]):
+            if other not in labels:
+                continue
+            agrees = not labels[note].isdisjoint(labels[other])
+            every.append(agrees)
+            if place == 0:
+                first.append(agrees)
+            if facts.is_distinct(note, other):
+                of_distinct.append(agrees)
+            if facts.is_abroad(note, other):
+                of_abroad.append(agrees)
+        distinct += of_distinct[:1]
+        abroad += of_abroad[:1]
     return Shares(_mean(first), _mean(every), _mean(distinct), _mean(abroad))
 
 
@@ -80,8 +86,8 @@ def pairs_of(notes: Sequence[Hashable], queries: int, labels: Labels, facts: Fac
     """Return the facts of the first `queries` of `notes`, which all have labels, with all of them."""
     other = np.ones((queries, len(notes)), bool)
     np.fill_diagonal(other, False)
-    groups = _codes([facts.groups.get(note) for note in notes])
-    languages = _codes([facts.languages.get(note) for note in notes])
+    groups = _codes(map(facts.groups.get, notes))
+    languages = _codes(map(facts.languages.get, notes))
     # Code -1, of what has none, is equal to nothing: neither a duplicate nor in another language.
     is_duplicate = (groups[:queries, None] == groups) & (groups >= 0)
     is_known = (languages[:queries, None] >= 0) & (languages >= 0)
@@ -123,17 +129,21 @@ def _share_a_label(labels: Sequence[frozenset[str]], queries: int) -> np.ndarray
     columns = []
     ends = [0]
     for mine in labels:
-        columns += [numbers.setdefault(label, len(numbers)) for label in sorted(mine)]
+        for label in sorted(mine):
+            columns.append(numbers.setdefault(label, len(numbers)))
         ends.append(len(columns))
     marked = csr_array((np.ones(len(columns), np.float32), columns, ends), shape=(len(labels), len(numbers)))
     shared: np.ndarray = (marked[:queries] @ marked.T).toarray() > 0
     return shared
 
 
-def _codes(values: Sequence[Hashable]) -> np.ndarray:
+def _codes(values: Iterable[Hashable]) -> np.ndarray:
     """Return equal numbers for equal values, int64; -1 for null."""
-    numbers: dict[Hashable, int] = {}
-    return np.array([-1 if value is None else numbers.setdefault(value, len(numbers)) for value in values], np.int64)
+    numbers: dict[Hashable, int] = {None: -1}
+    codes = []
+    for value in values:
+        codes.append(numbers.setdefault(value, len(numbers)))
+    return np.array(codes, np.int64)
 
 
 def _mean(agreed: Sequence[bool] | np.ndarray) -> float | None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 
 import deltalake
 import pyarrow as pa
@@ -57,18 +57,18 @@ class VectorTable:
     @property
     def num_rows(self) -> int:
         """How many rows the files hold by their footers."""
-        return sum(rows for footer in self.footers for rows in footer.group_rows)
+        return sum(sum(footer.group_rows) for footer in self.footers)
 
     @cached_property
     def pieces(self) -> list[Groups]:
         """What tasks read, of Parquet."""
-        return [piece for footer in self.footers for piece in pieces_of(footer)]
+        return list(chain.from_iterable(map(pieces_of, self.footers)))
 
     def find_width(self) -> int:
         """Return the commonest length among the first vectors. Raises ForeignVectorsError where there is none."""
         lengths: Counter[int] = Counter()
         for batch in islice(self._batches(), LOOKED_AT):
-            lengths.update(length for length in pc.list_value_length(batch.column(0)).to_pylist() if length)
+            lengths.update(filter(None, pc.list_value_length(batch.column(0)).to_pylist()))
             if lengths.total() >= LOOKED_AT:
                 break
         if not lengths:
@@ -131,7 +131,7 @@ def _parquet_files(uri: str, s3: S3Options) -> list[SourceFile]:
 
 def _check_columns(table: VectorTable, footer: Footer) -> None:
     """Raise ConfigError unless a file has the key and the vectors, as types that can be one."""
-    names = [*footer.schema.names, *(name for name, _ in footer.file.partition)]
+    names = [*footer.schema.names, *dict(footer.file.partition)]
     settings = table.settings
     for option, name in (("key", settings.key), ("vector", settings.vector)):
         # Columns of a Delta table may be in its folders' names, which its log alone tells.

@@ -26,17 +26,22 @@ def histogram(data: Histogram, label: str) -> Markup:
     """Draw the histogram of scores; `label` names the horizontal axis."""
     digits = digits_for(data.edges[1] - data.edges[0])
     rows = [_horizontal_lines(data), _bars(data, digits), _axis(data), _axis_labels(label)]
-    summary = f"Histogram of {plural(data.total, 'note')} by {label}: " + ", ".join(
-        f"{name} {data.quantile(at):.{digits}f}" for name, at in (("lowest", 0.0), ("median", 0.5), ("highest", 1.0))
+    summary = (
+        f"Histogram of {plural(data.total, 'note')} by {label}: lowest {data.quantile(0.0):.{digits}f}, "
+        f"median {data.quantile(0.5):.{digits}f}, highest {data.quantile(1.0):.{digits}f}"
     )
     return _svg(WIDTH, HEIGHT, summary, Markup("").join(rows))
 
 
 def recall_bars(widths: Sequence[WidthRecall]) -> Markup:
     """Draw one horizontal bar from 0 to 1 for each width."""
-    rows = Markup("").join(_recall_bar(row, ROW * number) for number, row in enumerate(widths))
-    summary = "Recall by width: " + ", ".join(f"w{row.width} {recall(row.recall)}" for row in widths)
-    return _svg(WIDTH, ROW * len(widths), summary, rows)
+    rows = []
+    shown = []
+    for number, row in enumerate(widths):
+        rows.append(_recall_bar(row, ROW * number))
+        shown.append(f"w{row.width} {recall(row.recall)}")
+    summary = f"Recall by width: {', '.join(shown)}"
+    return _svg(WIDTH, ROW * len(widths), summary, Markup("").join(rows))
 
 
 def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
@@ -50,7 +55,10 @@ def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
 
 def _round_step(step: float) -> float:
     power = 10.0 ** math.floor(math.log10(step))
-    return power * next(factor for factor in (1, 2, 5, 10) if step <= factor * power * (1 + 1e-9))
+    for factor in (1, 2, 5):
+        if step <= factor * power * (1 + 1e-9):
+            return power * factor
+    return power * 10
 
 
 def _svg(width: int, height: int, summary: str, content: Markup) -> Markup:
@@ -70,15 +78,16 @@ def _y(data: Histogram, value: float) -> float:
 
 
 def _horizontal_lines(data: Histogram) -> Markup:
-    values = [value for value in ticks(0, max(1, *data.counts, 1), 4) if value == round(value)]
     line = Markup(
         '<line class="grid" x1="{0}" x2="{1}" y1="{2:.1f}" y2="{2:.1f}"/>'
         '<text class="tick" text-anchor="end" x="{3}" y="{4:.1f}">{5}</text>'
     )
-    heights = ((value, _y(data, value)) for value in values)
-    return Markup("").join(
-        line.format(LEFT, WIDTH - RIGHT, y, LEFT - 8, y + 4, count(round(value))) for value, y in heights
-    )
+    drawn = []
+    for value in ticks(0, max(1, *data.counts, 1), 4):
+        if value == round(value):  # of notes there are only complete ones
+            y = _y(data, value)
+            drawn.append(line.format(LEFT, WIDTH - RIGHT, y, LEFT - 8, y + 4, count(round(value))))
+    return Markup("").join(drawn)
 
 
 def _bars(data: Histogram, digits: int) -> Markup:
@@ -104,10 +113,11 @@ def _axis(data: Histogram) -> Markup:
         '<text class="tick" text-anchor="middle" x="{0:.1f}" y="{3}">{4}</text>'
     )
     floor = HEIGHT - BOTTOM
-    line = Markup('<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/>').format(LEFT, WIDTH - RIGHT, floor)
-    return line + Markup("").join(
-        tick.format(_x(data, value), floor, floor + 5, floor + 19, f"{value:.{digits}f}") for value in values
-    )
+    line = Markup('<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/>')
+    drawn = [line.format(LEFT, WIDTH - RIGHT, floor)]
+    for value in values:
+        drawn.append(tick.format(_x(data, value), floor, floor + 5, floor + 19, f"{value:.{digits}f}"))
+    return Markup("").join(drawn)
 
 
 def _axis_labels(label: str) -> Markup:

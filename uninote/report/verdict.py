@@ -40,7 +40,7 @@ class Verdict:
 def judge(report: Report) -> Verdict:
     """Check all that was asked for: stages, what they started from, rows, recall of lists and indexes, and quarantine."""
     found = (_stages(report), _freshness(report), _rows(report), _recall(report), _indexes(report), _quarantine(report))
-    checks = tuple(check for check in found if check)
+    checks = tuple(filter(None, found))
     state = max((check.state for check in checks), key=STATES.index)
     return Verdict(state, HEADLINES[state], _summary(checks, state), checks)
 
@@ -48,21 +48,28 @@ def judge(report: Report) -> Verdict:
 def _summary(checks: tuple[Check, ...], state: str) -> str:
     if state == "ok":
         return f"All {len(checks)} checks passed."
-    parts = (("failed", "failed"), ("attention", "needs a look"), ("unknown", "not measured"))
-    named = ((word, [check.name for check in checks if check.state == one]) for one, word in parts)
-    return "; ".join(f"{word}: {', '.join(names)}" for word, names in named if names).capitalize() + "."
+    parts = []
+    for one, word in (("failed", "failed"), ("attention", "needs a look"), ("unknown", "not measured")):
+        names = [check.name for check in checks if check.state == one]
+        if names:
+            parts.append(f"{word}: {', '.join(names)}")
+    return "; ".join(parts).capitalize() + "."
 
 
 def _stages(report: Report) -> Check:
-    failed = [row.stage for row in report.stages if row.state == "failed"]
+    failed = _stages_in(report, "failed")
     if failed:
         return Check("stages", "failed", f"failed: {', '.join(failed)}", "stages")
     if not report.stages:
         return Check("stages", "unknown", "none recorded", "stages")
-    unfinished = [row.stage for row in report.stages if row.state == "unfinished"]
+    unfinished = _stages_in(report, "unfinished")
     if unfinished:
         return Check("stages", "attention", f"began and did not end: {', '.join(unfinished)}", "stages")
     return Check("stages", "ok", f"{plural(len(report.stages), 'stage')}, none failed", "stages")
+
+
+def _stages_in(report: Report, state: str) -> list[str]:
+    return [row.stage for row in report.stages if row.state == state]
 
 
 def _freshness(report: Report) -> Check | None:
@@ -95,17 +102,21 @@ def _indexes(report: Report) -> Check | None:
         return None
     name = f"index recall@{report.indexes[0].k}"
     low = []
+    unmeasured = []
+    measured = []
     for row in report.indexes:
+        if row.recall is None:
+            unmeasured.append(f"w{row.width}")
+            continue
+        measured.append(row.recall)
         # "not at least", rather than "less": a recall that is not a number must not pass
-        if row.recall is not None and not row.recall >= row.target:
+        if not row.recall >= row.target:
             low.append(f"w{row.width} {recall(row.recall)}, target {recall(row.target)}")
-    unmeasured = [f"w{row.width}" for row in report.indexes if row.recall is None]
     if low:
         return Check(name, "attention", "; ".join(low), "indexes")
     if unmeasured:
         return Check(name, "unknown", f"not measured: {', '.join(unmeasured)}", "indexes")
-    least = min(row.recall for row in report.indexes if row.recall is not None)
-    return Check(name, "ok", f"{recall(least)} at least, target {recall(report.indexes[0].target)}", "indexes")
+    return Check(name, "ok", f"{recall(min(measured))} at least, target {recall(report.indexes[0].target)}", "indexes")
 
 
 def _quarantine(report: Report) -> Check | None:

@@ -50,8 +50,9 @@ def has_bytes(kind: pa.DataType | None) -> bool:
     if kind is None:
         return False
     element = kind.value_type if _is_list(kind) else kind
-    parts = [field.type for field in element] if pa.types.is_struct(element) else [element]
-    return any(_is_binary(part) for part in parts)
+    if pa.types.is_struct(element):
+        return any(_is_binary(field.type) for field in element)
+    return _is_binary(element)
 
 
 def _check_images(kind: pa.DataType) -> None:
@@ -63,7 +64,7 @@ def _check_images(kind: pa.DataType) -> None:
             f"images must be paths, URIs or bytes, or structs with one of {', '.join(URI_FIELDS)} or with bytes; the source's "
             f"column is {kind}. {_remedy('images')}"
         )
-    names = [field.name for field in element]
+    names = element.names
     if not set(URI_FIELDS) & set(names) and not has_bytes(element):
         raise ColumnTypeError(f"images need one of {', '.join(URI_FIELDS)}; they have {', '.join(names)}")
 

@@ -33,8 +33,13 @@ def map_columns(found: Sequence[str], chosen: Mapping[str, str]) -> dict[str, st
 
     Raises SourceColumnsError when a chosen column is missing, when no id can be found, or when nothing could be embedded.
     """
-    unknown = [f"{field} (accepted: {', '.join(GUESSES)})" for field in chosen if field not in GUESSES]
-    absent = [f"{field}: {column}" for field, column in chosen.items() if column not in found]
+    unknown = []
+    absent = []
+    for field, column in chosen.items():
+        if field not in GUESSES:
+            unknown.append(f"{field} (accepted: {', '.join(GUESSES)})")
+        if column not in found:
+            absent.append(f"{field}: {column}")
     if unknown or absent:
         raise SourceColumnsError(
             f"ingest.columns names what is not there: {'; '.join(unknown + absent)}. The source has: {', '.join(found)}"
@@ -42,9 +47,12 @@ def map_columns(found: Sequence[str], chosen: Mapping[str, str]) -> dict[str, st
     free = _by_lower_name(found, set(chosen.values()))
     mapping = dict(chosen)
     for field, guesses in GUESSES.items():
-        guess = next((free.pop(name) for name in guesses if name in free), None) if field not in chosen else None
-        if guess is not None:
-            mapping[field] = _only(field, guess)
+        if field in chosen:
+            continue
+        for name in guesses:
+            if name in free:
+                mapping[field] = _only(field, free.pop(name))
+                break
     _check(mapping, found)
     return mapping
 
@@ -73,7 +81,7 @@ def _check(mapping: Mapping[str, str], found: Sequence[str]) -> None:
             f"no column of the source looks like an id; name it with --set ingest.columns.note_id=<column>. "
             f"The source has: {', '.join(found)}"
         )
-    if not any(field in mapping for field in CONTENT):
+    if mapping.keys().isdisjoint(CONTENT):
         raise SourceColumnsError(
             f"no column of the source looks like a title, body, topics or images; name them with "
             f"--set ingest.columns.body=<column>. The source has: {', '.join(found)}"

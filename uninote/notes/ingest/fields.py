@@ -7,7 +7,7 @@ raises FieldError, and its row is set aside: a guess would go to the model.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import zip_longest
@@ -34,11 +34,15 @@ def text_of(field: str, value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return None if value is None else encodable(value)
     if isinstance(value, list | tuple):
-        lines = [scalar_text(field, one) for one in value]
-        return "\n".join(line for line in lines if line is not None)
+        return _lines(scalar_text(field, one) for one in value)
     if isinstance(value, Mapping):
         return _text_in(field, value)
     return scalar_text(field, value)
+
+
+def _lines(texts: Iterable[str | None]) -> str:
+    """Return the texts that there are, a line each."""
+    return "\n".join(text for text in texts if text is not None)
 
 
 def topics_of(value: Any) -> list[str]:
@@ -49,9 +53,13 @@ def topics_of(value: Any) -> list[str]:
         return []
     if not isinstance(value, list | tuple):
         value = [value]
-    texts = (text_of("topics", one) if isinstance(one, Mapping) else scalar_text("topics", one) for one in value)
-    trimmed = (text.strip(" ") for text in texts if text is not None)
-    return [text for text in trimmed if text]
+    topics = []
+    for one in value:
+        text = text_of("topics", one) if isinstance(one, Mapping) else scalar_text("topics", one)
+        text = (text or "").strip(" ")
+        if text:
+            topics.append(text)
+    return topics
 
 
 def images_of(images: Any, ocr: Any, exists: Exists) -> list[Image]:
@@ -69,8 +77,12 @@ def images_of(images: Any, ocr: Any, exists: Exists) -> list[Image]:
 def contents_of(images: Any) -> list[bytes]:
     """Return the images that are bytes themselves."""
     values = images if isinstance(images, list | tuple) else [images]
-    found = (_content(one) if isinstance(one, Mapping) else one for one in values)
-    return [one for one in found if isinstance(one, bytes)]
+    contents = []
+    for one in values:
+        content = _content(one) if isinstance(one, Mapping) else one
+        if isinstance(content, bytes):
+            contents.append(content)
+    return contents
 
 
 def id_text(value: Any) -> str | None:
@@ -130,7 +142,7 @@ def _images(value: Any, exists: Exists) -> list[Image]:
         value = split_images(value, exists)
     elif not isinstance(value, list | tuple):
         value = [value]
-    return [_image(one) for one in value]
+    return list(map(_image, value))
 
 
 def _image(value: Any) -> Image:
@@ -146,14 +158,27 @@ def _image(value: Any) -> Image:
     names = [name for name in URI_FIELDS if name in value]
     if content is None and not names and not _has_null_content(value):
         raise FieldError(f"images need one of {', '.join(URI_FIELDS)}; here one has {', '.join(map(str, value))}")
-    places = (text_of("images", value[name]) for name in names)
-    uri = inline_uri(content) if content is not None else next((place for place in places if place is not None), None)
-    text = next((value[name] for name in OCR_FIELDS if value.get(name) is not None), None)
-    return uri, None if text is None else _ocr_text(text)
+    uri = inline_uri(content) if content is not None else _first_place(value, names)
+    for name in OCR_FIELDS:
+        if value.get(name) is not None:
+            return uri, _ocr_text(value[name])
+    return uri, None
+
+
+def _first_place(image: Mapping[Any, Any], names: Iterable[str]) -> str | None:
+    """Return the first of the fields `names` that says where an image lies."""
+    for name in names:
+        place = text_of("images", image[name])
+        if place is not None:
+            return place
+    return None
 
 
 def _content(image: Mapping[Any, Any]) -> bytes | None:
-    return next((one for one in image.values() if isinstance(one, bytes)), None)
+    for value in image.values():
+        if isinstance(value, bytes):
+            return value
+    return None
 
 
 def _has_null_content(image: Mapping[Any, Any]) -> bool:
@@ -168,28 +193,30 @@ def _ocr_texts(value: Any) -> list[str | None]:
         value = entries if entries is not None else [value]
     if value is None or _is_nan(value):
         return []
-    return [_ocr_text(one) for one in value] if isinstance(value, list | tuple) else [_ocr_text(value)]
+    return list(map(_ocr_text, value)) if isinstance(value, list | tuple) else [_ocr_text(value)]
 
 
 def _ocr_text(value: Any) -> str | None:
     """Return the text of what a reader of images found: a text, an object that has one beside boxes, or a list of these."""
     if isinstance(value, list | tuple):
-        if not all(one is None or isinstance(one, str | Mapping) for one in value):
-            raise FieldError(f"ocr must be text, or objects with a text; here it is {_shown(value)}")
-        lines = [_ocr_text(one) for one in value]
-        return "\n".join(line for line in lines if line is not None)
+        for one in value:
+            if one is not None and not isinstance(one, str | Mapping):
+                raise FieldError(f"ocr must be text, or objects with a text; here it is {_shown(value)}")
+        return _lines(map(_ocr_text, value))
     return _text_in("ocr", value) if isinstance(value, Mapping) else scalar_text("ocr", value)
 
 
 def _text_in(field: str, value: Mapping[Any, Any]) -> str | None:
     """Return the text of an object: what its `text` says, or the only text that it has."""
-    name = next((name for name in TEXT_FIELDS if name in value), None)
-    if name is not None and (value[name] is None or isinstance(value[name], str)):
-        return scalar_text(field, value[name])
+    for name in TEXT_FIELDS:
+        if name in value:
+            if value[name] is None or isinstance(value[name], str):
+                return scalar_text(field, value[name])
+            break
     texts = [one for one in value.values() if isinstance(one, str)]
     if len(texts) == 1:
         return encodable(texts[0])
-    if not any(one is not None for one in value.values()):
+    if all(one is None for one in value.values()):
         return None
     raise FieldError(f"{field} must be text; here it is {_shown(value)}")
 

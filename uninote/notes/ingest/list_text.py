@@ -28,7 +28,7 @@ def listed(text: str) -> list[Any] | None:
     if not (text.startswith("[") and text.endswith("]")):
         return None
     if _NUMPY.fullmatch(text):  # to Python, strings side by side are one string
-        return [ast.literal_eval(part) for part in re.findall(_QUOTED, text, re.DOTALL)]
+        return list(map(ast.literal_eval, re.findall(_QUOTED, text, re.DOTALL)))
     for read in (json.loads, ast.literal_eval):
         try:
             found = read(text)
@@ -67,10 +67,14 @@ def split_images(text: str, exists: Exists) -> list[Any]:
 def _names(text: str, exists: Exists) -> list[str]:
     """Split at separators, and put together again what is one URI, or names a file only together."""
     parts = IMAGE_SEPARATORS.split(text)
-    if len(parts) == 1 or all(exists(part) for part in parts):
+    if len(parts) == 1 or all(map(exists, parts)):
         return parts
-    starts = [0, *(match.end() for match in IMAGE_SEPARATORS.finditer(text))]
-    ends = [*(match.start() for match in IMAGE_SEPARATORS.finditer(text)), len(text)]
+    starts = [0]
+    ends = []
+    for separator in IMAGE_SEPARATORS.finditer(text):
+        ends.append(separator.start())
+        starts.append(separator.end())
+    ends.append(len(text))
     found = []
     place = 0
     while place < len(parts):
@@ -85,19 +89,33 @@ def _parts_of_uri(parts: list[str], names: list[str]) -> int:
     """Return how many of the first parts make one URI, 0 where none begins: up to its extension, or to the next URI."""
     if not _URI.match(parts[0]):
         return 0
-    until = next((n for n in range(1, len(parts)) if _URI.match(parts[n])), len(parts))
+    until = _next_uri(parts)
     if parts[0].startswith("data:"):
         return until
-    return next((n + 1 for n in range(until) if _EXTENSION.fullmatch(names[n].rpartition("/")[2])), 1)
+    for n, name in enumerate(names[:until]):
+        if _EXTENSION.fullmatch(name.rpartition("/")[2]):
+            return n + 1
+    return 1
 
 
 def _parts_of_file(parts: list[str], names: list[str], exists: Exists) -> int:
     """Return how many of the first parts name one file: one that exists, or else one with an extension, if any has one."""
-    until = next((n for n in range(1, len(parts)) if _URI.match(parts[n])), len(parts))
-    longest = next((n for n in range(until, 0, -1) if exists(names[n - 1])), None)
-    if longest is not None:
-        return longest
-    return next((n + 1 for n in range(until) if _EXTENSION.fullmatch(parts[n])), 1)
+    until = _next_uri(parts)
+    for n in range(until, 0, -1):
+        if exists(names[n - 1]):
+            return n
+    for n, part in enumerate(parts[:until]):
+        if _EXTENSION.fullmatch(part):
+            return n + 1
+    return 1
+
+
+def _next_uri(parts: list[str]) -> int:
+    """Return the place of the first part, but for part 0, with which a URI begins; how many there are if none does."""
+    for n in range(1, len(parts)):
+        if _URI.match(parts[n]):
+            return n
+    return len(parts)
 
 
 def file_in(folder: str | None) -> Exists:

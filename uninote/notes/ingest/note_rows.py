@@ -84,7 +84,9 @@ class RowBatch:
 
     def to_arrow(self) -> pa.RecordBatch:
         """Return the rows."""
-        arrays = [_array(self._columns[field.name], field.type) for field in self._schema]
+        arrays = []
+        for field in self._schema:
+            arrays.append(_array(self._columns[field.name], field.type))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _append(self, row: Mapping[str, Any]) -> None:
@@ -94,7 +96,10 @@ class RowBatch:
 
 def _note(values: Mapping[str, Any], rules: FieldRules) -> tuple[dict[str, Any], bool]:
     """Return the fields of a note, and whether it has a time that cannot be read, which costs nothing but the time."""
-    note: dict[str, Any] = {name: text_of(name, values[name]) for name in TEXTS if values.get(name) is not None}
+    note: dict[str, Any] = {}
+    for name in TEXTS:
+        if values.get(name) is not None:
+            note[name] = text_of(name, values[name])
     given = values.get("note_id")
     note["note_id"] = id_number(given) if rules.id_kind == NUMBER else id_text(given)
     note["topics"] = topics_of(values.get("topics"))

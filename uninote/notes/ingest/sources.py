@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from uninote.errors import UninoteError
@@ -19,7 +21,7 @@ FORMATS = {
     ".parquet": "parquet",
 }
 TEXTS = {suffix for suffix, kind in FORMATS.items() if kind != "parquet"}
-SUFFIXES = (*FORMATS, *(suffix + compression for suffix in TEXTS for compression in COMPRESSED))
+SUFFIXES = (*FORMATS, *map("".join, product(TEXTS, COMPRESSED)))
 
 
 class SourceError(UninoteError):
@@ -60,10 +62,11 @@ def find_source(location: str) -> Source:
 def format_of(name: str) -> str | None:
     """Return the format that a file's name ends with, compressed or not; None where it names none."""
     lower = name.lower()
-    compression = next((suffix for suffix in COMPRESSED if lower.endswith(suffix)), "")
-    suffix = Path(lower.removesuffix(compression)).suffix
-    kind = FORMATS.get(suffix)
-    return None if compression and kind == "parquet" else kind
+    for compression in COMPRESSED:
+        if lower.endswith(compression):
+            kind = FORMATS.get(Path(lower.removesuffix(compression)).suffix)
+            return None if kind == "parquet" else kind
+    return FORMATS.get(Path(lower).suffix)
 
 
 def _file(path: Path) -> Source:
@@ -74,14 +77,18 @@ def _file(path: Path) -> Source:
 
 
 def _folder(path: Path) -> Source:
-    named = [path / f"items{suffix}" for suffix in SUFFIXES if (path / f"items{suffix}").exists()]
+    named = []
+    for suffix in SUFFIXES:
+        name = f"items{suffix}"
+        if (path / name).exists():
+            named.append(name)
     if len(named) > 1:
         raise SourceError(
-            f"ingest.source {path} holds {' and '.join(one.name for one in named)}; name the one that is meant: "
-            f"--set ingest.source={named[0]}"
+            f"ingest.source {path} holds {' and '.join(named)}; name the one that is meant: "
+            f"--set ingest.source={path / named[0]}"
         )
     if named:
-        return Source(str(format_of(named[0].name)), str(named[0]), str(path))
+        return Source(str(format_of(named[0])), str(path / named[0]), str(path))
     kinds = _formats_below(path)
     if len(kinds) > 1 and "parquet" not in kinds:  # beside Parquet, other files are notes about it
         raise SourceError(
@@ -109,7 +116,7 @@ def _formats_below(path: Path) -> dict[str, str]:
 
 
 def _refusal(path: Path) -> SourceError:
-    names = sorted(one.name for one in path.iterdir())
+    names = sorted(os.listdir(path))
     hidden = [name for name in names if name.startswith(HIDDEN) and format_of(name)]
     if hidden:
         return SourceError(

@@ -72,9 +72,13 @@ def _micros(value: Any) -> int:
 def _of_epoch(number: Decimal) -> int:
     """Until the year 5138 seconds have at most 11 digits; each finer unit of a time after March 1973 has three more."""
     size = abs(number)
-    units = ((100_000_000_000, 1_000_000), (100_000_000_000_000, 1000), (100_000_000_000_000_000, 1))
-    factor = next((Decimal(factor) for limit, factor in units if size < limit), Decimal("0.001"))
-    return math.floor(number * factor)
+    if size < 100_000_000_000:  # seconds
+        return math.floor(number * 1_000_000)
+    if size < 100_000_000_000_000:  # milliseconds
+        return math.floor(number * 1000)
+    if size < 100_000_000_000_000_000:  # microseconds
+        return math.floor(number)
+    return math.floor(number * Decimal("0.001"))
 
 
 def _of_datetime(when: datetime) -> int:
@@ -88,10 +92,11 @@ def _of_text(text: str) -> int:
     if _NUMBER.fullmatch(text) and not re.fullmatch(r"\d{4}", text):  # four digits are a year
         return _of_epoch(Decimal(text))
     readers: tuple[Callable[[str], datetime | None], ...] = (_iso, _halves, _mail, _named_day)
-    found = next((when for reader in readers if (when := reader(text)) is not None), None)
-    if found is None:
-        raise TimeError(f"{text!r} is no time")
-    return _of_datetime(found)
+    for reader in readers:
+        found = reader(text)
+        if found is not None:
+            return _of_datetime(found)
+    raise TimeError(f"{text!r} is no time")
 
 
 def _iso(text: str) -> datetime | None:
@@ -100,11 +105,9 @@ def _iso(text: str) -> datetime | None:
     if match is None or _HALVES.fullmatch(text):
         return None
     year, month, day, hour, minute, second, fraction, zone = match.groups()
-    parts = [
-        int(part) if part else least for part, least in ((month, 1), (day, 1), (hour, 0), (minute, 0), (second, 0))
-    ]
     micro = int(((fraction or "") + "000000")[:6])
-    return datetime(int(year), parts[0], parts[1], parts[2], parts[3], parts[4], micro, _zone(zone))
+    day_of = (int(year), int(month or 1), int(day or 1))
+    return datetime(*day_of, int(hour or 0), int(minute or 0), int(second or 0), micro, _zone(zone))
 
 
 def _zone(name: str | None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -31,14 +31,14 @@ class Header:
 
 def read_header(uri: str, source: TextSource) -> Header | None:
     """Return the columns that a file's first row names; None for a file without any. Raises HeaderError."""
-    feed = _Feed(line for line in lines(Span(uri), source) if line.text.strip())
+    feed = _Feed(filter(_is_filled, lines(Span(uri), source)))
     beginning = next(iter(feed), None)
     if beginning is None:
         return None
     feed.give_back(0)
     delimiter = _delimiter(beginning, uri)
     try:
-        names = [name.strip() for name in next(csv.reader(iter(feed), delimiter=delimiter, strict=True))]
+        names = list(map(str.strip, next(csv.reader(iter(feed), delimiter=delimiter, strict=True))))
     except csv.Error as error:
         raise HeaderError(f"{uri}, line 1: the row of column names cannot be read: {error}") from error
     _check_names(names, uri)
@@ -65,7 +65,7 @@ def records(uri: str, header: Header, source: TextSource) -> Iterator[Record]:
             yield _unreadable(feed, f"is no CSV row: {error}; a quote within quotes is written twice")
             reader = csv.reader(iter(feed), delimiter=header.delimiter, strict=True)
             continue
-        if all(not one.text.strip() for one in feed.taken):
+        if not any(map(_is_filled, feed.taken)):
             continue
         if len(fields) != len(header.columns):
             yield _unreadable(feed, f"has {len(fields)} fields, the header has {len(header.columns)}")
@@ -73,7 +73,7 @@ def records(uri: str, header: Header, source: TextSource) -> Iterator[Record]:
             reader = csv.reader(iter(feed), delimiter=header.delimiter, strict=True)
             continue
         values = {name: value or None for name, value in zip(header.columns, fields, strict=True) if name}
-        yield Record(feed.taken[0].number, values, "", _text(feed.taken), _filled(feed.taken))
+        yield Record(feed.taken[0].number, values, "", _text(feed.taken), sum(map(_is_filled, feed.taken)))
 
 
 @dataclass
@@ -113,7 +113,7 @@ def _skip(feed: _Feed, filled: int) -> None:
 
 def _unreadable(feed: _Feed, fault: str) -> Record:
     """Return the first line of what was taken as a record that cannot be read; the others come again."""
-    first = next(place for place, line in enumerate(feed.taken) if line.text.strip())
+    first = list(map(_is_filled, feed.taken)).index(True)
     line = feed.taken[first]
     feed.give_back(first + 1)
     return Record(line.number, None, fault, line.text.rstrip("\r\n")[:SHOWN])
@@ -123,8 +123,9 @@ def _delimiter(beginning: str, uri: str) -> str:
     """Return what the columns are separated by: a comma where there is one, else what makes the most columns."""
     if uri.lower().removesuffix(".gz").endswith(".tsv"):
         return "\t"
-    counts = {one: len(_fields(beginning, one)) for one in DELIMITERS}
-    return "," if counts[","] > 1 else max(DELIMITERS, key=lambda one: counts[one])
+    if len(_fields(beginning, ",")) > 1:
+        return ","
+    return max(DELIMITERS, key=lambda one: len(_fields(beginning, one)))
 
 
 def _fields(text: str, delimiter: str) -> Sequence[str]:
@@ -136,8 +137,8 @@ def _fields(text: str, delimiter: str) -> Sequence[str]:
 
 def _check_names(names: Sequence[str], uri: str) -> None:
     """Refuse names that repeat, be it but for case: nobody could say which of the columns is meant."""
-    lower = [name.lower() for name in names if name]  # a column without a name is not used
-    repeated = sorted({name for name in names if name and lower.count(name.lower()) > 1})
+    counts = Counter(map(str.lower, names))
+    repeated = sorted({name for name in names if name and counts[name.lower()] > 1})  # one without a name is not used
     if repeated:
         raise HeaderError(
             f"{uri}, line 1 names a column more than once: {', '.join(repeated)} (upper and lower case count as the same); "
@@ -149,5 +150,5 @@ def _text(taken: Sequence[Line]) -> str:
     return "".join(line.text for line in taken)[:SHOWN].rstrip("\r\n")
 
 
-def _filled(taken: Sequence[Line]) -> int:
-    return sum(1 for line in taken if line.text.strip())
+def _is_filled(line: Line) -> bool:
+    return bool(line.text.strip())

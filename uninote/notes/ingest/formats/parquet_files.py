@@ -52,29 +52,29 @@ def read_footer(file: SourceFile, options: S3Options) -> Footer:
     """Return what the footer of `file` says. Raises ParquetError."""
     with _explained(file.uri), open_binary(file.uri, options) as opened:
         parquet = pq.ParquetFile(opened)
-        groups = [parquet.metadata.row_group(number) for number in range(parquet.metadata.num_row_groups)]
-        return Footer(
-            file,
-            parquet.schema_arrow.remove_metadata(),
-            tuple(group.num_rows for group in groups),
-            tuple(group.total_byte_size for group in groups),
-        )
+        rows = []
+        sizes = []
+        for number in range(parquet.metadata.num_row_groups):
+            group = parquet.metadata.row_group(number)
+            rows.append(group.num_rows)
+            sizes.append(group.total_byte_size)
+        return Footer(file, parquet.schema_arrow.remove_metadata(), tuple(rows), tuple(sizes))
 
 
 def pieces_of(footer: Footer) -> list[Groups]:
     """Cut a file into runs of row groups of about PIECE_BYTES."""
     found: list[Groups] = []
     run: list[int] = []
-    size = first_row = 0
+    size = rows = first_row = 0
     for number, group_bytes in enumerate(footer.group_bytes):
         run.append(number)
         size += group_bytes
+        rows += footer.group_rows[number]
         if size >= PIECE_BYTES or number == len(footer.group_bytes) - 1:
-            rows = sum(footer.group_rows[one] for one in run)
             found.append(Groups(footer.file.uri, tuple(run), rows, first_row, footer.file.partition))
             first_row += rows
             run = []
-            size = 0
+            size = rows = 0
     return found
 
 
@@ -86,9 +86,11 @@ def read_groups(piece: Groups, columns: Sequence[str], options: S3Options) -> It
         file = pq.ParquetFile(opened, buffer_size=READ_AHEAD, coerce_int96_timestamp_unit="us")
         names = file.schema_arrow.names
         wanted = [name for name in dict.fromkeys(columns) if name in names]
-        # Each by its place: a name with a dot would mean a part of a struct.
         for batch in file.iter_batches(BATCH_ROWS, row_groups=list(piece.groups), columns=_paths(file, wanted)):
-            found = {name: batch.column(batch.schema.get_field_index(name)) for name in wanted}
+            found = {}
+            for name in wanted:
+                # By its place: a name with a dot would mean a part of a struct.
+                found[name] = batch.column(batch.schema.get_field_index(name))
             for name in set(columns) & set(partition) - set(wanted):
                 found[name] = pa.array([partition[name]] * batch.num_rows, pa.string())
             yield _batch(found, batch.num_rows)
@@ -110,8 +112,15 @@ def plain_times(column: pa.Array) -> pa.Array:
 def _paths(file: pq.ParquetFile, wanted: Sequence[str]) -> list[str]:
     """Return the paths of the leaves of some columns."""
     schema = file.metadata.schema
-    leaves = [schema.column(number).path for number in range(len(schema))]
-    return [path for path in leaves if any(path == name or path.startswith(f"{name}.") for name in wanted)]
+    # A column's own path, or what leads to a part of it.
+    exact = set(wanted)
+    inside = tuple(f"{name}." for name in wanted)
+    found = []
+    for number in range(len(schema)):
+        path = schema.column(number).path
+        if path in exact or path.startswith(inside):
+            found.append(path)
+    return found
 
 
 def _batch(columns: dict[str, pa.Array], rows: int) -> pa.RecordBatch:

@@ -61,10 +61,10 @@ def die_at(monkeypatch, made, table):
     """Run embed until it writes `table`, and no further."""
     real = tables.apply_changes
 
-    def die(changes, spec, uri, where="true"):
+    def die(changes, spec, uri, *where, **rows):
         if spec.name == table:
             raise RuntimeError("power cut")
-        real(changes, spec, uri, where)
+        real(changes, spec, uri, *where, **rows)
 
     with monkeypatch.context() as patch:
         patch.setattr(embed_commit.tables, "apply_changes", die)

@@ -138,10 +138,10 @@ def test_a_run_that_dies_while_publishing_is_undone_and_done_again(night, monkey
     night(first)
     real = tables.apply_changes
 
-    def die(changes, spec, uri, where="true"):
+    def die(changes, spec, uri, *where, **rows):
         if spec.name == fatal:
             raise RuntimeError("power cut")
-        real(changes, spec, uri)
+        real(changes, spec, uri, *where, **rows)
 
     with monkeypatch.context() as patch:
         patch.setattr(embed_commit.tables, "apply_changes", die)

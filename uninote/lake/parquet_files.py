@@ -59,7 +59,8 @@ def write_file(table: pa.Table, folder: str, group_rows: int = 1 << 20) -> DataF
 def open_parquet(path: str) -> Iterator[pq.ParquetFile]:
     """Open a file whose pages are checked as they are read. Raises DamagedFileError, also while it is read."""
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        # Spark writes times in 96 bits; nanoseconds of 64 would end in the year 2262.
+        with pq.ParquetFile(path, page_checksum_verification=True, coerce_int96_timestamp_unit="us") as file:
             yield file
     except FileNotFoundError as error:
         raise DamagedFileError(f"{path} is gone{remedy_of(path)}") from error

@@ -114,17 +114,21 @@ def _at_width(run: Run, vectors: DataFrame, width: int, spec: TableSpec) -> Data
 
 
 def _commit(run: Run, rows: DataFrame, spec: TableSpec, results: Results) -> None:
-    """Add `rows`; or, where something stored is replaced or gone, do all of it in one commit; or nothing at all."""
+    """Put `rows` into a table in one commit, and remove what is removed; no commit where that is nothing."""
     uri = run.generation.uri(spec.name)
-    keys = results.census.keys
-    if keys is not None and (spec.name == "items" or results.census.of(changes.EDITED, changes.DELETED)):
-        low, high = keys
-        upserted = rows.withColumn(tables.DELETED, F.lit(False))
-        removed = results.removed.withColumn(tables.DELETED, F.lit(True))
-        touched = f"old.item_key BETWEEN {low} AND {high}"
-        tables.apply_changes(upserted.unionByName(removed, allowMissingColumns=True), spec, uri, touched)
-    elif results.outcomes.items["embedded"] or not tables.has_table(uri):
+    census = results.census
+    embedded = results.outcomes.items["embedded"]
+    removed = census.of(changes.DELETED) + results.outcomes.items["unusable"]
+    others = census.of(changes.ATTRIBUTES) if spec.name == "items" else 0
+    if not tables.has_table(uri) or (census.keys is None and embedded > tables.MOST_ROWS):
         tables.append(rows, spec, uri)
+    elif embedded + others or census.of(changes.EDITED, changes.DELETED):
+        low, high = census.keys or (0, -1)
+        upserted = rows.withColumn(tables.DELETED, F.lit(False))
+        gone = results.removed.withColumn(tables.DELETED, F.lit(True))
+        touched = f"old.item_key BETWEEN {low} AND {high}"
+        every = upserted.unionByName(gone, allowMissingColumns=True)
+        tables.apply_changes(every, spec, uri, touched, rows=embedded + others + removed)
 
 
 def quarantine(run: Run, results: Results) -> None:
@@ -155,4 +159,4 @@ def _set_aside(run: Run, results: Results) -> None:
     bad = results.bad.withColumn("run_id", F.lit(run.run_id)).select(*spec.columns, F.lit(False).alias(tables.DELETED))
     reopened = results.keyed.where("was_set_aside").where(F.col("change") != changes.QUARANTINED)
     mended = reopened.join(bad, list(ITEM_KEY), "left_anti").select(*ITEM_KEY, F.lit(True).alias(tables.DELETED))
-    tables.apply_changes(bad.unionByName(mended, allowMissingColumns=True), spec, uri)
+    tables.apply_changes(bad.unionByName(mended, allowMissingColumns=True), spec, uri, rows=changed)

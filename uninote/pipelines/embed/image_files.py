@@ -27,4 +27,5 @@ def record_files(run: Run, looked: DataFrame, census: Census) -> None:
         return
     deleted = looked.where(F.col("kind") == "note").where(F.col("change").isin(changes.DELETED, changes.FORGOTTEN))
     removed = deleted.select(*spec.columns).withColumn(tables.DELETED, F.lit(True))
-    tables.apply_changes(rows.withColumn(tables.DELETED, F.lit(False)).unionByName(removed), spec, uri)
+    most = census.files + census.notes(changes.DELETED, changes.FORGOTTEN)
+    tables.apply_changes(rows.withColumn(tables.DELETED, F.lit(False)).unionByName(removed), spec, uri, rows=most)

@@ -16,10 +16,12 @@ from pyspark.sql.types import DataType, StructType
 
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import columns_of, has_files, has_log
+from uninote.lake.row_changes import DELETED as DELETED
+from uninote.lake.row_changes import MOST_BYTES, RowChanges, can_apply
+from uninote.lake.row_changes import MOST_ROWS as MOST_ROWS
 from uninote.lake.schemas import TableSpec
 
 ABSENT = -1  # the version of a table that does not exist
-DELETED = "_deleted"  # the column of a change frame that marks rows to remove
 
 
 class MissingTableError(UninoteError):
@@ -153,17 +155,35 @@ def add_columns(spec: TableSpec, uri: str) -> None:
         deltalake.DeltaTable(uri, without_files=True).alter.add_columns(schema.fields)
 
 
-def apply_changes(changes: DataFrame, spec: TableSpec, uri: str, where: str = "true") -> None:
+def apply_changes(
+    changes: DataFrame, spec: TableSpec, uri: str, where: str = "true", *, rows: int | None = None
+) -> None:
     """Upsert the rows of `changes` by the key of `spec` in one commit; those with `_deleted` true are removed.
 
-    `where` is a condition on the old rows (as `old.column`) that all affected ones meet: it spares reading the others.
+    `rows`: how many there are, null where the caller does not know; few are put into the table without MERGE. `where` is a
+    condition on the old rows (as `old.column`) that all affected ones meet: it spares MERGE reading the others.
     Applying the same changes twice gives the same table. Without any, do not call: an empty commit looks like news.
     """
     spec.check(changes.drop(DELETED).schema)
     if not has_table(uri) or not has_files(uri):
         # There is nothing to look for: MERGE would run six queries more.
         append(changes.where(~F.col(DELETED)).drop(DELETED), spec, uri)
-        return
+    elif not _apply_here(changes, spec, uri, rows):
+        _merge(changes, spec, uri, where)
+
+
+def _apply_here(changes: DataFrame, spec: TableSpec, uri: str, rows: int | None) -> bool:
+    """Apply changes in the driver and return True, or return False where they, or the files they touch, are too large."""
+    if rows is None or rows > MOST_ROWS or not can_apply(uri):
+        return False
+    here = RowChanges(uri, changes.toArrow(), spec.key)
+    if here.touched_bytes > MOST_BYTES:
+        return False
+    here.apply()
+    return True
+
+
+def _merge(changes: DataFrame, spec: TableSpec, uri: str, where: str) -> None:
     same_key = " AND ".join(f"old.{column} <=> new.{column}" for column in spec.key)
     values: dict[str, str | Column] = {column: f"new.{column}" for column in spec.columns}
     table = DeltaTable.forPath(changes.sparkSession, uri)

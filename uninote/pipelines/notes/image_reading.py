@@ -32,8 +32,9 @@ def look_at_files(run: Run, uris: DataFrame) -> None:
         files = files.where("known IS NULL")
     look = make_digests(media_policy(run), run.config.media.threads, to_arrow_schema(IMAGE_DIGESTS.schema))
     readable = files.mapInArrow(look, IMAGE_DIGESTS.schema).where("digest IS NOT NULL").persist()
-    if not readable.isEmpty():
-        tables.apply_changes(readable.withColumn(tables.DELETED, F.lit(False)), IMAGE_DIGESTS, uri)
+    rows = readable.count()
+    if rows:
+        tables.apply_changes(readable.withColumn(tables.DELETED, F.lit(False)), IMAGE_DIGESTS, uri, rows=rows)
     readable.unpersist()
 
 
@@ -89,9 +90,8 @@ def _read_chunk(run: Run, chunk: DataFrame, reader: TextReader, count: Callable[
         F.count("*"), has_text, F.coalesce(F.sum("seconds"), F.lit(0.0))
     ).collect()[0]
     if run.config.ingest.ocr_again:
-        tables.apply_changes(
-            staged.withColumn(tables.DELETED, F.lit(False)), IMAGE_TEXTS, run.lake.uri(IMAGE_TEXTS.name)
-        )
+        again = staged.withColumn(tables.DELETED, F.lit(False))
+        tables.apply_changes(again, IMAGE_TEXTS, run.lake.uri(IMAGE_TEXTS.name), rows=rows_read)
     elif rows_read:
         tables.append(staged, IMAGE_TEXTS, run.lake.uri(IMAGE_TEXTS.name))
     return rows_read, with_text, seconds

@@ -79,7 +79,7 @@ def _write(run: Run, notes: DataFrame, spec: TableSpec, source: Source) -> dict[
         check_deleted(run, counts["deleted"], before.count())
     _describe_source(run, spec, source)
     if counts:
-        tables.apply_changes(changes.drop("kind"), spec, uri)
+        tables.apply_changes(changes.drop("kind"), spec, uri, rows=sum(counts.values()))
     changes.unpersist()
     return {kind: counts.get(kind, 0) for kind in ("inserted", "updated", "deleted")}
 

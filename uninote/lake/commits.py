@@ -1,0 +1,118 @@
+"""One version of a Delta table, committed to its log as the Delta protocol has it, change files included.
+
+deltalake commits added and removed files, but no change files: with it, each row of a file that is written again would look
+changed to whoever follows the table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from deltalake import DeltaTable
+
+from uninote.errors import UninoteError
+
+# What a table may ask of its writers; all that these need is done in `row_changes`, or not asked for by any of its settings.
+_WRITER_FEATURES = {"appendOnly", "invariants", "changeDataFeed"}
+_UP_TO_CHANGE_FEED = 4  # the writer version that brought the feed, in tables that do not name features
+_REFUSED_SETTINGS = ("delta.enableDeletionVectors", "delta.appendOnly", "delta.columnMapping.mode")
+_CHECKPOINT_EVERY = 10  # versions, as Spark's Delta does by default
+
+
+class CommitConflictError(UninoteError):
+    """Somebody else committed the version that was to be written."""
+
+
+def can_commit(table: DeltaTable) -> bool:
+    """Say whether `commit` may write this table: it has no partitions, and asks nothing that only Spark's Delta does."""
+    protocol, metadata = table.protocol(), table.metadata()
+    if not set(protocol.writer_features or ()) <= _WRITER_FEATURES:
+        return False
+    if protocol.writer_features is None and protocol.min_writer_version > _UP_TO_CHANGE_FEED:
+        return False
+    # deltalake asks readers for version 2, which has column mapping, when it sets any property; `_is_plain` sees if it is used.
+    return protocol.min_reader_version <= 2 and not metadata.partition_columns and _is_plain(metadata)
+
+
+def _is_plain(metadata: Any) -> bool:
+    settings = metadata.configuration
+    if any(name.startswith("delta.constraints.") for name in settings):
+        return False
+    return all(settings.get(name, "false") in ("false", "none") for name in _REFUSED_SETTINGS)
+
+
+def has_feed(table: DeltaTable) -> bool:
+    """Say whether the table has a change feed."""
+    return table.metadata().configuration.get("delta.enableChangeDataFeed") == "true"
+
+
+def commit(uri: str, onto: int, actions: Sequence[dict[str, Any]], operation: str) -> int:
+    """Make `actions` the version after `onto` of the table at `uri`, and return its number.
+
+    Raises CommitConflictError, and changes nothing, where that version exists already.
+    """
+    version = onto + 1
+    info = {
+        "timestamp": _now(),
+        "operation": operation,
+        "operationParameters": {},
+        "readVersion": onto,
+        "isolationLevel": "Serializable",
+        "isBlindAppend": False,
+        "engineInfo": "UniNote",
+        "txnId": str(uuid.uuid4()),
+    }
+    lines = [json.dumps(action) for action in ({"commitInfo": info}, *actions)]
+    _create(Path(uri, "_delta_log", f"{version:020d}.json"), "\n".join(lines) + "\n")
+    if version % _CHECKPOINT_EVERY == 0:
+        _sum_up(uri)
+    return version
+
+
+def _create(path: Path, text: str) -> None:
+    """Write a file that nobody sees before it is complete, and that replaces none."""
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    with scratch.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(scratch, path)  # fails where the name is taken, which a rename would not
+    except FileExistsError as error:
+        raise CommitConflictError(f"{path} exists: another run writes to this table; start this one again") from error
+    finally:
+        scratch.unlink()
+
+
+def _sum_up(uri: str) -> None:
+    """Write a checkpoint, and remove the part of the log that is older than the table keeps: readers open fewer files."""
+    table = DeltaTable(uri)
+    table.create_checkpoint()
+    table.cleanup_metadata()
+
+
+def add_action(path: str, size: int, stats: dict[str, Any]) -> dict[str, Any]:
+    """Return the action that adds a data file, `path` relative to the table."""
+    known = {"path": path, "partitionValues": {}, "size": size, "modificationTime": _now(), "dataChange": True}
+    return {"add": known | {"stats": json.dumps(stats)}}
+
+
+def remove_action(path: str, size: int) -> dict[str, Any]:
+    """Return the action that takes a data file out of the table."""
+    known = {"path": path, "deletionTimestamp": _now(), "dataChange": True, "extendedFileMetadata": True}
+    return {"remove": known | {"partitionValues": {}, "size": size}}
+
+
+def change_action(path: str, size: int) -> dict[str, Any]:
+    """Return the action that names a file of the change feed."""
+    return {"cdc": {"path": path, "partitionValues": {}, "size": size, "dataChange": False}}
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
@@ -86,6 +87,22 @@ def test_a_file_of_which_nothing_is_left_goes(tmp_path):
     RowChanges(uri, changes({}, [1]), ["k"]).apply()
     assert content(uri) == {2: "b"}
     assert len(DeltaTable(uri).file_uris()) == 1
+
+
+def test_readers_that_skip_files_by_their_bounds_find_every_row(tmp_path):
+    long = {k: f"{'x' * 40}{k:02d}" for k in range(20)}
+    uri = make(tmp_path / "t", long, {30: None, 31: "y" * 50})
+    RowChanges(uri, changes({3: "x" * 99, 40: "z\U0010ffff", 41: "中文" * 30}), ["k"]).apply()
+    dataset = DeltaTable(uri).to_pyarrow_dataset()
+    for row in dataset.to_table().to_pylist():
+        wanted = (pc.field("v") == row["v"]) if row["v"] is not None else pc.field("v").is_null()
+        assert row["k"] in dataset.to_table(filter=wanted & (pc.field("k") == row["k"]))["k"].to_pylist()
+
+
+def test_a_table_whose_log_bounds_times_is_left_to_spark(tmp_path):
+    times = pa.table({"k": [1], "at": pa.array([0], pa.timestamp("us", "UTC"))})
+    write_deltalake(str(tmp_path / "t"), times)
+    assert not can_apply(str(tmp_path / "t"))
 
 
 def test_many_small_files_become_one_again(tmp_path):

@@ -29,6 +29,8 @@ _CHANGE = "_change_type"
 # Each commit may add a file. Where so many are small, all of them are written again as one.
 _SMALL_FILES = 16
 _SMALL = 1 << 20  # bytes
+_BOUND = 32  # characters of a text that bounds a file, as Spark's Delta has it
+_LAST = "\U0010ffff"  # sorts behind every other character
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class RowChanges:
         self._rows = changes.select(self._schema.names).cast(self._schema).combine_chunks()
         self._check_keys()
         self._files = _files(table, key[0])
+        self._indexed = _indexed(table)
 
     def _check_keys(self) -> None:
         distinct = self._rows.select(self._key).group_by(self._key).aggregate([])
@@ -158,7 +161,7 @@ class RowChanges:
 
     def _add(self, rows: pa.Table) -> dict[str, Any]:
         written = write_file(rows, self._uri)
-        return add_action(self._relative(written), written.size, _statistics(rows, self._key[0]))
+        return add_action(self._relative(written), written.size, _statistics(rows.select(self._indexed)))
 
     def _write_feed(self, parts: list[pa.Table]) -> dict[str, Any]:
         written = write_file(pa.concat_tables(parts), str(Path(self._uri, "_change_data")))
@@ -170,7 +173,17 @@ class RowChanges:
 
 def can_apply(uri: str) -> bool:
     """Say whether the table at `uri` asks nothing of its writers that RowChanges does not do."""
-    return can_commit(DeltaTable(uri, without_files=True))
+    table = DeltaTable(uri)
+    schema = pa.schema(table.schema().to_arrow())
+    return can_commit(table) and all(_has_plain_bounds(schema, name) for name in _indexed(table))
+
+
+def _has_plain_bounds(schema: pa.Schema, name: str) -> bool:
+    """Say whether the log has a column's bounds as JSON has its values; times, for one, it rounds."""
+    if name not in schema.names:
+        return False  # a field of a struct
+    kind = schema.field(name).type
+    return bool(pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _files(table: DeltaTable, key: str) -> list[_Stored]:
@@ -192,12 +205,29 @@ def _named(rows: pa.Table, change: str) -> pa.Table:
     return rows.append_column(_CHANGE, pa.array([change] * len(rows), pa.string()))
 
 
-def _statistics(rows: pa.Table, key: str) -> dict[str, Any]:
+def _indexed(table: DeltaTable) -> list[str]:
+    """Return the columns whose bounds the log has of any file: it must have them of all.
+
+    Readers by deltalake take the bounds that one file lacks for null, and find none of its rows.
+    """
+    names = pa.schema(table.get_add_actions(flatten=True).schema).names
+    return [name.removeprefix("min.") for name in names if name.startswith("min.")]
+
+
+def _statistics(rows: pa.Table) -> dict[str, Any]:
     """Return what the log says of a file: its rows, and the bounds by which readers skip it."""
-    bounds = pc.min_max(rows[key]).as_py()
-    return {
-        "numRecords": len(rows),
-        "minValues": {key: bounds["min"]},
-        "maxValues": {key: bounds["max"]},
-        "nullCount": {key: rows[key].null_count},
-    }
+    least, most, nulls = {}, {}, {}
+    for name in rows.column_names:
+        bounds = pc.min_max(rows[name]).as_py()
+        nulls[name] = rows[name].null_count
+        if bounds["min"] is not None:
+            least[name] = _shortened(bounds["min"])
+            most[name] = _shortened(bounds["max"], _LAST)
+    return {"numRecords": len(rows), "minValues": least, "maxValues": most, "nullCount": nulls}
+
+
+def _shortened(bound: Any, end: str = "") -> Any:
+    """Return the first characters of a long text, with `end` behind: titles and bodies would fill the log."""
+    if not isinstance(bound, str) or len(bound) <= _BOUND or bound[_BOUND] == end:
+        return bound
+    return bound[:_BOUND] + end

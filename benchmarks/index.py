@@ -3,7 +3,8 @@
     python benchmarks/index.py [--vectors fashion_mnist.npz] [--rows 500000] [--autofaiss-python <python that has it>]
 
 The last line on stdout is one JSON object. For `real` (the vectors of an .npz file, as unit vectors) and `synthetic`
-(clustered, x 128): build_vs_faiss and build_vs_autofaiss, CPU-seconds of training, assignment and adding over theirs with
+(clustered, x 128): recall_at_10, the least of the recalls of the base, of a base with a segment of 20 %, and of that
+segment copied five times on, each at as many lists as calibration on other rows asks for; build_vs_faiss and build_vs_autofaiss, CPU-seconds of training, assignment and adding over theirs with
 the same factory, files apart on all sides; memory_vs_plan, the largest resident memory of a process that builds a shard
 from Arrow batches over the plan's figure; recall_vs_faiss, recall@10 here and of one unsharded FAISS index, by lists
 probed; shards_visited_vs_hash, of 64 cells of 1,024 lists at nprobe 8, over what shards by hash would be visited;
@@ -35,9 +36,11 @@ import pyarrow as pa
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import Manifest, Segment, ShardFile
 from uninote.index.note_keys import COLUMNS
-from uninote.index.plan import IndexOverrides, IndexPlan, plan_index
+from uninote.index.plan import FAST_SCAN_NBITS, IndexOverrides, IndexPlan
+from uninote.index.planning import RECALL, plan_index
 from uninote.index.search import Index, write_voided
-from uninote.index.shard import ShardBuilder
+from uninote.index.shard.builder import ShardBuilder
+from uninote.index.shard.opened import OpenShard
 from uninote.index.template import Template, load_template
 from uninote.index.training import train_template
 
@@ -72,6 +75,11 @@ def batches(vectors: np.ndarray, first_key: int = 0) -> Iterator[tuple[pa.Record
         yield pa.RecordBatch.from_pydict({"item_key": keys, "note_id": keys, **texts}), part
 
 
+def has_vectors(template: Template) -> bool:
+    """Say whether searches rank again by vectors: plans have codes of 4 bits where they do."""
+    return template.index.pq.nbits == FAST_SCAN_NBITS
+
+
 def add_all(template: Template, vectors: np.ndarray, num_shards: int, first_key: int = 0) -> dict[int, ShardBuilder]:
     """Assign and encode every row, shard by shard, as the executors do."""
     cell_shard = template.pack(num_shards)
@@ -82,7 +90,8 @@ def add_all(template: Template, vectors: np.ndarray, num_shards: int, first_key:
         shards = cell_shard[template.list_cell[lists]]
         for shard in np.unique(shards).tolist():
             if shard not in builders:
-                builders[shard] = ShardBuilder(template, shard, np.flatnonzero(cell_shard == shard))
+                cells = np.flatnonzero(cell_shard == shard)
+                builders[shard] = ShardBuilder(template, shard, cells, has_vectors(template))
             mine = np.flatnonzero(shards == shard)
             builders[shard].add(rows.take(pa.array(mine)), rotated[mine], lists[mine])
     return builders
@@ -95,9 +104,15 @@ def build(vectors: np.ndarray, plan: IndexPlan) -> tuple[Template, dict[int, Sha
     return template, add_all(template, vectors, plan.num_shards)
 
 
+def factory(plan: IndexPlan) -> str:
+    """Return FAISS' name of the codes of a plan."""
+    fast = "fs" if plan.pq_nbits == FAST_SCAN_NBITS else ""
+    return f"IVF{plan.nlist},PQ{plan.pq_m}x{plan.pq_nbits}{fast}"
+
+
 def plain_faiss(vectors: np.ndarray, plan: IndexPlan) -> faiss.Index:
     """Train and add with FAISS alone."""
-    index = faiss.index_factory(plan.width, f"IVF{plan.nlist},PQ{plan.pq_m}x8", faiss.METRIC_L2)
+    index = faiss.index_factory(plan.width, factory(plan), faiss.METRIC_L2)
     index.train(vectors)
     index.add(vectors)
     return index
@@ -107,7 +122,7 @@ def autofaiss_seconds(vectors: np.ndarray, plan: IndexPlan, python: str, scratch
     """Return autofaiss' CPU-seconds for the same factory, in its own environment."""
     path = scratch / "vectors.npy"
     np.save(path, vectors)
-    key = f"IVF{plan.nlist},PQ{plan.pq_m}x8"
+    key = factory(plan)
     one = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run([python, "-c", AUTOFAISS, str(path), key], capture_output=True, text=True, env=one)
     if done.returncode:
@@ -140,6 +155,57 @@ def recalls(vectors: np.ndarray, index: Index, plain: faiss.Index) -> dict[str, 
     return found
 
 
+def recall_at_10(vectors: np.ndarray, folder: IndexFolder, plan: IndexPlan) -> dict[str, float]:
+    """Return recall@10 of a base of all rows, of one of 80 % with a segment, and of that segment copied five times on."""
+    template, builders = build(vectors, plan)
+    rows = len(vectors)
+    shards = finish(folder, builders, "all")
+    publish(folder, template, plan, [Segment("all", rows, shards, 0, None, {})], rows)
+    lists = enough_lists(vectors, Index.open(folder))
+    found = {"lists": lists, "base": recall_of(vectors, Index.open(folder), lists, 1)}
+    few = np.arange(rows) % 5 == 0
+    # The segment's rows come first, so that keys are row numbers once the base is counted on from them.
+    ordered = np.ascontiguousarray(np.concatenate([vectors[few], vectors[~few]]))
+    base = finish(folder, add_all(template, ordered[few.sum() :], plan.num_shards, int(few.sum())), "most")
+    since = finish(folder, add_all(template, ordered[: few.sum()], 1), "since0")
+    for number in range(6):
+        segments = [
+            Segment("most", int((~few).sum()), base, 0, None, {}),
+            Segment("s", int(few.sum()), since, 0, None, {}),
+        ]
+        publish(folder, template, plan, segments, rows)
+        if number in (0, 5):
+            found["segment" if number == 0 else "copied"] = recall_of(ordered, Index.open(folder), lists, 1)
+        since = finish(folder, copy_of(folder, template, since), f"since{number + 1}")
+    return found
+
+
+def copy_of(folder: IndexFolder, template: Template, shards: tuple[ShardFile, ...]) -> dict[int, ShardBuilder]:
+    """Return a builder that took over all rows of a segment, as the next update does."""
+    builder = ShardBuilder(template, 0, np.arange(template.num_cells), has_vectors(template))
+    for shard in shards:
+        builder.take(OpenShard(folder, shard, template.nlist, np.empty(0, np.int64)))
+    return {0: builder}
+
+
+def enough_lists(vectors: np.ndarray, index: Index) -> int:
+    """Return the least doubling of lists that reaches the recall which is asked by default, on a sample of its own."""
+    lists = 4
+    while lists < index.template.nlist and recall_of(vectors, index, lists, 2) < RECALL:
+        lists *= 2
+    return min(lists, index.template.nlist)
+
+
+def recall_of(vectors: np.ndarray, index: Index, lists: int, seed: int) -> float:
+    """Return recall@10, each row itself apart, of a sample drawn with `seed`."""
+    rows = np.random.default_rng(seed).choice(len(vectors), QUERIES, replace=False)
+    queries = np.ascontiguousarray(vectors[rows])
+    _, best = faiss.knn(queries, vectors, 11, metric=faiss.METRIC_L2)
+    found = index.search(queries, 11, lists)[0]
+    shares = [len((set(a) - {row}) & (set(b) - {row})) / 10 for a, b, row in zip(found, best, rows, strict=True)]
+    return round(float(np.minimum(shares, 1).mean()), 4)
+
+
 def shards_visited(vectors: np.ndarray) -> dict[str, float]:
     """Count the shards that hold the lists of a query: 1,024 lists in 64 shards of neighbouring ones, or by hash."""
     plan = replace(plan_index(len(vectors), vectors.shape[1], IndexOverrides(nlist=1024, num_shards=16)), num_cells=64)
@@ -168,7 +234,7 @@ def task(path: str, folder: str, template: str, num_shards: str) -> None:
     faiss.omp_set_num_threads(1)
     trained = load_template(IndexFolder(folder), template)
     cell_shard = trained.pack(int(num_shards))
-    builder = ShardBuilder(trained, 0, np.flatnonzero(cell_shard == 0))
+    builder = ShardBuilder(trained, 0, np.flatnonzero(cell_shard == 0), has_vectors(trained))
     with open(path, "rb") as file:  # streamed, not mapped: mapped pages would count as resident
         reader, key = pa.ipc.open_file(file), 0
         for number in range(reader.num_record_batches):
@@ -205,7 +271,7 @@ def search_by_share(
 
 def measure(vectors: np.ndarray, python: str | None, scratch: Path) -> dict[str, Any]:
     """Measure everything on one set of unit vectors."""
-    plan = plan_index(len(vectors), vectors.shape[1], IndexOverrides(recall=0.9))
+    plan = plan_index(len(vectors), vectors.shape[1], IndexOverrides())
     ours, (template, builders) = cpu_of(lambda: build(vectors, plan))
     theirs, plain = cpu_of(lambda: plain_faiss(vectors, plan))
     faiss.cvar.distance_compute_blas_threshold, before = 20, faiss.cvar.distance_compute_blas_threshold
@@ -221,7 +287,11 @@ def measure(vectors: np.ndarray, python: str | None, scratch: Path) -> dict[str,
     index = Index.open(folder)
     opened = time.perf_counter() - started
     memory = task_memory(vectors, scratch / "index", index.manifest.template, plan, scratch)
+    recall = recall_at_10(vectors, IndexFolder(str(scratch / "recall")), plan)
     result = {
+        "recall_at_10": min(recall[name] for name in ("base", "segment", "copied")),
+        "recalls_at_10": recall,
+        "row_bytes": plan.row_bytes,
         "rows": len(vectors),
         "width": plan.width,
         "nlist": plan.nlist,

@@ -6,6 +6,7 @@ A difference is a change of format: see README.md in this folder for what has to
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,18 +69,21 @@ ENTRY = {
 }
 BASE_FILE = StoredFile("shard-00000-aaaa.faiss", 100, "aa" * 32)
 KEYS_FILE = StoredFile("shard-00000-aaaa.keys.arrow", 50, "bb" * 32)
+VECTORS_FILE = StoredFile("shard-00000-aaaa.vectors.npy", 6400, "99" * 32)
 VOIDED = StoredFile("gone-bbbb.parquet", 40, "dd" * 32)
 MANIFEST = Manifest(
     generation="demo-1",
     width=64,
     kinds=("note", "image"),
     fingerprint="0123456789abcdef",
-    plan=IndexPlan(49, 64, 8, 4, 1, 16, 8, 49),
+    plan=IndexPlan(49, 64, 8, 4, 1, 32, 4, 49, rerank=True),
     template="cccc",
     nprobe=4,
     live=47,
     segments=(
-        Segment("aaaa", 49, (ShardFile(0, 49, (0, 1, 2, 3), BASE_FILE, KEYS_FILE),), 0, None, {"items": 1}),
+        Segment(
+            "aaaa", 49, (ShardFile(0, 49, (0, 1, 2, 3), BASE_FILE, KEYS_FILE, VECTORS_FILE),), 0, None, {"items": 1}
+        ),
         Segment("bbbb", 0, (), 2, VOIDED, {"items": 2}),
     ),
     created_at="2026-01-02T03:04:05+00:00",
@@ -108,6 +112,15 @@ def test_the_columns_of_a_lakes_tables(note_id):
 def test_the_columns_of_a_training_set():
     found = {name: [f"{field.name} {field.type}" for field in schema] for name, schema in TABLES.items()}
     assert found == golden("training-set.json")
+
+
+def test_a_manifest_of_codes_alone_is_read_as_it_was_written(tmp_path):
+    (tmp_path / "manifest.json").write_text((FORMATS / "manifest-3.json").read_text(encoding="utf-8"), encoding="utf-8")
+    (base, since) = MANIFEST.segments
+    shards = tuple(replace(shard, vectors=None) for shard in base.shards)
+    plan = IndexPlan(49, 64, 8, 4, 1, 16, 8, 49)
+    before = replace(MANIFEST, plan=plan, segments=(replace(base, shards=shards), since))
+    assert read_manifest(IndexFolder(str(tmp_path))) == before
 
 
 def test_the_manifest_of_an_index(tmp_path):

@@ -9,16 +9,27 @@ import pytest
 from segments import make_corpus, publish_base
 
 from uninote.index.folder import IndexFolder
-from uninote.index.plan import IndexOverrides, plan_index
+from uninote.index.plan import IndexOverrides
+from uninote.index.planning import plan_index
 from uninote.index.training import train_template
+
+
+def make_indexed(rerank):
+    vectors = make_corpus()
+    keys = np.random.default_rng(1).permutation(len(vectors)).astype(np.int64) * 7 + (1 << 40)
+    plan = plan_index(len(vectors), vectors.shape[1], IndexOverrides(nlist=48, num_shards=5, rerank=rerank))
+    return SimpleNamespace(keys=keys, vectors=vectors, plan=plan, template=train_template(vectors, plan, seed=3))
 
 
 @pytest.fixture(scope="session")
 def corpus():
-    vectors = make_corpus()
-    keys = np.random.default_rng(1).permutation(len(vectors)).astype(np.int64) * 7 + (1 << 40)
-    plan = plan_index(len(vectors), vectors.shape[1], IndexOverrides(nlist=48, num_shards=5))
-    return SimpleNamespace(keys=keys, vectors=vectors, plan=plan, template=train_template(vectors, plan, seed=3))
+    return make_indexed(rerank=True)
+
+
+@pytest.fixture(scope="session")
+def codes_alone():
+    """The same corpus with codes of 8 bits and no vectors beside them, as earlier releases made indexes."""
+    return make_indexed(rerank=False)
 
 
 @pytest.fixture

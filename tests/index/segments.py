@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from uninote.index.manifest import Manifest, Segment, read_manifest
 from uninote.index.note_keys import COLUMNS
+from uninote.index.plan import FAST_SCAN_NBITS
 from uninote.index.search import write_voided
-from uninote.index.shard import ShardBuilder
+from uninote.index.shard.builder import ShardBuilder
 
 
 def make_corpus(rows=3000, width=32, seed=0):
@@ -43,9 +44,10 @@ def build_segment(folder, template, name, rows, num_shards=1, voided=()):
     rotated = template.rotate(vectors)
     lists = template.assign(rotated) if len(keys) else np.empty(0, int)
     cell_shard = template.pack(num_shards)
+    rerank = template.index.pq.nbits == FAST_SCAN_NBITS  # as plans are
     shards = []
     for shard_id in range(cell_shard.max() + 1):
-        builder = ShardBuilder(template, shard_id, np.flatnonzero(cell_shard == shard_id))
+        builder = ShardBuilder(template, shard_id, np.flatnonzero(cell_shard == shard_id), rerank)
         mine = np.flatnonzero(cell_shard[template.list_cell[lists]] == shard_id)
         for part in np.array_split(mine[np.argsort(keys[mine])], 2):
             extra = {name: [values[row] for row in part] for name, values in (columns[0] if columns else {}).items()}

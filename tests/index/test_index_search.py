@@ -8,26 +8,29 @@ from dataclasses import replace
 import faiss
 import numpy as np
 import pytest
+from segments import publish_base
 
 from uninote.index.files import IndexDamagedError
+from uninote.index.folder import IndexFolder
 from uninote.index.search import Index, SearchError
 from uninote.vectors.kmeans import ClusteringError
 
 
 @pytest.fixture(scope="module")
-def one_index(corpus):
+def one_index(codes_alone):
     """All rows in one unsharded FAISS index with the same centroids and codebooks."""
-    index = faiss.clone_index(corpus.template.index)
+    index = faiss.clone_index(codes_alone.template.index)
     index.use_precomputed_table = -1
-    index.add_with_ids(corpus.vectors, corpus.keys)
+    index.add_with_ids(codes_alone.vectors, codes_alone.keys)
     return index
 
 
 @pytest.mark.parametrize("nprobe", [1, 3, 8, 48])
 @pytest.mark.parametrize("k", [1, 20, 300])
-def test_shards_answer_as_one_index_does(corpus, published, one_index, nprobe, k):
-    queries = corpus.vectors[::37]
-    keys, scores = Index.open(published.folder).search(queries, k, nprobe)
+def test_shards_answer_as_one_index_does(codes_alone, folder, one_index, nprobe, k):
+    publish_base(folder, codes_alone.template, codes_alone.plan, (codes_alone.keys, codes_alone.vectors))
+    queries = codes_alone.vectors[::37]
+    keys, scores = Index.open(folder).search(queries, k, nprobe)
     assert (keys >= 0).all()
     one_index.nprobe = nprobe
     squared, expected = one_index.search(queries, k)
@@ -37,6 +40,35 @@ def test_shards_answer_as_one_index_does(corpus, published, one_index, nprobe, k
     above = squared < squared.max(axis=1, keepdims=True)
     for row in np.flatnonzero(whole):
         assert set(expected[row, above[row]]) <= set(keys[row])
+
+
+@pytest.mark.parametrize("nprobe", [1, 48])
+@pytest.mark.parametrize("k", [1, 10, 300])
+def test_what_the_codes_find_is_ranked_by_the_vectors_themselves(corpus, published, nprobe, k):
+    queries = corpus.vectors[::37]
+    index = Index.open(published.folder)
+    keys, scores = index.search(queries, k, nprobe)
+    vector_of = dict(zip(corpus.keys.tolist(), corpus.vectors, strict=True))
+    for query, found, score in zip(queries, keys, scores, strict=True):
+        np.testing.assert_allclose(score, [query @ vector_of[key] for key in found.tolist()], atol=5e-4)
+    assert (np.diff(scores) <= 0).all()
+    alone, _ = index.search(queries, k, nprobe, rerank=False)
+    if nprobe == 48:
+        exact = queries @ corpus.vectors.T
+        best = corpus.keys[np.argsort(-exact, axis=1)[:, :k]]
+        shares = [np.mean([np.isin(a, b).mean() for a, b in zip(best, one, strict=True)]) for one in (keys, alone)]
+        assert shares[0] > 0.96
+        assert shares[0] >= shares[1]
+
+
+def test_shards_change_nothing_where_candidates_are_ranked_again(corpus, published, tmp_path):
+    one = IndexFolder(str(tmp_path / "one"))
+    publish_base(one, corpus.template, replace(corpus.plan, num_shards=1), (corpus.keys, corpus.vectors))
+    cut, whole = Index.open(published.folder), Index.open(one)
+    found, expected = (index.search(corpus.vectors[::11], 10, 8) for index in (cut, whole))
+    # FAISS rounds its tables of distances once a call: a candidate in a hundred may differ.
+    assert np.mean(found[0] == expected[0]) > 0.99
+    np.testing.assert_allclose(found[1], expected[1], atol=2e-3)
 
 
 def test_equal_scores_are_in_order_of_key_and_others_in_order_of_score(corpus, published):
@@ -50,9 +82,9 @@ def test_all_lists_probed_find_most_true_neighbours(corpus, published):
     truth = np.argsort(-(corpus.vectors[queries].astype(np.float64) @ corpus.vectors.T), axis=1)[:, :10]
     keys, scores = Index.open(published.folder).search(corpus.vectors[queries], 10, nprobe=48)
     hits = [len(set(corpus.keys[best]) & set(found)) for best, found in zip(truth, keys, strict=True)]
-    assert np.mean(hits) > 7.5
+    assert np.mean(hits) > 9.6
     true_scores = (corpus.vectors[queries] * corpus.vectors[queries]).sum(axis=1)
-    np.testing.assert_allclose(scores[:, 0], true_scores, atol=0.01)
+    np.testing.assert_allclose(scores[:, 0], true_scores, atol=5e-4)
 
 
 def test_no_queries_and_more_neighbours_than_rows_are_legal(corpus, published):
@@ -71,7 +103,7 @@ def test_a_moved_index_still_answers(corpus, published, tmp_path):
     assert np.array_equal(before[0], after[0])
 
 
-@pytest.mark.parametrize("part", ["index", "keys"])
+@pytest.mark.parametrize("part", ["index", "keys", "vectors"])
 def test_a_missing_or_cut_file_is_noticed_on_opening(published, part):
     path = published.path / getattr(published.manifest.shards[3], part).name
     path.write_bytes(path.read_bytes()[:-1])
@@ -82,7 +114,7 @@ def test_a_missing_or_cut_file_is_noticed_on_opening(published, part):
         Index.open(published.folder)
 
 
-@pytest.mark.parametrize("part", ["index", "keys"])
+@pytest.mark.parametrize("part", ["index", "keys", "vectors"])
 def test_a_changed_byte_is_noticed_when_the_shard_is_first_touched_and_by_verify(corpus, published, part):
     position = 3
     path = published.path / getattr(published.manifest.shards[position], part).name
@@ -107,7 +139,7 @@ def test_a_shard_is_hashed_once(corpus, published, monkeypatch):
     assert hashed == []
     for _ in range(2):
         index.search(corpus.vectors[:50], 5, nprobe=48)
-    assert len(hashed) == 2 * corpus.plan.num_shards
+    assert len(hashed) == 3 * corpus.plan.num_shards
 
 
 def test_a_shard_that_went_missing_after_opening_is_an_error(corpus, published):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
+import faiss
 import numpy as np
 import pytest
-from segments import build_segment, make_corpus, publish_base, publish_update
+from segments import build_segment, key_rows, make_corpus, publish_base, publish_update
 
 from uninote.index.files import IndexDamagedError
-from uninote.index.manifest import read_manifest
+from uninote.index.manifest import Segment, read_manifest
 from uninote.index.note_keys import Constraint, ConstraintError
-from uninote.index.plan import IndexOverrides, plan_index
+from uninote.index.plan import IndexOverrides
+from uninote.index.planning import plan_index
 from uninote.index.search import Index
+from uninote.index.shard.builder import ShardBuilder
+from uninote.index.shard.opened import OpenShard
 from uninote.index.training import train_template
 
 
@@ -156,8 +161,6 @@ def test_items_of_one_note_count_once(folder):
 def test_an_edited_note_is_named_by_its_newest_segment(oracle):
     vectors = np.array([oracle.pool[-1]])
     renamed = {"note_id": ["renamed"]}
-    from dataclasses import replace
-
     before = read_manifest(oracle.folder)
     edit = build_segment(oracle.folder, oracle.template, "edit", (np.array([7]), vectors, renamed), voided=[7])
     replace(before, segments=(*before.segments, edit)).publish(oracle.folder)
@@ -207,3 +210,91 @@ def test_readers_are_not_disturbed_by_updates_that_are_published(oracle):
         thread.join()
     assert not failures
     assert min(rounds) > 0
+
+
+class Updates:
+    """Segments that copy each the live rows of the one before, as updates do; `rows` are the live ones by key."""
+
+    def __init__(self, folder, corpus):
+        self.folder = folder
+        self.template = corpus.template
+        self.rerank = corpus.plan.rerank
+        self.rows = {}
+        self.shards = ()
+        self.voided = np.empty(0, np.int64)
+
+    def update(self, name, rows, removed, num_shards):
+        """Make the next segment, cut into `num_shards`: of what stays, and of new `rows` (vectors by key)."""
+        self.voided = np.sort(np.array([*removed, *(key for key in rows if key in self.rows)], np.int64))
+        self.rows = {key: vector for key, vector in self.rows.items() if key not in self.voided} | rows
+        keys = np.array(sorted(rows), np.int64)
+        vectors = np.array([rows[key] for key in keys.tolist()], np.float32).reshape(len(keys), 32)
+        lists = self.template.assign(vectors) if len(keys) else np.empty(0, np.int32)
+        cell_shard = self.template.pack(num_shards)
+        made = []
+        for shard_id in range(num_shards):
+            builder = ShardBuilder(self.template, shard_id, np.flatnonzero(cell_shard == shard_id), self.rerank)
+            for old in self.shards:
+                builder.take(OpenShard(self.folder, old, self.template.nlist, self.voided))
+            mine = cell_shard[self.template.list_cell[lists]] == shard_id
+            builder.add(key_rows(keys[mine]), vectors[mine], lists[mine])
+            if builder.rows:
+                made.append(builder.finish(self.folder, f"shard-{shard_id:05d}-{name}"))
+        self.shards = tuple(made)
+
+    def content(self):
+        """Return the list, code and vector of each key."""
+        found = {}
+        for shard in self.shards:
+            opened = OpenShard(self.folder, shard, self.template.nlist, np.empty(0, np.int64))
+            for number, name in enumerate(opened.notes.lists.tolist()):
+                size = opened.ivf.invlists.list_size(number)
+                ids = faiss.rev_swig_ptr(opened.ivf.invlists.get_ids(number), size) if size else []
+                codes = opened.ivf.invlists.get_codes(number)
+                codes = faiss.rev_swig_ptr(codes, size * opened.ivf.code_size).reshape(size, -1) if size else []
+                for key, code in zip(ids, codes, strict=True):
+                    vector = opened.vectors[opened.notes.positions(np.array([key]))[0]] if self.rerank else np.empty(0)
+                    found[int(key)] = name, code.tobytes(), vector.tobytes()
+        return found
+
+
+@pytest.mark.parametrize("kind", ["corpus", "codes_alone"])
+def test_updates_of_updates_are_what_encoding_the_rows_anew_gives(request, folder, kind):
+    corpus = request.getfixturevalue(kind)
+    generator = np.random.default_rng(3)
+    updates, fresh = Updates(folder, corpus), Updates(folder, corpus)
+    for number in range(12):
+        removed = generator.permutation(sorted(updates.rows))[:25].tolist()
+        chosen = generator.permutation(400)[:60].tolist()  # some are new, some take another vector
+        rows = {key: corpus.vectors[generator.integers(3000)] for key in chosen if key not in removed}
+        updates.update(f"update{number}", rows, removed, num_shards=1 + number % 3)
+    fresh.update("fresh", updates.rows, [], num_shards=2)
+    found = updates.content()
+    assert len(found) == len(updates.rows) > 200
+    assert found == fresh.content()
+
+
+@pytest.mark.parametrize("kind", ["corpus", "codes_alone"])
+def test_recall_after_updates_of_updates_is_that_of_a_fresh_segment(request, folder, kind):
+    corpus = request.getfixturevalue(kind)
+    base = publish_base(folder, corpus.template, corpus.plan, (corpus.keys[:1000], corpus.vectors[:1000]))
+    updates, fresh = Updates(folder, corpus), Updates(folder, corpus)
+    for number in range(6):
+        part = range(1000 + 200 * number, 1200 + 200 * number)
+        rows = {int(corpus.keys[row]): corpus.vectors[row] for row in part}
+        updates.update(f"update{number}", rows, [], num_shards=1)
+    fresh.update("fresh", updates.rows, [], num_shards=1)
+    answers = []
+    for made in (updates, fresh):
+        segment = Segment("since", 1200, made.shards, 0, None, {"items": 4})
+        replace(base, segments=(base.base, segment), live=2200).publish(folder)
+        index = Index.open(folder)
+        assert index.verify()["live"] == 2200
+        answers.append(index.search(corpus.vectors[:2200:20], 10, nprobe=48))
+    # Rows lie in another order: what ties at the end of the candidates may be cut off in another one.
+    assert np.mean(answers[0][0] == answers[1][0]) > 0.99
+    best = corpus.keys[np.argsort(-(corpus.vectors[:2200:20] @ corpus.vectors[:2200].T), axis=1)[:, :10]]
+    assert overlap(answers[0][0], best) > (
+        0.97 if corpus.plan.rerank else 0.77
+    )  # float16 is coarse in a cone as narrow
+    assert overlap(answers[0][0], best) == pytest.approx(overlap(answers[1][0], best), abs=0.003)

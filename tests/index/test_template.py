@@ -11,7 +11,8 @@ import pytest
 
 from uninote.index.centroids import Centroids
 from uninote.index.files import IndexDamagedError
-from uninote.index.plan import plan_index
+from uninote.index.plan import IndexOverrides
+from uninote.index.planning import plan_index
 from uninote.index.template import load_template
 from uninote.index.training import train_template
 from uninote.vectors.kmeans import ClusteringError, fit_kmeans
@@ -33,7 +34,7 @@ def test_training_is_possible_and_silent_at_any_size(rows, capfd):
 
 def test_a_corpus_smaller_than_the_codebook_is_coded_without_loss():
     vectors = make_vectors(60)
-    template = train_template(vectors, plan_index(60, 16), seed=0)
+    template = train_template(vectors, plan_index(60, 16, IndexOverrides(rerank=False)), seed=0)
     residuals = vectors - template.centroids.centres[template.assign(vectors)]
     coded = template.index.pq.decode(template.index.pq.compute_codes(residuals))
     np.testing.assert_allclose(coded, residuals, atol=1e-6)

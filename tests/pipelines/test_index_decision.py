@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from uninote.index.manifest import Manifest, Segment
-from uninote.index.plan import plan_index
+from uninote.index.planning import plan_index
 from uninote.pipelines.index.decision import (
     ENOUGH_ROWS,
     Changes,

@@ -42,15 +42,16 @@ def lake(run_of):
     return Lake(run_of, unit_vectors(ROWS, 0))
 
 
-def check(run, vectors, least=0.92):
-    """Compare what the index finds with what is live; `least` is a little below the recall of such codes."""
+def check(run, vectors, least=0.92, slack=0.0):
+    """Compare what the index finds with what is live: whose score is that of the fifth at least, less `slack`."""
     opened = Index.open(index_folder(run, WIDTH))
     assert opened.verify()["live"] == len(vectors)
     keys, live = np.array(sorted(vectors)), np.array([vectors[key] for key in sorted(vectors)])
     found, _ = opened.search(live[::7], 5, nprobe=12)
     assert set(found.ravel().tolist()) <= set(vectors)
-    best = keys[np.argsort(-(live[::7] @ live.T), axis=1)[:, :5]]
-    assert np.mean([len(set(a) & set(b)) / 5 for a, b in zip(found, best, strict=True)]) > least
+    scores = live[::7] @ live.T
+    fifth = np.sort(scores, axis=1)[:, -5, None]
+    assert np.mean(np.take_along_axis(scores, np.searchsorted(keys, found), axis=1) >= fifth - slack) > least
     return opened
 
 
@@ -134,11 +135,12 @@ def test_drift_is_measured_told_and_on_request_answered(run_of, lake, capsys):
     lake.update(dict(enumerate(crowd[::-1].copy(), 3000)))
     index(run_of("index.compact_share=9", "index.retrain=auto"))
     assert read_manifest(index_folder(run, WIDTH)).template != before
-    check(run, lake.vectors, least=0.85)  # half of them are within a small cone
+    # Half of the rows are within a cone where scores differ by less than the codes can say.
+    check(run, lake.vectors, least=0.95, slack=5e-4)
 
 
 def test_many_lists_are_found_in_two_levels(run_of, lake, monkeypatch):
-    monkeypatch.setattr("uninote.index.plan.FLAT_LISTS", 10)
+    monkeypatch.setattr("uninote.index.planning.FLAT_LISTS", 10)
     index(run_of())
     manifest = read_manifest(index_folder(run_of(), WIDTH))
     assert manifest.plan.groups == 3

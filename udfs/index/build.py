@@ -19,7 +19,8 @@ from uninote.index.files import IndexDamagedError, StoredFile
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import ShardFile, shard_from
 from uninote.index.note_keys import COLUMNS
-from uninote.index.shard import OpenShard, ShardBuilder
+from uninote.index.shard.builder import ShardBuilder
+from uninote.index.shard.opened import OpenShard
 from uninote.index.template import Template, load_template
 from uninote.vectors.kmeans import compute_in_one_thread, fit_kmeans
 
@@ -30,7 +31,7 @@ Given = Callable[[], np.ndarray]
 class SegmentBuild:
     """Where a segment is built, with which template, how its cells are shared out, and the id that its files bear.
 
-    `carried` are shards of an older segment whose rows come along.
+    `carried` are shards of an older segment whose rows come along. With `rerank`, vectors lie beside the codes.
     """
 
     folder: IndexFolder
@@ -38,6 +39,7 @@ class SegmentBuild:
     cell_shard: tuple[int, ...]
     build_id: str
     carried: tuple[ShardFile, ...] = ()
+    rerank: bool = False
 
     def stem(self, shard: int) -> str:
         """Return the name of a shard's files, their suffixes apart."""
@@ -55,7 +57,7 @@ class SegmentBuild:
         for name in sizes:
             if name.startswith("shard-") and name.endswith(f"-{self.build_id}.json"):
                 shard = shard_from(json.loads(self.folder.read(name)))
-                if all(self._is_as_written(file, sizes) for file in (shard.index, shard.keys)):
+                if all(self._is_as_written(file, sizes) for file in shard.files):
                     found[shard.shard_id] = shard
         return found
 
@@ -98,7 +100,7 @@ def make_shards(build: SegmentBuild, shards: Sequence[int], dropped: Given, coun
         shard = shards[partition_number()]
         template = build.load_template()
         cells = np.flatnonzero(np.array(build.cell_shard) == shard)
-        builder = ShardBuilder(template, shard, cells)
+        builder = ShardBuilder(template, shard, cells, build.rerank)
         for old in build.carried:
             # Codes are copied: what earlier updates encoded is not read from the table again.
             if set(old.cells) & set(cells.tolist()):
@@ -111,7 +113,7 @@ def make_shards(build: SegmentBuild, shards: Sequence[int], dropped: Given, coun
             )
             count(len(batch))
         if builder.rows:
-            # The record goes last, and says that both files are there: see `finished`.
+            # The record goes last, and says that all files are there: see `finished`.
             record = json.dumps(asdict(builder.finish(build.folder, build.stem(shard))))
             build.folder.put(f"{build.stem(shard)}.json", lambda path: _write(path, record))
             yield pa.RecordBatch.from_pydict({"shard": [record]})

@@ -16,7 +16,7 @@ from uninote.index.plan import IndexPlan
 from uninote.storage.types import MissingFileError, StorageError
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 _CHECKSUM = "sha256"  # of all that stands beside it
 _SINCE_2: Mapping[str, Any] = {
     "nprobe_asked": None,
@@ -25,7 +25,7 @@ _SINCE_2: Mapping[str, Any] = {
     "lake_id": None,
     "stale": "",
 }
-"""What manifests of format 2 lack: they are read as if they had this."""
+"""What manifests of format 2 lack: they are read as if they had this. Those of 2 and 3 have no vectors beside codes."""
 
 
 class ManifestError(IndexDamagedError):
@@ -38,13 +38,22 @@ class IndexRefusedError(UninoteError):
 
 @dataclass(frozen=True)
 class ShardFile:
-    """One shard: its FAISS file, the file that says which note each key is, and the cells whose rows it holds."""
+    """One shard: its FAISS file, the file that says which note each key is, and the cells whose rows it holds.
+
+    `vectors` is the file that searches rank again by, null where codes stand alone.
+    """
 
     shard_id: int
     rows: int
     cells: tuple[int, ...]
     index: StoredFile
     keys: StoredFile
+    vectors: StoredFile | None = None
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """All files of the shard."""
+        return (self.index, self.keys) if self.vectors is None else (self.index, self.keys, self.vectors)
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ class Segment:
     @property
     def files(self) -> tuple[StoredFile, ...]:
         """All files of the segment."""
-        shards = tuple(file for shard in self.shards for file in (shard.index, shard.keys))
+        shards = tuple(file for shard in self.shards for file in shard.files)
         return shards if self.voided is None else (*shards, self.voided)
 
 
@@ -164,12 +173,15 @@ def read_manifest(folder: IndexFolder) -> Manifest:
             f"{folder}/{MANIFEST} cannot be read as JSON ({error}); restore it or build the index again"
         ) from error
     version = values.get("format_version") if isinstance(values, dict) else None
-    if version not in (2, FORMAT_VERSION):
+    if version not in (2, 3, FORMAT_VERSION):
         raise ManifestError(
             f"{folder}/{MANIFEST} has format_version {version!r}, this version reads {FORMAT_VERSION}; build the index again"
         )
     try:
-        return _manifest(_checked(values) if version == FORMAT_VERSION else {**_SINCE_2, **values, "format_version": 3})
+        known = {**_SINCE_2, **values} if version == 2 else _checked(values)
+        if version != FORMAT_VERSION:
+            known["plan"] = {"rerank": False, **known["plan"]}
+        return _manifest({**known, "format_version": FORMAT_VERSION})
     except (KeyError, TypeError, ValueError) as error:
         raise ManifestError(f"{folder}/{MANIFEST} is damaged: {error}; restore it or build the index again") from error
 
@@ -190,7 +202,9 @@ def checksum_of(values: Mapping[str, Any]) -> str:
 def shard_from(values: Mapping[str, Any]) -> ShardFile:
     """Return the shard that `asdict` made these values of. Raises ValueError when they are not a shard's."""
     files = {name: _file(values[name]) for name in ("index", "keys")}
-    return _build(ShardFile, {**values, **files, "cells": tuple(values["cells"])})
+    # Shards of format 3, and what a build of then left half done, have no vectors.
+    vectors = None if values.get("vectors") is None else _file(values["vectors"])
+    return _build(ShardFile, {**values, **files, "vectors": vectors, "cells": tuple(values["cells"])})
 
 
 def _manifest(values: dict[str, Any]) -> Manifest:

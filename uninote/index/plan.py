@@ -1,25 +1,17 @@
-"""How an index of so many vectors is laid out, what that takes, and whether it fits; arithmetic only, no data."""
+"""The layout of an index and what it takes; `uninote.index.planning` chooses it. Arithmetic only, no data."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 
-from uninote.errors import ConfigError
+FAST_SCAN_NBITS = 4
+"""Bits of a part's code that FAISS scans in registers ("fast scan"); 8 is the classic PQ code, looked up in memory."""
 
-PQ_NBITS = 8
-FLAT_LISTS = 16_384  # past this k-means in one process takes hours, and assignment to lists most of a build
+VECTOR_BYTES = 2  # float16, one for each dimension, of the vectors that searches rank again by
+MIN_TRAIN_ROWS = 65_536  # what FAISS uses at most to train codebooks of 8 bits
 _ID_BYTES = 8
 _KEY_BYTES = 64  # of a row in the file of keys: key, note_id and what filters use
-_LISTS_PER_SQRT_ROW = 4
-_MIN_ROWS_PER_LIST = 39  # fewer training rows than this give FAISS poor centroids
-_MOST_LISTS = 1 << 20
-_TRAIN_ROWS_PER_LIST = 50
-_MIN_TRAIN_ROWS = 65_536  # what FAISS uses at most to train codebooks of 8 bits
-_MAX_PQ_M = 256
-_SHARD_ROWS = 1_000_000
-_SHARD_BYTES = 256 << 20
-_CELLS_PER_SHARD = 4
+_BLOCK_ROWS = 32  # of one list that fast scan reads together: FAISS fills the last block of each list up
 _PROCESS_BYTES = 300 << 20  # Python with numpy, Arrow and FAISS
 _BATCH_ROWS = 10_000  # of Spark's Arrow batches
 _BATCH_COPIES = 5  # as it comes, aligned, rotated, centred, and as residuals
@@ -34,24 +26,27 @@ _PROBED_GROUPS = 16
 class IndexOverrides:
     """What the user fixes; None is planned. `recall` and the two budgets, in MiB, steer what is planned.
 
-    `serve_mib` is for all shards together, `task_mib` for the memory of one building task.
+    `pq_m` are bytes of a code. `serve_mib` is for all that serves, shards, keys, vectors and one process together,
+    `task_mib` for the memory of one building task. `rerank` false asks for codes alone.
     """
 
     nlist: int | None = None
     pq_m: int | None = None
     num_shards: int | None = None
     opq: bool = False
-    recall: float = 0.9
+    recall: float | None = None
     serve_mib: int | None = None
     task_mib: int = 2048
+    rerank: bool = True
 
 
 @dataclass(frozen=True)
 class IndexPlan:
     """The layout of one index. Each vector is coded in `pq_m` parts of `pq_nbits` bits, rotated first where `opq`.
 
-    `groups` is 0 where every vector is compared with all centroids; past FLAT_LISTS lists they are trained and looked up
-    in two levels, by so many groups.
+    `groups` is 0 where every vector is compared with all centroids; past planning.FLAT_LISTS lists they are trained and
+    looked up in two levels, by so many groups. With `rerank`, the vectors lie beside the codes as float16, and a search
+    ranks what the codes find again by them.
     """
 
     rows: int
@@ -64,11 +59,22 @@ class IndexPlan:
     train_rows: int
     opq: bool = False
     groups: int = 0
+    rerank: bool = False
 
     @property
     def code_bytes(self) -> int:
         """Bytes of one vector's code, its id apart."""
         return -(-self.pq_m * self.pq_nbits // 8)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row in all files: code, id, key with its note, and the vector where searches rank again."""
+        return self.code_bytes + _ID_BYTES + _KEY_BYTES + self.vector_bytes
+
+    @property
+    def vector_bytes(self) -> int:
+        """Bytes of one vector to rank again by; 0 where codes stand alone."""
+        return VECTOR_BYTES * self.width if self.rerank else 0
 
     @property
     def template_bytes(self) -> int:
@@ -84,20 +90,38 @@ class IndexPlan:
 
     @property
     def total_bytes(self) -> int:
-        """Estimate of all files that serve: shards, their keys, and the template."""
-        return self.num_shards * self.bytes_per_shard + self.rows * _KEY_BYTES + self.template_bytes
+        """Estimate of all files that serve: shards, their keys and vectors, and the template."""
+        beside = self.rows * (_KEY_BYTES + self.vector_bytes)
+        return self.num_shards * self.bytes_per_shard + beside + self.template_bytes
+
+    @property
+    def process_bytes(self) -> int:
+        """Estimate of what each searching process holds beside the files, which are mapped and shared by all.
+
+        Codes of 4 bits are packed for fast scan in every process: codes and ids, and on average half a block a list.
+        Codes of 8 bits are searched where they are mapped.
+        """
+        if self.pq_nbits != FAST_SCAN_NBITS:
+            return 0
+        return (self.rows + self.nlist * _BLOCK_ROWS // 2) * self.code_bytes + self.rows * _ID_BYTES
+
+    @property
+    def serve_bytes(self) -> int:
+        """Estimate of the memory that serves, what `index.serve_mib` bounds: all files, and what one process holds."""
+        return self.total_bytes + self.process_bytes
 
     @property
     def task_bytes(self) -> int:
         """Most memory of one building task: the process, the template, a batch on its way, and the growing shard."""
         batch = _BATCH_ROWS * self.width * 4 * _BATCH_COPIES
-        shard = _GROWTH * self.bytes_per_shard + self.rows // self.num_shards * _KEY_BYTES
+        rows = -(-self.rows // self.num_shards)
+        shard = _GROWTH * self.bytes_per_shard + rows * (_KEY_BYTES + self.vector_bytes)
         return _PROCESS_BYTES + _TEMPLATE_COPIES * self.template_bytes + batch + shard
 
     @property
     def train_bytes(self) -> int:
         """Memory that training takes on the driver: the sample, and its residuals."""
-        on_driver = min(self.train_rows, max(_MIN_TRAIN_ROWS, 256 * self.groups)) if self.groups else self.train_rows
+        on_driver = min(self.train_rows, max(MIN_TRAIN_ROWS, 256 * self.groups)) if self.groups else self.train_rows
         return _PROCESS_BYTES + 3 * on_driver * self.width * 4 + self.template_bytes
 
     @property
@@ -112,112 +136,13 @@ class IndexPlan:
     def describe(self) -> dict[str, int | float | bool]:
         """Return the plan and what it takes, for people: bytes, and CPU-hours."""
         takes = {
+            "row_bytes": self.row_bytes,
             "bytes_per_shard": self.bytes_per_shard,
             "total_bytes": self.total_bytes,
+            "process_bytes": self.process_bytes,
+            "serve_bytes": self.serve_bytes,
             "task_bytes": self.task_bytes,
             "train_bytes": self.train_bytes,
             "cpu_hours": round(self.cpu_seconds / 3600, 3),
         }
         return asdict(self) | takes
-
-
-def plan_index(rows: int, width: int, overrides: IndexOverrides | None = None) -> IndexPlan:
-    """Plan an index of `rows` >= 1 vectors. Raises ConfigError, listing everything that cannot be met."""
-    chosen = overrides or IndexOverrides()
-    _check(rows, width, chosen)
-    nlist = chosen.nlist or _default_nlist(rows)
-    pq_m = chosen.pq_m or _default_pq_m(rows, width, nlist, chosen)
-    num_shards = chosen.num_shards or _default_num_shards(rows, pq_m, nlist)
-    if num_shards > nlist:
-        raise ConfigError(f"index.num_shards is {num_shards}, with {nlist} lists to share out; ask for at most {nlist}")
-    plan = IndexPlan(
-        rows=rows,
-        width=width,
-        nlist=nlist,
-        num_cells=min(nlist, num_shards * _CELLS_PER_SHARD),
-        num_shards=num_shards,
-        pq_m=pq_m,
-        pq_nbits=PQ_NBITS,
-        train_rows=min(rows, max(_MIN_TRAIN_ROWS, _TRAIN_ROWS_PER_LIST * nlist)),
-        opq=chosen.opq,
-        groups=round(math.sqrt(nlist)) if nlist > FLAT_LISTS else 0,
-    )
-    return _fitting(plan, chosen)
-
-
-def _fitting(plan: IndexPlan, chosen: IndexOverrides) -> IndexPlan:
-    """Raise the number of shards until a task fits, where it is ours to choose; refuse what cannot fit."""
-    budget = chosen.task_mib << 20
-    wanted = plan.num_shards
-    plan = _with_shards(plan, wanted)
-    while plan.task_bytes > budget and plan.num_shards < plan.nlist:
-        plan = _with_shards(plan, min(plan.nlist, 2 * plan.num_shards))
-    problems = []
-    if plan.task_bytes > budget:
-        problems.append(
-            f"a building task takes {_mib(plan.task_bytes)} MiB even with {plan.num_shards} shards, index.task_mib allows "
-            f"{chosen.task_mib}: allow that much, or ask for fewer lists than index.nlist={plan.nlist}"
-        )
-    elif chosen.num_shards is not None and plan.num_shards != wanted:
-        needed = _mib(_with_shards(plan, wanted).task_bytes)
-        problems.append(
-            f"with index.num_shards={wanted} a building task takes {needed} MiB, index.task_mib allows {chosen.task_mib}: "
-            f"allow that much, or ask for {plan.num_shards} shards"
-        )
-    if chosen.serve_mib is not None and plan.total_bytes > chosen.serve_mib << 20:
-        problems.append(
-            f"codes of {plan.pq_m} bytes make {_mib(plan.total_bytes)} MiB, index.serve_mib allows {chosen.serve_mib}: "
-            "allow that much, index a narrower width, or ask for a smaller index.pq_m"
-        )
-    if problems:
-        raise ConfigError("; ".join(problems))
-    return plan
-
-
-def _with_shards(plan: IndexPlan, num_shards: int) -> IndexPlan:
-    cells = min(plan.nlist, num_shards * _CELLS_PER_SHARD)
-    return IndexPlan(**(asdict(plan) | {"num_shards": num_shards, "num_cells": cells}))
-
-
-def _mib(count: int) -> str:
-    return f"{-(-count // (1 << 20)):,}"
-
-
-def _check(rows: int, width: int, chosen: IndexOverrides) -> None:
-    problems = []
-    if rows < 1 or width < 1:
-        problems.append(f"{rows} rows of width {width}: an index needs at least 1 of each")
-    if chosen.nlist is not None and not 1 <= chosen.nlist <= rows:
-        problems.append(f"index.nlist is {chosen.nlist}; it must lie within 1 and the {rows} rows")
-    if chosen.pq_m is not None and (chosen.pq_m < 1 or width % chosen.pq_m):
-        problems.append(f"index.pq_m is {chosen.pq_m}; it must divide the width {width}")
-    if chosen.num_shards is not None and chosen.num_shards < 1:
-        problems.append(f"index.num_shards is {chosen.num_shards}; it must be at least 1")
-    if problems:
-        raise ConfigError("; ".join(problems))
-
-
-def _default_nlist(rows: int) -> int:
-    wanted = round(_LISTS_PER_SQRT_ROW * math.sqrt(rows))
-    return max(1, min(wanted, rows // _MIN_ROWS_PER_LIST, _MOST_LISTS))
-
-
-def _default_pq_m(rows: int, width: int, nlist: int, chosen: IndexOverrides) -> int:
-    """Return the divisor of `width` nearest, by ratio, to the code bytes that the recall asks for, within the budget."""
-    target = min(_MAX_PQ_M, max(1, width // _width_per_code_byte(chosen.recall)))
-    divisors = [part for part in range(1, min(width, 2 * _MAX_PQ_M) + 1) if width % part == 0]
-    if chosen.serve_mib is not None:
-        fixed = rows * (_ID_BYTES + _KEY_BYTES) + nlist * width * 8
-        affordable = ((chosen.serve_mib << 20) - fixed) // rows
-        divisors = [part for part in divisors if part <= affordable] or divisors[:1]
-    return min(divisors, key=lambda part: abs(math.log(part / target)))
-
-
-def _width_per_code_byte(recall: float) -> int:
-    """Return how many dimensions share a byte: measured on sentence and image vectors, see docs/index.md."""
-    return 2 if recall > 0.9 else 4 if recall > 0.6 else 8
-
-
-def _default_num_shards(rows: int, pq_m: int, nlist: int) -> int:
-    wanted = max(math.ceil(rows / _SHARD_ROWS), math.ceil(rows * (pq_m + _ID_BYTES) / _SHARD_BYTES))
-    return min(wanted, nlist)

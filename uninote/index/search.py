@@ -14,11 +14,12 @@ from uninote.index.files import IndexDamagedError
 from uninote.index.folder import IndexFolder
 from uninote.index.manifest import Manifest, Segment, ShardFile, read_manifest
 from uninote.index.note_keys import Constraint
-from uninote.index.shard import OpenShard
+from uninote.index.shard.merging import depth, distinct, merge, rank_again, ranked
+from uninote.index.shard.opened import OpenShard
+from uninote.index.shard.vectors import have_unit_length
 from uninote.index.template import Template, load_template
 from uninote.storage.types import S3Options
 from uninote.vectors.kmeans import check_vectors
-from uninote.vectors.top_k import best_columns
 
 _VOIDED_KEY = "item_key"
 _WIDER = 4  # how many times more lists a query looks into that has not found K
@@ -82,23 +83,30 @@ class Index:
         return cls(folder, manifest, template)
 
     def search(
-        self, vectors: np.ndarray, k: int, nprobe: int | None = None, constraint: Constraint = ANY
+        self,
+        vectors: np.ndarray,
+        k: int,
+        nprobe: int | None = None,
+        constraint: Constraint = ANY,
+        rerank: bool = True,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (item_keys int64 (n, k), scores float32 (n, k)), best first, equal scores by key.
 
         `vectors` are float32 (n, width) of unit length. The `nprobe` nearest lists of each are searched, null: as many as
         the manifest says; a query that finds fewer than `k` looks into more, until it has them or has seen every list.
-        Slots are free, -1 and -inf, only where the index holds fewer than `k` that the constraint allows.
+        Slots are free, -1 and -inf, only where the index holds fewer than `k` that the constraint allows. Where vectors lie
+        beside the codes, scores are theirs, and the best of `depth(k)` candidates; without `rerank`, those of the codes.
         """
         check_vectors(vectors, self.template.width)
         nprobe = self.manifest.lists_searched if nprobe is None else nprobe
         if k < 1 or nprobe < 1:
             raise SearchError(f"k is {k} and nprobe {nprobe}; both must be at least 1")
         rotated = self.template.rotate(vectors)
-        keys, scores = self._search(rotated, k, nprobe, constraint)
+        again = rerank and self.manifest.plan.rerank
+        keys, scores = self._search(rotated, k, nprobe, constraint, again)
         while nprobe < self.template.nlist and (short := np.flatnonzero(keys[:, -1] < 0)).size:
             nprobe *= _WIDER
-            keys[short], scores[short] = self._search(rotated[short], k, nprobe, constraint)
+            keys[short], scores[short] = self._search(rotated[short], k, nprobe, constraint, again)
         return keys, scores
 
     def search_notes(
@@ -112,7 +120,7 @@ class Index:
         while True:
             keys, scores = self.search(vectors, asked, nprobe, constraint)
             notes = self.note_ids(keys)
-            found = [_distinct(notes[row], scores[row], k) for row in range(len(keys))]
+            found = [distinct(notes[row], scores[row], k) for row in range(len(keys))]
             short = [len(one) < k for one in found]
             if not (np.array(short, dtype=bool) & (keys[:, -1] >= 0)).any():
                 break
@@ -150,6 +158,8 @@ class Index:
             if not np.array_equal(inside, shard.notes.keys):
                 name = self._places[number][1].index.name
                 raise IndexDamagedError(f"{self._folder}/{name} and its file of keys differ; build the index again")
+            if self.manifest.plan.rerank and not have_unit_length(shard.vectors):
+                raise IndexDamagedError(f"{self._folder} holds vectors not of unit length; build the index again")
             live.append(shard.notes.keys[shard.live])
         keys = np.concatenate(live) if live else np.empty(0, np.int64)
         if len(np.unique(keys)) != len(keys) or len(keys) != self.manifest.live:
@@ -160,13 +170,17 @@ class Index:
         return {"files": len(self.manifest.files), "segments": len(self.manifest.segments), "live": len(keys)}
 
     def _search(
-        self, rotated: np.ndarray, k: int, nprobe: int, constraint: Constraint
+        self, rotated: np.ndarray, k: int, nprobe: int, constraint: Constraint, rerank: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         probed = self.template.centroids.nearest(rotated, nprobe)
         cells = np.unique(self.template.list_cell[probed])
-        probed_shards = np.flatnonzero(self._cells[:, cells].any(axis=1)).tolist()
-        found = [self._shard(number).search(rotated, probed, k, constraint) for number in probed_shards]
-        return _best(found, len(rotated), k)
+        shards = {number: self._shard(number) for number in np.flatnonzero(self._cells[:, cells].any(axis=1)).tolist()}
+        wanted = depth(k) if rerank else k
+        found = {number: shard.search(rotated, probed, wanted, constraint) for number, shard in shards.items()}
+        candidates = merge(found, len(rotated), wanted)
+        if rerank:
+            candidates = rank_again(candidates, shards, rotated)
+        return ranked(candidates, k)
 
     def _shard(self, number: int) -> OpenShard:
         shard = self._open.get(number)
@@ -198,32 +212,6 @@ def read_voided(folder: IndexFolder, segment: Segment) -> np.ndarray:
     return np.asarray(pq.read_table(folder.checked(segment.voided), memory_map=False)[_VOIDED_KEY].to_numpy())
 
 
-def _best(found: list[tuple[np.ndarray, np.ndarray, np.ndarray]], count: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Merge the (queries, keys, scores) of shards: no key is live in two of them. Equal scores fall in order of key."""
-    queries = np.concatenate([np.empty(0, np.int64), *(rows for rows, _, _ in found)])
-    slots = max(1, int(np.bincount(queries, minlength=count).max(initial=0)))
-    keys = np.full((count, slots, k), -1, dtype=np.int64)
-    scores = np.full((count, slots, k), -np.inf, dtype=np.float32)
-    place = np.zeros(count, dtype=np.int64)
-    for rows, some_keys, some_scores in found:
-        keys[rows, place[rows]] = some_keys
-        scores[rows, place[rows]] = some_scores
-        place[rows] += 1
-    columns, best = best_columns(scores.reshape(count, slots * k), k)
-    best_keys = np.where(columns < 0, -1, np.take_along_axis(keys.reshape(count, slots * k), columns, axis=1))
-    # Equal scores come in order of shard: by key they fall the same however the corpus is cut.
-    order = np.lexsort((best_keys, -best), axis=1)
-    return np.take_along_axis(best_keys, order, axis=1), np.take_along_axis(best, order, axis=1)
-
-
-def _distinct(notes: np.ndarray, scores: np.ndarray, k: int) -> list[tuple[object, float]]:
-    best: dict[object, float] = {}
-    for note, score in zip(notes, scores, strict=True):
-        if note is not None:
-            best.setdefault(note, float(score))
-    return list(best.items())[:k]
-
-
 def _cells_of(shards: list[ShardFile], template: Template) -> np.ndarray:
     """Return a mask (shards, cells): which cells a shard holds rows of."""
     held = np.zeros((len(shards), template.num_cells), dtype=bool)
@@ -238,6 +226,10 @@ def _check_cells(manifest: Manifest, template: Template) -> None:
         raise IndexDamagedError(
             f"the manifest's base has {len(cells)} cells of width {manifest.width}, the template {template.num_cells} of "
             f"width {template.width}; each cell must be in one shard: build the index again"
+        )
+    if manifest.plan.rerank and any(shard.vectors is None for shard in manifest.shards):
+        raise IndexDamagedError(
+            "the manifest's plan has vectors beside the codes, and a shard has none: build the index again"
         )
     for segment in manifest.segments:
         if sum(shard.rows for shard in segment.shards) != segment.rows:

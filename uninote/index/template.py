@@ -15,6 +15,7 @@ from uninote.index.affinity import pack_cells
 from uninote.index.centroids import Centroids
 from uninote.index.files import IndexDamagedError, StoredFile
 from uninote.index.folder import IndexFolder
+from uninote.index.plan import FAST_SCAN_NBITS
 from uninote.storage.file_hashes import sha256_of
 from uninote.storage.types import MissingFileError
 
@@ -28,8 +29,8 @@ class Template:
     `list_cell` int32 (nlist,) is the cell of each list, `list_rows` int64 (nlist,) how many rows of the sample fell into
     it; `groups` float32 (groups, width), none where lists are looked up directly. `error` is the mean squared distance
     between a rotated vector and its decoded code, of rows held out from training. The metric is L2 throughout, for
-    vectors of unit length: score = 1 - d²/2. Codes are of residuals to the centroid, so a cone of vectors that all point
-    one way is coded as finely as any other.
+    vectors of unit length: score = 1 - d²/2. Codes of 8 bits are of residuals to the centroid, so a cone of vectors that all
+    point one way is coded as finely as any other. Codes of 4 bits are of the vectors themselves, see `new_ivfpq`.
     """
 
     index: faiss.IndexIVFPQ
@@ -75,7 +76,9 @@ class Template:
     def code_error(self, vectors: np.ndarray) -> float:
         """Return the mean squared distance between `vectors`, float32 (n, width), and what their codes decode to."""
         rotated = self.rotate(vectors)
-        return code_error(self.index.pq, rotated - self.centroids.centres[self.assign(rotated)])
+        if self.index.by_residual:
+            rotated = rotated - self.centroids.centres[self.assign(rotated)]
+        return code_error(self.index.pq, rotated)
 
     def content_hash(self) -> str:
         """Return 16 hexadecimal characters over everything in the template; its files are named by it."""
@@ -126,20 +129,26 @@ def template_files(folder: IndexFolder, content_hash: str) -> tuple[StoredFile, 
 
 
 def new_ivfpq(centroids: np.ndarray, pq_m: int, pq_nbits: int) -> faiss.IndexIVFPQ:
-    """Return an empty L2 IVF-PQ index around `centroids`, float32 (lists, width), its codebooks still to be set."""
+    """Return an empty L2 IVF-PQ index around `centroids`, float32 (lists, width), its codebooks still to be set.
+
+    Codes of 4 bits are not of residuals: those need a distance table for each query and list, which takes ten times as long
+    as scanning a list of some sixty rows (60,000 x 384, 980 lists, 128 of them probed: 3.99 ms a query against 0.27).
+    The best 100 by codes hold the best 10 in 97.3 of 100 cases either way.
+    """
     quantizer = faiss.IndexFlatL2(centroids.shape[1])
     quantizer.add(centroids)
     index = faiss.IndexIVFPQ(quantizer, centroids.shape[1], len(centroids), pq_m, pq_nbits, faiss.METRIC_L2)
+    index.by_residual = pq_nbits != FAST_SCAN_NBITS
     index.is_trained = True
     return index
 
 
-def code_error(pq: faiss.ProductQuantizer, residuals: np.ndarray) -> float:
-    """Return the mean squared distance between residuals, float32 (n, width), and what their codes decode to; 0.0 for none."""
-    if not len(residuals):
+def code_error(pq: faiss.ProductQuantizer, coded: np.ndarray) -> float:
+    """Return the mean squared distance between what is coded, float32 (n, width), and what it decodes to; 0.0 for none."""
+    if not len(coded):
         return 0.0
-    decoded = pq.decode(pq.compute_codes(np.ascontiguousarray(residuals)))
-    return float(((residuals - decoded) ** 2).sum(axis=1).mean())
+    decoded = pq.decode(pq.compute_codes(np.ascontiguousarray(coded)))
+    return float(((coded - decoded) ** 2).sum(axis=1).mean())
 
 
 def _names(name: str) -> tuple[str, str]:

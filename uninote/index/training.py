@@ -68,11 +68,13 @@ def finish_template(
     lists = centroids.nearest(rotated)[:, 0]
     index = new_ivfpq(centroids.centres, plan.pq_m, plan.pq_nbits)
     every = max(1, len(rotated) // _CODEBOOK_ROWS)
-    residuals = (rotated - centroids.centres[lists])[::every]
-    held_out = np.arange(len(residuals)) % _HELD_OUT == 0
+    coded = rotated[::every]
+    if index.by_residual:
+        coded = coded - centroids.centres[lists[::every]]
+    held_out = np.arange(len(coded)) % _HELD_OUT == 0
     enough = (~held_out).sum() >= 4 * index.pq.ksub  # a small corpus needs every row for its codebooks
-    _train_codebooks(index.pq, residuals[~held_out] if enough else residuals, seed)
-    error = code_error(index.pq, residuals[held_out] if enough else residuals)
+    _train_codebooks(index.pq, coded[~held_out] if enough else coded, seed)
+    error = code_error(index.pq, coded[held_out] if enough else coded)
     list_rows = np.bincount(lists, minlength=plan.nlist)
     list_cell = group_lists(centroids.centres, list_rows, plan.num_cells, seed)
     if plan.num_cells > 1:
@@ -82,20 +84,24 @@ def finish_template(
     return Template(index, rotation, list_cell, list_rows, groups, error)
 
 
-def _train_codebooks(pq: faiss.ProductQuantizer, residuals: np.ndarray, seed: int) -> None:
+def _train_codebooks(pq: faiss.ProductQuantizer, coded: np.ndarray, seed: int) -> None:
     pq.cp.seed = seed
     pq.cp.min_points_per_centroid = 1  # below the default of 39 FAISS prints a warning for each part
     # Fewer rows than codewords: rows repeat, and each distinct one becomes a codeword.
-    rows = max(len(residuals), pq.ksub)
+    rows = max(len(coded), pq.ksub)
+    # Centred: the fast path loses the small differences of vectors in a cone. A part's codewords are shifted back.
+    middle = coded.mean(axis=0, dtype=np.float64).astype(np.float32)
     with _distances_by_matrix_product():
-        pq.train(np.ascontiguousarray(np.resize(residuals, (rows, residuals.shape[1]))))
+        pq.train(np.ascontiguousarray(np.resize(coded - middle, (rows, coded.shape[1]))))
+    codewords = faiss.vector_to_array(pq.centroids).reshape(pq.M, pq.ksub, pq.dsub) + middle.reshape(pq.M, 1, pq.dsub)
+    faiss.copy_array_to_vector(codewords.ravel(), pq.centroids)
 
 
 @contextmanager
 def _distances_by_matrix_product() -> Iterator[None]:
     """Let FAISS take its fast path on narrow vectors: eleven times as fast on codebooks.
 
-    By default it computes small blocks pair by pair, which is more precise; residuals are centred and do not need that.
+    By default it computes small blocks pair by pair, which is more precise; centred vectors do not need that.
     """
     before = faiss.cvar.distance_compute_blas_threshold
     faiss.cvar.distance_compute_blas_threshold = _MATRIX_PRODUCT_SIZE

@@ -14,7 +14,9 @@ class IndexConfig(Section):
 
     `widths` null means every embedded width. `folder` holds the index files instead of the lake, and may be `s3://…`.
     `recall_target` is for recall@K of a search, against exact; it steers the codes and, where `nprobe` is null, how many
-    lists a search looks into. `serve_mib` bounds all files of one width, `task_mib` the memory of one building task. What
+    lists a search looks into; null is 0.95, and 0.9 for codes alone. `pq_m` are bytes of a code. With `rerank`, vectors lie
+    beside the codes, and searches rank again by them. `serve_mib` bounds all files of one width and what one process holds
+    beside them, `task_mib` the memory of one building task; where they have no room for vectors, codes stand alone. What
     changed since the base was built is a segment beside it; at `compact_share` of the base, a new base is built. Past
     `max_drift`, see docs/index.md, a new template is due: `retrain` warn says so, auto trains it, now always.
     """
@@ -26,7 +28,8 @@ class IndexConfig(Section):
     pq_m: int | None = Field(None, ge=1)
     opq: bool = False
     num_shards: int | None = Field(None, ge=1)
-    recall_target: float = Field(0.9, ge=0, le=1)
+    recall_target: float | None = Field(None, ge=0, le=1)
+    rerank: bool = True
     serve_mib: int | None = Field(None, ge=1)
     task_mib: int = Field(2048, ge=1)
     nprobe: int | None = Field(None, ge=1)

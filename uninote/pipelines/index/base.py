@@ -5,7 +5,7 @@ from __future__ import annotations
 from uninote.config.digests import digest
 from uninote.index.files import IndexDamagedError
 from uninote.index.manifest import Manifest, Segment
-from uninote.index.plan import plan_index
+from uninote.index.planning import plan_index
 from uninote.index.template import Template, load_template
 from uninote.pipelines.index.build import Build, with_attributes
 from uninote.pipelines.index.messages import describe, fits, now
@@ -24,8 +24,10 @@ def make_base(target: Target, template: str | None) -> tuple[Manifest, dict[str,
     rows = target.rows
     wanted = target.wanted
     plan = plan_index(rows, target.width, overrides_of(run.config))
-    say(f"index w{target.width}: {describe(plan)}")
-    build = Build(run, target.folder, digest(wanted.settings, wanted.versions, template, wanted.retrain))
+    say(f"index w{target.width}: {describe(plan, run.config.index.rerank)}")
+    # The codes are part of the name: what an earlier release left half done may be of others.
+    build_id = digest(wanted.settings, wanted.versions, template, wanted.retrain, plan.pq_nbits, plan.rerank)
+    build = Build(run, target.folder, build_id, plan.rerank)
     old = None if template is None else _old_template(target, template)
     if template is not None and old is not None and fits(old, plan):
         trained = template, old

@@ -49,11 +49,15 @@ NOTHING = Carried((), np.empty(0, np.int64))
 
 @dataclass(frozen=True)
 class Build:
-    """The run, the folder, and the id of what is being built, which its files bear: an attempt that was killed leaves some."""
+    """The run, the folder, and the id of what is being built, which its files bear: an attempt that was killed leaves some.
+
+    With `rerank`, vectors lie beside the codes.
+    """
 
     run: Run
     folder: IndexFolder
     build_id: str
+    rerank: bool
 
     def template(self, vectors: StoredVectors, plan: IndexPlan) -> tuple[str, Template]:
         """Return (hash, template) trained on a sample of `vectors`, or what an attempt before this one trained."""
@@ -80,7 +84,7 @@ class Build:
         """
         name, trained = template
         shards = tuple(trained.pack(num_shards).tolist())
-        build = SegmentBuild(self.folder, name, shards, self.build_id, carried.shards)
+        build = SegmentBuild(self.folder, name, shards, self.build_id, carried.shards, self.rerank)
         finished = build.finished()
         if finished:
             say(f"index w{trained.width}: {len(finished)} of {num_shards} shard(s) are finished already")

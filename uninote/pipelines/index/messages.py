@@ -14,15 +14,23 @@ _GROWN = 2  # a plan that asks for so many times more or fewer lists asks for a 
 
 
 def fits(template: Template, plan: IndexPlan) -> bool:
-    """Say whether a plan can be built with a template that was trained before."""
+    """Say whether a plan can be built with a template that was trained before: for like codes, and about as many lists."""
     grown = max(plan.nlist, template.nlist) / min(plan.nlist, template.nlist)
-    return grown < _GROWN and template.num_cells >= plan.num_shards
+    return grown < _GROWN and template.num_cells >= plan.num_shards and template.index.pq.nbits == plan.pq_nbits
 
 
-def describe(plan: IndexPlan) -> str:
-    """Return a plan in words."""
+def describe(plan: IndexPlan, rerank: bool) -> str:
+    """Return a plan in words; `rerank` is what the configuration asks for."""
+    # Codes of 8 bits alone are what is planned where a budget has no room for vectors, see planning.plan_index.
+    if plan.rerank:
+        again = "ranked again by the vectors beside them"
+    elif rerank:
+        again = "alone, since index.serve_mib or index.task_mib has no room for the vectors beside them"
+    else:
+        again = "alone, since index.rerank is false"
     return (
         f"{plan.rows:,} rows, {plan.nlist:,} lists, {'OPQ, ' if plan.opq else ''}{plan.pq_m} x {plan.pq_nbits} bit codes, "
+        f"{again}, {plan.row_bytes:,} bytes a row, "
         f"{plan.num_shards} shard(s) of about {plan.bytes_per_shard / 2**20:,.1f} MiB; at most "
         f"{plan.task_bytes / 2**20:,.0f} MiB a task; about {plan.cpu_seconds / 3600:,.2f} CPU-hours"
     )
@@ -47,6 +55,7 @@ def counts_of(manifest: Manifest) -> dict[str, int]:
         "num_cells": plan.num_cells,
         "num_shards": plan.num_shards,
         "pq_m": plan.pq_m,
+        "pq_nbits": plan.pq_nbits,
         "bytes": sum(file.bytes for file in manifest.files),
         "nprobe": manifest.lists_searched,
         "rows_since_base": manifest.since.rows,

@@ -6,7 +6,8 @@ from typing import Any
 
 from uninote.config.settings import Config
 from uninote.errors import ConfigError
-from uninote.index.plan import IndexOverrides, plan_index
+from uninote.index.plan import IndexOverrides
+from uninote.index.planning import plan_index
 from uninote.lake.paths import index_name
 from uninote.pipelines.lake.encoders import check_widths, open_model
 from uninote.pipelines.lake.run import Run
@@ -26,6 +27,7 @@ def overrides_of(config: Config) -> IndexOverrides:
         recall=index.recall_target,
         serve_mib=index.serve_mib,
         task_mib=index.task_mib,
+        rerank=index.rerank,
     )
 
 

@@ -10,11 +10,12 @@ import numpy as np
 from uninote.index.manifest import Manifest
 from uninote.index.search import Index
 from uninote.index.template import Template, template_files
-from uninote.pipelines.index.target import Calibration, Target
+from uninote.pipelines.index.target import Target
 from uninote.pipelines.runtime.progress import say, step
 from uninote.vectors.top_k import merge_topk
 
 RECALL = "recall_at_k"  # in the ledger's metrics
+RECALL_TARGET = "recall_target"
 _START = 4
 _WORTH_MORE = 0.002  # a doubling that brings less than this recall is not worth its time: codes are the limit
 
@@ -30,14 +31,15 @@ def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[M
     fewest = manifest.nprobe if target.wanted.is_calibrated(manifest) else _START
     lists = 1
     recall = 1.0
+    wanted = target.calibration.target_of(manifest.plan)
     if manifest.live > 1:
         with step(f"index w{target.width}: recall of searches, on a sample"):
             recall_of = _measure(target, manifest, template)
-            lists, recall = _enough_lists(recall_of, fewest, template.nlist, target.calibration.recall_target)
+            lists, recall = _enough_lists(recall_of, fewest, template.nlist, wanted)
             if asked is not None:
                 recall = recall_of(asked)
-        if asked is None and recall < target.calibration.recall_target:
-            _say_too_low(manifest, recall, target.calibration)
+        if asked is None and recall < wanted:
+            _say_too_low(manifest, recall, wanted, target.calibration.k)
     calibrated = replace(
         manifest,
         nprobe=lists,
@@ -46,7 +48,7 @@ def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[M
         template_files=template_files(target.folder, manifest.template),
         stale="",
     )
-    return calibrated, {RECALL: recall}
+    return calibrated, {RECALL: recall, RECALL_TARGET: wanted}
 
 
 def _measure(target: Target, manifest: Manifest, template: Template) -> Callable[[int], float]:
@@ -80,9 +82,11 @@ def _enough_lists(recall_of: Callable[[int], float], fewest: int, nlist: int, ta
     return lists, recall
 
 
-def _say_too_low(manifest: Manifest, recall: float, calibration: Calibration) -> None:
+def _say_too_low(manifest: Manifest, recall: float, wanted: float, k: int) -> None:
+    remedy = "raise index.pq_m"
+    if not manifest.plan.rerank:
+        remedy = "raise index.serve_mib, or build it with vectors to rank again by (--set index.retrain=now)"
     say(
-        f"index w{manifest.width}: recall@{calibration.k} is {recall:.3f} and index.recall_target "
-        f"{calibration.recall_target}: the codes of {manifest.plan.pq_m} bytes are the limit; raise index.pq_m or "
-        "index.serve_mib, or re-rank"
+        f"index w{manifest.width}: recall@{k} is {recall:.3f} and index.recall_target {wanted}: the codes of "
+        f"{manifest.plan.code_bytes} bytes are the limit; {remedy}"
     )

@@ -35,7 +35,7 @@ def make_segment(target: Target, before: Manifest, changes: IndexChanges) -> tup
         num_shards = -(-rows * before.plan.num_shards // before.base.rows)
         template = before.template, changes.template
         carried = Carried(before.since.shards, voided.segment)
-        build = Build(target.run, target.folder, build_id)
+        build = Build(target.run, target.folder, build_id, before.plan.rerank)
         shards = build.segment(with_attributes(target.run, changes.vectors), rows, template, num_shards, carried)
     file = _write_voided(target, build_id, voided.base)
     segment = Segment(build_id, rows, shards, len(voided.base), file, target.versions)

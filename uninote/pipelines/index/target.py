@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from uninote.config.digests import digest
+from uninote.config.sections.index import IndexConfig
 from uninote.config.settings import Config
 from uninote.index.folder import IndexFolder
+from uninote.index.plan import IndexPlan
+from uninote.index.planning import RECALL_OF_CODES, recall_wanted
 from uninote.lake.paths import index_name
 from uninote.pipelines.index.decision import Wanted
 from uninote.pipelines.lake.run import Run
@@ -35,7 +39,11 @@ class Calibration:
     k: int
     sample: int
     seed: int
-    recall_target: float
+    recall_target: float | None
+
+    def target_of(self, plan: IndexPlan) -> float:
+        """Return the recall that is asked of an index of this plan: unless it is given, that which suits its codes."""
+        return recall_wanted(self.recall_target, plan.rerank)
 
     @property
     def digest(self) -> str:
@@ -47,6 +55,19 @@ def calibration_of(config: Config) -> Calibration:
     """Return it as configured: the sample is that of the neighbour lists, so that both recalls are of the same notes."""
     lists = config.neighbours
     return Calibration(lists.k, lists.recall_sample, lists.seed, config.index.recall_target)
+
+
+def shaping_settings(settings: IndexConfig) -> dict[str, Any]:
+    """Return the settings that shape an index, as indexes of earlier releases were named by them.
+
+    A setting that came later is left out where it is as it was before it came: no index is built again for an upgrade.
+    """
+    shaping = settings.model_dump(include=_SHAPING)
+    if settings.recall_target is None:
+        shaping["recall_target"] = RECALL_OF_CODES  # the default of earlier releases
+    if not settings.rerank:
+        shaping["rerank"] = False
+    return shaping
 
 
 @dataclass(frozen=True)
@@ -87,7 +108,7 @@ class Target:
         """What the configuration asks for."""
         settings = self.run.config.index
         return Wanted(
-            settings=digest(settings.model_dump(include=_SHAPING), self.run.model.generation, self.width),
+            settings=digest(shaping_settings(settings), self.run.model.generation, self.width),
             versions=self.versions,
             calibration=self.calibration.digest,
             nprobe=settings.nprobe,

@@ -11,8 +11,10 @@ from typing import Any
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
+from uninote.index.planning import recall_wanted
 from uninote.lake.schemas import quarantine_table
 from uninote.pipelines.embed.accounting import CUT_COUNTS
+from uninote.pipelines.index.recall import RECALL_TARGET
 from uninote.pipelines.index.stage import unit_of
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.ledger import Entry
@@ -146,10 +148,10 @@ def _index_rows(run: Run, snapshot: Snapshot, entries: Entries) -> tuple[IndexRo
 
 def _index_row(run: Run, width: int, built: Entry) -> IndexRow:
     counts = {name: built["counts"][name] for name in ("rows", "nlist", "num_cells", "num_shards", "bytes", "nprobe")}
-    recall = built["metrics"].get(AT_K)
-    return IndexRow(
-        width=width, recall=recall, target=run.config.index.recall_target, k=run.config.neighbours.k, **counts
-    )
+    metrics = built["metrics"]
+    # Entries of earlier releases have no target of their own: they held codes alone.
+    target = metrics.get(RECALL_TARGET, recall_wanted(run.config.index.recall_target, rerank=False))
+    return IndexRow(width=width, recall=metrics.get(AT_K), target=target, k=run.config.neighbours.k, **counts)
 
 
 def _scores(run: Run) -> dict[int, Histogram]:

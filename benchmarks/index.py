@@ -3,14 +3,15 @@
     python benchmarks/index.py [--vectors fashion_mnist.npz] [--rows 500000] [--autofaiss-python <python that has it>]
 
 The last line on stdout is one JSON object. For `real` (the vectors of an .npz file, as unit vectors) and `synthetic`
-(clustered, x 128): recall_at_10, the least of the recalls of the base, of a base with a segment of 20 %, and of that
-segment copied five times on, each at as many lists as calibration on other rows asks for; build_vs_faiss and build_vs_autofaiss, CPU-seconds of training, assignment and adding over theirs with
-the same factory, files apart on all sides; memory_vs_plan, the largest resident memory of a process that builds a shard
-from Arrow batches over the plan's figure; recall_vs_faiss, recall@10 here and of one unsharded FAISS index, by lists
-probed; shards_visited_vs_hash, of 64 cells of 1,024 lists at nprobe 8, over what shards by hash would be visited;
-one_percent_cost, CPU-seconds of a segment of 1 % over those of the build; open_ms; search_ms_by_share_changed,
-milliseconds a query by the share of rows changed since the base was built. FAISS trains codebooks of narrow parts by its
-slow path unless a threshold is lowered; faiss_tuned_cpu_s is FAISS with the threshold that is used here.
+(clustered, x 128): recall_at_10, the least of the recalls of the base, of a base with a segment of 20 %, and of that segment
+copied five times on, each at as many lists as calibration on other rows asks for; build_vs_faiss and build_vs_autofaiss,
+CPU-seconds of training, assignment and adding over theirs with the same factory, files apart on all sides; memory_vs_plan,
+the largest resident memory of a process that builds a shard from Arrow batches over the plan's figure; recall_vs_faiss,
+recall@10 here and of one unsharded FAISS index, by lists probed; shards_visited_vs_hash, of 64 cells of 1,024 lists at
+nprobe 8, over what shards by hash would be visited; one_percent_cost, CPU-seconds of a segment of 1 % over those of the
+build; open_ms; search_ms_by_share_changed, milliseconds a query by the share of rows changed since the base was built. FAISS
+trains codebooks of narrow parts by its slow path unless a threshold is lowered; faiss_tuned_cpu_s is FAISS with the
+threshold that is used here.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ ZH_SHARE = 0.6
 # Of images: with something written in them; not JPEG
 TEXT_SHARE = 0.35
 PNG_SHARE = 0.12
-_IMAGES = ((0, 15), (1, 40), (2, 22), (3, 14), (4, 5), (5, 2), (6, 2))  # how many a note has, in percent of the notes
+_IMAGES = {0: 15, 1: 40, 2: 22, 3: 14, 4: 5, 5: 2, 6: 2}  # how many a note has, in percent of the notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,20 @@ def write_note(desk: Desk, number: int) -> DemoNote:
     rng = random_stream(desk.seed, "fresh", number)
     topic = rng.choices(TOPICS, weights=WEIGHTS)[0]
     language: Language = "zh" if chance(rng, ZH_SHARE) else "en"
-    wanted = rng.choices([count for count, _ in _IMAGES], weights=[weight for _, weight in _IMAGES])[0]
-    images = tuple(draw_image(desk, topic, language, f"{note_name(number)}_{position}") for position in range(wanted))
+    wanted = rng.choices([*_IMAGES], weights=[*_IMAGES.values()])[0]
+    images = []
+    for position in range(wanted):
+        images.append(draw_image(desk, topic, language, f"{note_name(number)}_{position}"))
     lead = lead_scene(images, topic, rng)
     slots = Slots(topic, lead, language, rng)
     return DemoNote(
         note_id=note_name(number),
         topic=topic.key,
-        subjects=tuple(dict.fromkeys((lead.subject, *(image.scene.subject for image in images if image.scene)))),
+        subjects=_subjects(lead, images),
         title=write_title(slots, language, rng),
         body=write_body(topic, slots, language, rng),
         hashtags=choose_hashtags(topic, language, rng),
-        images=images,
+        images=tuple(images),
         category=topic.category,
         author=desk.choose_author(rng),
         language=language,
@@ -96,8 +98,19 @@ def draw_image(desk: Desk, topic: Topic, language: str, name: str) -> DemoImage:
 
 def lead_scene(images: Sequence[DemoImage], topic: Topic, rng: random.Random) -> Scene:
     """Return what the text is about: the first image, or an imagined one for a note without."""
-    shown = [image.scene for image in images if image.scene]
-    return shown[0] if shown else choose_scene(rng, rng.choice(topic.subjects))
+    for image in images:
+        if image.scene:
+            return image.scene
+    return choose_scene(rng, rng.choice(topic.subjects))
+
+
+def _subjects(lead: Scene, images: Sequence[DemoImage]) -> tuple[str, ...]:
+    """Return what a note is about: the subjects of its text and of its images, each once."""
+    found = {lead.subject: True}
+    for image in images:
+        if image.scene:
+            found[image.scene.subject] = True
+    return tuple(found)
 
 
 def copy_note(desk: Desk, source: DemoNote, number: int, kind: str) -> DemoNote:

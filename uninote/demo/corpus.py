@@ -13,7 +13,7 @@ from uninote.demo.broken import IMAGE_REJECTS, damage_note, damages_of, expected
 from uninote.demo.next_day import NextDay, live_next_day
 from uninote.demo.pictures.image_files import image_bytes
 from uninote.demo.random_streams import random_stream
-from uninote.demo.records import DemoNote, Row, item_row, truth_image
+from uninote.demo.records import DemoImage, DemoNote, Row, item_row, truth_image
 from uninote.errors import UninoteError
 
 FEWEST_NOTES = 10
@@ -71,15 +71,22 @@ def _publish(building: Path, folder: Path) -> None:
 def _write_corpus(folder: Path, num_notes: int, seed: int) -> None:
     notes, tomorrow = _plan(num_notes, seed)
     (folder / "images").mkdir(parents=True)
-    _write_rows(folder / DAYS[0], (item_row(note) for note in notes))
-    _write_rows(folder / DAYS[1], (item_row(note) for note in tomorrow.notes))
+    _write_rows(folder / DAYS[0], map(item_row, notes))
+    _write_rows(folder / DAYS[1], map(item_row, tomorrow.notes))
     _write_rows(folder / "truth.jsonl", _truth_rows(notes, tomorrow))
-    # By URI: a repost names the files of its original, and both days share what did not change.
-    images = {image.uri: image for note in (*notes, *tomorrow.notes) for image in note.images}
-    for image in images.values():
+    for image in _images_of((*notes, *tomorrow.notes)).values():
         content = image_bytes(image, seed)
         if content is not None:
             (folder / image.uri).write_bytes(content)
+
+
+def _images_of(notes: Iterable[DemoNote]) -> dict[str, DemoImage]:
+    """Return images by URI: a repost names the files of its original, and both days share what did not change."""
+    images = {}
+    for note in notes:
+        for image in note.images:
+            images[image.uri] = image
+    return images
 
 
 def _plan(num_notes: int, seed: int) -> tuple[list[DemoNote], NextDay]:
@@ -95,7 +102,8 @@ def _plan(num_notes: int, seed: int) -> tuple[list[DemoNote], NextDay]:
 
 def _write_rows(path: Path, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as lines:
-        lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        for row in rows:
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _truth_rows(notes: list[DemoNote], tomorrow: NextDay) -> Iterator[Row]:
@@ -103,7 +111,7 @@ def _truth_rows(notes: list[DemoNote], tomorrow: NextDay) -> Iterator[Row]:
     later = {note.note_id: note for note in tomorrow.notes}
     for note_id in sorted(today | later):
         versions = [day[note_id] for day in (today, later) if note_id in day]
-        images = {image.uri: image for version in versions for image in version.images}
+        images = _images_of(versions)
         yield {
             "note_id": note_id,
             "topic": versions[0].topic,

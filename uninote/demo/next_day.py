@@ -48,8 +48,10 @@ def live_next_day(desk: Desk, notes: Sequence[DemoNote], originals: Sequence[Dem
             edited.append(_change(desk, note, change, note.note_id == emptied))
     # Numbers go on after the last note: no id ever names two notes.
     numbers = range(len(notes), len(notes) + counts["insert"])
-    inserted = [_stamp(desk, note) for note in write_notes(desk, numbers, list(originals))]
-    return NextDay(edited + inserted, changes | {note.note_id: "insert" for note in inserted})
+    for note in write_notes(desk, numbers, list(originals)):
+        edited.append(_stamp(desk, note))
+        changes[note.note_id] = "insert"
+    return NextDay(edited, changes)
 
 
 def _is_sound(note: DemoNote) -> bool:

@@ -87,7 +87,7 @@ class NoteProcessor:
         """Say whether of a note whose first images are these, as `fit` returns them, the model may see another."""
         if self._shares_pixels:
             return len(images) < self.limits.max_images and (len(images) + 1) * self._least_block <= self._room
-        taken = sum(len(self._image_block(image.shape[0] * image.shape[1])) for image in images)
+        taken = sum(map(len, self._blocks(images)))
         return len(images) < self.limits.max_images and taken + self._least_block <= self._room
 
     def prepare(self, note: Note, images: Sequence[Image.Image | np.ndarray]) -> Prepared:
@@ -102,20 +102,23 @@ class NoteProcessor:
             raise UninoteError(f"{len(images)} images came for a note that names {len(note.images)}; give one for each")
         within = images[: self.limits.max_images]
         if self._shares_pixels:
-            within = self._shared([image if isinstance(image, np.ndarray) else self.fit(image) for image in within])
-        sizes = [self._size(image) for image in within]
-        blocks = [self._image_block(height * width) for height, width in sizes]
+            within = self._shared(self._fitted(within))
+        blocks = self._blocks(within)
         while sum(map(len, blocks)) > self._room:
             blocks.pop()
         parts = parts_of(note, len(blocks))
-        read = [self.tokenizer.read(part.text, self._room) if part.text else Tokens([]) for part in parts]
-        texts = [tokens.ids for tokens in read]
+        texts = []
+        beyond = 0
+        is_estimate = False
+        for part in parts:
+            tokens = self.tokenizer.read(part.text, self._room) if part.text else Tokens([])
+            texts.append(tokens.ids)
+            beyond += tokens.beyond
+            is_estimate |= tokens.is_estimate
         separators = len(self.tokenizer.separator) * (len(parts) - len(blocks))
         removed = _cut(texts, parts, self._room - separators - sum(map(len, blocks)))
-        beyond = sum(tokens.beyond for tokens in read)
-        cut = Cut(removed + beyond, any(tokens.is_estimate for tokens in read), len(images) - len(blocks))
-        seen = within[: len(blocks)]
-        pixels = tuple(image if isinstance(image, np.ndarray) else self.fit(image) for image in seen)
+        cut = Cut(removed + beyond, is_estimate, len(images) - len(blocks))
+        pixels = tuple(self._fitted(within[: len(blocks)]))
         return Prepared(self._joined(parts, texts, blocks), pixels, cut)
 
     def collate(self, prepared: Sequence[Prepared]) -> dict[str, torch.Tensor]:
@@ -128,9 +131,24 @@ class NoteProcessor:
             attended[row, : item.num_tokens] = 1
         is_image = (input_ids == self.tokenizer.image_pad).astype(np.int64)
         arrays = {"input_ids": input_ids, "attention_mask": attended, "mm_token_type_ids": is_image}
-        if pixels := [image for item in prepared for image in item.pixels]:
+        pixels: list[np.ndarray] = []
+        for item in prepared:
+            pixels += item.pixels
+        if pixels:
             arrays |= dict(self._images(pixels, do_resize=False, input_data_format="channels_last"))
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def _fitted(self, images: Sequence[Image.Image | np.ndarray]) -> list[np.ndarray]:
+        """Return images as `fit` does, those that it returned as they are."""
+        return [image if isinstance(image, np.ndarray) else self.fit(image) for image in images]
+
+    def _blocks(self, images: Sequence[Image.Image | np.ndarray]) -> list[list[int]]:
+        """Return the tokens that stand for each image."""
+        blocks = []
+        for image in images:
+            height, width = self._size(image)
+            blocks.append(self._image_block(height * width))
+        return blocks
 
     def _size(self, image: Image.Image | np.ndarray) -> tuple[int, int]:
         """Return height and width for the model."""
@@ -149,12 +167,13 @@ class NoteProcessor:
             return images
         most = max(largest_share(tokens, budget), -(-self.limits.min_pixels // self._grid**2))
         limits = replace(self.limits, max_pixels=most * self._grid**2)
-        return [
-            _resized(Image.fromarray(image), target_size(image.shape[0], image.shape[1], self._grid, limits))
-            if size > most
-            else image
-            for image, size in zip(images, tokens, strict=True)
-        ]
+        shared = []
+        for image, size in zip(images, tokens, strict=True):
+            if size > most:
+                smaller = target_size(image.shape[0], image.shape[1], self._grid, limits)
+                image = _resized(Image.fromarray(image), smaller)
+            shared.append(image)
+        return shared
 
     def _image_block(self, pixels: int) -> list[int]:
         num_pads = pixels // self._grid**2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -36,7 +37,7 @@ def read_modules(folder: Path) -> list[Module]:
     entries = read_json(folder / MODULES)
     if not isinstance(entries, list) or not entries:
         raise CheckpointError(f"{folder / MODULES}: not a list of modules")
-    return [_module(folder, entry) for entry in entries]
+    return list(map(partial(_module, folder), entries))
 
 
 def read_widths(folder: Path) -> tuple[int, ...]:
@@ -82,15 +83,15 @@ def files(folder: Path) -> list[Path]:
     found: set[Path] = set()
     for module in read_modules(folder):
         own = _files_of(folder, module)
-        suffixes = {path.suffix for path in own}
-        if ".safetensors" not in suffixes and (pickles := pickles_in(own)):
+        is_safe = any(path.suffix == ".safetensors" for path in own)
+        if not is_safe and (pickles := pickles_in(own)):
             raise CheckpointError(_pickled(folder / module.path, pickles))
-        if ".safetensors" not in suffixes and module.name in ("Transformer", "StaticEmbedding"):
+        if not is_safe and module.name in ("Transformer", "StaticEmbedding"):
             raise CheckpointError(
                 f"{folder / module.path}: no safetensors there; found {listing(folder / module.path)}"
             )
         found.update(own)
-    found.update(path for path in folder.iterdir() if path.is_file())
+    found.update(filter(Path.is_file, folder.iterdir()))
     return sorted(path for path in found if path.suffix in SUFFIXES)
 
 
@@ -118,7 +119,7 @@ def _module(folder: Path, entry: Any) -> Module:
 def _files_of(folder: Path, module: Module) -> list[Path]:
     # beside a model at the top lie folders for other runtimes (onnx, openvino), which are nothing to us
     below = (folder / module.path).rglob("*") if module.path else folder.iterdir()
-    return [path for path in below if path.is_file()]
+    return list(filter(Path.is_file, below))
 
 
 def _pickled(folder: Path, names: list[str]) -> str:

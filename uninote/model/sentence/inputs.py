@@ -99,9 +99,11 @@ class TokenInputs:
         """Tokenise one text in up to `most` pieces; the prompt opens the first. What is cut is told by the last."""
         chars = most * self._limit * CHARS_PER_TOKEN
         found = self._tokenizer.encode_batch_fast([self._prompt + repaired(text[:chars])])[0]
-        rows = [found.ids, *(further.ids for further in found.overflowing)]
-        pieces = [PreparedTokens(np.array(ids or [self._padding], dtype=np.int32)) for ids in rows[:most]]
-        beyond = sum(len(ids) - self._special for ids in rows[most:])
+        windows = [found, *found.overflowing]
+        pieces = []
+        for window in windows[:most]:
+            pieces.append(PreparedTokens(np.array(window.ids or [self._padding], dtype=np.int32)))
+        beyond = self._without_special(windows[most:])
         unread = estimated(len(found.ids) + self._beyond(found), chars, max(0, len(text) - chars))
         pieces[-1] = replace(pieces[-1], cut=Cut(beyond + unread, is_estimate=unread > 0))
         return pieces
@@ -140,7 +142,10 @@ class TokenInputs:
 
     def _beyond(self, found: Encoding) -> int:
         """Return how many tokens were cut: those of further windows, without the special ones that each is given."""
-        return sum(len(one.ids) - self._special for one in found.overflowing)
+        return self._without_special(found.overflowing)
+
+    def _without_special(self, windows: Sequence[Encoding]) -> int:
+        return sum(len(one.ids) - self._special for one in windows)
 
 
 class LibraryInputs:

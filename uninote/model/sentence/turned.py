@@ -107,10 +107,16 @@ class TurnedEncoder:
 
     def _averaged(self, prepared: Sequence[PreparedPieces]) -> np.ndarray:
         """Return the model's vectors, those of a text's pieces averaged."""
-        pieces = [piece for one in prepared for piece in one.pieces]
-        owners = np.repeat(np.arange(len(prepared)), [len(one.pieces) for one in prepared])
-        weights = np.array([piece.num_tokens for piece in pieces], dtype=np.float32)
+        pieces = []
+        owners = []
+        tokens = []
+        for number, one in enumerate(prepared):
+            for piece in one.pieces:
+                pieces.append(piece)
+                owners.append(number)
+                tokens.append(piece.num_tokens)
+        weights = np.array(tokens, dtype=np.float32)
         vectors = self._plain.embed(pieces)
         sums = np.zeros((len(prepared), vectors.shape[1]), dtype=np.float32)
-        np.add.at(sums, owners, vectors * weights[:, None])
+        np.add.at(sums, np.array(owners, dtype=np.int64), vectors * weights[:, None])
         return normalised(sums)

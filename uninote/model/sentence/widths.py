@@ -51,17 +51,25 @@ def _pooling(folder: Path) -> int | None:
 def _transformer(folder: Path) -> int | None:
     values = read_object(folder / "config.json")
     text = values.get("text_config")
-    names = ("hidden_size", "d_model", "dim")
-    found = (_whole(level, name) for level in (values, text) if isinstance(level, dict) for name in names)
-    return next(filter(None, found), None)
+    for level in (values, text):
+        if not isinstance(level, dict):
+            continue
+        for name in ("hidden_size", "d_model", "dim"):
+            width = _whole(level, name)
+            if width:
+                return width
+    return None
 
 
 def _static(folder: Path) -> int | None:
     path = folder / "model.safetensors"
     try:
         with safe_open(path, framework="numpy") as weights:
-            names = [name for name in ("embedding.weight", "embeddings") if name in weights.keys()]  # noqa: SIM118
-            return int(weights.get_slice(names[0]).get_shape()[1]) if names else None
+            stored = set(weights.keys())
+            for name in ("embedding.weight", "embeddings"):
+                if name in stored:
+                    return int(weights.get_slice(name).get_shape()[1])
+            return None
     except Exception as error:  # the library has an exception of its own, and raises others too
         raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
 

@@ -7,10 +7,12 @@ in its count as well. Tables' footers and logs know their rows.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -84,12 +86,20 @@ def _of_format(source: Source, files: Sequence[SourceFile]) -> tuple[list[Source
 
 def _inspect_parquet(files: Sequence[SourceFile], text: TextSource) -> Inspection:
     footers = _in_threads(lambda file: read_footer(file, text.s3), files)
-    pieces = [Piece(n, groups=groups) for n, footer in enumerate(footers) for groups in pieces_of(footer)]
-    names = dict.fromkeys(name for footer in footers for name in footer.schema.names)
-    names |= dict.fromkeys(name for footer in footers for name, _ in footer.file.partition)
-    repeated = [name for footer in footers for name in footer.schema.names if footer.schema.names.count(name) > 1]
-    expected = [Expected(footer.file.uri, sum(footer.group_rows)) for footer in footers]
-    return Inspection([*names, *dict.fromkeys(repeated)], expected, pieces, _types(footers))
+    pieces = []
+    expected = []
+    names: dict[str, None] = {}  # dicts, for the order in which names come
+    of_folders: dict[str, None] = {}
+    repeated: dict[str, None] = {}
+    for number, footer in enumerate(footers):
+        for groups in pieces_of(footer):
+            pieces.append(Piece(number, groups=groups))
+        expected.append(Expected(footer.file.uri, sum(footer.group_rows)))
+        names |= dict.fromkeys(footer.schema.names)
+        of_folders |= dict.fromkeys(dict(footer.file.partition))
+        counts = Counter(footer.schema.names)
+        repeated |= dict.fromkeys(name for name, count in counts.items() if count > 1)
+    return Inspection([*(names | of_folders), *repeated], expected, pieces, _types(footers))
 
 
 def _types(footers: Sequence[Footer]) -> Types:
@@ -105,7 +115,7 @@ def _types(footers: Sequence[Footer]) -> Types:
 
 def _inspect_text(run: Run, source: Source, files: Sequence[SourceFile], text: TextSource) -> Inspection:
     cut = _in_threads(lambda pair: _text_pieces(*pair, source.kind, text), [*enumerate(files)])
-    pieces = [piece for found in cut for piece in found]
+    pieces = list(chain.from_iterable(cut))
     is_csv = source.kind == "csv"
     rows = over_pieces(run, pieces).mapInArrow(make_inspection(pieces, text, not is_csv), "id bigint, found string")
     inspected = {row["id"]: json.loads(row["found"]) for row in rows.collect()}
@@ -113,20 +123,28 @@ def _inspect_text(run: Run, source: Source, files: Sequence[SourceFile], text: T
     for found_in_piece in inspected.values():
         for key, found in found_in_piece.get("keys", {}).items():
             kinds.setdefault(key, set()).update(found)
-    headers = [piece.header.columns for piece in pieces if piece.header is not None]
-    columns = [*dict.fromkeys(name for header in headers for name in header if name)] if is_csv else sorted(kinds)
+    columns = _header_names(pieces) if is_csv else sorted(kinds)
     if not columns:
         raise SourceError(_why_no_columns(pieces, text))
     numbered, expected = _numbered(files, pieces, inspected)
     return Inspection(columns, expected, numbered, kinds=kinds)
 
 
+def _header_names(pieces: Sequence[Piece]) -> list[str]:
+    """Return the columns that the headers of CSV files name, each once; one without a name is not used."""
+    names: dict[str, None] = {}
+    for piece in pieces:
+        if piece.header is not None:
+            names |= dict.fromkeys(filter(None, piece.header.columns))
+    return list(names)
+
+
 def _why_no_columns(pieces: Sequence[Piece], text: TextSource) -> str:
-    records = (record for piece in pieces if piece.header is None for record in read_records(piece, text))
-    first = next(records, None)
-    if first is None:
-        return "the source has no rows that can be read"
-    return f"the source has no rows that can be read: line {first.line} {first.fault}: {first.text[:200]}"
+    for piece in pieces:
+        first = next(read_records(piece, text), None) if piece.header is None else None
+        if first is not None:
+            return f"the source has no rows that can be read: line {first.line} {first.fault}: {first.text[:200]}"
+    return "the source has no rows that can be read"
 
 
 def _text_pieces(number: int, file: SourceFile, kind: str, text: TextSource) -> list[Piece]:

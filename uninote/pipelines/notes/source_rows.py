@@ -117,9 +117,8 @@ def _images(run: Run, inspection: Inspection, column: str | None, text: TextSour
 
 def _columns(table: DataFrame, names: Sequence[str]) -> DataFrame:
     """Return some columns by place: names may hold dots and backticks, which mean something to Spark."""
-    places = [table.columns.index(name) for name in names]
-    numbered = table.toDF(*(f"c{place}" for place in range(len(table.columns))))
-    return numbered.select(*(f"c{place}" for place in places))
+    numbered = table.toDF(*map("c{}".format, range(len(table.columns))))
+    return numbered.select(*map("c{}".format, map(table.columns.index, names)))
 
 
 def _account(rows: DataFrame, rejects: DataFrame, inspection: Inspection) -> tuple[int, int]:
@@ -128,12 +127,19 @@ def _account(rows: DataFrame, rejects: DataFrame, inspection: Inspection) -> tup
     Raises SourceError where none is a note, or where a file gave another number of rows than the inspection counted.
     """
     counts = [F.count("*"), F.sum(LINES), F.count_if(F.col(REASON).isNull()), F.count_if(F.col(TIME_UNREADABLE))]
-    found = {row[0]: tuple(row)[1:] for row in rows.groupBy(FILE).agg(*counts).collect()}
-    total = sum(row[0] for row in found.values())
+    found = {}
+    total = 0
+    num_notes = 0
+    times_unreadable = 0
+    for file, num_rows, num_lines, num_readable, num_times in rows.groupBy(FILE).agg(*counts).collect():
+        found[file] = (num_rows, num_lines)
+        total += num_rows
+        num_notes += num_readable
+        times_unreadable += num_times
     if not total:
         raise SourceError("the source has no rows that can be read")
-    if not sum(row[2] for row in found.values()):
+    if not num_notes:
         examples = "; ".join(row["message"][:300] for row in rejects.limit(EXAMPLES).collect())
         raise SourceError(f"none of the source's {total:,} rows is a note: {examples}. Nothing was written")
-    inspection.check({file: (row[0], row[1]) for file, row in found.items()})
-    return total, sum(row[3] for row in found.values())
+    inspection.check(found)
+    return total, times_unreadable

@@ -58,8 +58,10 @@ def worked_example(run: Run) -> str:
 
 
 def _as_text(row: GalleryRow) -> str:
-    lines = (f"  {note.score:.4f}  {_headline(note)}" for note in row.neighbours)
-    return "\n".join([f"note {_headline(row.query)}", "its nearest neighbours:", *lines])
+    lines = [f"note {_headline(row.query)}", "its nearest neighbours:"]
+    for note in row.neighbours:
+        lines.append(f"  {note.score:.4f}  {_headline(note)}")
+    return "\n".join(lines)
 
 
 def _headline(note: GalleryNote) -> str:
@@ -98,9 +100,12 @@ def sample_of(run: Run, examples: Examples, count: int) -> Sample | None:
     lists = {}
     shown = set()
     for note_id in examples.listed(count):
-        others = examples.lists[note_id]
-        lists[str(note_id)] = tuple((str(one["note_id"]), float(one["score"])) for one in others)
-        shown.update([note_id, *(one["note_id"] for one in others)])
+        shown.add(note_id)
+        found = []
+        for one in examples.lists[note_id]:
+            shown.add(one["note_id"])
+            found.append((str(one["note_id"]), float(one["score"])))
+        lists[str(note_id)] = tuple(found)
     notes = tuple(_card(run, examples.rows[note_id], False) for note_id in sorted(shown & examples.rows.keys()))
     return Sample(notes, lists) if lists else None
 

@@ -45,25 +45,28 @@ def labels_of(run: Run, notes: Notes) -> tuple[Label, ...]:
 
 def languages_of(notes: Notes) -> dict[Any, str]:
     """Return the language of each note that says it; where none does, whether its text has Chinese characters."""
-    said = {note_id: note["language"] for note_id, note in notes.items() if _is_label(note["language"])}
-    if said:
-        return said
+    said = {}
     guessed = {}
     for note_id, note in notes.items():
-        if note["text"].strip():
+        if _is_label(note["language"]):
+            said[note_id] = note["language"]
+        elif not said and note["text"].strip():
             guessed[note_id] = language(note["text"]) or "other"
-    return guessed
+    return said or guessed
 
 
 def _categories(notes: Notes) -> Label:
-    labels = {note_id: frozenset([note["category"]]) for note_id, note in notes.items() if _is_label(note["category"])}
+    labels = {}
+    for note_id, note in notes.items():
+        if _is_label(note["category"]):
+            labels[note_id] = frozenset([note["category"]])
     return Label("category", "the column category", f"the encoder does not read it{_read_in(notes, labels)}", labels)
 
 
 def _topics(notes: Notes) -> Label:
     labels = {}
     for note_id, note in notes.items():
-        topics = frozenset(topic for topic in note["topics"] or () if _is_label(topic))
+        topics = frozenset(filter(_is_label, note["topics"] or ()))
         if topics:
             labels[note_id] = topics
     return Label(

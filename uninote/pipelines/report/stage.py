@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,16 +95,20 @@ def _reconciliation(snapshot: Snapshot, embedded: Entry) -> Reconciliation:
     names = ("notes_in", "embedded", "unchanged", "quarantined", "deleted", "degraded")
     items = snapshot.read("items").where("kind = 'note'")
     standing = items.agg(F.count_if("degraded").alias("degraded"), F.count("*").alias("live")).collect()[0]
-    counts = {name: embedded["counts"][name] for name in names} | {"degraded": standing["degraded"]}
+    counts = _only(embedded["counts"], names) | {"degraded": standing["degraded"]}
     return Reconciliation(**counts, live=standing["live"])
+
+
+def _only(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: values[name] for name in names}
 
 
 def _cuts(embedded: Entry) -> Cuts | None:
     """Return what embed counted of texts and images that the model did not see; null of a release that did not count."""
     if "cut_share" not in embedded["metrics"]:
         return None
-    counts = {name: embedded["counts"][name] for name in CUT_COUNTS}
-    shares = {name: embedded["metrics"][name] for name in ("cut_share", "lacking_images_share")}
+    counts = _only(embedded["counts"], CUT_COUNTS)
+    shares = _only(embedded["metrics"], ("cut_share", "lacking_images_share"))
     return Cuts(**counts, **shares)
 
 
@@ -115,10 +119,10 @@ def _quarantine(run: Run) -> tuple[QuarantineReason, ...]:
     once = history.where(mine).groupBy("reason", "item_id").agg(F.max_by("message", "quarantined_at").alias("message"))
     sample = F.slice(F.array_sort(F.collect_list(F.struct("item_id", "message"))), 1, SAMPLES)
     rows = once.groupBy("reason").agg(F.count("*").alias("rows"), sample.alias("samples"))
-    return tuple(
-        QuarantineReason(row["reason"], row["rows"], tuple(_sample(one) for one in row["samples"]))
-        for row in rows.orderBy(F.desc("rows"), "reason").collect()
-    )
+    reasons = []
+    for row in rows.orderBy(F.desc("rows"), "reason").collect():
+        reasons.append(QuarantineReason(row["reason"], row["rows"], tuple(map(_sample, row["samples"]))))
+    return tuple(reasons)
 
 
 def _sample(row: Row) -> tuple[str, str]:
@@ -147,7 +151,7 @@ def _index_rows(run: Run, snapshot: Snapshot, entries: Entries) -> tuple[IndexRo
 
 
 def _index_row(run: Run, width: int, built: Entry) -> IndexRow:
-    counts = {name: built["counts"][name] for name in ("rows", "nlist", "num_cells", "num_shards", "bytes", "nprobe")}
+    counts = _only(built["counts"], ("rows", "nlist", "num_cells", "num_shards", "bytes", "nprobe"))
     metrics = built["metrics"]
     # Entries of earlier releases have no target of their own: they held codes alone.
     target = metrics.get(RECALL_TARGET, recall_wanted(run.config.index.recall_target, rerank=False))
@@ -172,7 +176,9 @@ def _scores(run: Run) -> dict[int, Histogram]:
         return {}
     own = _edges(ends[0], ends[1])
     shared = _edges(ends[2], ends[3])
-    low, step = (F.when(F.col("key") == _BEST, own[at]).otherwise(shared[at]) for at in (0, 1))
+    is_best = F.col("key") == _BEST
+    low = F.when(is_best, own[0]).otherwise(shared[0])
+    step = F.when(is_best, own[1]).otherwise(shared[1])
     number = F.least(F.floor((F.col("score") - low) / step), F.lit(BINS - 1)).alias("bin")
     counts = {(row["key"], row["bin"]): row["count"] for row in rows.groupBy("key", number).count().collect()}
     return {key: _histogram(key, counts, own if key == _BEST else shared) for key in (_BEST, *ranks)}

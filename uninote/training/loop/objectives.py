@@ -102,8 +102,8 @@ class Ranking:
         row_of = {int(item): row for row, item in enumerate(items)}
         batch = []
         for one in lists:
-            relevant = tuple(row_of[item] for item in one.relevant)
-            noise = tuple(row_of[item] for item in one.noise)
+            relevant = tuple(map(row_of.__getitem__, one.relevant))
+            noise = tuple(map(row_of.__getitem__, one.noise))
             batch.append(Ranked(row_of[one.query], relevant, noise))
         return Step("note_to_note", items, lambda vectors, reference: self._loss(vectors, batch, reference))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Elements:
         numbers: dict[Content, int] = {}
         of_item = []
         for item in items:
-            images = tuple((image["digest"], image["ocr"]) for image in item["images"])
+            images = tuple(map(itemgetter("digest", "ocr"), item["images"]))
             content = Content(item["kind"], item["title"], item["body"], tuple(item["topics"]), images)
             own = []
             for part in elements_of(content):

@@ -156,7 +156,7 @@ def test_a_version_that_somebody_else_wrote_is_not_written_again(tmp_path):
     late = RowChanges(uri, changes({1: "late"}), ["k"])
     RowChanges(uri, changes({1: "first"}), ["k"]).apply()
     with pytest.raises(
-        CommitConflictError, match=r"00000000000000000001\.json exists: another run writes to this table"
+        CommitConflictError, match=r"00000000000000000001\.json exists already: another run writes to this lake"
     ):
         late.apply()
     assert content(uri) == {1: "first"}

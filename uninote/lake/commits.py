@@ -85,7 +85,9 @@ def _create(path: Path, text: str) -> None:
     try:
         os.link(scratch, path)  # fails where the name is taken, which a rename would not
     except FileExistsError as error:
-        raise CommitConflictError(f"{path} exists: another run writes to this table; start this one again") from error
+        raise CommitConflictError(
+            f"{path} exists already: another run writes to this lake; let it end, and run again"
+        ) from error
     finally:
         scratch.unlink()
 

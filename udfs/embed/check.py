@@ -8,8 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.arrow import to_matrix
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap, to_matrix
 from uninote.lake.parquet_files import DamagedFileError, open_parquet
 from uninote.vectors.unit_length import are_unit
 

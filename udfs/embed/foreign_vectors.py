@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import to_nullable
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap, to_nullable
 from uninote.foreign_vectors.checks import Checks, Verdict, check_vector, explain_missing, hash_vector
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.notes.hashing import meta_hash

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.arrow import to_matrix
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap, to_matrix
 from uninote.vectors.health import Health, equal_marks
 
 MEASURED = ("mark", "content_hash", "item_id", "health")

@@ -11,10 +11,9 @@ from time import perf_counter
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import to_nullable
+from udfs.arrow import ArrowMap, to_nullable
 from udfs.embed.prefetch import map_ahead, run_ahead
 from udfs.embed.window import Work, prepare
-from udfs.notes.fingerprints import ArrowMap
 from uninote.media.fetching import UNREACHABLE, MediaPolicy
 from uninote.model.batching import token_batches
 from uninote.model.encoder import Encoder

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from udfs.arrow import to_array, to_matrix
-from udfs.notes.fingerprints import ArrowMap
+from udfs.arrow import ArrowMap, to_array, to_matrix
 from uninote.vectors.widths import truncate
 
 

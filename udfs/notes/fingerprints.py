@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from udfs.arrow import ArrowMap as ArrowMap  # its former place, for those who import it from here
+from udfs.arrow import ArrowMap
 from udfs.notes.image_files import UNSEEN, ImageLook, Looked
 from uninote.media.fetching import MediaPolicy
 from uninote.notes.attributes import NOTE_ATTRIBUTES

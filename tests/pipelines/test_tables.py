@@ -12,7 +12,7 @@ pytestmark = pytest.mark.spark
 
 
 def spec(spark) -> TableSpec:
-    return TableSpec("t", spark.createDataFrame([], "k bigint, v string").schema, ("k",))
+    return TableSpec("t", spark.createDataFrame([], "k bigint, v string").schema, ("k",), feed=True)
 
 
 def changes(spark, *rows):
@@ -32,14 +32,22 @@ def test_missing_unexpected_and_mistyped_columns_are_told_together(spark):
     assert "mistyped:   note_id is bigint, must be string" in str(caught.value)
 
 
-def test_changes_upsert_and_delete_and_can_be_applied_twice(spark, tmp_path):
+@pytest.mark.parametrize("rows", [None, 4], ids=["by MERGE", "in the driver"])
+def test_changes_upsert_and_delete_and_can_be_applied_twice(spark, tmp_path, rows):
     uri, table = str(tmp_path / "t"), spec(spark)
     tables.apply_changes(changes(spark, (1, "a", False), (2, "b", False), (3, "c", False)), table, uri)
     for _ in range(2):
         tables.apply_changes(
-            changes(spark, (2, "B", False), (3, None, True), (4, "d", False), (9, None, True)), table, uri
+            changes(spark, (2, "B", False), (3, None, True), (4, "d", False), (9, None, True)), table, uri, rows=rows
         )
         assert content(spark, uri) == {1: "a", 2: "B", 4: "d"}
+    feed = tables.read_changes(spark, uri, 1, 1).select("_change_type", "k", "v").collect()
+    assert sorted(map(tuple, feed)) == [
+        ("delete", 3, "c"),
+        ("insert", 4, "d"),
+        ("update_postimage", 2, "B"),
+        ("update_preimage", 2, "b"),
+    ]
 
 
 def test_restore_goes_back_to_a_version_or_to_nothing(spark, tmp_path):

@@ -125,9 +125,9 @@ def _commit(run: Run, rows: DataFrame, spec: TableSpec, results: Results) -> Non
     elif embedded + others or census.of(changes.EDITED, changes.DELETED):
         low, high = census.keys or (0, -1)
         upserted = rows.withColumn(tables.DELETED, F.lit(False))
-        gone = results.removed.withColumn(tables.DELETED, F.lit(True))
+        deleted = results.removed.withColumn(tables.DELETED, F.lit(True))
         touched = f"old.item_key BETWEEN {low} AND {high}"
-        every = upserted.unionByName(gone, allowMissingColumns=True)
+        every = upserted.unionByName(deleted, allowMissingColumns=True)
         tables.apply_changes(every, spec, uri, touched, rows=embedded + others + removed)
 
 

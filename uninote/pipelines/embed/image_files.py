@@ -15,7 +15,7 @@ from uninote.pipelines.lake.run import Run
 def record_files(run: Run, looked: DataFrame, census: Census) -> None:
     """Store what a run learned of files. It is true whatever becomes of the run: a version of a file has these bytes.
 
-    Rows of deleted notes go along where others are replaced: alone they are not worth a commit of two seconds.
+    Rows of deleted notes go along where others are replaced: alone they are not worth a commit.
     """
     if not census.files:
         return

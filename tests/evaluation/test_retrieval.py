@@ -7,6 +7,7 @@ from coloured_discs import set_rows
 from PIL import Image
 
 from uninote.evaluation.baselines import VIEWS, evaluate_views, image_only, random_images, text_only
+from uninote.evaluation.left_out import left_out
 from uninote.evaluation.retrieval import evaluate, evaluate_words
 from uninote.notes.note import Note, NoteImage
 from uninote.training.dataset import TrainingSet
@@ -102,3 +103,26 @@ def test_plain_words_find_texts_by_their_words_and_nothing_of_images(data):
             own[strategy].chance,
         )
     assert scores["image_to_text"].recall_1 < own["image_to_text"].recall_1
+
+
+def test_an_encoder_that_reads_texts_alone_is_not_asked_for_images(data):
+    class Reader(ColourEncoder):
+        sees_images = False
+
+    scores = evaluate("reader", Reader(), data).scores
+    assert {score.strategy for score in scores} == {"text_to_note", "note_to_note"}
+    reasons = left_out(data, sees_images=False)
+    assert reasons["image_to_text"] == "the model reads texts alone"
+    assert set(reasons) & {"text_to_note", "note_to_note"} == set()
+
+
+def test_what_is_left_out_has_a_reason(data, tmp_path):
+    table = evaluate("colours", ColourEncoder(), data)
+    reasons = left_out(data, sees_images=True)
+    assert len(reasons) + len({score.strategy for score in table.scores}) == 10
+    assert reasons["ocr_to_note"] == "it needs images with a text that was read in them"
+
+    write_training_set(tmp_path / "set", set_rows(COLOURS, train=len(COLOURS)))
+    reasons = left_out(TrainingSet(tmp_path / "set"), sees_images=True)
+    assert len(reasons) == 10
+    assert reasons["text_to_note"].startswith("no held-out note gives it")

@@ -66,6 +66,22 @@ def test_what_a_note_lacks_its_examples_lack():
     assert set(by_strategy(captioned)) == {Strategy.TEXT_TO_NOTE, Strategy.NOTE_TO_TEXT}
 
 
+def test_where_nothing_describes_a_note_its_title_does_if_that_is_asked_for():
+    for note, rest in (
+        (SourceNote("n", "Dumplings", "Fold. Boil.", ("food",)), "Fold. Boil."),
+        (SourceNote("n", "", "Dumplings. Fold. Boil.", ("food",)), "Fold. Boil."),
+    ):
+        (there, back) = examples_of(note, Making(titles=True))
+        assert (there.strategy, back.strategy) == (Strategy.TEXT_TO_NOTE, Strategy.NOTE_TO_TEXT)
+        assert (there.query, there.positive) == (back.positive, back.query)
+        assert there.query.body.rstrip(".") == "Dumplings"
+        assert there.positive == Content("note", "", rest, ("food",))
+        assert examples_of(note, Making()) == []
+    for note in (SourceNote("n", "only a title"), SourceNote("n", "", "only a sentence."), SourceNote("n")):
+        assert examples_of(note, Making(titles=True)) == []
+    assert examples_of(FULL, Making(titles=True)) == examples_of(FULL, Making())
+
+
 def test_a_notes_caption_describes_its_first_image():
     note = SourceNote("n", "t", images=(SourceImage("x"), SourceImage("y")), caption="first one")
     (example,) = by_strategy(note)[Strategy.IMAGE_TO_TEXT]

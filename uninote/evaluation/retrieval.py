@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image
 
+from uninote.evaluation.left_out import is_seen
 from uninote.evaluation.metrics import kendall_tau, ndcg_at, precision_at, recall_at
 from uninote.evaluation.ranks import Question, ranks_of
 from uninote.evaluation.tables import Score, Table
@@ -60,9 +61,13 @@ def evaluate(
 
     A strategy's gallery holds every target of its eval examples; note_to_note is measured on ranked lists, whose gallery
     are all their relevant and noise items. Of an item's own group only its answers count, the others are left out.
-    `view` changes what the encoder is shown, as baselines do. Strategies without eval examples are not in the table.
+    `view` changes what the encoder is shown, as baselines do. Strategies without eval examples are not in the table, nor,
+    of an encoder that reads texts alone, those of images.
     """
-    trials = list(_trials(data))
+    trials = []
+    for trial in _trials(data):
+        if is_seen(trial.strategy, encoder.sees_images):
+            trials.append(trial)
     wanted: set[int] = set()
     for trial in trials:
         wanted.update(trial.relevant, trial.gallery)

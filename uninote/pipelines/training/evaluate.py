@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from uninote.errors import UninoteError
 from uninote.evaluation.baselines import evaluate_views
+from uninote.evaluation.left_out import left_out
 from uninote.evaluation.retrieval import evaluate, evaluate_words
 from uninote.evaluation.tables import Table
 from uninote.model.encoder import Arithmetic, Encoder, load_in_layout
@@ -19,6 +21,7 @@ from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.scores import evaluation_path
 from uninote.pipelines.training.training_set import training_set
 from uninote.training.dataset import TrainingSet
+from uninote.training.strategies import Strategy
 
 STAGE = "evaluate"
 
@@ -27,12 +30,35 @@ def evaluate_model(run: Run) -> dict[str, Any]:
     """Measure the configured model, and the same shown less, and write `evaluations/<generation>.json` into the lake."""
     started = time.time()
     data = training_set(run)
-    tables = measure(encoder_of(run.model), data, "model", views=True)
+    encoder = encoder_of(run.model)
+    reasons = left_out(data, encoder.sees_images)
+    _say_reasons(reasons)
+    tables = measure(encoder, data, "model", views=True)
     path = evaluation_path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_evaluation(path, data, tables, run.lake_id)
     record(run, STAGE, "all", Outcome("done", {"scores": len(tables[0].scores)}), started)
-    return {"state": "done", "tables": {}, "evaluation": str(path), "recall_at_10": tables[0].recalls_at_10()}
+    return {
+        "state": "done",
+        "tables": {},
+        "evaluation": str(path),
+        "recall_at_10": tables[0].recalls_at_10(),
+        "left_out": reasons,
+    }
+
+
+def _say_reasons(reasons: dict[str, str]) -> None:
+    """Say which search types are left out, those with one reason together. Raises UninoteError where none is left."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    lines = []
+    for reason, alike in names.items():
+        lines.append(f"{', '.join(alike)}: {reason}")
+    if len(reasons) == len(Strategy):
+        raise UninoteError(f"no search type can be measured ({'; '.join(lines)})")
+    for line in lines:
+        say(f"evaluate: left out {line}")
 
 
 def encoder_of(model: ModelFolder) -> Encoder:

@@ -12,6 +12,7 @@ from pyspark.ml.torch.distributor import TorchDistributor
 from uninote.config.digests import digest
 from uninote.config.sections.base import DEMO
 from uninote.config.sections.training import TrainConfig
+from uninote.errors import UninoteError
 from uninote.evaluation.tables import Table
 from uninote.model.encoder import load_encoder
 from uninote.model.qwen.checkpoint import identify
@@ -20,7 +21,7 @@ from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.evaluate import encoder_of, measure, write_evaluation
 from uninote.pipelines.training.scores import EVALUATION
-from uninote.pipelines.training.training_set import training_set
+from uninote.pipelines.training.training_set import NO_PAIRS, training_set
 from uninote.training.dataset import TrainingSet
 from uninote.training.set.schemas import TRAIN
 from uninote.training.trainer import CHECKPOINT, train
@@ -33,6 +34,8 @@ def train_model(run: Run) -> dict[str, Any]:
     started = time.time()
     settings = run.config.training
     data = training_set(run)
+    if not data.strategies(TRAIN):
+        raise UninoteError(NO_PAIRS)
     folder = Path(settings.output or run.lake.uri(f"training/run-{_settings_digest(run, data)}"))
     checkpoints = [_start(run, data, folder)]
     for name, stage in (("contrastive", settings.contrastive), ("ranking", settings.ranking)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,8 +29,16 @@ from uninote.training.set.assembly import Assembly, assemble, examples_and_halve
 from uninote.training.set.examples import Making
 from uninote.training.set.groups import Governed, govern
 from uninote.training.set.leaks import find_leaks
-from uninote.training.set.schemas import FORMAT, MANIFEST, TABLES
+from uninote.training.set.schemas import EVAL, FORMAT, MANIFEST, TABLES
 
+NO_PAIRS = (
+    "no note gives a pair to train on: pairs need a caption, an image, or text read in an image; fill the caption column, or "
+    "ingest notes with images"
+)
+NOTHING_TO_MEASURE = (
+    "no note gives a pair: pairs need a caption, an image, text read in an image, or, of held-out notes, a title beside a "
+    "body; fill one of these columns, or hold more notes out (training.eval_share)"
+)
 LEAKED = ("leaked_images", "leaked_texts")
 
 
@@ -125,13 +134,12 @@ def _assembled(run: Run, sources: DataFrame, used: set[str], governed: dict[str,
     found = []
     for note_id, text in zip(texts["note_id"].to_pylist(), texts["note"].to_pylist(), strict=True):
         if note_id in used:
-            found.append(examples_and_halves(read_source(text), making))
+            # Titles are for measuring alone: what is trained on depends on captions, images and OCR, as it always did.
+            own = replace(making, titles=governed[note_id].split == EVAL)
+            found.append(examples_and_halves(read_source(text), own))
     assembly = assemble(found, governed, settings.noise, settings.seed)
     if not assembly.examples:
-        raise UninoteError(
-            "no note gives a pair to train on: pairs need a caption, an image, or text read in an image; fill the caption "
-            "column, or ingest notes with images"
-        )
+        raise UninoteError(NOTHING_TO_MEASURE)
     return assembly
 
 

@@ -6,8 +6,9 @@ Pure and deterministic in (seed, note_id), so a Spark job may call it per note, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from uninote.training.set.halves import SENTENCE
 from uninote.training.set.note_rows import (
     Content,
     SourceImage,
@@ -38,13 +39,15 @@ class Example:
 class Making:
     """How examples are made. `replace` modal replacement [stated]; `per_note` at most so many of a strategy [ours].
 
-    `note_pairs` makes pairs of a note's halves too, for stage 1 [ours]: the paper leaves note→note to stage 2.
+    `note_pairs` makes pairs of a note's halves too, for stage 1 [ours]: the paper leaves note→note to stage 2. `titles`
+    takes a note's title for its description where it has none [ours].
     """
 
     seed: int = 0
     replace: bool = True
     per_note: int = 2
     note_pairs: bool = False
+    titles: bool = False
 
 
 def examples_of(note: SourceNote, making: Making) -> list[Example]:
@@ -55,6 +58,9 @@ def examples_of(note: SourceNote, making: Making) -> list[Example]:
     found: dict[Strategy, list[Example]] = {}
     for example in _all(note, making.replace):
         found.setdefault(example.strategy, []).append(example)
+    if making.titles and Strategy.TEXT_TO_NOTE not in found:
+        for example in _of_title(note):
+            found[example.strategy] = [example]
     generator = generator_of(making.seed, note.note_id)
     drawn: list[Example] = []
     for strategy in sorted(found, key=list(Strategy).index):
@@ -90,6 +96,19 @@ def _all(note: SourceNote, replace: bool) -> Iterator[Example]:
         described = text_content(note.caption)
         yield Example(Strategy.TEXT_TO_NOTE, described, unchanged)
         yield Example(Strategy.NOTE_TO_TEXT, unchanged, described)
+
+
+def _of_title(note: SourceNote) -> Iterator[Example]:
+    """Yield title → rest of the note and back; of a note without title its first sentence stands for one."""
+    title = note.title
+    body = note.body
+    if not title.strip():
+        title, *others = [part for part in SENTENCE.split(body.strip()) if part.strip()] or [""]
+        body = " ".join(others)
+    rest = note_content(replace(note, title="", body=body), note.images)
+    if title.strip() and _shows_anything(rest):
+        yield Example(Strategy.TEXT_TO_NOTE, text_content(title), rest)
+        yield Example(Strategy.NOTE_TO_TEXT, rest, text_content(title))
 
 
 def _of_image(note: SourceNote, image: SourceImage, caption: str, replace: bool) -> Iterator[Example]:

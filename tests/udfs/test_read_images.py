@@ -44,7 +44,7 @@ def test_only_files_of_another_version_are_opened(tmp_path, media, monkeypatch):
     assert [row["digest"] for row in first] == [hashlib.sha256(path.read_bytes()).hexdigest(), None]
     known = {"uri": "a.png", "known": first[0]["version"]}
     with monkeypatch.context() as patched:
-        patched.setattr("udfs.notes.image_texts.fetch", lambda *_: pytest.fail("a file was opened"))
+        patched.setattr("udfs.notes.image_texts.file_digest", lambda *_: pytest.fail("a file was opened"))
         assert run(look, [known], names) == []
     os.utime(path, ns=(1, 1))
     assert [row["digest"] for row in run(look, [known], names)] == [first[0]["digest"]]

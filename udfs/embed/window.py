@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from udfs.notes.fingerprints import to_note
-from uninote.media.fetching import INLINE, TRANSIENT, MediaError, MediaPolicy, decode_reduced, fetch
+from uninote.media.fetching import INLINE, TRANSIENT, MediaError, MediaPolicy, copied, decode_reduced, fetch
 from uninote.model.cuts import WHOLE, Cut
 from uninote.model.encoder import Encoder
 from uninote.notes.note import Note
@@ -147,8 +147,10 @@ def _open(encoder: Encoder, work: Work, position: int, media: MediaPolicy) -> np
     uri = work.note.images[position].uri
     try:
         with _timed(work, "fetch_s"):
-            content = fetch(uri, media, work.inline)
-            work.images_opened += not INLINE.fullmatch(uri)
+            content = copied(uri, media)
+            if content is None:
+                content = fetch(uri, media, work.inline)
+                work.images_opened += not INLINE.fullmatch(uri)
         with _timed(work, "decode_s"):
             return decode_reduced(content, uri, media, encoder.fit)
     except MediaError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -12,8 +13,19 @@ import pyarrow as pa
 
 from udfs.arrow import ArrowMap
 from udfs.worker import load_once
-from uninote.media.fetching import TRANSIENT, MediaError, MediaPolicy, decode_reduced, fetch, file_version
+from uninote.media.fetching import (
+    TRANSIENT,
+    MediaError,
+    MediaPolicy,
+    copied,
+    decode_reduced,
+    fetch,
+    file_digest,
+    file_version,
+)
 from uninote.ocr.reader import ReadText, TextReader
+
+SHA256 = re.compile("[0-9a-f]{64}")  # other digests are reasons why a file cannot be read
 
 
 def make_digests(media: MediaPolicy, threads: int, schema: pa.Schema) -> ArrowMap:
@@ -27,10 +39,8 @@ def make_digests(media: MediaPolicy, threads: int, schema: pa.Schema) -> ArrowMa
         version = file_version(uri, media)
         if version == row["known"]:
             return None
-        try:
-            return {"uri": uri, "version": version, "digest": hashlib.sha256(fetch(uri, media)).hexdigest()}
-        except MediaError:
-            return {"uri": uri, "version": version, "digest": None}
+        digest = file_digest(uri, media)
+        return {"uri": uri, "version": version, "digest": digest if SHA256.fullmatch(digest) else None}
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with ThreadPoolExecutor(threads) as pool:
@@ -67,7 +77,9 @@ def _text_of(row: dict[str, Any], reader: TextReader, read: ReadText, media: Med
     made = {"digest": row["digest"], "engine": reader.engine, "text": None, "reason": None}
     started = perf_counter()
     try:
-        content = fetch(uri, media, {} if row["content"] is None else {uri: row["content"]})
+        content = copied(uri, media)
+        if content is None:
+            content = fetch(uri, media, {} if row["content"] is None else {uri: row["content"]})
         # Of another file than the one that was hashed, nothing is said: the next run hashes it again.
         if hashlib.sha256(content).hexdigest() != row["digest"]:
             return None

@@ -69,15 +69,23 @@ def file_version(uri: str, policy: MediaPolicy) -> str:
 def file_digest(uri: str, policy: MediaPolicy) -> str:
     """Return the SHA-256 of the file's bytes, which are read whole; the reason where this one file cannot be used.
 
-    UNREACHABLE when the store does not answer. Of an inline URI nothing is read: it names its hash. Raises StorageError when
-    no file of a store can be read.
+    UNREACHABLE when the store does not answer. Of an inline URI nothing is read: it names its hash. What was hashed is put
+    into the policy's copies. Raises StorageError when no file of a store can be read.
     """
     if INLINE.fullmatch(uri):
         return uri.partition(":")[2]
     try:
-        return hashlib.sha256(fetch(uri, policy)).hexdigest()
+        content = fetch(uri, policy)
     except MediaError as error:
         return UNREACHABLE if error.reason in TRANSIENT else error.reason
+    if policy.copies is not None:
+        policy.copies.put(uri, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def copied(uri: str, policy: MediaPolicy) -> bytes | None:
+    """Return the content that was hashed in this run, if this host has a copy."""
+    return None if policy.copies is None else policy.copies.get(uri)
 
 
 def load_image(uri: str, policy: MediaPolicy, inline: Mapping[str, bytes] | None = None) -> Image.Image:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from uninote.media.copies import Copies
 from uninote.storage.local import local_path
 from uninote.storage.types import S3Options, is_remote
 
@@ -16,7 +17,8 @@ class MediaPolicy:
     """Which files may be opened, how large they may be, and how S3 is reached.
 
     Roots are local folders or `s3://bucket/prefix`; nothing outside all of them is ever opened. Relative URIs resolve
-    against each of `relative_to` in turn, which are among the roots; null: against each root.
+    against each of `relative_to` in turn, which are among the roots; null: against each root. `copies` hold what one reader
+    has read for the next one; null: each reads for itself.
     """
 
     roots: tuple[str, ...]
@@ -24,6 +26,7 @@ class MediaPolicy:
     max_pixels: int
     s3: S3Options = field(default_factory=S3Options)
     relative_to: tuple[str, ...] | None = None
+    copies: Copies | None = None
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ class MediaConfig(Section):
 
     Relative names are looked up in the source's own folder, if it has one, and with `search_roots` then in the `roots`.
     `timeout_s` is for one file, retries included; `attempts` are made where an error may pass; each task fetches with
-    `threads`, while its model computes.
+    `threads`, while its model computes. A host keeps at most `copies_mib` of files that a run has hashed, until it has shown
+    them to the model.
     """
 
     roots: tuple[Location, ...] = Field((), strict=False)  # YAML has lists, not tuples
@@ -64,6 +65,7 @@ class MediaConfig(Section):
     timeout_s: float = Field(30.0, gt=0)
     attempts: int = Field(4, ge=1)
     threads: int = Field(8, ge=1)
+    copies_mib: int = Field(2048, ge=0)
 
 
 class S3Config(Section):

@@ -60,6 +60,7 @@ from uninote.pipelines.lake.generations import record_generation
 from uninote.pipelines.lake.rotation import keep_axes
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
+from uninote.pipelines.notes.media_roots import copies_of
 from uninote.pipelines.runtime.progress import described, say
 
 # What a run has to do, content included: each chunk reads its part, not all notes, and what was read once stays as it was
@@ -69,6 +70,13 @@ SPOOL = "staging/embed-work"
 
 def embed(run: Run) -> dict[str, Any]:
     """Bring the embeddings, items and quarantine of the configured model up to the newest notes."""
+    try:
+        return _embed(run)
+    finally:
+        copies_of(run).remove()
+
+
+def _embed(run: Run) -> dict[str, Any]:
     started = time.time()
     widths = check_widths(run.model, run.config.embed)
     version = tables.table_version(run.lake.uri("notes"))

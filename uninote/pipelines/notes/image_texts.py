@@ -20,6 +20,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.notes.image_bytes import INLINE
 from uninote.pipelines.notes.image_reading import look_at_files, read_images
+from uninote.pipelines.notes.media_roots import copies_of
 from uninote.pipelines.runtime.progress import say
 
 UNIT = "images"  # of the ledger: how many were read in a run, and the seconds of one
@@ -62,8 +63,11 @@ def read_image_texts(run: Run, notes: DataFrame, reader: TextReader | None) -> d
             "this line"
         )
         return {"images_unread": wanted.count}
-    look_at_files(run, wanted.uris)
-    counts, metrics = read_images(run, wanted.uris, reader)
+    try:
+        look_at_files(run, wanted.uris)
+        counts, metrics = read_images(run, wanted.uris, reader)
+    finally:
+        copies_of(run).remove()
     if counts["images_read"]:
         record(run, "ingest", UNIT, Outcome("done", counts, metrics=metrics), started)
     return counts

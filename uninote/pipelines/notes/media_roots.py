@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uninote.config.settings import Config
 from uninote.lake.delta_files import set_property
+from uninote.media.copies import Copies
 from uninote.media.fetching import MediaPolicy
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
@@ -47,7 +48,13 @@ def remember_media_root(run: Run, root: str | None) -> None:
 def _policy(run: Run, root: str | None, relative_to: tuple[str, ...]) -> MediaPolicy:
     config = run.config.media
     roots = (*config.roots, *([] if root is None else [root]))
-    return MediaPolicy(roots, config.max_bytes, config.max_pixels, s3_options(run.config), relative_to)
+    s3 = s3_options(run.config)
+    return MediaPolicy(roots, config.max_bytes, config.max_pixels, s3, relative_to, copies_of(run))
+
+
+def copies_of(run: Run) -> Copies:
+    """Return where a run keeps the image files that it has read, for whoever reads them next."""
+    return Copies(run.run_id, run.config.media.copies_mib << 20)
 
 
 def s3_options(config: Config) -> S3Options:

@@ -15,6 +15,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.run import Run, ledger
+from uninote.pipelines.notes.media_roots import copies_of
 from uninote.pipelines.runtime.progress import say
 
 
@@ -32,6 +33,7 @@ def preview(run: Run) -> dict[str, Any]:
     widths = check_widths(run.model, run.config.embed)
     version = tables.table_version(run.lake.uri("notes"))
     plan = make_plan(run, version, widths, look_before(run, widths))
+    copies_of(run).remove()  # of images that were hashed: no model follows
     found = reasons(plan)
     computed = plan.census.of(*changes.MODEL)
     seconds = estimate([entry for entry in ledger(run, STAGE) if entry["unit"] == WHOLE], computed)

@@ -7,8 +7,10 @@ import pickle
 import socket
 import time
 
+import pyarrow as pa
 import pytest
 
+from udfs.arrow import counting
 from udfs.row_reports import REPORT, RowCount
 from uninote.pipelines.runtime.pace import Pace
 from uninote.pipelines.runtime.progress import line, step
@@ -61,20 +63,6 @@ def test_a_task_counts_though_nobody_listens():
     assert counted == [5, 6, 7]
 
 
-@pytest.mark.parametrize("step_rows", [1, 37, 100])
-def test_time_left_is_right_from_the_first_tenth_on(step_rows):
-    pace = Pace(1000, started=0.0)
-    start, rate = 60.0, 20.0  # a minute of loading, then 20 rows a second in steps
-    for tick in range(1, 10 * 115):
-        now = tick / 10
-        done = int(max(0.0, now - start) * rate) // step_rows * step_rows
-        pace.saw(done, now)
-        if 100 + 2 * step_rows <= done < 950:
-            true = start + 1000 / rate - now
-            assert pace.seconds_left(now) == pytest.approx(true, rel=0.3, abs=step_rows / rate)
-    assert pace.done == 1000
-
-
 def test_nothing_is_said_of_the_time_left_before_the_first_rows():
     pace = Pace(10, started=0.0)
     pace.saw(0, 50.0)
@@ -82,6 +70,18 @@ def test_nothing_is_said_of_the_time_left_before_the_first_rows():
     assert line("embed", pace, 50.0, None) == "embed: 0 / 10 (0%) in 50 s, 0.0/s"
     pace.saw(12, 60.0)  # of a task that Spark ran twice
     assert line("embed", pace, 60.0, 0.0) == "embed: 10 / 10 (100%) in 60 s, 0.2/s"
+    unknown = Pace(0, started=0.0)  # of a source whose rows only the reader knows
+    unknown.saw(5, 1.0)
+    unknown.saw(10, 2.0)
+    assert line("ingest", unknown, 4.0, unknown.seconds_left(2.0)) == "ingest: 10 in 4 s, 2.5/s"
+
+
+def test_batches_of_a_task_are_counted_as_they_are_made():
+    done = []
+    batch = pa.record_batch({"a": [1, 2, 3]})
+    made = counting(lambda batches: iter([*batches, batch.slice(1)]), done.append)(iter([batch]))
+    assert (next(made), done) == (batch, [3])
+    assert (len(list(made)), done) == (1, [3, 2])
 
 
 def test_the_file_says_what_a_job_does_and_how_it_ended(tmp_path):

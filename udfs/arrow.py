@@ -11,6 +11,17 @@ ArrowMap = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 """What `DataFrame.mapInArrow` runs in a task: the batches of its partition, mapped one after the other to new ones."""
 
 
+def counting(mapped: ArrowMap, count: Callable[[int], None]) -> ArrowMap:
+    """Return what maps alike, and calls `count` with the rows of each batch once it is made."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in mapped(batches):
+            count(batch.num_rows)
+            yield batch
+
+    return run
+
+
 def to_matrix(column: pa.ListArray, width: int = 0) -> np.ndarray:
     """Return a list<float> column without nulls, all rows of one length, as float32 (rows, width).
 

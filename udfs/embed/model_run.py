@@ -89,9 +89,9 @@ def embed_windows(
     counted = 0
     for part in run_ahead(_parts(encoder, batches, task, pool)):
         _compute(encoder, part.works, task, count)
-        counted += len(part.works)
+        counted += sum(work.rows for work in part.works)
         if part.window is not None:
-            count(part.window.rows.num_rows - counted)  # of equal contents, and without any
+            count(part.window.rows.num_rows - counted)  # those that the model is not asked about
             counted = 0
             yield part.window
 
@@ -141,22 +141,40 @@ def _open_window(rows: pa.RecordBatch) -> Window:
     work_of = [positions.setdefault(row["content_hash"], len(positions)) for row in values]
     # Going backwards, the first row of a content is the last to be written, and stays.
     first_rows = dict(zip(reversed(work_of), reversed(values), strict=True))
-    return Window(rows, [Work.of(first_rows[position]) for position in range(len(positions))], work_of)
+    works = []
+    for position, count in enumerate(np.bincount(work_of, minlength=len(positions)).tolist()):
+        works.append(Work.of(first_rows[position], count))
+    return Window(rows, works, work_of)
 
 
 def _compute(encoder: Encoder, works: Sequence[Work], task: EmbedTask, count: Callable[[int], None]) -> None:
     batch_tokens = min(task.batch_tokens, encoder.batch_tokens or task.batch_tokens)
     batches = token_batches([work.tokens for work in works], batch_tokens)
-    # They come shortest first, many rows to a batch: in that order the first ones would promise an early end.
-    for number in np.random.default_rng(0).permutation(len(batches)):
-        batch = batches[number]
+    for batch, rows in zip(batches, shares(batches, works), strict=True):
         started = perf_counter()
         vectors = encoder.embed([works[i].prepared for i in batch])
         seconds = (perf_counter() - started) / len(batch)
         longest = max(works[i].tokens for i in batch)
         for i, vector in zip(batch, vectors, strict=True):
             works[i].finish(vector, longest, seconds, task.narrowest)
-        count(len(batch))
+        count(rows)
+
+
+def shares(batches: Sequence[Sequence[int] | np.ndarray], works: Sequence[Work]) -> list[int]:
+    """Return the rows to count after each batch: all rows of the `works`, shared out by the padded tokens of the batches.
+
+    Batches come shortest first, many rows each, and take about the same time: by their own rows the first ones would promise
+    an early end.
+    """
+    costs = []
+    for batch in batches:
+        costs.append(len(batch) * max(works[i].tokens for i in batch))
+    rows = sum(work.rows for work in works)
+    ends = np.floor(rows * np.cumsum(costs) / max(1, sum(costs)) + 1e-9)
+    counted = []
+    for share in np.diff(ends, prepend=0):
+        counted.append(int(share))
+    return counted
 
 
 def _results(window: Window, schema: pa.Schema) -> pa.RecordBatch:

@@ -24,12 +24,14 @@ _LEAST_NORM = 1e-6  # of the narrowest prefix: less is rounding, and no directio
 class Work:
     """`inline` holds image bytes that came with the row, by URI. Seconds are wall time in the thread that did it.
 
-    `unseen_images` are those that the model would not see, and that were not opened therefore; `cut` is what else it does not.
+    `rows` of a window have this content. `unseen_images` are those that the model would not see, and that were not opened
+    therefore; `cut` is what else it does not.
     """
 
     note: Note
     kind: str
     inline: Mapping[str, bytes]
+    rows: int = 1
     prepared: Any = None
     vector: np.ndarray | None = None
     rejects: list[tuple[str, str, str, str]] = field(default_factory=list)  # part, kind, reason, message
@@ -54,10 +56,10 @@ class Work:
         return any(reason in TRANSIENT for _, _, reason, _ in self.rejects)
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Work:
-        """Return the work that a row of items asks for."""
+    def of(cls, row: Mapping[str, Any], rows: int = 1) -> Work:
+        """Return the work that a row of items asks for, and others of its content."""
         inline = {image["uri"]: image["content"] for image in row["inline"] or ()}
-        return cls(to_note(row), row["kind"], inline)
+        return cls(to_note(row), row["kind"], inline, rows)
 
     def reject(self, reason: str, message: str) -> None:
         """Say why the item has no vector."""

@@ -144,9 +144,13 @@ class Tasks:
         return run.spark.read.schema(schema).parquet(uri)
 
     def _tasks(self, rows: int) -> int:
-        """Return how many tasks: bounded by what each may hold, and where that leaves cores idle, one for each core."""
+        """Return how many tasks: bounded by what each may hold, and where that would leave cores idle, more.
+
+        They are the same number for each core: of three tasks on two cores, the last would have one for itself.
+        """
         cores = self.run.spark.sparkContext.defaultParallelism
-        return max(-(-rows // self.run.config.embed.items_per_task), min(cores, -(-rows // WORTH_A_TASK)))
+        bounded = -(-rows // self.run.config.embed.items_per_task)
+        return min(-(-bounded // cores) * cores, max(bounded, -(-rows // WORTH_A_TASK)))
 
     def _model(self) -> WorkerModel:
         model = self.run.model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.errors import PySparkException
@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from pyspark.sql.types import LongType, StringType
 
+from udfs.arrow import counting
 from udfs.notes.source_rows import Reading, make_contents, make_rows, make_table_contents, make_table_rows
 from uninote.config.sections.sources import IngestConfig
 from uninote.lake.schemas import IMAGE_BYTES, notes_table
@@ -25,7 +26,7 @@ from uninote.pipelines.notes.media_roots import s3_options
 from uninote.pipelines.notes.source_inspection import inspect_files, inspect_table, over_pieces
 from uninote.pipelines.runtime.compilation import compile_for
 from uninote.pipelines.runtime.failures import explained
-from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.runtime.progress import say, watched
 
 EXAMPLES = 3
 
@@ -70,13 +71,13 @@ def _read(run: Run, source: Source, settings: IngestConfig, stage: str) -> Sourc
         for kind in inspection.types_of(column):
             check_types({field: kind})
     reading = _reading(source, mapping, inspection.id_kind(mapping["note_id"]), text)
-    rows = _rows(run, source, inspection, reading).persist()
-    columns = notes_table(StringType()).columns
-    notes = rows.where(F.col(REASON).isNull()).select(*columns)
-    rejects = rows.where(F.col(REASON).isNotNull())
-    rejects = rejects.select(F.col(REASON).alias("reason"), F.col(MESSAGE).alias("message"))
     images = _images(run, inspection, mapping.get("images"), text)
-    num_rows, times_unreadable = _account(rows, rejects, inspection)
+    with watched(run.spark.sparkContext, f"{stage}: rows read", inspection.num_expected) as done:
+        rows = _rows(run, inspection, reading, done.add).persist()
+        notes = rows.where(F.col(REASON).isNull()).select(*notes_table(StringType()).columns)
+        rejects = rows.where(F.col(REASON).isNotNull())
+        rejects = rejects.select(F.col(REASON).alias("reason"), F.col(MESSAGE).alias("message"))
+        num_rows, times_unreadable = _account(rows, rejects, inspection)
     return SourceRows(rows, notes, rejects, images, num_rows, times_unreadable)
 
 
@@ -94,12 +95,13 @@ def _reading(source: Source, mapping: Mapping[str, str], id_kind: str, text: Tex
     return Reading(mapping, id_kind, source.media_root, text, schema)
 
 
-def _rows(run: Run, source: Source, inspection: Inspection, reading: Reading) -> DataFrame:
+def _rows(run: Run, inspection: Inspection, reading: Reading, count: Callable[[int], None]) -> DataFrame:
     schema = from_arrow_schema(reading.schema)
     if inspection.table is None:
-        return over_pieces(run, inspection.pieces).mapInArrow(make_rows(inspection.pieces, reading), schema)
+        made = counting(make_rows(inspection.pieces, reading), count)
+        return over_pieces(run, inspection.pieces).mapInArrow(made, schema)
     used = list(dict.fromkeys(reading.mapping.values()))
-    return _columns(inspection.table, used).mapInArrow(make_table_rows(reading, used), schema)
+    return _columns(inspection.table, used).mapInArrow(counting(make_table_rows(reading, used), count), schema)
 
 
 def _images(run: Run, inspection: Inspection, column: str | None, text: TextSource) -> DataFrame | None:

@@ -98,9 +98,9 @@ def watched(context: SparkContext, label: str, total: int) -> Iterator[RowCount]
 def line(label: str, pace: Pace, seconds: float, left: float | None) -> str:
     """Return the line that says where a stage stands after so many seconds; `left` null leaves that out."""
     rest = f", about {left:,.0f} s left" if left is not None and pace.done < pace.total else ""
-    share = f" ({pace.done / pace.total:.0%})" if pace.total else ""
+    of_all = f" / {pace.total:,} ({pace.done / pace.total:.0%})" if pace.total else ""
     rate = pace.done / seconds if seconds else 0.0
-    return f"{label}: {pace.done:,} / {pace.total:,}{share} in {seconds:,.0f} s, {rate:,.1f}/s{rest}"
+    return f"{label}: {pace.done:,}{of_all} in {seconds:,.0f} s, {rate:,.1f}/s{rest}"
 
 
 def _publish(label: str, pace: Pace, now: float) -> None:
@@ -108,7 +108,7 @@ def _publish(label: str, pace: Pace, now: float) -> None:
     publish(
         doing=label,
         done=pace.done,
-        total=pace.total,
+        total=pace.total or None,
         rows_per_s=round(pace.rate, 2),
         seconds_left=None if left is None else round(left, 1),
     )

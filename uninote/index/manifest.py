@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,12 +118,23 @@ class Manifest:
     @property
     def shards(self) -> tuple[ShardFile, ...]:
         """The shards of all segments."""
-        return tuple(shard for segment in self.segments for shard in segment.shards)
+        found: list[ShardFile] = []
+        for segment in self.segments:
+            found += segment.shards
+        return tuple(found)
 
     @property
     def files(self) -> tuple[StoredFile, ...]:
         """The files of all segments, the template's apart."""
-        return tuple(file for segment in self.segments for file in segment.files)
+        found: list[StoredFile] = []
+        for segment in self.segments:
+            found += segment.files
+        return tuple(found)
+
+    @property
+    def bytes(self) -> int:
+        """The size of `files` in all."""
+        return sum(file.bytes for file in self.files)
 
     @property
     def since(self) -> Segment:
@@ -186,10 +197,16 @@ def read_manifest(folder: IndexFolder) -> Manifest:
         raise ManifestError(f"{folder}/{MANIFEST} is damaged: {error}; restore it or build the index again") from error
 
 
+def rows_in(shards: Iterable[ShardFile]) -> int:
+    """Return how many rows some shards have together."""
+    return sum(shard.rows for shard in shards)
+
+
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values without their checksum. Raises ValueError where it is not theirs."""
-    rest = {name: value for name, value in values.items() if name != _CHECKSUM}
-    if values.get(_CHECKSUM) != checksum_of(rest):
+    rest = dict(values)
+    checksum = rest.pop(_CHECKSUM, None)
+    if checksum != checksum_of(rest):
         raise ValueError("its checksum is another one's: it was changed after it was written")
     return rest
 
@@ -201,18 +218,21 @@ def checksum_of(values: Mapping[str, Any]) -> str:
 
 def shard_from(values: Mapping[str, Any]) -> ShardFile:
     """Return the shard that `asdict` made these values of. Raises ValueError when they are not a shard's."""
-    files = {name: _file(values[name]) for name in ("index", "keys")}
+    known = dict(values)
+    known["index"] = _file(values["index"])
+    known["keys"] = _file(values["keys"])
     # Shards of format 3, and what a build of then left half done, have no vectors.
-    vectors = None if values.get("vectors") is None else _file(values["vectors"])
-    return _build(ShardFile, {**values, **files, "vectors": vectors, "cells": tuple(values["cells"])})
+    known["vectors"] = None if values.get("vectors") is None else _file(values["vectors"])
+    known["cells"] = tuple(values["cells"])
+    return _build(ShardFile, known)
 
 
 def _manifest(values: dict[str, Any]) -> Manifest:
     plan = _build(IndexPlan, values["plan"])
-    segments = tuple(_segment(segment) for segment in values["segments"])
+    segments = tuple(map(_segment, values["segments"]))
     if not segments:
         raise ValueError("it names no segment")
-    template = tuple(_file(file) for file in values["template_files"])
+    template = tuple(map(_file, values["template_files"]))
     known = {"plan": plan, "segments": segments, "kinds": tuple(values["kinds"]), "template_files": template}
     return _build(Manifest, values | known)
 
@@ -221,7 +241,7 @@ def _segment(values: dict[str, Any]) -> Segment:
     renamed = dict(values)
     for name, stored in _STORED_NAMES.items():
         renamed[name] = renamed.pop(stored)
-    renamed["shards"] = tuple(shard_from(shard) for shard in values["shards"])
+    renamed["shards"] = tuple(map(shard_from, values["shards"]))
     renamed["voided"] = None if values["gone"] is None else _file(values["gone"])
     return _build(Segment, renamed)
 

@@ -36,16 +36,21 @@ class Constraint:
         cls, only: Mapping[str, Sequence[str]] | None = None, never: Mapping[str, Sequence[str]] | None = None
     ) -> Constraint:
         """Return the constraint. Raises ConstraintError for an attribute other than those in NOTE_ATTRIBUTES."""
-        for name in {**(only or {}), **(never or {})}:
-            if name not in NOTE_ATTRIBUTES:
-                raise ConstraintError(
-                    f"notes cannot be chosen by {name!r}; an index knows {', '.join(NOTE_ATTRIBUTES)}"
-                )
-        return cls(*(tuple((name, tuple(values)) for name, values in (sets or {}).items()) for sets in (only, never)))
+        return cls(_sets_of(only or {}), _sets_of(never or {}))
 
     def __bool__(self) -> bool:
         """Say whether anything is excluded at all."""
         return bool(self.only or self.never)
+
+
+def _sets_of(asked: Mapping[str, Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return (attribute, values) of each. Raises ConstraintError for what is no attribute of notes."""
+    sets = []
+    for name, values in asked.items():
+        if name not in NOTE_ATTRIBUTES:
+            raise ConstraintError(f"notes cannot be chosen by {name!r}; an index knows {', '.join(NOTE_ATTRIBUTES)}")
+        sets.append((name, tuple(values)))
+    return tuple(sets)
 
 
 class NoteKeys:

@@ -137,7 +137,8 @@ def _code(rows: int, width: int, nlist: int, chosen: IndexOverrides) -> tuple[in
         # What any plan of codes alone takes beside its codes; see IndexPlan.total_bytes.
         without_codes = IndexPlan(rows, width, nlist, 1, 1, 0, _PQ_NBITS, 0).total_bytes
         affordable = ((chosen.serve_mib << 20) - without_codes) // rows
-        divisors = [part for part in divisors if part <= affordable] or divisors[:1]
+        within = [part for part in divisors if part <= affordable]
+        divisors = within or divisors[:1]  # the smallest codes there are, where the budget has no room for any
     return _nearest(divisors, target), _PQ_NBITS
 
 

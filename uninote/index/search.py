@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from uninote.errors import UninoteError
 from uninote.index.files import IndexDamagedError
 from uninote.index.folder import IndexFolder
-from uninote.index.manifest import Manifest, Segment, ShardFile, read_manifest
+from uninote.index.manifest import Manifest, Segment, ShardFile, read_manifest, rows_in
 from uninote.index.note_keys import Constraint
 from uninote.index.shard.merging import depth, distinct, merge, rank_again, ranked
 from uninote.index.shard.opened import OpenShard
@@ -41,11 +42,14 @@ class Index:
         self.manifest = manifest
         self.template = template
         self._folder = folder
-        self._places = [(place, shard) for place, segment in enumerate(manifest.segments) for shard in segment.shards]
+        self._places: list[tuple[int, ShardFile]] = []  # (number of its segment, shard)
+        for segment_number, segment in enumerate(manifest.segments):
+            for shard in segment.shards:
+                self._places.append((segment_number, shard))
         self._open: dict[int, OpenShard] = {}
         self._voided: list[np.ndarray] | None = None
         self._lock = Lock()
-        self._cells = _cells_of([shard for _, shard in self._places], template)
+        self._cells = _cells_of(manifest.shards, template)
 
     @classmethod
     def open(
@@ -120,9 +124,13 @@ class Index:
         while True:
             keys, scores = self.search(vectors, asked, nprobe, constraint)
             notes = self.note_ids(keys)
-            found = [distinct(notes[row], scores[row], k) for row in range(len(keys))]
-            short = [len(one) < k for one in found]
-            if not (np.array(short, dtype=bool) & (keys[:, -1] >= 0)).any():
+            found = []
+            any_short = False
+            for row in range(len(keys)):
+                found.append(distinct(notes[row], scores[row], k))
+                # Where the last slot is free, the index has no more items that could fill the list.
+                any_short |= len(found[-1]) < k and bool(keys[row, -1] >= 0)
+            if not any_short:
                 break
             asked *= 2  # items of the same notes took the slots
         ids = np.full((len(keys), k), None, dtype=object)
@@ -174,9 +182,13 @@ class Index:
     ) -> tuple[np.ndarray, np.ndarray]:
         probed = self.template.centroids.nearest(rotated, nprobe)
         cells = np.unique(self.template.list_cell[probed])
-        shards = {number: self._shard(number) for number in np.flatnonzero(self._cells[:, cells].any(axis=1)).tolist()}
         wanted = depth(k) if rerank else k
-        found = {number: shard.search(rotated, probed, wanted, constraint) for number, shard in shards.items()}
+        shards = {}
+        found = {}
+        # Shards without a row in a probed cell are neither opened nor searched.
+        for number in np.flatnonzero(self._cells[:, cells].any(axis=1)).tolist():
+            shards[number] = self._shard(number)
+            found[number] = shards[number].search(rotated, probed, wanted, constraint)
         candidates = merge(found, len(rotated), wanted)
         if rerank:
             candidates = rank_again(candidates, shards, rotated)
@@ -212,7 +224,7 @@ def read_voided(folder: IndexFolder, segment: Segment) -> np.ndarray:
     return np.asarray(pq.read_table(folder.checked(segment.voided), memory_map=False)[_VOIDED_KEY].to_numpy())
 
 
-def _cells_of(shards: list[ShardFile], template: Template) -> np.ndarray:
+def _cells_of(shards: Sequence[ShardFile], template: Template) -> np.ndarray:
     """Return a mask (shards, cells): which cells a shard holds rows of."""
     held = np.zeros((len(shards), template.num_cells), dtype=bool)
     for number, shard in enumerate(shards):
@@ -221,7 +233,9 @@ def _cells_of(shards: list[ShardFile], template: Template) -> np.ndarray:
 
 
 def _check_cells(manifest: Manifest, template: Template) -> None:
-    cells = [cell for shard in manifest.base.shards for cell in shard.cells]
+    cells: list[int] = []
+    for shard in manifest.base.shards:
+        cells += shard.cells
     if len(set(cells)) != len(cells) or manifest.width != template.width or max(cells, default=0) >= template.num_cells:
         raise IndexDamagedError(
             f"the manifest's base has {len(cells)} cells of width {manifest.width}, the template {template.num_cells} of "
@@ -232,8 +246,9 @@ def _check_cells(manifest: Manifest, template: Template) -> None:
             "the manifest's plan has vectors beside the codes, and a shard has none: build the index again"
         )
     for segment in manifest.segments:
-        if sum(shard.rows for shard in segment.shards) != segment.rows:
+        found = rows_in(segment.shards)
+        if found != segment.rows:
             raise IndexDamagedError(
-                f"segment {segment.segment_id} has {segment.rows} rows, its shards "
-                f"{sum(shard.rows for shard in segment.shards)}; a shard is missing: build the index again"
+                f"segment {segment.segment_id} has {segment.rows} rows, its shards {found}; a shard is missing: build the "
+                "index again"
             )

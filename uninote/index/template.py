@@ -82,9 +82,10 @@ class Template:
 
     def content_hash(self) -> str:
         """Return 16 hexadecimal characters over everything in the template; its files are named by it."""
-        layout = (np.ascontiguousarray(value) for value in self._layout().values())
-        parts = (faiss.serialize_index(self.index), *layout)
-        return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()[:16]
+        content = hashlib.sha256(faiss.serialize_index(self.index).tobytes())
+        for value in self._layout().values():
+            content.update(np.ascontiguousarray(value).tobytes())
+        return content.hexdigest()[:16]
 
     def save(self, folder: IndexFolder) -> str:
         """Write the template's two files, named by its hash, into `folder`. Returns the hash."""
@@ -124,8 +125,11 @@ def load_template(folder: IndexFolder, content_hash: str) -> Template:
 
 def template_files(folder: IndexFolder, content_hash: str) -> tuple[StoredFile, ...]:
     """Return what a manifest says of a template's files, which are on this machine or are fetched."""
-    paths = [folder.local(name) for name in _names(content_hash)]
-    return tuple(StoredFile(path.name, path.stat().st_size, sha256_of(path)) for path in paths)
+    found = []
+    for name in _names(content_hash):
+        path = folder.local(name)
+        found.append(StoredFile(path.name, path.stat().st_size, sha256_of(path)))
+    return tuple(found)
 
 
 def new_ivfpq(centroids: np.ndarray, pq_m: int, pq_nbits: int) -> faiss.IndexIVFPQ:

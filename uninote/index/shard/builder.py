@@ -129,7 +129,7 @@ class ShardBuilder:
     def _drop_empty_lists(self) -> np.ndarray:
         """Leave out lists without rows, where they are most: they would dwarf a segment of few rows."""
         old = self._index.invlists
-        held = np.array([number for number in range(len(self._lists)) if old.list_size(number)])
+        held = np.flatnonzero(list(map(old.list_size, range(len(self._lists)))))
         if 2 * len(held) > len(self._lists):
             return self._lists
         index = self._empty(self._lists[held])

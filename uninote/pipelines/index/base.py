@@ -7,7 +7,7 @@ from uninote.index.files import IndexDamagedError
 from uninote.index.manifest import Manifest, Segment
 from uninote.index.planning import plan_index
 from uninote.index.template import Template, load_template
-from uninote.pipelines.index.build import Build, with_attributes
+from uninote.pipelines.index.build import Build, SegmentRows, with_attributes
 from uninote.pipelines.index.messages import describe, fits, now
 from uninote.pipelines.index.plan import overrides_of
 from uninote.pipelines.index.recall import calibrate
@@ -34,7 +34,7 @@ def make_base(target: Target, template: str | None) -> tuple[Manifest, dict[str,
     else:
         trained = build.template(target.vectors, plan)
     vectors = target.vectors.rows(ROW_COLUMNS)
-    shards = build.segment(with_attributes(run, vectors), rows, trained, plan.num_shards)
+    shards = build.segment(SegmentRows(with_attributes(run, vectors), rows), trained, plan.num_shards)
     manifest = Manifest(
         generation=run.model.generation,
         width=target.width,

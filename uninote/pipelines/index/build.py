@@ -17,7 +17,7 @@ from uninote.errors import UninoteError
 from uninote.index.centroids import Centroids
 from uninote.index.files import IndexDamagedError
 from uninote.index.folder import IndexFolder
-from uninote.index.manifest import ShardFile, shard_from
+from uninote.index.manifest import ShardFile, rows_in, shard_from
 from uninote.index.note_keys import COLUMNS
 from uninote.index.plan import IndexPlan
 from uninote.index.template import Template, load_template
@@ -48,6 +48,15 @@ NOTHING = Carried((), np.empty(0, np.int64))
 
 
 @dataclass(frozen=True)
+class SegmentRows:
+    """What a segment is made of: new `rows` (note_keys.COLUMNS, and vector as bytes), and what is carried; `count` in all."""
+
+    rows: DataFrame
+    count: int
+    carried: Carried = NOTHING
+
+
+@dataclass(frozen=True)
 class Build:
     """The run, the folder, and the id of what is being built, which its files bear: an attempt that was killed leaves some.
 
@@ -75,41 +84,38 @@ class Build:
         self.folder.put(note, lambda path: _write(path, json.dumps({"template": name})))
         return name, template
 
-    def segment(
-        self, rows: DataFrame, count: int, template: tuple[str, Template], num_shards: int, carried: Carried = NOTHING
-    ) -> tuple[ShardFile, ...]:
-        """Build the shards that are not there yet of `rows` (note_keys.COLUMNS, and vector as bytes) and of what is carried.
+    def segment(self, wanted: SegmentRows, template: tuple[str, Template], num_shards: int) -> tuple[ShardFile, ...]:
+        """Build the shards of a segment that are not there yet, and return all of them.
 
-        Returns all of them; `count` rows must be in them, or UninoteError is raised.
+        Raises UninoteError unless `wanted.count` rows are in them.
         """
         name, trained = template
         shards = tuple(trained.pack(num_shards).tolist())
-        build = SegmentBuild(self.folder, name, shards, self.build_id, carried.shards, self.rerank)
+        build = SegmentBuild(self.folder, name, shards, self.build_id, wanted.carried.shards, self.rerank)
         finished = build.finished()
         if finished:
             say(f"index w{trained.width}: {len(finished)} of {num_shards} shard(s) are finished already")
         # An attempt that was killed left finished shards; the others are built from their rows alone.
-        missing = [shard for shard in range(max(shards) + 1) if shard not in finished]
+        missing = sorted(set(range(max(shards) + 1)) - finished.keys())
         # Shards without a row have no file, so that the number of files does not say whether all are there.
-        if sum(shard.rows for shard in finished.values()) < count:
-            made = self._shards(rows, count, build, missing, carried.dropped)
-            finished |= {shard.shard_id: shard for shard in made}
-        found = sum(shard.rows for shard in finished.values())
-        if found != count:
+        if rows_in(finished.values()) < wanted.count:
+            for shard in self._shards(wanted, build, missing):
+                finished[shard.shard_id] = shard
+        found = rows_in(finished.values())
+        if found != wanted.count:
             raise UninoteError(
-                f"index w{trained.width}: {count:,} vectors in, {found:,} indexed; nothing was published"
+                f"index w{trained.width}: {wanted.count:,} vectors in, {found:,} indexed; nothing was published"
             )
         return tuple(finished[shard] for shard in sorted(finished))
 
-    def _shards(
-        self, rows: DataFrame, count: int, build: SegmentBuild, missing: list[int], dropped: np.ndarray
-    ) -> list[ShardFile]:
-        routed_schema = StructType([*rows.schema, *(StructField(name, IntegerType()) for name in ("list", "shard"))])
+    def _shards(self, wanted: SegmentRows, build: SegmentBuild, missing: list[int]) -> list[ShardFile]:
+        """Build the shards `missing`, each in a task of its own."""
+        routed_schema = StructType(wanted.rows.schema.fields).add("list", IntegerType()).add("shard", IntegerType())
         record_schema = StructType([StructField("shard", StringType())])
         context = self.run.spark.sparkContext
-        shared = context.broadcast(dropped)
-        with watched(context, f"index {self.folder.uri.rsplit('/', 1)[-1]}: rows", count) as done:
-            routed = rows.mapInArrow(make_route(build), routed_schema).where(F.col("shard").isin(missing))
+        shared = context.broadcast(wanted.carried.dropped)
+        with watched(context, f"index {self.folder.uri.rsplit('/', 1)[-1]}: rows", wanted.count) as done:
+            routed = wanted.rows.mapInArrow(make_route(build), routed_schema).where(F.col("shard").isin(missing))
             routed = routed.union(self._shard_numbers(routed_schema, missing))
             # By id, so that a partition is a shard; in order of key, so that the same rows give the same bytes.
             place = F.array_position(F.lit(missing), F.col("shard")) - 1
@@ -125,7 +131,7 @@ class Build:
         A segment may get no new row and yet carry old ones. Spark would skip its tasks: it drops what comes after an empty
         shuffle.
         """
-        nothing = [F.lit(None).cast(field.dataType).alias(field.name) for field in routed.fields[:-1]]
+        nothing = tables.null_columns(routed.fields[:-1])
         shard = F.element_at(F.lit(shards), F.col("id").cast("int") + 1).cast("int").alias("shard")
         return self.run.spark.range(len(shards)).select(*nothing, shard)
 

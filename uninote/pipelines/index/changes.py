@@ -10,7 +10,7 @@ import numpy as np
 from pyspark.sql import DataFrame
 
 from uninote.index.folder import IndexFolder
-from uninote.index.manifest import Manifest
+from uninote.index.manifest import Manifest, Segment
 from uninote.index.note_keys import NoteKeys
 from uninote.index.search import read_voided
 from uninote.index.template import Template, load_template
@@ -87,10 +87,17 @@ def _index_changes(target: Target, before: Manifest, feed: ChangedItems, vectors
 
 def _voided_keys(folder: IndexFolder, before: Manifest, removed: np.ndarray) -> VoidedKeys:
     """Return the keys that are not live any more, those `removed` now included: each was live in one of the two segments."""
-    in_segment = [NoteKeys(folder.checked(shard.keys)).keys for shard in before.since.shards]
-    segment = np.intersect1d(removed, np.concatenate([np.empty(0, np.int64), *in_segment]))
+    segment = np.intersect1d(removed, keys_in(folder, before.since))
     base = np.setdiff1d(removed, segment)
     return VoidedKeys(np.union1d(read_voided(folder, before.since), base), segment)
+
+
+def keys_in(folder: IndexFolder, segment: Segment) -> np.ndarray:
+    """Return the keys of all rows of a segment, int64 ascending, those included that a later segment voids."""
+    keys = [np.empty(0, np.int64)]
+    for shard in segment.shards:
+        keys.append(NoteKeys(folder.checked(shard.keys)).keys)
+    return np.unique(np.concatenate(keys))
 
 
 def measure_drift(template: Template, vectors: StoredVectors, added: np.ndarray, base_rows: int) -> dict[str, float]:

@@ -38,11 +38,13 @@ def describe(plan: IndexPlan, rerank: bool) -> str:
 
 def remove_unused(folder: IndexFolder, manifests: Sequence[Manifest]) -> None:
     """Delete the files of builds that none of `manifests` names."""
-    # Manifests of format 2 do not list the template's files.
-    names = {file.name for manifest in manifests for file in manifest.files}
-    names |= {f"template-{manifest.template}.{suffix}" for manifest in manifests for suffix in ("faiss", "npz")}
+    used = set()
+    for manifest in manifests:
+        used |= {file.name for file in manifest.files}
+        # By their names, since manifests of format 2 do not list the template's files.
+        used |= {f"template-{manifest.template}.faiss", f"template-{manifest.template}.npz"}
     for name in folder.sizes():
-        if name.startswith(("shard-", "template-", "gone-", "trained-")) and name not in names:
+        if name.startswith(("shard-", "template-", "gone-", "trained-")) and name not in used:
             folder.remove(name)
 
 
@@ -56,7 +58,7 @@ def counts_of(manifest: Manifest) -> dict[str, int]:
         "num_shards": plan.num_shards,
         "pq_m": plan.pq_m,
         "pq_nbits": plan.pq_nbits,
-        "bytes": sum(file.bytes for file in manifest.files),
+        "bytes": manifest.bytes,
         "nprobe": manifest.lists_searched,
         "rows_since_base": manifest.since.rows,
         "gone_since_base": manifest.since.voided_rows,

@@ -130,10 +130,9 @@ def _items(run: Run, notes: DataFrame) -> DataFrame:
 
 def _answer(run: Run, staged: DataFrame, wanted: IndexSearch) -> DataFrame:
     """Return (item_id, rank, note_id, item_key, score) of what the index finds for each query that has a vector."""
-    fields = {"item_id": StringType(), "keys": ArrayType(LongType()), "notes": ArrayType(run.note_id)}
-    schema = StructType([StructField(name, kind) for name, kind in fields.items()]).add(
-        "scores", ArrayType(FloatType())
-    )
+    schema = StructType().add("item_id", StringType())
+    schema.add("keys", ArrayType(LongType())).add("notes", ArrayType(run.note_id))
+    schema.add("scores", ArrayType(FloatType()))
     queries = staged.where("vector IS NOT NULL").select("item_id", "vector")
     lists = queries.mapInArrow(make_search(wanted), schema)
     one = F.posexplode(F.arrays_zip("notes", "keys", "scores")).alias("rank", "one")

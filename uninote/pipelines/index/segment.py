@@ -9,10 +9,9 @@ import numpy as np
 from uninote.config.digests import digest
 from uninote.index.files import StoredFile
 from uninote.index.manifest import Manifest, Segment, ShardFile
-from uninote.index.note_keys import NoteKeys
 from uninote.index.search import write_voided
-from uninote.pipelines.index.build import Build, Carried, with_attributes
-from uninote.pipelines.index.changes import IndexChanges
+from uninote.pipelines.index.build import Build, Carried, SegmentRows, with_attributes
+from uninote.pipelines.index.changes import IndexChanges, keys_in
 from uninote.pipelines.index.messages import now
 from uninote.pipelines.index.recall import calibrate
 from uninote.pipelines.index.target import Target
@@ -35,8 +34,9 @@ def make_segment(target: Target, before: Manifest, changes: IndexChanges) -> tup
         num_shards = -(-rows * before.plan.num_shards // before.base.rows)
         template = before.template, changes.template
         carried = Carried(before.since.shards, voided.segment)
+        wanted = SegmentRows(with_attributes(target.run, changes.vectors), rows, carried)
         build = Build(target.run, target.folder, build_id, before.plan.rerank)
-        shards = build.segment(with_attributes(target.run, changes.vectors), rows, template, num_shards, carried)
+        shards = build.segment(wanted, template, num_shards)
     file = _write_voided(target, build_id, voided.base)
     segment = Segment(build_id, rows, shards, len(voided.base), file, target.versions)
     after = replace(before, segments=(before.base, segment), live=changes.summary.rows, created_at=now())
@@ -48,7 +48,7 @@ def make_segment(target: Target, before: Manifest, changes: IndexChanges) -> tup
 def void_all(target: Target, before: Manifest) -> Manifest:
     """Return the manifest of an index that has no rows any more: all keys of its base are void."""
     build_id = _segment_id(target, before)
-    keys = np.unique(np.concatenate([NoteKeys(target.folder.checked(one.keys)).keys for one in before.base.shards]))
+    keys = keys_in(target.folder, before.base)
     say(f"index w{target.width}: no vectors are left; its {len(keys):,} rows are voided")
     segment = Segment(build_id, 0, (), len(keys), _write_voided(target, build_id, keys), target.versions)
     return replace(before, segments=(before.base, segment), live=0, created_at=now(), stale="")

@@ -163,8 +163,10 @@ def _publish(
 
 def _mark_stale(run: Run, widths: Sequence[int]) -> None:
     """Mark the indexes of widths that were indexed once."""
-    units = {unit for stage, unit in newest_entries(run) if stage == STAGE} - set(map(unit_of, widths))
-    for unit in sorted(units):
+    asked_for = set(map(unit_of, widths))
+    for stage, unit in sorted(newest_entries(run)):
+        if stage != STAGE or unit in asked_for:
+            continue
         folder = index_folder(run, int(unit.removeprefix("w")))
         with suppress(ManifestError):
             manifest = read_manifest(folder)

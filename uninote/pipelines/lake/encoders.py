@@ -90,10 +90,11 @@ def _folder_of(checkpoint: str, config: Config) -> Path:
 
 def _fetched(uri: str, options: S3Options) -> Path:
     """Return the driver's copy, made anew when anything below the URI is of another version."""
-    files = list_files(uri, options)
-    state = [(name, stat(f"{uri.rstrip('/')}/{name}", options).version) for name in sorted(files)]
-    name = digest(uri, state)
-    return once_per_host(f"checkpoint-{name}", lambda folder: fetch_folder(uri, folder, options))
+    state = []
+    for name in sorted(list_files(uri, options)):
+        found = stat(f"{uri.rstrip('/')}/{name}", options)
+        state.append((name, found.version))
+    return once_per_host(f"checkpoint-{digest(uri, state)}", lambda folder: fetch_folder(uri, folder, options))
 
 
 def check_widths(model: ModelFolder, config: EmbedConfig) -> tuple[int, ...]:

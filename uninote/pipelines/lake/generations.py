@@ -109,9 +109,12 @@ def recorded_width(lake: str, generation: str) -> int | None:
 
 def find_generations(lake: str) -> list[str]:
     """Return the generations that hold anything, sorted by name."""
-    # A layout that was asked for once, by a run that made nothing of it, is not the lake's.
-    folders = [path for path in Path(lake).glob("*") if _GENERATION.fullmatch(path.name) and (path / ITEMS).is_dir()]
-    return sorted(path.name for path in folders)
+    found = []
+    for path in Path(lake).glob("*"):
+        # A layout that was asked for once, by a run that made nothing of it, is not the lake's.
+        if _GENERATION.fullmatch(path.name) and (path / ITEMS).is_dir():
+            found.append(path.name)
+    return sorted(found)
 
 
 def read_record(lake: str, generation: str) -> dict[str, Any] | None:

@@ -45,17 +45,20 @@ def upgrade(lake: Lake) -> None:
     # Every run asks, so the table's log must do: entries are read once in the life of a lake.
     if has_log(uri) and columns_of(uri) != RUNS.columns:
         old = entries(lake) if SEQUENCE in columns_of(uri) else _in_order_of_commits(uri)
-        replace_rows(uri, _table([_upgraded(entry) for entry in old]))
+        replace_rows(uri, _table(list(map(_upgraded, old))))
 
 
 def _in_order_of_commits(uri: str) -> list[Entry]:
     """Return the entries of format 1 with the sequences that they lack: in the order of commits, then of `started_at`."""
-    rows = []
+    found = []
     for path, version in commits_of(uri).items():
         for row in pq.read_table(path).to_pylist(maps_as_pydicts="strict"):
-            rows.append((version, row["started_at"], row))
-    rows.sort(key=lambda row: row[:2])
-    return [{**row, SEQUENCE: number} for number, (_, _, row) in enumerate(rows)]
+            found.append((version, row))
+    found.sort(key=lambda one: (one[0], one[1]["started_at"]))
+    rows: list[Entry] = []
+    for number, (_, row) in enumerate(found):
+        rows.append({**row, SEQUENCE: number})
+    return rows
 
 
 def _upgraded(entry: Entry) -> Entry:

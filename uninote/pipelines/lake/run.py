@@ -118,7 +118,7 @@ def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) ->
         "started_at": datetime.fromtimestamp(started, UTC),
         "seconds": time.time() - started,
         "config_hash": run.config.content_hash(),
-        "overrides": [redact_override(one) for one in run.overrides],
+        "overrides": list(map(redact_override, run.overrides)),
         "inputs": dict(outcome.inputs),
         "outputs": dict(outcome.outputs),
         "counts": dict(outcome.counts),
@@ -131,21 +131,31 @@ def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) ->
 
 def ledger(run: Run, stage: str) -> list[Entry]:
     """Return the entries of `stage` for the configured model, newest first."""
-    return [entry for entry in reversed(all_entries(run)) if entry["stage"] == stage]
+    found = []
+    for entry in reversed(all_entries(run)):
+        if entry["stage"] == stage:
+            found.append(entry)
+    return found
 
 
 def last_entry(run: Run, stage: str, unit: str) -> Entry | None:
     """Return the newest finished entry of `stage` and `unit`, null when there is none."""
-    finished = (entry for entry in ledger(run, stage) if entry["unit"] == unit and entry["state"] == "done")
-    return next(finished, None)
+    for entry in ledger(run, stage):
+        if entry["unit"] == unit and entry["state"] == "done":
+            return entry
+    return None
 
 
 def newest_entries(run: Run) -> dict[tuple[str, str], Entry]:
     """Return the newest entry of each (stage, unit) that came to an end, in the order in which they did."""
-    ended = [entry for entry in all_entries(run) if entry["state"] != "started"]
-    return {(entry["stage"], entry["unit"]): entry for entry in ended}
+    newest = {}
+    for entry in all_entries(run):
+        if entry["state"] != "started":
+            newest[entry["stage"], entry["unit"]] = entry
+    return newest
 
 
 def all_entries(run: Run) -> list[Entry]:
     """Return what the ledger says of the configured model, oldest first. Spark would plan longer than this reads."""
-    return [entry for entry in ledger_table.entries(run.lake) if entry["generation"] in (None, run.model.generation)]
+    ours = (None, run.model.generation)  # an ingest is of no model
+    return [entry for entry in ledger_table.entries(run.lake) if entry["generation"] in ours]

@@ -28,7 +28,10 @@ class Snapshot:
     def widths(self) -> tuple[int, ...]:
         """The embedded widths, widest first."""
         prefix = embeddings_name(0)[:-1]
-        found = (int(name.removeprefix(prefix)) for name in self.versions if name.startswith(prefix))
+        found = []
+        for name in self.versions:
+            if name.startswith(prefix):
+                found.append(int(name.removeprefix(prefix)))
         return tuple(sorted(found, reverse=True))
 
     def read(self, name: str) -> DataFrame:

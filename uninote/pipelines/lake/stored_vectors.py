@@ -86,13 +86,17 @@ class StoredVectors:
     def sample(self, count: int, seed: int, *, read_vectors: bool = True) -> VectorSample:
         """Count the rows, and draw `count` of them; unless vectors are to be read, there are none."""
         columns = self._columns if read_vectors else StructType(self._columns.fields[:2])
-        lists = [StructField(field.name, ArrayType(field.dataType)) for field in columns]
-        schema = StructType([StructField("rows", LongType()), *lists])
+        # A row for each task: how many rows it read, and those that it drew, a list for each column.
+        schema = StructType([StructField("rows", LongType())])
+        for field in columns:
+            schema.add(field.name, ArrayType(field.dataType))
         found = self.scan(make_sample(count, seed), schema, columns.names).toArrow()
-        sampled = pa.table([found[name].combine_chunks().flatten() for name in columns.names], names=columns.names)
-        sampled = sampled.take(pa.array(first_in_order(sampled["item_key"].to_numpy(), count, seed))).sort_by(
-            "item_key"
-        )
+        drawn = {}
+        for name in columns.names:
+            drawn[name] = found[name].combine_chunks().flatten()
+        sampled = pa.table(drawn)
+        first = first_in_order(sampled["item_key"].to_numpy(), count, seed)
+        sampled = sampled.take(pa.array(first)).sort_by("item_key")
         matrix = read_rows(sampled.to_batches())[1] if read_vectors else np.empty((0, 0), np.float32)
         keys = sampled["item_key"].to_numpy()
         note_ids = sampled["note_id"].combine_chunks()
@@ -148,9 +152,8 @@ class StoredVectors:
         queries.destroy()
         # Each task answers every query once: after sorting, a query's lists stand side by side.
         by_query = found.sort_by("item_key")
-        partial_keys, partial_scores = (
-            to_matrix(by_query[name].combine_chunks()).reshape(len(keys), -1) for name in ("neighbour_keys", "scores")
-        )
+        partial_keys = to_matrix(by_query["neighbour_keys"].combine_chunks()).reshape(len(keys), -1)
+        partial_scores = to_matrix(by_query["scores"].combine_chunks()).reshape(len(keys), -1)
         return Lists(*merge_topk(partial_keys, partial_scores, k))
 
     def recall(self, keys: np.ndarray, found: np.ndarray, truth: Lists) -> float:
@@ -170,9 +173,10 @@ class StoredVectors:
 
 def with_bytes(schema: StructType) -> StructType:
     """Return the columns of rows whose `vector` is bytes."""
-    return StructType(
-        [StructField(field.name, BinaryType() if field.name == "vector" else field.dataType) for field in schema]
-    )
+    stored = StructType()
+    for field in schema:
+        stored.add(field.name, BinaryType() if field.name == "vector" else field.dataType)
+    return stored
 
 
 @dataclass(frozen=True)

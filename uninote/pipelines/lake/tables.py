@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 
 import deltalake
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StructType
+from pyspark.sql.types import DataType, StructField, StructType
 
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import columns_of, has_files, has_log
@@ -61,8 +62,12 @@ def no_rows(spark: SparkSession, schema: StructType) -> DataFrame:
 
     Joins with it are planned away. `createDataFrame([])` would start a Python worker to learn that there is nothing.
     """
-    columns = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema]
-    return spark.range(0).select(*columns).where(F.lit(False))
+    return spark.range(0).select(*null_columns(schema.fields)).where(F.lit(False))
+
+
+def null_columns(fields: Iterable[StructField]) -> list[Column]:
+    """Return columns of these names and types that are null in every row."""
+    return [F.lit(None).cast(field.dataType).alias(field.name) for field in fields]
 
 
 def read_changes(spark: SparkSession, uri: str, first: int, last: int) -> DataFrame:
@@ -184,19 +189,22 @@ def _apply_here(changes: DataFrame, spec: TableSpec, uri: str, rows: int | None)
 
 
 def _merge(changes: DataFrame, spec: TableSpec, uri: str, where: str) -> None:
-    same_key = " AND ".join(f"old.{column} <=> new.{column}" for column in spec.key)
     values: dict[str, str | Column] = {column: f"new.{column}" for column in spec.columns}
     table = DeltaTable.forPath(changes.sparkSession, uri)
-    merge = table.alias("old").merge(changes.alias("new"), f"{same_key} AND {where}")
+    merge = table.alias("old").merge(changes.alias("new"), f"{_same_key(spec)} AND {where}")
     merge = merge.whenMatchedDelete(f"new.{DELETED}").whenMatchedUpdate(set=values)
     merge.whenNotMatchedInsert(f"NOT new.{DELETED}", values=values).execute()
 
 
 def delete_keys(keys: DataFrame, spec: TableSpec, uri: str) -> None:
     """Remove the rows whose key is in `keys`, in one commit."""
-    same_key = " AND ".join(f"old.{column} <=> removed.{column}" for column in spec.key)
     table = DeltaTable.forPath(keys.sparkSession, uri)
-    table.alias("old").merge(keys.alias("removed"), same_key).whenMatchedDelete().execute()
+    table.alias("old").merge(keys.alias("new"), _same_key(spec)).whenMatchedDelete().execute()
+
+
+def _same_key(spec: TableSpec) -> str:
+    """Return the condition of a MERGE on the key; `<=>`, since with `=` a null in a key would match nothing."""
+    return " AND ".join(f"old.{column} <=> new.{column}" for column in spec.key)
 
 
 def table_property(uri: str, name: str) -> str | None:

@@ -35,7 +35,7 @@ def _has_rows(uri: str) -> bool:
 
 def is_demo(source: str) -> bool:
     """Say whether a source, as a lake names it, is the demo corpus."""
-    return source == DEMO or any(_DEMO_FOLDER.fullmatch(part) for part in Path(source).parts)
+    return source == DEMO or any(map(_DEMO_FOLDER.fullmatch, Path(source).parts))
 
 
 def ingest_settings(config: Config) -> IngestConfig:
@@ -49,15 +49,17 @@ def ingest_settings(config: Config) -> IngestConfig:
     known = known_source(lake)
     if known is None or is_demo(known):
         return config.ingest.model_copy(update={"source": DEMO})
+    update = {"source": known}
     before = json.loads(tables.table_property(lake.uri(_NOTES), READING) or "{}")
-    given = {name for name in _READING if name in config.ingest.model_fields_set}
-    update = {name: value for name, value in before.items() if name in _READING and name not in given}
-    return config.ingest.model_copy(update=update | {"source": known})
+    for name in _READING:
+        # What the configuration says itself wins over how the notes were read before.
+        if name in before and name not in config.ingest.model_fields_set:
+            update[name] = before[name]
+    return config.ingest.model_copy(update=update)
 
 
 def remember_source(uri: str, source: str, settings: IngestConfig) -> None:
     """Store with the notes table at `uri` where its notes come from and how they were read."""
     set_property(uri, SOURCE, source)
-    defaults = IngestConfig()
-    read = {name: getattr(settings, name) for name in _READING if getattr(settings, name) != getattr(defaults, name)}
+    read = settings.model_dump(mode="json", include={*_READING}, exclude_defaults=True)
     set_property(uri, READING, json.dumps(read, sort_keys=True) if read else "")

@@ -78,6 +78,11 @@ FIXED_PREFIXES: Mapping[str, str] = {
 }
 
 
+def given_settings() -> dict[str, str]:
+    """Return the fixed settings that every session is given."""
+    return {name: fixed.value for name, fixed in FIXED.items() if fixed.given}
+
+
 def find_conflicts(settings: Mapping[str, str]) -> Iterator[str]:
     """Yield a sentence for each of `settings` that would make results wrong."""
     known = {name.casefold(): name for name in FIXED}

@@ -37,22 +37,20 @@ def read_feed(uri: str, since: int, version: int, kinds: Sequence[str]) -> Chang
     Of each row 17 bytes are kept, beside what the reader itself holds for a moment.
     """
     columns = ["item_key", "kind", _CHANGE, _COMMIT]
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    keys = [np.empty(0, np.int64)]
+    versions = [np.empty(0, np.int64)]
+    there = [np.empty(0, bool)]
     try:
         feed = pa.RecordBatchReader.from_stream(DeltaTable(uri).load_cdf(since + 1, version, columns=columns))
-        parts.extend(_changes(batch, kinds) for batch in feed)
+        for batch in feed:
+            # Copies, since a view would keep its batch in memory until the last one is read.
+            mine = np.asarray(_among(batch.column("kind"), kinds))
+            keys.append(batch.column("item_key").to_numpy()[mine])
+            versions.append(batch.column(_COMMIT).to_numpy().astype(np.int64)[mine])
+            there.append(np.asarray(_among(batch.column(_CHANGE), THERE))[mine])
     except (DeltaError, pa.ArrowInvalid, OSError):  # files of the feed may be gone although the log still names them
         return None
-    empty = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool)
-    return Changes(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
-
-
-def _changes(batch: pa.RecordBatch, kinds: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what `Changes` has, of one batch: copies, or each would keep the batch."""
-    mine = np.asarray(_among(batch.column("kind"), kinds))
-    there = np.asarray(_among(batch.column(_CHANGE), THERE))
-    versions = batch.column(_COMMIT).to_numpy().astype(np.int64)
-    return batch.column("item_key").to_numpy()[mine], versions[mine], there[mine]
+    return Changes(np.concatenate(keys), np.concatenate(versions), np.concatenate(there))
 
 
 def _among(column: pa.Array, values: Sequence[str]) -> pa.BooleanArray:
@@ -66,13 +64,17 @@ def files_since(uri: str, since: int, version: int) -> list[tuple[int, DataFile]
     """
     found: list[tuple[int, DataFile]] = []
     for number in range(since + 1, version + 1):
+        changes = []
+        added = []
         try:
-            lines = Path(uri, "_delta_log", f"{number:020d}.json").read_text(encoding="utf-8").splitlines()
-            actions = [json.loads(line) for line in lines if line.strip()]
+            for line in Path(uri, "_delta_log", f"{number:020d}.json").read_text(encoding="utf-8").splitlines():
+                action = json.loads(line) if line.strip() else {}
+                if "cdc" in action:
+                    changes.append(action["cdc"])
+                elif action.get("add", {}).get("dataChange"):
+                    added.append(action["add"])
         except (OSError, ValueError):  # the log is cleaned up after some weeks
             return None
-        changes = [action["cdc"] for action in actions if "cdc" in action]
-        added = [action["add"] for action in actions if action.get("add", {}).get("dataChange")]
         for one in changes or added:
             path = Path(uri) / unquote(one["path"])
             if not path.is_file():

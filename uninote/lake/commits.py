@@ -42,9 +42,10 @@ def can_commit(table: DeltaTable) -> bool:
 
 def _is_plain(metadata: Any) -> bool:
     settings = metadata.configuration
-    if any(name.startswith("delta.constraints.") for name in settings):
-        return False
-    return all(settings.get(name, "false") in ("false", "none") for name in _REFUSED_SETTINGS)
+    for name, value in settings.items():
+        if name.startswith("delta.constraints.") or (name in _REFUSED_SETTINGS and value not in ("false", "none")):
+            return False
+    return True
 
 
 def has_feed(table: DeltaTable) -> bool:
@@ -68,7 +69,7 @@ def commit(uri: str, onto: int, actions: Sequence[dict[str, Any]], operation: st
         "engineInfo": "UniNote",
         "txnId": str(uuid.uuid4()),
     }
-    lines = [json.dumps(action) for action in ({"commitInfo": info}, *actions)]
+    lines = map(json.dumps, [{"commitInfo": info}, *actions])
     _create(Path(uri, "_delta_log", f"{version:020d}.json"), "\n".join(lines) + "\n")
     if version % _CHECKPOINT_EVERY == 0:
         _sum_up(uri)

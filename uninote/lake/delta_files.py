@@ -205,8 +205,15 @@ def rows_of(uri: str) -> int:
 
 def operations_since(uri: str, version: int) -> set[str]:
     """Return the names of the operations that made the versions after `version`: those that its log still has, else ""."""
-    made = {entry["version"]: entry.get("operation", "") for entry in DeltaTable(uri).history()}
-    return {made.get(number, "") for number in range(version + 1, DeltaTable(uri).version() + 1)}
+    operations = set()
+    wanted = set(range(version + 1, DeltaTable(uri).version() + 1))
+    for entry in DeltaTable(uri).history():
+        if entry["version"] in wanted:
+            wanted.remove(entry["version"])
+            operations.add(entry.get("operation", ""))
+    if wanted:
+        operations.add("")
+    return operations
 
 
 def commits_of(uri: str) -> dict[str, int]:

@@ -91,6 +91,10 @@ def _texts(schema: pa.Schema) -> list[str]:
         if pa.types.is_list(kind):
             kind = kind.value_type
             path = f"{path}.list.element"
-        parts = [(f"{path}.{part.name}", part.type) for part in kind] if pa.types.is_struct(kind) else [(path, kind)]
-        found += [name for name, part in parts if pa.types.is_string(part)]
+        if pa.types.is_string(kind):
+            found.append(path)
+        elif pa.types.is_struct(kind):
+            for part in kind:
+                if pa.types.is_string(part.type):
+                    found.append(f"{path}.{part.name}")
     return found

@@ -125,7 +125,7 @@ class RowChanges:
     def _read(self, file: _Stored) -> pa.Table:
         """Return a file's rows in the table's columns: one from before a column was added has null there."""
         with open_parquet(str(Path(self._uri, file.path))) as stored:
-            names = set(stored.schema_arrow.names)
+            names = stored.schema_arrow.names
             rows = stored.read([name for name in self._schema.names if name in names])
         for position, column in enumerate(self._schema):
             if column.name not in names:
@@ -152,10 +152,14 @@ class RowChanges:
         if not len(new):
             return
         made.feed.append(_named(new, "insert"))
-        taken = {unquote(action["remove"]["path"]) for action in made.actions if "remove" in action}
+        taken = set()
+        for action in made.actions:
+            if "remove" in action:
+                taken.add(unquote(action["remove"]["path"]))
         small = [file for file in self._files if file.size < _SMALL and file.path not in taken]
         if len(small) >= _SMALL_FILES:
-            made.actions += [remove_action(quote(file.path), file.size) for file in small]
+            for file in small:
+                made.actions.append(remove_action(quote(file.path), file.size))
             new = pa.concat_tables([*map(self._read, small), new])
         made.actions.append(self._add(new.sort_by(self._key[0])))
 
@@ -210,8 +214,11 @@ def _indexed(table: DeltaTable) -> list[str]:
 
     Readers by deltalake take the bounds that one file lacks for null, and find none of its rows.
     """
-    names = pa.schema(table.get_add_actions(flatten=True).schema).names
-    return [name.removeprefix("min.") for name in names if name.startswith("min.")]
+    found = []
+    for name in pa.schema(table.get_add_actions(flatten=True).schema).names:
+        if name.startswith("min."):
+            found.append(name.removeprefix("min."))
+    return found
 
 
 def _statistics(rows: pa.Table) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import starmap
 
 from pyspark.sql.types import ArrayType, DataType, FloatType, LongType, MapType, StringType, StructField, StructType
 
@@ -35,23 +36,25 @@ class TableSpec:
 
     def check(self, found: StructType) -> None:
         """Raise TableSchemaError unless `found` has these columns and types, in any order, nullability apart."""
-        wanted = {field.name: _type_name(field.dataType) for field in self.schema}
-        got = {field.name: _type_name(field.dataType) for field in found}
-        problems = [f"  missing:    {name} {kind}" for name, kind in wanted.items() if name not in got]
-        problems += [f"  unexpected: {name} {kind}" for name, kind in got.items() if name not in wanted]
-        problems += [
-            f"  mistyped:   {name} is {got[name]}, must be {kind}"
-            for name, kind in wanted.items()
-            if name in got and got[name] != kind
-        ]
+        wanted = _types_of(self.schema)
+        got = _types_of(found)
+        missing = []
+        mistyped = []
+        for name, kind in wanted.items():
+            if name not in got:
+                missing.append(f"  missing:    {name} {kind}")
+            elif got[name] != kind:
+                mistyped.append(f"  mistyped:   {name} is {got[name]}, must be {kind}")
+        unexpected = [f"  unexpected: {name} {kind}" for name, kind in got.items() if name not in wanted]
+        problems = [*missing, *unexpected, *mistyped]
         if problems:
             raise TableSchemaError(f"the columns do not fit table {self.name!r}:\n" + "\n".join(problems))
 
 
-def _type_name(kind: DataType) -> str:
-    return kind.simpleString()
+def _types_of(schema: StructType) -> dict[str, str]:
+    return {field.name: field.dataType.simpleString() for field in schema}
 
 
 def struct_of(**columns: DataType) -> StructType:
     """Return the type of these columns, in this order."""
-    return StructType([StructField(name, kind) for name, kind in columns.items()])
+    return StructType(list(starmap(StructField, columns.items())))

@@ -131,7 +131,7 @@ class Build:
         A segment may get no new row and yet carry old ones. Spark would skip its tasks: it drops what comes after an empty
         shuffle.
         """
-        nothing = tables.null_columns(routed.fields[:-1])
+        nothing = tables.filled_columns(routed.fields[:-1], {})
         shard = F.element_at(F.lit(shards), F.col("id").cast("int") + 1).cast("int").alias("shard")
         return self.run.spark.range(len(shards)).select(*nothing, shard)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import deltalake
 from delta.tables import DeltaTable
@@ -62,12 +62,16 @@ def no_rows(spark: SparkSession, schema: StructType) -> DataFrame:
 
     Joins with it are planned away. `createDataFrame([])` would start a Python worker to learn that there is nothing.
     """
-    return spark.range(0).select(*null_columns(schema.fields)).where(F.lit(False))
+    return spark.range(0).select(*filled_columns(schema.fields, {})).where(F.lit(False))
 
 
-def null_columns(fields: Iterable[StructField]) -> list[Column]:
-    """Return columns of these names and types that are null in every row."""
-    return [F.lit(None).cast(field.dataType).alias(field.name) for field in fields]
+def filled_columns(fields: Iterable[StructField], known: Mapping[str, Column]) -> list[Column]:
+    """Return columns of these names and types: those that are `known`, and null in every row where one is not."""
+    columns = []
+    for field in fields:
+        column = known.get(field.name, F.lit(None))
+        columns.append(column.cast(field.dataType).alias(field.name))
+    return columns
 
 
 def read_changes(spark: SparkSession, uri: str, first: int, last: int) -> DataFrame:

@@ -37,7 +37,10 @@ def stored_images(run: Run, uris: Sequence[str]) -> dict[str, bytes]:
     if not wanted:
         return {}
     table = tables.read_table(run.spark, run.lake.uri(IMAGE_BYTES.name))
-    return {row["uri"]: bytes(row["content"]) for row in table.where(F.col("uri").isin(wanted)).collect()}
+    found = {}
+    for row in table.where(F.col("uri").isin(wanted)).collect():
+        found[row["uri"]] = bytes(row["content"])
+    return found
 
 
 def _remove_unused(run: Run, uri: str) -> None:

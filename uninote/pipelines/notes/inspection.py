@@ -50,7 +50,10 @@ class Inspection:
     @property
     def num_expected(self) -> int:
         """Rows that the source must have, or lines or values where nothing but the reader knows its rows; 0 if unknown."""
-        return sum(file.rows if file.rows is not None else file.lines or 0 for file in self.expected)
+        total = 0
+        for file in self.expected:
+            total += file.rows if file.rows is not None else file.lines or 0
+        return total
 
     def types_of(self, column: str) -> list[pa.DataType]:
         """Return the types of a column, but for Arrow's null, which is the type of a column without values."""

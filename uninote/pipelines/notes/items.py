@@ -11,8 +11,10 @@ from pyspark.sql.types import StringType
 from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.lake.schemas import notes_table
 from uninote.notes.attributes import NOTE_ATTRIBUTES
+from uninote.pipelines.lake.tables import filled_columns
 
-TYPES = {field.name: field.dataType for field in notes_table(StringType()).schema}
+_NOTES = notes_table(StringType()).schema
+_FIELDS = [_NOTES[name] for name in MODEL_COLUMNS]
 ITEM_KEY = ("item_id", "kind")  # together unique: a note may have the id that another note's image goes by
 
 
@@ -36,17 +38,15 @@ def items_of(notes: DataFrame, kinds: Sequence[str]) -> DataFrame:
 
 
 def _item(kind: str, part: Column, **content: Column) -> Column:
-    columns = [content.get(name, F.lit(None)).cast(TYPES[name]).alias(name) for name in MODEL_COLUMNS]
-    return F.struct(F.lit(kind).alias("kind"), part.alias("part"), *columns)
+    return F.struct(F.lit(kind).alias("kind"), part.alias("part"), *filled_columns(_FIELDS, content))
 
 
 def _note() -> Column:
-    return F.array(_item("note", F.lit(""), **{column: F.col(column) for column in MODEL_COLUMNS}))
+    return F.array(_item("note", F.lit(""), **{name: F.col(name) for name in MODEL_COLUMNS}))
 
 
 def _text() -> Column:
-    texts = {name: F.col(name) for name in ("title", "body", "topics")}
-    item = _item("text", F.lit("#text"), **texts)
+    item = _item("text", F.lit("#text"), title=F.col("title"), body=F.col("body"), topics=F.col("topics"))
     joined = F.concat_ws("", "title", "body", F.array_join("topics", ""))
     return F.filter(F.array(item), lambda _: _is_text(joined))
 
@@ -69,7 +69,7 @@ def _ocr() -> Column:
 def _present() -> Column:
     """The images as `to_note` counts them: nulls are skipped."""
     images = F.filter("images", lambda image: image.isNotNull())
-    return F.coalesce(images, F.array().cast(TYPES["images"]))
+    return F.coalesce(images, F.array().cast(_NOTES["images"].dataType))
 
 
 def _is_text(text: Column) -> Column:

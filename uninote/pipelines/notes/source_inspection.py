@@ -79,8 +79,14 @@ def _of_format(source: Source, files: Sequence[SourceFile]) -> tuple[list[Source
     if len(files) == 1 and files[0].uri == source.uri:
         return list(files), []
     is_table = format_of(source.uri) == source.kind
-    mine = [file for file in files if format_of(file.uri) == source.kind or (is_table and format_of(file.uri) is None)]
-    others = [file.uri for file in files if file not in mine and format_of(file.uri)]
+    mine = []
+    others = []
+    for file in files:
+        found = format_of(file.uri)
+        if found == source.kind or (is_table and found is None):
+            mine.append(file)
+        elif found is not None:
+            others.append(file.uri)
     return mine, others
 
 
@@ -97,8 +103,9 @@ def _inspect_parquet(files: Sequence[SourceFile], text: TextSource) -> Inspectio
         expected.append(Expected(footer.file.uri, sum(footer.group_rows)))
         names |= dict.fromkeys(footer.schema.names)
         of_folders |= dict.fromkeys(dict(footer.file.partition))
-        counts = Counter(footer.schema.names)
-        repeated |= dict.fromkeys(name for name, count in counts.items() if count > 1)
+        for name, count in Counter(footer.schema.names).items():
+            if count > 1:
+                repeated[name] = None
     return Inspection([*(names | of_folders), *repeated], expected, pieces, _types(footers))
 
 
@@ -156,8 +163,10 @@ def _text_pieces(number: int, file: SourceFile, kind: str, text: TextSource) -> 
         return [Piece(number, Span(file.uri), by_value=True)]
     if file.is_compressed or file.size <= SPAN_BYTES or is_wide(encoding_of(file.uri, text)[0]):
         return [Piece(number, Span(file.uri))]
-    starts = range(0, file.size, SPAN_BYTES)
-    return [Piece(number, Span(file.uri, start, min(start + SPAN_BYTES, file.size))) for start in starts]
+    pieces = []
+    for start in range(0, file.size, SPAN_BYTES):
+        pieces.append(Piece(number, Span(file.uri, start, min(start + SPAN_BYTES, file.size))))
+    return pieces
 
 
 def _numbered(
@@ -177,7 +186,9 @@ def _numbered(
         header = piece.header.lines if piece.header is not None else 0
         count = LineCount(found["filled"] - header, found["breaks"], found["first"], found["last"])
         counts[piece.file] += count
-    expected = [Expected(file.uri, None, values.get(n, counts[n].filled)) for n, file in enumerate(files)]
+    expected = []
+    for number, file in enumerate(files):
+        expected.append(Expected(file.uri, None, values.get(number, counts[number].filled)))
     return numbered, expected
 
 

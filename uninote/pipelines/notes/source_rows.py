@@ -106,7 +106,7 @@ def _rows(run: Run, inspection: Inspection, reading: Reading, count: Callable[[i
 
 def _images(run: Run, inspection: Inspection, column: str | None, text: TextSource) -> DataFrame | None:
     """Return (uri, content) once each. They are read again, so that no row of notes is ever kept with its images."""
-    if column is None or not any(has_bytes(kind) for kind in inspection.types_of(column)):
+    if column is None or not any(map(has_bytes, inspection.types_of(column))):
         return None
     if inspection.table is not None:
         found = _columns(inspection.table, [column]).mapInArrow(make_table_contents(), IMAGE_BYTES.schema)

@@ -114,5 +114,4 @@ def _quarantine(run: Run, rejects: DataFrame, spec: TableSpec) -> None:
         "run_id": F.lit(run.run_id),
         "quarantined_at": F.current_timestamp(),
     }
-    columns = [known.get(name, F.lit(None)).cast(table.schema[name].dataType).alias(name) for name in table.columns]
-    tables.append(rejects.select(*columns), table, run.lake.uri(table.name))
+    tables.append(rejects.select(*tables.filled_columns(table.schema, known)), table, run.lake.uri(table.name))

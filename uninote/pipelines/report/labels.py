@@ -37,9 +37,13 @@ def labels_of(run: Run, notes: Notes) -> tuple[Label, ...]:
     found = [_categories(notes), _topics(notes)]
     if may_hold_demo(run):
         found.append(_demo_topics(run, notes))
-    labels = [label for label in found if label.labels]
-    if run.model.kind == KIND:
-        labels = [replace(label, read="what the model of these vectors read is not known here") for label in labels]
+    labels = []
+    for label in found:
+        if not label.labels:
+            continue
+        if run.model.kind == KIND:
+            label = replace(label, read="what the model of these vectors read is not known here")
+        labels.append(label)
     return tuple(labels)
 
 

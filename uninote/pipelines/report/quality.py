@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,13 +50,18 @@ def agreements(run: Run, snapshot: Snapshot, width: int) -> tuple[Agreement, ...
     facts = Facts(_groups(run, notes), languages_of(notes))
     labels = labels_of(run, notes)
     rankings = _rankings(sample, notes) if labels else {}
-    return tuple(_agreement(sample, rankings, label, facts, run.config.neighbours.k) for label in labels)
+    found = []
+    for label in labels:
+        found.append(_agreement(sample, rankings, label, facts, run.config.neighbours.k))
+    return tuple(found)
 
 
 def _rankings(sample: Sample, notes: Notes) -> dict[str, np.ndarray]:
     """Return scores by what gives them, float32 (queries, sampled notes): made once, as TF-IDF takes a second."""
     queries = min(QUERIES, len(sample.note_ids))
-    texts = [notes[note_id]["text"] if note_id in notes else "" for note_id in sample.note_ids]
+    texts = []
+    for note_id in sample.note_ids:
+        texts.append(notes[note_id]["text"] if note_id in notes else "")
     return {
         "encoder, in the sample": sample.vectors[:queries] @ sample.vectors.T,
         "TF-IDF, in the sample": tfidf_scores(texts, queries),
@@ -64,10 +70,15 @@ def _rankings(sample: Sample, notes: Notes) -> dict[str, np.ndarray]:
 
 def _agreement(sample: Sample, rankings: Mapping[str, np.ndarray], label: Label, facts: Facts, k: int) -> Agreement:
     """Return the shares of the lists; and of each ranking and of chance among the sample's labelled notes."""
-    places = np.array([place for place, note_id in enumerate(sample.note_ids) if note_id in label.labels], np.int64)
-    labelled = [sample.note_ids[place] for place in places]
+    places = []
+    labelled = []
+    for place, note_id in enumerate(sample.note_ids):
+        if note_id in label.labels:
+            places.append(place)
+            labelled.append(note_id)
     rows = {"neighbour lists": shares_of_lists(sample.lists, label.labels, facts)}
-    queries = int((places < QUERIES).sum())
+    # Rankings have a row for each of the first QUERIES notes, and places ascend.
+    queries = bisect_left(places, QUERIES)
     if queries and len(places) > 1:
         pairs = pairs_of(labelled, queries, label.labels, facts)
         for name, scores in rankings.items():

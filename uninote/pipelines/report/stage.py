@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import Row
+from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
 from uninote.index.planning import recall_wanted
@@ -138,7 +139,11 @@ def _recall(run: Run, k: int, recalls: Recalls) -> Recall:
 def _width_recalls(snapshot: Snapshot, recalls: Recalls | None) -> tuple[WidthRecall, ...]:
     """Return how well each width alone finds the neighbours of the widest; a width that was not measured is left out."""
     measured = recalls.by_width if recalls is not None else {}
-    return tuple(WidthRecall(width, measured[width]) for width in snapshot.widths if width in measured)
+    found = []
+    for width in snapshot.widths:
+        if width in measured:
+            found.append(WidthRecall(width, measured[width]))
+    return tuple(found)
 
 
 def _index_rows(run: Run, snapshot: Snapshot, entries: Entries) -> tuple[IndexRow, ...]:
@@ -164,36 +169,49 @@ def _scores(run: Run) -> dict[int, Histogram]:
     Empty where no list has an entry. Two queries, whatever the number of ranks.
     """
     ranks = [rank for rank in RANKS if rank <= run.config.neighbours.k]
-    columns = []
-    for key, rank in ((_BEST, 1), *((rank, rank) for rank in ranks)):
-        score = F.get("neighbours", F.lit(rank - 1))["score"].cast("double")  # null past the end of a list
-        columns.append(F.struct(F.lit(key).alias("key"), score.alias("score")))
+    columns = [_score_at(1, _BEST)]
+    for rank in ranks:
+        columns.append(_score_at(rank, rank))
     lists = tables.read_table(run.spark, run.generation.uri("neighbours"))
     rows = lists.select(F.explode(F.array(*columns)).alias("one")).select("one.*").where("score IS NOT NULL")
     first = F.when(F.col("key") == _BEST, F.col("score"))
     ends = rows.agg(F.min(first), F.max(first), F.min("score"), F.max("score")).collect()[0]
     if ends[0] is None:
         return {}
-    own = _edges(ends[0], ends[1])
-    shared = _edges(ends[2], ends[3])
+    own = _axis(ends[0], ends[1])
+    shared = _axis(ends[2], ends[3])
     is_best = F.col("key") == _BEST
     low = F.when(is_best, own[0]).otherwise(shared[0])
     step = F.when(is_best, own[1]).otherwise(shared[1])
     number = F.least(F.floor((F.col("score") - low) / step), F.lit(BINS - 1)).alias("bin")
-    counts = {(row["key"], row["bin"]): row["count"] for row in rows.groupBy("key", number).count().collect()}
-    return {key: _histogram(key, counts, own if key == _BEST else shared) for key in (_BEST, *ranks)}
+    counts: dict[int, list[int]] = defaultdict(lambda: [0] * BINS)
+    for row in rows.groupBy("key", number).count().collect():
+        counts[row["key"]][row["bin"]] = row["count"]
+    found = {_BEST: Histogram(_edges(*own), tuple(counts[_BEST]))}
+    for rank in ranks:
+        found[rank] = Histogram(_edges(*shared), tuple(counts[rank]))
+    return found
 
 
-def _edges(low: float, high: float) -> tuple[float, float]:
+def _score_at(rank: int, key: int) -> Column:
+    """Return (key, score) of the entry of that rank; a null score past the end of a list."""
+    score = F.get("neighbours", F.lit(rank - 1))["score"].cast("double")
+    return F.struct(F.lit(key).alias("key"), score.alias("score"))
+
+
+def _axis(low: float, high: float) -> tuple[float, float]:
     """Return (the lowest edge, the width of a bin)."""
     return low, (high - low) / BINS or 1e-6  # all equal: narrow bins
 
 
-def _histogram(key: int, counts: Mapping[tuple[int, int], int], axis: tuple[float, float]) -> Histogram:
-    edges = tuple(axis[0] + axis[1] * number for number in range(BINS + 1))
-    return Histogram(edges, tuple(counts.get((key, number), 0) for number in range(BINS)))
+def _edges(low: float, step: float) -> tuple[float, ...]:
+    return tuple(low + step * number for number in range(BINS + 1))
 
 
 def _table_uris(run: Run, snapshot: Snapshot) -> dict[str, str]:
-    shared = {name: run.lake.uri(name) for name in ("notes", "quarantine", "runs")}
-    return shared | {name: run.generation.uri(name) for name in (*snapshot.versions, "neighbours", "duplicates")}
+    uris = {}
+    for name in ("notes", "quarantine", "runs"):
+        uris[name] = run.lake.uri(name)
+    for name in (*snapshot.versions, "neighbours", "duplicates"):
+        uris[name] = run.generation.uri(name)
+    return uris

@@ -20,15 +20,21 @@ def run_of(run: Run, entries: Entries) -> str:
     """Return the run that the report is about: the one it is a stage of, or the last one where it was asked for alone."""
     if run.stage_seconds:
         return run.run_id
-    ended = [entry["run_id"] for (stage, _), entry in entries.items() if stage != REPORT]
-    return str(ended[-1]) if ended else run.run_id
+    for (stage, _), entry in reversed(list(entries.items())):
+        if stage != REPORT:
+            return str(entry["run_id"])
+    return run.run_id
 
 
 def seconds_of(run: Run, rows: tuple[StageRow, ...]) -> float:
     """Return how long the stages of that run took. Chunks are parts of embed, and do not count twice."""
     if run.stage_seconds:
         return sum(run.stage_seconds.values())
-    return sum(row.seconds for row in rows if row.is_of_this_run and _CHUNK not in row.stage)
+    seconds = 0.0
+    for row in rows:
+        if row.is_of_this_run and _CHUNK not in row.stage:
+            seconds += row.seconds
+    return seconds
 
 
 def stage_rows(run: Run, entries: Entries) -> tuple[StageRow, ...]:
@@ -75,11 +81,17 @@ def behind(snapshot: Snapshot, entries: Entries) -> tuple[str, ...]:
         found.append("embeddings")
     for (stage, unit), entry in entries.items():
         is_made = stage in ("index", "neighbours") and entry["state"] == "done"
-        if is_made and any(
-            snapshot.versions.get(name, version) != version for name, version in entry["inputs"].items()
-        ):
+        if is_made and _has_other_versions(snapshot, entry["inputs"]):
             found.append(stage if unit == "all" else f"{stage} {unit}")
     return tuple(found)
+
+
+def _has_other_versions(snapshot: Snapshot, inputs: Mapping[str, int]) -> bool:
+    """Say whether a table that an entry names is there in another version now."""
+    for name, version in inputs.items():
+        if snapshot.versions.get(name, version) != version:
+            return True
+    return False
 
 
 def _has_newer_notes(entries: Entries) -> bool:

@@ -36,16 +36,17 @@ def trends(run: Run) -> tuple[Trend, ...]:
     recent = {when(entries[0]["started_at"]) for entries in list(by_run.values())[-RUNS:]}
     found = []
     for name, points in values.items():
-        shown = tuple(point for point in points if point[0] in recent)
+        shown = [point for point in points if point[0] in recent]
         if shown:
-            found.append(Trend(name, shown))
+            found.append(Trend(name, tuple(shown)))
     return tuple(found)
 
 
 def _figures(entries: list[Entry], sizes: dict[str, int]) -> Iterator[tuple[str, float]]:
     """Yield (name, value) of one run. `sizes` has the bytes of indexes by unit, of runs before, and is brought up to date."""
     built = [entry for entry in entries if entry["stage"] == "index"]
-    sizes |= {entry["unit"]: entry["counts"]["bytes"] for entry in built}
+    for entry in built:
+        sizes[entry["unit"]] = entry["counts"]["bytes"]
     for entry in entries:
         if entry["stage"] == "embed" and entry["unit"] == "all":
             yield from _of_embed(entry)

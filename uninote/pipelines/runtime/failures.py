@@ -72,16 +72,22 @@ def _table(path: str) -> str:
 
 def _innermost(text: str, error: BaseException) -> str:
     causes = _CAUSED_BY.findall(text) or _RAISED.findall(text)
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    cause = causes[-1] if causes else f"{type(error).__name__}: {first}" if first else type(error).__name__
+    if causes:
+        cause = str(causes[-1])
+    else:
+        first, *_ = str(error).strip().splitlines() or [""]
+        cause = f"{type(error).__name__}: {first.strip()}" if first else type(error).__name__
     return cause[:_LONGEST].rstrip(". ")
 
 
 def _line(error: BaseException) -> str:
     """Return the innermost line of this project's code that the error passed through."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        parts = Path(frame.filename).parts
-        at = max((number for number, part in enumerate(parts) if part in _OURS), default=None)
-        if at is not None and "site-packages" not in parts[at:]:
-            return f"{'/'.join(parts[at:])}:{frame.lineno}"
+        below: list[str] = []  # the path from the innermost of our folders
+        for part in reversed(Path(frame.filename).parts):
+            below.insert(0, part)
+            if part in _OURS:
+                break
+        if below[0] in _OURS and "site-packages" not in below:
+            return f"{'/'.join(below)}:{frame.lineno}"
     return "a line outside this project"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
-from uninote.config.spark_settings import FIXED, SETTINGS, find_conflicts
+from uninote.config.spark_settings import SETTINGS, find_conflicts, given_settings
 from uninote.errors import ConfigError
 from uninote.pipelines.runtime.environment import check_started, choose_python, no_delta, prepare_start, why_not_started
 
@@ -17,8 +17,7 @@ def open_session(app_name: str, settings: dict[str, str]) -> SparkSession:
     """
     prepare_start()
     builder = SparkSession.builder.appName(f"uninote {app_name}")
-    fixed = {name: one.value for name, one in FIXED.items() if one.given}
-    for name, value in {**SETTINGS, **settings, **fixed}.items():
+    for name, value in {**SETTINGS, **settings, **given_settings()}.items():
         builder = builder.config(name, value)
     try:
         spark = builder.getOrCreate()
@@ -37,10 +36,8 @@ def open_session(app_name: str, settings: dict[str, str]) -> SparkSession:
 
 def _check_settings(spark: SparkSession) -> None:
     """Refuse what spark-defaults.conf or --conf set and no session can take back."""
-    given = {
-        name: value
-        for name, value in spark.sparkContext.getConf().getAll()
-        if name not in FIXED or not FIXED[name].given
-    }
-    if conflicts := list(find_conflicts(given)):
+    found = dict(spark.sparkContext.getConf().getAll())
+    for name in given_settings():
+        found.pop(name, None)  # as this session was given it, whatever the file said
+    if conflicts := list(find_conflicts(found)):
         raise ConfigError(f"Spark's own settings (spark-defaults.conf, --conf): {'; '.join(conflicts)}")

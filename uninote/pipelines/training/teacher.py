@@ -7,6 +7,7 @@ score is MaxSim over its elements, as the paper says.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def _embedded(run: Run, elements: Elements, sources: DataFrame) -> np.ndarray:
 
 def _items(run: Run, elements: Elements, sources: DataFrame) -> DataFrame:
     """Return the elements as the model's tasks take items: content, and the bytes of images beside."""
-    rows = [_row(number, one) for number, one in enumerate(elements.contents)]
+    rows = list(starmap(_row, enumerate(elements.contents)))
     notes = notes_table(run.note_id).schema
     schema = StructType(
         [StructField("item_key", StringType()), notes["title"], notes["body"], notes["topics"], notes["images"]]

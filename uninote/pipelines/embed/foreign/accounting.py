@@ -61,8 +61,7 @@ def _set_aside(run: Run, rows: DataFrame) -> None:
         "run_id": F.lit(run.run_id),
         "quarantined_at": F.current_timestamp(),
     }
-    columns = [made.get(name, F.lit(None)).cast(spec.schema[name].dataType).alias(name) for name in spec.columns]
-    found = rows.select(*columns)
+    found = rows.select(*tables.filled_columns(spec.schema, made))
     same = ["item_id", "reason", "content_hash", "generation"]
     known = tables.read_or_empty(run.spark, spec, uri).where(F.col("kind") == "vector").select(*same).distinct()
     fresh = found.join(known, same, "left_anti").select(*spec.columns)

@@ -37,7 +37,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        problems += [_describe(problem) for problem in error.errors()]
+        problems += map(_describe, error.errors())
     if problems:
         raise ConfigError(f"{path}: {len(problems)} problem(s)\n" + "\n".join(f"  - {problem}" for problem in problems))
     return config
@@ -105,10 +105,12 @@ def _named(path: Path) -> Path:
 
     What a link is named may say more than where it leads: a model hub keeps items.jsonl under the hash of its content.
     """
-    parts = path.parts
-    last = max((at for at, part in enumerate(parts) if part == ".."), default=-1) + 1
     path.resolve()  # raises what cannot be a place
-    return Path(*parts[:last]).resolve() / Path(*parts[last:]) if last else path
+    parts = list(path.parts)
+    last: list[str] = []
+    while parts and parts[-1] != "..":
+        last.insert(0, parts.pop())
+    return Path(*parts).resolve() / Path(*last) if parts else path
 
 
 def _credentials(name: str, value: Any) -> Iterator[str]:
@@ -128,7 +130,7 @@ def _credentials(name: str, value: Any) -> Iterator[str]:
 
 def _describe(problem: Any) -> str:
     parts = problem["loc"]
-    name = ".".join(str(part) for part in parts)
+    name = ".".join(map(str, parts))
     if problem["type"] == "extra_forbidden":
         return f"{name}: unknown key; accepted keys here: {_keys(section_of(parts[:-1]))}"
     if problem["type"] == "missing":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -50,7 +51,7 @@ def options_of(kind: Any) -> tuple[Any, ...]:
     if get_origin(kind) is Annotated:
         return options_of(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
-        return tuple(option for one in get_args(kind) for option in options_of(one))
+        return tuple(chain.from_iterable(map(options_of, get_args(kind))))
     return (kind,)
 
 

@@ -90,7 +90,10 @@ def open_table(settings: VectorsConfig, s3: S3Options) -> VectorTable:
     version = _delta_version(settings.table, s3)
     if version is None:
         files = _parquet_files(settings.table, s3)
-        state = digest([(file.uri, file.size, storage.stat(file.uri, s3).version) for file in files])
+        versions = []
+        for file in files:
+            versions.append((file.uri, file.size, storage.stat(file.uri, s3).version))
+        state = digest(versions)
     else:
         table = deltalake.DeltaTable(settings.table, version=version)
         files = [SourceFile(uri, 0) for uri in sorted(table.file_uris())]

@@ -123,7 +123,7 @@ def _range(image: Image.Image) -> tuple[float, float]:
     """Return the grey values that become black and white: those of 16 bits, others fill the range."""
     if image.mode.startswith("I;16"):
         return 0.0, 65535.0
-    low, high = (float(value) for value in image.getextrema())  # type: ignore[arg-type]
+    low, high = map(float, image.getextrema())  # type: ignore[arg-type]
     if image.mode == "I" and low >= 0 and high <= 65535:
         return 0.0, 65535.0
     return low, high

@@ -68,9 +68,10 @@ def _below_folder(root: str, path: str, roots: Sequence[str]) -> str | None:
     if real.is_relative_to(real_root):
         return str(real)
     named = Path(os.path.normpath(named_root / path))
-    if not any(named.is_relative_to(os.path.normpath(one)) for one in (named_root, real_root)):
+    if not named.is_relative_to(os.path.normpath(named_root)) and not named.is_relative_to(real_root):
         return None
-    return str(real) if any(real.is_relative_to(target) for target in _link_targets(real_root, roots)) else None
+    is_target = any(map(real.is_relative_to, _link_targets(real_root, roots)))
+    return str(real) if is_target else None
 
 
 def _link_targets(real_root: Path, roots: Sequence[str]) -> Iterator[Path]:

@@ -40,7 +40,13 @@ class Identity:
         """
         if not generations:
             return {}
-        made = {number: self.generation(layout) for number, layout in LAYOUTS.items()}
-        mine = {number: generation for number, generation in made.items() if generation in generations}
-        former = next((generation for generation in self.former_generations() if generation in generations), None)
-        return mine if former is None else mine | {FIRST: former}
+        mine = {}
+        for number, layout in LAYOUTS.items():
+            generation = self.generation(layout)
+            if generation in generations:
+                mine[number] = generation
+        for generation in self.former_generations():
+            if generation in generations:
+                mine[FIRST] = generation
+                break
+        return mine

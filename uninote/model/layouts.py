@@ -68,7 +68,8 @@ def newest() -> Layout:
 
 def newest_of_others() -> Layout:
     """Return the layout of new lakes of models that are not of the Qwen family."""
-    return LAYOUTS[max(number for number, layout in LAYOUTS.items() if not layout.qwen_only)]
+    others = [layout for layout in LAYOUTS.values() if not layout.qwen_only]
+    return max(others, key=lambda layout: layout.number)
 
 
 def find_layout(number: object, place: str) -> Layout:
@@ -82,4 +83,4 @@ def find_layout(number: object, place: str) -> Layout:
 
 def known() -> str:
     """Return the numbers there are, for messages."""
-    return ", ".join(str(number) for number in sorted(LAYOUTS))
+    return ", ".join(map(str, sorted(LAYOUTS)))

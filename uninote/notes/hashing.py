@@ -15,7 +15,9 @@ def content_hash(note: Note, digests: Sequence[str]) -> str:
     `digests` holds a hash of each image's bytes, or a word that says why it has none. Names of files are not in it: no
     model sees them, and a picture under another name is the same picture.
     """
-    images = [[image.ocr, digest] for image, digest in zip(note.images, digests, strict=True)]
+    images = []
+    for image, digest in zip(note.images, digests, strict=True):
+        images.append([image.ocr, digest])
     return _digest([note.title, note.body, list(note.topics), images])
 
 
@@ -24,7 +26,9 @@ def former_hash(note: Note, versions: Sequence[str]) -> str:
 
     Of a note without images both hashes are equal.
     """
-    images = [[image.uri, image.ocr, version] for image, version in zip(note.images, versions, strict=True)]
+    images = []
+    for image, version in zip(note.images, versions, strict=True):
+        images.append([image.uri, image.ocr, version])
     return _digest([note.title, note.body, list(note.topics), images])
 
 

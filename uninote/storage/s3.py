@@ -60,10 +60,14 @@ def list_sizes(uri: str, options: S3Options) -> dict[str, int]:
     """Return the sizes of all objects below a prefix, by their names relative to it. Folder markers are left out."""
     place = Place.of(uri, options)
     prefix = f"{place.key.rstrip('/')}/" if place.key else ""
+    sizes = {}
     with explained(place):
         pages = CLIENTS.get(options).get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=prefix)
-        found = {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", ())}
-    return {key.removeprefix(prefix): size for key, size in found.items() if not key.endswith("/")}
+        for page in pages:
+            for entry in page.get("Contents", ()):
+                if not entry["Key"].endswith("/"):
+                    sizes[entry["Key"].removeprefix(prefix)] = entry["Size"]
+    return sizes
 
 
 def fetch_folder(uri: str, target: Path, options: S3Options) -> None:

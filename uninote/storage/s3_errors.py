@@ -130,8 +130,11 @@ def _of_answer(place: Place, error: ClientError) -> StorageError:
     code = str(answer.get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     # What is neither known nor the server's own fault is taken for this object's: an archived one, a key it abhors.
-    unknown = FAILING if status >= 500 or status == 429 else REFUSED
-    fault = next((fault for fault in FAULTS if code in fault.codes), unknown)
+    fault = FAILING if status >= 500 or status == 429 else REFUSED
+    for known in FAULTS:
+        if code in known.codes:
+            fault = known
+            break
     said = f"{code}, {status}: {str(answer.get('Message', ''))[:200]}"
     return fault.kind(f"cannot use {place}: {fault.problem} ({said}). {fault.remedy}".rstrip(". "))
 

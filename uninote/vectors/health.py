@@ -31,7 +31,10 @@ class Health:
         if not len(vectors):
             return cls()
         norms = np.linalg.norm(vectors, axis=1).astype(np.float64)
-        sums = {width: truncate(vectors, width).sum(axis=0, dtype=np.float64) for width in widths}
+        sums = {}
+        for width in widths:
+            # In float64: float32 would lose digits in a sum over millions of rows.
+            sums[width] = truncate(vectors, width).sum(axis=0, dtype=np.float64)
         return cls(len(vectors), float(norms.min()), float(norms.max()), float(norms.sum()), sums)
 
     def add(self, other: Health) -> None:
@@ -55,19 +58,22 @@ class Health:
         """Return what the ledger keeps; nothing without vectors."""
         if not self.count:
             return {}
-        spreads = {f"health_spread_w{width}": self.spread(width) for width in self.sums}
-        return {
+        found = {
             "health_norm_min": self.least_norm,
             "health_norm_mean": self.norms / self.count,
             "health_norm_max": self.most_norm,
             "health_mean_cosine": self.mean_cosine(max(self.sums)),
-            **spreads,
         }
+        for width in self.sums:
+            found[f"health_spread_w{width}"] = self.spread(width)
+        return found
 
     def pack(self) -> bytes:
         """Return it as bytes, for a column."""
-        numbers = [self.count, self.least_norm, self.most_norm, self.norms]
-        return np.concatenate([np.array(numbers), *(self.sums[width] for width in sorted(self.sums))]).tobytes()
+        parts = [np.array([self.count, self.least_norm, self.most_norm, self.norms])]
+        for width in sorted(self.sums):
+            parts.append(self.sums[width])
+        return np.concatenate(parts).tobytes()
 
     @classmethod
     def unpack(cls, content: bytes, widths: Sequence[int]) -> Health:
@@ -95,4 +101,8 @@ def equal_marks(vectors: np.ndarray) -> np.ndarray:
 
 def differences(now: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
     """Return by how much each figure of health changed since another run that measured it."""
-    return {name: now[name] - before[name] for name in now if name.startswith("health_") and name in before}
+    changes = {}
+    for name, value in now.items():
+        if name.startswith("health_") and name in before:
+            changes[name] = value - before[name]
+    return changes

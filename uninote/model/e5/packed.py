@@ -101,7 +101,7 @@ class _Reader:
         return np.frombuffer(self.take(count * np.dtype(kind).itemsize), kind)
 
     def wholes(self, kind: str, count: int) -> list[int]:
-        return [int(value) for value in self.array(kind, count)]
+        return list(map(int, self.array(kind, count)))
 
     def whole(self, kind: str) -> int:
         return self.wholes(kind, 1)[0]

@@ -17,7 +17,7 @@ TILDE, STAND_IN = "～", "\uf8fe"
 
 def tokenizer_json(vocabulary: Vocabulary) -> dict[str, Any]:
     """Return the content of tokenizer.json. Written here, so that no library's version changes a byte of it."""
-    pieces = [[piece, score] for piece, score in zip(vocabulary.pieces, vocabulary.scores, strict=True)]
+    pieces = list(map(list, zip(vocabulary.pieces, vocabulary.scores, strict=True)))
     special = [BEGIN, PAD, END, UNKNOWN, len(pieces) - 1]
     return {
         "version": "1.0",
@@ -54,10 +54,14 @@ def _special(number: int, content: str) -> dict[str, Any]:
 
 
 def _framed(vocabulary: Vocabulary) -> dict[str, Any]:
-    begin, end = vocabulary.pieces[BEGIN], vocabulary.pieces[END]
+    begin = vocabulary.pieces[BEGIN]
+    end = vocabulary.pieces[END]
     single = [_token(begin), {"Sequence": {"id": "A", "type_id": 0}}, _token(end)]
     pair = [*single, _token(end), {"Sequence": {"id": "B", "type_id": 0}}, _token(end)]
-    tokens = {text: {"id": text, "ids": [number], "tokens": [text]} for text, number in ((begin, BEGIN), (end, END))}
+    tokens = {
+        begin: {"id": begin, "ids": [BEGIN], "tokens": [begin]},
+        end: {"id": end, "ids": [END], "tokens": [end]},
+    }
     return {"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": tokens}
 
 

@@ -89,17 +89,14 @@ def _shape(sizes: Sizes, name: str, part: str) -> list[int]:
 
 
 def _small_files(sizes: Sizes) -> dict[str, Any]:
-    modules = (
-        ("", f"{LIBRARY}.Transformer"),
-        ("1_Pooling", f"{LIBRARY}.Pooling"),
-        ("2_Normalize", f"{LIBRARY}.Normalize"),
-    )
     return {
         "config.json": _config(sizes),
         "sentence_bert_config.json": {"max_seq_length": sizes.positions, "do_lower_case": False},
         "tokenizer_config.json": _tokenizer_config(sizes),
         "modules.json": [
-            {"idx": n, "name": str(n), "path": path, "type": kind} for n, (path, kind) in enumerate(modules)
+            {"idx": 0, "name": "0", "path": "", "type": f"{LIBRARY}.Transformer"},
+            {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{LIBRARY}.Pooling"},
+            {"idx": 2, "name": "2", "path": "2_Normalize", "type": f"{LIBRARY}.Normalize"},
         ],
         "1_Pooling/config.json": {"word_embedding_dimension": sizes.hidden, "pooling_mode_mean_tokens": True},
         READING: {"pieces": PIECES, "letters": LETTERS_SHARE},

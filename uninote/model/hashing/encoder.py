@@ -79,11 +79,15 @@ class HashingEncoder:
     def prepare(self, note: Note, images: Sequence[Image | np.ndarray]) -> Prepared:
         """Hash the features of one note; `images` are those of `note.images`, in order."""
         words = words_of(text_of(note))
-        counts = Counter(self._hashed(feature) for word in words for feature in features_of(word))
+        counts: Counter[int] = Counter()
+        for word in words:
+            counts.update(map(self._hashed, features_of(word)))
         features = np.array(sorted(counts), dtype=np.int64)
         times = np.array([counts[feature] for feature in features.tolist()], dtype=np.float32)
-        colours = tuple(image if isinstance(image, np.ndarray) else mean_colours(image) for image in images)
-        return Prepared(features, np.log1p(times), colours, max(1, len(words) + len(colours)))
+        colours = []
+        for image in images:
+            colours.append(image if isinstance(image, np.ndarray) else mean_colours(image))
+        return Prepared(features, np.log1p(times), tuple(colours), max(1, len(words) + len(colours)))
 
     def embed(self, prepared: Sequence[Prepared]) -> np.ndarray:
         """Return float32 (n, full_width), L2-normalised, in order; each row is computed by itself."""

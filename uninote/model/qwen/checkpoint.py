@@ -67,8 +67,12 @@ def published_widths(full_width: int) -> tuple[int, ...]:
     Its authors promise every width from 64 to the full one. Which of those to name is this project's choice: doubling,
     since a width between two of these saves little.
     """
-    doubling = [NARROWEST_PUBLISHED << step for step in range(full_width.bit_length())]
-    return (*(width for width in doubling if width < full_width), full_width)
+    widths = []
+    width = NARROWEST_PUBLISHED
+    while width < full_width:
+        widths.append(width)
+        width *= 2
+    return (*widths, full_width)
 
 
 def write_card(folder: Path, card: Card) -> None:
@@ -161,7 +165,7 @@ def _mistyped(values: dict[str, Any], full_width: int) -> str:
             f"{FIRST}. Install the release that made it"
         )
     widths = values["widths"]
-    is_typed = isinstance(widths, list) and bool(widths) and all(type(width) is int for width in widths)
+    is_typed = isinstance(widths, list) and set(map(type, widths)) == {int}  # a bool is an int to isinstance
     if not is_typed or widths != sorted(set(widths)) or widths[0] < 1 or widths[-1] != full_width:
         return f"widths {widths!r} must be ascending positive integers that end with the full width, {full_width}"
     wrong = [name for name in _LIMITS if type(values[name]) is not int or values[name] < 1]

@@ -46,13 +46,12 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 def tokenizer_config(tokenizer: Tokenizer) -> dict[str, object]:
     """Return the tokenizer_config.json that goes with it."""
-    added = {
-        str(number): {
+    added = {}
+    for number, token in sorted(tokenizer.get_added_tokens_decoder().items()):
+        added[str(number)] = {
             "content": token.content, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False,
             "special": token.special,
-        }
-        for number, token in sorted(tokenizer.get_added_tokens_decoder().items())
-    }  # fmt: skip
+        }  # fmt: skip
     return {
         "add_bos_token": False,
         "add_prefix_space": False,

@@ -88,15 +88,20 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
             weights |= load_file(path)
         except Exception as error:  # the library has an exception of its own, and raises others too
             raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
-    return {name.removeprefix(PREFIX): weight for name, weight in weights.items() if not name.startswith(HEAD)}
+    named = {}
+    for name, weight in weights.items():
+        if not name.startswith(HEAD):
+            named[name.removeprefix(PREFIX)] = weight
+    return named
 
 
 def _check_names(folder: Path, weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    wrong = [
-        f"{name} is {tuple(weights[name].shape)}, config.json says {tuple(expected[name].shape)}"
-        for name in sorted(set(weights) & set(expected))
-        if weights[name].shape != expected[name].shape
-    ]
+    wrong = []
+    for name in sorted(set(weights) & set(expected)):
+        found = tuple(weights[name].shape)
+        wanted = tuple(expected[name].shape)
+        if found != wanted:
+            wrong.append(f"{name} is {found}, config.json says {wanted}")
     problems = {
         "missing": _few(set(expected) - set(weights)),
         "unexpected": _few(set(weights) - set(expected)),

@@ -80,11 +80,14 @@ def write_axes(path: Path, axes: Axes) -> None:
 
 def widths_with(folder: Path, widths: tuple[int, ...]) -> tuple[int, ...]:
     """Return the widths of a folder whose model declares `widths`: those that axes make good for, and the letters' in full."""
-    full = widths[-1]
+    *narrower, full = widths
     if (folder / AXES).is_file():
-        doubled = [NARROWEST << step for step in range(full.bit_length()) if NARROWEST << step < full]
-        widths = (*doubled, full)
-    return (*widths[:-1], full + LETTERS) if read_reading(folder).letters else widths
+        narrower = []
+        width = NARROWEST
+        while width < full:
+            narrower.append(width)
+            width *= 2
+    return (*narrower, full + LETTERS if read_reading(folder).letters else full)
 
 
 def normalised(vectors: np.ndarray) -> np.ndarray:

@@ -77,10 +77,10 @@ class SentenceEncoder:
 
     @torch.inference_mode()
     def _embed_batch(self, prepared: Sequence[Any]) -> np.ndarray:
-        features = {
-            name: value.to(self._device) if isinstance(value, Tensor) else value
-            for name, value in self._inputs.collate(prepared).items()
-        }
+        features = self._inputs.collate(prepared)
+        for name, value in features.items():
+            if isinstance(value, Tensor):
+                features[name] = value.to(self._device)
         pooled = self._model(features)["sentence_embedding"]
         vectors: np.ndarray = torch.nn.functional.normalize(pooled.float(), dim=-1).cpu().numpy()
         return vectors

@@ -86,7 +86,10 @@ class TokenInputs:
         self._padding = tokenizer.pad_token_id
         self._is_padded_left = tokenizer.padding_side == "left"
         self._has_types = "token_type_ids" in features
-        self._constants = {name: value for name, value in features.items() if not isinstance(value, Tensor)}
+        self._constants = {}
+        for name, value in features.items():
+            if not isinstance(value, Tensor):
+                self._constants[name] = value
 
     def prepare(self, text: str) -> PreparedTokens:
         """Tokenise one text, cut to what the model reads. Where nothing is left of it, padding stands for it."""
@@ -114,8 +117,9 @@ class TokenInputs:
         shape = len(lengths), max(lengths)
         input_ids = np.full(shape, self._padding, dtype=np.int64)
         attended = np.zeros(shape, dtype=np.int64)
-        for row, (item, length) in enumerate(zip(prepared, lengths, strict=True)):
-            place = slice(shape[1] - length, None) if self._is_padded_left else slice(0, length)
+        for row, item in enumerate(prepared):
+            start = shape[1] - lengths[row] if self._is_padded_left else 0
+            place = slice(start, start + lengths[row])
             input_ids[row, place] = item.input_ids
             attended[row, place] = 1
         features = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(attended)}
@@ -174,10 +178,10 @@ def make_inputs(first: Any, prompt: str) -> Inputs:
     """Return TokenInputs for the model's first module if on probes they equal what the library itself makes."""
     library = LibraryInputs(first, prompt)
     texts = [*PROBES, PROBES[1] * max(1, min(getattr(first, "max_seq_length", None) or 1, 8192) // 40)]
-    expected = library.collate([library.prepare(text) for text in texts])
+    expected = library.collate(list(map(library.prepare, texts)))
     try:
         tokens = TokenInputs(first, prompt, expected)
-        found = tokens.collate([tokens.prepare(text) for text in texts])
+        found = tokens.collate(list(map(tokens.prepare, texts)))
     except (AttributeError, TypeError, ValueError):  # no tokenizer of that sort, or no padding token
         return library
     return tokens if _is_equal(found, expected) else library

@@ -24,13 +24,17 @@ def letters_of(text: str) -> np.ndarray:
     Case, width and composition of characters make no difference, nor does white space beyond one blank.
     """
     plain = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text[:_CHARS]).casefold()).strip()
-    counts = Counter(plain[start : start + run] for run in _RUNS for start in range(len(plain) - run + 1))
+    counts: Counter[str] = Counter()
+    for size in _RUNS:
+        counts.update(plain[start : start + size] for start in range(len(plain) - size + 1))
     if not counts:
         return np.zeros(LETTERS, dtype=np.float32)
-    digests = b"".join(blake2b(run.encode(errors="surrogatepass"), digest_size=LETTERS // 8).digest() for run in counts)
-    signs = (
-        np.unpackbits(np.frombuffer(digests, dtype=np.uint8)).reshape(len(counts), LETTERS).astype(np.float32) * 2 - 1
-    )
+    digests = bytearray()
+    for run in counts:
+        digests += blake2b(run.encode(errors="surrogatepass"), digest_size=LETTERS // 8).digest()
+    # A bit of the hash is a sign, 1 or -1: so many signs cost one hash a run.
+    bits = np.unpackbits(np.frombuffer(digests, dtype=np.uint8)).reshape(len(counts), LETTERS)
+    signs = bits.astype(np.float32) * 2 - 1
     total = np.log1p(np.fromiter(counts.values(), dtype=np.float32)) @ signs
     length = float(np.linalg.norm(total))
     return (total / length if length > 0 else total).astype(np.float32)

@@ -8,5 +8,7 @@ from uninote.notes.note import Note
 def text_of(note: Note) -> str:
     """Return title, body, topics (#a #b) and the OCR texts of images, one below the other; blank ones are left out."""
     topics = " ".join(f"#{topic.strip()}" for topic in note.topics if topic.strip())
-    texts = (note.title, note.body, topics, *(image.ocr for image in note.images))
-    return "\n".join(stripped for text in texts if (stripped := text.strip()))
+    texts = [note.title, note.body, topics]
+    for image in note.images:
+        texts.append(image.ocr)
+    return "\n".join(filter(None, map(str.strip, texts)))

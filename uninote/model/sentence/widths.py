@@ -28,8 +28,11 @@ def declared_widths(folder: Path, transformer: Path, full_width: int) -> tuple[i
     for values in (settings, config):
         dimensions = values.get("matryoshka_dimensions")
         named += dimensions if isinstance(dimensions, list) else []
-    narrower = {width for width in named if type(width) is int and 0 < width < full_width}
-    return (*sorted(narrower), full_width)
+    widths = {full_width}
+    for width in named:
+        if type(width) is int and 0 < width < full_width:
+            widths.add(width)
+    return tuple(sorted(widths))
 
 
 def _dense(folder: Path) -> int | None:
@@ -43,9 +46,14 @@ def _layer_norm(folder: Path) -> int | None:
 def _pooling(folder: Path) -> int | None:
     values = read_object(folder / "config.json")
     width = _whole(values, "embedding_dimension") or _whole(values, "word_embedding_dimension")
+    if not width:
+        return None
     mode = values.get("pooling_mode")
-    flags = sum(value is True for key, value in values.items() if key.startswith(POOLING_FLAG))
-    return width * (len(mode) if isinstance(mode, list) else max(1, flags)) if width else None
+    if isinstance(mode, list):
+        return width * len(mode)
+    # Older releases have a flag for each way of pooling; their results are joined.
+    flags = [name for name, value in values.items() if name.startswith(POOLING_FLAG) and value is True]
+    return width * max(1, len(flags))
 
 
 def _transformer(folder: Path) -> int | None:

@@ -182,7 +182,10 @@ def _content(image: Mapping[Any, Any]) -> bytes | None:
 
 
 def _has_null_content(image: Mapping[Any, Any]) -> bool:
-    return any(name in image and image[name] is None for name in ("bytes", "content", "data", "image"))
+    for name in ("bytes", "content", "data", "image"):
+        if name in image and image[name] is None:
+            return True
+    return False
 
 
 def _ocr_texts(value: Any) -> list[str | None]:

@@ -78,6 +78,7 @@ def _names(text: str, exists: Exists) -> list[str]:
     found = []
     place = 0
     while place < len(parts):
+        # Each of these is one more part than the one before it.
         names = [text[starts[place] : end] for end in ends[place:]]
         count = _parts_of_uri(parts[place:], names) or _parts_of_file(parts[place:], names, exists)
         found.append(names[count - 1])

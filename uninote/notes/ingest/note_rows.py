@@ -103,8 +103,9 @@ def _note(values: Mapping[str, Any], rules: FieldRules) -> tuple[dict[str, Any],
     given = values.get("note_id")
     note["note_id"] = id_number(given) if rules.id_kind == NUMBER else id_text(given)
     note["topics"] = topics_of(values.get("topics"))
-    images = images_of(values.get("images"), values.get("ocr"), rules.exists)
-    note["images"] = [{"uri": uri, "ocr": ocr} for uri, ocr in images]
+    note["images"] = []
+    for uri, ocr in images_of(values.get("images"), values.get("ocr"), rules.exists):
+        note["images"].append({"uri": uri, "ocr": ocr})
     try:
         note["updated_at"] = micros(values.get("updated_at"))
     except TimeError:

@@ -110,7 +110,8 @@ class Build:
 
     def _shards(self, wanted: SegmentRows, build: SegmentBuild, missing: list[int]) -> list[ShardFile]:
         """Build the shards `missing`, each in a task of its own."""
-        routed_schema = StructType(wanted.rows.schema.fields).add("list", IntegerType()).add("shard", IntegerType())
+        places = [StructField("list", IntegerType()), StructField("shard", IntegerType())]
+        routed_schema = StructType([*wanted.rows.schema, *places])
         record_schema = StructType([StructField("shard", StringType())])
         context = self.run.spark.sparkContext
         shared = context.broadcast(wanted.carried.dropped)

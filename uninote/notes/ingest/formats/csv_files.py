@@ -72,7 +72,10 @@ def records(uri: str, header: Header, source: TextSource) -> Iterator[Record]:
             # Lines that were given back come through a new reader: the old one may be within a row.
             reader = csv.reader(iter(feed), delimiter=header.delimiter, strict=True)
             continue
-        values = {name: value or None for name, value in zip(header.columns, fields, strict=True) if name}
+        values = {}
+        for name, value in zip(header.columns, fields, strict=True):
+            if name:
+                values[name] = value or None
         yield Record(feed.taken[0].number, values, "", _text(feed.taken), sum(map(_is_filled, feed.taken)))
 
 
@@ -138,11 +141,14 @@ def _fields(text: str, delimiter: str) -> Sequence[str]:
 def _check_names(names: Sequence[str], uri: str) -> None:
     """Refuse names that repeat, be it but for case: nobody could say which of the columns is meant."""
     counts = Counter(map(str.lower, names))
-    repeated = sorted({name for name in names if name and counts[name.lower()] > 1})  # one without a name is not used
+    repeated = set()
+    for name in names:
+        if name and counts[name.lower()] > 1:  # a column without a name is not used
+            repeated.add(name)
     if repeated:
         raise HeaderError(
-            f"{uri}, line 1 names a column more than once: {', '.join(repeated)} (upper and lower case count as the same); "
-            f"give each column a name of its own"
+            f"{uri}, line 1 names a column more than once: {', '.join(sorted(repeated))} (upper and lower case count as the "
+            f"same); give each column a name of its own"
         )
 
 

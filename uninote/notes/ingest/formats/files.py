@@ -107,7 +107,7 @@ def _list_remote(uri: str, options: S3Options) -> tuple[list[SourceFile], list[s
             hidden.append(name)
         else:
             place = f"{uri.rstrip('/')}/{'/'.join([*folders, name])}"
-            files.append(SourceFile(place, info.size, tuple(_partition(folder) for folder in folders)))
+            files.append(SourceFile(place, info.size, tuple(map(_partition, folders))))
     return files, hidden
 
 

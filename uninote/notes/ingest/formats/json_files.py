@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,8 +28,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) == len(pairs):
         return found
     keyed = Keyed(found)
-    names = [name for name, _ in pairs]
-    keyed.repeated = tuple(name for name in found if names.count(name) > 1)
+    times = Counter(name for name, _ in pairs)
+    keyed.repeated = tuple(name for name in found if times[name] > 1)
     return keyed
 
 
@@ -45,7 +46,8 @@ def is_by_line(uri: str, source: TextSource, named_lines: bool) -> bool:
 
     A file that is `named_lines` may still be an array, or objects over several lines.
     """
-    filled = (line.text.strip() for line in lines(Span(uri), source) if line.text.strip())
+    texts = (line.text.strip() for line in lines(Span(uri), source))
+    filled = filter(None, texts)
     first = next(filled, "")
     if first.startswith("["):
         return False

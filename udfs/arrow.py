@@ -94,8 +94,12 @@ def as_matrix(column: pa.ListArray | pa.BinaryArray, width: int = 0) -> np.ndarr
 
 def to_nullable(rows: Sequence[np.ndarray | None]) -> pa.ListArray:
     """Return float32 rows of one length as a list column, null where a row is None."""
-    present = np.array([row is not None for row in rows], dtype=bool)
-    flat = [row for row in rows if row is not None]
+    present = np.zeros(len(rows), dtype=bool)
+    flat = []
+    for place, row in enumerate(rows):
+        if row is not None:
+            present[place] = True
+            flat.append(row)
     values = np.concatenate(flat) if flat else np.empty(0, np.float32)
     width = len(flat[0]) if flat else 0
     offsets = np.concatenate([[0], np.cumsum(present * width)]).astype(np.int32)

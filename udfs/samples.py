@@ -27,8 +27,11 @@ def make_sample(count: int, seed: int) -> ArrowMap:
             joined = drawn if sample is None else pa.concat_batches([sample, drawn])
             sample = joined.take(pa.array(first_in_order(joined.column("item_key").to_numpy(), count, seed)))
         if sample is not None:
-            lists = [pa.ListArray.from_arrays([0, len(sample)], sample.column(name)) for name in sample.schema.names]
-            yield pa.RecordBatch.from_arrays([pa.array([rows]), *lists], names=["rows", *sample.schema.names])
+            # One row for the task: its columns are lists of the sample's.
+            columns = {"rows": pa.array([rows])}
+            for name in sample.schema.names:
+                columns[name] = pa.ListArray.from_arrays([0, len(sample)], sample.column(name))
+            yield pa.RecordBatch.from_pydict(columns)
 
     return run
 

@@ -29,8 +29,7 @@ def over_files(inner: ArrowMap, read: Read, paths: Sequence[str]) -> ArrowMap:
     """Map rows that hold a file's number in their first column to what `inner` makes of the rows of these files."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        numbers = (number for batch in batches for number in batch.column(0).to_pylist())
-        yield from inner(gathered(batch for number in numbers for batch in read(paths[number])))
+        yield from inner(gathered(_rows_of(batches, paths, read)))
 
     return run
 
@@ -68,6 +67,13 @@ def _pick(file: pq.ParquetFile, columns: Sequence[str], keys: np.ndarray) -> Ite
         if len(mine):
             rows = file.read_row_group(group, list(columns), use_threads=False)
             yield from rows.take(pa.array(mine)).to_batches()
+
+
+def _rows_of(numbers: Iterator[pa.RecordBatch], paths: Sequence[str], read: Read) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of the files of these numbers."""
+    for batch in numbers:
+        for number in batch.column(0).to_pylist():
+            yield from read(paths[number])
 
 
 def as_read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -118,10 +118,9 @@ def _download(home: Path, scratch: Path, ivy_settings: Path | None) -> Path:
 
 
 def _complaints(printed: str) -> list[str]:
-    lines = [line.strip() for line in printed.splitlines()]
-    return [line for line in lines if re.search(r"UNRESOLVED|FAILED|[Ee]xception|not found|refused", line)][
-        :5
-    ] or lines[-3:]
+    lines = list(map(str.strip, printed.splitlines()))
+    complaints = list(filter(re.compile(r"UNRESOLVED|FAILED|[Ee]xception|not found|refused").search, lines))
+    return complaints[:5] or lines[-3:]
 
 
 def install_conf(home: Path, source: Path) -> Path:

@@ -68,7 +68,10 @@ def make_search(search: IndexSearch) -> ArrowMap:
 
 def _cut(matrix: np.ndarray, found: np.ndarray) -> list[list[Any]]:
     """Return the entries of each row of `matrix`, (n, k), where `found`, bool (n, k), is true."""
-    return [row[found[number]].tolist() for number, row in enumerate(matrix)]
+    rows = []
+    for row, is_found in zip(matrix, found, strict=True):
+        rows.append(row[is_found].tolist())
+    return rows
 
 
 def make_scores(width: int) -> ArrowMap:

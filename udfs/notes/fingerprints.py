@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -104,10 +104,10 @@ def _blind(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _hashes(row: Mapping[str, Any], note: Note, found: Looked, opens_images: bool) -> dict[str, Any]:
-    digests = [file.digest for file in found.files] if opens_images else [UNSEEN] * len(found.files)
+    digests = list(map(attrgetter("digest"), found.files)) if opens_images else [UNSEEN] * len(found.files)
     return {
         "content_hash": content_hash(note, digests),
-        "former_hash": former_hash(note, [file.first_version for file in found.files]),
+        "former_hash": former_hash(note, list(map(attrgetter("first_version"), found.files))),
         "unreachable": found.is_unreachable,
         "new_files": found.stored if found.is_new and opens_images and row["kind"] == "note" else None,
         "images_changed": bool(digests) and _digests(found.stored) != _digests(row["files"] or ()),

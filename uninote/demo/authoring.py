@@ -133,15 +133,15 @@ def copy_note(desk: Desk, source: DemoNote, number: int, kind: str) -> DemoNote:
 
 
 def _vary(note: DemoNote, rng: random.Random) -> DemoNote:
+    # The order of what is drawn from `rng` is part of the corpus.
     hashtags = list(note.hashtags)
     rng.shuffle(hashtags)
-    return replace(
-        note,
-        title=paraphrase(note.title, note.language, rng),
-        body=paraphrase(note.body, note.language, rng),
-        hashtags=tuple(hashtags),
-        images=tuple(_vary_image(image, f"{note.note_id}_{n}", rng) for n, image in enumerate(note.images)),
-    )
+    title = paraphrase(note.title, note.language, rng)
+    body = paraphrase(note.body, note.language, rng)
+    images = []
+    for number, image in enumerate(note.images):
+        images.append(_vary_image(image, f"{note.note_id}_{number}", rng))
+    return replace(note, title=title, body=body, hashtags=tuple(hashtags), images=tuple(images))
 
 
 def _vary_image(image: DemoImage, name: str, rng: random.Random) -> DemoImage:

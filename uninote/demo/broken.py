@@ -30,7 +30,10 @@ _HUGE_SIDE = 12_000  # 144 million pixels: over 100 million, below the limit at 
 def damages_of(num_notes: int) -> list[str]:
     """Return the damages to spread over a corpus of this size: one of each from 200 notes on, growing with it."""
     of_each = num_notes // 1000 or int(num_notes >= 200)
-    return [damage for damage in DAMAGES for _ in range(of_each)]
+    damages = []
+    for damage in DAMAGES:
+        damages += [damage] * of_each
+    return damages
 
 
 def damage_note(note: DemoNote, damage: str) -> DemoNote:

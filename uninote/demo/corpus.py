@@ -92,11 +92,12 @@ def _images_of(notes: Iterable[DemoNote]) -> dict[str, DemoImage]:
 def _plan(num_notes: int, seed: int) -> tuple[list[DemoNote], NextDay]:
     desk = Desk(seed, num_authors=max(20, num_notes // 6))
     damages = damages_of(num_notes)
-    damaged = dict(zip(random_stream(seed, "damage").sample(range(num_notes), len(damages)), damages, strict=True))
+    numbers = random_stream(seed, "damage").sample(range(num_notes), len(damages))
     originals: list[DemoNote] = []
-    sound = write_notes(desk, [number for number in range(num_notes) if number not in damaged], originals)
-    broken = [damage_note(write_note(desk, number), damage) for number, damage in damaged.items()]
-    notes = sorted(sound + broken, key=lambda note: note.note_id)
+    notes = write_notes(desk, sorted(set(range(num_notes)) - set(numbers)), originals)
+    for number, damage in zip(numbers, damages, strict=True):
+        notes.append(damage_note(write_note(desk, number), damage))
+    notes.sort(key=lambda note: note.note_id)
     return notes, live_next_day(desk, notes, originals)
 
 

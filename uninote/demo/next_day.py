@@ -33,12 +33,15 @@ def live_next_day(desk: Desk, notes: Sequence[DemoNote], originals: Sequence[Dem
     """
     rng = random_stream(desk.seed, "next day")
     sound = [note.note_id for note in notes if _is_sound(note)]
-    counts = {change: max(1, round(len(notes) * share)) for change, share in SHARES.items()}
-    touched = rng.sample(sound, sum(counts.values()) - counts["insert"])
+    num_inserted = 0
     kinds: list[str] = []
-    for kind, count in counts.items():
-        if kind != "insert":
+    for kind, share in SHARES.items():
+        count = max(1, round(len(notes) * share))
+        if kind == "insert":
+            num_inserted = count
+        else:
             kinds += [kind] * count
+    touched = rng.sample(sound, len(kinds))
     changes = dict(zip(touched, kinds, strict=True)) | _repair(notes)
     emptied = touched[0] if len(notes) >= 200 else None
     edited = []
@@ -47,7 +50,7 @@ def live_next_day(desk: Desk, notes: Sequence[DemoNote], originals: Sequence[Dem
         if change != "delete":
             edited.append(_change(desk, note, change, note.note_id == emptied))
     # Numbers go on after the last note: no id ever names two notes.
-    numbers = range(len(notes), len(notes) + counts["insert"])
+    numbers = range(len(notes), len(notes) + num_inserted)
     for note in write_notes(desk, numbers, list(originals)):
         edited.append(_stamp(desk, note))
         changes[note.note_id] = "insert"
@@ -94,7 +97,8 @@ def _edit_attributes(desk: Desk, note: DemoNote, rng: random.Random) -> DemoNote
         case "category":
             return replace(note, category=rng.choice([name for name in CATEGORIES if name != note.category]))
         case "author":
-            # The most active author is drawn most often; of fifty draws some are of another one.
+            # The most active author is drawn most often; of fifty draws some are of another one. All are drawn, so that
+            # what is drawn next does not depend on it.
             drawn = [desk.choose_author(rng) for _ in range(50)]
             others = [author for author in drawn if author != note.author]
             return replace(note, author=others[0])

@@ -7,7 +7,7 @@ import random
 
 def random_stream(*name: str | int) -> random.Random:
     """Return the stream of this name. Python seeds it from the text by SHA-512, so it is the same in every process."""
-    return random.Random("/".join(str(part) for part in name))
+    return random.Random("/".join(map(str, name)))
 
 
 def chance(rng: random.Random, share: float) -> bool:

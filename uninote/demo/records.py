@@ -52,13 +52,21 @@ class DemoNote:
     duplicate_kind: str | None = None
 
 
+def _caption(note: DemoNote) -> str | None:
+    """Return the description of the first image that shows a scene."""
+    for image in note.images:
+        if image.scene:
+            return image.description
+    return None
+
+
 def item_row(note: DemoNote) -> Row:
     """Return the note as a line of items.jsonl."""
     return {
         "note_id": note.note_id,
         "title": note.title,
         "body": note.body,
-        "caption": next((image.description for image in note.images if image.scene), None),
+        "caption": _caption(note),
         "topics": list(note.hashtags),
         "images": [{"uri": image.uri, "ocr": image.ocr} for image in note.images],
         "category": note.category,

@@ -91,8 +91,10 @@ class TrainingSet:
     def note(self, item: int) -> Note:
         """Return what of an item reaches a model; image URIs are digests."""
         row = self._items.slice(item, 1).select(["title", "body", "topics", "images"]).to_pylist()[0]
-        images = tuple(NoteImage(image["digest"], image["ocr"] or "") for image in row["images"] or ())
-        return Note(row["title"] or "", row["body"] or "", tuple(row["topics"] or ()), images)
+        images = []
+        for image in row["images"] or ():
+            images.append(NoteImage(image["digest"], image["ocr"] or ""))
+        return Note(row["title"] or "", row["body"] or "", tuple(row["topics"] or ()), tuple(images))
 
     def images(self, note: Note) -> list[Image.Image]:
         """Return the images of one of this set's notes, in order, in RGB."""

@@ -65,10 +65,11 @@ class Square:
     def place(self, points: tuple[float, ...]) -> list[tuple[float, float]]:
         """Turn sheet coordinates into canvas pixels."""
         scale = self.side / 100
-        return [
-            (self.left + (100 - x if self.mirrored else x) * scale, self.top + y * scale)
-            for x, y in zip(points[::2], points[1::2], strict=True)
-        ]
+        placed = []
+        for x, y in zip(points[::2], points[1::2], strict=True):
+            across = 100 - x if self.mirrored else x
+            placed.append((self.left + across * scale, self.top + y * scale))
+        return placed
 
 
 def mix(colour: RGB, other: RGB, share: float) -> RGB:

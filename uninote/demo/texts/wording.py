@@ -75,7 +75,7 @@ def write_body(topic: Topic, slots: Slots, language: Language, rng: random.Rando
     if chance(rng, 0.8):
         templates.insert(0, rng.choice(WORDING.openings[language]))
     templates += rng.sample(WORDING.closings[language], rng.choice((0, 0, 1, 1, 2)))
-    return _join((slots.fill(template) for template in templates), language)
+    return _join(map(slots.fill, templates), language)
 
 
 def write_update(slots: Slots, language: Language, rng: random.Random) -> str:
@@ -105,7 +105,7 @@ def paraphrase(text: str, language: Language, rng: random.Random) -> str:
 
 def append_sentence(body: str, sentence: str, language: Language) -> str:
     """Add a sentence at the end."""
-    return _join((part for part in (body, sentence) if part), language)
+    return _join(filter(None, (body, sentence)), language)
 
 
 def _join(sentences: Iterable[str], language: Language) -> str:

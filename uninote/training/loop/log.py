@@ -14,9 +14,12 @@ class Log:
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text().splitlines() if path.exists() else []
-        earlier = [line for line in lines if _step_of(line) <= step]
-        path.write_text("".join(f"{line}\n" for line in earlier))
+        earlier = []
+        for line in path.read_text().splitlines() if path.exists() else []:
+            # What comes after the step that training goes on from will be written again.
+            if _step_of(line) <= step:
+                earlier.append(f"{line}\n")
+        path.write_text("".join(earlier))
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Append one line."""

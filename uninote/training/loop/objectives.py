@@ -98,8 +98,9 @@ class Ranking:
         for one in lists:
             used.update((one.query, *one.relevant, *one.noise))
         # As the other stage: an item that several lists name is embedded once, and losses see its row.
-        items = np.array(sorted(used))
-        row_of = {int(item): row for row, item in enumerate(items)}
+        ordered = sorted(used)
+        items = np.array(ordered)
+        row_of = dict(zip(ordered, range(len(ordered)), strict=True))
         batch = []
         for one in lists:
             relevant = tuple(map(row_of.__getitem__, one.relevant))
@@ -120,10 +121,10 @@ def _chosen(training_set: TrainingSet, config: TrainConfig) -> list[Strategy]:
     if named is None:
         found = [strategy for strategy in found if strategy in STAGE_ONE]
     else:
-        present = [strategy.value for strategy in found]
-        missing = sorted(set(named) - set(present))
+        by_name = {strategy.value: strategy for strategy in found}
+        missing = sorted(set(named) - by_name.keys())
         if missing:
-            raise TrainingError(f"strategies {missing} have no training examples; there are {present}")
+            raise TrainingError(f"strategies {missing} have no training examples; there are {list(by_name)}")
         found = [strategy for strategy in found if strategy.value in named]
     if not found:
         raise TrainingError(f"{training_set.folder}: examples/ has none for stage 1 in split {TRAIN!r}")

@@ -46,7 +46,7 @@ def gathered(vectors: Tensor) -> tuple[Tensor, slice]:
         return vectors.clone(), slice(0, len(vectors))
     counts = [torch.zeros(1, dtype=torch.int64, device=vectors.device) for _ in range(world_size())]
     distributed.all_gather(counts, torch.tensor([len(vectors)], device=vectors.device))
-    lengths = [int(count) for count in counts]
+    lengths = list(map(int, counts))
     # Collectives take blocks of one size: the ends of shorter ones are cut off again below.
     padded = vectors.new_zeros(max(lengths), vectors.shape[1])
     padded[: len(vectors)] = vectors

@@ -74,7 +74,7 @@ def load_state(folder: Path, progress: Progress, run_digests: Container[str]) ->
 
 
 def _states(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob(f"{PREFIX}*") if (path / VALUES).is_file())
+    return sorted(path.parent for path in folder.glob(f"{PREFIX}*/{VALUES}"))
 
 
 def _read_values(state: Path) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def check_ranked(ranked: pa.Table, items: pa.Table) -> None:
     """Ranked lists point to items of their own split and have something relevant."""
     _check_words("ranked", "split", ranked, SPLITS)
     _check_numbers("ranked", ranked, items, ("query",), ("relevant", "noise"))
-    if any(not row for row in ranked["relevant"].to_pylist()):
+    if not all(ranked["relevant"].to_pylist()):
         raise TrainingSetError("ranked: some rows have no relevant items; leave such queries out")
 
 

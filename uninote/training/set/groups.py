@@ -35,7 +35,7 @@ def content_digests(note: SourceNote) -> list[str]:
     Of the text only letters and digits count, in any case: spaces and punctuation are what copies change.
     """
     text = unicodedata.normalize("NFKC", f"{note.title}\n{note.body}").casefold()
-    letters = "".join(letter for letter in text if letter.isalnum())
+    letters = "".join(filter(str.isalnum, text))
     texts = [f"text:{hashlib.sha256(letters.encode()).hexdigest()}"] if letters else []
     return sorted({image.digest for image in note.images}) + texts
 
@@ -49,7 +49,7 @@ def govern(
     groups is for evaluation. The result depends on ids and `seed` alone, not on the order of `digests` or `linked`.
     """
     ids = sorted(digests)
-    number = {note_id: place for place, note_id in enumerate(ids)}
+    number = dict(zip(ids, range(len(ids)), strict=True))
     edges = np.array([*_shared(digests, number), *_known(linked, number)], dtype=np.int64).reshape(-1, 2)
     group = np.arange(len(ids))
     nodes, least = connected(edges[:, 0], edges[:, 1])

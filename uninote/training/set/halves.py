@@ -56,6 +56,6 @@ def noise_of(query_id: str, candidates: list[str], count: int, seed: int) -> lis
 
 
 def _cut_body(body: str) -> tuple[str, str]:
-    sentences = [part for part in SENTENCE.split(body.strip()) if part.strip()]
+    sentences = list(filter(str.strip, SENTENCE.split(body.strip())))
     middle = (len(sentences) + 1) // 2
     return " ".join(sentences[:middle]), " ".join(sentences[middle:])

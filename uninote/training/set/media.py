@@ -32,7 +32,7 @@ class ImageStore:
         if table["content"].null_count:
             raise TrainingSetError(f"images: {table['content'].null_count} rows have no content")
         self._contents = table["content"]
-        self._rows = {digest: row for row, digest in enumerate(table["digest"].to_pylist())}
+        self._rows = dict(zip(table["digest"].to_pylist(), range(len(table)), strict=True))
 
     def __contains__(self, digest: str) -> bool:
         return digest in self._rows

@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from uninote.training.strategies import IMAGE, NOTE, OCR, TEXT
@@ -73,8 +74,8 @@ def ocr_content(text: str) -> Content:
 
 def note_content(note: SourceNote, images: Sequence[SourceImage], added: str = "") -> Content:
     """Return the note with these of its images, and `added` as a last paragraph of its body."""
-    body = "\n".join(part for part in (note.body.strip(), added.strip()) if part)
-    return Content(NOTE, note.title, body, note.topics, tuple((image.digest, image.ocr) for image in images))
+    body = "\n".join(filter(None, (note.body.strip(), added.strip())))
+    return Content(NOTE, note.title, body, note.topics, tuple(map(attrgetter("digest", "ocr"), images)))
 
 
 def elements_of(content: Content) -> list[Content]:
@@ -117,7 +118,7 @@ def source_note(row: Mapping[str, Any]) -> SourceNote:
         note_id=str(row["note_id"]),
         title=row.get("title") or "",
         body=row.get("body") or "",
-        topics=tuple(topic for topic in row.get("topics") or () if topic),
+        topics=tuple(filter(None, row.get("topics") or ())),
         images=tuple(images),
         caption=row.get("caption") or "",
     )

@@ -72,8 +72,10 @@ def _score(
     query = vectors[elements.of_item[one["query"]]]
 
     def scores(items: Sequence[int]) -> np.ndarray:
-        found = [max_sim(query, vectors[elements.of_item[item]]) for item in items]
-        return np.array(found, dtype=np.float32)
+        found = np.empty(len(items), dtype=np.float32)
+        for place, item in enumerate(items):
+            found[place] = max_sim(query, vectors[elements.of_item[item]])
+        return found
 
     positive = float(scores([one["positive"]])[0])
     mined = choose_negatives(candidates, scores(candidates.tolist()), positive, window)

@@ -26,7 +26,7 @@ def write_training_set(folder: Path, tables: Mapping[str, Rows], manifest: Mappi
     for name, schema in TABLES.items():
         (folder / name).mkdir(parents=True)
         try:
-            table = pa.Table.from_pylist([dict(row) for row in tables.get(name, ())], schema=schema)
+            table = pa.Table.from_pylist(list(map(dict, tables.get(name, ()))), schema=schema)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise TrainingSetError(f"{name}: a row does not fit the schema: {error}") from error
         parquet.write_table(table, folder / name / "part-00000.parquet")

@@ -195,7 +195,7 @@ class _RunDigests:
         if self._identity.own.number != FIRST:
             return False
         # Releases before layouts named a model's generation differently; their states are of the same run.
-        return digest in map(self._of, self._identity.former_generations())
+        return any(digest == self._of(former) for former in self._identity.former_generations())
 
     def _of(self, generation: str) -> str:
         values = json.dumps([self._settings, generation, self._set])

@@ -1,0 +1,78 @@
+"""An index built in one process, as executors build it: rows in batches, shards, segments, a manifest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from uninote.index.folder import IndexFolder
+from uninote.index.manifest import Manifest, Segment, ShardFile
+from uninote.index.note_keys import COLUMNS
+from uninote.index.plan import FAST_SCAN_NBITS, IndexPlan
+from uninote.index.shard.builder import ShardBuilder
+from uninote.index.template import Template
+from uninote.index.training import train_template
+
+BATCH = 10_000
+QUERIES = 1000
+Result = TypeVar("Result")
+
+
+def cpu_of(work: Any) -> tuple[float, Any]:
+    """Return the CPU-seconds of a call, and what it returned."""
+    started = time.process_time()
+    result = work()
+    return time.process_time() - started, result
+
+
+def batches(vectors: np.ndarray, first_key: int = 0) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+    """Yield the rows as Spark brings them: keys with their notes, and vectors."""
+    for start in range(0, len(vectors), BATCH):
+        part = vectors[start : start + BATCH]
+        keys = pa.array(np.arange(first_key + start, first_key + start + len(part)))
+        texts = {name: pa.nulls(len(part), pa.string()) for name in COLUMNS[2:]}
+        yield pa.RecordBatch.from_pydict({"item_key": keys, "note_id": keys, **texts}), part
+
+
+def has_vectors(template: Template) -> bool:
+    """Say whether searches rank again by vectors: plans have codes of 4 bits where they do."""
+    return template.index.pq.nbits == FAST_SCAN_NBITS
+
+
+def add_all(template: Template, vectors: np.ndarray, num_shards: int, first_key: int = 0) -> dict[int, ShardBuilder]:
+    """Assign and encode every row, shard by shard, as the executors do."""
+    cell_shard = template.pack(num_shards)
+    builders: dict[int, ShardBuilder] = {}
+    for rows, part in batches(vectors, first_key):
+        rotated = template.rotate(part)
+        lists = template.assign(rotated)
+        shards = cell_shard[template.list_cell[lists]]
+        for shard in np.unique(shards).tolist():
+            if shard not in builders:
+                cells = np.flatnonzero(cell_shard == shard)
+                builders[shard] = ShardBuilder(template, shard, cells, has_vectors(template))
+            mine = np.flatnonzero(shards == shard)
+            builders[shard].add(rows.take(pa.array(mine)), rotated[mine], lists[mine])
+    return builders
+
+
+def build(vectors: np.ndarray, plan: IndexPlan) -> tuple[Template, dict[int, ShardBuilder]]:
+    """Train and add, as one process."""
+    every = max(1, len(vectors) // plan.train_rows)
+    template = train_template(np.ascontiguousarray(vectors[::every][: plan.train_rows]), plan, 0)
+    return template, add_all(template, vectors, plan.num_shards)
+
+
+def publish(folder: IndexFolder, template: Template, plan: IndexPlan, segments: list[Segment], live: int) -> None:
+    """Publish an index of these segments."""
+    name = template.save(folder)
+    Manifest("g", plan.width, ("note",), "", plan, name, 8, live, tuple(segments), "").publish(folder)
+
+
+def finish(folder: IndexFolder, builders: dict[int, ShardBuilder], name: str) -> tuple[ShardFile, ...]:
+    """Write the shards' files."""
+    return tuple(builder.finish(folder, f"shard-{shard:05d}-{name}") for shard, builder in sorted(builders.items()))

@@ -1,0 +1,95 @@
+"""What searches of an index find: recall@10 beside exact search and FAISS, and how many shards a query visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import faiss
+import numpy as np
+from index_parts import QUERIES, add_all, build, finish, has_vectors, publish
+
+from uninote.index.folder import IndexFolder
+from uninote.index.manifest import Segment, ShardFile
+from uninote.index.plan import IndexOverrides, IndexPlan
+from uninote.index.planning import RECALL, plan_index
+from uninote.index.search import Index
+from uninote.index.shard.builder import ShardBuilder
+from uninote.index.shard.opened import OpenShard
+from uninote.index.template import Template
+from uninote.index.training import train_template
+
+
+def recalls(vectors: np.ndarray, index: Index, plain: faiss.Index) -> dict[str, list[float]]:
+    """Return recall@10 by nprobe: ours, FAISS'."""
+    rows = np.random.default_rng(1).choice(len(vectors), QUERIES, replace=False)
+    queries = np.ascontiguousarray(vectors[rows])
+    _, best = faiss.knn(queries, vectors, 10, metric=faiss.METRIC_L2)
+    found = {}
+    for nprobe in (4, 8, 16, 32):
+        plain.nprobe = nprobe
+        both = index.search(queries, 10, nprobe)[0], plain.search(queries, 10)[1]
+        shares = [np.mean([len(set(a) & set(b)) / 10 for a, b in zip(one, best, strict=True)]) for one in both]
+        found[str(nprobe)] = [round(float(share), 4) for share in shares]
+    return found
+
+
+def recall_at_10(vectors: np.ndarray, folder: IndexFolder, plan: IndexPlan) -> dict[str, float]:
+    """Return recall@10 of a base of all rows, of one of 80 % with a segment, and of that segment copied five times on."""
+    template, builders = build(vectors, plan)
+    rows = len(vectors)
+    shards = finish(folder, builders, "all")
+    publish(folder, template, plan, [Segment("all", rows, shards, 0, None, {})], rows)
+    lists = enough_lists(vectors, Index.open(folder))
+    found = {"lists": lists, "base": recall_of(vectors, Index.open(folder), lists, 1)}
+    few = np.arange(rows) % 5 == 0
+    # The segment's rows come first, so that keys are row numbers once the base is counted on from them.
+    ordered = np.ascontiguousarray(np.concatenate([vectors[few], vectors[~few]]))
+    base = finish(folder, add_all(template, ordered[few.sum() :], plan.num_shards, int(few.sum())), "most")
+    since = finish(folder, add_all(template, ordered[: few.sum()], 1), "since0")
+    for number in range(6):
+        segments = [
+            Segment("most", int((~few).sum()), base, 0, None, {}),
+            Segment("s", int(few.sum()), since, 0, None, {}),
+        ]
+        publish(folder, template, plan, segments, rows)
+        if number in (0, 5):
+            found["segment" if number == 0 else "copied"] = recall_of(ordered, Index.open(folder), lists, 1)
+        since = finish(folder, copy_of(folder, template, since), f"since{number + 1}")
+    return found
+
+
+def copy_of(folder: IndexFolder, template: Template, shards: tuple[ShardFile, ...]) -> dict[int, ShardBuilder]:
+    """Return a builder that took over all rows of a segment, as the next update does."""
+    builder = ShardBuilder(template, 0, np.arange(template.num_cells), has_vectors(template))
+    for shard in shards:
+        builder.take(OpenShard(folder, shard, template.nlist, np.empty(0, np.int64)))
+    return {0: builder}
+
+
+def enough_lists(vectors: np.ndarray, index: Index) -> int:
+    """Return the least doubling of lists that reaches the recall which is asked by default, on a sample of its own."""
+    lists = 4
+    while lists < index.template.nlist and recall_of(vectors, index, lists, 2) < RECALL:
+        lists *= 2
+    return min(lists, index.template.nlist)
+
+
+def recall_of(vectors: np.ndarray, index: Index, lists: int, seed: int) -> float:
+    """Return recall@10, each row itself apart, of a sample drawn with `seed`."""
+    rows = np.random.default_rng(seed).choice(len(vectors), QUERIES, replace=False)
+    queries = np.ascontiguousarray(vectors[rows])
+    _, best = faiss.knn(queries, vectors, 11, metric=faiss.METRIC_L2)
+    found = index.search(queries, 11, lists)[0]
+    shares = [len((set(a) - {row}) & (set(b) - {row})) / 10 for a, b, row in zip(found, best, rows, strict=True)]
+    return round(float(np.minimum(shares, 1).mean()), 4)
+
+
+def shards_visited(vectors: np.ndarray) -> dict[str, float]:
+    """Count the shards that hold the lists of a query: 1,024 lists in 64 shards of neighbouring ones, or by hash."""
+    plan = replace(plan_index(len(vectors), vectors.shape[1], IndexOverrides(nlist=1024, num_shards=16)), num_cells=64)
+    template = train_template(np.ascontiguousarray(vectors[: plan.train_rows]), plan, 0)
+    probed = template.centroids.nearest(vectors[:QUERIES], 8)
+    by_hash = np.random.default_rng(0).permutation(1024) % 64
+    mean = [np.mean([len(set(row)) for row in shard[probed]]) for shard in (template.list_cell, by_hash)]
+    return {"cells": round(mean[0], 3), "hash": round(mean[1], 3), "ratio": round(mean[0] / mean[1], 3)}

@@ -21,6 +21,7 @@ import json
 import shutil
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,75 +37,109 @@ from uninote.index.manifest import Segment
 from uninote.index.plan import IndexOverrides, IndexPlan
 from uninote.index.planning import plan_index
 from uninote.index.search import Index, write_voided
-from uninote.index.shard.builder import ShardBuilder
 from uninote.index.template import Template
+
+
+@dataclass(frozen=True)
+class Built:
+    """An index of `vectors` that was published, and the CPU-seconds of building it and of writing its `files`."""
+
+    vectors: np.ndarray
+    plan: IndexPlan
+    folder: IndexFolder
+    template: Template
+    base: Segment
+    seconds: float
+    files: float
 
 
 def measure(vectors: np.ndarray, python: str | None, scratch: Path) -> dict[str, Any]:
     """Measure everything on one set of unit vectors."""
     plan = plan_index(len(vectors), vectors.shape[1], IndexOverrides())
-    ours, (template, builders) = cpu_of(lambda: build(vectors, plan))
-    theirs, plain = cpu_of(lambda: plain_faiss(vectors, plan))
-    faiss.cvar.distance_compute_blas_threshold, before = 20, faiss.cvar.distance_compute_blas_threshold
-    tuned, _ = cpu_of(lambda: plain_faiss(vectors, plan))
-    faiss.cvar.distance_compute_blas_threshold = before
-    folder = IndexFolder(str(scratch / "index"))
-    files, shards = cpu_of(lambda: finish(folder, builders, "base"))
-    base = Segment("base", len(vectors), shards, 0, None, {})
-    publish(folder, template, plan, [base], len(vectors))
-    few = np.ascontiguousarray(vectors[::100])
-    night, _ = cpu_of(lambda: finish(folder, add_all(template, few, 1), "night"))
-    started = time.perf_counter()
-    index = Index.open(folder)
-    opened = time.perf_counter() - started
-    memory = task_memory(vectors, scratch / "index", index.manifest.template, plan, scratch)
+    built = build_and_publish(vectors, plan, IndexFolder(str(scratch / "index")))
+    memory = task_memory(vectors, scratch / "index", built.template.content_hash(), plan, scratch)
     recall = recall_at_10(vectors, IndexFolder(str(scratch / "recall")), plan)
     result = {
-        "recall_at_10": min(recall[name] for name in ("base", "segment", "copied")),
+        "recall_at_10": min(recall["base"], recall["segment"], recall["copied"]),
         "recalls_at_10": recall,
         "row_bytes": plan.row_bytes,
         "rows": len(vectors),
         "width": plan.width,
         "nlist": plan.nlist,
         "pq_m": plan.pq_m,
-        "build_cpu_s": round(ours, 2),
-        "faiss_cpu_s": round(theirs, 2),
-        "faiss_tuned_cpu_s": round(tuned, 2),
-        "files_cpu_s": round(files, 2),
-        "build_vs_faiss": round(ours / theirs, 3),
+        "build_cpu_s": round(built.seconds, 2),
+        "files_cpu_s": round(built.files, 2),
         "memory_mib": round(memory),
         "memory_vs_plan": round(memory * 2**20 / plan.task_bytes, 3),
-        "recall_vs_faiss": recalls(vectors, index, plain),
         "shards_visited_vs_hash": shards_visited(vectors),
-        "one_percent_cost": round(night / (ours + files), 4),
-        "open_ms": round(opened * 1000, 1),
-        "search_ms_by_share_changed": search_by_share(folder, template, plan, base, vectors),
+        "one_percent_cost": one_percent_cost(built),
     }
+    result |= beside_faiss(built)
+    # After that comparison: it publishes other segments.
+    result["search_ms_by_share_changed"] = search_by_share(built)
     if python:
         seconds = autofaiss_seconds(vectors, plan, python, scratch)
-        result |= {"autofaiss_cpu_s": round(seconds, 2), "build_vs_autofaiss": round(ours / seconds, 3)}
+        result |= {"autofaiss_cpu_s": round(seconds, 2), "build_vs_autofaiss": round(built.seconds / seconds, 3)}
     return result
 
 
-def search_by_share(
-    folder: IndexFolder, template: Template, plan: IndexPlan, base: Segment, vectors: np.ndarray
-) -> dict[str, float]:
+def build_and_publish(vectors: np.ndarray, plan: IndexPlan, folder: IndexFolder) -> Built:
+    """Train, add, write the files, and publish them as a base."""
+    seconds, (template, builders) = cpu_of(lambda: build(vectors, plan))
+    files, shards = cpu_of(lambda: finish(folder, builders, "base"))
+    base = Segment("base", len(vectors), shards, 0, None, {})
+    publish(folder, template, plan, [base], len(vectors))
+    return Built(vectors, plan, folder, template, base, seconds, files)
+
+
+def beside_faiss(built: Built) -> dict[str, Any]:
+    """Return what opening takes, and CPU-seconds and recall beside FAISS."""
+    plain_seconds, plain = cpu_of(lambda: plain_faiss(built.vectors, built.plan))
+    tuned_seconds, _ = cpu_of(lambda: tuned_faiss(built.vectors, built.plan))
+    started = time.perf_counter()
+    index = Index.open(built.folder)
+    opened = time.perf_counter() - started
+    return {
+        "faiss_cpu_s": round(plain_seconds, 2),
+        "faiss_tuned_cpu_s": round(tuned_seconds, 2),
+        "build_vs_faiss": round(built.seconds / plain_seconds, 3),
+        "recall_vs_faiss": recalls(built.vectors, index, plain),
+        "open_ms": round(opened * 1000, 1),
+    }
+
+
+def one_percent_cost(built: Built) -> float:
+    """Return the CPU-seconds of a segment of 1 % of the rows over those of the build."""
+    few = np.ascontiguousarray(built.vectors[::100])
+    seconds, _ = cpu_of(lambda: finish(built.folder, add_all(built.template, few, 1), "night"))
+    return round(seconds / (built.seconds + built.files), 4)
+
+
+def search_by_share(built: Built) -> dict[str, float]:
     """Return milliseconds a query with 0, 1, 5, 10 and 20 % of the rows changed since the base was built."""
-    rows, times, generator = len(vectors), {}, np.random.default_rng(3)
-    queries = np.ascontiguousarray(vectors[:QUERIES])
+    rows = len(built.vectors)
+    generator = np.random.default_rng(3)
+    queries = np.ascontiguousarray(built.vectors[:QUERIES])
+    times = {}
     for share in (0.0, 0.01, 0.05, 0.1, 0.2):
-        gone = np.sort(generator.choice(rows, int(share * rows), replace=False))
-        made = [base]
-        if len(gone):
-            builders: dict[int, ShardBuilder] = add_all(template, np.ascontiguousarray(vectors[gone]), 1, rows)
-            file = folder.put(f"gone-{share}.parquet", lambda path, gone=gone: write_voided(gone, path))
-            made.append(Segment("since", len(gone), finish(folder, builders, f"since-{share}"), len(gone), file, {}))
-        publish(folder, template, plan, made, rows)
-        index = Index.open(folder)
-        index.search(queries, 10, 8)
+        changed = np.sort(generator.choice(rows, int(share * rows), replace=False))
+        segments = [built.base]
+        if len(changed):
+            segments.append(changed_segment(built, changed, str(share)))
+        publish(built.folder, built.template, built.plan, segments, rows)
+        index = Index.open(built.folder)
+        index.search(queries, 10, 8)  # opens the shards
         seconds, _ = cpu_of(lambda index=index: index.search(queries, 10, 8))
         times[str(share)] = round(seconds / QUERIES * 1000, 4)
     return times
+
+
+def changed_segment(built: Built, changed: np.ndarray, name: str) -> Segment:
+    """Return a segment that voids the rows `changed` of the base, and has their vectors under new keys."""
+    builders = add_all(built.template, np.ascontiguousarray(built.vectors[changed]), 1, len(built.vectors))
+    voided = built.folder.put(f"gone-{name}.parquet", lambda path: write_voided(changed, path))
+    shards = finish(built.folder, builders, f"since-{name}")
+    return Segment("since", len(changed), shards, len(changed), voided, {})
 
 
 def synthetic(rows: int, width: int = 128) -> np.ndarray:
@@ -125,8 +160,6 @@ def real(path: Path) -> np.ndarray:
 
 def main() -> None:
     """Run all of it."""
-    if sys.argv[1:2] == ["--task"]:
-        return task(*sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vectors", type=Path, help="an .npz file with a matrix of at least 60,000 rows")
     parser.add_argument("--rows", type=int, default=500_000, help="of the synthetic set; 0 leaves it out")
@@ -143,7 +176,6 @@ def main() -> None:
             print(name, json.dumps(results[name]), flush=True)
             shutil.rmtree(scratch)
     print(json.dumps(results))
-    return None
 
 
 if __name__ == "__main__":

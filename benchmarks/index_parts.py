@@ -22,7 +22,7 @@ QUERIES = 1000
 Result = TypeVar("Result")
 
 
-def cpu_of(work: Any) -> tuple[float, Any]:
+def cpu_of(work: Callable[[], Result]) -> tuple[float, Result]:
     """Return the CPU-seconds of a call, and what it returned."""
     started = time.process_time()
     result = work()
@@ -34,8 +34,10 @@ def batches(vectors: np.ndarray, first_key: int = 0) -> Iterator[tuple[pa.Record
     for start in range(0, len(vectors), BATCH):
         part = vectors[start : start + BATCH]
         keys = pa.array(np.arange(first_key + start, first_key + start + len(part)))
-        texts = {name: pa.nulls(len(part), pa.string()) for name in COLUMNS[2:]}
-        yield pa.RecordBatch.from_pydict({"item_key": keys, "note_id": keys, **texts}), part
+        columns = {"item_key": keys, "note_id": keys}
+        for name in COLUMNS[2:]:
+            columns[name] = pa.nulls(len(part), pa.string())
+        yield pa.RecordBatch.from_pydict(columns), part
 
 
 def has_vectors(template: Template) -> bool:
@@ -75,4 +77,7 @@ def publish(folder: IndexFolder, template: Template, plan: IndexPlan, segments: 
 
 def finish(folder: IndexFolder, builders: dict[int, ShardBuilder], name: str) -> tuple[ShardFile, ...]:
     """Write the shards' files."""
-    return tuple(builder.finish(folder, f"shard-{shard:05d}-{name}") for shard, builder in sorted(builders.items()))
+    shards = []
+    for number, builder in sorted(builders.items()):
+        shards.append(builder.finish(folder, f"shard-{number:05d}-{name}"))
+    return tuple(shards)

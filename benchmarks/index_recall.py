@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import faiss
@@ -28,10 +27,18 @@ def recalls(vectors: np.ndarray, index: Index, plain: faiss.Index) -> dict[str, 
     found = {}
     for nprobe in (4, 8, 16, 32):
         plain.nprobe = nprobe
-        both = index.search(queries, 10, nprobe)[0], plain.search(queries, 10)[1]
-        shares = [np.mean([len(set(a) & set(b)) / 10 for a, b in zip(one, best, strict=True)]) for one in both]
-        found[str(nprobe)] = [round(float(share), 4) for share in shares]
+        ours, _ = index.search(queries, 10, nprobe)
+        _, theirs = plain.search(queries, 10)
+        found[str(nprobe)] = [_share(ours, best), _share(theirs, best)]
     return found
+
+
+def _share(found: np.ndarray, best: np.ndarray) -> float:
+    """Return the share of the true neighbours, (queries, 10), that are among those found."""
+    common = 0
+    for one, true in zip(found, best, strict=True):
+        common += len(set(one) & set(true))
+    return round(common / best.size, 4)
 
 
 def recall_at_10(vectors: np.ndarray, folder: IndexFolder, plan: IndexPlan) -> dict[str, float]:
@@ -42,20 +49,18 @@ def recall_at_10(vectors: np.ndarray, folder: IndexFolder, plan: IndexPlan) -> d
     publish(folder, template, plan, [Segment("all", rows, shards, 0, None, {})], rows)
     lists = enough_lists(vectors, Index.open(folder))
     found = {"lists": lists, "base": recall_of(vectors, Index.open(folder), lists, 1)}
-    few = np.arange(rows) % 5 == 0
     # The segment's rows come first, so that keys are row numbers once the base is counted on from them.
-    ordered = np.ascontiguousarray(np.concatenate([vectors[few], vectors[~few]]))
-    base = finish(folder, add_all(template, ordered[few.sum() :], plan.num_shards, int(few.sum())), "most")
-    since = finish(folder, add_all(template, ordered[: few.sum()], 1), "since0")
-    for number in range(6):
-        segments = [
-            Segment("most", int((~few).sum()), base, 0, None, {}),
-            Segment("s", int(few.sum()), since, 0, None, {}),
-        ]
+    in_segment = np.arange(rows) % 5 == 0
+    ordered = np.ascontiguousarray(np.concatenate([vectors[in_segment], vectors[~in_segment]]))
+    few = int(in_segment.sum())
+    base = finish(folder, add_all(template, ordered[few:], plan.num_shards, few), "most")
+    since = finish(folder, add_all(template, ordered[:few], 1), "since0")
+    for name, copies in (("segment", 0), ("copied", 5)):
+        for number in range(copies):
+            since = finish(folder, copy_of(folder, template, since), f"since{number + 1}")
+        segments = [Segment("most", rows - few, base, 0, None, {}), Segment("s", few, since, 0, None, {})]
         publish(folder, template, plan, segments, rows)
-        if number in (0, 5):
-            found["segment" if number == 0 else "copied"] = recall_of(ordered, Index.open(folder), lists, 1)
-        since = finish(folder, copy_of(folder, template, since), f"since{number + 1}")
+        found[name] = recall_of(ordered, Index.open(folder), lists, 1)
     return found
 
 
@@ -80,9 +85,12 @@ def recall_of(vectors: np.ndarray, index: Index, lists: int, seed: int) -> float
     rows = np.random.default_rng(seed).choice(len(vectors), QUERIES, replace=False)
     queries = np.ascontiguousarray(vectors[rows])
     _, best = faiss.knn(queries, vectors, 11, metric=faiss.METRIC_L2)
-    found = index.search(queries, 11, lists)[0]
-    shares = [len((set(a) - {row}) & (set(b) - {row})) / 10 for a, b, row in zip(found, best, rows, strict=True)]
-    return round(float(np.minimum(shares, 1).mean()), 4)
+    found, _ = index.search(queries, 11, lists)
+    shares = []
+    for one, true, row in zip(found, best, rows, strict=True):
+        common = set(one) & set(true) - {row}
+        shares.append(min(len(common) / 10, 1))
+    return round(float(np.mean(shares)), 4)
 
 
 def shards_visited(vectors: np.ndarray) -> dict[str, float]:
@@ -90,6 +98,11 @@ def shards_visited(vectors: np.ndarray) -> dict[str, float]:
     plan = replace(plan_index(len(vectors), vectors.shape[1], IndexOverrides(nlist=1024, num_shards=16)), num_cells=64)
     template = train_template(np.ascontiguousarray(vectors[: plan.train_rows]), plan, 0)
     probed = template.centroids.nearest(vectors[:QUERIES], 8)
-    by_hash = np.random.default_rng(0).permutation(1024) % 64
-    mean = [np.mean([len(set(row)) for row in shard[probed]]) for shard in (template.list_cell, by_hash)]
-    return {"cells": round(mean[0], 3), "hash": round(mean[1], 3), "ratio": round(mean[0] / mean[1], 3)}
+    by_hash = _visited(np.random.default_rng(0).permutation(1024) % 64, probed)
+    by_cell = _visited(template.list_cell, probed)
+    return {"cells": round(by_cell, 3), "hash": round(by_hash, 3), "ratio": round(by_cell / by_hash, 3)}
+
+
+def _visited(shard_of: np.ndarray, probed: np.ndarray) -> float:
+    """Return the mean number of shards that the probed lists of a query lie in."""
+    return float(np.mean([len(set(row)) for row in shard_of[probed]]))

@@ -27,7 +27,7 @@ def task_memory(vectors: np.ndarray, folder: Path, template: str, plan: IndexPla
             column = pa.FixedSizeListArray.from_arrays(pa.array(part.reshape(-1)), vectors.shape[1])
             writer.write_batch(pa.RecordBatch.from_arrays([column], ["vector"]))
     arguments = [str(path), str(folder), template, str(plan.num_shards)]
-    done = subprocess.run([sys.executable, __file__, "--task", *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
@@ -37,8 +37,9 @@ def task(path: str, folder: str, template: str, num_shards: str) -> None:
     trained = load_template(IndexFolder(folder), template)
     cell_shard = trained.pack(int(num_shards))
     builder = ShardBuilder(trained, 0, np.flatnonzero(cell_shard == 0), has_vectors(trained))
+    key = 0
     with open(path, "rb") as file:  # streamed, not mapped: mapped pages would count as resident
-        reader, key = pa.ipc.open_file(file), 0
+        reader = pa.ipc.open_file(file)
         for number in range(reader.num_record_batches):
             part = reader.get_batch(number).column("vector").flatten().to_numpy().reshape(-1, trained.width)
             lists = trained.assign(trained.rotate(part))

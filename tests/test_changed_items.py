@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from uninote.pipelines.lake.changed_items import changed_items
+from uninote.pipelines.lake.reading.changed_items import changed_items
 
 
 def rows(*keys, kind="note", content="new"):

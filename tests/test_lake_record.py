@@ -14,8 +14,8 @@ from uninote.lake.paths import Lake
 from uninote.lake.record import FORMAT, LakeFormatError, lake_id, read_record
 from uninote.neighbours.lookup import lookup
 from uninote.pipelines.lake import ledger
-from uninote.pipelines.lake.opening import migrations as lake_migrations
-from uninote.pipelines.lake.opening.migrations import open_lake
+from uninote.pipelines.lake import migrations as lake_migrations
+from uninote.pipelines.lake.migrations import open_lake
 
 
 def write_old_ledger(lake, *counted):

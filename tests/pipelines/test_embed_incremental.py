@@ -15,9 +15,9 @@ from uninote.pipelines.embed import commit as embed_commit
 from uninote.pipelines.embed import scope
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.reading.snapshot import newest_snapshot
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import ledger
-from uninote.pipelines.lake.snapshot import newest_snapshot
-from uninote.pipelines.lake.stored_vectors import StoredVectors
 
 pytestmark = pytest.mark.spark
 

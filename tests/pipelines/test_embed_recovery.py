@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from uninote.pipelines.embed import commit as embed_commit
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake import ledger, run, tables
-from uninote.pipelines.lake.snapshot import LedgerError, newest_snapshot
+from uninote.pipelines.lake.reading.snapshot import LedgerError, newest_snapshot
 
 pytestmark = pytest.mark.spark
 

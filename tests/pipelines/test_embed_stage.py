@@ -11,7 +11,7 @@ from uninote.errors import ConfigError, UninoteError
 from uninote.pipelines.embed import commit as embed_commit
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.snapshot import newest_snapshot
+from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.notes.note_ids import NoteIdError
 from uninote.vectors.widths import truncate
 

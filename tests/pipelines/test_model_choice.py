@@ -18,8 +18,8 @@ from uninote.model.hashing.folder import write_card
 from uninote.pipelines.lake import ledger
 from uninote.pipelines.lake.encoders import open_model
 from uninote.pipelines.lake.generations import RECORD, record_generation
-from uninote.pipelines.lake.opening.model_choice import choose_checkpoint
-from uninote.pipelines.lake.opening.source import ingest_settings, remember_source
+from uninote.pipelines.lake.model_choice import choose_checkpoint
+from uninote.pipelines.lake.source import ingest_settings, remember_source
 
 DEMO = "ee908f99412d545d"
 OLD_DEMO = "/cache/corpus-3000-7/items.jsonl"

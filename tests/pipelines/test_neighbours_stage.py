@@ -9,8 +9,8 @@ from builders import rows_at, write_vectors
 from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.errors import ConfigError
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.snapshot import newest_snapshot
-from uninote.pipelines.lake.stored_vectors import StoredVectors
+from uninote.pipelines.lake.reading.snapshot import newest_snapshot
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.neighbours.plan import plan_join, sample_truth
 from uninote.pipelines.neighbours.stage import neighbours
 

@@ -9,7 +9,7 @@ from builders import make_note, write_source
 
 from uninote.lake.delta_files import set_property
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.opening.source import SOURCE
+from uninote.pipelines.lake.source import SOURCE
 from uninote.pipelines.lake.tables import MissingTableError
 from uninote.pipelines.notes import source_identity
 from uninote.pipelines.notes.source_identity import DeletedShareError, OtherSourceError, check_source

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.lake.run import Outcome, newest_entries, record
-from uninote.pipelines.lake.snapshot import newest_snapshot
 from uninote.pipelines.report.stages import behind, run_of, seconds_of, stage_rows
 
 OLD = {"items": 1, "embeddings/w16": 1}

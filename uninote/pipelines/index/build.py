@@ -25,8 +25,8 @@ from uninote.index.training import finish_template, fit_rotation, train_template
 from uninote.lake.schemas import VECTOR
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, with_bytes
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.lake.stored_vectors import StoredVectors, with_bytes
 from uninote.pipelines.runtime.progress import say, step, watched
 from uninote.storage.types import MissingFileError
 from uninote.vectors.kmeans import fit_kmeans

@@ -16,8 +16,8 @@ from uninote.index.search import read_voided
 from uninote.index.template import Template, load_template
 from uninote.pipelines.index.decision import Changes
 from uninote.pipelines.index.target import ROW_COLUMNS, Target
-from uninote.pipelines.lake.changed_items import ChangedItems, changed_items
-from uninote.pipelines.lake.stored_vectors import StoredVectors
+from uninote.pipelines.lake.reading.changed_items import ChangedItems, changed_items
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.vectors.sampling import first_in_order
 
 _DRIFT_ROWS = 4096

@@ -10,9 +10,9 @@ from uninote.index.plan import IndexOverrides
 from uninote.index.planning import plan_index
 from uninote.lake.paths import index_name
 from uninote.pipelines.lake.encoders import check_widths, open_model
+from uninote.pipelines.lake.reading.snapshot import newest_snapshot
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.lake.snapshot import newest_snapshot
-from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.runtime.session import open_session
 
 

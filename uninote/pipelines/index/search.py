@@ -19,9 +19,9 @@ from uninote.notes.ingest.sources import find_source
 from uninote.pipelines.embed.model_run import model_tasks, with_inline
 from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.lake.snapshot import Snapshot, newest_snapshot
-from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.notes.items import items_of
 from uninote.pipelines.notes.media_roots import policy_with
 from uninote.pipelines.notes.note_ids import check_note_ids

@@ -33,8 +33,8 @@ from uninote.pipelines.index.segment import make_segment, void_all
 from uninote.pipelines.index.target import Target, index_folder
 from uninote.pipelines.lake.damage import index_damage
 from uninote.pipelines.lake.ledger import Entry
+from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.lake.run import Outcome, Run, last_entry, newest_entries, record
-from uninote.pipelines.lake.snapshot import newest_snapshot
 from uninote.pipelines.lake.stale import say_stale
 from uninote.pipelines.runtime.progress import say
 

@@ -14,9 +14,9 @@ from uninote.index.plan import IndexPlan
 from uninote.index.planning import RECALL_OF_CODES, recall_wanted
 from uninote.lake.paths import index_name
 from uninote.pipelines.index.decision import Wanted
+from uninote.pipelines.lake.reading.snapshot import Snapshot
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.lake.snapshot import Snapshot
-from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.notes.media_roots import s3_options
 
 _SHAPING = {"nlist", "pq_m", "opq", "num_shards", "recall_target", "serve_mib", "task_mib", "seed", "kinds"}

@@ -15,7 +15,7 @@ from uninote.foreign_vectors.table import open_table
 from uninote.model.e5.folder import check_identity
 from uninote.model.encoder import describe, kind_of
 from uninote.pipelines.lake.generations import ModelFolder, choose_generation, recorded_width
-from uninote.pipelines.lake.opening.model_choice import OURS, choose_checkpoint
+from uninote.pipelines.lake.model_choice import OURS, choose_checkpoint
 from uninote.pipelines.lake.rotation import choose_folder
 from uninote.storage.files import fetch_folder, list_files, stat
 from uninote.storage.host_copies import once_per_host

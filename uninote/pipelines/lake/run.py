@@ -19,12 +19,12 @@ from uninote.foreign_vectors.table import VectorTable, open_table
 from uninote.lake import record as lake_record
 from uninote.lake.paths import GenerationLake, Lake
 from uninote.pipelines.lake import ledger as ledger_table
+from uninote.pipelines.lake import migrations as lake_migrations
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import open_model, s3_of
 from uninote.pipelines.lake.generations import ModelFolder
 from uninote.pipelines.lake.ledger import Entry
-from uninote.pipelines.lake.opening import migrations as lake_migrations
-from uninote.pipelines.lake.opening.source import ingest_settings
+from uninote.pipelines.lake.source import ingest_settings
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from udfs.neighbours.cell_rows import make_pick_rows
 from udfs.neighbours.cells import vectors_as_bytes
 from udfs.table_files import LastCommits, make_change_reader
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.changed_items import ChangedVectors, changed_items, changed_vectors
-from uninote.pipelines.lake.stored_vectors import FileRows, with_bytes
+from uninote.pipelines.lake.reading.changed_items import ChangedVectors, changed_items, changed_vectors
+from uninote.pipelines.lake.reading.stored_vectors import FileRows, with_bytes
 from uninote.pipelines.neighbours.cell_rows import CellRows
 from uninote.pipelines.neighbours.decision import LastRun
 from uninote.pipelines.neighbours.join import Join

@@ -17,9 +17,9 @@ from uninote.lake.schemas import VECTOR, TableSpec, neighbour_rows_table, neighb
 from uninote.neighbours.kernel.settings import Search
 from uninote.neighbours.rules import Rule
 from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.reading.snapshot import Snapshot
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, VectorSample, with_bytes
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.lake.snapshot import Snapshot
-from uninote.pipelines.lake.stored_vectors import StoredVectors, VectorSample, with_bytes
 from uninote.pipelines.neighbours.attributes import Attribute, attributes_of, rule_of
 
 STAGING = "staging/neighbours"

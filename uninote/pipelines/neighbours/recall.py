@@ -17,7 +17,7 @@ from udfs.table_files import as_read, make_reader
 from uninote.lake.delta_files import files_of
 from uninote.neighbours.lists import Lists
 from uninote.neighbours.rules import Rows
-from uninote.pipelines.lake.stored_vectors import FileRows, StoredVectors
+from uninote.pipelines.lake.reading.stored_vectors import FileRows, StoredVectors
 from uninote.pipelines.neighbours.cell_rows import CellRows
 from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.neighbours.plan import Truth

@@ -16,8 +16,8 @@ from uninote.config.digests import digest
 from uninote.lake.delta_files import DeltaFilesError
 from uninote.pipelines.lake.damage import damage
 from uninote.pipelines.lake.ledger import Entry
+from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.lake.run import Outcome, Run, last_entry, record
-from uninote.pipelines.lake.snapshot import newest_snapshot
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
 from uninote.pipelines.neighbours.cell_rows import open_cell_rows
 from uninote.pipelines.neighbours.changes import changed_notes

@@ -21,7 +21,7 @@ from uninote.errors import UninoteError
 from uninote.lake.delta_files import present_files
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import NEIGHBOUR_CELLS
-from uninote.pipelines.lake.stored_vectors import FileRows
+from uninote.pipelines.lake.reading.stored_vectors import FileRows
 from uninote.pipelines.neighbours.cell_rows import CellRows, Cells, cell_folders, load_cells, open_cell_rows
 from uninote.pipelines.neighbours.changes import rows_to_join
 from uninote.pipelines.neighbours.decision import LastRun

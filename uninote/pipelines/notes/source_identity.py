@@ -5,8 +5,8 @@ from __future__ import annotations
 from uninote.config.sections.base import DEMO
 from uninote.errors import UninoteError
 from uninote.notes.ingest.sources import Source
-from uninote.pipelines.lake.opening.source import is_demo, known_source
 from uninote.pipelines.lake.run import Run
+from uninote.pipelines.lake.source import is_demo, known_source
 from uninote.pipelines.runtime.progress import say
 
 MIN_DELETED = 100  # fewer notes than that may go in one run, however few there are

@@ -15,8 +15,8 @@ from uninote.lake.schemas import TableSpec, notes_table, quarantine_table
 from uninote.notes.ingest.sources import Source, SourceError, find_source
 from uninote.ocr.reader import TextReader
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.opening.source import remember_source
 from uninote.pipelines.lake.run import Outcome, Run, record
+from uninote.pipelines.lake.source import remember_source
 from uninote.pipelines.notes.image_bytes import store_image_bytes
 from uninote.pipelines.notes.image_texts import choose_reader, read_image_texts
 from uninote.pipelines.notes.media_roots import remember_media_root

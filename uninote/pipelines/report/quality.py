@@ -17,9 +17,9 @@ from uninote.evaluation.agreement import Facts, pairs_of, shares_of_chance, shar
 from uninote.evaluation.text_baseline import tfidf_scores
 from uninote.lake.schemas import duplicates_table
 from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.reading.snapshot import Snapshot
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.lake.snapshot import Snapshot
-from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.report.labels import Label, Notes, ids_of, labels_of, languages_of
 from uninote.report.figures import Agreement
 

@@ -19,8 +19,8 @@ from uninote.pipelines.index.recall import RECALL_TARGET
 from uninote.pipelines.index.stage import unit_of
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.ledger import Entry
+from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
-from uninote.pipelines.lake.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.neighbours.recall import AT_K, Recalls
 from uninote.pipelines.report.examples import Examples, find_examples, gallery, sample_of
 from uninote.pipelines.report.quality import agreements

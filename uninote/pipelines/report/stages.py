@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from uninote.pipelines.lake.ledger import Entry
+from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.run import Run, ledger
-from uninote.pipelines.lake.snapshot import Snapshot
 from uninote.report.data import StageRow
 
 Entries = Mapping[tuple[str, str], Entry]

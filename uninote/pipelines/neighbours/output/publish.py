@@ -23,7 +23,7 @@ from uninote.lake.parquet_files import DataFile, write_file
 from uninote.lake.schemas import duplicates_table, neighbours_table
 from uninote.neighbours.components import connected
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.stored_vectors import FileRows
+from uninote.pipelines.lake.reading.stored_vectors import FileRows
 from uninote.pipelines.neighbours.cell_rows import publish_cells
 from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.neighbours.output.files import RECORD_FIELDS, JoinResult, of_kind, scan_and_write

@@ -12,7 +12,7 @@ import numpy as np
 
 from uninote.lake.change_feed import files_since, read_feed
 from uninote.lake.parquet_files import DataFile
-from uninote.pipelines.lake.stored_vectors import StoredVectors
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.vectors.last_rows import last_rows
 
 

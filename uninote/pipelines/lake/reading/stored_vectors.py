@@ -22,8 +22,8 @@ from uninote.lake.parquet_files import DataFile, remedy_of
 from uninote.lake.schemas import VECTOR, embeddings_table
 from uninote.neighbours.lists import Lists
 from uninote.neighbours.recall import exact_scores, known_scores, tie_aware_recall
+from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.lake.snapshot import Snapshot
 from uninote.vectors.sampling import first_in_order, share_of
 from uninote.vectors.top_k import merge_topk
 

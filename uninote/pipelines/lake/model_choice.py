@@ -15,7 +15,7 @@ from uninote.model.e5.folder import e5_folder
 from uninote.model.encoder import describe
 from uninote.pipelines.lake import ledger
 from uninote.pipelines.lake.generations import find_generations, read_record
-from uninote.pipelines.lake.opening.source import ingest_settings, is_demo, known_source
+from uninote.pipelines.lake.source import ingest_settings, is_demo, known_source
 from uninote.pipelines.runtime.progress import say
 
 OURS: dict[str, Callable[[], Path]] = {DEMO: demo_checkpoint, E5: e5_folder}  # checkpoints that have a name

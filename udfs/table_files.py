@@ -107,7 +107,8 @@ def make_change_reader(
 
     def read(path: str) -> Iterator[pa.RecordBatch]:
         with open_parquet(path) as file:
-            has_types = CHANGE_TYPE in file.schema_arrow.names  # files of plain inserts have none
+            # Files of plain inserts have no column of types: all their rows are there.
+            has_types = CHANGE_TYPE in file.schema_arrow.names
             wanted = [*columns, "kind", "generation"]
             if has_types:
                 wanted.append(CHANGE_TYPE)

@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write(sys.stderr, f"error: {error}\n")
         return 1
     for line in lines:
-        sys.stdout.write(json.dumps(line) + "\n")  # ASCII: ids come from data, and may hold what a terminal obeys
+        # In ASCII: ids come from data, and may hold what a terminal obeys.
+        sys.stdout.write(json.dumps(line) + "\n")
     return 0
 
 
@@ -79,7 +80,8 @@ def _with_axes(index: str, folder: Path, kind: str) -> Path:
     """Return the model with the axes that the index's lake keeps for it, or the model as it is where there are none."""
     if (kind_of(folder) if kind == AUTO else kind) != SENTENCES:
         return folder
-    lakes = Path(index).resolve().parents  # an index lies in <lake>/<generation>/index, if it is not kept elsewhere
+    # An index lies in <lake>/<generation>/index unless index.folder says otherwise.
+    lakes = Path(index).resolve().parents
     axes = lakes[2] / "axes" / f"{describe(kind, folder).identity.weights}.safetensors" if len(lakes) > 2 else None
     return turned_copy(folder, axes) if axes is not None and axes.is_file() else folder
 

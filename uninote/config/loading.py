@@ -87,7 +87,8 @@ def _make_absolute(values: dict[str, Any], locations: set[str], base: Path, prob
         try:
             if holder[key] not in NAMES.get(name, ()):
                 holder[key] = _absolute(holder[key], base)
-        except (OSError, RuntimeError, ValueError) as error:  # no such user, a circle of links, a NUL, no UTF-8
+        except (OSError, RuntimeError, ValueError) as error:
+            # There is no such user, links form a circle, or the name has a NUL or is not UTF-8.
             problems.append(f"{name}: {holder[key]!r} is no place on this machine ({error})")
 
 
@@ -96,7 +97,8 @@ def _absolute(value: Any, base: Path) -> Any:
         return [_absolute(one, base) for one in value]
     if not isinstance(value, str) or "://" in value or not value:
         return value
-    value.encode()  # lone surrogates: what a terminal without UTF-8 made of the name
+    # Raises on lone surrogates, which is what a terminal without UTF-8 makes of a name.
+    value.encode()
     return str(_named(base / Path(value).expanduser()))
 
 
@@ -105,7 +107,8 @@ def _named(path: Path) -> Path:
 
     What a link is named may say more than where it leads: a model hub keeps items.jsonl under the hash of its content.
     """
-    path.resolve()  # raises what cannot be a place
+    # Raises where the name cannot be a place at all.
+    path.resolve()
     parts = list(path.parts)
     last: list[str] = []
     while parts and parts[-1] != "..":
@@ -135,7 +138,8 @@ def _describe(problem: Any) -> str:
         return f"{name}: unknown key; accepted keys here: {_keys(section_of(parts[:-1]))}"
     if problem["type"] == "missing":
         return f"{name}: missing, and it has no default"
-    own = problem["msg"].removeprefix("Value error, ")  # what a rule of ours says may begin with a name
+    # A message of our own rules may begin with a name, whose case must stay.
+    own = problem["msg"].removeprefix("Value error, ")
     message = own if own != problem["msg"] else f"{own[0].lower()}{own[1:]}"
     shown = HIDDEN if is_secret(name) else repr(redact_value(name, problem["input"]))
     return f"{name}: {message}; got {shown}{_remedy(problem)}"

@@ -61,7 +61,8 @@ class Config(Section):
     @field_validator("as_of", mode="before")
     @classmethod
     def _is_time(cls, as_of: Any) -> Any:
-        if isinstance(as_of, date):  # YAML reads dates and times by itself
+        # YAML turns what looks like a date into one; the setting is a text.
+        if isinstance(as_of, date):
             as_of = as_of.isoformat()
         if isinstance(as_of, str):
             datetime.fromisoformat(as_of)

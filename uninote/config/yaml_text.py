@@ -35,7 +35,8 @@ def _load(text: str, loader: type[_Typed | _Strings]) -> Any:
         raise YamlTextError(" ".join(str(error).split())) from error
     except RecursionError as error:
         raise YamlTextError("lists or mappings nested too deep") from error
-    except ValueError as error:  # a date or a number that YAML's own rules let in, and Python does not: 2024-13-45
+    except ValueError as error:
+        # YAML's own rules let in dates and numbers that Python refuses, such as 2024-13-45.
         raise YamlTextError(f"{error}; write it in quotes if it is a text") from error
 
 

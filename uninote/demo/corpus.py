@@ -63,7 +63,8 @@ def _check_request(folder: Path, num_notes: int) -> None:
 
 def _publish(building: Path, folder: Path) -> None:
     try:
-        os.replace(building, folder)  # also over an empty folder
+        # This replaces an empty folder, too.
+        os.replace(building, folder)
     except OSError as error:
         raise UninoteError(f"{folder} was filled meanwhile by another run ({error.strerror}): use that") from error
 

@@ -101,7 +101,8 @@ def evaluate_words(data: TrainingSet) -> Table:
 
 def _trials(data: TrainingSet) -> Iterable[_Trial]:
     for strategy in data.strategies(EVAL):
-        if strategy is not Strategy.NOTE_TO_NOTE:  # that one is measured on ranked lists, below
+        # Note to note is measured on ranked lists, below.
+        if strategy is not Strategy.NOTE_TO_NOTE:
             yield _trial_of_examples(strategy, data)
     if lists := data.ranked(EVAL):
         yield _trial_of_lists(lists)

@@ -31,7 +31,8 @@ class Centroids:
         check_vectors(vectors, self.centres.shape[1])
         groups = min(len(self.groups), max(_PROBED_GROUPS, 2 * count * len(self.groups) // len(self.centres)))  # type: ignore[arg-type]
         found = self._search(vectors, count, groups)
-        if (found < 0).any():  # the groups that were probed hold fewer lists
+        # The groups that were probed hold fewer lists than were asked for.
+        if (found < 0).any():
             found = self._search(vectors, count, len(self.groups))  # type: ignore[arg-type]
         return found.astype(np.int32)
 

@@ -138,7 +138,8 @@ def _code(rows: int, width: int, nlist: int, chosen: IndexOverrides) -> tuple[in
         without_codes = IndexPlan(rows, width, nlist, 1, 1, 0, _PQ_NBITS, 0).total_bytes
         affordable = ((chosen.serve_mib << 20) - without_codes) // rows
         within = [part for part in divisors if part <= affordable]
-        divisors = within or divisors[:1]  # the smallest codes there are, where the budget has no room for any
+        # Where the budget has no room for any, the smallest codes there are.
+        divisors = within or divisors[:1]
     return _nearest(divisors, target), _PQ_NBITS
 
 

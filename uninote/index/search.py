@@ -71,7 +71,8 @@ class Index:
         while True:
             try:
                 return cls._open_as(folder, manifest)
-            except IndexDamagedError:  # or published again, twice, since its manifest was read
+            except IndexDamagedError:
+                # The index is damaged, or it was published twice since its manifest was read: then it is opened again.
                 newer = read_manifest(folder)
                 if newer == manifest:
                     raise
@@ -132,7 +133,8 @@ class Index:
                 any_short |= len(found[-1]) < k and bool(keys[row, -1] >= 0)
             if not any_short:
                 break
-            asked *= 2  # items of the same notes took the slots
+            # Items of the same notes took the slots of others, so more are asked for.
+            asked *= 2
         ids = np.full((len(keys), k), None, dtype=object)
         best = np.full((len(keys), k), -np.inf, np.float32)
         for row, one in enumerate(found):
@@ -146,7 +148,8 @@ class Index:
         wanted = np.unique(item_keys[item_keys >= 0])
         notes = np.full(len(wanted), None, dtype=object)
         missing = np.ones(len(wanted), dtype=bool)
-        for number in sorted(self._open, reverse=True):  # the newest segment has the last word on a key
+        # The newest segment comes first: it has the last word on a key.
+        for number in sorted(self._open, reverse=True):
             shard = self._open[number].notes
             positions = shard.positions(wanted[missing])
             places = np.searchsorted(wanted, shard.keys[positions])

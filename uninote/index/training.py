@@ -72,7 +72,8 @@ def finish_template(
     if index.by_residual:
         coded = coded - centroids.centres[lists[::every]]
     held_out = np.arange(len(coded)) % _HELD_OUT == 0
-    enough = (~held_out).sum() >= 4 * index.pq.ksub  # a small corpus needs every row for its codebooks
+    # A small corpus needs every row for its codebooks: then the error is measured on rows that trained them.
+    enough = (~held_out).sum() >= 4 * index.pq.ksub
     _train_codebooks(index.pq, coded[~held_out] if enough else coded, seed)
     error = code_error(index.pq, coded[held_out] if enough else coded)
     list_rows = np.bincount(lists, minlength=plan.nlist)
@@ -86,7 +87,8 @@ def finish_template(
 
 def _train_codebooks(pq: faiss.ProductQuantizer, coded: np.ndarray, seed: int) -> None:
     pq.cp.seed = seed
-    pq.cp.min_points_per_centroid = 1  # below the default of 39 FAISS prints a warning for each part
+    # Below its default of 39 rows a centroid FAISS prints a warning for each part.
+    pq.cp.min_points_per_centroid = 1
     # Fewer rows than codewords: rows repeat, and each distinct one becomes a codeword.
     rows = max(len(coded), pq.ksub)
     # Centred: the fast path loses the small differences of vectors in a cone. A part's codewords are shifted back.

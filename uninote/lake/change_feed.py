@@ -48,13 +48,15 @@ def read_feed(uri: str, since: int, version: int, kinds: Sequence[str]) -> Chang
             keys.append(batch.column("item_key").to_numpy()[mine])
             versions.append(batch.column(_COMMIT).to_numpy().astype(np.int64)[mine])
             there.append(np.asarray(_among(batch.column(_CHANGE), THERE))[mine])
-    except (DeltaError, pa.ArrowInvalid, OSError):  # files of the feed may be gone although the log still names them
+    except (DeltaError, pa.ArrowInvalid, OSError):
+        # VACUUM deletes files of the feed although the log still names them.
         return None
     return Changes(np.concatenate(keys), np.concatenate(versions), np.concatenate(there))
 
 
 def _among(column: pa.Array, values: Sequence[str]) -> pa.BooleanArray:
-    return pc.is_in(column.cast(pa.string()), pa.array(list(values)))  # of views, which few functions take
+    # deltalake returns views of strings, which few of Arrow's functions take.
+    return pc.is_in(column.cast(pa.string()), pa.array(list(values)))
 
 
 def files_since(uri: str, since: int, version: int) -> list[tuple[int, DataFile]] | None:
@@ -73,7 +75,8 @@ def files_since(uri: str, since: int, version: int) -> list[tuple[int, DataFile]
                     changes.append(action["cdc"])
                 elif action.get("add", {}).get("dataChange"):
                     added.append(action["add"])
-        except (OSError, ValueError):  # the log is cleaned up after some weeks
+        except (OSError, ValueError):
+            # Commits of the log are deleted after some weeks.
             return None
         for one in changes or added:
             path = Path(uri) / unquote(one["path"])

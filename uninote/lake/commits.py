@@ -84,7 +84,8 @@ def _create(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(scratch, path)  # fails where the name is taken, which a rename would not
+        # A link fails where the name is taken; a rename would replace the other writer's commit.
+        os.link(scratch, path)
     except FileExistsError as error:
         raise CommitConflictError(
             f"{path} exists already: another run writes to this lake; let it end, and run again"

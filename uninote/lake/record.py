@@ -83,7 +83,8 @@ def _create(lake: Lake, record: LakeRecord) -> None:
         os.link(scratch, lake.uri(FILE))
     except FileExistsError:
         pass
-    except OSError:  # a mounted store without links: two first runs at once would be the later one's lake
+    except OSError:
+        # A mounted store may have no links. There, of two first runs at once, the later one names the lake.
         os.replace(scratch, lake.uri(FILE))
     finally:
         scratch.unlink(missing_ok=True)

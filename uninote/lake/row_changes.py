@@ -185,7 +185,8 @@ def can_apply(uri: str) -> bool:
 def _has_plain_bounds(schema: pa.Schema, name: str) -> bool:
     """Say whether the log has a column's bounds as JSON has its values; times, for one, it rounds."""
     if name not in schema.names:
-        return False  # a field of a struct
+        # The log names a field of a struct by its path, which is no column here.
+        return False
     kind = schema.field(name).type
     return bool(pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind))
 

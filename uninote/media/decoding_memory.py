@@ -49,7 +49,8 @@ def _decoder(image: Image.Image) -> int:
 
 
 def _may_turn(image: Image.Image) -> bool:
-    if image.format == "PNG":  # its EXIF may follow the pixels
+    # The EXIF of a PNG may follow its pixels.
+    if image.format == "PNG":
         return True
     with suppress(Exception):  # broken EXIF says nothing
         return int(image.getexif().get(_ORIENTATION, 1)) != 1

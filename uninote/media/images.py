@@ -73,7 +73,8 @@ def _explained(content: bytes, max_pixels: int, held: ExitStack) -> Image.Image:
         raise ImageError("media_too_many_pixels", str(error)) from error
     except UnidentifiedImageError as error:
         raise ImageError("media_undecodable", f"not an image of a known format ({', '.join(FORMATS)})") from error
-    except Exception as error:  # decoders raise what they like on hostile bytes
+    except Exception as error:
+        # Decoders raise exceptions of many kinds on hostile bytes.
         raise ImageError("media_undecodable", f"cannot be decoded: {type(error).__name__}: {error}") from error
 
 
@@ -85,7 +86,8 @@ def _decode(content: bytes, max_pixels: int, held: ExitStack) -> Image.Image:
             raise ImageError("media_too_many_pixels", detail)
         held.enter_context(DECODING.hold(decoding_bytes(image)))
         image.load()
-        with suppress(Exception):  # broken EXIF says nothing about the pixels
+        # An image with broken EXIF is read all the same: it says nothing about the pixels.
+        with suppress(Exception):
             ImageOps.exif_transpose(image, in_place=True)
         return _to_rgb(image)
 

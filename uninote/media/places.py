@@ -46,7 +46,8 @@ def places_of(uri: str, policy: MediaPolicy) -> Places:
     for root in roots:
         try:
             place = _below_s3(root, uri) if is_remote(root) else _below_folder(root, uri, policy.roots)
-        except (OSError, ValueError, RuntimeError):  # a NUL, a lone surrogate, a name too long, a loop of symlinks
+        except (OSError, ValueError, RuntimeError):
+            # The name has a NUL or a lone surrogate, is too long, or leads into a loop of links.
             is_inside = True
             continue
         if place is not None:

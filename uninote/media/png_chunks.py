@@ -27,7 +27,8 @@ def without_odd_chunks(content: bytes) -> bytes:
         if name in TEXTS:
             limit = min(room, TEXT_BYTES)
             size = _text_bytes(name, chunk[8:-4], limit)
-            room -= min(size, limit)  # what is too large was inflated up to the limit, too
+            # A chunk that is too large was inflated up to the limit, too, before its size was known.
+            room -= min(size, limit)
             is_kept = size <= limit and _is_sound(chunk)
         else:
             is_kept = name in PIXELS or (name != b"iCCP" and _is_sound(chunk))

@@ -34,6 +34,7 @@ def _in_halves(compute: Compute, prepared: Sequence[Any]) -> np.ndarray:
     except torch.cuda.OutOfMemoryError:
         if len(prepared) == 1:
             raise
-    torch.cuda.empty_cache()  # outside the handler, whose traceback would keep the failed batch's tensors alive
+    # Outside the handler, whose traceback would keep the failed batch's tensors alive.
+    torch.cuda.empty_cache()
     half = len(prepared) // 2
     return np.concatenate([_in_halves(compute, prepared[:half]), _in_halves(compute, prepared[half:])])

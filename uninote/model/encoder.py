@@ -143,7 +143,8 @@ def load_encoder(
 
 def load_in_layout(folder: str | Path, kind: str, layout: int | None, arithmetic: Arithmetic) -> Encoder:
     """Load the encoder of a checkpoint folder in the layout of that number; None is its own. Raises as `load_encoder`."""
-    if _checked(kind) == HASHING:  # the same on every device, and in float32
+    # The hashing encoder computes the same on every device, in float32.
+    if _checked(kind) == HASHING:
         from uninote.model.hashing.encoder import HashingEncoder
 
         return HashingEncoder.load(folder)

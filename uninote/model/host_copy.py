@@ -75,7 +75,8 @@ def _converted(source: BinaryIO, tensors: list[_Tensor], metadata: object) -> It
         dtype = "F32" if tensor.dtype in _WIDEN else tensor.dtype
         header[tensor.name] = {"dtype": dtype, "shape": tensor.shape, "data_offsets": [start, end]}
     written = json.dumps(header).encode()
-    written += b" " * (-len(written) % 8)  # so that what follows is aligned
+    # The header is padded, so that the tensors after it are aligned to 8 bytes.
+    written += b" " * (-len(written) % 8)
     yield struct.pack("<Q", len(written)) + written
     for tensor in tensors:
         widen = _WIDEN.get(tensor.dtype, bytes)

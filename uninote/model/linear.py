@@ -32,7 +32,8 @@ def use_faster_linear(module: nn.Module) -> None:
     for part in module.modules():
         # A subclass may compute something else; both speeds are measured once a process.
         if type(part) is nn.Linear and part.weight.dtype is torch.float32 and is_onednn_faster():
-            part.__class__ = OneDnnLinear  # keeps parameters, names and hooks
+            # Changing the class keeps parameters, names and hooks, so that weights are found as before.
+            part.__class__ = OneDnnLinear
 
 
 @cache
@@ -48,7 +49,8 @@ def is_onednn_faster() -> bool:
             for _ in range(6):
                 changed.append(_seconds(_product, rows, weight, bias))
                 plain.append(_seconds(_plain, rows, weight, bias))
-        except (AttributeError, RuntimeError):  # PyTorch without oneDNN; the operator is its compiler's
+        except (AttributeError, RuntimeError):
+            # This PyTorch has no oneDNN, or not the operator, which is its compiler's own.
             return False
     return min(changed) < CLEARLY * min(plain)
 

@@ -19,6 +19,7 @@ def find_reader() -> TextReader | None:
 
 
 def _load() -> ReadText:
-    from uninote.ocr.rapid import load  # and with it OpenCV and the models, in a worker alone
+    # Imported where it runs: it brings OpenCV and the models, which only a worker needs.
+    from uninote.ocr.rapid import load
 
     return load()

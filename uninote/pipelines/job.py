@@ -69,7 +69,8 @@ def run_job(
         return _failed(f"error in {name}: stopped by a signal ({number}). {GO_ON}", SIGNALLED + number)
     except Exception as error:
         return _failed(f"error in {name}: {explained(error)}. {GO_ON}", FAILED)
-    sys.stdout.write(json.dumps(summary) + "\n")  # ASCII: any scheduler's log takes it, and no terminal obeys it
+    # In ASCII: any scheduler's log takes it, and it holds nothing that a terminal obeys.
+    sys.stdout.write(json.dumps(summary) + "\n")
     return DONE
 
 

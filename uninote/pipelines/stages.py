@@ -76,7 +76,8 @@ def _work(name: str) -> Stage:
 def refresh(run: Run) -> Summary:
     """Run every stage; each skips what did not change since it last ran."""
     started = time.time()
-    say(f"refresh: the encoder is {run.model.checkpoint}")  # one that is missing stops the run before it writes
+    # Asked for here, so that an encoder which is missing stops the run before it writes.
+    say(f"refresh: the encoder is {run.model.checkpoint}")
     stages = {name: run_stage(run, name) for name in STAGES}
     made = {name: uri for summary in stages.values() for name, uri in summary["tables"].items()}
     write(

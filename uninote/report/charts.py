@@ -84,7 +84,8 @@ def _horizontal_lines(data: Histogram) -> Markup:
     )
     drawn = []
     for value in ticks(0, max(1, *data.counts, 1), 4):
-        if value == round(value):  # of notes there are only complete ones
+        # Counts of notes are whole numbers.
+        if value == round(value):
             y = _y(data, value)
             drawn.append(line.format(LEFT, WIDTH - RIGHT, y, LEFT - 8, y + 4, count(round(value))))
     return Markup("").join(drawn)

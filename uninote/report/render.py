@@ -35,7 +35,8 @@ def render(report: Report) -> str:
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("uninote.report", "page"),
-        autoescape=True,  # titles and bodies are hostile input
+        # Titles and bodies are hostile input: nothing in them becomes HTML.
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -24,7 +24,8 @@ def trend_line(trend: Trend) -> Markup:
     """Draw a figure over runs, oldest first; a single run is a dot."""
     low = min(value for _, value in trend.points)
     high = max(value for _, value in trend.points)
-    span = (high - low) or 1.0  # all equal: a level line
+    # Where all values are equal, the line is level.
+    span = (high - low) or 1.0
     steps = max(1, len(trend.points) - 1)
     places = []
     dots = Markup("")

@@ -52,7 +52,8 @@ def fetch_folder(uri: str, target: Path, options: S3Options) -> None:
     if is_remote(uri):
         from uninote.storage import s3
 
-        with local.explained(uri):  # the disk that the copies are written to
+        # Errors here are of the disk that the copy is written to.
+        with local.explained(uri):
             return s3.fetch_folder(uri, target, options)
     return local.fetch_folder(uri, target)
 

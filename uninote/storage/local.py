@@ -49,7 +49,8 @@ def list_sizes(uri: str) -> dict[str, int]:
         folder = local_path(uri)
         found = {}
         for path in folder.rglob("*"):
-            with suppress(FileNotFoundError):  # deleted since it was listed
+            # The file may be deleted since it was listed.
+            with suppress(FileNotFoundError):
                 if path.is_file():
                     found[path.relative_to(folder).as_posix()] = path.stat().st_size
         return found
@@ -101,7 +102,8 @@ def local_path(uri: str) -> Path:
 
 def _stat_regular(path: Path) -> os.stat_result:
     status = path.stat()
-    if not modes.S_ISREG(status.st_mode):  # a pipe or a device would block, or never end
+    # A pipe or a device would block, or never end.
+    if not modes.S_ISREG(status.st_mode):
         raise MissingFileError(f"{str(path)!r} is not a regular file")
     return status
 
@@ -136,5 +138,6 @@ def explained(uri: str) -> Iterator[None]:
         remedy = "Free space, or mend the disk or mount; then run again, what is done is kept"
         kind = UnreachableError if error.errno in AWAY else StorageError
         raise kind(f"{place}: {why}. {remedy}") from error
-    except ValueError as error:  # a NUL or a lone surrogate in the name
+    except ValueError as error:
+        # The name has a NUL or a lone surrogate.
         raise MissingFileError(f"{uri[:200]!r} is not a file's name: {error}") from error

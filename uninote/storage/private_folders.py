@@ -29,7 +29,8 @@ def private_folder(folder: Path) -> Path:
         pass
     except OSError as error:
         raise UninoteError(f"{folder} cannot be made: {error.strerror}; {REMEDY}") from error
-    problem = _problem(os.lstat(folder))  # not stat: a link may lead to a folder of ours, and be turned elsewhere
+    # Not stat: a link may lead to a folder of ours now, and elsewhere a moment later.
+    problem = _problem(os.lstat(folder))
     if problem:
         raise UninoteError(f"{folder} {problem}, so what lies in it cannot be trusted; {REMEDY}")
     return folder

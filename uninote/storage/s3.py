@@ -32,7 +32,8 @@ def read_bytes(uri: str, options: S3Options, limit: int | None) -> bytes:
         while True:
             try:
                 return _read_once(client, place, limit)
-            except (HTTPError, IncompleteReadError):  # the connection broke after the answer had begun
+            except (HTTPError, IncompleteReadError):
+                # The connection broke after the answer had begun.
                 if attempt >= options.attempts or late():
                     raise
             time.sleep(random.uniform(0, 0.1 * 2**attempt))
@@ -132,7 +133,8 @@ def _read_once(client: Any, place: Place, limit: int | None) -> bytes:
 
 def _inside(target: Path, name: str, uri: str) -> Path:
     path = (target / name).resolve()
-    if not path.is_relative_to(target.resolve()):  # a key may hold "..", and keys are written by others
+    # A key may hold "..", and keys are written by others.
+    if not path.is_relative_to(target.resolve()):
         raise StorageError(
             f"{uri} holds {name!r}, which would be written outside the target folder; remove that object"
         )

@@ -56,7 +56,8 @@ class Clients:
 
     def get(self, options: S3Options) -> Any:
         """Return the client for `options`; it may be used by several threads at once."""
-        with self._lock:  # making a client is slow, and sessions are not made for threads
+        # Making a client is slow, and botocore's sessions are not made for several threads.
+        with self._lock:
             if options not in self._clients:
                 self._session = self._session or boto3.session.Session()
                 self._clients[options] = _make_client(self._session, options)

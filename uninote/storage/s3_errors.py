@@ -118,7 +118,8 @@ def explained(place: Place) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _of_answer(place, error) from error
-    except (ReadTimeoutError, urllib3.exceptions.ReadTimeoutError) as error:  # before and during the answer's body
+    except (ReadTimeoutError, urllib3.exceptions.ReadTimeoutError) as error:
+        # The first comes before the answer's body, the second while it is read.
         limit = f"media.timeout_s = {place.options.timeout_s:g}, retries included"
         raise SlowFileError(f"{place} did not come within {limit}") from error
     except (BotoCoreError, urllib3.exceptions.HTTPError) as error:

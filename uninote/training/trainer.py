@@ -79,7 +79,8 @@ class Trainer:
         self._progress = _progress(self.backbone, config)
         self._open = ExitStack()
         self._reference: Backbone | None = None
-        if self._objective.needs_reference:  # before the state is read: the reference is where the run began
+        # Before the state is read: the reference is the model as the run began.
+        if self._objective.needs_reference:
             self._reference = self._open.enter_context(self.backbone.frozen_start())
         load_state(self._states, self._progress, self._run_digests)
         self._log = Log(folder / LOG, self.step) if processes.rank() == 0 else None
@@ -103,7 +104,8 @@ class Trainer:
         upcoming: Future[tuple[Step, Chunks]] = self._ahead.submit(self._prepared, self.step)
         while self.step < end:
             batch, chunks = upcoming.result()
-            if self.step + 1 < end:  # its images are decoded while the model computes this one
+            # Images of the next step are decoded while the model computes this one.
+            if self.step + 1 < end:
                 upcoming = self._ahead.submit(self._prepared, self.step + 1)
             loss = self._take(batch, chunks)
             if self.step % self._config.checkpoint_every == 0 or self.step == self._config.steps:
@@ -207,5 +209,6 @@ def _device(name: str | None) -> torch.device:
     if chosen.type == "cuda" and chosen.index is None:
         chosen = torch.device("cuda", processes.rank() % torch.cuda.device_count())
     if chosen.type == "cuda":
-        torch.cuda.set_device(chosen)  # collectives of NCCL use the current one
+        # NCCL's collectives use the current device.
+        torch.cuda.set_device(chosen)
     return chosen

@@ -53,7 +53,8 @@ def fit_kmeans(sample: np.ndarray, num_centroids: int, seed: int) -> np.ndarray:
         num_centroids,
         niter=_ROUNDS,
         seed=seed,
-        min_points_per_centroid=1,  # below the default of 39 FAISS prints a warning for each run
+        # Below its default of 39 rows a centroid FAISS prints a warning for each run.
+        min_points_per_centroid=1,
         max_points_per_centroid=_TRAIN_ROWS_PER_CENTROID,
     )
     clustering.train(sample - centre)

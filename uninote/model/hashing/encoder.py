@@ -116,7 +116,8 @@ class _Projection:
     def __init__(self, size: int, width: int, key: bytes) -> None:
         self.size = size
         self._key = key
-        self._signs = np.zeros((size, width), dtype=np.int8)  # pages that no row touches take no memory
+        # The system gives no memory to pages of zeros until they are written: rows that no word touches cost none.
+        self._signs = np.zeros((size, width), dtype=np.int8)
         self._is_made = np.zeros(size, dtype=bool)
 
     def rows(self, numbers: np.ndarray) -> np.ndarray:
@@ -156,14 +157,16 @@ def mean_colours(image: Image) -> np.ndarray:
     means = np.zeros((_GRID, _GRID, 3), dtype=np.float32)
     for y, height in enumerate(rows):
         for x, width in enumerate(columns):
-            if len(height) and len(width):  # an image may have fewer pixels than the grid has fields
+            # An image may have fewer pixels than the grid has fields, which then are empty.
+            if len(height) and len(width):
                 field = image.crop((int(width[0]), int(height[0]), int(width[-1]) + 1, int(height[-1]) + 1))
                 means[y, x] = _mean_colour(field.convert("RGB"))
     return np.append(means.ravel(), np.float32(1))
 
 
 def _mean_colour(image: Image) -> np.ndarray:
-    pixels = np.asarray(image)  # summed as they are: as float32 a large image takes four times its memory
+    # Summed as bytes: as float32 a large image takes four times its memory.
+    pixels = np.asarray(image)
     total: np.ndarray = pixels.sum(axis=(0, 1), dtype=np.int64)
     mean: np.ndarray = total / (255 * pixels.shape[0] * pixels.shape[1]) - 0.5
     return mean

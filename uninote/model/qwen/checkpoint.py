@@ -165,7 +165,8 @@ def _mistyped(values: dict[str, Any], full_width: int) -> str:
             f"{FIRST}. Install the release that made it"
         )
     widths = values["widths"]
-    is_typed = isinstance(widths, list) and set(map(type, widths)) == {int}  # a bool is an int to isinstance
+    # The type itself is compared, since a bool is an int to isinstance.
+    is_typed = isinstance(widths, list) and set(map(type, widths)) == {int}
     if not is_typed or widths != sorted(set(widths)) or widths[0] < 1 or widths[-1] != full_width:
         return f"widths {widths!r} must be ascending positive integers that end with the full width, {full_width}"
     wrong = [name for name in _LIMITS if type(values[name]) is not int or values[name] < 1]

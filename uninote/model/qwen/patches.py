@@ -21,7 +21,8 @@ class LinearPatchEmbed(Qwen3VLVisionPatchEmbed):
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Return (patches, width) for flat patches (patches, channels x frames x height x width)."""
         convolution = self.proj
-        weight = convolution.weight.flatten(1)  # a view: memory-mapped weights stay shared, gradients arrive
+        # A view, so that memory-mapped weights stay shared between processes and gradients arrive.
+        weight = convolution.weight.flatten(1)
         rows = hidden_states.view(-1, weight.shape[1])
         return nn.functional.linear(rows.to(weight.dtype), weight, convolution.bias)
 
@@ -30,7 +31,8 @@ def use_linear_patches(model: Any) -> None:
     """Make the patch embedding of a Qwen3VLModel a matrix product; one that overlaps or is padded stays as it is."""
     embedding = model.visual.patch_embed
     if type(embedding) is Qwen3VLVisionPatchEmbed and _is_product(embedding.proj):
-        embedding.__class__ = LinearPatchEmbed  # keeps parameters, names and hooks
+        # Changing the class keeps parameters, names and hooks, so that weights are found as before.
+        embedding.__class__ = LinearPatchEmbed
 
 
 def _is_product(convolution: nn.Conv3d) -> bool:

@@ -194,7 +194,8 @@ class NoteProcessor:
 def _image_processor(folder: Path) -> Qwen2VLImageProcessorPil:
     try:
         return Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # whatever that library makes of a damaged file
+    except Exception as error:
+        # The library raises many kinds of exceptions on a damaged file.
         raise CheckpointError(f"{folder / 'preprocessor_config.json'}: not usable image settings: {error}") from error
 
 
@@ -213,7 +214,8 @@ def _cut(texts: list[list[int]], parts: Sequence[Part], room: int) -> int:
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
     height, width = size
-    if width * image.height > MOST_WIDENED:  # Pillow resizes the width first, and a narrow image becomes wider
+    # Pillow resizes the width first: a narrow, high image is for a moment as wide as its result and as high as before.
+    if width * image.height > MOST_WIDENED:
         raise ImageError(
             "media_too_many_pixels",
             f"has {image.width} x {image.height} pixels, which resizing makes {width * image.height:,} before it makes "

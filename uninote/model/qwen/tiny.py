@@ -51,7 +51,8 @@ def _publish(scratch: Path, folder: Path) -> None:
         scratch.rename(folder)
     except OSError:
         if not folder.exists():
-            raise  # otherwise another process was faster, with the same content
+            # Where the folder is there now, another process was faster, with the same content.
+            raise
 
 
 def tiny_config(tokenizer: Tokenizer) -> dict[str, Any]:

@@ -67,7 +67,8 @@ class NoteTokenizer:
 def _parse(definition: str) -> Tokenizer:
     try:
         return Tokenizer.from_str(definition)
-    except Exception as error:  # the library raises bare Exception
+    except Exception as error:
+        # The library raises bare Exception.
         raise CheckpointError(f"tokenizer.json: not a tokenizer: {error}") from error
 
 

@@ -68,7 +68,8 @@ class UniNote(nn.Module):
         config.to_json_file(folder / "config.json")
         weights = {PREFIX + name: weight.contiguous() for name, weight in self.model.state_dict().items()}
         save_file(weights, folder / SINGLE, metadata={"format": "pt"})
-        (folder / SINGLE).chmod(0o644)  # the library lets only the owner read; executors may run as somebody else
+        # The library lets only the owner read, and executors may run as somebody else.
+        (folder / SINGLE).chmod(0o644)
 
 
 def _empty_model(folder: Path) -> Qwen3VLModel:
@@ -77,7 +78,8 @@ def _empty_model(folder: Path) -> Qwen3VLModel:
     try:
         with torch.device("meta"):
             return Qwen3VLModel(Qwen3VLConfig.from_dict(values))
-    except Exception as error:  # the configuration's own checks raise several kinds
+    except Exception as error:
+        # The configuration's own checks raise several kinds of exceptions.
         raise CheckpointError(f"{folder / 'config.json'}: not a usable configuration: {error}") from error
 
 
@@ -86,7 +88,8 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     for path in weight_files(folder):
         try:
             weights |= load_file(path)
-        except Exception as error:  # the library has an exception of its own, and raises others too
+        except Exception as error:
+            # The library has an exception of its own, and raises others too.
             raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
     named = {}
     for name, weight in weights.items():

@@ -99,7 +99,8 @@ def _load(folder: Path, placement: Placement) -> Any:
         return SentenceTransformer(
             str(folder), device="cpu", local_files_only=True, trust_remote_code=False, model_kwargs=settings
         )
-    except Exception as error:  # whatever the libraries make of a damaged folder
+    except Exception as error:
+        # The libraries raise many kinds of exceptions on a damaged folder.
         raise CheckpointError(f"{folder}: the {sentence_folder.LIBRARY} library cannot load it: {error}") from error
 
 

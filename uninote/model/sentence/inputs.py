@@ -141,7 +141,8 @@ class TokenInputs:
                 unread = estimated(self._limit + beyond, chars, len(text) - chars)
                 return list(found.ids), Cut(beyond + unread, is_estimate=True)
             chars *= 4
-        found = self._tokenizer.encode_batch_fast([text])[0]  # unlike encode, it lets other threads run
+        # Unlike encode, this releases Python's lock while it computes, so that other threads run.
+        found = self._tokenizer.encode_batch_fast([text])[0]
         return list(found.ids), Cut(self._beyond(found))
 
     def _beyond(self, found: Encoding) -> int:
@@ -182,7 +183,8 @@ def make_inputs(first: Any, prompt: str) -> Inputs:
     try:
         tokens = TokenInputs(first, prompt, expected)
         found = tokens.collate(list(map(tokens.prepare, texts)))
-    except (AttributeError, TypeError, ValueError):  # no tokenizer of that sort, or no padding token
+    except (AttributeError, TypeError, ValueError):
+        # The model has no tokenizer of that sort, or it has no padding token.
         return library
     return tokens if _is_equal(found, expected) else library
 

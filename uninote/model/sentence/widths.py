@@ -78,7 +78,8 @@ def _static(folder: Path) -> int | None:
                 if name in stored:
                     return int(weights.get_slice(name).get_shape()[1])
             return None
-    except Exception as error:  # the library has an exception of its own, and raises others too
+    except Exception as error:
+        # The library has an exception of its own, and raises others too.
         raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
 
 

@@ -81,7 +81,8 @@ def _rank_again(vectors: np.ndarray, order: np.ndarray, keys: np.ndarray, ids: n
             if position == NO_ROW:
                 break
             other = order[position]
-            score = dot_rows(vectors, own, other) + np.float32(0)  # -0.0 + 0 is 0.0: the two must tie
+            # -0.0 + 0 is 0.0: the two are equal scores, and must have equal bits.
+            score = dot_rows(vectors, own, other) + np.float32(0)
             count = insert_sorted(best, count, pack_key(score, other))
         for slot in range(min(count, ids.shape[1])):
             ids[own, slot] = key_position(best[slot])

@@ -201,7 +201,8 @@ def _rank_pairs(vectors: np.ndarray, pairs: np.ndarray, limits: np.ndarray, k: i
         row = pairs[place] >> 32
         changed = pairs[place] & 0xFFFFFFFF
         if place == 0 or pairs[place] != pairs[place - 1]:
-            score = dot_rows(vectors, row, changed) + np.float32(0)  # -0.0 + 0 is 0.0: the two must tie
+            # -0.0 + 0 is 0.0: the two are equal scores, and must have equal bits.
+            score = dot_rows(vectors, row, changed) + np.float32(0)
             if score > limits[row]:
                 count = insert_sorted(best, count, pack_key(score, changed))
         if place == len(pairs) - 1 or pairs[place + 1] >> 32 != row:

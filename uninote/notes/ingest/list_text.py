@@ -27,7 +27,8 @@ def listed(text: str) -> list[Any] | None:
     text = text.strip()
     if not (text.startswith("[") and text.endswith("]")):
         return None
-    if _NUMPY.fullmatch(text):  # to Python, strings side by side are one string
+    # numpy prints no commas, and to Python strings side by side are one string.
+    if _NUMPY.fullmatch(text):
         return list(map(ast.literal_eval, re.findall(_QUOTED, text, re.DOTALL)))
     for read in (json.loads, ast.literal_eval):
         try:
@@ -45,7 +46,8 @@ def split_topics(text: str) -> list[Any]:
     entries = listed(text)
     if entries is not None:
         return entries
-    if text.startswith("[") and text.rstrip().endswith("]"):  # [street food, soup], as Java prints lists
+    # Java prints lists as [street food, soup], without quotes.
+    if text.startswith("[") and text.rstrip().endswith("]"):
         return text.strip()[1:-1].split(",")
     return TOPIC_SEPARATORS.split(text)
 

@@ -90,7 +90,8 @@ def _folder(path: Path) -> Source:
     if named:
         return Source(str(format_of(named[0])), str(path / named[0]), str(path))
     kinds = _formats_below(path)
-    if len(kinds) > 1 and "parquet" not in kinds:  # beside Parquet, other files are notes about it
+    # Beside Parquet, files of other formats are taken for notes about it.
+    if len(kinds) > 1 and "parquet" not in kinds:
         raise SourceError(
             f"ingest.source {path} holds files of several formats: {', '.join(sorted(kinds.values()))}; name a file, or "
             f"keep one format in a folder of its own"

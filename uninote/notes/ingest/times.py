@@ -89,7 +89,8 @@ def _of_datetime(when: datetime) -> int:
 def _of_text(text: str) -> int:
     if _BASIC.fullmatch(text):
         return _of_datetime(datetime.strptime(text, "%Y%m%d"))
-    if _NUMBER.fullmatch(text) and not re.fullmatch(r"\d{4}", text):  # four digits are a year
+    # Four digits are a year, any other number a time since 1970.
+    if _NUMBER.fullmatch(text) and not re.fullmatch(r"\d{4}", text):
         return _of_epoch(Decimal(text))
     readers: tuple[Callable[[str], datetime | None], ...] = (_iso, _halves, _mail, _named_day)
     for reader in readers:

@@ -21,6 +21,7 @@ def index_damage(error: Exception) -> str | None:
 def _said(error: Exception, kind: type[Exception]) -> str | None:
     if isinstance(error, kind):
         return str(error)
-    name = re.escape(f"{kind.__module__}.{kind.__name__}")  # as Python prints it in a worker
+    # The name as Python prints it in a worker's traceback.
+    name = re.escape(f"{kind.__module__}.{kind.__name__}")
     found = re.search(f"^{name}: (.+)$", str(error), re.MULTILINE)
     return found[1].rstrip(".") if found else None

@@ -92,7 +92,8 @@ def record_generation(lake: str, model: ModelFolder) -> None:
         "layout": model.layout,
     }
     if model.kind == KIND:
-        made["width"] = model.full_width  # of vectors without a model, which nothing else declares
+        # Of vectors without a model nothing else declares the width.
+        made["width"] = model.full_width
     values = (known or made) | {"checkpoint": model.checkpoint}
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{RECORD}.")
     with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -55,7 +55,8 @@ class Run:
     @cached_property
     def model(self) -> ModelFolder:
         """The configured checkpoint; its weights are hashed once a run."""
-        lake_migrations.open_lake(self.config.lake)  # the choice may depend on the ledger, in its present format
+        # Opened first: the choice may depend on the ledger, which must be of the present format.
+        lake_migrations.open_lake(self.config.lake)
         return open_model(self.config)
 
     @cached_property
@@ -157,5 +158,6 @@ def newest_entries(run: Run) -> dict[tuple[str, str], Entry]:
 
 def all_entries(run: Run) -> list[Entry]:
     """Return what the ledger says of the configured model, oldest first. Spark would plan longer than this reads."""
-    ours = (None, run.model.generation)  # an ingest is of no model
+    # Entries of ingest belong to no model.
+    ours = (None, run.model.generation)
     return [entry for entry in ledger_table.entries(run.lake) if entry["generation"] in ours]

@@ -29,7 +29,8 @@ def known_source(lake: Lake) -> str | None:
 def _has_rows(uri: str) -> bool:
     try:
         return any(file.rows for file in files_of(uri))
-    except DeltaFilesError:  # it marks deleted rows beside its files, so it has files, and is another program's
+    except DeltaFilesError:
+        # A table with deletion vectors has files, and is another program's.
         return True
 
 

@@ -78,7 +78,8 @@ def with_read_texts(run: Run, notes: DataFrame) -> DataFrame:
     if not reads_texts(run):
         return notes
     stored = tables.read_table(run.spark, run.lake.uri(IMAGE_TEXTS.name)).where("trim(text) != ''")
-    texts = stored.groupBy("digest").agg(F.max("text").alias("text"))  # two runs at once may have read one image each
+    # By digest, since two runs at once may have read the same image each.
+    texts = stored.groupBy("digest").agg(F.max("text").alias("text"))
     digests = tables.read_or_empty(run.spark, IMAGE_DIGESTS, run.lake.uri(IMAGE_DIGESTS.name)).select("uri", "digest")
     inline = texts.select(F.concat(F.lit(INLINE), "digest").alias("uri"), "text")
     by_uri = digests.join(texts, "digest").select("uri", "text").unionByName(inline)

@@ -83,7 +83,8 @@ class Inspection:
             wanted = expected.rows if is_by_rows else expected.lines
             got = rows if is_by_rows else lines
             if wanted is None or wanted == got or (not is_by_rows and rows > lines):
-                continue  # a row without a line stands for all that follows it in a JSON file and does not parse
+                # A row without a line stands for all that follows it in a JSON file and does not parse.
+                continue
             raise SourceError(
                 f"{expected.name} holds {wanted:,} {expected.unit}, and {got:,} were read. Nothing was written; was the file "
                 f"changed meanwhile? Then run again"

@@ -51,7 +51,8 @@ def inspect_table(run: Run, source: Source) -> Inspection:
     table = tables.read_table(run.spark, source.uri)
     types: dict[str, Mapping[pa.DataType, str]] = {}
     for name in table.columns:
-        with suppress(PySparkTypeError, PySparkNotImplementedError):  # a type that no worker can be given is not used
+        # A column of a type that no worker can be given is not used.
+        with suppress(PySparkTypeError, PySparkNotImplementedError):
             types[name] = {to_arrow_type(table.schema[name].dataType, timezone="UTC"): source.uri}
     return Inspection([*types], [Expected(source.uri, rows_in_log(source.uri))], types=types, table=table)
 
@@ -94,7 +95,8 @@ def _inspect_parquet(files: Sequence[SourceFile], text: TextSource) -> Inspectio
     footers = _in_threads(lambda file: read_footer(file, text.s3), files)
     pieces = []
     expected = []
-    names: dict[str, None] = {}  # dicts, for the order in which names come
+    # Dictionaries, since they keep the order in which names come.
+    names: dict[str, None] = {}
     of_folders: dict[str, None] = {}
     repeated: dict[str, None] = {}
     for number, footer in enumerate(footers):

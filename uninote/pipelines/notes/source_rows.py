@@ -54,7 +54,8 @@ def read_source(run: Run, source: Source, settings: IngestConfig, stage: str) ->
     """
     try:
         return _read(run, source, settings, stage)
-    except PySparkException as error:  # an error of ours in a task comes within a page of Spark's
+    except PySparkException as error:
+        # An error of ours in a task comes within a page of Spark's text.
         if (why := explained(error)) is None:
             raise
         raise SourceError(why) from error

@@ -106,7 +106,8 @@ def _quarantine(run: Run, rejects: DataFrame, spec: TableSpec) -> None:
         return
     table = quarantine_table(spec.schema["note_id"].dataType)
     known = {
-        "item_id": F.sha2("message", 256),  # such a row has no id of its own
+        # Such a row has no id of its own; the same row has the same message, and so the same id.
+        "item_id": F.sha2("message", 256),
         "kind": F.lit("row"),
         "stage": F.lit(STAGE),
         "reason": F.col("reason"),

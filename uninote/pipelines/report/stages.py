@@ -57,7 +57,8 @@ def _row(run: Run, entry: Entry, shown: str) -> StageRow:
     state = entry["state"]
     is_of_this_run = entry["run_id"] == shown
     if not is_of_this_run and state == "done" and entry["stage"] in run.stage_seconds:
-        state = "unchanged"  # this run looked, and found nothing to do
+        # This run looked, and found nothing to do.
+        state = "unchanged"
     return StageRow(name, state, entry["seconds"], dict(entry["counts"]), when(entry["started_at"]), is_of_this_run)
 
 

@@ -11,7 +11,8 @@ from uninote.pipelines.runtime.faults import FAULTS
 
 TRACE = "UNINOTE_TRACE"  # in the environment: print the trace as well
 
-_OWN_ERROR = re.compile(r"^uninote\.[\w.]*Error: (.+)$", re.MULTILINE)  # as Python prints it in a worker
+# The name as Python prints it in a worker's traceback.
+_OWN_ERROR = re.compile(r"^uninote\.[\w.]*Error: (.+)$", re.MULTILINE)
 _CAUSED_BY = re.compile(r"^Caused by: (?:[\w.$]+\.)?([\w$]+(?:: .+)?)$", re.MULTILINE)
 _RAISED = re.compile(
     r"^\s*(?:[\w.]+\.)?(\w+(?:Error|Exception): .+)$", re.MULTILINE

@@ -38,6 +38,7 @@ def _check_settings(spark: SparkSession) -> None:
     """Refuse what spark-defaults.conf or --conf set and no session can take back."""
     found = dict(spark.sparkContext.getConf().getAll())
     for name in given_settings():
-        found.pop(name, None)  # as this session was given it, whatever the file said
+        # The session got our value of it, whatever the file said.
+        found.pop(name, None)
     if conflicts := list(find_conflicts(found)):
         raise ConfigError(f"Spark's own settings (spark-defaults.conf, --conf): {'; '.join(conflicts)}")

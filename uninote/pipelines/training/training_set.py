@@ -82,7 +82,8 @@ def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -
         (scratch / name).mkdir(parents=True)
         parquet.write_table(pa.Table.from_pylist(list(rows), TABLES[name]), scratch / name / "part-00000.parquet")
     _write_images(run, sources, assembly.digests(), scratch / "images")
-    shutil.rmtree(scratch / "sources")  # all images of all notes: the set holds those it uses
+    # These are all images of all notes; the set holds those that it uses.
+    shutil.rmtree(scratch / "sources")
     groups = {place.group for place in governed.values()}
     counts = {"notes": len(digests), "kept": len(used), "groups": len(groups), **_counts(assembly)}
     made = {"settings": settings.of_set(), "versions": versions}

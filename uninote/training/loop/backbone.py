@@ -39,7 +39,8 @@ class Backbone:
         if config.lora is not None:
             self.tower.model = with_adapters(self.tower.model, config.lora, config.seed)
         else:
-            self.tower.float()  # a step of AdamW on bfloat16 weights would mostly round to nothing
+            # In float32: a step of AdamW on bfloat16 weights would mostly round to nothing.
+            self.tower.float()
         if config.gradient_checkpointing:
             recompute_activations(self.tower.model)
         self.tower.to(device).train()

@@ -31,4 +31,5 @@ def _step_of(line: str) -> float:
     try:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError):
-        return float("inf")  # cut short by a kill
+        # A line that was cut short by a kill is of no step.
+        return float("inf")

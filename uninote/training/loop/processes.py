@@ -64,7 +64,8 @@ def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     if world_size() == 1:
         return
     for parameter in parameters:
-        if parameter.grad is None:  # a process whose share has no image leaves the vision tower without
+        # A process whose share of the batch has no image computes no gradient of the vision tower.
+        if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
         distributed.all_reduce(parameter.grad)
 

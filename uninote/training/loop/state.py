@@ -68,7 +68,8 @@ def load_state(folder: Path, progress: Progress, run_digests: Container[str]) ->
     _restore(progress, load_file(states[-1] / TENSORS))
     progress.scheduler.load_state_dict(values["scheduler"])
     for group, rate in zip(progress.optimizer.param_groups, progress.scheduler.get_last_lr(), strict=True):
-        group["lr"] = rate  # a scheduler sets it only when it steps
+        # A scheduler sets the rate only when it steps: the first step would have that of a new optimizer.
+        group["lr"] = rate
     progress.step = values["step"]
     return True
 

@@ -143,7 +143,8 @@ def _check_names(names: Sequence[str], uri: str) -> None:
     counts = Counter(map(str.lower, names))
     repeated = set()
     for name in names:
-        if name and counts[name.lower()] > 1:  # a column without a name is not used
+        # A column without a name is not used, so it may repeat.
+        if name and counts[name.lower()] > 1:
             repeated.add(name)
     if repeated:
         raise HeaderError(

@@ -64,7 +64,8 @@ def records_by_line(span: Span, source: TextSource) -> Iterator[Record]:
             continue
         try:
             value = _DECODER.decode(text)
-        except (ValueError, RecursionError) as error:  # also a number of more digits than Python converts
+        except (ValueError, RecursionError) as error:
+            # A ValueError is raised too by a number of more digits than Python converts.
             yield Record(line.number, None, f"does not parse as JSON: {error}", text[:SHOWN])
             continue
         yield _record(line.number, value, text)
@@ -135,7 +136,8 @@ class _Text:
             try:
                 value, end = _DECODER.raw_decode(self._held, self._place)
             except ValueError:
-                if not self._more(max(_LEAST, len(self._held) - self._place)):  # twice as much each time
+                # Twice as much is read each time: a long value is parsed again only so often as it doubles.
+                if not self._more(max(_LEAST, len(self._held) - self._place)):
                     raise
                 continue
             # A number may go on in the next piece.
@@ -206,7 +208,8 @@ def count_values(uri: str, source: TextSource) -> int:
         for match in _TOKEN.finditer(text):
             token = match[0]
             if match.end() == len(text) and block and token[0] not in "[]{},":
-                rest = token  # may go on in the next piece
+                # The token may go on in the next piece.
+                rest = token
                 break
             outer = depth == (1 if in_array else 0)
             if token in _OPEN:

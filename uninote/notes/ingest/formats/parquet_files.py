@@ -124,7 +124,8 @@ def _paths(file: pq.ParquetFile, wanted: Sequence[str]) -> list[str]:
 
 
 def _batch(columns: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
-    if not columns:  # a batch without columns would have no rows
+    # A batch without columns would lose its number of rows.
+    if not columns:
         columns = {"": pa.nulls(rows)}
     return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 

@@ -97,7 +97,8 @@ def lines(span: Span, source: TextSource) -> Iterator[Line]:
     encoding, mark_length = encoding_of(span.uri, source)
     number = span.line + (1 if span.start and _is_within_line(span, source) else 0)
     for raw in _raw_lines(span, source, encoding, mark_length):
-        for one in raw.splitlines(keepends=True):  # at CR too; bytes know no other line ends
+        # Bytes are split at CR, LF and CR LF alone; a text would also be split at U+2028 and others.
+        for one in raw.splitlines(keepends=True):
             yield Line(number, _decoded(one, span.uri, number, "utf-8" if is_wide(encoding) else encoding))
             number += 1
 

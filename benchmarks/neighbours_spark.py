@@ -40,7 +40,8 @@ from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.lookup import lookup, open_table
 from uninote.neighbours.truth import exact_topk
-from uninote.neighbours.update.probes import ChangedRows, join_probed
+from uninote.neighbours.update.changed_join import ChangedRows
+from uninote.neighbours.update.probes import join_probed
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours import stage, update
 from uninote.pipelines.neighbours.plan import kernel_recall

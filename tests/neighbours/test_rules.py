@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.neighbours.kernel.settings import Search
-from uninote.neighbours.rule_lists import join_rows
+from uninote.neighbours import rule_lists
+from uninote.neighbours.kernel.approximate import top_k
+from uninote.neighbours.kernel.settings import Search, Settings
+from uninote.neighbours.recall import tie_aware_recall
+from uninote.neighbours.rule_lists import excluded_by, join_rows
 from uninote.neighbours.rules import Rows, Rule
-from uninote.neighbours.update.all_pairs import join_changed
+from uninote.neighbours.update.by_rule import Updated, join_by_rule
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,8 @@ RULES = [
 ]
 
 
-def brute_force(rows, rule, k):
+def allowed_scores(rows, rule):
+    """Return the scores of all pairs, -inf where the rule forbids one."""
     scores = rows.vectors.astype(np.float64) @ rows.vectors.T
     np.fill_diagonal(scores, -np.inf)
     for name in rule.same:
@@ -57,7 +61,53 @@ def brute_force(rows, rule, k):
         scores[scores >= rule.max_score] = -np.inf
     if rule.min_score is not None:
         scores[scores < rule.min_score] = -np.inf
-    return -np.sort(-scores, axis=1)[:, :k]
+    return scores
+
+
+def brute_force(rows, rule, k):
+    return -np.sort(-allowed_scores(rows, rule), axis=1)[:, :k]
+
+
+REPOSTS = np.arange(2000, 2900, 3)
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Rows past what is joined exactly: authors whose notes are alike, one of them with a tenth of all notes, and reposts."""
+    generator = np.random.default_rng(1)
+    centres = generator.standard_normal((60, 32))
+    group = generator.integers(0, 60, 4500)
+    vectors = centres[group] + 0.7 * generator.standard_normal((4500, 32))
+    vectors[REPOSTS] = vectors[2000] + 0.086 * generator.standard_normal(
+        (300, 32)
+    )  # their scores are on either side of the limit
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    author = np.array([f"a{n}" for n in 10 * group + generator.integers(0, 10, 4500)], dtype=object)
+    author[generator.random(4500) < 0.1] = "everywhere"
+    author[::50] = None
+    category = np.array([f"c{n}" for n in generator.choice(5, 4500, p=[0.6, 0.2, 0.1, 0.08, 0.02])], dtype=object)
+    return Rows(vectors, {"author": author, "category": category})
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("leaves", [False, True])
+def test_the_kernel_finds_what_a_rule_allows(many, rule, leaves, monkeypatch):
+    if leaves:  # of so few rows all pairs would be scored
+        settings = Settings(assignments=8, leaf_rows=300, length=32, recall=0.99, depth=12)
+        monkeypatch.setattr(rule_lists, "settings_for", lambda *_: settings)
+        monkeypatch.setattr(rule_lists, "WHOLE_ROWS", 400)
+        monkeypatch.setattr(rule_lists, "EXACT_ROWS", 10)
+    found = join_rows(many, rule, Search(10, 12, 0.99, 0))
+    scores = allowed_scores(many, rule)
+    held = found.ids >= 0
+    real = np.where(held, np.take_along_axis(scores, np.maximum(found.ids, 0), axis=1), -np.inf)
+    np.testing.assert_allclose(found.scores, real, atol=1e-5)
+    best = -np.sort(-scores, axis=1)[:, :12]
+    if rule.min_score is None:
+        assert np.array_equal(held, np.isfinite(best))
+    # Codes tell the scores of reposts with each other apart only roughly; entries past K are spare ones.
+    others = np.setdiff1d(np.arange(4500), REPOSTS)
+    assert tie_aware_recall(real[others], best[others], 10, tolerance=1e-5) > 0.985
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
@@ -80,24 +130,34 @@ def test_one_row_has_no_neighbours(rows):
         assert np.isneginf(scores).all()
 
 
-@pytest.mark.parametrize("changed", [0, 1, 17, 300, 700])
-def test_changed_rows_find_their_neighbours_and_enter_the_lists_they_belong_to(rows, changed):
-    vectors, k = np.delete(rows.vectors, np.arange(100, 140), axis=0), 10
-    changed = min(changed, len(vectors))
-    exact = vectors.astype(np.float64) @ vectors.T
-    np.fill_diagonal(exact, -np.inf)
-    limits = -np.sort(-exact, axis=1)[:, k - 1].astype(np.float32) - 1e-6
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("changed", [0, 1, 17, 500])
+def test_changed_rows_find_their_neighbours_and_enter_the_lists_they_belong_to(many, rule, changed):
+    k = 10
+    scores = allowed_scores(many, rule)
+    limits = -np.sort(-scores[:, changed:], axis=1)[:, k - 1].astype(np.float32)
     limits[:changed] = -np.inf
-    ids, scores = join_changed(vectors, changed, k, limits)
-    best = -np.sort(-exact[:changed], axis=1)[:, :k]
-    # Scores a code's error apart may be told from each other only as far as the list has room to spare.
-    assert (scores[:changed] > best - 1e-5).mean() > 0.995 if changed else True
-    np.testing.assert_allclose(scores[:changed], best, atol=2e-3)
-    missed = total = 0
-    for row in range(changed, len(vectors)):
-        wanted = {other for other in range(changed) if exact[row, other] > limits[row] + 2e-6}
-        found = {int(other) for other in ids[row] if other >= 0}
-        missed, total = missed + len(wanted - found), total + len(wanted)
-        assert all(exact[row, other] > limits[row] - 2e-6 for other in found)
-        assert row not in found
-    assert missed <= 0.005 * total
+    assignments = []
+    settings = Settings(assignments=2, leaf_rows=300, length=16, recall=0.95)
+    top_k(many.vectors[changed:], k, settings=settings, assignments=assignments)
+    owners, others, found = join_by_rule(Updated(many, changed, limits), rule, Search(k, k, 0.99, 0), assignments)
+    assert len(np.unique(owners * np.int64(4500) + others)) == len(owners)
+    np.testing.assert_allclose(found, scores[owners, others], atol=1e-5)
+    assert (found > limits[owners]).all()
+    own = owners < changed
+    best = -np.sort(-scores[:changed], axis=1)[:, :k]
+    if rule.min_score is None:
+        assert np.array_equal(np.bincount(owners[own], minlength=changed), np.isfinite(best).sum(axis=1))
+    last = np.where(np.isfinite(best), best, np.inf).min(axis=1, initial=np.inf)
+    assert not own.any() or (found[own] >= last[owners[own]] - 1e-5).mean() > 0.985
+    wanted = np.minimum((scores[changed:, :changed] > limits[changed:, None] + 1e-6).sum(axis=1), k).sum()
+    assert (~own).sum() >= 0.985 * wanted
+
+
+def test_rules_become_numbers(rows):
+    excluded = excluded_by(rows, Rule(different=("author",), never=(("category", ("c1",)),), max_score=0.9))
+    author = rows.attributes["author"]
+    assert ((excluded.groups[0][:, None] == excluded.groups[0]) == (author[:, None] == author)).all()
+    assert (excluded.groups[0] < 0).tolist() == [value is None for value in author]
+    assert excluded.is_neighbour.tolist() == [value != "c1" for value in rows.attributes["category"]]
+    assert excluded.most == np.float32(0.9)

@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 from udfs.arrow import ArrowMap
 from udfs.neighbours.cell_rows import CellFiles, CellFolders, Items, StoredCell
 from udfs.neighbours.full_join import Count, FileRecords, JoinTask, Sink, read_items, with_table
-from udfs.neighbours.lists import Entries, among, lists_of, lists_of_pairs, make_lists
+from udfs.neighbours.lists import Entries, among, lists_of_pairs, make_lists
 from uninote.neighbours.kernel.assignments import Assignment
-from uninote.neighbours.lists import Lists, Pairs
-from uninote.neighbours.rule_lists import by_rule
+from uninote.neighbours.lists import Pairs
 from uninote.neighbours.rules import Rows, Rule
-from uninote.neighbours.update.all_pairs import join_changed
-from uninote.neighbours.update.probes import ChangedRows, join_probed
+from uninote.neighbours.update.by_rule import Updated, join_by_rule
+from uninote.neighbours.update.changed_join import ChangedRows
+from uninote.neighbours.update.probes import join_probed
 from uninote.vectors.kmeans import compute_in_one_thread
 
 
@@ -117,7 +117,8 @@ class _CellUpdate:
         for name, rule in self._task.rules.items():
             limits = _limits_of(items.keys, self._before.limits[name])
             limits[: len(self._sent.keys)] = -np.inf  # their lists are made anew, and take anyone
-            lists = self._probe(items, rule, limits, assignments) if rule.plain else self._compare(items, rule, limits)
+            pairs = self._pairs(items, rule, limits, assignments)
+            lists = lists_of_pairs(items.keys, items.ids, pairs, len(self._sent.keys))
             found[name] = chain([self._empty_lists()], lists)
         return found
 
@@ -165,29 +166,17 @@ class _CellUpdate:
         ids = pa.concat_arrays([self._sent.ids, self._cell.read_ids(own)])
         return Items(np.concatenate([self._sent.keys, self._cell.keys[own]]), ids, Rows(vectors, attributes))
 
-    def _probe(
-        self, items: Items, rule: Rule, limits: np.ndarray, assignments: Sequence[Assignment]
-    ) -> Iterator[pa.RecordBatch]:
-        """Look into the leaves nearest to each row sent."""
+    def _pairs(self, items: Items, rule: Rule, limits: np.ndarray, assignments: Sequence[Assignment]) -> Pairs:
+        """Return what rows gain by those sent, which look into the leaves nearest to each."""
         count = len(self._sent.keys)
         search = self._task.search
+        if not rule.plain:
+            return join_by_rule(Updated(items.rows, count, limits), rule, search, assignments)
         rows = ChangedRows(items.rows.vectors, count, limits)
         found, leaves = join_probed(rows, search.depth, assignments, recall=search.recall, seed=search.seed)
         self._leaves = np.concatenate([*leaves, np.empty((count, 0), np.int32)], axis=1)
         good = slice(None) if rule.min_score is None else found.scores >= rule.min_score
-        pairs = Pairs(found.owners[good], found.others[good], found.scores[good])
-        return lists_of_pairs(items.keys, items.ids, pairs, count)
-
-    def _compare(self, items: Items, rule: Rule, limits: np.ndarray) -> Iterator[pa.RecordBatch]:
-        """Compare every pair: leaves hold the nearest rows, whether or not a rule allows them."""
-        count = len(self._sent.keys)
-
-        def join(some: Rows, places: np.ndarray, depth: int) -> Lists:
-            return join_changed(some.vectors, int((places < count).sum()), depth, limits[places])
-
-        found = by_rule(items.rows, rule, self._task.search.depth, join, np.arange(count))
-        owners = np.flatnonzero(found.ids[:, 0] >= 0)
-        return lists_of(items.keys, items.ids, owners, found, count)
+        return Pairs(found.owners[good], found.others[good], found.scores[good])
 
 
 def _limits_of(keys: np.ndarray, by_key: np.ndarray) -> np.ndarray:

@@ -15,8 +15,8 @@ from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.settings import Settings
 from uninote.neighbours.merge_lists import FlatLists, merge_groups
 from uninote.neighbours.truth import exact_topk
-from uninote.neighbours.update.all_pairs import join_changed
-from uninote.neighbours.update.probes import ChangedRows, join_probed
+from uninote.neighbours.update.changed_join import ChangedRows
+from uninote.neighbours.update.probes import join_probed
 
 _ROWS = 3_000  # several leaves, and enough changed rows that an update plans what it looks at
 _CHANGED = 400
@@ -36,7 +36,6 @@ def compile_kernels() -> None:
     top_k(vectors[_CHANGED:], _K, settings=replace(_SETTINGS, recall=0.1))
     limits = np.full(_ROWS, -np.inf, np.float32)
     join_probed(ChangedRows(vectors, _CHANGED, limits), _K, assignments, recall=0.9, seed=0)
-    join_changed(vectors[:_CHANGED], _K, _K, limits[:_CHANGED])
     keys = _as_read(np.arange(_ROWS))
     found = exact_topk(vectors[:_K], iter([(keys, vectors)]), _K, exclude=np.arange(_K))
     starts = np.arange(_K + 1) * _K

@@ -1,22 +1,25 @@
-"""Lists of K that obey a rule: what a join found is filtered where that suffices, and found exactly where it does not."""
+"""Lists of K that obey a rule: rows that may meet are joined, and pairs that a rule forbids enter no list."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from uninote.neighbours.kernel.approximate import top_k
+from uninote.neighbours.kernel.approximate import rank_again, top_k
 from uninote.neighbours.kernel.assignments import Assignment
+from uninote.neighbours.kernel.candidates import empty_candidates
+from uninote.neighbours.kernel.codes import encode_around, mean_of
 from uninote.neighbours.kernel.exact import topk_all_pairs
-from uninote.neighbours.kernel.settings import EXACT_ROWS, Search, settings_for
+from uninote.neighbours.kernel.exclusions import Exclusions, in_codes
+from uninote.neighbours.kernel.leaves import join_leaves, make_workspace
+from uninote.neighbours.kernel.settings import EXACT_ROWS, Search, list_length, settings_for
 from uninote.neighbours.lists import Lists, empty_lists
 from uninote.neighbours.rules import NO_VALUE, Predicate, Rows, Rule, numbers_of
 from uninote.vectors.top_k import best_columns
 
+WHOLE_ROWS = 20_000  # groups of up to so many rows with the same attributes are joined as one leaf: all pairs
 _BLOCK = 256
-
-Join = Callable[[Rows, np.ndarray, int], Lists]  # of rows, their places among all, and a length; ids are rows
 
 
 def join_rows(rows: Rows, rule: Rule, search: Search, assignments: list[Assignment] | None = None) -> Lists:
@@ -24,27 +27,7 @@ def join_rows(rows: Rows, rule: Rule, search: Search, assignments: list[Assignme
 
     To `assignments`, for a plain rule only, those that the kernel made of the rows are added.
     """
-
-    def join(some: Rows, _: np.ndarray, depth: int) -> Lists:
-        if len(some) <= EXACT_ROWS:
-            return topk_all_pairs(some.vectors, depth)
-        k = search.k if depth == search.depth else depth
-        settings = settings_for(len(some), k, search.recall, depth)
-        return top_k(some.vectors, depth, settings=settings, seed=search.seed, assignments=assignments)
-
-    return by_rule(rows, rule, search.depth, join, np.arange(len(rows)))
-
-
-def by_rule(rows: Rows, rule: Rule, k: int, join: Join, repaired: np.ndarray) -> Lists:
-    """Run `join` on the rows that may meet, and filter what it finds; return lists of `k`, ids int32.
-
-    A list of one of the rows `repaired`, int (r,), that lacks neighbours though there are some is found anew.
-    """
-    if rule.plain:
-        found = join(rows, np.arange(len(rows)), k)
-        lists = Lists(found.ids.astype(np.int32, copy=False), found.scores)
-    else:
-        lists = _join_groups(rows, rule, k, join, repaired)
+    lists = _join_all(rows, rule, search, assignments) if not rule.same else _join_groups(rows, rule, search)
     if rule.min_score is not None:
         low = lists.scores < rule.min_score
         lists.ids[low] = -1
@@ -52,23 +35,18 @@ def by_rule(rows: Rows, rule: Rule, k: int, join: Join, repaired: np.ndarray) ->
     return lists
 
 
-def _join_groups(rows: Rows, rule: Rule, k: int, join: Join, repaired: np.ndarray) -> Lists:
-    lists = empty_lists(len(rows), k)
-    for group in _groups(rows, rule):
-        some = rows.take(group) if len(group) < len(rows) else rows
-        # Twice as many candidates as entries: few lists then lack some once others are passed over.
-        found = join(some, group, 2 * k if rule.filters else k)
-        if rule.filters:
-            found = _filter(some, rule, k, found, np.flatnonzero(np.isin(group, repaired)))
-        count = min(k, found.ids.shape[1])
-        ids = found.ids[:, :count]
-        lists.ids[group, :count] = np.where(ids >= 0, group[ids], -1)
-        lists.scores[group, :count] = found.scores[:, :count]
-    return lists
+def excluded_by(rows: Rows, rule: Rule) -> Exclusions:
+    """Return the pairs that a rule forbids, but for those of different attributes where these must be the `same`."""
+    different = [numbers_of(rows.attributes[name]).astype(np.int32) for name in rule.different]
+    groups = np.stack(different) if different else np.empty((0, 0), np.int32)
+    is_neighbour = np.empty(0, np.bool_)
+    if rule.only or rule.never:
+        is_neighbour = Predicate(rule, rows.attributes, len(rows)).candidates
+    return Exclusions(groups, is_neighbour, np.float32(np.inf if rule.max_score is None else rule.max_score))
 
 
-def _groups(rows: Rows, rule: Rule) -> Iterator[np.ndarray]:
-    """Yield the rows that agree in the attributes of `same`; rows with a null there are in none."""
+def groups_of(rows: Rows, rule: Rule) -> Iterator[np.ndarray]:
+    """Yield the rows that agree in the attributes of `same`, ascending; rows with a null there are in none."""
     if not rule.same:
         yield np.arange(len(rows))
         return
@@ -83,45 +61,69 @@ def _groups(rows: Rows, rule: Rule) -> Iterator[np.ndarray]:
         yield known[part]
 
 
-def _filter(rows: Rows, rule: Rule, k: int, found: Lists, repaired: np.ndarray) -> Lists:
-    """Return the best `k` that are allowed; a row that then lacks some, though there are more, is scored with all."""
-    ids, scores = found
-    predicate = Predicate(rule, rows.attributes, len(rows))
-    allowed = (ids >= 0) & predicate.allows(np.arange(len(rows))[:, None], ids)
-    if rule.max_score is not None:
-        allowed &= scores < rule.max_score
-    # A stable sort of false before true: allowed entries move up, and stay best first.
-    chosen = np.argsort(~allowed, axis=1, kind="stable")[:, :k]
-    lists = Lists(
-        np.take_along_axis(np.where(allowed, ids, -1), chosen, axis=1),
-        np.take_along_axis(np.where(allowed, scores, -np.inf), chosen, axis=1).astype(np.float32),
-    )
-    more = _may_have_more(rule, found)
-    lacking = repaired[(more & (allowed.sum(axis=1) < k))[repaired]]
-    if len(lacking) and lists.ids.shape[1]:
-        exact = _exact(rows, rule, predicate, lists.ids.shape[1], lacking)
-        lists.ids[lacking] = exact.ids
-        lists.scores[lacking] = exact.scores
+def _join_all(rows: Rows, rule: Rule, search: Search, assignments: list[Assignment] | None) -> Lists:
+    """Join rows that may all meet, but for those excluded."""
+    depth = search.depth
+    if len(rows) <= EXACT_ROWS and rule.plain:
+        found = topk_all_pairs(rows.vectors, depth)
+    elif len(rows) <= EXACT_ROWS:
+        found = exact_lists(rows, rule, depth, np.arange(len(rows)))
+    else:
+        settings = settings_for(len(rows), search.k, search.recall, depth)
+        excluded = excluded_by(rows, rule)
+        found = top_k(
+            rows.vectors, depth, settings=settings, seed=search.seed, assignments=assignments, excluded=excluded
+        )
+    return Lists(found.ids.astype(np.int32, copy=False), found.scores)
+
+
+def _join_groups(rows: Rows, rule: Rule, search: Search) -> Lists:
+    """Join the rows of each group with each other: large groups one by one, all small ones at once."""
+    lists = empty_lists(len(rows), search.depth)
+    small = []
+    for group in groups_of(rows, rule):
+        if len(group) <= WHOLE_ROWS:
+            small.append(group)
+        else:
+            _put(lists, group, _join_all(rows.take(group), rule, search, None))
+    if small:
+        _put(lists, np.concatenate(small), _join_whole(rows, rule, search.depth, small))
     return lists
 
 
-def _may_have_more(rule: Rule, found: Lists) -> np.ndarray:
-    """Return bool (n,): whose list was full, so that others that qualify may come after its last entry."""
-    if not found.ids.shape[1]:
-        return np.zeros(len(found.ids), dtype=bool)
-    full: np.ndarray = found.ids[:, -1] >= 0
-    if rule.min_score is not None:
-        full &= found.scores[:, -1] >= rule.min_score  # what was not looked at would be below
-    return full
+def _join_whole(rows: Rows, rule: Rule, depth: int, groups: Sequence[np.ndarray]) -> Lists:
+    """Return the lists of the rows of some groups, one group after the other: all pairs within each, in one compiled loop.
+
+    There may be a group for each author: called once for each of 20,000 groups, a join would take seconds to be called.
+    """
+    some = rows.take(np.concatenate(groups))
+    sizes = np.array([len(group) for group in groups])
+    mean = mean_of(some.vectors)
+    codes = encode_around(some.vectors, mean)
+    excluded = in_codes(excluded_by(some, rule), mean, some.vectors)
+    # Twice the room: groups are too small for the last entries, which codes order roughly, not to matter.
+    candidates = empty_candidates(len(some), len(some), list_length(2 * depth), excluded=excluded)
+    workspace = make_workspace(int(sizes.max()), codes.rows.shape[1])
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    join_leaves(workspace, codes, candidates, starts, np.arange(len(some), dtype=np.int32))
+    return rank_again(some.vectors, np.arange(len(some)), candidates.keys, depth)
 
 
-def _exact(rows: Rows, rule: Rule, predicate: Predicate, k: int, lacking: np.ndarray) -> Lists:
-    """Return the lists of the rows `lacking`, every pair with a candidate scored."""
-    lists = empty_lists(len(lacking), k)
+def _put(lists: Lists, group: np.ndarray, found: Lists) -> None:
+    """Write the lists of a group, whose ids are places in it, among those of all rows."""
+    count = found.ids.shape[1]
+    lists.ids[group, :count] = np.where(found.ids >= 0, group[found.ids], -1)
+    lists.scores[group, :count] = found.scores
+
+
+def exact_lists(rows: Rows, rule: Rule, k: int, some: np.ndarray) -> Lists:
+    """Return the lists of `some` of the rows, int (m,), of length `k`, every pair that the rule may allow scored in float32."""
+    predicate = Predicate(rule, rows.attributes, len(rows))
+    lists = empty_lists(len(some), k)
     candidates = np.flatnonzero(predicate.candidates)
     others = rows.vectors[candidates]
-    for start in range(0, len(lacking), _BLOCK):
-        mine = lacking[start : start + _BLOCK]
+    for start in range(0, len(some), _BLOCK):
+        mine = some[start : start + _BLOCK]
         block = rows.vectors[mine] @ others.T
         block[~predicate.allows(mine[:, None], candidates[None])] = -np.inf
         block[mine[:, None] == candidates[None]] = -np.inf

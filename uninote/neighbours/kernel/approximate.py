@@ -14,7 +14,8 @@ import numpy as np
 from uninote.errors import UninoteError
 from uninote.neighbours.kernel.assignments import Assignment, Recorder
 from uninote.neighbours.kernel.candidates import MAX_ROWS, NO_ROW, insert_sorted, key_position, key_score, pack_key
-from uninote.neighbours.kernel.codes import MAX_WIDTH, encode
+from uninote.neighbours.kernel.codes import MAX_WIDTH, encode_around, mean_of
+from uninote.neighbours.kernel.exclusions import NOBODY, Exclusions, in_codes
 from uninote.neighbours.kernel.join import join_codes
 from uninote.neighbours.kernel.settings import Settings, list_length, settings_for
 from uninote.neighbours.kernel.simd.rows import dot_rows
@@ -34,20 +35,23 @@ def top_k(
     settings: Settings | None = None,
     seed: int = 0,
     assignments: list[Assignment] | None = None,
+    excluded: Exclusions = NOBODY,
 ) -> Lists:
     """Return (ids int32, scores float32), both (n, min(k, n - 1)): each row's best other rows by inner product.
 
     `vectors` is float32 or float16 (n, d), n >= 1. Best first, equal scores by id, never the row itself. `recall`
     picks the settings unless they are given. The same for the same input, seed and settings on one kind of CPU.
 
-    To `assignments` the first few that ran are added, for `join_probed`; none where all pairs were scored at once.
+    To `assignments` the first few that ran are added, for `join_probed`; none where all pairs were scored at once. `excluded`
+    pairs are in no list: those may then be shorter than k, and recall is that of the pairs that remain.
 
     Raises ApproximateError for another dtype or shape, or a k below 1, and CodesError, which names the row, for a NaN or an
     infinity.
     """
     _check(vectors, k)
     rows = _native(vectors)
-    codes = encode(rows)
+    mean = mean_of(rows)
+    codes = encode_around(rows, mean)
     k = min(k, len(rows) - 1)
     if k == 0:
         return empty_lists(len(rows), 0)
@@ -55,7 +59,7 @@ def top_k(
     if chosen.depth != k:
         chosen = replace(chosen, length=max(chosen.length, list_length(k)), depth=k)
     recorder = None if assignments is None else Recorder(vectors, assignments)
-    order, candidates = join_codes(codes, chosen, seed, recorder)
+    order, candidates = join_codes(codes, chosen, seed, recorder, in_codes(excluded, mean, vectors))
     return rank_again(vectors, order, candidates.keys, k)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from uninote.neighbours.kernel.exclusions import NOBODY, Exclusions
 from uninote.neighbours.kernel.simd.lists import insert_key
 from uninote.neighbours.kernel.simd.tiles import aligned_empty
 from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled
@@ -23,10 +24,12 @@ class Candidates(NamedTuple):
     """The best candidates so far of the first rows: `keys` int64 (lists, length), best first.
 
     `limits` float32 (rows,) is the score that a new candidate must exceed; that of a row without a list is +inf.
+    `excluded` says which pairs are no candidates at all.
     """
 
     keys: np.ndarray
     limits: np.ndarray
+    excluded: Exclusions
 
 
 @borrowing
@@ -57,13 +60,16 @@ def _free_all(keys: np.ndarray, limits: np.ndarray) -> None:
         keys[row] = pack_key(limits[row], NO_ROW) & ~1
 
 
-def empty_candidates(rows: int, lists: int, length: int, limits: np.ndarray | None = None) -> Candidates:
+def empty_candidates(
+    rows: int, lists: int, length: int, limits: np.ndarray | None = None, excluded: Exclusions = NOBODY
+) -> Candidates:
     """Return free slots for the first `lists` of so many rows; the other rows take no candidates.
 
     A free slot is a key without a position whose score is the row's start in `limits`, float32 (lists,): -inf where
     None.
     """
-    candidates = Candidates(aligned_empty((lists, length), np.int64), np.full(rows, np.inf, dtype=np.float32))
+    keys = aligned_empty((lists, length), np.int64)
+    candidates = Candidates(keys, np.full(rows, np.inf, dtype=np.float32), excluded)
     candidates.limits[:lists] = -np.inf if limits is None else limits
     _free_all(candidates.keys, candidates.limits)
     return candidates

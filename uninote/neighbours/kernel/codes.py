@@ -59,7 +59,7 @@ def encode(vectors: np.ndarray) -> Codes:
 
     CodesError names the first row that holds NaN, infinity, or values whose square overflows.
     """
-    return encode_around(vectors, _mean(vectors))
+    return encode_around(vectors, mean_of(vectors))
 
 
 def encode_around(vectors: np.ndarray, mean: np.ndarray) -> Codes:
@@ -75,8 +75,8 @@ def encode_around(vectors: np.ndarray, mean: np.ndarray) -> Codes:
 
 
 @summing
-def _mean(vectors: np.ndarray) -> np.ndarray:
-    """Return the mean, float32 (d,)."""
+def mean_of(vectors: np.ndarray) -> np.ndarray:
+    """Return the mean, float32 (d,), of `vectors` as `encode` takes them."""
     count, width = vectors.shape
     total = np.zeros(width, dtype=np.float64)
     row = np.empty(width, dtype=np.float32)

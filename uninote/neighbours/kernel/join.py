@@ -7,6 +7,7 @@ import numpy as np
 from uninote.neighbours.kernel.assignments import Recorder, group_rows
 from uninote.neighbours.kernel.candidates import NO_ROW, Candidates, empty_candidates, key_position
 from uninote.neighbours.kernel.codes import Codes, reordered
+from uninote.neighbours.kernel.exclusions import NOBODY, Exclusions, in_order
 from uninote.neighbours.kernel.leaves import Workspace, join_hubs, join_leaves, make_workspace
 from uninote.neighbours.kernel.local_join import join_neighbours
 from uninote.neighbours.kernel.pivots import nearest_pivots
@@ -16,11 +17,12 @@ from uninote.neighbours.kernel.simd.vector_ir import compiled
 
 SAMPLE_ROWS = 512  # whose true candidates say when to stop
 _MOST_HUBS = 256
+_FEW_TARGETS = 8  # times the pivots: so few rows are scored with all others at the cost of some assignments
 _LENGTHS_DIFFER = 0.01  # the spread of squared lengths, in parts of the mean squared distance from the centre
 
 
 def join_codes(
-    codes: Codes, settings: Settings, seed: int, recorder: Recorder | None = None
+    codes: Codes, settings: Settings, seed: int, recorder: Recorder | None = None, excluded: Exclusions = NOBODY
 ) -> tuple[np.ndarray, Candidates]:
     """Return (order int64 (n,), candidates): the candidates of each of the n rows of `codes` among the others.
 
@@ -29,16 +31,21 @@ def join_codes(
 
     Where `settings.recall` is below 1, a sample of the rows is scored against all rows first, and the search ends
     when that share of the sample's candidates is found; if no assignment brings it about, all pairs are scored.
-    `recorder` gets the pivots and leaves of the assignments that run, unless there is but one leaf.
+    `recorder` gets the pivots and leaves of the assignments that run, unless there is but one leaf. `excluded` pairs are no
+    candidates, and do not count for the sample.
     """
+    rows = len(codes.squares)
+    targets = np.flatnonzero(excluded.is_neighbour).astype(np.int32)
+    if len(excluded.is_neighbour) and len(targets) <= _FEW_TARGETS * num_pivots(rows, settings):
+        return np.arange(rows), _join_targets(codes, settings, excluded, targets)
     generator = np.random.default_rng(seed)
-    workspace = make_workspace(workspace_rows(len(codes.squares), settings), codes.rows.shape[1], settings.vnni)
+    workspace = make_workspace(workspace_rows(rows, settings), codes.rows.shape[1], settings.vnni)
     pivots, leaves = _assign(workspace, codes, settings, generator)
     record = recorder is not None and len(pivots) > 1
     if recorder and record:
         recorder.add(pivots, leaves)
     order = _leaf_order(leaves[:, 0], generator)
-    join = _Join(workspace, reordered(codes, order), settings)
+    join = _Join(workspace, reordered(codes, order), settings, in_order(excluded, order))
     enough = join.join_leaves(leaves[order], len(pivots))
     for _ in range(1, settings.assignments):
         if enough:
@@ -54,18 +61,26 @@ def join_codes(
 class _Join:
     """A join on its way: the codes in their order, the candidates found so far, and the sample."""
 
-    def __init__(self, workspace: Workspace, codes: Codes, settings: Settings) -> None:
+    def __init__(self, workspace: Workspace, codes: Codes, settings: Settings, excluded: Exclusions) -> None:
         rows = len(codes.squares)
         self.codes = codes
-        self.candidates = empty_candidates(rows, rows, settings.length)
+        self.candidates = empty_candidates(rows, rows, settings.length, excluded=excluded)
         self._workspace = workspace
         self._settings = settings
         self._assignments_left = settings.assignments
         self._rounds_left = settings.rounds
-        if num_pivots(rows, settings) > 1:
+        self._is_one_leaf = num_pivots(rows, settings) == 1
+        if not self._is_one_leaf:
             join_with_all(workspace, codes, self.candidates, _hubs(codes))
         sampled = min(SAMPLE_ROWS, rows) if settings.recall < 1 else 0
-        self._sample = Sample(_true_keys(workspace, codes, sampled, settings.length), settings)
+        self._sample = Sample(self._true_keys(sampled), settings)
+
+    def _true_keys(self, sampled: int) -> np.ndarray:
+        """Return int64 (sampled, length): the keys that the first rows have once they are scored with all rows."""
+        rows = len(self.codes.squares)
+        truth = empty_candidates(rows, sampled, self._settings.length, excluded=self.candidates.excluded)
+        join_with_all(self._workspace, self.codes, truth, np.arange(sampled, dtype=np.int32))
+        return truth.keys
 
     def join_leaves(self, leaves: np.ndarray, pivots: int) -> bool:
         """Join the rows of each leaf, and maybe neighbours; say whether the sample has found enough."""
@@ -87,11 +102,22 @@ class _Join:
 
     def complete(self, enough: bool) -> None:
         """Score all pairs where a sample has not found enough; else only those of rows whose list is short."""
+        if self._is_one_leaf:
+            return  # all pairs have been scored
         if len(self._sample) and not enough:
             rows = np.arange(len(self.codes.squares), dtype=np.int32)
         else:
-            rows = _short(self.candidates.keys, min(self._settings.depth, len(self.codes.squares) - 1))
+            rows = short_lists(self.candidates.keys, min(self._settings.depth, len(self.codes.squares) - 1))
         join_with_all(self._workspace, self.codes, self.candidates, rows)
+
+
+def _join_targets(codes: Codes, settings: Settings, excluded: Exclusions, targets: np.ndarray) -> Candidates:
+    """Return the candidates of all rows where only `targets`, int32, may be any: each is scored with all rows."""
+    rows = len(codes.squares)
+    workspace = make_workspace(workspace_rows(rows, settings), codes.rows.shape[1], settings.vnni)
+    candidates = empty_candidates(rows, rows, settings.length, excluded=excluded)
+    join_with_all(workspace, codes, candidates, targets)
+    return candidates
 
 
 def _assign(
@@ -120,13 +146,6 @@ def _leaf_order(leaf: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return np.lexsort((leaf, rank))
 
 
-def _true_keys(workspace: Workspace, codes: Codes, sampled: int, length: int) -> np.ndarray:
-    """Return int64 (sampled, length): the keys that the first rows have once they are scored with all rows."""
-    truth = empty_candidates(len(codes.squares), sampled, length)
-    join_with_all(workspace, codes, truth, np.arange(sampled, dtype=np.int32))
-    return truth.keys
-
-
 def join_with_all(workspace: Workspace, codes: Codes, candidates: Candidates, hubs: np.ndarray) -> None:
     """Join all rows with the distinct `hubs`, int32, as many at a time as fill half of the workspace."""
     most = len(workspace.sums) // 2
@@ -146,7 +165,7 @@ def _hubs(codes: Codes) -> np.ndarray:
 
 
 @compiled
-def _short(keys: np.ndarray, least: int) -> np.ndarray:
+def short_lists(keys: np.ndarray, least: int) -> np.ndarray:
     """Return int32 positions of the lists with fewer than `least` candidates."""
     short = np.zeros(len(keys), dtype=np.bool_)
     if least > 0:

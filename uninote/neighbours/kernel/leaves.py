@@ -8,6 +8,7 @@ import numpy as np
 
 from uninote.neighbours.kernel.candidates import Candidates, offer
 from uninote.neighbours.kernel.codes import Codes
+from uninote.neighbours.kernel.exclusions import may_meet
 from uninote.neighbours.kernel.simd.lists import prefetch_row
 from uninote.neighbours.kernel.simd.rows import copy_row
 from uninote.neighbours.kernel.simd.scores import score_tile_fast, score_tile_portable
@@ -114,14 +115,17 @@ def join_leaf(
         for row in range(0, min(fresh, (group + 1) * TILE_COLUMNS), TILE_ROWS):
             found = score_rows(workspace, mine, row, group)
             if found:
-                _offer_hits(workspace, candidates.keys, rows, found, (row, group * TILE_COLUMNS))
+                _offer_hits(workspace, candidates, rows, found, (row, group * TILE_COLUMNS))
     for i in range(count):
         candidates.limits[rows[i]] = workspace.meta[2, i]
 
 
 @borrowing
-def _offer_hits(workspace: Workspace, keys: np.ndarray, rows: np.ndarray, found: int, corner: tuple[int, int]) -> None:
+def _offer_hits(
+    workspace: Workspace, candidates: Candidates, rows: np.ndarray, found: int, corner: tuple[int, int]
+) -> None:
     """Offer the hits of one tile, whose first row and column are the `corner`."""
+    keys, _, excluded = candidates
     limits = workspace.meta[2]
     first_row, first_column = corner
     for hit in range(found):
@@ -133,7 +137,8 @@ def _offer_hits(workspace: Workspace, keys: np.ndarray, rows: np.ndarray, found:
         j = first_column + j
         if i < j:
             target, other = (i, j) if place < TILE_PLACES else (j, i)
-            limits[target] = offer(keys, rows[target], score, rows[other])
+            if may_meet(excluded, rows[target], rows[other], score):
+                limits[target] = offer(keys, rows[target], score, rows[other])
 
 
 @borrowing

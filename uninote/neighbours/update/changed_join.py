@@ -20,8 +20,9 @@ from uninote.neighbours.kernel.candidates import (
     pack_key,
 )
 from uninote.neighbours.kernel.codes import CODE_ERROR, Codes, encode_around
+from uninote.neighbours.kernel.exclusions import NOBODY, Exclusions, in_codes, may_meet
 from uninote.neighbours.kernel.join import join_with_all
-from uninote.neighbours.kernel.leaves import Coded, Workspace, gather, make_workspace, pack, score_rows
+from uninote.neighbours.kernel.leaves import Coded, Workspace, gather, join_leaves, make_workspace, pack, score_rows
 from uninote.neighbours.kernel.settings import list_length
 from uninote.neighbours.kernel.simd.rows import dot_rows
 from uninote.neighbours.kernel.simd.tiles import TILE_COLUMNS, TILE_PLACES, TILE_ROWS
@@ -31,6 +32,7 @@ from uninote.neighbours.lists import Pairs
 # How many rows of either side meet at once: multiples of a tile, that fit into a core's own cache together.
 _NEAR_ROWS = 480
 _FAR_ROWS = 2016
+MOST_TOGETHER = _FAR_ROWS  # changed rows of one group that can be joined with each other at once
 _MEAN_ROWS = 8192  # any centre among the rows will do
 _FIRST_ROOM = 2 * _NEAR_ROWS * _FAR_ROWS
 
@@ -55,13 +57,26 @@ class _State(NamedTuple):
     hits: Hits
 
 
-class ChangedJoin:
-    """A join of the first `changed` of `vectors`, float32 (n, width) of about unit length, with the others, step by step.
+class ChangedRows(NamedTuple):
+    """Rows of which the first `changed` are new or differ: `vectors` float32 (n, width), of about unit length.
 
-    `limits` float32 (n,): the score that a candidate must exceed to be of use to a row, -inf for any.
+    `limits`, float32 (n,), are the scores that a pair must exceed to be of use to an unchanged row, -inf for any. `excluded`
+    pairs are of no use to anyone.
     """
 
-    def __init__(self, vectors: np.ndarray, changed: int, k: int, limits: np.ndarray) -> None:
+    vectors: np.ndarray
+    changed: int
+    limits: np.ndarray
+    excluded: Exclusions = NOBODY
+
+
+class ChangedJoin:
+    """A join of the changed ones of some rows with all of them, step by step; lists have `k` entries."""
+
+    def __init__(self, rows: ChangedRows, k: int) -> None:
+        vectors = np.ascontiguousarray(rows.vectors, dtype=np.float32)
+        changed = rows.changed
+        limits = rows.limits
         self.vectors = vectors
         self.changed = changed
         self.k = k
@@ -69,7 +84,8 @@ class ChangedJoin:
         some = vectors[:: len(vectors) // _MEAN_ROWS + 1]
         self.mean = some.mean(axis=0, dtype=np.float64).astype(np.float32)
         self.codes = encode_around(vectors, self.mean)
-        self.candidates = empty_candidates(len(vectors), changed, list_length(k))
+        excluded = in_codes(rows.excluded, self.mean, vectors)
+        self.candidates = empty_candidates(len(vectors), changed, list_length(k), excluded=excluded)
         # Codes leave out <m, m>, and are rough: so much lower a limit loses nobody who should pass.
         self._shift = -np.float32(self.mean @ self.mean) - np.float32(CODE_ERROR)
         np.add(limits[changed:], self._shift, out=self.candidates.limits[changed:])
@@ -77,6 +93,10 @@ class ChangedJoin:
         self._near = make_workspace(_NEAR_ROWS, width)
         self._far = make_workspace(_FAR_ROWS, width)
         self._hits = Hits(np.empty(_FIRST_ROOM, np.int64), np.zeros(1, np.int64))
+
+    def join_changed_groups(self, changed: Groups) -> None:
+        """Join the changed rows of each group, at most MOST_TOGETHER, with each other."""
+        join_leaves(self._far, self.codes, self.candidates, changed.starts, changed.rows)
 
     def join_changed(self, some: np.ndarray) -> None:
         """Join the changed rows `some`, int32, with all changed rows."""
@@ -181,9 +201,11 @@ def _join_gathered(state: _State, mine: np.ndarray, theirs: np.ndarray) -> None:
                 j = place & 31
                 changed = mine[row + i]
                 other = theirs[group * TILE_COLUMNS + j]
+                score = far.scores[i, j]
                 if place < TILE_PLACES:
-                    near.meta[2, row + i] = offer(candidates.keys, changed, far.scores[i, j], other)
-                else:
+                    if may_meet(candidates.excluded, changed, other, score):
+                        near.meta[2, row + i] = offer(candidates.keys, changed, score, other)
+                elif may_meet(candidates.excluded, other, changed, score):
                     hits.pairs[hits.filled[0]] = (np.int64(other) << 32) | changed
                     hits.filled[0] += 1
 

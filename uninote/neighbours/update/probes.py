@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from uninote.neighbours.kernel.approximate import rank_again
 from uninote.neighbours.kernel.assignments import Assignment, Groups, group_rows
 from uninote.neighbours.kernel.codes import encode_around, reordered
+from uninote.neighbours.kernel.join import short_lists
 from uninote.neighbours.kernel.leaves import make_workspace
 from uninote.neighbours.kernel.local_join import take_edges
 from uninote.neighbours.kernel.pivots import pivots_within
 from uninote.neighbours.lists import Pairs
-from uninote.neighbours.update.changed_join import ChangedJoin
+from uninote.neighbours.update.changed_join import ChangedJoin, ChangedRows
 from uninote.neighbours.update.reach import Plan, Sample, cheapest_plan
 
 _SAMPLE_ROWS = 512  # changed rows that show in which leaves their neighbours are
 _SAMPLE_PART = 8  # of the others, one in so many meets them: what differs is the rows that look, and these are many
 _LEAST_PLANNED = 2 * _SAMPLE_ROWS // _SAMPLE_PART  # so many rows meet all others at about the cost of a sample
-
-
-class ChangedRows(NamedTuple):
-    """Rows of which the first `changed` are new or differ: `vectors` float32 (n, width), of about unit length.
-
-    `limits`, float32 (n,), are the scores that a pair must exceed to be of use to an unchanged row, -inf for any.
-    """
-
-    vectors: np.ndarray
-    changed: int
-    limits: np.ndarray
 
 
 def join_probed(
@@ -48,8 +37,8 @@ def join_probed(
     """
     changed = rows.changed
     if changed == 0:
-        return _no_pairs(), [assignment.leaves[:0] for assignment in assignments]
-    join = ChangedJoin(np.ascontiguousarray(rows.vectors, dtype=np.float32), changed, k, rows.limits)
+        return no_pairs(), [assignment.leaves[:0] for assignment in assignments]
+    join = ChangedJoin(rows, k)
     plan = None
     if changed > _LEAST_PLANNED and assignments:
         plan = _choose_plan(join, assignments, recall, np.random.default_rng(seed))
@@ -58,7 +47,7 @@ def join_probed(
         _join_leaves(join, assignments, [groups for _, groups in looks], plan)
     else:
         join.join_all(np.arange(changed, dtype=np.int32))
-    return _gains(join), [leaves for leaves, _ in looks]
+    return gains(join), [leaves for leaves, _ in looks]
 
 
 def _choose_plan(
@@ -91,7 +80,8 @@ def _look(join: ChangedJoin, assignment: Assignment, margin: float) -> tuple[np.
 def _join_leaves(join: ChangedJoin, assignments: Sequence[Assignment], looking: Sequence[Groups], plan: Plan) -> None:
     """Join changed rows with the rows in the leaves that they look into, and with each other.
 
-    Those whose leaves may hold fewer rows than they are to find, in any assignment, are joined with all rows.
+    Those whose leaves may hold fewer rows than they are to find, in any assignment, are joined with all rows, and so are those
+    whose lists are not full because most of what they met is excluded.
     """
     seen = np.zeros(join.changed)
     for assignment, changed in zip(assignments[: plan.assignments], looking, strict=False):
@@ -102,11 +92,12 @@ def _join_leaves(join: ChangedJoin, assignments: Sequence[Assignment], looking: 
         np.maximum(seen, np.bincount(changed.rows, met, minlength=join.changed), out=seen)
     join.join_changed(np.arange(join.changed, dtype=np.int32))
     least = plan.slots * min(join.k, len(join.vectors) - join.changed)  # a row may be in so many of the leaves
+    seen[short_lists(join.candidates.keys, min(join.k, len(join.vectors) - 1))] = 0
     join.join_all(np.flatnonzero(seen < least).astype(np.int32))
 
 
-def _gains(join: ChangedJoin) -> Pairs:
-    """Return the pairs of all rows, ranked by the vectors themselves."""
+def gains(join: ChangedJoin) -> Pairs:
+    """Return the pairs of all rows that a join found, ranked by the vectors themselves."""
     lists = rank_again(join.vectors, np.arange(len(join.vectors)), join.candidates.keys, join.k)
     held = lists.ids >= 0
     own = Pairs(np.nonzero(held)[0].astype(np.int32), lists.ids[held], lists.scores[held])
@@ -114,5 +105,6 @@ def _gains(join: ChangedJoin) -> Pairs:
     return Pairs(*(np.concatenate(both) for both in zip(own, gained, strict=True)))
 
 
-def _no_pairs() -> Pairs:
+def no_pairs() -> Pairs:
+    """Return pairs of no rows."""
     return Pairs(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))

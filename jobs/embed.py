@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from uninote.pipelines.embed.guards.preview import preview
+from uninote.pipelines.embed.preview import preview
 from uninote.pipelines.job import Preview, run_job
 from uninote.pipelines.stages import run_stage
 

@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 
 from uninote.errors import UninoteError
 from uninote.model.hashing.folder import write_card
-from uninote.pipelines.embed.guards.preview import preview
+from uninote.pipelines.embed.preview import preview
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.run import ledger
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from uninote.pipelines.embed.guards.preview import estimate
+from uninote.pipelines.embed.preview import estimate
 
 
 def entry(seconds, computed, state="done"):

@@ -8,8 +8,8 @@ from builders import make_image, make_note, rows_at, write_notes
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import UninoteError
 from uninote.model.qwen.checkpoint import generation
-from uninote.pipelines.embed import model_run
 from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.embed.work import model_run
 
 pytestmark = pytest.mark.spark
 

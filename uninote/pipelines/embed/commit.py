@@ -15,10 +15,10 @@ from pyspark.sql import functions as F
 from udfs.embed.widths import make_truncate
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import TableSpec, embeddings_table, items_table, quarantine_table, set_aside_table
-from uninote.pipelines.embed import changes
-from uninote.pipelines.embed.chunks import Census
-from uninote.pipelines.embed.model_run import Outcomes
-from uninote.pipelines.embed.recovery import STAGE, WHOLE, Before, published
+from uninote.pipelines.embed.work import changes
+from uninote.pipelines.embed.work.chunks import Census
+from uninote.pipelines.embed.work.model_run import Outcomes
+from uninote.pipelines.embed.work.recovery import STAGE, WHOLE, Before, published
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.notes.items import ITEM_KEY

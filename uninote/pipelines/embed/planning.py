@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pyspark.sql import functions as F
 
-from uninote.pipelines.embed import changes
-from uninote.pipelines.embed.accounting import Plan, count_set_aside
-from uninote.pipelines.embed.chunks import take_first_census
 from uninote.pipelines.embed.foreign.work import read_vectors
-from uninote.pipelines.embed.recovery import Before
-from uninote.pipelines.embed.scope import find_scope, settings_digest, within
+from uninote.pipelines.embed.work import changes
+from uninote.pipelines.embed.work.accounting import Plan, count_set_aside
+from uninote.pipelines.embed.work.chunks import take_first_census
+from uninote.pipelines.embed.work.recovery import Before
+from uninote.pipelines.embed.work.scope import find_scope, settings_digest, within
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.image_texts import with_read_texts

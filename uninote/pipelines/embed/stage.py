@@ -12,18 +12,6 @@ from pyspark.sql import functions as F
 from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.errors import UninoteError
 from uninote.lake.paths import embeddings_name
-from uninote.pipelines.embed import changes
-from uninote.pipelines.embed.accounting import (
-    UNPUBLISHED,
-    Chunk,
-    Plan,
-    check_cuts,
-    check_quarantine,
-    check_reachable,
-    cut_shares,
-    reconcile,
-)
-from uninote.pipelines.embed.chunks import Census, take_census, with_chunks
 from uninote.pipelines.embed.commit import (
     Results,
     cut_widths,
@@ -43,9 +31,21 @@ from uninote.pipelines.embed.guards.health import measure
 from uninote.pipelines.embed.guards.recomputed import check_recomputed
 from uninote.pipelines.embed.image_files import record_files
 from uninote.pipelines.embed.keys import with_new_keys
-from uninote.pipelines.embed.model_run import STAGING, Outcomes, Tasks, outcomes
 from uninote.pipelines.embed.planning import make_plan
-from uninote.pipelines.embed.recovery import (
+from uninote.pipelines.embed.work import changes
+from uninote.pipelines.embed.work.accounting import (
+    UNPUBLISHED,
+    Chunk,
+    Plan,
+    check_cuts,
+    check_quarantine,
+    check_reachable,
+    cut_shares,
+    reconcile,
+)
+from uninote.pipelines.embed.work.chunks import Census, take_census, with_chunks
+from uninote.pipelines.embed.work.model_run import STAGING, Outcomes, Tasks, outcomes
+from uninote.pipelines.embed.work.recovery import (
     STAGE,
     WHOLE,
     compare_tables,
@@ -53,7 +53,7 @@ from uninote.pipelines.embed.recovery import (
     find_before,
     published,
 )
-from uninote.pipelines.embed.scope import settings_digest
+from uninote.pipelines.embed.work.scope import settings_digest
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.generations import record_generation

@@ -18,7 +18,7 @@ from udfs.training.training_set import SOURCES, make_sources, read_source
 from uninote.config.digests import digest
 from uninote.errors import UninoteError
 from uninote.lake.schemas import duplicates_table
-from uninote.pipelines.embed.model_run import with_stored
+from uninote.pipelines.embed.work.model_run import with_stored
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.media_roots import media_policy

@@ -11,8 +11,8 @@ from pyspark.sql.types import BinaryType, LongType, StringType, StructField, Str
 
 from udfs.embed.health import MEASURED, make_health
 from uninote.errors import UninoteError
-from uninote.pipelines.embed.accounting import UNPUBLISHED
-from uninote.pipelines.embed.recovery import STAGE, WHOLE
+from uninote.pipelines.embed.work.accounting import UNPUBLISHED
+from uninote.pipelines.embed.work.recovery import STAGE, WHOLE
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.run import Run, ledger
 from uninote.pipelines.runtime.progress import say

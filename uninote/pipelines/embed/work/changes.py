@@ -11,7 +11,7 @@ from udfs.notes.fingerprints import MODEL_COLUMNS, HashTask, make_content_hashes
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import CUTS, embeddings_table, image_files_table, items_table, set_aside_table
 from uninote.notes.attributes import NOTE_ATTRIBUTES
-from uninote.pipelines.embed.scope import within
+from uninote.pipelines.embed.work.scope import within
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.tables import read_or_empty

@@ -7,10 +7,10 @@ from typing import Any
 
 from uninote.errors import ConfigError, UninoteError
 from uninote.lake.record import FORMAT, read_record
-from uninote.pipelines.embed import changes
 from uninote.pipelines.embed.guards.recomputed import reasons, too_much
 from uninote.pipelines.embed.planning import make_plan
-from uninote.pipelines.embed.recovery import STAGE, WHOLE, look_before
+from uninote.pipelines.embed.work import changes
+from uninote.pipelines.embed.work.recovery import STAGE, WHOLE, look_before
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.ledger import Entry
@@ -39,13 +39,8 @@ def preview(run: Run) -> dict[str, Any]:
     seconds = estimate([entry for entry in ledger(run, STAGE) if entry["unit"] == WHOLE], computed)
     plan.looked.unpersist()
     stopped = too_much(plan)
-    about = (
-        "how long is not known, as no run of this model is in the ledger"
-        if seconds is None
-        else f"about {seconds:,.0f} s"
-    )
     parts = ", ".join(f"{reason} {count:,}" for reason, count in found.items()) or "nothing changed"
-    say(f"embed: {computed:,} of {plan.notes_in:,} notes' items would be computed ({parts}); {about}")
+    say(f"embed: {computed:,} of {plan.notes_in:,} notes' items would be computed ({parts}); {_time_of(seconds)}")
     if stopped is not None:
         say(f"embed: it would stop: {stopped}")
     return {
@@ -62,20 +57,30 @@ def preview(run: Run) -> dict[str, Any]:
     }
 
 
+def _time_of(seconds: float | None) -> str:
+    if seconds is None:
+        return "how long is not known, as no run of this model is in the ledger"
+    return f"about {seconds:,.0f} s"
+
+
 def estimate(entries: Sequence[Entry], items: int) -> float | None:
     """Return about how many seconds `items` take: the shortest run, and a rate above it from the run that computed most.
 
     `entries` are those of whole runs; null where none of them computed anything.
     """
-    done = [entry for entry in entries if entry["state"] == "done" and entry["counts"].get("computed")]
-    if not done:
+    done = [entry for entry in entries if entry["state"] == "done"]
+    largest = max(done, key=_computed, default=None)
+    if largest is None or not _computed(largest):
         return None
-    largest = max(done, key=lambda entry: entry["counts"]["computed"])
-    least = min(entry["seconds"] for entry in entries if entry["state"] == "done")
+    least = min(entry["seconds"] for entry in done)
     # A lake with a single run has no shorter one: all of that run's time is then taken for the rate.
     constant = least if least < largest["seconds"] else 0.0
-    rate = (largest["seconds"] - constant) / largest["counts"]["computed"]
+    rate = (largest["seconds"] - constant) / _computed(largest)
     return float(round(constant + rate * items, 1))
+
+
+def _computed(entry: Entry) -> int:
+    return int(entry["counts"].get("computed") or 0)
 
 
 def _check_format(run: Run) -> None:

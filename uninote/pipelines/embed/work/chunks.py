@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from uninote.pipelines.embed import changes
+from uninote.pipelines.embed.work import changes
 
 
 @dataclass

@@ -10,10 +10,10 @@ from pyspark.sql import functions as F
 
 from uninote.errors import UninoteError
 from uninote.lake.schemas import items_table, set_aside_table
-from uninote.pipelines.embed import changes
-from uninote.pipelines.embed.chunks import Census
-from uninote.pipelines.embed.model_run import Outcomes
-from uninote.pipelines.embed.recovery import Before
+from uninote.pipelines.embed.work import changes
+from uninote.pipelines.embed.work.chunks import Census
+from uninote.pipelines.embed.work.model_run import Outcomes
+from uninote.pipelines.embed.work.recovery import Before
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 

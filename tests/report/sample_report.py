@@ -21,6 +21,8 @@ from uninote.report.data import (
 )
 from uninote.report.figures import (
     Agreement,
+    DuplicatePair,
+    Duplicates,
     Evaluation,
     Histogram,
     IndexRow,
@@ -165,6 +167,13 @@ def make_agreement() -> Agreement:
     return Agreement("category", "column category, which the encoder does not read", 2984, shares)
 
 
+def make_duplicates() -> Duplicates:
+    """Return groups whose worst pairs a person should look at."""
+    accepted = (DuplicatePair(0.99503, "n000007", "三步做好番茄牛腩", "n000003", "番茄牛腩 in three steps"),)
+    apart = (DuplicatePair(0.98217, "n000007", "三步做好番茄牛腩", "n000009", "<b>stew</b>"),)
+    return Duplicates(0.995, 61, 28, 5, 9, accepted, apart)
+
+
 def make_report(**fields: object) -> Report:
     """Return a sound run's report, with `fields` in place of its own."""
     report = Report(
@@ -196,6 +205,7 @@ def make_report(**fields: object) -> Report:
         ),
         ranks={1: make_histogram(), 5: make_histogram(0.41, 0.99)},
         sample=make_sample(),
+        duplicates=make_duplicates(),
         cuts=Cuts(30, 4100, 12, 5, 7, 0, 0.01002, 0.00167),
         run_id="20260314T040811-0c12fe",
         run_seconds=209.0,

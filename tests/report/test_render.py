@@ -25,6 +25,7 @@ EMPTY = {
     "width_recalls": (),
     "indexes": (),
     "similarity": None,
+    "duplicates": None,
     "agreements": (),
     "evaluation": None,
     "gallery": (),
@@ -189,7 +190,17 @@ def test_empty_sections_are_left_out_or_say_so():
         "were not counted",
     ):
         assert sentence in text
-    for heading in ("Indexes", "Similarity", "Agreement", "Model", "Trends", "Gallery", "Browse", "Tables"):
+    for heading in (
+        "Indexes",
+        "Similarity",
+        "Duplicates",
+        "Agreement",
+        "Model",
+        "Trends",
+        "Gallery",
+        "Browse",
+        "Tables",
+    ):
         assert heading not in text
 
 
@@ -200,6 +211,14 @@ def test_the_equation_shows_whether_it_holds():
     assert "2 notes lost" in text
     text = Page(render(make_report(reconciliation=Reconciliation(3000, 98, 2897, 6, 0, 0, 0)))).text
     assert "1 note too many" in text
+
+
+def test_the_worst_pairs_of_duplicates_are_shown():
+    text = Page(render(make_report())).text
+    assert "61 notes in 28 groups, of which the largest has 5 notes" in text
+    assert "longest chain of duplicates links 9 notes" in text
+    assert "0.9950n000007 三步做好番茄牛腩n000003 番茄牛腩 in three steps" in text
+    assert "0.9822n000007 三步做好番茄牛腩n000009 <b>stew</b>" in text
 
 
 def test_what_the_model_did_not_see_is_said():

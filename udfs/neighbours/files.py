@@ -20,6 +20,9 @@ _GROUP_ROWS = 4096  # of row groups: a look-up, or a sample, reads only the grou
 FILE_RECORD = ("kind", "path", "size", "rows", "low", "high")
 """What a task reports of each file that it wrote; `low` and `high` are the bounds of note_id, as JSON."""
 
+PAIR_COLUMNS = ("item_key", "note_id", "other_key", "other_id", "score")
+"""The columns of files of duplicates: a list's owner, and an entry that is its duplicate."""
+
 STATE = "state"  # the kinds of files
 PUBLIC = "public"
 PAIRS = "pairs"
@@ -33,7 +36,7 @@ class ListFolders:
     """Where the lists of one table go: `state`, `public` (null: made from the state later), `pairs` of duplicates (or null).
 
     A list has at most `state_length` entries in the state, and `k` for readers. A pair of duplicates has a score of
-    `duplicate_score` or more.
+    `duplicate_score` or more, and is among the first `k` of a list.
     """
 
     state: str
@@ -54,7 +57,7 @@ def write_lists(batches: Iterator[pa.RecordBatch], folders: ListFolders) -> Iter
         yield file_record(STATE, write_file(lists, folders.state, _GROUP_ROWS))
         if folders.public is not None:
             yield from write_public(iter([_public(lists, folders.k)]), folders.public)
-        if folders.pairs is not None and len(pairs := _pairs(lists, folders.duplicate_score)):
+        if folders.pairs is not None and len(pairs := _pairs(lists, folders.k, folders.duplicate_score)):
             yield file_record(PAIRS, write_file(pairs, folders.pairs))
 
 
@@ -162,16 +165,15 @@ def _public(lists: pa.Table, k: int) -> pa.RecordBatch:
     return public_lists(lists["note_id"].combine_chunks(), np.diff(starts), ids, pa.array(scores), k)
 
 
-def _pairs(lists: pa.Table, score: float) -> pa.Table:
-    """Return (item_key, note_id, other_key, other_id) of the entries that have `score` or more."""
+def _pairs(lists: pa.Table, k: int, score: float) -> pa.Table:
+    """Return PAIR_COLUMNS of those of the first `k` entries of each list that have `score` or more.
+
+    Updates use up what comes after the first `k`, so pairs from there would not be those of a full join.
+    """
     keys, _ = unpack(lists["neighbour_keys"].combine_chunks(), np.int64)
     scores, starts = unpack(lists["scores"].combine_chunks(), np.float32)
-    near = np.flatnonzero(scores >= score)
+    near = np.flatnonzero((scores >= score) & (ranks_of(np.diff(starts)) < k))
     owner = pa.array(np.searchsorted(starts, near, side="right") - 1)
-    columns = {
-        "item_key": lists["item_key"].take(owner),
-        "note_id": lists["note_id"].take(owner),
-        "other_key": pa.array(keys[near]),
-        "other_id": lists["neighbour_ids"].combine_chunks().flatten().take(pa.array(near)),
-    }
-    return pa.table(columns)
+    others = lists["neighbour_ids"].combine_chunks().flatten().take(pa.array(near))
+    columns = [lists["item_key"].take(owner), lists["note_id"].take(owner), keys[near], others, scores[near]]
+    return pa.table(columns, names=[*PAIR_COLUMNS])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
 from udfs.arrow import ArrowMap, unpack
+from udfs.neighbours.duplicates import read_keyed
 from udfs.neighbours.files import public_lists, ranks_of, write_public
 from udfs.table_files import gathered
 
@@ -18,25 +20,30 @@ class Ranking:
     """How lists become public ones of `k`, in `folder`.
 
     `closeness`, float32 by item_key, times `hubness` is taken off an entry's score while ranking, not in the table.
-    `keys`, int64 ascending, are notes that have duplicates, `groups` theirs: a list keeps the first of each group.
+    `groups` are the files of groups of duplicates, where a list keeps the first of each group, else none.
     """
 
     folder: str
     k: int
     hubness: float
     closeness: np.ndarray
-    keys: np.ndarray
-    groups: np.ndarray
+    groups: tuple[str, ...] = ()
+
+    @cached_property
+    def members(self) -> tuple[np.ndarray, np.ndarray]:
+        """(keys int64 ascending, the keys of their groups) of all notes that have duplicates, read where it is needed."""
+        return read_keyed(self.groups, "group_key")
 
     def order(self, owners: np.ndarray, keys: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Return the positions of the entries that stay, by owner, best first, before the cut to `k`."""
         ranked = scores - np.float32(self.hubness) * self.closeness[keys] if self.hubness else scores
         # By owner, then the best first, then by key: the same lists whatever the order of the entries.
         order = np.lexsort((keys, -ranked, owners))
-        if not len(self.keys):
+        if not self.groups:
             return order
-        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        group = np.where(self.keys[place] == keys, self.groups[place], keys)
+        members, groups = self.members
+        place = np.minimum(np.searchsorted(members, keys), len(members) - 1)
+        group = np.where(members[place] == keys, groups[place], keys)
         pairs = np.stack([owners[order], group[order]], axis=1)
         return np.asarray(order[np.sort(np.unique(pairs, axis=0, return_index=True)[1])])
 

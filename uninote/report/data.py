@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from uninote.report.figures import Agreement, Evaluation, Histogram, IndexRow, Recall, Trend, WidthRecall
+from uninote.report.figures import Agreement, Duplicates, Evaluation, Histogram, IndexRow, Recall, Trend, WidthRecall
 
 
 @dataclass(frozen=True)
@@ -151,3 +151,4 @@ class Report:
     sample: Sample | None = None
     cuts: Cuts | None = None
     as_of: str = ""
+    duplicates: Duplicates | None = None

@@ -74,6 +74,34 @@ class Histogram:
 
 
 @dataclass(frozen=True)
+class DuplicatePair:
+    """Two notes of one group of duplicates, how each begins, and their cosine."""
+
+    score: float
+    note_id: str
+    text: str
+    other_id: str
+    other_text: str
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """The groups of duplicates: how many `notes` are in how many `groups`, and the notes of the largest one.
+
+    A duplicate has a cosine of `score` or more; `largest_chain` is the number of notes that any chain of duplicates links.
+    `accepted` are the lowest cosines of a note and the representative of its group, `apart` those of two notes of a group.
+    """
+
+    score: float
+    notes: int
+    groups: int
+    largest_group: int
+    largest_chain: int
+    accepted: tuple[DuplicatePair, ...]
+    apart: tuple[DuplicatePair, ...]
+
+
+@dataclass(frozen=True)
 class Recall:
     """Tie-aware recall@k of the neighbour lists on `sample` notes, and the `target` that the configuration asks for.
 

@@ -17,6 +17,7 @@ from uninote.lake.schemas.items import (
 from uninote.lake.schemas.neighbours import (
     NEIGHBOUR_CELLS,
     NEIGHBOUR_LEADERS,
+    duplicate_pairs,
     duplicates_table,
     found_table,
     neighbour_rows_table,
@@ -38,6 +39,7 @@ __all__ = [
     "VECTOR",
     "TableSchemaError",
     "TableSpec",
+    "duplicate_pairs",
     "duplicates_table",
     "embeddings_table",
     "found_table",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.sql.types import ArrayType, BinaryType, BooleanType, DataType, FloatType, LongType, StringType
+from pyspark.sql.types import ArrayType, BinaryType, BooleanType, DataType, FloatType, LongType, StringType, StructType
 
 from uninote.lake.schemas.specs import VECTOR, TableSpec, struct_of
 
@@ -63,8 +63,18 @@ def neighbours_table(note_id: DataType, name: str = "neighbours") -> TableSpec:
 
 
 def duplicates_table(note_id: DataType) -> TableSpec:
-    """Notes that are all but equal to another: `group_id` is the least note_id of those linked with each other."""
-    return TableSpec("duplicates", struct_of(note_id=note_id, group_id=note_id), ("note_id",))
+    """Notes that are all but equal to another.
+
+    `group_id` is the note that represents the group: `score`, float32, is the cosine with it, at least; 1 for itself.
+    `chain_id` is the least note_id of all that are linked by any chain of duplicates.
+    """
+    columns = struct_of(note_id=note_id, group_id=note_id, score=FloatType(), chain_id=note_id)
+    return TableSpec("duplicates", columns, ("note_id",))
+
+
+def duplicate_pairs(note_id: DataType) -> StructType:
+    """The columns of the files that groups of duplicates are made of: a list's owner, and an entry that is its duplicate."""
+    return struct_of(item_key=LongType(), note_id=note_id, other_key=LongType(), other_id=note_id, score=FloatType())
 
 
 def found_table(note_id: DataType) -> TableSpec:

@@ -22,6 +22,7 @@ from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
 from uninote.pipelines.neighbours.recall import AT_K, Recalls
+from uninote.pipelines.report.duplicates import duplicates
 from uninote.pipelines.report.examples import Examples, find_examples, gallery, sample_of
 from uninote.pipelines.report.quality import agreements
 from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, seconds_of, stage_rows, when
@@ -71,6 +72,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         indexes=_index_rows(run, snapshot, entries),
         similarity=scores.pop(_BEST, None),
         agreements=agreements(run, snapshot, joined["counts"]["width"]) if joined else (),
+        duplicates=duplicates(run, snapshot, joined["counts"]["width"]) if joined else None,
         evaluation=evaluation_of(run),
         ranks=scores,
         trends=trends(run),

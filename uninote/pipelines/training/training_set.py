@@ -17,6 +17,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from udfs.training.training_set import SOURCES, make_sources, read_source
 from uninote.config.digests import digest
 from uninote.errors import UninoteError
+from uninote.lake.delta_files import columns_of
 from uninote.lake.schemas import duplicates_table
 from uninote.pipelines.embed.work.model_run import with_stored
 from uninote.pipelines.lake import tables
@@ -39,6 +40,7 @@ NOTHING_TO_MEASURE = (
     "no note gives a pair: pairs need a caption, an image, text read in an image, or, of held-out notes, a title beside a "
     "body; fill one of these columns, or hold more notes out (training.eval_share)"
 )
+_LARGE_SHARE = 0.01  # of the notes: a larger group is worth a line, since all but `group_cap` of its notes go unused
 LEAKED = ("leaked_images", "leaked_texts")
 
 
@@ -84,10 +86,22 @@ def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -
     _write_images(run, sources, assembly.digests(), scratch / "images")
     # These are all images of all notes; the set holds those that it uses.
     shutil.rmtree(scratch / "sources")
-    groups = {place.group for place in governed.values()}
-    counts = {"notes": len(digests), "kept": len(used), "groups": len(groups), **_counts(assembly)}
+    counts = {"notes": len(digests), "kept": len(used), **_group_counts(run, governed), **_counts(assembly)}
     made = {"settings": settings.of_set(), "versions": versions}
     (scratch / MANIFEST).write_text(json.dumps({"format": FORMAT, "counts": counts, **made}, indent=2) + "\n")
+
+
+def _group_counts(run: Run, governed: dict[str, Governed]) -> dict[str, int]:
+    """Return how many groups of near-duplicates there are, and the notes of the largest; one that is very large is said."""
+    sizes = Counter(place.group for place in governed.values())
+    largest = max(sizes.values(), default=0)
+    cap = run.config.training.group_cap
+    if largest > max(cap, _LARGE_SHARE * len(governed)):
+        say(
+            f"training set: the largest group of near-duplicates, by any chain, has {largest:,} of {len(governed):,} notes; "
+            f"{cap:,} of them are used"
+        )
+    return {"groups": len(sizes), "largest_group": largest}
 
 
 def _counts(assembly: Assembly) -> dict[str, int]:
@@ -120,12 +134,18 @@ def _sources(run: Run, notes: DataFrame, folder: str) -> DataFrame:
 
 
 def _linked(run: Run) -> list[tuple[str, str]]:
-    """Return the duplicates that the neighbours job found for the configured model, if it ran."""
+    """Return the duplicates that the neighbours job found for the configured model, if it ran: each note and its chain's.
+
+    Chains, not groups of bounded radius: two notes that are duplicates of each other may be in two groups, and one of them
+    would be trained on where the other is a question.
+    """
     uri = run.generation.uri(duplicates_table(run.note_id).name)
     if not tables.has_table(uri):
         return []
-    found = tables.read_table(run.spark, uri).selectExpr("string(note_id)", "string(group_id)").toArrow()
-    return list(zip(found["note_id"].to_pylist(), found["group_id"].to_pylist(), strict=True))
+    # In tables of earlier releases a group was a whole chain.
+    chain = "chain_id" if "chain_id" in columns_of(uri) else "group_id"
+    found = tables.read_table(run.spark, uri).selectExpr("string(note_id)", f"string({chain})").toArrow()
+    return list(zip(found.column(0).to_pylist(), found.column(1).to_pylist(), strict=True))
 
 
 def _assembled(run: Run, sources: DataFrame, used: set[str], governed: dict[str, Governed]) -> Assembly:

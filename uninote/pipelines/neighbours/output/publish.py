@@ -6,11 +6,9 @@ Two need all lists first: who is a duplicate of whom, and tables with collapsed 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, LongType, StructField, StructType
 
@@ -19,22 +17,14 @@ from udfs.neighbours.lists import LISTS
 from udfs.neighbours.publish import Ranking, make_closeness, make_occurrences, make_ranked
 from udfs.table_files import make_reader
 from uninote.lake.delta_files import MissingFilesError, files_of, present_files, replace_files, was_made_from
-from uninote.lake.parquet_files import DataFile, write_file
+from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import duplicates_table, neighbours_table
-from uninote.neighbours.components import connected
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.stored_vectors import FileRows
 from uninote.pipelines.neighbours.cell_rows import publish_cells
 from uninote.pipelines.neighbours.join import Join
+from uninote.pipelines.neighbours.output.duplicates import is_of_earlier_release, publish_duplicates
 from uninote.pipelines.neighbours.output.files import RECORD_FIELDS, JoinResult, of_kind, scan_and_write
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Notes that have duplicates, `keys` int64 ascending, and the least key among those each is linked with."""
-
-    keys: np.ndarray
-    groups: np.ndarray
 
 
 def publish(join: Join, result: JoinResult, made_from: str) -> tuple[dict[str, int], dict[str, int]]:
@@ -51,14 +41,14 @@ def publish(join: Join, result: JoinResult, made_from: str) -> tuple[dict[str, i
         versions[state.name] = replace_files(
             generation.uri(state.name), state.schema.json(), files, made_from=made_from
         )
-    groups = _publish_duplicates(join, of_kind(result.files, "neighbours", PAIRS), made_from)
+    duplicates, groups = publish_duplicates(join, of_kind(result.files, "neighbours", PAIRS), made_from)
     # Readers' tables come after all private ones: what they show can be written again from those.
     for name, rule in rules.items():
         spec = neighbours_table(join.run.note_id, name)
         files = _rank_lists(join, name, groups) if rule.ranks else of_kind(result.files, name, PUBLIC)
         replace_files(generation.uri(spec.name), spec.schema.json(), files, made_from=made_from)
     tables.remove(join.staging_uri)
-    return {"duplicates": len(groups.keys)}, versions
+    return {"duplicates": duplicates}, versions
 
 
 def find_damage(join: Join, made_from: str) -> str | None:
@@ -75,43 +65,22 @@ def find_damage(join: Join, made_from: str) -> str | None:
             present_files(uri)
         except MissingFilesError as error:
             return str(error)
+    if is_of_earlier_release(join):
+        return "duplicates has the groups of an earlier release, which chains of notes made as large as they would"
     return None
 
 
-def _publish_duplicates(join: Join, files: Sequence[DataFile], made_from: str) -> Groups:
-    """Link notes that the unconstrained lists hold as duplicates, and write who belongs together."""
-    spec = duplicates_table(join.run.note_id)
-    uri = join.run.generation.uri(spec.name)
-    if not files:
-        replace_files(uri, spec.schema.json(), [], made_from=made_from)
-        return Groups(np.empty(0, np.int64), np.empty(0, np.int64))
-    pairs = pa.concat_tables([pq.read_table(file.path) for file in files])
-    keys, group = connected(pairs["item_key"].to_numpy(), pairs["other_key"].to_numpy())
-    members = pa.table({"item_key": keys, "group": group}).join(_note_ids(pairs), "item_key")
-    # A group is named by its least note_id: keys are ours, and readers do not know them.
-    least = members.group_by("group").aggregate([("note_id", "min")]).rename_columns(["group", "group_id"])
-    named = members.join(least, "group").select(["note_id", "group_id"]).sort_by("note_id")
-    replace_files(uri, spec.schema.json(), [write_file(named, uri)], made_from=made_from)
-    return Groups(keys, group)
+def _rank_lists(join: Join, name: str, groups: Sequence[str]) -> list[DataFile]:
+    """Write the public table `name` out of its state, collapsed and with hubs ranked lower as its rule says.
 
-
-def _note_ids(pairs: pa.Table) -> pa.Table:
-    """Return item_key and note_id of all notes on either side of some pairs, once each."""
-    columns = ["item_key", "note_id"]
-    others = pairs.select(["other_key", "other_id"]).rename_columns(columns)
-    both = pa.concat_tables([pairs.select(columns), others])
-    return both.group_by("item_key").aggregate([("note_id", "min")]).rename_columns(columns)
-
-
-def _rank_lists(join: Join, name: str, groups: Groups) -> list[DataFile]:
-    """Write the public table `name` out of its state, collapsed and with hubs ranked lower as its rule says."""
+    `groups` are the files of the groups of duplicates.
+    """
     settings = join.run.config.neighbours
     rule = settings.rules[name]
     folder = join.run.generation.uri(name)
-    if rule.duplicates != "collapse":
-        groups = Groups(np.empty(0, np.int64), np.empty(0, np.int64))
     closeness = _closeness(join, name) if rule.hubness else np.empty(0, np.float32)
-    ranking = Ranking(folder, settings.k, rule.hubness, closeness, groups.keys, groups.groups)
+    collapsed = tuple(groups) if rule.duplicates == "collapse" else ()
+    ranking = Ranking(folder, settings.k, rule.hubness, closeness, collapsed)
     shared = join.run.spark.sparkContext.broadcast(ranking)
     make = make_ranked(lambda: shared.value)
     files = files_of(join.state_uri(name))

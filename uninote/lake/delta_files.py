@@ -21,6 +21,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from uninote.errors import UninoteError
+from uninote.lake.file_bounds import stats_of
 from uninote.lake.parquet_files import DataFile
 
 _VECTORS_OF_DELETES = "delta.enableDeletionVectors"
@@ -250,7 +251,7 @@ def _relative(uri: str, path: str) -> str:
 
 
 def _action(uri: str, file: DataFile) -> AddAction:
-    values = {"numRecords": file.rows, "minValues": {"note_id": file.low}, "maxValues": {"note_id": file.high}}
     place = _relative(uri, file.path)
     partition = dict[str, str | None](folder_values(uri, file.path))
-    return AddAction(place, file.size, partition, int(time.time() * 1000), True, json.dumps(values))
+    stats = json.dumps(stats_of(file))
+    return AddAction(place, file.size, partition, int(time.time() * 1000), True, stats)

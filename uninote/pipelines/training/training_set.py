@@ -75,7 +75,9 @@ def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -
         digests[row["note_id"]] = row["digests"]
         unreadable += row["unreadable"]
     say(f"training set: {len(digests):,} notes, {unreadable:,} of their images unreadable")
-    governed = govern(digests, _linked(run), cap=settings.group_cap, eval_share=settings.eval_share, seed=settings.seed)
+    governed = govern(
+        digests, _linked(run, sources), cap=settings.group_cap, eval_share=settings.eval_share, seed=settings.seed
+    )
     used = {note_id for note_id, place in governed.items() if place.used}
     assembly = _assembled(run, sources, used, governed)
     if settings.teacher == "model":
@@ -133,8 +135,8 @@ def _sources(run: Run, notes: DataFrame, folder: str) -> DataFrame:
     return run.spark.read.schema(schema).parquet(folder)
 
 
-def _linked(run: Run) -> list[tuple[str, str]]:
-    """Return the duplicates that the neighbours job found for the configured model, if it ran: each note and its chain's.
+def _linked(run: Run, sources: DataFrame) -> list[tuple[str, str]]:
+    """Return the duplicates among the `sources` that the neighbours job found for the configured model, if it ran.
 
     Chains, not groups of bounded radius: two notes that are duplicates of each other may be in two groups, and one of them
     would be trained on where the other is a question.
@@ -144,8 +146,14 @@ def _linked(run: Run) -> list[tuple[str, str]]:
         return []
     # In tables of earlier releases a group was a whole chain.
     chain = "chain_id" if "chain_id" in columns_of(uri) else "group_id"
-    found = tables.read_table(run.spark, uri).selectExpr("string(note_id)", f"string({chain})").toArrow()
-    return list(zip(found.column(0).to_pylist(), found.column(1).to_pylist(), strict=True))
+    stored = tables.read_table(run.spark, uri).selectExpr("string(note_id) AS note_id", f"string({chain}) AS chain")
+    found = stored.join(sources.select("note_id"), "note_id", "left_semi").toArrow()
+    # By the first note of a chain that is there: the one that names the chain may not be.
+    first: dict[str, str] = {}
+    linked = []
+    for note_id, chain_id in zip(found["note_id"].to_pylist(), found["chain"].to_pylist(), strict=True):
+        linked.append((note_id, first.setdefault(chain_id, note_id)))
+    return linked
 
 
 def _assembled(run: Run, sources: DataFrame, used: set[str], governed: dict[str, Governed]) -> Assembly:

@@ -1,0 +1,165 @@
+"""What reaches the driver: every call that collects rows is listed here, with what bounds it.
+
+A new call has to be added with its bound. GROWS has those that grow with what is stored or with what changed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COLLECTING = {
+    "collect",
+    "toArrow",
+    "toPandas",
+    "toLocalIterator",
+    "to_pyarrow_table",
+    "to_pandas",
+    "load_cdf",
+}
+
+FILES = "a row for each file or shard that tasks wrote or read"
+ONE = "one row of sums"
+KINDS = "a row for each kind, reason, bin, chunk or source file"
+SHOWN = "notes that a report shows or samples: a constant number, with K neighbours each"
+SAMPLE = "a sample whose size is a setting or a constant, perhaps from each task"
+LEDGER = "a row for each stage of each run"
+CHANGED = "8 to 17 bytes for each changed item"
+
+BOUNDED = {
+    ("uninote/lake/delta_files.py:read_all", "to_pyarrow_table"): LEDGER,
+    ("uninote/pipelines/embed/accounting.py:_count_stored", "collect"): ONE,
+    ("uninote/pipelines/embed/chunks.py:take_census", "collect"): KINDS,
+    ("uninote/pipelines/embed/chunks.py:take_first_census", "collect"): KINDS,
+    ("uninote/pipelines/embed/chunks.py:with_chunks", "collect"): "one row with a bound for each chunk",
+    ("uninote/pipelines/embed/foreign/accounting.py:account", "collect"): ONE,
+    ("uninote/pipelines/embed/guards/canaries.py:_embedded", "collect"): "embed.canaries notes",
+    ("uninote/pipelines/embed/guards/canaries.py:_stored", "toArrow"): "keys below embed.canaries x KEYS",
+    ("uninote/pipelines/embed/guards/health.py:measure", "collect"): ONE,
+    ("uninote/pipelines/embed/keys.py:_starts", "collect"): "a count for each bucket of ROWS_PER_BUCKET new items",
+    ("uninote/pipelines/embed/model_run.py:outcomes", "collect"): KINDS,
+    ("uninote/pipelines/embed/recovery.py:_digest", "collect"): ONE,
+    ("uninote/pipelines/index/build.py:Build._shards", "collect"): FILES,
+    ("uninote/pipelines/index/build.py:Build._train_in_groups", "toArrow"): "the centroids of the index",
+    ("uninote/pipelines/index/owner.py:_names_our_notes", "collect"): SAMPLE,
+    ("uninote/pipelines/index/search.py:_counts", "collect"): ONE,
+    ("uninote/pipelines/lake/stored_vectors.py:StoredVectors.draw", "toArrow"): SAMPLE,
+    (
+        "uninote/pipelines/lake/stored_vectors.py:StoredVectors.exact",
+        "toArrow",
+    ): "K neighbours of a sample, from each task",
+    ("uninote/pipelines/lake/stored_vectors.py:StoredVectors.pick", "toArrow"): "a sample and K neighbours of it",
+    ("uninote/pipelines/lake/stored_vectors.py:StoredVectors.sample", "toArrow"): SAMPLE,
+    ("uninote/pipelines/lake/tables.py:_apply_here", "toArrow"): "at most row_changes.MOST_ROWS rows",
+    ("uninote/pipelines/neighbours/join.py:Join.attributes_of", "toArrow"): SAMPLE,
+    ("uninote/pipelines/neighbours/output/files.py:collect_files", "collect"): FILES,
+    ("uninote/pipelines/neighbours/output/publish.py:hub_skewness", "collect"): ONE,
+    ("uninote/pipelines/neighbours/recall.py:_recall_of_rules", "toArrow"): "K neighbours of a sample, from each cell",
+    ("uninote/pipelines/neighbours/recall.py:listed", "collect"): "K neighbours of a sample",
+    ("uninote/pipelines/notes/image_bytes.py:stored_images", "collect"): "the images of one note",
+    ("uninote/pipelines/notes/image_reading.py:_read_chunk", "collect"): ONE,
+    ("uninote/pipelines/notes/note_ids.py:check_note_ids", "collect"): "one row of sums, and EXAMPLES of ids",
+    ("uninote/pipelines/notes/source_inspection.py:_inspect_text", "collect"): "a row for each piece of a source file",
+    ("uninote/pipelines/notes/source_rows.py:_account", "collect"): KINDS,
+    ("uninote/pipelines/notes/stage.py:_write", "collect"): KINDS,
+    ("uninote/pipelines/report/duplicates.py:_members", "toArrow"): SHOWN,
+    ("uninote/pipelines/report/duplicates.py:_texts", "collect"): SHOWN,
+    ("uninote/pipelines/report/duplicates.py:duplicates", "collect"): ONE,
+    ("uninote/pipelines/report/examples.py:find_examples", "collect"): SHOWN,
+    ("uninote/pipelines/report/quality.py:_groups", "toArrow"): SHOWN,
+    ("uninote/pipelines/report/quality.py:_notes", "toArrow"): SHOWN,
+    ("uninote/pipelines/report/quality.py:_sample", "toArrow"): SHOWN,
+    ("uninote/pipelines/report/stage.py:_quarantine", "collect"): KINDS,
+    ("uninote/pipelines/report/stage.py:_reconciliation", "collect"): ONE,
+    ("uninote/pipelines/report/stage.py:_scores", "collect"): KINDS,
+    ("uninote/pipelines/training/teacher.py:_embedded", "toArrow"): "the images and texts of training.max_notes notes",
+    ("uninote/pipelines/training/training_set.py:_assembled", "toArrow"): "training.max_notes notes",
+    ("uninote/pipelines/training/training_set.py:_linked", "toArrow"): "training.max_notes notes",
+    ("uninote/pipelines/training/training_set.py:_make", "toArrow"): "training.max_notes notes",
+}
+GROWS = {
+    ("uninote/lake/change_feed.py:read_feed", "load_cdf"): CHANGED,
+    ("uninote/pipelines/embed/guards/damage.py:_find", "collect"): "the keys of damaged vectors",
+    ("uninote/pipelines/index/changes.py:_index_changes", "toArrow"): CHANGED,
+    ("uninote/pipelines/neighbours/changes.py:_crossed_age", "toArrow"): CHANGED,
+    (
+        "uninote/pipelines/neighbours/output/publish.py:_closeness",
+        "toArrow",
+    ): "16 bytes for each note, with neighbours.hubness",
+    ("uninote/pipelines/neighbours/update.py:_keys_to_join", "toArrow"): CHANGED,
+    ("uninote/pipelines/neighbours/update.py:_read_limits", "toArrow"): "17 bytes for each note and table",
+}
+TWICE = {
+    "uninote/pipelines/notes/note_ids.py:check_note_ids",
+    "uninote/pipelines/notes/source_rows.py:_account",
+    "uninote/pipelines/report/duplicates.py:_members",
+    "uninote/pipelines/report/duplicates.py:duplicates",
+    "uninote/pipelines/report/examples.py:find_examples",
+    "uninote/pipelines/report/stage.py:_scores",
+}
+
+
+def calls() -> Counter[tuple[str, str]]:
+    """Count the collecting calls by (file and function, method)."""
+    found: Counter[tuple[str, str]] = Counter()
+    for folder in ("uninote", "udfs", "jobs"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            visitor = _Visitor(path.relative_to(ROOT).as_posix(), found)
+            visitor.visit(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+class _Visitor(ast.NodeVisitor):
+    def __init__(self, path: str, found: Counter[tuple[str, str]]) -> None:
+        self._path = path
+        self._found = found
+        self._names: list[str] = []
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._names.append(node.name)
+        self.generic_visit(node)
+        self._names.pop()
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._names.append(node.name)
+        self.generic_visit(node)
+        self._names.pop()
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        # Not calls alone: a method may be handed on.
+        if node.attr in COLLECTING:
+            self._found[f"{self._path}:{'.'.join(self._names)}", node.attr] += 1
+        self.generic_visit(node)
+
+
+def test_each_call_that_collects_rows_has_a_bound():
+    listed = BOUNDED | GROWS
+    found = calls()
+    unknown = sorted(set(found) - set(listed))
+    assert not unknown, f"say in this file what bounds the rows that these calls bring to the driver: {unknown}"
+    assert not sorted(set(listed) - set(found)), "calls that are listed and not there any more"
+    assert not BOUNDED.keys() & GROWS.keys()
+
+
+def test_a_further_call_in_a_listed_function_is_seen():
+    assert {place for (place, _), count in calls().items() if count > 1} == TWICE
+    assert max(calls().values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("def f(x):\n    return x.collect()", {("a.py:f", "collect"): 1}),
+        ("class A:\n    def f(self):\n        return list(map(x.toArrow, y))", {("a.py:A.f", "toArrow"): 1}),
+        ("rows = x.toPandas() + x.toPandas()", {("a.py:", "toPandas"): 2}),
+        ("def collect(x):\n    return x.count()", {}),
+    ],
+)
+def test_calls_are_seen(text, seen):
+    found: Counter[tuple[str, str]] = Counter()
+    _Visitor("a.py", found).visit(ast.parse(text))
+    assert found == seen

@@ -10,7 +10,7 @@ from deltalake import write_deltalake
 from lake_updates import Lake
 
 from uninote.neighbours.lookup import lookup
-from uninote.pipelines.lake.snapshot import newest_snapshot
+from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.neighbours.output import duplicates as output
 from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.report.duplicates import duplicates

@@ -14,9 +14,9 @@ from pyspark.sql import functions as F
 from uninote.lake.delta_files import columns_of, rows_of
 from uninote.lake.schemas import duplicates_table
 from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.reading.snapshot import Snapshot
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.lake.snapshot import Snapshot
-from uninote.pipelines.lake.stored_vectors import StoredVectors
 from uninote.pipelines.report.quality import among
 from uninote.report.figures import DuplicatePair, Duplicates
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from delta.tables import DeltaTable as SparkDeltaTable
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from pyspark.sql.types import StringType
 
+from uninote.lake.delta_files import plain_files, restore
 from uninote.lake.schemas import TableSchemaError, TableSpec, neighbours_table
 from uninote.pipelines.lake import tables
 
@@ -52,13 +58,62 @@ def test_changes_upsert_and_delete_and_can_be_applied_twice(spark, tmp_path, row
 
 def test_restore_goes_back_to_a_version_or_to_nothing(spark, tmp_path):
     uri, table = str(tmp_path / "t"), spec(spark)
-    tables.restore(spark, uri, tables.ABSENT)
     tables.apply_changes(changes(spark, (1, "a", False)), table, uri)
     tables.apply_changes(changes(spark, (2, "b", False)), table, uri)
-    tables.restore(spark, uri, 0)
+    restore(uri, 0)
     assert content(spark, uri) == {1: "a"}
-    tables.restore(spark, uri, tables.ABSENT)
+    restore(uri, tables.ABSENT)
     assert content(spark, uri) == {}
+    feed = tables.read_changes(spark, uri, 2, 3).select("_change_type", "k").collect()
+    assert sorted(map(tuple, feed)) == [("delete", 1), ("delete", 2)]
+
+
+def test_restoring_what_a_vacuum_took_fails_and_changes_nothing(spark, tmp_path):
+    uri, table = str(tmp_path / "t"), spec(spark)
+    tables.apply_changes(changes(spark, (1, "a", False)), table, uri)
+    tables.overwrite(changes(spark, (2, "b", False)).drop(tables.DELETED), table, uri)
+    DeltaTable(uri).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    with pytest.raises(DeltaError):
+        restore(uri, 0)
+    assert content(spark, uri) == {2: "b"}
+
+
+@pytest.mark.parametrize("name", ["plain", "a {c}*", "é'\"`?"])
+def test_the_files_of_a_version_are_read_whatever_the_folder_is_named(name, spark, tmp_path):
+    uri, table = str(tmp_path / name / "t"), spec(spark)
+    tables.append(changes(spark, (1, "a", False)).drop(tables.DELETED), table, uri)
+    tables.append(changes(spark, (2, "b", False)).drop(tables.DELETED), table, uri)
+    assert content(spark, uri) == {1: "a", 2: "b"}
+    assert [tuple(row) for row in tables.read_table(spark, uri, 0).collect()] == [(1, "a")]
+
+
+def test_a_table_that_is_more_than_its_files_is_read_by_its_log(spark, tmp_path):
+    rows = changes(spark, (1, "a", False), (2, "b", False)).drop(tables.DELETED)
+    kinds = {"mapped": {"delta.columnMapping.mode": "name"}, "deleted": {"delta.enableDeletionVectors": "true"}}
+    for kind, options in kinds.items():
+        uri = str(tmp_path / kind)
+        writer = rows.coalesce(1).write.format("delta")
+        for option, value in options.items():
+            writer = writer.option(option, value)
+        writer.save(uri)
+        SparkDeltaTable.forPath(spark, uri).delete("k = 1")
+        assert plain_files(uri, most=9) is None
+        assert content(spark, uri) == {2: "b"}
+    parts = str(tmp_path / "parts")
+    rows.write.format("delta").partitionBy("k").save(parts)
+    assert content(spark, parts) == {1: "a", 2: "b"}
+    assert plain_files(parts, most=9) is None
+
+
+def test_more_files_than_asked_for_and_missing_ones_are_left_to_the_log(spark, tmp_path):
+    uri, table = str(tmp_path / "t"), spec(spark)
+    for key in (1, 2):
+        tables.append(changes(spark, (key, "a", False)).drop(tables.DELETED), table, uri)
+    assert len(plain_files(uri, most=2)) == 2
+    assert plain_files(uri, most=1) is None
+    assert plain_files(uri, 9, most=2) is None
+    Path(plain_files(uri, most=2)[0]).unlink()
+    assert plain_files(uri, most=2) is None
 
 
 def test_a_missing_table_is_told_by_its_place(spark, tmp_path):

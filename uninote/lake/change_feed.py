@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -18,6 +19,7 @@ from uninote.lake.parquet_files import DataFile
 
 _CHANGE = "_change_type"
 _COMMIT = "_commit_version"
+MOST_BYTES = 64 << 20  # of changed rows, contents included, that the driver reads keys out of
 THERE = ("insert", "update_postimage")  # what a feed calls the rows that are there now
 
 
@@ -54,6 +56,45 @@ def read_feed(uri: str, since: int, version: int, kinds: Sequence[str]) -> Chang
     return Changes(np.concatenate(keys), np.concatenate(versions), np.concatenate(there))
 
 
+def changed_values(uri: str, since: int, version: int, column: str) -> pa.Array | None:
+    """Return the distinct values of `column` in rows that changed after version `since` of a table, up to `version`.
+
+    None where the feed does not say, or where its files have more than MOST_BYTES: those are not for one process to read.
+    """
+    commits = _commits(uri, since, version)
+    if commits is None or sum(map(_changed_bytes, commits)) > MOST_BYTES:
+        return None
+    try:
+        feed = pa.RecordBatchReader.from_stream(DeltaTable(uri).load_cdf(since + 1, version, columns=[column]))
+        values = feed.read_all()[column]
+    except (DeltaError, pa.ArrowInvalid, OSError):
+        return None
+    is_view = pa.types.is_string_view(values.type)
+    return pc.unique(values.cast(pa.string()) if is_view else values)
+
+
+def _changed_bytes(actions: Sequence[dict[str, Any]]) -> int:
+    """Return the size of the files that a commit's changes are read from: of its change files, else of what came and went."""
+    size = {"cdc": 0, "add": 0, "remove": 0}
+    for action in actions:
+        for name in size:
+            size[name] += action.get(name, {}).get("size") or 0
+    return size["cdc"] or size["add"] + size["remove"]
+
+
+def _commits(uri: str, since: int, version: int) -> list[list[dict[str, Any]]] | None:
+    """Return the actions of each commit after version `since`, up to `version`; None where the log lacks one by now."""
+    commits: list[list[dict[str, Any]]] = []
+    for number in range(since + 1, version + 1):
+        try:
+            lines = Path(uri, "_delta_log", f"{number:020d}.json").read_text(encoding="utf-8").splitlines()
+            commits.append([json.loads(line) for line in lines if line.strip()])
+        except (OSError, ValueError):
+            # Commits of the log are deleted after some weeks.
+            return None
+    return commits
+
+
 def _among(column: pa.Array, values: Sequence[str]) -> pa.BooleanArray:
     # deltalake returns views of strings, which few of Arrow's functions take.
     return pc.is_in(column.cast(pa.string()), pa.array(list(values)))
@@ -64,20 +105,18 @@ def files_since(uri: str, since: int, version: int) -> list[tuple[int, DataFile]
 
     What a commit says changed is in its change files, where it has any, else in the files that it added.
     """
+    commits = _commits(uri, since, version)
+    if commits is None:
+        return None
     found: list[tuple[int, DataFile]] = []
-    for number in range(since + 1, version + 1):
+    for number, actions in enumerate(commits, since + 1):
         changes = []
         added = []
-        try:
-            for line in Path(uri, "_delta_log", f"{number:020d}.json").read_text(encoding="utf-8").splitlines():
-                action = json.loads(line) if line.strip() else {}
-                if "cdc" in action:
-                    changes.append(action["cdc"])
-                elif action.get("add", {}).get("dataChange"):
-                    added.append(action["add"])
-        except (OSError, ValueError):
-            # Commits of the log are deleted after some weeks.
-            return None
+        for action in actions:
+            if "cdc" in action:
+                changes.append(action["cdc"])
+            elif action.get("add", {}).get("dataChange"):
+                added.append(action["add"])
         for one in changes or added:
             path = Path(uri) / unquote(one["path"])
             if not path.is_file():

@@ -68,6 +68,27 @@ def present_files(uri: str, version: int | None = None) -> list[DataFile]:
     return files
 
 
+def plain_files(uri: str, version: int | None = None, *, most: int) -> list[str] | None:
+    """Return the paths of a table's files where these are all that the table is, and at most `most`; else None.
+
+    By Delta's protocol a reader of version 1 need know nothing of a table without partitions but its files, and one of version
+    2 how its columns are mapped. None as well where the version is not to be had or a file is not there: whoever reads by
+    the log says so best.
+    """
+    try:
+        table = DeltaTable(uri, version=version)
+    except DeltaError:
+        return None
+    about = table.metadata()
+    is_mapped = about.configuration.get("delta.columnMapping.mode", "none") != "none"
+    if table.protocol().min_reader_version > 2 or is_mapped or about.partition_columns:
+        return None
+    names = pa.table(table.get_add_actions())["path"].to_pylist()
+    paths = [Path(uri) / unquote(name) for name in names]
+    is_present = len(paths) <= most and all(path.is_file() for path in paths)
+    return [str(path) for path in paths] if is_present else None
+
+
 def replace_files(
     uri: str, schema: str, files: Sequence[DataFile], partition_by: Sequence[str] = (), *, made_from: str = ""
 ) -> int:
@@ -155,15 +176,34 @@ def has_log(uri: str) -> bool:
     return bool(DeltaTable.is_deltatable(uri))
 
 
-def rows_in_log(uri: str) -> int | None:
+def rows_in_log(uri: str, version: int | None = None) -> int | None:
     """Return the rows that a table's log names; None where it does not say, or says which are deleted elsewhere."""
-    table = DeltaTable(uri)
+    table = DeltaTable(uri, version=version)
     if table.metadata().configuration.get(_VECTORS_OF_DELETES) == "true":
         return None
     rows = pa.table(table.get_add_actions(flatten=True))
     if "num_records" not in rows.column_names or rows["num_records"].null_count:
         return None
     return int(sum(rows["num_records"].to_pylist()))
+
+
+def rows_with(uri: str, column: str, value: str) -> int:
+    """Return how many rows of a table have `value`; 0 where there is no table. One pass, a batch in memory at a time."""
+    if not has_log(uri):
+        return 0
+    return int(DeltaTable(uri).to_pyarrow_dataset().count_rows(filter=pc.field(column) == value))
+
+
+def restore(uri: str, version: int) -> None:
+    """Make the table at `uri` what it was in `version`, in a new commit; before its first version it had no rows.
+
+    Raises DeltaError where files of that version are not there any more.
+    """
+    table = DeltaTable(uri)
+    if version < 0:
+        table.delete()
+    elif version != table.version():
+        table.restore(version)
 
 
 def has_files(uri: str) -> bool:

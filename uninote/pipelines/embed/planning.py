@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import functions as F
 
+from uninote.lake.delta_files import rows_in_log
 from uninote.pipelines.embed.foreign.work import read_vectors
 from uninote.pipelines.embed.work import changes
 from uninote.pipelines.embed.work.accounting import Plan, count_set_aside
@@ -23,7 +24,8 @@ def make_plan(run: Run, version: int, widths: tuple[int, ...], before: Before) -
     """
     again = not before.has(widths[0])
     notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
-    notes_in = notes.count()
+    in_log = rows_in_log(run.lake.uri("notes"), version)
+    notes_in = notes.count() if in_log is None else in_log
     since = before.notes_version if before.settings == settings_digest(run) and not again else None
     scope = find_scope(run, notes, since, version) if since is not None else None
     vectors = read_vectors(run, notes, scope)

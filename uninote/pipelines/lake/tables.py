@@ -16,13 +16,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
 from uninote.errors import UninoteError
-from uninote.lake.delta_files import columns_of, has_files, has_log
+from uninote.lake.delta_files import columns_of, has_files, has_log, plain_files
 from uninote.lake.row_changes import DELETED as DELETED
 from uninote.lake.row_changes import MOST_BYTES, RowChanges, can_apply
 from uninote.lake.row_changes import MOST_ROWS as MOST_ROWS
 from uninote.lake.schemas import TableSpec
 
 ABSENT = -1  # the version of a table that does not exist
+MOST_FILES = 32  # read without their log: Spark lists more paths than these by a job
 
 
 class MissingTableError(UninoteError):
@@ -46,10 +47,24 @@ def _log(uri: str) -> deltalake.DeltaTable:
 
 
 def read_table(spark: SparkSession, uri: str, version: int | None = None) -> DataFrame:
-    """Return the table at `uri`, pinned to `version` when given. Raises MissingTableError."""
+    """Return the table at `uri`, pinned to `version` when given. Raises MissingTableError.
+
+    Few files are read as the Parquet that they are: Delta first computes what is in its log by queries of its own, which
+    took 1.3 s for each version that Spark had not seen, of a table of 2,000 rows; the files themselves 0.4 s.
+    """
     _require(uri)
+    files = plain_files(uri, version, most=MOST_FILES)
+    if files is not None:
+        return _read_files(spark, files, _schema(deltalake.DeltaTable(uri, version=version, without_files=True)))
     reader = spark.read.format("delta")
     return (reader if version is None else reader.option("versionAsOf", version)).load(uri)
+
+
+def _read_files(spark: SparkSession, files: list[str], schema: StructType) -> DataFrame:
+    if not files:
+        return no_rows(spark, schema)
+    # A lake's folder may have a name that is a pattern.
+    return spark.read.schema(schema).option("__globPaths__", "false").parquet(*files)
 
 
 def read_or_empty(spark: SparkSession, spec: TableSpec, uri: str) -> DataFrame:
@@ -95,17 +110,6 @@ def version_or_absent(uri: str) -> int:
     return table_version(uri) if has_table(uri) else ABSENT
 
 
-def restore(spark: SparkSession, uri: str, version: int) -> None:
-    """Bring the table back to `version` in a new commit; one that was ABSENT then loses its rows."""
-    if not has_table(uri):
-        return
-    table = DeltaTable.forPath(spark, uri)
-    if version == ABSENT:
-        table.delete()
-    elif version != table_version(uri):
-        table.restoreToVersion(version)
-
-
 def remove(uri: str) -> None:
     """Delete a folder of this run's own scratch files, if it is there."""
     shutil.rmtree(uri, ignore_errors=True)
@@ -113,7 +117,11 @@ def remove(uri: str) -> None:
 
 def schema_of(uri: str) -> StructType:
     """Return the columns of the table at `uri`. Raises MissingTableError."""
-    return StructType.fromJson(json.loads(_log(uri).schema().to_json()))
+    return _schema(_log(uri))
+
+
+def _schema(log: deltalake.DeltaTable) -> StructType:
+    return StructType.fromJson(json.loads(log.schema().to_json()))
 
 
 def note_id_type(schema: StructType) -> DataType:

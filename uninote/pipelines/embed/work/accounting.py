@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from uninote.errors import UninoteError
+from uninote.lake.delta_files import rows_with
 from uninote.lake.schemas import items_table, set_aside_table
 from uninote.pipelines.embed.work import changes
 from uninote.pipelines.embed.work.chunks import Census
@@ -136,7 +137,7 @@ def reconcile(plan: Plan, done: Outcomes) -> dict[str, int]:
 def count_set_aside(run: Run) -> int:
     """Return how many notes have no vector, those of earlier runs included."""
     spec = set_aside_table(run.note_id)
-    return tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name)).where("kind = 'note'").count()
+    return rows_with(run.generation.uri(spec.name), "kind", "note")
 
 
 def _count_stored(run: Run) -> dict[str, int]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
+from deltalake.exceptions import DeltaError
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from uninote.lake.delta_files import largest, operations_since
+from uninote.lake.delta_files import largest, operations_since, restore
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import items_table, neighbour_state_table, set_aside_table
 from uninote.pipelines.lake import tables
@@ -128,8 +127,10 @@ def _restore(run: Run, outputs: Mapping[str, int]) -> bool:
     """Bring the tables back to these versions; say so and return False where files that are gone forbid it."""
     try:
         for name, version in outputs.items():
-            tables.restore(run.spark, run.generation.uri(name), version)
-    except (PySparkException, Py4JJavaError) as error:
+            uri = run.generation.uri(name)
+            if tables.has_table(uri):
+                restore(uri, version)
+    except DeltaError as error:
         reason = str(error).strip().partition("\n")[0][:200]
         say(f"embed: its tables cannot be restored, perhaps after a VACUUM ({reason}); comparing them instead")
         return False

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from functools import reduce
 
+import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
 
 from uninote.config.digests import digest
+from uninote.lake.change_feed import changed_values
 from uninote.lake.schemas import items_table, set_aside_table
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
@@ -51,7 +54,8 @@ def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFram
         ids.append(tables.read_or_empty(run.spark, aside, run.generation.uri(aside.name)).select("note_id"))
         known = tables.read_or_empty(run.spark, items, run.generation.uri(items.name))
         ids.append(known.where("degraded").select("note_id"))
-    return reduce(DataFrame.union, ids).distinct().persist()
+    # One list of ids is distinct as it is; persisted, it would hide from the planner how few they are, or that there are none.
+    return changed if len(ids) == 1 else reduce(DataFrame.union, ids).distinct().persist()
 
 
 def within(frame: DataFrame, scope: DataFrame | None) -> DataFrame:
@@ -61,15 +65,17 @@ def within(frame: DataFrame, scope: DataFrame | None) -> DataFrame:
 
 def _changed_ids(run: Run, since: int, version: int) -> DataFrame | None:
     """Return the ids that the feed names after version `since`, null when it does not reach back so far."""
+    uri = run.lake.uri("notes")
     if since > version:
         return None
+    schema = StructType([StructField("note_id", run.note_id)])
     if since == version:
-        return run.spark.createDataFrame(
-            [], tables.read_table(run.spark, run.lake.uri("notes")).select("note_id").schema
-        )
+        return tables.no_rows(run.spark, schema)
+    few = changed_values(uri, since, version, "note_id")
+    if few is not None:
+        return run.spark.createDataFrame(pa.table({"note_id": few}), schema)
     try:
-        ids = tables.read_changes(run.spark, run.lake.uri("notes"), since + 1, version).select("note_id").distinct()
-        ids = ids.persist()
+        ids = tables.read_changes(run.spark, uri, since + 1, version).select("note_id").distinct().persist()
         ids.count()  # files of the feed may be gone although the log still names them: only reading tells
     except (PySparkException, Py4JJavaError):
         return None

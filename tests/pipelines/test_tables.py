@@ -56,6 +56,18 @@ def test_changes_upsert_and_delete_and_can_be_applied_twice(spark, tmp_path, row
     ]
 
 
+def test_a_table_made_by_a_small_change_is_as_spark_would_make_it(spark, tmp_path):
+    small, large, table = str(tmp_path / "small"), str(tmp_path / "large"), spec(spark)
+    rows = changes(spark, (1, "a", False), (2, "b", False), (3, "c", True))
+    tables.apply_changes(rows, table, small, rows=3)
+    tables.apply_changes(rows, table, large)
+    assert DeltaTable(small).metadata().configuration == DeltaTable(large).metadata().configuration
+    assert tables.schema_of(small) == tables.schema_of(large)
+    assert content(spark, small) == content(spark, large) == {1: "a", 2: "b"}
+    bounds = [{name for name in DeltaTable(uri).get_add_actions(flatten=True).schema.names} for uri in (small, large)]
+    assert bounds[0] == bounds[1]
+
+
 def test_restore_goes_back_to_a_version_or_to_nothing(spark, tmp_path):
     uri, table = str(tmp_path / "t"), spec(spark)
     tables.apply_changes(changes(spark, (1, "a", False)), table, uri)

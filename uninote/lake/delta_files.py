@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -174,6 +174,11 @@ def folder_values(uri: str, path: str) -> dict[str, str]:
 def has_log(uri: str) -> bool:
     """Say whether a Delta table is at `uri`: its log has a first version."""
     return bool(DeltaTable.is_deltatable(uri))
+
+
+def create_table(uri: str, schema: str, properties: Mapping[str, str]) -> None:
+    """Make an empty table at `uri` in one commit. `schema` is JSON, as Spark writes it."""
+    DeltaTable.create(uri, Schema.from_json(schema), configuration=dict(properties))
 
 
 def rows_in_log(uri: str, version: int | None = None) -> int | None:

@@ -120,7 +120,8 @@ def _commit(run: Run, rows: DataFrame, spec: TableSpec, results: Results) -> Non
     embedded = results.outcomes.items["embedded"]
     removed = census.of(changes.DELETED) + results.outcomes.items["unusable"]
     others = census.of(changes.ATTRIBUTES) if spec.name == "items" else 0
-    if not tables.has_table(uri) or (census.keys is None and embedded > tables.MOST_ROWS):
+    is_new = census.keys is None or not tables.has_table(uri)
+    if is_new and embedded > tables.MOST_ROWS:
         tables.append(rows, spec, uri)
     elif embedded + others or census.of(changes.EDITED, changes.DELETED):
         low, high = census.keys or (0, -1)
@@ -129,6 +130,8 @@ def _commit(run: Run, rows: DataFrame, spec: TableSpec, results: Results) -> Non
         touched = f"old.item_key BETWEEN {low} AND {high}"
         every = upserted.unionByName(deleted, allowMissingColumns=True)
         tables.apply_changes(every, spec, uri, touched, rows=embedded + others + removed)
+    else:
+        tables.create(run.spark, spec, uri)
 
 
 def quarantine(run: Run, results: Results) -> None:

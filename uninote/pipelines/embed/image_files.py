@@ -22,7 +22,7 @@ def record_files(run: Run, looked: DataFrame, census: Census) -> None:
     spec = image_files_table(run.note_id)
     uri = run.lake.uri(spec.name)
     rows = looked.where("files IS NOT NULL").select(*spec.columns)
-    if not census.recorded:
+    if not census.recorded and census.files > tables.MOST_ROWS:
         tables.append(rows, spec, uri)
         return
     deleted = looked.where(F.col("kind") == "note").where(F.col("change").isin(changes.DELETED, changes.FORGOTTEN))

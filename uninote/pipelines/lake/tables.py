@@ -16,13 +16,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
 from uninote.errors import UninoteError
-from uninote.lake.delta_files import columns_of, has_files, has_log, plain_files
+from uninote.lake.delta_files import columns_of, create_table, has_files, has_log, plain_files
 from uninote.lake.row_changes import DELETED as DELETED
 from uninote.lake.row_changes import MOST_BYTES, RowChanges, can_apply
 from uninote.lake.row_changes import MOST_ROWS as MOST_ROWS
 from uninote.lake.schemas import TableSpec
 
 ABSENT = -1  # the version of a table that does not exist
+_DEFAULTS = "spark.databricks.delta.properties.defaults."
 MOST_FILES = 32  # read without their log: Spark lists more paths than these by a job
 
 
@@ -146,9 +147,17 @@ def overwrite(frame: DataFrame, spec: TableSpec, uri: str) -> None:
 
 
 def create(spark: SparkSession, spec: TableSpec, uri: str) -> None:
-    """Make an empty table, unless there is one."""
-    if not has_table(uri):
-        append(no_rows(spark, spec.schema), spec, uri)
+    """Make an empty table, unless there is one, with the properties that Spark would give it."""
+    if has_table(uri):
+        return
+    properties = {
+        name.replace(_DEFAULTS, "delta."): value
+        for name, value in spark.conf.getAll.items()
+        if name.startswith(_DEFAULTS)
+    }
+    if spec.feed:
+        properties["delta.enableChangeDataFeed"] = "true"
+    create_table(uri, spec.schema.json(), properties)
 
 
 def _write(frame: DataFrame, spec: TableSpec, uri: str, mode: str) -> None:
@@ -182,16 +191,19 @@ def apply_changes(
     Applying the same changes twice gives the same table. Without any, do not call: an empty commit looks like news.
     """
     spec.check(changes.drop(DELETED).schema)
-    if not has_table(uri) or not has_files(uri):
+    if rows is not None and rows <= MOST_ROWS and _apply_here(changes, spec, uri):
+        return
+    if has_table(uri) and has_files(uri):
+        _merge(changes, spec, uri, where)
+    else:
         # There is nothing to look for: MERGE would run six queries more.
         append(changes.where(~F.col(DELETED)).drop(DELETED), spec, uri)
-    elif not _apply_here(changes, spec, uri, rows):
-        _merge(changes, spec, uri, where)
 
 
-def _apply_here(changes: DataFrame, spec: TableSpec, uri: str, rows: int | None) -> bool:
-    """Apply changes in the driver and return True, or return False where they, or the files they touch, are too large."""
-    if rows is None or rows > MOST_ROWS or not can_apply(uri):
+def _apply_here(changes: DataFrame, spec: TableSpec, uri: str) -> bool:
+    """Apply changes in the driver and return True, or return False where the files they touch are too large."""
+    create(changes.sparkSession, spec, uri)
+    if not can_apply(uri):
         return False
     here = RowChanges(uri, changes.toArrow(), spec.key)
     if here.touched_bytes > MOST_BYTES:

@@ -64,7 +64,7 @@ def test_a_table_made_by_a_small_change_is_as_spark_would_make_it(spark, tmp_pat
     assert DeltaTable(small).metadata().configuration == DeltaTable(large).metadata().configuration
     assert tables.schema_of(small) == tables.schema_of(large)
     assert content(spark, small) == content(spark, large) == {1: "a", 2: "b"}
-    bounds = [{name for name in DeltaTable(uri).get_add_actions(flatten=True).schema.names} for uri in (small, large)]
+    bounds = [set(DeltaTable(uri).get_add_actions(flatten=True).schema.names) for uri in (small, large)]
     assert bounds[0] == bounds[1]
 
 

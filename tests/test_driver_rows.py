@@ -31,6 +31,7 @@ LEDGER = "a row for each stage of each run"
 CHANGED = "8 to 17 bytes for each changed item"
 
 BOUNDED = {
+    ("uninote/lake/change_feed.py:changed_values", "load_cdf"): "one column of files of at most MOST_BYTES",
     ("uninote/lake/delta_files.py:read_all", "to_pyarrow_table"): LEDGER,
     ("uninote/pipelines/embed/work/accounting.py:_count_stored", "collect"): ONE,
     ("uninote/pipelines/embed/work/chunks.py:take_census", "collect"): KINDS,

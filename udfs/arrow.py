@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,20 @@ def counting(mapped: ArrowMap, count: Callable[[int], None]) -> ArrowMap:
             yield batch
 
     return run
+
+
+def to_batch(columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
+    """Return the columns that `schema` names, in its order and of its types; `columns` may have others beside."""
+    arrays = []
+    for field in schema:
+        arrays.append(columns[field.name].cast(field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def numbers_in(batches: Iterable[pa.RecordBatch]) -> Iterator[int]:
+    """Yield the numbers in the first column: a task gets those of files, and reads the files itself."""
+    for batch in batches:
+        yield from batch.column(0).to_pylist()
 
 
 def to_matrix(column: pa.ListArray, width: int = 0) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from udfs.arrow import ArrowMap, to_matrix
+from udfs.arrow import ArrowMap, numbers_in, to_matrix
 from uninote.errors import UninoteError
 from uninote.lake.change_feed import THERE
 from uninote.lake.parquet_files import open_parquet
@@ -29,7 +30,8 @@ def over_files(inner: ArrowMap, read: Read, paths: Sequence[str]) -> ArrowMap:
     """Map rows that hold a file's number in their first column to what `inner` makes of the rows of these files."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from inner(gathered(_rows_of(batches, paths, read)))
+        rows = (read(paths[number]) for number in numbers_in(batches))
+        yield from inner(gathered(chain.from_iterable(rows)))
 
     return run
 
@@ -67,13 +69,6 @@ def _pick(file: pq.ParquetFile, columns: Sequence[str], keys: np.ndarray) -> Ite
         if len(mine):
             rows = file.read_row_group(group, list(columns), use_threads=False)
             yield from rows.take(pa.array(mine)).to_batches()
-
-
-def _rows_of(numbers: Iterator[pa.RecordBatch], paths: Sequence[str], read: Read) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of the files of these numbers."""
-    for batch in numbers:
-        for number in batch.column(0).to_pylist():
-            yield from read(paths[number])
 
 
 def as_read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

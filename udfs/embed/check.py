@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.arrow import ArrowMap, to_matrix
+from udfs.arrow import ArrowMap, numbers_in, to_matrix
 from uninote.lake.parquet_files import DamagedFileError, open_parquet
 from uninote.vectors.unit_length import are_unit
 
@@ -23,17 +23,16 @@ def make_vector_check(paths: Sequence[str], width: int) -> ArrowMap:
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for number in (number for batch in batches for number in batch.column(0).to_pylist()):
+        for number in numbers_in(batches):
             damage = None
             keys = np.empty(0, np.int64)
             try:
                 keys = _bad_keys(paths[number], width)
             except DamagedFileError as error:
                 damage = str(error)
-            values = [paths[number], damage, keys.tobytes()]
-            kinds = [pa.string(), pa.string(), pa.binary()]
-            columns = [pa.array([value], kind) for value, kind in zip(values, kinds, strict=True)]
-            yield pa.RecordBatch.from_arrays(columns, names=[*FOUND])
+            path = pa.array([paths[number]], pa.string())
+            found = [path, pa.array([damage], pa.string()), pa.array([keys.tobytes()], pa.binary())]
+            yield pa.RecordBatch.from_arrays(found, names=[*FOUND])
 
     return run
 

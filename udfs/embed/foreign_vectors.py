@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import ArrowMap, to_nullable
+from udfs.arrow import ArrowMap, numbers_in, to_batch, to_nullable
 from uninote.foreign_vectors.checks import Checks, Verdict, check_vector, explain_missing, hash_vector
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.notes.hashing import meta_hash
@@ -42,10 +42,9 @@ def make_file_rows(pieces: Sequence[Groups], columns: VectorColumns, s3: S3Optio
     """Map (id), numbers of pieces, to `schema`: those it names of note_id, key (text), content_hash and foreign (float32)."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for number in (number for batch in batches for number in batch.column(0).to_pylist()):
+        for number in numbers_in(batches):
             for batch in read_groups(pieces[number], [columns.key, columns.vector], s3):
-                named = {name: batch.column(name) for name in (columns.key, columns.vector)}
-                yield _rows(named[columns.key], named[columns.vector], columns, schema)
+                yield _rows(batch.column(columns.key), batch.column(columns.vector), columns, schema)
 
     return run
 
@@ -65,10 +64,12 @@ def make_meta_hashes(schema: pa.Schema) -> ArrowMap:
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            rows = batch.select([*NOTE_ATTRIBUTES]).to_pylist()
-            made = pa.array([meta_hash([row[name] for name in NOTE_ATTRIBUTES]) for row in rows], pa.string())
-            columns = [made if name == "meta_hash" else batch.column(name) for name in schema.names]
-            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            hashes = []
+            for row in batch.select([*NOTE_ATTRIBUTES]).to_pylist():
+                hashes.append(meta_hash([row[name] for name in NOTE_ATTRIBUTES]))
+            columns["meta_hash"] = pa.array(hashes, pa.string())
+            yield to_batch(columns, schema)
 
     return run
 
@@ -91,15 +92,13 @@ def _rows(keys: pa.Array, vectors: pa.Array, columns: VectorColumns, schema: pa.
     values = keys.to_pylist()
     rows = _to_rows(vectors)
     made = {
-        "note_id": pa.array([columns.note_id_of(value) for value in values], columns.note_id),
+        "note_id": pa.array(list(map(columns.note_id_of, values)), columns.note_id),
         "key": pa.array([None if value is None else str(value) for value in values], pa.string()),
-        "content_hash": pa.array([hash_vector(row) for row in rows], pa.string()),
+        "content_hash": pa.array(list(map(hash_vector, rows)), pa.string()),
     }
     if "foreign" in schema.names:
         made["foreign"] = _as_list(rows)
-    return pa.RecordBatch.from_arrays(
-        [made[name].cast(schema.field(name).type) for name in schema.names], schema=schema
-    )
+    return to_batch(made, schema)
 
 
 def _to_rows(vectors: pa.Array) -> list[np.ndarray | None]:
@@ -109,33 +108,43 @@ def _to_rows(vectors: pa.Array) -> list[np.ndarray | None]:
     with np.errstate(over="ignore"):
         flat = np.asarray(plain.values.to_numpy(zero_copy_only=False), np.float64).astype(np.float32)
     starts = plain.offsets.to_numpy()
-    is_there = plain.is_valid().to_numpy(zero_copy_only=False)
-    return [flat[starts[n] : starts[n + 1]] if is_there[n] else None for n in range(len(plain))]
+    is_there = plain.is_valid().to_pylist()
+    rows: list[np.ndarray | None] = []
+    for there, start, end in zip(is_there, starts[:-1], starts[1:], strict=True):
+        rows.append(flat[start:end] if there else None)
+    return rows
 
 
 def _as_list(rows: Sequence[np.ndarray | None]) -> pa.ListArray:
     """Return rows of any lengths as a list column of float32."""
-    lengths = [0 if row is None else len(row) for row in rows]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    there = [row for row in rows if row is not None]
-    flat = np.concatenate(there) if there else np.empty(0, np.float32)
-    absent = pa.array([row is None for row in rows], pa.bool_())
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, pa.float32()), mask=absent)
+    ends = [0]
+    absent = []
+    values = [np.empty(0, np.float32)]
+    for row in rows:
+        absent.append(row is None)
+        if row is not None:
+            values.append(row)
+        ends.append(ends[-1] + (0 if row is None else len(row)))
+    offsets = pa.array(ends, pa.int32())
+    flat = pa.array(np.concatenate(values), pa.float32())
+    return pa.ListArray.from_arrays(offsets, flat, mask=pa.array(absent, pa.bool_()))
 
 
 def _checked(batch: pa.RecordBatch, checks: Checks, schema: pa.Schema) -> pa.RecordBatch:
     hashes = batch.column("content_hash").to_pylist()
-    verdicts = []
-    for row, content_hash in zip(_to_rows(batch.column("foreign")), hashes, strict=True):
-        verdicts.append(explain_missing(content_hash) if row is None else check_vector(row, checks))
     ids = batch.column("item_id").to_pylist()
-    rejects = [_rejects(item_id, verdict) for item_id, verdict in zip(ids, verdicts, strict=True)]
-    columns = {name: batch.column(name) for name in schema.names if name in batch.schema.names}
-    columns["vector"] = to_nullable([verdict.vector for verdict in verdicts])
+    vectors = []
+    rejects = []
+    for row, content_hash, item_id in zip(_to_rows(batch.column("foreign")), hashes, ids, strict=True):
+        verdict = explain_missing(content_hash) if row is None else check_vector(row, checks)
+        vectors.append(verdict.vector)
+        rejects.append(_rejects(item_id, verdict))
+    # Nothing was computed, so that whatever a model would have taken is 0.
+    columns = dict.fromkeys(schema.names, pa.array(np.zeros(batch.num_rows, np.int8)))
+    columns |= dict(zip(batch.schema.names, batch.columns, strict=True))
+    columns["vector"] = to_nullable(vectors)
     columns["rejects"] = pa.array(rejects, schema.field("rejects").type)
-    zeros = pa.array(np.zeros(batch.num_rows, np.int8))
-    made = [columns.get(name, zeros).cast(schema.field(name).type) for name in schema.names]  # nothing was computed
-    return pa.RecordBatch.from_arrays(made, schema=schema)
+    return to_batch(columns, schema)
 
 
 def _rejects(item_id: str, verdict: Verdict) -> list[dict[str, str]]:

@@ -11,7 +11,11 @@ SUFFIXES = (".json", ".jinja", ".model", ".safetensors", ".txt")
 
 def files_of(folder: Path) -> list[Path]:
     """Return the files that belong to a checkpoint, those of its sub-folders too; pickles are never among them."""
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix in SUFFIXES]
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix in SUFFIXES:
+            found.append(path)
+    return found
 
 
 def fits_broadcast(folder: Path) -> bool:

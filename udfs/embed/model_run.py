@@ -11,9 +11,9 @@ from time import perf_counter
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import ArrowMap, to_nullable
+from udfs.arrow import ArrowMap, to_batch, to_nullable
 from udfs.embed.prefetch import map_ahead, run_ahead
-from udfs.embed.window import Work, prepare
+from udfs.embed.window import COSTS, FACTS, Work, prepare
 from uninote.media.fetching import UNREACHABLE, MediaPolicy
 from uninote.model.batching import token_batches
 from uninote.model.encoder import Encoder
@@ -182,35 +182,31 @@ def _results(window: Window, schema: pa.Schema) -> pa.RecordBatch:
 
     What lacks an image for a reason that may pass has no content_hash of its own: it is compared unequal, and tried again.
     """
-    works = [window.works[position] for position in window.work_of]
-    is_first = np.zeros(len(works), bool)
+    columns = dict(zip(window.rows.schema.names, window.rows.columns, strict=True))
+    item_ids = columns["item_id"].to_pylist()
+    hashes = columns["content_hash"].to_pylist()
+    vectors = []
+    rejects = []
+    for row, position in enumerate(window.work_of):
+        work = window.works[position]
+        vectors.append(work.vector)
+        rejects.append(work.rejects_of(item_ids[row]))
+        if work.is_transient:
+            hashes[row] = UNREACHABLE
+    columns["content_hash"] = pa.array(hashes, pa.string())
+    columns["vector"] = to_nullable(vectors)
+    columns["rejects"] = pa.array(rejects, schema.field("rejects").type)
+    for name in FACTS:
+        columns[name] = pa.array(_by_row(window, name))
+    # What a content took counts once, in its first row: sums over rows are then what the task took.
+    is_first = np.zeros(len(hashes), bool)
     is_first[np.unique(window.work_of, return_index=True)[1]] = True
-    columns = {name: window.rows.column(name) for name in schema.names if name in window.rows.schema.names}
-    hashes = window.rows.column("content_hash").to_pylist()
-    columns["content_hash"] = pa.array(
-        [UNREACHABLE if work.is_transient else own for work, own in zip(works, hashes, strict=True)], pa.string()
-    )
-    columns["vector"] = to_nullable([work.vector for work in works])
-    columns["degraded"] = pa.array([work.vector is not None and bool(work.rejects) for work in works])
-    columns["tokens_cut"] = pa.array([work.cut.tokens for work in works])
-    columns["tokens_cut_estimated"] = pa.array([work.cut.tokens > 0 and work.cut.is_estimate for work in works])
-    columns["images_left_out"] = pa.array([work.images_left_out for work in works])
-    item_ids = window.rows.column("item_id").to_pylist()
-    columns["rejects"] = pa.array(
-        [work.rejects_of(item_id) for work, item_id in zip(works, item_ids, strict=True)], schema.field("rejects").type
-    )
-    for name in (
-        "tokens",
-        "padded_tokens",
-        "unseen_images",
-        "images_opened",
-        "fetch_s",
-        "decode_s",
-        "tokenise_s",
-        "model_s",
-    ):
-        taken = [getattr(work, name) if first else 0 for work, first in zip(works, is_first, strict=True)]
-        columns[name] = pa.array(taken, schema.field(name).type)
-    return pa.RecordBatch.from_arrays(
-        [columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema
-    )
+    for name in COSTS:
+        columns[name] = pa.array(np.where(is_first, _by_row(window, name), 0))
+    return to_batch(columns, schema)
+
+
+def _by_row(window: Window, name: str) -> np.ndarray:
+    """Return an attribute of each row's work."""
+    values = np.array([getattr(work, name) for work in window.works])
+    return values[np.asarray(window.work_of, np.intp)]

@@ -18,6 +18,20 @@ from uninote.notes.note import Note
 from uninote.vectors.unit_length import TOLERANCE
 
 _LEAST_NORM = 1e-6  # of the narrowest prefix: less is rounding, and no direction
+FACTS = ("degraded", "tokens_cut", "tokens_cut_estimated", "images_left_out")
+"""Attributes of a Work that are columns of each of its rows."""
+
+COSTS = (
+    "tokens",
+    "padded_tokens",
+    "unseen_images",
+    "images_opened",
+    "fetch_s",
+    "decode_s",
+    "tokenise_s",
+    "model_s",
+)
+"""Attributes of a Work that say what it took."""
 
 
 @dataclass(eq=False)
@@ -46,6 +60,21 @@ class Work:
     model_s: float = 0.0
 
     @property
+    def degraded(self) -> bool:
+        """Whether it has a vector, and that lacks a part which could not be read."""
+        return self.vector is not None and bool(self.rejects)
+
+    @property
+    def tokens_cut(self) -> int:
+        """The tokens of its texts that the model does not see."""
+        return self.cut.tokens
+
+    @property
+    def tokens_cut_estimated(self) -> bool:
+        """Whether their number is an estimate."""
+        return self.cut.tokens > 0 and self.cut.is_estimate
+
+    @property
     def images_left_out(self) -> int:
         """The images that the model does not see, though nothing is wrong with them."""
         return self.unseen_images + self.cut.images
@@ -67,10 +96,10 @@ class Work:
 
     def rejects_of(self, item_id: str) -> list[dict[str, str]]:
         """Return the rejects as rows; a broken part has the item's id and its place."""
-        return [
-            {"item_id": f"{item_id}{part}", "kind": kind, "reason": reason, "message": message}
-            for part, kind, reason, message in self.rejects
-        ]
+        rows = []
+        for part, kind, reason, message in self.rejects:
+            rows.append({"item_id": f"{item_id}{part}", "kind": kind, "reason": reason, "message": message})
+        return rows
 
     def finish(self, vector: np.ndarray, padded_tokens: int, seconds: float, narrowest: int | None = None) -> None:
         """Take the model's answer and let go of what it was asked.
@@ -91,15 +120,18 @@ class Work:
             self.vector = vector
         self.padded_tokens = padded_tokens
         self.model_s = seconds
-        self.prepared = None  # the model's input, often megabytes: later items of the window need the room
+        # The model's input, often megabytes: later items of the window need the room.
+        self.prepared = None
 
 
 def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
     """Fetch, decode and tokenise; where nothing is left for the model, `prepared` stays None and `rejects` say why."""
     note, images = _usable(encoder, work, media) if encoder.sees_images else _text_of(work)
     work.inline = {}
-    texts = (note.title, note.body, *note.topics, *(image.ocr for image in note.images))
-    if images or any(text.strip() for text in texts):
+    texts = [note.title, note.body, *note.topics]
+    for image in note.images:
+        texts.append(image.ocr)
+    if images or any(map(str.strip, texts)):
         with _timed(work, "tokenise_s"):
             work.prepared = encoder.prepare(note, images)
         work.tokens = work.prepared.num_tokens
@@ -107,7 +139,8 @@ def prepare(encoder: Encoder, media: MediaPolicy, work: Work) -> Work:
     elif not work.rejects:
         seen = "text and images are" if encoder.sees_images else "text, all that this model sees, is"
         work.reject("note_empty", f"{seen} missing")
-    elif work.kind == "image":  # its one part is all there is: one reject, under the item's own id
+    elif work.kind == "image":
+        # Its one part is all there is: one reject, under the item's own id.
         _, kind, reason, message = work.rejects[0]
         work.rejects = [("", kind, reason, message)]
     elif work.is_transient:
@@ -141,7 +174,7 @@ def _usable(encoder: Encoder, work: Work, media: MediaPolicy) -> tuple[Note, lis
         else:
             shown.append(image)
             images.append(opened)
-    body = "\n".join(text for text in [work.note.body, *orphaned] if text.strip())
+    body = "\n".join(filter(str.strip, [work.note.body, *orphaned]))
     return replace(work.note, body=body, images=tuple(shown)), images
 
 

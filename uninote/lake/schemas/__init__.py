@@ -26,7 +26,7 @@ from uninote.lake.schemas.neighbours import (
 )
 from uninote.lake.schemas.notes import IMAGE_BYTES, IMAGE_DIGESTS, IMAGE_TEXTS, notes_table
 from uninote.lake.schemas.runs import RUNS
-from uninote.lake.schemas.specs import VECTOR, TableSchemaError, TableSpec
+from uninote.lake.schemas.specs import VECTOR, TableSchemaError, TableSpec, struct_of
 
 __all__ = [
     "CUTS",
@@ -51,4 +51,5 @@ __all__ = [
     "notes_table",
     "quarantine_table",
     "set_aside_table",
+    "struct_of",
 ]

@@ -23,7 +23,7 @@ def with_new_keys(items: DataFrame, is_new: str, first_key: int, rows: int) -> D
     place = F.xxhash64("note_id")
     top = F.shiftrightunsigned(place.bitwiseXOR(F.lit(-(1 << 63))), 33)  # 31 bits, in the order of the signed hash
     new = items.where(is_new).withColumn("_bucket", F.shiftright(top * buckets, 31))
-    starts = F.array([F.lit(start) for start in _starts(new, buckets, first_key)])
+    starts = F.array(*map(F.lit, _starts(new, buckets, first_key)))
     first = F.element_at(starts, F.col("_bucket").cast("int") + 1)
     position = F.row_number().over(Window.partitionBy("_bucket").orderBy(place, "note_id", *ITEM_KEY))
     numbered = new.withColumn("item_key", first + position - 1).drop("_bucket")

@@ -126,10 +126,14 @@ def _settings_for_next(run: Run, counts: Mapping[str, int]) -> str:
 
 def _mark_stale(run: Run, widths: tuple[int, ...]) -> None:
     """Mark the vectors of widths that the configuration had once; take the mark from those that it has."""
-    named = [embeddings_name(width) for width in widths]
+    named = list(map(embeddings_name, widths))
     unmark(run, named)
-    former = {unit: f"embeddings/{unit}" for unit in tables_below(run, "embeddings")}
-    mark_stale(run, STAGE, {unit: name for unit, name in former.items() if name not in named}, "embed.widths")
+    former = {}
+    for unit in tables_below(run, "embeddings"):
+        name = f"embeddings/{unit}"
+        if name not in named:
+            former[unit] = name
+    mark_stale(run, STAGE, former, "embed.widths")
 
 
 def _work(plan: Plan, done: Outcomes, checks: Checks, started: float) -> None:

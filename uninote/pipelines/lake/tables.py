@@ -81,6 +81,11 @@ def no_rows(spark: SparkSession, schema: StructType) -> DataFrame:
     return spark.range(0).select(*filled_columns(schema.fields, {})).where(F.lit(False))
 
 
+def named(columns: Mapping[str, Column]) -> list[Column]:
+    """Return columns under these names, for `select` and `agg`."""
+    return [column.alias(name) for name, column in columns.items()]
+
+
 def filled_columns(fields: Iterable[StructField], known: Mapping[str, Column]) -> list[Column]:
     """Return columns of these names and types: those that are `known`, and null in every row where one is not."""
     columns = []

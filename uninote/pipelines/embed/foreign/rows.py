@@ -10,7 +10,7 @@ from pyspark.sql.types import BooleanType, StringType, StructField, StructType
 from udfs.embed.foreign_vectors import VectorColumns, make_file_rows, make_meta_hashes, make_table_rows
 from uninote.foreign_vectors.checks import MISSING, REPEATED
 from uninote.foreign_vectors.table import VectorTable
-from uninote.lake.schemas import VECTOR
+from uninote.lake.schemas import VECTOR, struct_of
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
@@ -58,9 +58,8 @@ def hashed_items(run: Run, notes: DataFrame, rows: DataFrame) -> DataFrame:
 
 def hashes_schema(run: Run) -> StructType:
     """Return the columns of items with their hashes."""
-    strings = (*ITEM_KEY, "content_hash", "meta_hash")
-    fields = [StructField("note_id", run.note_id), *(StructField(name, StringType()) for name in strings)]
-    return StructType([*fields, StructField("unreachable", BooleanType())])
+    strings = dict.fromkeys((*ITEM_KEY, "content_hash", "meta_hash"), StringType())
+    return struct_of(note_id=run.note_id, **strings, unreachable=BooleanType())
 
 
 def _names(run: Run) -> list[StructField]:
@@ -73,10 +72,11 @@ def _read(run: Run, table: VectorTable, schema: StructType) -> DataFrame:
     arrow = to_arrow_schema(schema)
     if table.is_delta:
         frame = tables.read_table(run.spark, table.uri, table.version)
-        names = [frame.columns.index(name) for name in (settings.key, settings.vector)]
         # By place: names may hold dots and backticks, which mean something to Spark.
         numbered = frame.toDF(*(f"c{place}" for place in range(len(frame.columns))))
-        return numbered.select(*(f"c{place}" for place in names)).mapInArrow(make_table_rows(columns, arrow), schema)
+        key = numbered.columns[frame.columns.index(settings.key)]
+        vector = numbered.columns[frame.columns.index(settings.vector)]
+        return numbered.select(key, vector).mapInArrow(make_table_rows(columns, arrow), schema)
     tasks = max(1, min(len(table.pieces), 4 * run.spark.sparkContext.defaultParallelism))
     numbers = run.spark.range(0, len(table.pieces), 1, tasks)
     return numbers.mapInArrow(make_file_rows(table.pieces, columns, table.s3, arrow), schema)

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql.types import BinaryType, StringType, StructField, StructType
+from pyspark.sql.types import BinaryType, StringType
 
 from udfs.embed.check import FOUND, make_vector_check
 from uninote.lake.delta_files import drop_files, files_of
 from uninote.lake.paths import embeddings_name
-from uninote.lake.schemas import embeddings_table
+from uninote.lake.schemas import embeddings_table, struct_of
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.progress import say, watched
 
 _KINDS = (StringType(), StringType(), BinaryType())
-_SCHEMA = StructType([StructField(name, kind) for name, kind in zip(FOUND, _KINDS, strict=True)])
+_SCHEMA = struct_of(**dict(zip(FOUND, _KINDS, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,12 @@ def drop_damaged(run: Run, widths: Sequence[int]) -> bool:
 
     A file that cannot be read leaves its table whole, and stays on the disk.
     """
-    stored = [width for width in widths if tables.has_table(run.generation.uri(embeddings_name(width)))]
-    dropped = [_drop(run, width) for width in stored]
-    return any(dropped)
+    has_dropped = False
+    for width in widths:
+        # Every width is looked at, whatever was found in the ones before it.
+        if tables.has_table(run.generation.uri(embeddings_name(width))) and _drop(run, width):
+            has_dropped = True
+    return has_dropped
 
 
 def _drop(run: Run, width: int) -> bool:
@@ -60,7 +63,10 @@ def _find(run: Run, name: str, width: int) -> Damage:
     numbers = run.spark.range(0, len(files), 1, max(1, len(files)))
     with watched(run.spark.sparkContext, f"embed: {name}: files checked", len(files)):
         found = numbers.mapInArrow(make_vector_check([file.path for file in files], width), _SCHEMA).collect()
-    keys = [np.frombuffer(row["keys"], np.int64) for row in found]
-    return Damage(
-        [row["path"] for row in found if row["damage"]], np.unique(np.concatenate([np.empty(0, np.int64), *keys]))
-    )
+    paths = []
+    keys = [np.empty(0, np.int64)]
+    for row in found:
+        keys.append(np.frombuffer(row["keys"], np.int64))
+        if row["damage"]:
+            paths.append(row["path"])
+    return Damage(paths, np.unique(np.concatenate(keys)))

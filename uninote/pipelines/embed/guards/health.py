@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import BinaryType, LongType, StringType
 
 from udfs.embed.health import MEASURED, make_health
 from uninote.errors import UninoteError
+from uninote.lake.schemas import struct_of
 from uninote.pipelines.embed.work.accounting import UNPUBLISHED
 from uninote.pipelines.embed.work.recovery import STAGE, WHOLE
 from uninote.pipelines.lake.ledger import Entry
@@ -21,7 +22,7 @@ from uninote.vectors.health import Health, differences
 LEAST_EQUAL = 5  # contents of one vector: fewer are chance, such as texts that differ in what no tokenizer tells apart
 WORTH_SAYING = 0.1  # of a change of the mean cosine, or of a width's spread, from run to run
 _KINDS = (LongType(), StringType(), StringType(), BinaryType())
-_SCHEMA = StructType([StructField(name, kind) for name, kind in zip(MEASURED, _KINDS, strict=True)])
+_SCHEMA = struct_of(**dict(zip(MEASURED, _KINDS, strict=True)))
 
 
 @dataclass
@@ -83,13 +84,17 @@ def compared(run: Run, now: dict[str, float]) -> dict[str, float]:
     before = _last_measured(run)
     if before is None:
         return {}
-    changed = differences(now, before["metrics"])
-    for name, by in changed.items():
+    changed = {}
+    for name, by in differences(now, before["metrics"]).items():
+        changed[f"change_of_{name}"] = by
         if abs(by) >= WORTH_SAYING and not name.startswith("health_norm"):
             say(f"embed: {name} is {now[name]:.3f}, in run {before['run_id']} it was {before['metrics'][name]:.3f}")
-    return {f"change_of_{name}": by for name, by in changed.items()}
+    return changed
 
 
 def _last_measured(run: Run) -> Entry | None:
-    entries = (entry for entry in ledger(run, STAGE) if entry["unit"] == WHOLE and entry["state"] == "done")
-    return next((entry for entry in entries if "health_mean_cosine" in entry["metrics"]), None)
+    for entry in ledger(run, STAGE):
+        is_done = entry["unit"] == WHOLE and entry["state"] == "done"
+        if is_done and "health_mean_cosine" in entry["metrics"]:
+            return entry
+    return None

@@ -41,14 +41,17 @@ def too_much(plan: Plan) -> str | None:
     run = plan.run
     if run.vector_table is not None:
         return None
-    found = reasons(plan)
-    again = sum(found.get(reason, 0) for reason in (*AGAIN, changes.GENERATION))
+    found = {}
+    for reason, count in reasons(plan).items():
+        if reason in (*AGAIN, changes.GENERATION):
+            found[reason] = count
+    again = sum(found.values())
     held = rows_of(run.generation.uri("items")) or held_elsewhere(run)
     asked = run.config.embed.max_changed_share
     share = DEFAULT_SHARE if asked is None else asked
     if again <= share * held or (asked is None and again <= FREE):
         return None
-    why = ", ".join(f"{reason} {count:,}" for reason, count in found.items() if reason in (*AGAIN, changes.GENERATION))
+    why = ", ".join(f"{reason} {count:,}" for reason, count in found.items())
     return (
         f"{again:,} items that have a vector would be computed again, of {held:,} in the lake ({why}), more than "
         f"embed.max_changed_share={share}; nothing was written. If that is meant, run with --set embed.max_changed_share=1"

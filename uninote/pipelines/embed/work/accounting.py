@@ -154,8 +154,7 @@ def _count_stored(run: Run) -> dict[str, int]:
         "images_left_out": F.coalesce(F.sum("images_left_out"), F.lit(0)),
         "cut_unknown": F.count_if(F.col("tokens_cut").isNull()),
     }
-    counted = table.where("kind = 'note'").agg(*(column.alias(name) for name, column in counts.items()))
-    return counted.collect()[0].asDict()
+    return table.where("kind = 'note'").agg(*tables.named(counts)).collect()[0].asDict()
 
 
 def cut_shares(counts: Mapping[str, int]) -> dict[str, float]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import BooleanType, DataType, IntegerType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import BooleanType, DataType, IntegerType, LongType, StringType, StructType
 
 from udfs.notes.fingerprints import MODEL_COLUMNS, HashTask, make_content_hashes
 from uninote.lake.paths import embeddings_name
-from uninote.lake.schemas import CUTS, embeddings_table, image_files_table, items_table, set_aside_table
+from uninote.lake.schemas import CUTS, embeddings_table, image_files_table, items_table, set_aside_table, struct_of
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.embed.work.scope import within
 from uninote.pipelines.lake import tables
@@ -144,11 +144,13 @@ def _hashed_schema(run: Run) -> StructType:
         **dict.fromkeys((*ITEM_KEY, "old_content", "old_meta"), StringType()),
     }
     known |= {"item_key": LongType(), "degraded": BooleanType(), "was_set_aside": BooleanType()}
-    known |= {name: items_table(run.note_id).schema[name].dataType for name in CUTS}
+    items = items_table(run.note_id).schema
+    for name in CUTS:
+        known[name] = items[name].dataType
     made: dict[str, DataType] = dict.fromkeys(("content_hash", "former_hash", "meta_hash"), StringType())
     made |= dict.fromkeys(("unreachable", "images_changed", "recorded"), BooleanType())
     made |= {"opened": IntegerType(), "files": image_files_table(run.note_id).schema["files"].dataType}
-    return StructType([StructField(name, kind) for name, kind in (known | made).items()])
+    return struct_of(**known, **made)
 
 
 def _embedded(run: Run, scope: DataFrame | None, stored_width: int | None) -> DataFrame:

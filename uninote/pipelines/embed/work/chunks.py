@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from uninote.pipelines.embed.work import changes
+from uninote.pipelines.lake.tables import named
 
 
 @dataclass
@@ -35,7 +36,11 @@ class Census:
 
     def of(self, *chosen: str) -> int:
         """Return the number of items, of any kind, whose change is one of `chosen`."""
-        return sum(count for (_, change), count in self.items.items() if change in chosen)
+        total = 0
+        for (_, change), count in self.items.items():
+            if change in chosen:
+                total += count
+        return total
 
     def notes(self, *chosen: str) -> int:
         """Return the same of notes alone."""
@@ -69,8 +74,7 @@ def take_census(found: DataFrame, by: str) -> dict[int, Census]:
 def _groups(found: DataFrame, by: Sequence[str], further: Mapping[str, Column]) -> DataFrame:
     stored = F.when(F.col("change").isin(changes.EDITED, changes.ATTRIBUTES, changes.DELETED), F.col("item_key"))
     counts = {"items": F.count("*"), "low": F.min(stored), "high": F.max(stored), "last": F.max("item_key")}
-    made = [column.alias(name) for name, column in (counts | dict(further)).items()]
-    return found.groupBy(*by, "kind", "change", "was_set_aside").agg(*made)
+    return found.groupBy(*by, "kind", "change", "was_set_aside").agg(*named({**counts, **further}))
 
 
 def take_first_census(looked: DataFrame) -> Census:
@@ -105,5 +109,5 @@ def with_chunks(keyed: DataFrame, chunks: int) -> DataFrame:
 
 
 def _position(bounds: Sequence[int]) -> Column:
-    is_above = F.filter(F.array([F.lit(bound) for bound in bounds]), lambda bound: bound < F.col("item_key"))
+    is_above = F.filter(F.array(*map(F.lit, bounds)), lambda bound: bound < F.col("item_key"))
     return F.coalesce(F.size(is_above), F.lit(0))

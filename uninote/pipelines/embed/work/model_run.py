@@ -14,11 +14,11 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import (
     ArrayType,
     BooleanType,
+    DataType,
     DoubleType,
     IntegerType,
     LongType,
     StringType,
-    StructField,
     StructType,
 )
 
@@ -26,7 +26,7 @@ from udfs.embed.model_files import fits_broadcast, read_files
 from udfs.embed.model_run import EmbedTask, make_embed
 from udfs.embed.worker_model import Files, WorkerModel, make_load
 from udfs.notes.fingerprints import MODEL_COLUMNS
-from uninote.lake.schemas import CUTS, IMAGE_BYTES, VECTOR, items_table
+from uninote.lake.schemas import CUTS, IMAGE_BYTES, VECTOR, items_table, struct_of
 from uninote.media.fetching import UNREACHABLE, MediaPolicy
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths, require_encoder
@@ -44,7 +44,7 @@ SORTED_ROWS = (
 )
 PASSED = ("note_id", *ITEM_KEY, "item_key", "content_hash", "meta_hash")
 PHASES = ("fetch_s", "decode_s", "tokenise_s", "model_s")
-_REJECT = StructType([StructField(name, StringType()) for name in ("item_id", "kind", "reason", "message")])
+_REJECT = struct_of(item_id=StringType(), kind=StringType(), reason=StringType(), message=StringType())
 
 
 @dataclass
@@ -202,7 +202,7 @@ def outcomes(staged: DataFrame) -> Outcomes:
         "images_opened": F.sum("images_opened"),
     }
     seconds = {name: F.sum(name) for name in PHASES}
-    made = [column.alias(name) for name, column in (counts | seconds).items()]
+    made = tables.named(counts | seconds)
     got = Outcomes()
     for row in staged.groupBy((F.col("kind") == "note").alias("is_note")).agg(*made).collect():
         values = Counter({name: row[name] for name in counts})
@@ -215,11 +215,13 @@ def outcomes(staged: DataFrame) -> Outcomes:
 
 def staged_schema(run: Run) -> StructType:
     """Return the columns of what a model says of items: PASSED, the results, and what they took."""
-    strings = {name: StringType() for name in (*ITEM_KEY, "content_hash", "meta_hash")}
+    items = items_table(run.note_id).schema
+    strings = dict.fromkeys((*ITEM_KEY, "content_hash", "meta_hash"), StringType())
     types = {"note_id": run.note_id, "item_key": LongType(), **strings}
-    made = {"vector": VECTOR, "degraded": BooleanType(), "rejects": ArrayType(_REJECT)}
-    made |= {name: items_table(run.note_id).schema[name].dataType for name in CUTS}
-    counted = {name: IntegerType() for name in ("tokens", "padded_tokens", "unseen_images", "images_opened")}
-    taken = counted | {name: DoubleType() for name in PHASES}
-    columns = {name: types[name] for name in PASSED} | made | taken
-    return StructType([StructField(name, kind) for name, kind in columns.items()])
+    columns: dict[str, DataType] = {name: types[name] for name in PASSED}
+    columns |= {"vector": VECTOR, "degraded": BooleanType(), "rejects": ArrayType(_REJECT)}
+    for name in CUTS:
+        columns[name] = items[name].dataType
+    columns |= dict.fromkeys(("tokens", "padded_tokens", "unseen_images", "images_opened"), IntegerType())
+    columns |= dict.fromkeys(PHASES, DoubleType())
+    return struct_of(**columns)

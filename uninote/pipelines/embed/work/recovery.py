@@ -87,7 +87,7 @@ def find_before(run: Run, widths: tuple[int, ...]) -> Before:
     elif changed := [name for name, version in last["outputs"].items() if not _stands(run, name, version)]:
         say(f"embed: {', '.join(changed)} changed since the last run of embed; comparing the tables")
         return compare_tables(run, widths)
-    done = next((entry for entry in entries if _is_complete(entry)), None)
+    done = next(filter(_is_complete, entries), None)
     if done is None:
         return Before(frozenset(), None, "", last["next_key"])
     return Before(frozenset(done["outputs"]), done["inputs"]["notes"], done["fingerprint"], last["next_key"])
@@ -99,8 +99,9 @@ def look_before(run: Run, widths: tuple[int, ...]) -> Before:
     last = _last(entries)
     if last is None or not _is_complete(last):
         return NOTHING
-    if not all(_stands(run, name, version) for name, version in last["outputs"].items()):
-        return NOTHING
+    for name, version in last["outputs"].items():
+        if not _stands(run, name, version):
+            return NOTHING
     return Before(frozenset(last["outputs"]), last["inputs"]["notes"], last["fingerprint"], last["next_key"])
 
 
@@ -150,11 +151,15 @@ def compare_tables(run: Run, widths: tuple[int, ...]) -> Before:
     Where the widest vectors do not agree, the items whose content they hold count as embedded, and all others as changed.
     """
     _forget_embedded(run)
+    names = list(map(embeddings_name, widths))
     items = _digest(run, ITEMS)
-    agreeing = {name for name in map(embeddings_name, widths) if items is not None and _digest(run, name) == items}
-    widest = embeddings_name(widths[0])
-    in_step = {ITEMS, SET_ASIDE} | agreeing if widest in agreeing else set()
-    stale = [name for name in map(embeddings_name, widths) if name not in in_step]
+    in_step = set()
+    for name in names:
+        if items is not None and _digest(run, name) == items:
+            in_step.add(name)
+    # Narrower vectors are cut from the widest: without it none of them counts.
+    in_step = in_step | {ITEMS, SET_ASIDE} if names[0] in in_step else set()
+    stale = [name for name in names if name not in in_step]
     if stale:
         say(f"embed: {', '.join(stale)} do not agree with the items and are made anew where they differ")
     return Before(frozenset(in_step), None, "", _derive_next_key(run, widths))
@@ -189,8 +194,12 @@ def _keys(frame: DataFrame) -> DataFrame:
 
 def _derive_next_key(run: Run, widths: tuple[int, ...]) -> int:
     """Return a key past all that the ledger, the items, their vectors and the neighbour lists know of."""
-    known = [entry["next_key"] or 0 for entry in ledger(run, STAGE)]
-    names = [ITEMS, *map(embeddings_name, widths), neighbour_state_table(run.note_id, "neighbours").name]
-    uris = [run.generation.uri(name) for name in names]
-    stored = [largest(uri, items_table(run.note_id).key[0]) for uri in uris if tables.has_table(uri)]
-    return int(max([0, *known, *(key + 1 for key in stored if key is not None)]))
+    next_key = 0
+    for entry in ledger(run, STAGE):
+        next_key = max(next_key, entry["next_key"] or 0)
+    for name in (ITEMS, *map(embeddings_name, widths), neighbour_state_table(run.note_id, "neighbours").name):
+        uri = run.generation.uri(name)
+        stored = largest(uri, items_table(run.note_id).key[0]) if tables.has_table(uri) else None
+        if stored is not None:
+            next_key = max(next_key, stored + 1)
+    return int(next_key)

@@ -47,14 +47,16 @@ _ASSIGNED = re.compile(
 )
 _SCHEMES = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|digest|negotiate)\s+)[^\s\"',]+")
 _SHAPES = (
-    re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA|ABIA|ACCA)[A-Z0-9]{16}\b"),  # ids of AWS keys
+    # Ids of AWS keys.
+    re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA|ABIA|ACCA)[A-Z0-9]{16}\b"),
     # Secrets of AWS: 40 of base64 that have a digit, a small and a capital letter, which hashes and paths have not.
     re.compile(
         r"(?<![\w./+=-])(?=[A-Za-z/+]*\d)(?=[A-Z\d/+]*[a-z])(?=[a-z\d/+]*[A-Z])(?!/)(?![^/]*/[^/]*/[^/]*/[^/]*/)"
         r"[A-Za-z0-9/+]{40}(?![\w/+=-]|\.\w)"
     ),
     re.compile(r"(?i)(?<=\bbearer )(?=\S*\d)[\w.~+/-]{12,}=*"),
-    re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),  # JSON web tokens
+    # JSON web tokens.
+    re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),
     re.compile(r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|hf_\w{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35})"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
 )

@@ -91,7 +91,8 @@ def embed_windows(
         _compute(encoder, part.works, task, count)
         counted += sum(work.rows for work in part.works)
         if part.window is not None:
-            count(part.window.rows.num_rows - counted)  # those that the model is not asked about
+            # The rows that the model is not asked about: of equal contents, and without any.
+            count(part.window.rows.num_rows - counted)
             counted = 0
             yield part.window
 

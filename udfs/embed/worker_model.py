@@ -53,7 +53,8 @@ def make_load(model: WorkerModel, files: Files | None) -> Callable[[], Encoder]:
 
 def _load(model: WorkerModel, files: Files | None, device: str | None) -> Encoder:
     if files is None and not is_remote(model.uri):
-        folder = Path(model.uri)  # used where it is: a copy of a mounted folder would gain nothing
+        # A folder is used where it is: a copy of a mounted one would gain nothing.
+        folder = Path(model.uri)
     else:
         wide = _computes_in_float32(model, device)
         name = f"{model.generation}-{'float32' if wide else 'stored'}"
@@ -64,7 +65,8 @@ def _load(model: WorkerModel, files: Files | None, device: str | None) -> Encode
 def _computes_in_float32(model: WorkerModel, device: str | None) -> bool:
     if model.kind in WITHOUT_TORCH:
         return False
-    import torch  # a driver imports this module too, and needs no torch
+    # Imported here, since a driver imports this module too, and needs no torch.
+    import torch
 
     from uninote.model.hardware import choose_placement
 

@@ -41,7 +41,8 @@ class Centroids:
         return np.asarray(self._lookup.search(vectors - self._middle, count, params=settings)[1])  # type: ignore[union-attr]
 
     def _by_group(self, groups: np.ndarray) -> faiss.IndexIVFFlat:
-        self._middle = self.centres.mean(axis=0, dtype=np.float64).astype(np.float32)  # see uninote.vectors.kmeans
+        # Centred, as in uninote.vectors.kmeans: products of vectors in a cone lose their small differences.
+        self._middle = self.centres.mean(axis=0, dtype=np.float64).astype(np.float32)
         quantizer = faiss.IndexFlatL2(self.centres.shape[1])
         quantizer.add(groups - self._middle)
         lookup = faiss.IndexIVFFlat(quantizer, self.centres.shape[1], len(groups))

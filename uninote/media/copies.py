@@ -74,7 +74,8 @@ def _remove_abandoned(cache: Path) -> None:
     for folder in cache.glob(f"{_PREFIX}*"):
         try:
             is_abandoned = time.time() - folder.stat().st_mtime > _ABANDONED
-        except FileNotFoundError:  # another process has removed it
+        except FileNotFoundError:
+            # Another process has removed it.
             continue
         if is_abandoned:
             shutil.rmtree(folder, ignore_errors=True)

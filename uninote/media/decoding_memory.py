@@ -52,7 +52,8 @@ def _may_turn(image: Image.Image) -> bool:
     # The EXIF of a PNG may follow its pixels.
     if image.format == "PNG":
         return True
-    with suppress(Exception):  # broken EXIF says nothing
+    # Broken EXIF says nothing of the memory that the pixels need.
+    with suppress(Exception):
         return int(image.getexif().get(_ORIENTATION, 1)) != 1
     return False
 

@@ -43,7 +43,8 @@ class MediaError(UninoteError):
         self.detail = detail
 
     def __reduce__(self) -> tuple[type[MediaError], tuple[str, str, str]]:
-        return MediaError, (self.reason, self.uri, self.detail)  # errors cross process borders
+        # Pickled by its parts: errors go from worker processes to the driver.
+        return MediaError, (self.reason, self.uri, self.detail)
 
 
 def inline_uri(content: bytes) -> str:

@@ -32,7 +32,8 @@ class ImageError(ValueError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
-        return ImageError, (self.reason, str(self))  # errors cross process borders
+        # Pickled by its parts: errors go from worker processes to the driver.
+        return ImageError, (self.reason, str(self))
 
 
 def to_image(content: bytes, max_pixels: int) -> Image.Image:

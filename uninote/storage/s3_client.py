@@ -88,7 +88,8 @@ class Clients:
                 _take_away(health, error, place)
             raise
         except (MissingFileError, ForbiddenFileError):
-            health.slow = health.failed = 0  # it answers
+            # The store answers: what was counted against it no longer counts.
+            health.slow = health.failed = 0
             raise
         health.slow = health.failed = 0
 

@@ -58,7 +58,8 @@ class MediaConfig(Section):
     them to the model.
     """
 
-    roots: tuple[Location, ...] = Field((), strict=False)  # YAML has lists, not tuples
+    # Not strict, since YAML has lists and no tuples.
+    roots: tuple[Location, ...] = Field((), strict=False)
     search_roots: bool = False
     max_bytes: int = Field(32 << 20, ge=1)
     max_pixels: int = Field(50_000_000, ge=1)

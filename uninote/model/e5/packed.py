@@ -83,7 +83,8 @@ def read_packed(path: Path) -> Packed:
     reader.take(8)
     vocabulary = _read_vocabulary(reader)
     reader.whole("<i4")
-    reader.take(reader.whole("<u4"))  # the table of characters
+    # Skipped: the table of characters.
+    reader.take(reader.whole("<u4"))
     return Packed(sizes, vocabulary, dict(_read_directory(reader)))
 
 

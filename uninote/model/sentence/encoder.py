@@ -38,7 +38,8 @@ class SentenceEncoder:
         """Load `folder`: safetensors only, nothing fetched, no code of the folder run. Raises CheckpointError."""
         folder = Path(folder)
         widths = sentence_folder.model_widths(folder)
-        sentence_folder.files(folder)  # refuses pickles
+        # Raises where weights are there as pickles only.
+        sentence_folder.files(folder)
         model = _load(folder, placement)
         placement.place(model)
         encoder = cls(model, widths)

@@ -72,11 +72,14 @@ def _micros(value: Any) -> int:
 def _of_epoch(number: Decimal) -> int:
     """Until the year 5138 seconds have at most 11 digits; each finer unit of a time after March 1973 has three more."""
     size = abs(number)
-    if size < 100_000_000_000:  # seconds
+    # A number so small counts seconds: until the year 5138.
+    if size < 100_000_000_000:
         return math.floor(number * 1_000_000)
-    if size < 100_000_000_000_000:  # milliseconds
+    # One so small counts milliseconds, until the same year.
+    if size < 100_000_000_000_000:
         return math.floor(number * 1000)
-    if size < 100_000_000_000_000_000:  # microseconds
+    # One so small counts microseconds.
+    if size < 100_000_000_000_000_000:
         return math.floor(number)
     return math.floor(number * Decimal("0.001"))
 

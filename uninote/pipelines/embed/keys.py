@@ -21,7 +21,8 @@ def with_new_keys(items: DataFrame, is_new: str, first_key: int, rows: int) -> D
     """
     buckets = max(1, rows // ROWS_PER_BUCKET)
     place = F.xxhash64("note_id")
-    top = F.shiftrightunsigned(place.bitwiseXOR(F.lit(-(1 << 63))), 33)  # 31 bits, in the order of the signed hash
+    # The upper 31 bits, in the order of the signed hash: with its sign flipped it sorts as an unsigned number.
+    top = F.shiftrightunsigned(place.bitwiseXOR(F.lit(-(1 << 63))), 33)
     new = items.where(is_new).withColumn("_bucket", F.shiftright(top * buckets, 31))
     starts = F.array(*map(F.lit, _starts(new, buckets, first_key)))
     first = F.element_at(starts, F.col("_bucket").cast("int") + 1)
@@ -33,7 +34,8 @@ def with_new_keys(items: DataFrame, is_new: str, first_key: int, rows: int) -> D
 def _starts(new: DataFrame, buckets: int, first_key: int) -> list[int]:
     """Return the first key of each bucket."""
     if buckets == 1:
-        return [first_key]  # of a small run, which a query to count the one bucket would make noticeably longer
+        # A small run has one bucket; a query to count it would make the run noticeably longer.
+        return [first_key]
     counts = {row["_bucket"]: row["count"] for row in new.groupBy("_bucket").count().collect()}
     sizes = [counts.get(number, 0) for number in range(buckets - 1)]
     return list(accumulate(sizes, initial=first_key))

@@ -33,7 +33,8 @@ def preview(run: Run) -> dict[str, Any]:
     widths = check_widths(run.model, run.config.embed)
     version = tables.table_version(run.lake.uri("notes"))
     plan = make_plan(run, version, widths, look_before(run, widths))
-    copies_of(run).remove()  # of images that were hashed: no model follows
+    # These are copies of images that were hashed, kept for a model, which does not follow here.
+    copies_of(run).remove()
     found = reasons(plan)
     computed = plan.census.of(*changes.MODEL)
     seconds = estimate([entry for entry in ledger(run, STAGE) if entry["unit"] == WHOLE], computed)

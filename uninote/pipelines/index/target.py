@@ -64,7 +64,8 @@ def shaping_settings(settings: IndexConfig) -> dict[str, Any]:
     """
     shaping = settings.model_dump(include=_SHAPING)
     if settings.recall_target is None:
-        shaping["recall_target"] = RECALL_OF_CODES  # the default of earlier releases
+        # The default of earlier releases.
+        shaping["recall_target"] = RECALL_OF_CODES
     if not settings.rerank:
         shaping["rerank"] = False
     return shaping

@@ -65,7 +65,8 @@ def _upgraded(entry: Entry) -> Entry:
     """Move what formats 1 and 2 kept among the counts to columns of its own."""
     counts = dict(entry["counts"])
     next_key = counts.pop("next_key", None)
-    as_of = counts.pop("as_of", None)  # seconds since the epoch
+    # Seconds since the epoch, in formats 1 and 2.
+    as_of = counts.pop("as_of", None)
     if as_of is not None:
         as_of = datetime.fromtimestamp(as_of, UTC)
     return {**entry, "counts": counts, "next_key": next_key, "as_of": as_of}

@@ -82,7 +82,8 @@ def _fitted(folder: Path, weights: str) -> Path:
     """Return axes fitted on this machine, once: embedding the sample takes some seconds."""
 
     def fill(scratch: Path) -> None:
-        from uninote.model.sentence.axes_fit import axes_of_model  # loads torch
+        # Imported here, since it loads torch, which no other run needs in the driver.
+        from uninote.model.sentence.axes_fit import axes_of_model
 
         say("the model was not trained for narrow widths: fitting axes for them (model.rotate)")
         write_axes(scratch / AXES, axes_of_model(folder))

@@ -24,6 +24,7 @@ def store_image_bytes(run: Run, images: DataFrame | None) -> int:
     if images is not None:
         known = tables.read_or_empty(run.spark, IMAGE_BYTES, uri).select("uri")
         before = known.count()
+        # Appended without MERGE: a URI is the hash of its content, so that what is there already needs no update.
         tables.append(images.join(known, "uri", "left_anti"), IMAGE_BYTES, uri)
         added = tables.read_table(run.spark, uri).count() - before
     if tables.has_table(uri):
@@ -46,6 +47,8 @@ def stored_images(run: Run, uris: Sequence[str]) -> dict[str, bytes]:
 def _remove_unused(run: Run, uri: str) -> None:
     notes = tables.read_table(run.spark, run.lake.uri("notes"))
     used = notes.select(F.explode("images.uri").alias("uri")).where(F.col("uri").startswith(INLINE))
+    # Names alone are read of both tables: contents are the largest column of a lake.
     unused = tables.read_table(run.spark, uri).select("uri").join(used, "uri", "left_anti").distinct()
+    # Asked first, since a commit that changes nothing would still be a new version of the table.
     if not unused.isEmpty():
         tables.delete_keys(unused, IMAGE_BYTES, uri)

@@ -40,6 +40,7 @@ def remember_media_root(run: Run, root: str | None) -> None:
     uri = run.lake.uri("notes")
     if root is None:
         return
+    # A lake that had a root before keeps its own order of look-ups: another file under a name would be another content.
     if tables.table_property(uri, MEDIA_ROOT) is None:
         set_property(uri, MEDIA_LOOKUP, SOURCE_FIRST)
     set_property(uri, MEDIA_ROOT, root)

@@ -16,6 +16,7 @@ class NoteIdError(UninoteError):
 
 def check_note_ids(notes: DataFrame) -> int:
     """Return the number of notes. Raises NoteIdError when a note_id is null or stands for more than one."""
+    # One pass gives the number of notes and of wrong ids; examples are looked up only where there are any.
     by_id = notes.groupBy("note_id").count()
     is_wrong = (F.col("count") > 1) | F.col("note_id").isNull()
     rows, wrong = by_id.agg(F.coalesce(F.sum("count"), F.lit(0)), F.count_if(is_wrong)).collect()[0]

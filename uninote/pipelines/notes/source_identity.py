@@ -51,6 +51,7 @@ def check_source(run: Run, identity: str) -> None:
 def check_deleted(run: Run, deleted: int, stored: int) -> None:
     """Raise DeletedShareError if a run would delete more of the `stored` notes than it may."""
     share = run.config.ingest.max_deleted_share
+    # In a small lake a few notes are a large share of it; MIN_DELETED lets them be deleted.
     if run.allow_deletes or deleted < MIN_DELETED or deleted <= share * stored:
         return
     raise DeletedShareError(

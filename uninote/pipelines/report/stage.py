@@ -203,7 +203,8 @@ def _score_at(rank: int, key: int) -> Column:
 
 def _axis(low: float, high: float) -> tuple[float, float]:
     """Return (the lowest edge, the width of a bin)."""
-    return low, (high - low) / BINS or 1e-6  # all equal: narrow bins
+    # Where all scores are equal, bins are narrow, and one of them holds all.
+    return low, (high - low) / BINS or 1e-6
 
 
 def _edges(low: float, step: float) -> tuple[float, ...]:

@@ -84,7 +84,8 @@ def _innermost(text: str, error: BaseException) -> str:
 def _line(error: BaseException) -> str:
     """Return the innermost line of this project's code that the error passed through."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        below: list[str] = []  # the path from the innermost of our folders
+        # The path from the innermost of our folders on.
+        below: list[str] = []
         for part in reversed(Path(frame.filename).parts):
             below.insert(0, part)
             if part in _OURS:

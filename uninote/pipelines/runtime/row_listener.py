@@ -83,7 +83,8 @@ def _open_socket(host: str) -> socket.socket | None:
         family, kind, protocol, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM)[0]
         opened = socket.socket(family, kind, protocol)
         opened.bind(address)
-        opened.settimeout(0.2)  # how long the end of a stage may wait for the thread
+        # So long may the end of a stage wait for the thread.
+        opened.settimeout(0.2)
     except OSError:
         return None
     return opened

@@ -29,7 +29,8 @@ def evaluation_of(run: Run) -> Evaluation | None:
         return None
     model, *baselines = found["tables"]
     widths = set()
-    strategies = {}  # a dictionary, since a set would not keep their order
+    # A dictionary, since a set would not keep their order.
+    strategies = {}
     for score in model["scores"]:
         widths.add(score["width"])
         strategies[score["strategy"]] = True

@@ -22,7 +22,8 @@ def with_adapters(model: Any, lora: LoraConfig, seed: int) -> Any:
     settings = peft.LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=pattern, bias="none"
     )
-    torch.manual_seed(seed)  # the adapters' first values
+    # The adapters' first values are drawn at random.
+    torch.manual_seed(seed)
     return peft.get_peft_model(model, settings)
 
 

@@ -120,7 +120,8 @@ def _change(retry: bool) -> Column:
         F.when(F.col("content_hash").isNull(), F.when(F.col("was_set_aside"), FORGOTTEN).otherwise(DELETED))
         .when(F.col("unreachable") & old.isNotNull(), POSTPONED)
         .when(F.col("was_set_aside"), F.when(same_content & F.lit(not retry), QUARANTINED).otherwise(NEW))
-        .when(same_content & F.lit(retry) & F.col("degraded"), EDITED)  # its broken part may be whole now
+        # The part of it that was broken may be whole now.
+        .when(same_content & F.lit(retry) & F.col("degraded"), EDITED)
         .when(same_content, F.when(same_meta, UNCHANGED).otherwise(ATTRIBUTES))
         .when(F.col("item_key").isNotNull(), EDITED)
         .otherwise(NEW)

@@ -49,7 +49,8 @@ class Census:
     def add(self, row: Row) -> None:
         """Count one group."""
         if row["change"] in changes.SETTLED:
-            return  # it is among these for its files alone
+            # It is among the rows for its files alone.
+            return
         if row["change"] == changes.POSTPONED:
             self.postponed += row["items"]
             return

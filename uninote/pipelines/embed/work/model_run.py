@@ -40,7 +40,8 @@ from uninote.storage.private_folders import own_folder
 STAGING = "staging/embed"  # a lazy frame used twice would run the model twice
 WORTH_A_TASK = 50  # items
 SORTED_ROWS = (
-    256  # batches are cut within what a worker prepares together, a thousand short texts or some two hundred long ones
+    # A worker cuts batches within what it prepares together: a thousand short texts, or some two hundred long ones.
+    256
 )
 PASSED = ("note_id", *ITEM_KEY, "item_key", "content_hash", "meta_hash")
 PHASES = ("fetch_s", "decode_s", "tokenise_s", "model_s")
@@ -193,7 +194,8 @@ def outcomes(staged: DataFrame) -> Outcomes:
         "unreachable": F.count_if(F.col("content_hash") == UNREACHABLE),
         "incomplete": F.count_if(F.col("vector").isNull() | (F.col("content_hash") == UNREACHABLE)),
         "rejects": F.sum(F.size("rejects")),
-        "computed": F.count_if(F.col("padded_tokens") > 0),  # contents: equal ones in a task are computed once
+        # Contents, not items: equal ones in a task are computed once.
+        "computed": F.count_if(F.col("padded_tokens") > 0),
         "lacking_texts": F.count_if(F.col("vector").isNotNull() & (F.col("tokens_cut") > 0)),
         "lacking_images": F.count_if(F.col("vector").isNotNull() & (F.col("images_left_out") > 0)),
         "tokens": F.sum("tokens"),

@@ -39,7 +39,8 @@ def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFram
     read from the notes themselves.
     """
     if run.vector_table is not None and (since != version or run.config.embed.retry_quarantined):
-        return None  # a note may be new whose vector was there before: only all rows of both tables tell
+        # A note may be new whose vector was there before: only all rows of both tables tell.
+        return None
     changed = _changed_ids(run, since, version)
     if changed is None:
         say("embed: the notes have no change feed back to the last run; comparing all of them")
@@ -76,7 +77,8 @@ def _changed_ids(run: Run, since: int, version: int) -> DataFrame | None:
         return run.spark.createDataFrame(pa.table({"note_id": few}), schema)
     try:
         ids = tables.read_changes(run.spark, uri, since + 1, version).select("note_id").distinct().persist()
-        ids.count()  # files of the feed may be gone although the log still names them: only reading tells
+        # VACUUM deletes files of the feed although the log still names them, so that only reading tells.
+        ids.count()
     except (PySparkException, Py4JJavaError):
         return None
     return ids

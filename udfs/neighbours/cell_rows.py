@@ -51,10 +51,15 @@ class StoredCell:
     def __init__(self, files: CellFiles) -> None:
         """Read which rows there are. Raises DamagedFileError."""
         self._files = files
-        tables = [read_columns(path, ["item_key", "gone"]) for path in files.rows]
         # A cell may have no file yet, and nothing to concatenate.
-        keys = np.concatenate([np.empty(0, np.int64), *(np.asarray(table["item_key"]) for table in tables)])
-        deleted = np.concatenate([np.empty(0, bool), *(np.asarray(table["gone"]) for table in tables)])
+        all_keys = [np.empty(0, np.int64)]
+        all_deleted = [np.empty(0, bool)]
+        for path in files.rows:
+            table = read_columns(path, ["item_key", "gone"])
+            all_keys.append(np.asarray(table["item_key"]))
+            all_deleted.append(np.asarray(table["gone"]))
+        keys = np.concatenate(all_keys)
+        deleted = np.concatenate(all_deleted)
         last = last_rows(keys)
         self._places = np.sort(last[~deleted[last]])
         self.keys = keys[self._places]
@@ -66,7 +71,10 @@ class StoredCell:
     def read_attributes(self, places: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Return object arrays, null where None, of the rows at `places`."""
         taken = pa.array(self._places[places])
-        return {name: np.array(self._column(name).take(taken).to_pylist(), dtype=object) for name in names}
+        attributes = {}
+        for name in names:
+            attributes[name] = np.array(self._column(name).take(taken).to_pylist(), dtype=object)
+        return attributes
 
     def read_vectors(self, places: np.ndarray, into: np.ndarray) -> None:
         """Fill `into`, float32 (len(places), width), with the vectors of the rows at `places`, ascending.
@@ -156,7 +164,8 @@ class CellFolders:
             "leaves": _in_chunks(leaves),
             "gone": pa.array(deleted),
         }
-        columns |= {name: pa.array(values, pa.string()) for name, values in items.rows.attributes.items()}
+        for name, values in items.rows.attributes.items():
+            columns[name] = pa.array(values, pa.string())
         written = write_file(pa.table(columns), f"{self.rows}/cell={cell}/night={update}", _GROUP_ROWS)
         return file_record(ROWS, written)
 

@@ -85,7 +85,7 @@ def _grouped(
     """Return _GROUPED of some `notes`, with their `groups` and `chains`: places among `keys` and `ids`."""
     group_ids = ids.take(pa.array(groups))
     columns = [keys[notes], ids.take(pa.array(notes)), keys[groups], group_ids, scores, ids.take(pa.array(chains))]
-    return pa.RecordBatch.from_arrays([pa.array(column) for column in columns], names=[*_GROUPED])
+    return pa.RecordBatch.from_arrays(list(map(pa.array, columns)), names=[*_GROUPED])
 
 
 def _write_groups(folders: GroupFolders, rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -118,11 +118,15 @@ def make_chains(folders: GroupFolders) -> ArrowMap:
 @lru_cache(1)  # a task asks for each of its files
 def read_keyed(paths: tuple[str, ...], column: str) -> tuple[np.ndarray, np.ndarray]:
     """Return (keys int64 ascending, their values in `column`) of files of CHAINS, OPEN or GROUPS."""
-    tables = [read_columns(path, ["item_key", column]) for path in paths]
-    keys = np.concatenate([np.empty(0, np.int64), *(table["item_key"].to_numpy() for table in tables)])
-    values = np.concatenate([np.empty(0, np.int64), *(table[column].to_numpy() for table in tables)])
+    all_keys = [np.empty(0, np.int64)]
+    all_values = [np.empty(0, np.int64)]
+    for path in paths:
+        table = read_columns(path, ["item_key", column])
+        all_keys.append(table["item_key"].to_numpy())
+        all_values.append(table[column].to_numpy())
+    keys = np.concatenate(all_keys)
     order = np.argsort(keys)
-    return keys[order], values[order]
+    return keys[order], np.concatenate(all_values)[order]
 
 
 def make_with_chain(paths: Sequence[str], inner: ArrowMap) -> ArrowMap:

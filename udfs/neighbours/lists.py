@@ -121,8 +121,12 @@ def merge_lists(
 
 def _in_one_batch(stored: Sequence[pa.RecordBatch], found: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     """Return all LISTS, the stored ones first, in the types of the first."""
-    tables = [pa.Table.from_batches(lists).select([*LISTS]) for lists in (stored, found) if lists]
-    return pa.concat_tables([table.cast(tables[0].schema) for table in tables]).combine_chunks().to_batches()[0]
+    tables: list[pa.Table] = []
+    for lists in (stored, found):
+        if lists:
+            table = pa.Table.from_batches(lists).select([*LISTS])
+            tables.append(table.cast(tables[0].schema) if tables else table)
+    return pa.concat_tables(tables).combine_chunks().to_batches()[0]
 
 
 def _entries_of(lists: pa.RecordBatch) -> tuple[Entries, np.ndarray]:
@@ -160,8 +164,9 @@ def make_list_limits(removed: Callable[[], np.ndarray], k: int) -> ArrowMap:
             stays = np.flatnonzero(~among(batch.column("item_key").to_numpy(), removed()))
             lists = batch.take(pa.array(stays)) if len(stays) < len(batch) else batch
             limit, short = _limits_without(lists, removed(), k)
-            columns = {"item_key": lists.column("item_key").to_numpy(), "limit": limit, "short": short}
-            yield pa.RecordBatch.from_pydict({name: [values.tobytes()] for name, values in columns.items()})
+            keys = lists.column("item_key").to_numpy()
+            found = {"item_key": [keys.tobytes()], "limit": [limit.tobytes()], "short": [short.tobytes()]}
+            yield pa.RecordBatch.from_pydict(found)
 
     return run
 

@@ -61,8 +61,8 @@ def make_closeness(k: int) -> ArrowMap:
             count = np.bincount(owners[first], minlength=len(batch))
             total = np.bincount(owners[first], weights=scores[first], minlength=len(batch))
             mean = (total / np.maximum(count, 1)).astype(np.float32)
-            parts = (batch.column("item_key").to_numpy(), mean)
-            yield pa.RecordBatch.from_arrays([pa.array([part.tobytes()]) for part in parts], names=["key", "value"])
+            keys = batch.column("item_key").to_numpy()
+            yield pa.RecordBatch.from_pydict({"key": [keys.tobytes()], "value": [mean.tobytes()]})
 
     return run
 

@@ -73,8 +73,10 @@ class NeighbourTable:
             raise NeighbourTableError(
                 f"{reason}; remove that file and run jobs/neighbours.py, which makes it anew"
             ) from error
-        pairs = zip(found["note_id"].to_pylist(), found["neighbours"].to_pylist(), strict=True)
-        return {note_id: [(one["note_id"], one["score"]) for one in neighbours] for note_id, neighbours in pairs}
+        lists = {}
+        for note_id, neighbours in zip(found["note_id"].to_pylist(), found["neighbours"].to_pylist(), strict=True):
+            lists[note_id] = [(one["note_id"], one["score"]) for one in neighbours]
+        return lists
 
 
 def _damage(uri: str) -> str | None:
@@ -90,9 +92,12 @@ def _damage(uri: str) -> str | None:
 def open_table(lake: str | Path, table: str = "neighbours", generation: str | None = None) -> NeighbourTable:
     """Open the newest version of a neighbour table. Raises NeighbourTableError."""
     root = Path(lake)
-    read_record(str(root))  # refuses a lake of a later format
-    found = [path for path in sorted(root.glob("*/*/_delta_log")) if path.parent.name == table]
-    made = [path.parent for path in found if generation in (None, path.parent.parent.name)]
+    # Refuses a lake of a later format.
+    read_record(str(root))
+    made = []
+    for log in sorted(root.glob("*/*/_delta_log")):
+        if log.parent.name == table and generation in (None, log.parent.parent.name):
+            made.append(log.parent)
     if len(made) > 1:
         names = ", ".join(path.parent.name for path in made)
         raise NeighbourTableError(f"{root} holds {table!r} of several encoders; name one as generation: {names}")

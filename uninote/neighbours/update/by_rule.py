@@ -48,7 +48,7 @@ def join_by_rule(updated: Updated, rule: Rule, search: Search, assignments: Sequ
         parts.append(_named(_probe(updated.take(group), rule, search, of_group), group))
     if small:
         parts.append(_join_whole(updated, small, rule, search.depth))
-    pairs = Pairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    pairs = Pairs(*map(np.concatenate, zip(*parts, strict=True)))
     if rule.min_score is None:
         return pairs
     good = pairs.scores >= rule.min_score

@@ -42,12 +42,17 @@ def join_probed(
     plan = None
     if changed > _LEAST_PLANNED and assignments:
         plan = _choose_plan(join, assignments, recall, np.random.default_rng(seed))
-    looks = [_look(join, assignment, plan.margin if plan else 0.0) for assignment in assignments]
+    leaves = []
+    probed = []
+    for assignment in assignments:
+        own_leaves, groups = _look(join, assignment, plan.margin if plan else 0.0)
+        leaves.append(own_leaves)
+        probed.append(groups)
     if plan:
-        _join_leaves(join, assignments, [groups for _, groups in looks], plan)
+        _join_leaves(join, assignments, probed, plan)
     else:
         join.join_all(np.arange(changed, dtype=np.int32))
-    return gains(join), [leaves for leaves, _ in looks]
+    return gains(join), leaves
 
 
 def _choose_plan(
@@ -102,7 +107,7 @@ def gains(join: ChangedJoin) -> Pairs:
     held = lists.ids >= 0
     own = Pairs(np.nonzero(held)[0].astype(np.int32), lists.ids[held], lists.scores[held])
     gained = join.take_hits()
-    return Pairs(*(np.concatenate(both) for both in zip(own, gained, strict=True)))
+    return Pairs(*map(np.concatenate, zip(own, gained, strict=True)))
 
 
 def no_pairs() -> Pairs:

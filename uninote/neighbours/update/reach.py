@@ -42,8 +42,8 @@ def cheapest_plan(assignments: Sequence[Assignment], sample: Sample, recall: flo
     None where there is none that costs less than half of scoring all pairs.
     """
     most = looking * len(assignments[0].leaves) / 2 if assignments else 0.0
-    plans = (plan for plan in _plans(assignments, sample, recall, looking) if plan.cost < most)
-    return min(plans, key=lambda plan: plan.cost, default=None)
+    cheapest = min(_plans(assignments, sample, recall, looking), key=lambda plan: plan.cost, default=None)
+    return cheapest if cheapest is not None and cheapest.cost < most else None
 
 
 def _plans(assignments: Sequence[Assignment], sample: Sample, recall: float, looking: int) -> Iterator[Plan]:

@@ -69,6 +69,7 @@ def commit(uri: str, onto: int, actions: Sequence[dict[str, Any]], operation: st
         "engineInfo": "UniNote",
         "txnId": str(uuid.uuid4()),
     }
+    # A commit is one file with an action a line; that it appears under its number makes it the version.
     lines = map(json.dumps, [{"commitInfo": info}, *actions])
     _create(Path(uri, "_delta_log", f"{version:020d}.json"), "\n".join(lines) + "\n")
     if version % _CHECKPOINT_EVERY == 0:

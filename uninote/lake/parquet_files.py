@@ -88,6 +88,7 @@ def _texts(schema: pa.Schema) -> list[str]:
     for field in schema:
         kind = field.type
         path = field.name
+        # Parquet names the leaves of a list `column.list.element`, and those of a struct after its fields.
         if pa.types.is_list(kind):
             kind = kind.value_type
             path = f"{path}.list.element"

@@ -62,6 +62,7 @@ class _Copy:
         scratch = Path(tempfile.mkdtemp(dir=self.cache, prefix=f"{self.name}."))
         try:
             fill(scratch)
+            # Renamed, and deleted by the sweep below: the name is without a folder only for a moment.
             if self.folder.exists():
                 self.folder.rename(Path(tempfile.mkdtemp(dir=self.cache, prefix=f"{self.name}.")) / "old")
             write_hashes(scratch, self.hashes)

@@ -114,8 +114,10 @@ def _copy_atomically(path: Path, target: Path) -> None:
         try:
             with path.open("rb") as source:
                 shutil.copyfileobj(source, scratch, 1 << 20)
+            # Synced before the rename, or a power cut could leave the name with an empty file.
             scratch.flush()
             os.fsync(scratch.fileno())
+            # A temporary file is readable by its owner alone, and others may read what it was copied from.
             os.chmod(scratch.name, path.stat().st_mode & 0o777)
             os.replace(scratch.name, target)
         except BaseException:

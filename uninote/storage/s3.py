@@ -78,6 +78,7 @@ def fetch_folder(uri: str, target: Path, options: S3Options) -> None:
         raise MissingFileError(f"there is no object below {uri!r}; name a prefix that holds some")
     place = Place.of(uri, options)
     with explained(place), _transfers(options) as manager:
+        # All are submitted before any is waited for, so that they come side by side.
         downloads = []
         for name in sizes:
             path = _inside(target, name, uri)
@@ -85,6 +86,7 @@ def fetch_folder(uri: str, target: Path, options: S3Options) -> None:
             key = "/".join(filter(None, (place.key.rstrip("/"), name)))
             downloads.append(manager.download(place.bucket, key, str(path)))
         _finish(downloads)
+    # An object may be replaced between the listing and its download: then the folder is of two versions.
     for name, size in sizes.items():
         found = (target / name).stat().st_size
         if found != size:

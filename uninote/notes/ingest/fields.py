@@ -100,6 +100,7 @@ def id_number(value: Any) -> int | None:
     """Return an id as an integer that a bigint holds; None where there is none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
+    # A bool is an int to isinstance.
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not _is_whole(value):
         raise FieldError(f"note_id must be a whole number, as the others are; here it is {_shown(value)}")
     if isinstance(value, float) and abs(value) > 1 << 53:
@@ -122,6 +123,7 @@ def scalar_text(field: str, value: Any) -> str | None:
     if isinstance(value, int | float | date | time | timedelta | UUID):
         return str(value)
     if isinstance(value, Decimal):
+        # Without an exponent: str() of a large or small one would have it.
         return format(value, "f")
     raise FieldError(f"{field} must be text; here it is {_shown(value)}")
 
@@ -158,6 +160,7 @@ def _image(value: Any) -> Image:
     names = [name for name in URI_FIELDS if name in value]
     if content is None and not names and not _has_null_content(value):
         raise FieldError(f"images need one of {', '.join(URI_FIELDS)}; here one has {', '.join(map(str, value))}")
+    # Bytes win over a name beside them: they are what the row itself holds.
     uri = inline_uri(content) if content is not None else _first_place(value, names)
     for name in OCR_FIELDS:
         if value.get(name) is not None:
@@ -216,6 +219,7 @@ def _text_in(field: str, value: Mapping[Any, Any]) -> str | None:
             if value[name] is None or isinstance(value[name], str):
                 return scalar_text(field, value[name])
             break
+    # Of several texts nobody can say which is meant.
     texts = [one for one in value.values() if isinstance(one, str)]
     if len(texts) == 1:
         return encodable(texts[0])

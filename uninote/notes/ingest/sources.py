@@ -42,6 +42,7 @@ def find_source(location: str) -> Source:
 
     Raises SourceError with what was looked for and what is there.
     """
+    # In a store nothing is looked up yet: its name alone says what it is.
     if not is_local(location):
         return Source(format_of(location) or "delta", location, None)
     path = local_path(location)

@@ -30,6 +30,7 @@ def prepare_start() -> None:
             f"LC_ALL={UTF_8} or PYTHONUTF8=1 in the environment"
         )
     _check_spark_home()
+    # The JVM reads names of files by its locale, and takes it from this process where it is started from here.
     if _STARTED_BY_SPARK_SUBMIT not in os.environ:
         locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
         if "utf8" not in locale.lower().replace("-", ""):
@@ -90,6 +91,7 @@ def _check_spark_home() -> None:
         raise SetupError(
             f"SPARK_HOME is {home}, where there is no Spark; unset it to run with the one in {spark_home()}"
         )
+    # By the name of a jar, spark-core_2.13-4.0.0.jar: asking Spark itself would start a JVM, in seconds.
     version = jars[0].stem.rsplit("-", 1)[-1]
     if version != pyspark.__version__:
         raise SetupError(_versions_differ(version, home))

@@ -30,6 +30,7 @@ def explained(error: BaseException) -> str:
     the innermost cause is told, and the place in this project's code.
     """
     texts = list(_texts(error))
+    # An error of ours says all that is to be said, wherever in the chain of causes it stands.
     if found := _OWN_ERROR.search("\n".join(texts)):
         return found[1].rstrip(".")
     for text in texts:

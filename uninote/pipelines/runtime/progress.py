@@ -43,6 +43,7 @@ def described(context: SparkContext, label: str) -> Iterator[None]:
 def step(label: str) -> Iterator[None]:
     """Say how long something without rows took; one that takes longer than a moment is announced as well."""
     started = time.monotonic()
+    # Said at once only of a step that takes long: of the others one line, with their time, is enough.
     announced = threading.Timer(SLOW_S, say, (f"{label} …",))
     announced.daemon = True
     announced.start()
@@ -69,6 +70,7 @@ def watched(context: SparkContext, label: str, total: int) -> Iterator[RowCount]
     pace = Pace(total, started)
 
     def look() -> None:
+        # Spark's counter comes when a task ends, the listener's while it runs: the larger is the newer.
         pace.saw(max(counter.value, listener.rows), time.monotonic())
 
     def report() -> None:

@@ -71,6 +71,7 @@ def progress_file(lake: Path, job: str, run_id: str) -> Iterator[None]:
     stop = threading.Event()
 
     def beat() -> None:
+        # Written again although nothing changed: by its time a reader sees that the job is alive.
         while not stop.wait(PERIOD_S):
             opened.update()
 

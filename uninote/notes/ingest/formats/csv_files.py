@@ -35,6 +35,7 @@ def read_header(uri: str, source: TextSource) -> Header | None:
     beginning = next(iter(feed), None)
     if beginning is None:
         return None
+    # The delimiter is guessed from the first line; the reader below starts with it again.
     feed.give_back(0)
     delimiter = _delimiter(beginning, uri)
     try:
@@ -93,6 +94,7 @@ class _Feed:
             line = self.waiting.popleft() if self.waiting else next(self.source, None)
             if line is None:
                 return
+            # Counted from the first line of a row: a quote that is not closed would take in all the rest of the file.
             size = len(line.text) if not self.taken else size + len(line.text)
             self.taken.append(line)
             if size > LONGEST_ROW:

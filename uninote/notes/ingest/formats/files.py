@@ -85,6 +85,7 @@ def _list_local(root: Path) -> tuple[list[SourceFile], list[str]]:
             path = folder / entry.name
             if entry.name.startswith(HIDDEN):
                 hidden += [entry.name] if entry.is_file() else []
+            # Of folders only those that Hive's partitions are named like, `column=value`, belong to the source.
             elif entry.is_dir() and "=" in entry.name:
                 folders.append((path, (*partition, _partition(entry.name))))
             elif entry.is_file():
@@ -121,6 +122,7 @@ def _system(uri: str, options: S3Options) -> tuple[Any, str]:
     if not is_remote(uri):
         found: tuple[Any, str] = arrow_fs.FileSystem.from_uri(uri)
         return found
+    # Arrow's client reads fewer of the environment's variables than boto3 does; both must reach the same store.
     region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     settings: dict[str, Any] = {"region": region}
     endpoint = options.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")

@@ -91,6 +91,7 @@ def records_by_value(uri: str, source: TextSource) -> Iterator[Record]:
             try:
                 value = text.value()
             except (ValueError, RecursionError) as error:
+                # Where the next value begins is unknown after one that does not parse.
                 yield Record(line, None, f"{REST}: {error}", start, lines=0)
                 return
             yield _record(line, value, start)
@@ -162,6 +163,7 @@ class _Text:
         """Read on by at least so many characters; false at the end of the file."""
         if self._is_whole:
             return False
+        # What was parsed already is dropped, so that memory holds one value and not the file.
         pieces = [self._held[self._place :]]
         added = 0
         while added < least:

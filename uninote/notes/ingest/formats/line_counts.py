@@ -52,6 +52,7 @@ def _bytes_of(span: Span, source: TextSource) -> Iterator[bytes]:
     if is_wide(encoding):
         yield from utf8_blocks(span.uri, source)
         return
+    # A part of a file is read as it lies there; only files that are read from their beginning may be compressed.
     with open_text(span.uri, source.s3) if span.end is None else open_binary(span.uri, source.s3) as file:
         start = span.start or len(file.read(mark_length))
         if span.start:

@@ -67,6 +67,7 @@ def pieces_of(footer: Footer) -> list[Groups]:
     run: list[int] = []
     size = rows = first_row = 0
     for number, group_bytes in enumerate(footer.group_bytes):
+        # Row groups are not cut: a reader has to decode each from its beginning.
         run.append(number)
         size += group_bytes
         rows += footer.group_rows[number]

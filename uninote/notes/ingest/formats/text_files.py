@@ -79,6 +79,7 @@ def encoding_of(uri: str, source: TextSource) -> tuple[str, int]:
     for mark, encoding in BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding, len(mark)
+    # A zero byte is in no text of one byte a character, and in half of the bytes of ASCII as UTF-16.
     if b"\0" in head and not is_wide(source.encoding):
         order = "be" if head.startswith(b"\0") else "le"
         raise EncodingError(
@@ -106,6 +107,7 @@ def lines(span: Span, source: TextSource) -> Iterator[Line]:
 def blocks(uri: str, source: TextSource) -> Iterator[str]:
     """Yield a file's text piece by piece, without its byte order mark. Raises EncodingError, naming the line."""
     encoding, mark_length = encoding_of(uri, source)
+    # Incremental, since a character may be cut by the end of a block.
     decoder = codecs.getincrementaldecoder(encoding)()
     breaks = 0
     with open_text(uri, source.s3) as file:
@@ -152,6 +154,7 @@ def _is_within_line(span: Span, source: TextSource) -> bool:
 
 def _lines_between(file: IO[bytes], span: Span, mark_length: int) -> Iterator[bytes]:
     """Yield the lines that begin in the span: the one that crosses its start is the business of the span before."""
+    # From one byte before: if that ends a line, the first line of the span is complete, else the span before has it.
     place = max(span.start - 1, 0) if span.start else mark_length
     file.seek(place)
     found = _split(iter(lambda: file.read(BLOCK), b""))
@@ -178,6 +181,7 @@ def _split(parts: Iterator[bytes]) -> Iterator[bytes]:
     rest = b""
     for part in parts:
         *complete, last = part.split(b"\n")
+        # The last piece has no end yet: it goes on in the next part.
         if not complete:
             rest += last
             if len(rest) > LONGEST_LINE:

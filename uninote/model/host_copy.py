@@ -45,6 +45,7 @@ def _read_header(path: Path, source: BinaryIO) -> tuple[list[_Tensor], object]:
     """Return the tensors, those of large items first, which keeps every one aligned whatever the others become."""
     try:
         (length,) = struct.unpack("<Q", source.read(8))
+        # Checked first: what is no header may ask for any number of bytes.
         if length > path.stat().st_size:
             raise ValueError(f"a header of {length} bytes in a file of {path.stat().st_size}")
         header = json.loads(source.read(length))
@@ -91,6 +92,7 @@ def _replace(path: Path, content: Iterator[bytes]) -> None:
         with os.fdopen(handle, "wb") as file:
             for piece in content:
                 file.write(piece)
+        # A temporary file is readable by its owner alone, and executors may run as somebody else.
         os.chmod(scratch, path.stat().st_mode)
         os.replace(scratch, path)
     except BaseException:

@@ -26,6 +26,7 @@ def find_weights() -> Path:
         raise CheckpointError(_missing(f"the package {PACKAGE}, which holds its weights, is not installed")) from error
     if not path.is_file():
         raise CheckpointError(_missing(f"{path} is missing"))
+    # These bytes decide every vector: another file under the name would be another model.
     found = sha256_of(path)
     if found != SHA256:
         raise CheckpointError(_missing(f"{path} is not the file it should be: its SHA-256 is {found}, not {SHA256}"))

@@ -82,6 +82,7 @@ class HashingEncoder:
         counts: Counter[int] = Counter()
         for word in words:
             counts.update(map(self._hashed, features_of(word)))
+        # Sorted: float32 numbers are added up in this order, and the same words give the same bits in any order.
         features = np.array(sorted(counts), dtype=np.int64)
         times = np.array([counts[feature] for feature in features.tolist()], dtype=np.float32)
         colours = []

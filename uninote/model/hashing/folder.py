@@ -74,6 +74,7 @@ def _check(path: Path, card: HashingCard) -> None:
     widths = card.widths
     if not widths or not all(map(_is_positive, widths)) or list(widths) != sorted(set(widths)):
         raise CheckpointError(f"{path}: widths is {list(widths)}; they should be whole numbers above 0, ascending")
+    # By type, since a bool is an int to isinstance.
     if type(card.seed) is not int or not 0 <= card.seed < 1 << 64:
         raise CheckpointError(f"{path}: seed is {card.seed!r}; it should be a whole number from 0 to 2^64 - 1")
     if not _is_positive(card.vocabulary_size):

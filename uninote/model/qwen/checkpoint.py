@@ -54,6 +54,7 @@ def read_card(folder: str | Path, layout: Layout | None = None) -> Card:
         layout = layout or newest()
         return Card(full_width, published_widths(full_width), layout.published_limits, layout)
     values = read_object(folder / CARD)
+    # Cards of the first releases name the version of a prompt in the place of a layout.
     expected = {"widths", PROMPT_VERSION if PROMPT_VERSION in values else LAYOUT, *_LIMITS}
     if problem := _compare(values, expected) or _mistyped(values, full_width):
         raise CheckpointError(f"{folder / CARD}: {problem}")

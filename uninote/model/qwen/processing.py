@@ -104,6 +104,7 @@ class NoteProcessor:
         if self._shares_pixels:
             within = self._shared(self._fitted(within))
         blocks = self._blocks(within)
+        # An image is shown in full or not at all: where there is no room for all, the last ones are left out.
         while sum(map(len, blocks)) > self._room:
             blocks.pop()
         parts = parts_of(note, len(blocks))
@@ -135,6 +136,7 @@ class NoteProcessor:
         for item in prepared:
             pixels += item.pixels
         if pixels:
+            # They have their size: it was made when the note was prepared, in threads beside the model.
             arrays |= dict(self._images(pixels, do_resize=False, input_data_format="channels_last"))
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
@@ -162,6 +164,7 @@ class NoteProcessor:
         Each is first what it would be alone, so that a note of few images has the vector that it has without sharing.
         """
         tokens = [image.shape[0] * image.shape[1] // self._grid**2 for image in images]
+        # Two tokens of markup stand around each image.
         budget = int(self._room * IMAGE_SHARE) - 2 * len(images)
         if sum(tokens) <= budget:
             return images

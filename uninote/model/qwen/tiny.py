@@ -31,6 +31,7 @@ def make_folder(folder: Path, write: Callable[[Path], None]) -> None:
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         write(scratch)
+        # A temporary folder is its owner's alone, and executors may run as somebody else.
         scratch.chmod(0o755)
         _publish(scratch, folder)
     finally:

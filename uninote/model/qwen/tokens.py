@@ -35,6 +35,7 @@ class NoteTokenizer:
         Raises CheckpointError when the tokenizer is not one of the Qwen family.
         """
         markup = _parse(definition)
+        # Texts are read by a tokenizer without markup: what looks like a special token in a note is text.
         self._plain = _parse(json.dumps(_without_markup(json.loads(definition))))
         self.vision_start = _id_of(markup, VISION_START)
         self.image_pad = _id_of(markup, IMAGE_PAD)

@@ -66,6 +66,7 @@ def read_axes(folder: Path) -> Axes | None:
             axes = Axes(file.get_tensor("mean"), file.get_tensor("axes"))
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{folder / AXES}: not a file of axes: {error}") from error
+    # Only a rotation keeps the angles between vectors, and with them the full width's results.
     width = len(axes.mean)
     if axes.axes.shape != (width, width) or not np.allclose(axes.axes @ axes.axes.T, np.eye(width), atol=1e-4):
         raise CheckpointError(f"{folder / AXES}: its axes are not orthonormal")

@@ -83,6 +83,7 @@ def files(folder: Path) -> list[Path]:
     found: set[Path] = set()
     for module in read_modules(folder):
         own = _files_of(folder, module)
+        # Reading a pickle may run whatever its author wrote into it.
         is_safe = any(path.suffix == ".safetensors" for path in own)
         if not is_safe and (pickles := pickles_in(own)):
             raise CheckpointError(_pickled(folder / module.path, pickles))

@@ -48,6 +48,7 @@ def settle_lists(list_cell: np.ndarray, list_rows: np.ndarray, probed: np.ndarra
             drawn = np.bincount(cells[other[near]], weights=weight[near], minlength=len(rows))
             own = cells[number]
             drawn_home = drawn[cells[number]]
+            # A cell that would become too heavy draws nothing.
             drawn[rows + list_rows[number] > most] = -1
             best = int(drawn.argmax())
             if best != own and drawn[best] > drawn_home and held[own] > 1:

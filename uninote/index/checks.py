@@ -21,6 +21,7 @@ def find_damage(folder: IndexFolder, manifest: Manifest, when: datetime) -> list
     That every file is there, as long as it was, is one request. Checksums are compared where the files lie on a disk: an
     object store compares its own.
     """
+    # One request tells the sizes of all files: a missing or a cut one is found in every run, whatever is due.
     sizes = folder.sizes()
     wrong = []
     for file in (*manifest.files, *manifest.template_files):

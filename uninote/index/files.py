@@ -35,6 +35,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         write(temporary)
         _sync(temporary)
         temporary.replace(path)
+        # The folder too: until it is synced, a power cut may take the new name back.
         _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)

@@ -85,6 +85,7 @@ class IndexFolder:
             self.check_size(file, {})
             raise
         if found != file.sha256:
+            # A damaged copy is fetched again by the next reader; the file in a local index is all there is.
             if is_remote(self.uri):
                 path.unlink(missing_ok=True)
             raise IndexDamagedError(

@@ -184,6 +184,7 @@ def read_manifest(folder: IndexFolder) -> Manifest:
             f"{folder}/{MANIFEST} cannot be read as JSON ({error}); restore it or build the index again"
         ) from error
     version = values.get("format_version") if isinstance(values, dict) else None
+    # Indexes of the last two formats are read as they are, so that an upgrade does not stop searches.
     if version not in (2, 3, FORMAT_VERSION):
         raise ManifestError(
             f"{folder}/{MANIFEST} has format_version {version!r}, this version reads {FORMAT_VERSION}; build the index again"

@@ -29,6 +29,7 @@ def plan_index(rows: int, width: int, overrides: IndexOverrides | None = None) -
     """
     chosen = overrides or IndexOverrides()
     _check(rows, width, chosen)
+    # Vectors beside the codes are left out where a budget has no room for them; only codes that do not fit are refused.
     if chosen.rerank:
         plan, problems = _fitted(_planned(rows, width, chosen), chosen)
         if not problems:
@@ -72,6 +73,7 @@ def _fitted(plan: IndexPlan, chosen: IndexOverrides) -> tuple[IndexPlan, list[st
     """Raise the number of shards until a task fits, where it is ours to choose; return what cannot fit, in sentences."""
     budget = chosen.task_mib << 20
     wanted = plan
+    # More shards make each task smaller, until a shard has a single list.
     while plan.task_bytes > budget and plan.num_shards < plan.nlist:
         plan = _with_shards(plan, min(plan.nlist, 2 * plan.num_shards))
     problems = []

@@ -109,6 +109,7 @@ class Index:
         rotated = self.template.rotate(vectors)
         again = rerank and self.manifest.plan.rerank
         keys, scores = self._search(rotated, k, nprobe, constraint, again)
+        # Only the queries that lack entries are asked again, in more lists.
         while nprobe < self.template.nlist and (short := np.flatnonzero(keys[:, -1] < 0)).size:
             nprobe *= _WIDER
             keys[short], scores[short] = self._search(rotated[short], k, nprobe, constraint, again)
@@ -201,6 +202,7 @@ class Index:
         shard = self._open.get(number)
         if shard is not None:
             return shard
+        # Looked up again under the lock: another thread may have opened it meanwhile.
         with self._lock:
             if number not in self._open:
                 segment, file = self._places[number]
@@ -236,6 +238,7 @@ def _cells_of(shards: Sequence[ShardFile], template: Template) -> np.ndarray:
 
 
 def _check_cells(manifest: Manifest, template: Template) -> None:
+    # A cell in two shards would give its rows twice, one in none would lose them.
     cells: list[int] = []
     for shard in manifest.base.shards:
         cells += shard.cells

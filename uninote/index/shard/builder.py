@@ -54,6 +54,7 @@ class ShardBuilder:
             raise ShardError(f"{len(rows)} keys, {len(rotated)} vectors and {len(list_ids)} lists; one each is due")
         if not len(rows):
             return
+        # Lists of other shards have the number -1 here.
         local = self._local[list_ids]
         keys = np.array(rows.column(KEY).to_numpy(), dtype=np.int64)
         if local.min() < 0 or keys.min() < 0:
@@ -86,6 +87,7 @@ class ShardBuilder:
             local = int(self._local[name])
             if local < 0 or not size:
                 continue
+            # Views of FAISS' memory: nothing is copied but the rows that are taken.
             ids = faiss.rev_swig_ptr(theirs.get_ids(number), size)
             codes = faiss.rev_swig_ptr(theirs.get_codes(number), size * theirs.code_size).reshape(size, -1)
             is_live = np.isin(ids, live, assume_unique=True)

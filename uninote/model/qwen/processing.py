@@ -206,6 +206,7 @@ def _cut(texts: list[list[int]], parts: Sequence[Part], room: int) -> int:
     """Shorten `texts` in place until they fit, in the order of Kind, the last of a kind first; return by how many tokens."""
     before = sum(map(len, texts))
     excess = before - room
+    # Bodies lose tokens first, then OCR texts, topics and titles; of two of a kind the later one.
     for position in sorted(range(len(parts)), key=lambda i: (parts[i].kind.value, -i)):
         if excess <= 0:
             break

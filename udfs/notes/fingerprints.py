@@ -73,6 +73,7 @@ def _hashed(batch: pa.RecordBatch, look: ImageLook, schema: pa.Schema) -> pa.Rec
         if row["is_there"]:
             row["meta_hash"] = meta_hash(_attributes(row))
             rows.append(row)
+    # A model that sees no image needs the files of those rows alone which their texts do not settle.
     if not look.opens:
         rows = _blind(rows)
     notes = list(map(to_note, rows))
@@ -84,6 +85,7 @@ def _hashed(batch: pa.RecordBatch, look: ImageLook, schema: pa.Schema) -> pa.Rec
         row["images_changed"] = bool(row["images_changed"])
         row["recorded"] = row["files"] is not None
         row["files"] = row["new_files"]
+    # Once a batch, in a row of it: the column is summed up.
     if rows:
         rows[0]["opened"] = look.opened
     return pa.RecordBatch.from_pylist(values, schema)

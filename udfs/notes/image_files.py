@@ -68,6 +68,7 @@ class ImageLook:
             for file in files.values():
                 self._digests[file.uri, file.version] = file.digest
         uris = _uris_of(notes)
+        # All versions are asked for side by side: each is a request to a store.
         self._versions = dict(zip(uris, self.pool.map(partial(file_version, policy=self.media), uris), strict=True))
         self._read(list(filter(self._must_open, uris)))
         return [self._looked(note, files) for note, files in zip(notes, known, strict=True)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from udfs.arrow import ArrowMap
+from udfs.arrow import ArrowMap, numbers_in
 from uninote.media.fetching import inline_uri
 from uninote.notes.ingest.fields import contents_of
 from uninote.notes.ingest.formats.csv_files import Header
@@ -61,7 +61,7 @@ def make_inspection(pieces: Sequence[Piece], text: TextSource, with_keys: bool) 
     """Map (id) to (id, found): JSON of how much a piece holds, counted by no reader, and of the keys of its objects."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for number in _numbers(batches):
+        for number in numbers_in(batches):
             found = json.dumps(_inspected(pieces[number], text, with_keys))
             yield pa.RecordBatch.from_pydict({"id": [number], "found": [found]})
 
@@ -72,7 +72,7 @@ def make_rows(pieces: Sequence[Piece], reading: Reading) -> ArrowMap:
     """Map (id) to the rows of the pieces of these numbers."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for number in _numbers(batches):
+        for number in numbers_in(batches):
             piece = pieces[number]
             if piece.groups is not None:
                 yield from _table_rows(_groups(piece.groups, reading), reading, piece)
@@ -95,7 +95,7 @@ def make_contents(pieces: Sequence[Piece], column: str, text: TextSource) -> Arr
     """Map (id) to (uri, content) of the images of `column` that are bytes."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for number in _numbers(batches):
+        for number in numbers_in(batches):
             groups = pieces[number].groups
             for batch in read_groups(groups, [column], text.s3) if groups is not None else ():
                 yield _contents(batch.column(0) if column in batch.schema.names else pa.nulls(0))
@@ -116,11 +116,6 @@ def make_table_contents() -> ArrowMap:
 def _named(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         yield pa.RecordBatch.from_arrays(batch.columns, list(columns))
-
-
-def _numbers(batches: Iterable[pa.RecordBatch]) -> Iterator[int]:
-    for batch in batches:
-        yield from batch.column(0).to_pylist()
 
 
 def _inspected(piece: Piece, text: TextSource, with_keys: bool) -> dict[str, Any]:
@@ -209,6 +204,7 @@ def _values(batch: pa.RecordBatch, mapping: Mapping[str, str]) -> Iterator[dict[
         if column in batch.schema.names:
             values = batch.column(batch.schema.get_field_index(column))
             columns[name] = _times(values) if name == "updated_at" else values.to_pylist()
+    # A batch without any of the columns still has rows, which are counted and refused.
     if not columns:
         yield from repeat({}, batch.num_rows)
     for row in zip(*columns.values(), strict=True):

@@ -59,6 +59,7 @@ class Copies:
 
 def _has_room(folder: Path, size: int, limit: int) -> bool:
     """Count `size` bytes as taken, unless all processes together would then have more than `limit`."""
+    # The sum lies in a file under a lock, since several worker processes of a host share the folder.
     with (folder / "bytes").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)

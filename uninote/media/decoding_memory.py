@@ -74,7 +74,9 @@ class Budget:
     @contextmanager
     def hold(self, amount: int) -> Iterator[None]:
         """Wait until `amount` bytes are free, and hold them. A thread must not hold twice, or it may wait for itself."""
+        # An image of more than all there is waits until it is alone, and not for ever.
         amount = min(amount, self.limit)
+        # First come, first served: a large image would otherwise wait as long as small ones come.
         ticket = object()
         with self._changed:
             self._waiting.append(ticket)

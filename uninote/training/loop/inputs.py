@@ -60,6 +60,7 @@ def varied_image(image: Image.Image, generator: random.Random) -> Image.Image:
     left = generator.uniform(0, image.width - width)
     top = generator.uniform(0, image.height - height)
     box = round(left), round(top), round(left + width), round(top + height)
+    # A zoom beyond 1 shows white around the image, one below it a part of the image.
     canvas = Image.new("RGB", (max(1, box[2] - box[0]), max(1, box[3] - box[1])), "white")
     canvas.paste(image, (-box[0], -box[1]))
     return canvas

@@ -62,6 +62,7 @@ class ContrastiveLoss:
             return -functional.log_softmax(logits, dim=1)[:, 0].mean()
         queries = vectors[batch.queries]
         positives = vectors[batch.candidates[:, 0]]
+        # Near-duplicates share a group: another positive of the query's group, or of its own positive's, is no wrong answer.
         known = _known(batch)
         others = (queries @ positives.T / self.tau).masked_fill(known, -torch.inf)
         back = (positives @ queries.T / self.tau).masked_fill(known.T, -torch.inf)

@@ -45,6 +45,7 @@ def save_state(folder: Path, progress: Progress, run_digest: str) -> None:
     (scratch / VALUES).write_text(json.dumps(values))
     older = _states(folder)
     shutil.rmtree(target, ignore_errors=True)
+    # Renamed once complete, and older ones deleted after: a run that is killed here still has a state to go on from.
     scratch.rename(target)
     for path in older:
         if path != target:
@@ -87,6 +88,7 @@ def _read_values(state: Path) -> dict[str, Any]:
 
 
 def _tensors(progress: Progress) -> dict[str, Tensor]:
+    # With the generators' states, a run that goes on draws what it would have drawn without the stop.
     tensors = {"random/cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["random/cuda"] = torch.cuda.get_rng_state()

@@ -44,7 +44,7 @@ from uninote.neighbours.update.changed_join import ChangedRows
 from uninote.neighbours.update.probes import join_probed
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours import stage, update
-from uninote.pipelines.neighbours.plan import kernel_recall
+from uninote.pipelines.neighbours.planning.plan import kernel_recall
 from uninote.pipelines.runtime.session import open_session
 
 K = 20

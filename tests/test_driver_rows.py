@@ -59,7 +59,7 @@ BOUNDED = {
     ): "a sample and K neighbours of it",
     ("uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.sample", "toArrow"): SAMPLE,
     ("uninote/pipelines/lake/tables.py:_apply_here", "toArrow"): "at most row_changes.MOST_ROWS rows",
-    ("uninote/pipelines/neighbours/join.py:Join.attributes_of", "toArrow"): SAMPLE,
+    ("uninote/pipelines/neighbours/planning/join.py:Join.attributes_of", "toArrow"): SAMPLE,
     ("uninote/pipelines/neighbours/output/files.py:collect_files", "collect"): FILES,
     ("uninote/pipelines/neighbours/output/publish.py:hub_skewness", "collect"): ONE,
     ("uninote/pipelines/neighbours/recall.py:_recall_of_rules", "toArrow"): "K neighbours of a sample, from each cell",

@@ -11,7 +11,7 @@ from uninote.errors import ConfigError
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
-from uninote.pipelines.neighbours.plan import plan_join, sample_truth
+from uninote.pipelines.neighbours.planning.plan import plan_join, sample_truth
 from uninote.pipelines.neighbours.stage import neighbours
 
 pytestmark = pytest.mark.spark

@@ -16,7 +16,7 @@ from udfs.neighbours.full_join import JoinTask, make_cell_join
 from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.neighbours.kernel.settings import Search
 from uninote.neighbours.rules import Rule
-from uninote.pipelines.neighbours.plan import capacity
+from uninote.pipelines.neighbours.planning.plan import capacity
 
 WIDTH, BATCH = 256, 2000
 settings = NeighboursConfig(task_mib=int(sys.argv[1]))

@@ -19,9 +19,9 @@ from udfs.table_files import LastCommits, make_change_reader
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.changed_items import ChangedVectors, changed_items, changed_vectors
 from uninote.pipelines.lake.reading.stored_vectors import FileRows, with_bytes
-from uninote.pipelines.neighbours.cell_rows import CellRows
 from uninote.pipelines.neighbours.decision import LastRun
-from uninote.pipelines.neighbours.join import Join
+from uninote.pipelines.neighbours.output.cell_rows import CellRows
+from uninote.pipelines.neighbours.planning.join import Join
 from uninote.pipelines.runtime.progress import say
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uninote.neighbours.kernel.settings import EXACT_ROWS
-from uninote.pipelines.neighbours.join import Join
+from uninote.pipelines.neighbours.planning.join import Join
 from uninote.pipelines.runtime.progress import step
 
 

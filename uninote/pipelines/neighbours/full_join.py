@@ -9,8 +9,7 @@ from pyspark.sql import functions as F
 from udfs.neighbours.cells import FullJoinCells, make_replicas
 from udfs.neighbours.files import PARTIAL
 from udfs.neighbours.full_join import make_cell_join
-from uninote.pipelines.neighbours.cell_rows import cell_folders, save_cells
-from uninote.pipelines.neighbours.join import Join
+from uninote.pipelines.neighbours.output.cell_rows import cell_folders, save_cells
 from uninote.pipelines.neighbours.output.files import (
     FILE_RECORDS,
     JoinResult,
@@ -20,7 +19,8 @@ from uninote.pipelines.neighbours.output.files import (
     make_sink,
     rewrite,
 )
-from uninote.pipelines.neighbours.plan import JoinPlan, Truth, plan_join
+from uninote.pipelines.neighbours.planning.join import Join
+from uninote.pipelines.neighbours.planning.plan import JoinPlan, Truth, plan_join
 from uninote.pipelines.runtime.progress import watched
 
 

@@ -18,9 +18,9 @@ from uninote.lake.delta_files import files_of
 from uninote.neighbours.lists import Lists
 from uninote.neighbours.rules import Rows
 from uninote.pipelines.lake.reading.stored_vectors import FileRows, StoredVectors
-from uninote.pipelines.neighbours.cell_rows import CellRows
-from uninote.pipelines.neighbours.join import Join
-from uninote.pipelines.neighbours.plan import Truth
+from uninote.pipelines.neighbours.output.cell_rows import CellRows
+from uninote.pipelines.neighbours.planning.join import Join
+from uninote.pipelines.neighbours.planning.plan import Truth
 from uninote.vectors.top_k import merge_topk
 
 AT_K = "recall_at_k"  # names in the ledger's metrics; those of rules and widths are these and what they are of

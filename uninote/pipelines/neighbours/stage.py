@@ -19,7 +19,6 @@ from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.lake.run import Outcome, Run, last_entry, record
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
-from uninote.pipelines.neighbours.cell_rows import open_cell_rows
 from uninote.pipelines.neighbours.changes import changed_notes
 from uninote.pipelines.neighbours.compiling import ready_kernels
 from uninote.pipelines.neighbours.decision import (
@@ -34,10 +33,11 @@ from uninote.pipelines.neighbours.decision import (
     needs_changes,
 )
 from uninote.pipelines.neighbours.full_join import join_all
-from uninote.pipelines.neighbours.join import Join, open_join
+from uninote.pipelines.neighbours.output.cell_rows import open_cell_rows
 from uninote.pipelines.neighbours.output.files import JoinResult
 from uninote.pipelines.neighbours.output.publish import find_damage, hub_skewness, publish
-from uninote.pipelines.neighbours.plan import sample_truth
+from uninote.pipelines.neighbours.planning.join import Join, open_join
+from uninote.pipelines.neighbours.planning.plan import sample_truth
 from uninote.pipelines.neighbours.recall import Recalls, measure_recall
 from uninote.pipelines.neighbours.update import LostListsError, open_base, update_lists
 from uninote.pipelines.runtime.progress import say, step

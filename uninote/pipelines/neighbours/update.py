@@ -22,10 +22,9 @@ from uninote.lake.delta_files import present_files
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import NEIGHBOUR_CELLS
 from uninote.pipelines.lake.reading.stored_vectors import FileRows
-from uninote.pipelines.neighbours.cell_rows import CellRows, Cells, cell_folders, load_cells, open_cell_rows
 from uninote.pipelines.neighbours.changes import rows_to_join
 from uninote.pipelines.neighbours.decision import LastRun
-from uninote.pipelines.neighbours.join import Join
+from uninote.pipelines.neighbours.output.cell_rows import CellRows, Cells, cell_folders, load_cells, open_cell_rows
 from uninote.pipelines.neighbours.output.files import (
     FILE_RECORDS,
     JoinResult,
@@ -35,7 +34,8 @@ from uninote.pipelines.neighbours.output.files import (
     of_kind,
     rewrite,
 )
-from uninote.pipelines.neighbours.plan import kernel_recall
+from uninote.pipelines.neighbours.planning.join import Join
+from uninote.pipelines.neighbours.planning.plan import kernel_recall
 from uninote.pipelines.runtime.progress import say, watched
 
 _LIMITS = {"item_key": np.int64, "limit": np.float32, "short": np.bool_}

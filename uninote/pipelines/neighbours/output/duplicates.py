@@ -26,8 +26,8 @@ from uninote.lake.delta_files import columns_of, replace_files
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import duplicate_pairs, duplicates_table
 from uninote.pipelines.lake.reading.stored_vectors import FileRows, with_bytes
-from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.neighbours.output.files import RECORD_FIELDS, WrittenFile, of_kind, scan_and_write
+from uninote.pipelines.neighbours.planning.join import Join
 
 TASK_PAIRS = 2_000_000  # that one task links: some 300 MB
 _TASK_BYTES = 256 << 20  # of the vectors that one task compares, unless a single chain has more

@@ -20,7 +20,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, VectorSample, with_bytes
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.neighbours.attributes import Attribute, attributes_of, rule_of
+from uninote.pipelines.neighbours.planning.attributes import Attribute, attributes_of, rule_of
 
 STAGING = "staging/neighbours"
 

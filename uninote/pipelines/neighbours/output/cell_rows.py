@@ -17,9 +17,9 @@ from uninote.lake.delta_files import add_files, folder_values, present_files, re
 from uninote.lake.parquet_files import read_columns, write_file
 from uninote.lake.schemas import NEIGHBOUR_CELLS, NEIGHBOUR_LEADERS
 from uninote.pipelines.lake import tables
-from uninote.pipelines.neighbours.join import Join
 from uninote.pipelines.neighbours.output.files import JoinResult, of_kind
-from uninote.pipelines.neighbours.plan import JoinPlan
+from uninote.pipelines.neighbours.planning.join import Join
+from uninote.pipelines.neighbours.planning.plan import JoinPlan
 
 _CELL = "cell"  # columns of neighbour_rows that its folders are named by
 _UPDATE = "night"

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql.types import LongType, StringType, StructField, StructType
-from uninote.pipelines.embed.commit import versions
 
 from udfs.arrow import to_array, to_matrix
 from udfs.neighbours.files import file_record
@@ -19,6 +18,7 @@ from uninote.lake.delta_files import files_of, replace_files
 from uninote.lake.parquet_files import DataFile, write_file
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import embeddings_table, items_table, notes_table
+from uninote.pipelines.embed.commit import versions
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.neighbours.output.files import RECORD_FIELDS

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from uninote.lake import change_feed
 from uninote.pipelines.lake.reading.changed_items import changed_items
 
 
@@ -62,4 +63,10 @@ def test_a_version_of_before_the_last_run_is_no_change_that_is_known(items):
 def test_a_feed_whose_files_were_taken_away_does_not_say(items, tmp_path):
     for path in (tmp_path / "items" / "_change_data").rglob("*.parquet"):
         path.unlink()
+    assert changed_items(items, ["note"], 0, 4) is None
+
+
+def test_a_feed_of_more_rows_than_the_driver_holds_does_not_say(items, monkeypatch):
+    monkeypatch.setattr(change_feed, "MOST_CHANGED", 3)
+    assert changed_items(items, ["note"], 3, 4) is not None
     assert changed_items(items, ["note"], 0, 4) is None

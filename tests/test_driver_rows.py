@@ -28,10 +28,11 @@ KINDS = "a row for each kind, reason, bin, chunk or source file"
 SHOWN = "notes that a report shows or samples: a constant number, with K neighbours each"
 SAMPLE = "a sample whose size is a setting or a constant, perhaps from each task"
 LEDGER = "a row for each stage of each run"
-CHANGED = "8 to 17 bytes for each changed item"
+CHANGED = "8 to 17 bytes for each changed item, of which there are at most change_feed.MOST_CHANGED"
 
 BOUNDED = {
     ("uninote/lake/change_feed.py:changed_values", "load_cdf"): "one column of files of at most MOST_BYTES",
+    ("uninote/lake/change_feed.py:read_feed", "load_cdf"): CHANGED,
     ("uninote/lake/delta_files.py:read_all", "to_pyarrow_table"): LEDGER,
     ("uninote/pipelines/embed/work/accounting.py:_count_stored", "collect"): ONE,
     ("uninote/pipelines/embed/work/chunks.py:take_census", "collect"): KINDS,
@@ -46,6 +47,7 @@ BOUNDED = {
     ("uninote/pipelines/embed/work/recovery.py:_digest", "collect"): ONE,
     ("uninote/pipelines/index/build.py:Build._shards", "collect"): FILES,
     ("uninote/pipelines/index/build.py:Build._train_in_groups", "toArrow"): "the centroids of the index",
+    ("uninote/pipelines/index/changes.py:_index_changes", "toArrow"): CHANGED,
     ("uninote/pipelines/index/owner.py:_names_our_notes", "collect"): SAMPLE,
     ("uninote/pipelines/index/search.py:_counts", "collect"): ONE,
     ("uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.draw", "toArrow"): SAMPLE,
@@ -60,6 +62,12 @@ BOUNDED = {
     ("uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.sample", "toArrow"): SAMPLE,
     ("uninote/pipelines/lake/tables.py:_apply_here", "toArrow"): "at most row_changes.MOST_ROWS rows",
     ("uninote/pipelines/neighbours/planning/join.py:Join.attributes_of", "toArrow"): SAMPLE,
+    ("uninote/pipelines/neighbours/changes.py:_crossed_age", "toArrow"): CHANGED,
+    ("uninote/pipelines/neighbours/update.py:_keys_to_join", "toArrow"): CHANGED,
+    (
+        "uninote/pipelines/neighbours/update.py:_read_limits",
+        "collect",
+    ): f"{FILES}; keys of short lists, see MOST_CHANGED",
     ("uninote/pipelines/neighbours/output/files.py:collect_files", "collect"): FILES,
     ("uninote/pipelines/neighbours/output/publish.py:hub_skewness", "collect"): ONE,
     ("uninote/pipelines/neighbours/recall.py:_recall_of_rules", "toArrow"): "K neighbours of a sample, from each cell",
@@ -86,16 +94,7 @@ BOUNDED = {
     ("uninote/pipelines/training/training_set.py:_make", "toArrow"): "training.max_notes notes",
 }
 GROWS = {
-    ("uninote/lake/change_feed.py:read_feed", "load_cdf"): CHANGED,
     ("uninote/pipelines/embed/guards/damage.py:_find", "collect"): "the keys of damaged vectors",
-    ("uninote/pipelines/index/changes.py:_index_changes", "toArrow"): CHANGED,
-    ("uninote/pipelines/neighbours/changes.py:_crossed_age", "toArrow"): CHANGED,
-    (
-        "uninote/pipelines/neighbours/output/publish.py:_closeness",
-        "toArrow",
-    ): "16 bytes for each note, with neighbours.hubness",
-    ("uninote/pipelines/neighbours/update.py:_keys_to_join", "toArrow"): CHANGED,
-    ("uninote/pipelines/neighbours/update.py:_read_limits", "toArrow"): "17 bytes for each note and table",
 }
 TWICE = {
     "uninote/pipelines/notes/note_ids.py:check_note_ids",

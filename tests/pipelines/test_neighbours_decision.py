@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uninote.pipelines.neighbours.decision import (
-    DRIVER_ROWS,
+    MOST_ROWS,
     Changes,
     FullJoin,
     LastRun,
@@ -39,13 +39,13 @@ def test_the_same_inputs_leave_nothing_to_do():
         (
             Present("settings", NEWER),
             Changes(100, None),
-            "the change feed of items does not reach back to the last run",
+            "the change feed of items does not reach back to the last run, or names too many rows",
         ),
         (Present("settings", NEWER), Changes(100, KEYS, unreadable="part-1 is gone"), "part-1 is gone"),
         (
             Present("settings", NEWER),
-            Changes(DRIVER_ROWS + 1, KEYS),
-            "200,000,001 notes are more than the 200,000,000 whose limits fit into the driver",
+            Changes(MOST_ROWS + 1, KEYS),
+            "200,000,001 notes are more than the 200,000,000 whose limits fit into a task",
         ),
         (Present("settings", NEWER), Changes(14, KEYS), "3 of 14 notes changed"),
         (

@@ -11,23 +11,37 @@ import pyarrow as pa
 
 from udfs.arrow import ArrowMap, unpack
 from udfs.neighbours.duplicates import read_keyed
-from udfs.neighbours.files import public_lists, ranks_of, write_public
+from udfs.neighbours.files import file_record, public_lists, ranks_of, write_public
 from udfs.table_files import gathered
+from uninote.lake.parquet_files import read_columns, write_file
+
+CLOSENESS = "closeness"  # a kind of files
 
 
 @dataclass(frozen=True)
 class Ranking:
     """How lists become public ones of `k`, in `folder`.
 
-    `closeness`, float32 by item_key, times `hubness` is taken off an entry's score while ranking, not in the table.
+    `closeness` are the files that `make_closeness` wrote; times `hubness`, it is taken off an entry's score while ranking, not
+    in the table.
     `groups` are the files of groups of duplicates, where a list keeps the first of each group, else none.
     """
 
     folder: str
     k: int
     hubness: float
-    closeness: np.ndarray
+    closeness: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """float32 by item_key: the mean score of each note's own list, read where it is needed."""
+        tables = [read_columns(path, ["item_key", "mean"]) for path in self.closeness]
+        most = max((int(table["item_key"].to_numpy().max()) for table in tables), default=-1)
+        means = np.zeros(most + 1, np.float32)
+        for table in tables:
+            means[table["item_key"].to_numpy()] = table["mean"].to_numpy()
+        return means
 
     @cached_property
     def members(self) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +50,7 @@ class Ranking:
 
     def order(self, owners: np.ndarray, keys: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Return the positions of the entries that stay, by owner, best first, before the cut to `k`."""
-        ranked = scores - np.float32(self.hubness) * self.closeness[keys] if self.hubness else scores
+        ranked = scores - np.float32(self.hubness) * self.means[keys] if self.hubness else scores
         # By owner, then the best first, then by key: the same lists whatever the order of the entries.
         order = np.lexsort((keys, -ranked, owners))
         if not self.groups:
@@ -48,21 +62,23 @@ class Ranking:
         return np.asarray(order[np.sort(np.unique(pairs, axis=0, return_index=True)[1])])
 
 
-def make_closeness(k: int) -> ArrowMap:
-    """Map LISTS to what ranks hubs lower: `item_key` and the mean score of its first `k` entries, as bytes.
+def make_closeness(k: int, folder: str) -> ArrowMap:
+    """Write what ranks hubs lower of LISTS, `item_key` and the `mean` score of its first `k` entries; yield a FILE_RECORD.
 
     As in cross-domain similarity local scaling (Conneau et al., 2018): what is close to its own neighbours is close to all.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        parts = []
         for batch in batches:
             owners, scores, rank = _entries(batch)
             first = rank < k
             count = np.bincount(owners[first], minlength=len(batch))
             total = np.bincount(owners[first], weights=scores[first], minlength=len(batch))
             mean = (total / np.maximum(count, 1)).astype(np.float32)
-            keys = batch.column("item_key").to_numpy()
-            yield pa.RecordBatch.from_pydict({"key": [keys.tobytes()], "value": [mean.tobytes()]})
+            parts.append(pa.table({"item_key": batch.column("item_key"), "mean": mean}))
+        if parts:
+            yield file_record(CLOSENESS, write_file(pa.concat_tables(parts), folder))
 
     return run
 

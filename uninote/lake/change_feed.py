@@ -12,11 +12,13 @@ from urllib.parse import unquote
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from uninote.lake.parquet_files import DataFile
 
+MOST_CHANGED = 20_000_000  # rows of a feed: the driver holds their keys, 340 MB
 _CHANGE = "_change_type"
 _COMMIT = "_commit_version"
 MOST_BYTES = 64 << 20  # of changed rows, contents included, that the driver reads keys out of
@@ -33,11 +35,14 @@ class Changes:
 
 
 def read_feed(uri: str, since: int, version: int, kinds: Sequence[str]) -> Changes | None:
-    """Return what happened to items of some kinds after version `since` of a table, up to `version`; None if unknown.
+    """Return what happened to items of some kinds after version `since` of a table, up to `version`.
 
+    None if it is unknown, or if these are more than MOST_CHANGED rows: whoever asks then starts from all rows.
     The feed is read here, not by Spark: it holds what changed and nothing else, and planning would cost more than reading.
     Of each row 17 bytes are kept, beside what the reader itself holds for a moment.
     """
+    if _rows_since(uri, since, version) > MOST_CHANGED:
+        return None
     columns = ["item_key", "kind", _CHANGE, _COMMIT]
     keys = [np.empty(0, np.int64)]
     versions = [np.empty(0, np.int64)]
@@ -93,6 +98,17 @@ def _commits(uri: str, since: int, version: int) -> list[list[dict[str, Any]]] |
             # Commits of the log are deleted after some weeks.
             return None
     return commits
+
+
+def _rows_since(uri: str, since: int, version: int) -> int:
+    """Return how many rows the files of a feed have, by their footers."""
+    total = 0
+    for _, file in files_since(uri, since, version) or ():
+        try:
+            total += pq.read_metadata(file.path).num_rows
+        except (OSError, pa.ArrowException):
+            continue  # a damaged file: reading it says so
+    return total
 
 
 def _among(column: pa.Array, values: Sequence[str]) -> pa.BooleanArray:

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from udfs.neighbours.cell_rows import make_pick_rows
 from udfs.neighbours.cells import vectors_as_bytes
 from udfs.table_files import LastCommits, make_change_reader
+from uninote.lake.change_feed import MOST_CHANGED
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.changed_items import ChangedVectors, changed_items, changed_vectors
 from uninote.pipelines.lake.reading.stored_vectors import FileRows, with_bytes
@@ -28,18 +29,22 @@ from uninote.pipelines.runtime.progress import say
 def changed_notes(join: Join, last: LastRun) -> np.ndarray | None:
     """Return int64 ascending, the keys of notes that changed or were deleted since, or became too old for some table.
 
-    Null where the change feed of items does not reach back to the last run.
+    Null where the change feed of items does not reach back to the last run, or where these are more than MOST_CHANGED.
     """
     items = join.run.generation.uri("items")
     changed = changed_items(items, join.vectors.kinds, last.inputs["items"], join.versions["items"])
     fresh_days = sorted({one.fresh_days for one in join.attributes if one.fresh_days is not None})
     if changed is None or not fresh_days:
         return None if changed is None else changed.keys
-    return np.union1d(changed.keys, _crossed_age(join, fresh_days, datetime.fromtimestamp(last.as_of, UTC)))
+    aged = _crossed_age(join, fresh_days, datetime.fromtimestamp(last.as_of, UTC))
+    return None if len(aged) > MOST_CHANGED else np.union1d(changed.keys, aged)
 
 
 def _crossed_age(join: Join, fresh_days: list[int], before: datetime) -> np.ndarray:
-    """Return int64, the keys of notes that were fresh at one of two times and not at the other: `before`, and now."""
+    """Return int64, the keys of notes that were fresh at one of two times and not at the other: `before`, and now.
+
+    At most one more than MOST_CHANGED.
+    """
     crossed = F.lit(False)
     for days in fresh_days:
         # `as_of` may also go back: then notes become fresh again.
@@ -47,7 +52,7 @@ def _crossed_age(join: Join, fresh_days: list[int], before: datetime) -> np.ndar
         crossed |= (F.col("updated_at") >= F.lit(first)) & (F.col("updated_at") < F.lit(last))
     notes = tables.read_table(join.run.spark, join.run.lake.uri("notes")).where(crossed)
     items = join.vectors.snapshot.read("items").where("kind = 'note'").select("note_id", "item_key")
-    found = items.join(notes.select("note_id"), "note_id", "left_semi").toArrow()
+    found = items.join(notes.select("note_id"), "note_id", "left_semi").limit(MOST_CHANGED + 1).toArrow()
     return np.asarray(found["item_key"].to_numpy())
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DRIVER_ROWS = 200_000_000  # an update holds a float32 limit for each list in the driver: 800 MB at this many
+MOST_ROWS = 200_000_000  # a task of an update holds a float32 limit for each list: 800 MB at this many, for each table
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Changes:
     """What an update would have to deal with, of `rows` notes in all.
 
     `keys`, int64 ascending, are the notes that changed or were deleted since the last run; null where the change feed does
-    not reach back that far. `added_rows` counts what updates wrote into the cells since the last full join. `unreadable`
-    says in a sentence why those cells cannot be read; null where they can.
+    not reach back that far, or names more rows than the driver holds. `added_rows` counts what updates wrote into the cells
+    since the last full join. `unreadable` says in a sentence why those cells cannot be read; null where they can.
     """
 
     rows: int
@@ -104,7 +104,7 @@ def decide(last: LastRun | None, present: Present, changes: Changes | None, full
     if changes is None:
         raise ValueError("the changes since the last run are needed to decide")
     if changes.keys is None:
-        return FullJoin("the change feed of items does not reach back to the last run")
+        return FullJoin("the change feed of items does not reach back to the last run, or names too many rows")
     reason = _why_full(changes, len(changes.keys), full_share)
     if reason is not None:
         return FullJoin(reason)
@@ -115,8 +115,8 @@ def _why_full(changes: Changes, changed: int, full_share: float) -> str | None:
     """Return why an update is impossible or would cost more than a full join; null where neither holds."""
     if changes.unreadable is not None:
         return changes.unreadable
-    if changes.rows > DRIVER_ROWS:
-        return f"{changes.rows:,} notes are more than the {DRIVER_ROWS:,} whose limits fit into the driver"
+    if changes.rows > MOST_ROWS:
+        return f"{changes.rows:,} notes are more than the {MOST_ROWS:,} whose limits fit into a task"
     if changed > full_share * changes.rows:
         return f"{changed:,} of {changes.rows:,} notes changed"
     if changes.added_rows > changes.rows:

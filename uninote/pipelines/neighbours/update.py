@@ -10,14 +10,15 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_type
-from pyspark.sql.types import BinaryType, StructField, StructType
+from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
 from udfs.neighbours.cells import UpdateCells, make_replicas
 from udfs.neighbours.files import PARTIAL, STATE
-from udfs.neighbours.lists import make_list_limits
-from udfs.neighbours.update import CellStore, ListsBefore, make_update_join
+from udfs.neighbours.limits import StoredLimits, make_limit_files
+from udfs.neighbours.update import CellStore, make_update_join
 from udfs.table_files import make_reader
 from uninote.errors import UninoteError
+from uninote.lake.change_feed import MOST_CHANGED
 from uninote.lake.delta_files import present_files
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import NEIGHBOUR_CELLS
@@ -38,8 +39,6 @@ from uninote.pipelines.neighbours.planning.join import Join
 from uninote.pipelines.neighbours.planning.plan import kernel_recall
 from uninote.pipelines.runtime.progress import say, watched
 
-_LIMITS = {"item_key": np.int64, "limit": np.float32, "short": np.bool_}
-
 
 class LostListsError(UninoteError):
     """An update did not come to one list for each note; its message says which table, and all notes are joined again."""
@@ -47,10 +46,10 @@ class LostListsError(UninoteError):
 
 @dataclass(frozen=True)
 class StoredLists:
-    """A table's lists before the update: their `files`, `limits` float32 by item_key, and the keys of those too `short`."""
+    """A table's lists before the update: their `files`, those of their `limits`, and the keys of those too `short`."""
 
     files: list[DataFile]
-    limits: np.ndarray
+    limits: tuple[str, ...]
     short: np.ndarray
 
 
@@ -98,20 +97,22 @@ def _stored_lists(join: Join, last: LastRun, changed: np.ndarray) -> dict[str, S
 
 
 def _read_limits(join: Join, files: list[DataFile], removed: Callable[[], np.ndarray]) -> StoredLists:
-    """Return what limits a table's lists, in `files`, set to new neighbours."""
-    schema = StructType([StructField(name, BinaryType()) for name in _LIMITS])
+    """Have tasks write what limits a table's lists, in `files`, set to new neighbours.
+
+    Raises LostListsError where more than MOST_CHANGED lists have to be made anew.
+    """
+    schema = StructType([StructField("path", StringType()), StructField("short", BinaryType())])
     read = make_reader(("item_key", "neighbour_keys", "scores", "whole"))
-    make = make_list_limits(removed, join.run.config.neighbours.k)
-    table = FileRows(join.run, files, read).scan(make, schema).toArrow()
-    # Each task sends its columns as bytes, which Spark passes on as they are; rows it would convert one by one.
-    columns: dict[str, np.ndarray] = {}
-    for name, kind in _LIMITS.items():
-        columns[name] = np.frombuffer(b"".join(table[name].to_pylist()), kind)
-    keys = columns["item_key"]
-    # An array by key, not a dictionary: item keys are dense, and tasks look up millions of them.
-    limits = np.full(int(keys.max(initial=-1)) + 1, -np.inf, dtype=np.float32)
-    limits[keys] = columns["limit"]
-    return StoredLists(files, limits, np.sort(keys[columns["short"]]))
+    make = make_limit_files(removed, join.run.config.neighbours.k, f"{join.staging_uri}/limits")
+    paths = []
+    short = [np.empty(0, np.int64)]
+    for row in FileRows(join.run, files, read).scan(make, schema).collect():
+        paths.append(row["path"])
+        short.append(np.frombuffer(row["short"], np.int64))
+    count = sum(map(len, short))
+    if count > MOST_CHANGED:
+        raise LostListsError(f"{count:,} lists have become too short, more than the {MOST_CHANGED:,} of an update")
+    return StoredLists(files, tuple(paths), np.sort(np.concatenate(short)))
 
 
 def _keys_to_join(join: Join, stored: Mapping[str, StoredLists], changed: np.ndarray) -> np.ndarray:
@@ -133,7 +134,7 @@ def join_changed_rows(
     Those rows are shuffled, a copy for each cell; the cells' own rows are not moved.
     """
     context = join.run.spark.sparkContext
-    before = ListsBefore(changed, {name: lists.limits for name, lists in stored.items()})
+    before = StoredLimits(changed, {name: lists.limits for name, lists in stored.items()})
     store = CellStore(base.rows.updates + 1, base.rows.files, cell_folders(join), to_arrow_type(join.run.note_id))
     shared = context.broadcast((before, store))
     centroids = context.broadcast(base.cells.centroids)
@@ -145,7 +146,7 @@ def join_changed_rows(
     task = join.task(kernel_recall(join.run.config.neighbours))
     with watched(context, "neighbours: changed notes, against rows", join.rows) as done:
         make = make_update_join(
-            task, lambda: shared.value[0], lambda: shared.value[1], make_partial_sink(join), done.add
+            task, lambda: shared.value[0].read(), lambda: shared.value[1], make_partial_sink(join), done.add
         )
         written = collect_files(by_cell.mapInArrow(make, FILE_RECORDS))
     shared.destroy()

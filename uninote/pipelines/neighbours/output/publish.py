@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import pyarrow as pa
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, LongType, StructField, StructType
+from pyspark.sql.types import LongType, StructField, StructType
 
 from udfs.neighbours.files import PAIRS, PUBLIC, STATE
 from udfs.neighbours.lists import LISTS
@@ -78,7 +76,7 @@ def _rank_lists(join: Join, name: str, groups: Sequence[str]) -> list[DataFile]:
     settings = join.run.config.neighbours
     rule = settings.rules[name]
     folder = join.run.generation.uri(name)
-    closeness = _closeness(join, name) if rule.hubness else np.empty(0, np.float32)
+    closeness = _closeness(join, name) if rule.hubness else ()
     collapsed = tuple(groups) if rule.duplicates == "collapse" else ()
     ranking = Ranking(folder, settings.k, rule.hubness, closeness, collapsed)
     shared = join.run.spark.sparkContext.broadcast(ranking)
@@ -111,14 +109,9 @@ def skewness(powers: list[float], rows: int) -> float:
     return (third - 3 * first * second + 2 * first**3) / variance**1.5 if variance > 1e-12 else 0.0
 
 
-def _closeness(join: Join, name: str) -> np.ndarray:
-    """Return float32 by item_key: the mean score of each note's own list."""
-    schema = StructType([StructField("key", BinaryType()), StructField("value", BinaryType())])
-    make = make_closeness(join.run.config.neighbours.k)
-    files = files_of(join.state_uri(name))
-    scores = FileRows(join.run, files, make_reader(["item_key", "scores"]))
-    closeness: pa.Table = scores.scan(make, schema).toArrow()
-    keys = np.frombuffer(b"".join(closeness["key"].to_pylist()), np.int64)
-    values = np.zeros(int(keys.max(initial=-1)) + 1, np.float32)
-    values[keys] = np.frombuffer(b"".join(closeness["value"].to_pylist()), np.float32)
-    return values
+def _closeness(join: Join, name: str) -> tuple[str, ...]:
+    """Have tasks write the mean score of each note's own list; returns their files."""
+    make = make_closeness(join.run.config.neighbours.k, f"{join.staging_uri}/closeness")
+    lists = FileRows(join.run, files_of(join.state_uri(name)), make_reader(["item_key", "scores"]))
+    written = scan_and_write(join, name, lists.scan(make, RECORD_FIELDS))
+    return tuple(one.file.path for one in written)

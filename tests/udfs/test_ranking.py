@@ -1,0 +1,29 @@
+"""Lists whose hubs are ranked lower, and that show one note of a group, by files that other tasks wrote."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from udfs.arrow import pack
+from udfs.neighbours.duplicates import GROUPS
+from udfs.neighbours.publish import CLOSENESS, Ranking, make_closeness
+from uninote.lake.parquet_files import write_file
+
+
+def test_hubs_are_ranked_lower_and_groups_shown_once(tmp_path):
+    keys = np.arange(4)
+    scores = np.array([0.9, 0.7, 0.5, 0.1, 0.4, 0.2], np.float32)
+    starts = np.array([0, 2, 4, 6, 6])
+    lists = pa.RecordBatch.from_arrays([pa.array(keys), pack(scores, starts)], names=["item_key", "scores"])
+    make = make_closeness(1, f"{tmp_path}/closeness")
+    rows = [row for batch in make(iter([lists.slice(0, 2), lists.slice(2)])) for row in batch.to_pylist()]
+    assert [row["kind"] for row in rows] == [CLOSENESS]
+    ranking = Ranking("", 3, 1.0, (rows[0]["path"],))
+    np.testing.assert_allclose(ranking.means, [0.9, 0.5, 0.4, 0])
+    owners, others, found = np.zeros(4, int), np.arange(4), np.array([0.9, 0.8, 0.6, 0.25], np.float32)
+    # 0.0, 0.3, 0.2 and 0.25 are left.
+    assert ranking.order(owners, others, found).tolist() == [1, 3, 2, 0]
+    groups = write_file(pa.table({"item_key": [3, 1], "group_key": [1, 1]}), f"{tmp_path}/{GROUPS}").path
+    assert Ranking("", 3, 1.0, (rows[0]["path"],), (groups,)).order(owners, others, found).tolist() == [1, 2, 0]
+    assert Ranking("", 3, 0.0, (), (groups,)).order(owners, others, found).tolist() == [0, 1, 2]

@@ -23,8 +23,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import scale_lake
 from processes import cpu_seconds, phases_counted
 from resident import Watch
+from pyspark import cloudpickle
 from scale_lake import Drawn, make_lake, stored_parts
 
 from uninote.config.settings import Config
@@ -60,6 +62,8 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     parser.add_argument("--folder", default=None, help="where the lake is made, and removed again")
     options = parser.parse_args()
+    # Workers cannot import it: it lies beside this script, not in a package.
+    cloudpickle.register_pickle_by_value(scale_lake)
     drawn = Drawn(options.rows, options.width, options.skew, options.seed)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         run = Run(open_session("scale", {"spark.master": f"local[{options.cores}]"}), _config(folder, drawn))

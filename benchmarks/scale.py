@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 import scale_lake
 from processes import cpu_seconds, phases_counted
-from resident import Watch
 from pyspark import cloudpickle
+from resident import Watch
 from scale_lake import Drawn, make_lake, stored_parts
 
 from uninote.config.settings import Config
@@ -37,7 +37,7 @@ from uninote.pipelines.index import stage as index_stage
 from uninote.pipelines.index.plan import overrides_of
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours import stage as neighbours_stage
-from uninote.pipelines.neighbours.plan import capacity
+from uninote.pipelines.neighbours.planning.plan import capacity
 from uninote.pipelines.runtime.session import open_session
 
 K = 20

@@ -36,6 +36,14 @@ class GroupFolders:
     scratch: str
 
 
+@dataclass(frozen=True)
+class Notes:
+    """Some notes: their keys, int64, and note_ids, in one order."""
+
+    keys: np.ndarray
+    ids: pa.Array
+
+
 def make_groups(folders: GroupFolders) -> ArrowMap:
     """Write the groups of the chains whose notes are all duplicates of the first, and the notes of the OPEN chains.
 
@@ -72,7 +80,7 @@ def _write_chains(folders: GroupFolders, keys: np.ndarray, ids: pa.Array, chains
     settled = np.flatnonzero(chains.settled)
     if len(settled):
         least = chains.least[settled]
-        yield from _write_groups(folders, _grouped(keys, ids, settled, least, chains.scores[settled], least))
+        yield from _write_groups(folders, _grouped(Notes(keys, ids), settled, least, chains.scores[settled], least))
     rest = np.flatnonzero(~chains.settled)
     if len(rest):
         table = pa.table({"item_key": keys[rest], "chain": keys[chains.least[rest]]})
@@ -80,11 +88,17 @@ def _write_chains(folders: GroupFolders, keys: np.ndarray, ids: pa.Array, chains
 
 
 def _grouped(
-    keys: np.ndarray, ids: pa.Array, notes: np.ndarray, groups: np.ndarray, scores: np.ndarray, chains: np.ndarray
+    among: Notes, notes: np.ndarray, groups: np.ndarray, scores: np.ndarray, chains: np.ndarray
 ) -> pa.RecordBatch:
-    """Return _GROUPED of some `notes`, with their `groups` and `chains`: places among `keys` and `ids`."""
-    group_ids = ids.take(pa.array(groups))
-    columns = [keys[notes], ids.take(pa.array(notes)), keys[groups], group_ids, scores, ids.take(pa.array(chains))]
+    """Return _GROUPED of some `notes`, with their `groups` and `chains`: places in `among`."""
+    columns = [
+        among.keys[notes],
+        among.ids.take(pa.array(notes)),
+        among.keys[groups],
+        among.ids.take(pa.array(groups)),
+        scores,
+        among.ids.take(pa.array(chains)),
+    ]
     return pa.RecordBatch.from_arrays(list(map(pa.array, columns)), names=[*_GROUPED])
 
 
@@ -170,7 +184,8 @@ def _compare(chain: pa.Table, width: int, least_score: float) -> pa.RecordBatch:
     groups, scores = nearest_representatives(vectors, least_score)
     ids = chain["note_id"].combine_chunks()
     notes = np.arange(len(chain))
-    return _grouped(chain["item_key"].to_numpy(), ids, notes, groups, scores, np.zeros_like(notes))
+    # The first note of a chain has the least note_id, which names the chain.
+    return _grouped(Notes(chain["item_key"].to_numpy(), ids), notes, groups, scores, np.zeros_like(notes))
 
 
 def _by_chain(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

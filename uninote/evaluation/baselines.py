@@ -28,6 +28,7 @@ def text_only(note: Note, images: list[Image.Image]) -> tuple[Note, list[Image.I
 
 def image_only(note: Note, images: list[Image.Image]) -> tuple[Note, list[Image.Image]]:
     """Show images alone."""
+    # Texts that were read in an image are what this baseline must not see.
     images_alone = tuple(replace(image, ocr="") for image in note.images)
     return (Note(images=images_alone) if images_alone else Note(body=MISSING)), images
 

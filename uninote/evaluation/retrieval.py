@@ -202,4 +202,5 @@ def _with_order(score: Score, ranks: Sequence[np.ndarray]) -> Score:
 
 
 def _mean(metric: Callable[[np.ndarray, int], float], ranks: Sequence[np.ndarray], k: int) -> float:
+    # Each query counts the same, however many answers it has.
     return float(np.mean([metric(one, k) for one in ranks]))

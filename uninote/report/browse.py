@@ -25,7 +25,11 @@ def data_of(sample: Sample) -> Markup:
     About 350 bytes a note: 300 notes with 8 neighbours each, which are 2,700 notes at most, stay below a megabyte.
     """
     notes = {note.note_id: _texts(note) for note in sample.notes}
-    lists = {note_id: [[other, round(score, 4)] for other, score in found] for note_id, found in sample.lists.items()}
+    lists = {}
+    for note_id, found in sample.lists.items():
+        # Four digits: more would make the page larger, and nobody reads them.
+        lists[note_id] = [[other, round(score, 4)] for other, score in found]
+    # Escaped below, so that no text of a note can end the element that holds it.
     text = json.dumps({"notes": notes, "lists": lists}, ensure_ascii=False, separators=(",", ":"))
     for character, escaped in _UNSAFE.items():
         text = text.replace(character, escaped)

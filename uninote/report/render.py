@@ -58,8 +58,13 @@ def _score(value: float, digits: int) -> str:
 
 def _score_digits(rows: Sequence[GalleryRow]) -> int:
     """Return the decimals at which most neighbours of a note show different scores."""
-    spans = sorted(span for row in rows if (span := _span(row.neighbours)) > 0)
-    return max(4, formats.digits_for(spans[len(spans) // 2] / 10)) if spans else 4
+    spans = []
+    for row in rows:
+        span = _span(row.neighbours)
+        if span > 0:
+            spans.append(span)
+    # By the median: one list of near-copies would ask for digits that no other list needs.
+    return max(4, formats.digits_for(sorted(spans)[len(spans) // 2] / 10)) if spans else 4
 
 
 def _span(notes: Sequence[GalleryNote]) -> float:

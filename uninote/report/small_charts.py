@@ -48,9 +48,9 @@ def scores_by_rank(ranks: Mapping[int, Histogram]) -> Markup:
     for number, (rank, data) in enumerate(ranks.items()):
         rows += _rank_row(rank, data, number * ROW)
     floor = len(ranks) * ROW
-    summary = "Scores by rank: " + ", ".join(
-        f"rank {rank} median {data.quantile(0.5):.2f}" for rank, data in ranks.items()
-    )
+    # Read aloud in the place of the drawing.
+    medians = [f"rank {rank} median {data.quantile(0.5):.2f}" for rank, data in ranks.items()]
+    summary = f"Scores by rank: {', '.join(medians)}"
     content = rows + _axis(next(iter(ranks.values())), floor)
     shape = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
     return shape.format(WIDTH, floor + AXIS, summary, content)

@@ -106,7 +106,8 @@ def listed(join: Join, name: str, keys: np.ndarray) -> np.ndarray:
     read = make_reader(["item_key", "neighbour_keys"], lambda: wanted.value)
     schema = StructType([StructField("item_key", LongType()), StructField("neighbour_keys", BinaryType())])
     rows = FileRows(join.run, files_of(join.state_uri(name)), read).scan(as_read, schema)
-    lists = np.full((len(keys), k), -1, np.int64)  # a note that the join lost counts as having found nothing
+    # A note that the join lost counts as having found nothing.
+    lists = np.full((len(keys), k), -1, np.int64)
     for row in rows.collect():
         found = np.frombuffer(row["neighbour_keys"], np.int64)[:k]
         lists[np.searchsorted(keys, row["item_key"]), : len(found)] = found

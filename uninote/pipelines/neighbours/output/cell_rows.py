@@ -75,7 +75,8 @@ def open_cell_rows(join: Join, cells: int, versions: Mapping[str, int]) -> CellR
     added = 0
     for file in present_files(folders.rows, versions[join.rows_spec.name]):
         values = folder_values(folders.rows, file.path)
-        update = int(values[_UPDATE])  # 0 is the full join
+        # The full join is number 0.
+        update = int(values[_UPDATE])
         paths[int(values[_CELL])].append((update, file.path))
         updates = max(updates, update)
         added += file.rows if update else 0

@@ -45,6 +45,7 @@ class Identity:
             generation = self.generation(layout)
             if generation in generations:
                 mine[number] = generation
+        # The first layout has several names: versions of libraries were once a part of them.
         for generation in self.former_generations():
             if generation in generations:
                 mine[FIRST] = generation

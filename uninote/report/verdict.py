@@ -41,6 +41,7 @@ def judge(report: Report) -> Verdict:
     """Check all that was asked for: stages, what they started from, rows, recall of lists and indexes, and quarantine."""
     found = (_stages(report), _freshness(report), _rows(report), _recall(report), _indexes(report), _quarantine(report))
     checks = tuple(filter(None, found))
+    # The worst check decides.
     state = max((check.state for check in checks), key=STATES.index)
     return Verdict(state, HEADLINES[state], _summary(checks, state), checks)
 

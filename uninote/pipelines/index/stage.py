@@ -50,13 +50,18 @@ def index(run: Run) -> dict[str, Any]:
     """Bring the index of every configured width up to the newest embeddings."""
     snapshot = newest_snapshot(run)
     widths = run.config.index.widths or snapshot.widths
-    summaries = {width: refresh(Target(run, snapshot, width)) for width in widths}
+    uris = {}
+    indexes = {}
+    state = "unchanged"
+    for width in widths:
+        summary = refresh(Target(run, snapshot, width))
+        uris[index_name(width)] = index_folder(run, width).uri
+        indexes[unit_of(width)] = summary
+        if summary["state"] == "done":
+            state = "done"
+    # An index that nothing asks for any more is left as it is: it is said to be stale, and searches refuse it.
     _mark_stale(run, widths)
-    return {
-        "tables": {index_name(width): index_folder(run, width).uri for width in summaries},
-        "state": "done" if any(one["state"] == "done" for one in summaries.values()) else "unchanged",
-        "indexes": {unit_of(width): one for width, one in summaries.items()},
-    }
+    return {"tables": uris, "state": state, "indexes": indexes}
 
 
 def refresh(target: Target) -> dict[str, Any]:

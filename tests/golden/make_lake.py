@@ -2,7 +2,7 @@
 
 Run it once for each format of a lake, with the code that first wrote that format, and never again: what it wrote is what
 users have. The archive holds a checkpoint, a source of notes with images, the lake after a first run and one night, and
-what its tables said then.
+what its tables said then. The checkpoint of format 1 is a Qwen3-VL; later ones hash features, and take no room.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SOURCE_TIME = 1_700_000_000  # of every image: size and time are part of what sa
 CONFIG = """\
 lake: lake
 ingest: {source: source}
-model: {checkpoint: checkpoint}
+model: {MODEL}
 as_of: 2026-11-01
 embed: {kinds: [note, image], widths: [64, 16], items_per_task: 40}
 index: {nlist: 4, pq_m: 8}
@@ -88,6 +88,12 @@ def _image(folder: Path, number: int) -> str:
     return path.name
 
 
+def write_hashing(folder: Path) -> None:
+    """Write a checkpoint without weights."""
+    folder.mkdir()
+    (folder / "feature_hashing.json").write_text('{"widths": [16, 64], "seed": 0, "vocabulary_size": 4096}')
+
+
 def write_checkpoint(folder: Path) -> None:
     """Write a checkpoint that packs small: few words, narrow, weights in bfloat16 with three bits of mantissa."""
     tiny.WIDTHS = (16, 64)
@@ -117,8 +123,9 @@ def main(version: str) -> None:
     """Make the lake in a folder of its own, and pack it."""
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        write_checkpoint(root / "checkpoint")
-        (root / "config.yaml").write_text(CONFIG)
+        kind = "" if version == "1" else "kind: feature-hashing, "
+        (write_checkpoint if version == "1" else write_hashing)(root / "checkpoint")
+        (root / "config.yaml").write_text(CONFIG.replace("MODEL", f"{kind}checkpoint: checkpoint"))
         config = load_config(root / "config.yaml")
         for night in (0, 1):
             write_source(root / "source", night)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shutil
 
+import pyarrow as pa
 import pytest
 from builders import make_image, make_note, rows_at, write_source
+from deltalake import write_deltalake
 
 from uninote.errors import ConfigError
+from uninote.lake.schemas import IMAGE_DIGESTS
 from uninote.ocr.reader import TextReader
 from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import last_entry
 from uninote.pipelines.notes import image_texts
+from uninote.pipelines.notes.image_texts import Unread, count_unread
 from uninote.pipelines.notes.stage import ingest
 
 pytestmark = pytest.mark.spark
@@ -88,9 +93,45 @@ def test_a_source_with_ocr_is_left_alone_and_a_missing_reader_is_said(make_run, 
     assert ingest(run, colour_reader())["images_read"] == 1
     assert texts(run) == [("red 200", "colours-1")]
 
+    make_image(source / "c.png", "#960000")
+    write_source(
+        source,
+        [make_note(0, images=["a.png"], ocr=["words"]), make_note(1, images=["b.png"]), make_note(2, images=["c.png"])],
+    )
+    ingest(make_run(f"ingest.source={source}", "ingest.ocr=off"))
+    notes = tables.read_table(run.spark, run.lake.uri("notes"))
+    monkeypatch.setattr(image_texts, "find_reader", colour_reader)
+    one = last_entry(run, "ingest", "images")["metrics"]["ocr_s_per_image"]
+    assert count_unread(run, notes) == Unread(1, one)
+    monkeypatch.setattr(image_texts, "find_reader", lambda: None)
+    assert count_unread(make_run("ingest.ocr=auto"), notes) == Unread(0, 0.0)  # the source has some
+    assert count_unread(make_run("ingest.ocr=off"), notes) == Unread(0, 0.0)
+
     monkeypatch.setattr(image_texts, "find_reader", lambda: None)
     with pytest.raises(ConfigError, match=r"ingest\.ocr=on needs .* pip install 'uninote\[ocr\]'"):
         ingest(run)
     write_source(source, [make_note(0, images=["a.png"]), make_note(1, images=["b.png"])])
     assert ingest(make_run(f"ingest.source={source}"))["images_unread"] == 2
     assert "2 images stay unread; pip install 'uninote[ocr]'" in capsys.readouterr().err
+
+
+@pytest.mark.more
+def test_a_lake_with_the_digests_of_a_former_release_reads_and_computes_nothing_again(make_run, tmp_path):
+    source = tmp_path / "notes"
+    make_image(source / "a.png", "#640000")
+    write_source(source, [make_note(0, images=["a.png"]), make_note(1)])
+    overrides = (f"ingest.source={source}", "embed.widths=[256]")
+    run = make_run(*overrides)
+    assert ingest(run, colour_reader())["images_read"] == 1
+    assert embed(run)["computed"] == 2
+    (known,) = rows_at(run.lake.uri("image_files"))
+    former = pa.table({name: [known["files"][0][name]] for name in ("uri", "version", "digest")})
+    write_deltalake(run.lake.uri(IMAGE_DIGESTS.name), former)
+    tables.remove(run.lake.uri("image_files"))
+    write_source(source, [make_note(0, images=["a.png"]), make_note(1, category="other")])
+    ingest(make_run(*overrides, "ingest.ocr=off"))
+    assert embed(make_run(*overrides))["computed"] == 0
+    assert ingest(make_run(*overrides), colour_reader())["images_read"] == 0
+    assert not tables.has_table(run.lake.uri(IMAGE_DIGESTS.name))
+    assert rows_at(run.lake.uri("image_files"))[0]["files"][0]["digest"] == former["digest"][0].as_py()
+    assert embed(make_run(*overrides))["computed"] == 0

@@ -11,13 +11,15 @@ import pytest
 from builders import make_image
 from PIL import Image, ImageDraw, ImageFont
 
-from udfs.notes.image_texts import make_digests, make_texts
+from udfs.notes.image_texts import make_note_files, make_texts
 from uninote.media.fetching import MediaPolicy, inline_uri
 from uninote.ocr.installed import find_reader
 from uninote.ocr.rapid import join_lines
 from uninote.ocr.reader import TextReader
 
-DIGESTS = pa.schema({name: pa.string() for name in ("uri", "version", "digest")})
+FILE = pa.struct([(name, pa.string()) for name in ("uri", "version", "first_version", "digest")])
+FILES = pa.schema({"note_id": pa.string(), "files": pa.list_(FILE)})
+NOTES = {"note_id": pa.string(), "images": pa.list_(pa.struct([("uri", pa.string())])), "files": pa.list_(FILE)}
 TEXTS = pa.schema({name: pa.string() for name in ("digest", "engine", "text", "reason")} | {"seconds": pa.float64()})
 
 
@@ -38,16 +40,17 @@ def media(tmp_path):
 
 def test_only_files_of_another_version_are_opened(tmp_path, media, monkeypatch):
     path = make_image(tmp_path / "a.png")
-    look = make_digests(media, 2, DIGESTS)
-    names = {"uri": pa.string(), "known": pa.string()}
-    first = run(look, [{"uri": "a.png", "known": None}, {"uri": "none.png", "known": None}], names)
-    assert [row["digest"] for row in first] == [hashlib.sha256(path.read_bytes()).hexdigest(), None]
-    known = {"uri": "a.png", "known": first[0]["version"]}
+    look = make_note_files(media, 2, FILES)
+    note = {"note_id": "n", "images": [{"uri": "a.png"}, None, {"uri": "none.png"}], "files": None}
+    (first,) = run(look, [note, {"note_id": "m", "images": None, "files": None}], NOTES)
+    assert [file["digest"] for file in first["files"]] == [hashlib.sha256(path.read_bytes()).hexdigest()]
     with monkeypatch.context() as patched:
-        patched.setattr("udfs.notes.image_texts.file_digest", lambda *_: pytest.fail("a file was opened"))
-        assert run(look, [known], names) == []
+        patched.setattr("udfs.notes.image_files.file_digest", lambda *_: pytest.fail("a file was opened"))
+        assert run(look, [note | first], NOTES) == []
     os.utime(path, ns=(1, 1))
-    assert [row["digest"] for row in run(look, [known], names)] == [first[0]["digest"]]
+    (touched,) = run(look, [note | first], NOTES)
+    assert touched["files"][0]["digest"] == first["files"][0]["digest"]
+    assert touched["files"][0]["version"] != first["files"][0]["version"]
 
 
 def test_a_text_is_that_of_the_bytes_which_were_hashed(tmp_path, media):

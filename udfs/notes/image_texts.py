@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from udfs.arrow import ArrowMap
+from udfs.notes.image_files import ImageLook
 from udfs.worker import load_once
 from uninote.media.fetching import (
     TRANSIENT,
@@ -20,35 +20,38 @@ from uninote.media.fetching import (
     copied,
     decode_reduced,
     fetch,
-    file_digest,
-    file_version,
 )
+from uninote.notes.note import Note, NoteImage
 from uninote.ocr.reader import ReadText, TextReader
 
-SHA256 = re.compile("[0-9a-f]{64}")  # other digests are reasons why a file cannot be read
 
+def make_note_files(media: MediaPolicy, threads: int, schema: pa.Schema) -> ArrowMap:
+    """Map (note_id, images, files) to `schema`: note_id, and the files behind its images as they are now.
 
-def make_digests(media: MediaPolicy, threads: int, schema: pa.Schema) -> ArrowMap:
-    """Map (uri, known), files and their versions in the lake, to `schema`: uri, version and digest of those that changed.
-
-    A file of the known version is not opened. One that cannot be read has a null digest.
+    `files` is what the lake knows of them; notes of which that is still true are left out, and their files not opened.
     """
-
-    def look(row: dict[str, str | None]) -> dict[str, str | None] | None:
-        uri = str(row["uri"])
-        version = file_version(uri, media)
-        if version == row["known"]:
-            return None
-        digest = file_digest(uri, media)
-        return {"uri": uri, "version": version, "digest": digest if SHA256.fullmatch(digest) else None}
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with ThreadPoolExecutor(threads) as pool:
             for batch in batches:
-                changed = filter(None, pool.map(look, batch.to_pylist()))
-                yield pa.RecordBatch.from_pylist(list(changed), schema)
+                rows = batch.to_pylist()
+                looked = ImageLook(media, pool, opens=True).look(
+                    list(map(_note, rows)), [row["files"] or () for row in rows]
+                )
+                changed = []
+                for row, found in zip(rows, looked, strict=True):
+                    if found.is_new:
+                        changed.append({"note_id": row["note_id"], "files": found.stored})
+                yield pa.RecordBatch.from_pylist(changed, schema)
 
     return run
+
+
+def _note(row: Mapping[str, Any]) -> Note:
+    images = []
+    for image in filter(None, row["images"] or ()):
+        images.append(NoteImage(image["uri"] or "", ""))
+    return Note(images=tuple(images))
 
 
 def make_texts(reader: TextReader, media: MediaPolicy, count: Callable[[int], None], schema: pa.Schema) -> ArrowMap:

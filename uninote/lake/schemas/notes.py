@@ -33,7 +33,10 @@ IMAGE_BYTES = TableSpec("image_bytes", struct_of(uri=StringType(), content=Binar
 IMAGE_DIGESTS = TableSpec(
     "image_digests", struct_of(uri=StringType(), version=StringType(), digest=StringType()), ("uri",)
 )
-"""The bytes behind names of image files whose texts are read: their SHA-256, at that `version` (size and time, or etag)."""
+"""What earlier releases knew of image files whose texts were read: their SHA-256, at that `version` (size and time, or etag).
+
+It is in the table image_files now.
+"""
 
 IMAGE_TEXTS = TableSpec(
     "image_texts",

@@ -7,6 +7,7 @@ from typing import Any
 
 from uninote.errors import ConfigError, UninoteError
 from uninote.lake.record import FORMAT, read_record
+from uninote.ocr.reader import INSTALL
 from uninote.pipelines.embed.guards.recomputed import reasons, too_much
 from uninote.pipelines.embed.planning import make_plan
 from uninote.pipelines.embed.work import changes
@@ -15,6 +16,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.run import Run, ledger
+from uninote.pipelines.notes.image_texts import Unread, count_unread
 from uninote.pipelines.notes.media_roots import copies_of
 from uninote.pipelines.runtime.progress import say
 
@@ -22,8 +24,9 @@ from uninote.pipelines.runtime.progress import say
 def preview(run: Run) -> dict[str, Any]:
     """Return the counts of what embed would do, by reason, and the seconds that the ledger's rates promise: null, not known.
 
-    Files of images that changed are read, as only their bytes tell. What a killed run left is taken as it stands. Raises
-    UninoteError for a lake of an older format, which opening would bring to the present one.
+    Files of images that changed are read, as only their bytes tell; what an ingest would take to read texts in images is
+    counted apart. What a killed run left is taken as it stands. Raises UninoteError for a lake of an older format, which
+    opening would bring to the present one.
     """
     _check_format(run)
     if run.vector_table is not None:
@@ -39,9 +42,12 @@ def preview(run: Run) -> dict[str, Any]:
     computed = plan.census.of(*changes.MODEL)
     seconds = estimate([entry for entry in ledger(run, STAGE) if entry["unit"] == WHOLE], computed)
     plan.looked.unpersist()
+    texts = count_unread(run, tables.read_table(run.spark, run.lake.uri("notes"), version))
     stopped = too_much(plan)
     parts = ", ".join(f"{reason} {count:,}" for reason, count in found.items()) or "nothing changed"
     say(f"embed: {computed:,} of {plan.notes_in:,} notes' items would be computed ({parts}); {_time_of(seconds)}")
+    if texts.images:
+        say(f"ingest: texts in {texts.images:,} images are not read yet; {_ocr(texts)}")
     if stopped is not None:
         say(f"embed: it would stop: {stopped}")
     return {
@@ -53,6 +59,8 @@ def preview(run: Run) -> dict[str, Any]:
         "postponed": plan.census.postponed,
         "images_opened": plan.census.opened,
         "seconds": seconds,
+        "images_unread": texts.images,
+        "ocr_seconds": None if texts.seconds is None else round(texts.seconds, 1),
         "stopped": stopped,
         "generation": run.model.generation,
     }
@@ -62,6 +70,14 @@ def _time_of(seconds: float | None) -> str:
     if seconds is None:
         return "how long is not known, as no run of this model is in the ledger"
     return f"about {seconds:,.0f} s"
+
+
+def _ocr(texts: Unread) -> str:
+    if texts.is_left:
+        return f"nor will be: {INSTALL} reads them"
+    if texts.seconds is None:
+        return "how long that takes is not known, as no run that read any is in the ledger"
+    return f"jobs/ingest.py reads them in about {texts.seconds:,.1f} s of a core"
 
 
 def estimate(entries: Sequence[Entry], items: int) -> float | None:

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from udfs.notes.image_texts import make_digests, make_texts
-from uninote.lake.schemas import IMAGE_BYTES, IMAGE_DIGESTS, IMAGE_TEXTS
+from udfs.notes.image_texts import make_note_files, make_texts
+from uninote.lake.schemas import IMAGE_BYTES, IMAGE_DIGESTS, IMAGE_TEXTS, image_files_table
 from uninote.ocr.reader import TextReader
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
@@ -23,24 +23,73 @@ CHUNK = 2000  # images that are committed together: what a killed run reads agai
 ROWS_PER_TASK = 100  # an image takes a second: tasks of two minutes show progress, and lose little
 
 
-def look_at_files(run: Run, uris: DataFrame) -> None:
-    """Record the bytes behind names of files that are new or have another size or time; others are not opened."""
-    uri = run.lake.uri(IMAGE_DIGESTS.name)
-    known = tables.read_or_empty(run.spark, IMAGE_DIGESTS, uri).select("uri", F.col("version").alias("known"))
-    files = uris.where(~F.col("uri").startswith(INLINE)).join(known, "uri", "left")
+def look_at_files(run: Run, notes: DataFrame, wanted: DataFrame) -> None:
+    """Record the bytes behind the images of the notes `wanted`; files of the size and time that are known are not opened.
+
+    Rows of notes that `notes` does not have any more are removed in the same commit.
+    """
+    spec = image_files_table(run.note_id)
+    uri = run.lake.uri(spec.name)
+    known = tables.read_or_empty(run.spark, spec, uri)
+    rows = wanted.select("note_id", "images").join(known, "note_id", "left")
     if not run.config.embed.recheck_media:
-        files = files.where("known IS NULL")
-    look = make_digests(media_policy(run), run.config.media.threads, to_arrow_schema(IMAGE_DIGESTS.schema))
-    readable = files.mapInArrow(look, IMAGE_DIGESTS.schema).where("digest IS NOT NULL").persist()
-    rows = readable.count()
-    if rows:
-        tables.apply_changes(readable.withColumn(tables.DELETED, F.lit(False)), IMAGE_DIGESTS, uri, rows=rows)
-    readable.unpersist()
+        recorded = F.coalesce("files.uri", F.array().cast("array<string>"))
+        rows = rows.where(F.size(F.array_except("images.uri", recorded)) > 0)
+    look = make_note_files(media_policy(run), run.config.media.threads, to_arrow_schema(spec.schema, timezone="UTC"))
+    changed = rows.mapInArrow(look, spec.schema).persist()
+    count = changed.count()
+    if count:
+        deleted = (
+            known.join(notes.select("note_id"), "note_id", "left_anti")
+            .withColumn(tables.DELETED, F.lit(True))
+            .persist()
+        )
+        every = changed.withColumn(tables.DELETED, F.lit(False)).unionByName(deleted)
+        tables.apply_changes(every, spec, uri, rows=count + deleted.count())
+        deleted.unpersist()
+    changed.unpersist()
+    _forget_former(run, wanted)
 
 
-def read_images(run: Run, uris: DataFrame, reader: TextReader) -> tuple[dict[str, int], dict[str, float]]:
+def digests_of(run: Run, images: DataFrame) -> DataFrame:
+    """Return (note_id, uri, digest) of those of some images, (note_id, uri), of which the lake knows the bytes of a file."""
+    spec = image_files_table(run.note_id)
+    files = tables.read_or_empty(run.spark, spec, run.lake.uri(spec.name))
+    files = files.select("note_id", F.explode("files").alias("file")).select("note_id", "file.uri", "file.digest")
+    files = files.where(F.col("digest").rlike("^[0-9a-f]{64}$"))  # others are reasons why a file cannot be read
+    found = images.join(files, ["note_id", "uri"])
+    former = run.lake.uri(IMAGE_DIGESTS.name)
+    if not tables.has_table(former):
+        return found
+    older = images.join(tables.read_table(run.spark, former).select("uri", "digest"), "uri")
+    return found.unionByName(older.join(files, ["note_id", "uri"], "left_anti"))
+
+
+def _forget_former(run: Run, wanted: DataFrame) -> None:
+    """Remove the table of a former release, which had digests by name, once image_files knows all that it does."""
+    uri = run.lake.uri(IMAGE_DIGESTS.name)
+    if not tables.has_table(uri):
+        return
+    spec = image_files_table(run.note_id)
+    files = tables.read_or_empty(run.spark, spec, run.lake.uri(spec.name)).select(F.explode("files.uri").alias("uri"))
+    names = wanted.select(F.explode("images.uri").alias("uri"))
+    only_there = tables.read_table(run.spark, uri).join(names, "uri", "left_semi").join(files, "uri", "left_anti")
+    # Of files of a store that does not answer, what is known stays until it does.
+    if only_there.isEmpty():
+        tables.remove(uri)
+
+
+def unread(run: Run, images: DataFrame) -> int:
+    """Return how many names of some images, (note_id, uri), are of images that were not read, or not looked at yet."""
+    texts = tables.read_or_empty(run.spark, IMAGE_TEXTS, run.lake.uri(IMAGE_TEXTS.name)).select("digest").distinct()
+    inline = texts.select(F.concat(F.lit(INLINE), "digest").alias("uri"))
+    known = digests_of(run, images).join(texts, "digest", "left_semi").select("uri").unionByName(inline)
+    return images.select("uri").distinct().join(known, "uri", "left_anti").count()
+
+
+def read_images(run: Run, images: DataFrame, reader: TextReader) -> tuple[dict[str, int], dict[str, float]]:
     """Read images of bytes that nobody read, chunk by chunk; return counts, and the seconds that one took on its core."""
-    fresh = _unread(run, uris, reader).persist()
+    fresh = _unread(run, images, reader).persist()
     total = fresh.count()
     chunks = -(-total // CHUNK)
     taken: Counter[str] = Counter()
@@ -62,12 +111,10 @@ def read_images(run: Run, uris: DataFrame, reader: TextReader) -> tuple[dict[str
     return counts, {"ocr_s": seconds, "ocr_s_per_image": seconds / taken["read"] if taken["read"] else 0.0}
 
 
-def _unread(run: Run, uris: DataFrame, reader: TextReader) -> DataFrame:
+def _unread(run: Run, images: DataFrame, reader: TextReader) -> DataFrame:
     """Return (digest, uri) of what nobody read, each image once, whatever the number of its names."""
-    files = tables.read_or_empty(run.spark, IMAGE_DIGESTS, run.lake.uri(IMAGE_DIGESTS.name)).select("uri", "digest")
-    is_inline = F.col("uri").startswith(INLINE)
-    inline = uris.where(is_inline).withColumn("digest", F.substring_index("uri", ":", -1))
-    found = uris.where(~is_inline).join(files, "uri").unionByName(inline)
+    inline = images.where(F.col("uri").startswith(INLINE)).withColumn("digest", F.substring_index("uri", ":", -1))
+    found = digests_of(run, images).select("uri", "digest").unionByName(inline.select("uri", "digest"))
     known = tables.read_or_empty(run.spark, IMAGE_TEXTS, run.lake.uri(IMAGE_TEXTS.name))
     if run.config.ingest.ocr_again:
         known = known.where(F.col("engine") == reader.engine)

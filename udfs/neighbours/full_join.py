@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from udfs.neighbours.cell_rows import Items
 from udfs.neighbours.lists import lists_of
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.settings import Search
+from uninote.neighbours.progress import RowsDone, watching
 from uninote.neighbours.rule_lists import join_rows
 from uninote.neighbours.rules import Rows, Rule
 from uninote.vectors.kmeans import compute_in_one_thread
@@ -54,14 +56,17 @@ def make_cell_join(task: JoinTask, sink: Sink, write_cell: WriteCell, count: Cou
         items, primary = read_items(rows, task)
         order = pc.sort_indices(items.ids).to_numpy()
         assignments: list[Assignment] = []
-        for name, rule in task.rules.items():
+        done = RowsDone(len(items.keys), len(task.rules), count)
+        for table, (name, rule) in enumerate(task.rules.items()):
             # Any rule that looks at vectors alone gathers rows alike: the first one's assignments serve all updates.
             wanted = assignments if rule.plain and not assignments else None
-            found = join_rows(items.rows, rule, task.search, wanted)
+            # Where a rule cuts rows into groups, each has a join of its own, whose share says nothing of the table.
+            with nullcontext() if rule.same else watching(done.within(table)):
+                found = join_rows(items.rows, rule, task.search, wanted)
             lists = lists_of(items.keys, items.ids, order, found, len(items.keys))
             yield from with_table(name, sink(name, lists))
+            done.reach(table + 1)
         yield from with_table("", write_cell(cell, items, primary, assignments))
-        count(len(items.keys))
 
     return run
 

@@ -14,6 +14,7 @@ from uninote.neighbours.kernel.pivots import nearest_pivots
 from uninote.neighbours.kernel.sample import Sample
 from uninote.neighbours.kernel.settings import Settings, num_pivots, workspace_rows
 from uninote.neighbours.kernel.simd.vector_ir import compiled
+from uninote.neighbours.progress import came_to
 
 SAMPLE_ROWS = 512  # whose true candidates say when to stop
 _MOST_HUBS = 256
@@ -47,9 +48,10 @@ def join_codes(
     order = _leaf_order(leaves[:, 0], generator)
     join = _Join(workspace, reordered(codes, order), settings, in_order(excluded, order))
     enough = join.join_leaves(leaves[order], len(pivots))
-    for _ in range(1, settings.assignments):
+    for number in range(1, settings.assignments):
         if enough:
             break
+        came_to(number / settings.assignments)
         pivots, leaves = _assign(workspace, join.codes, settings, generator)
         if recorder and record:
             recorder.add(order[pivots], _put_back(leaves, order))

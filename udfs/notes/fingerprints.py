@@ -9,9 +9,11 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from udfs.arrow import ArrowMap
 from udfs.notes.image_files import UNSEEN, ImageLook, Looked
+from udfs.worker import import_ahead
 from uninote.media.fetching import MediaPolicy
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.notes.hashing import content_hash, former_hash, meta_hash
@@ -39,11 +41,15 @@ def _image(row: Mapping[str, Any]) -> NoteImage:
 
 @dataclass(frozen=True)
 class HashTask:
-    """What a task needs to see what changed. `opens_images`: the model sees images, so that their bytes count."""
+    """What a task needs to see what changed. `opens_images`: the model sees images, so that their bytes count.
+
+    `model` is the module of an encoder, which new items will need: the worker imports it while it looks at their images.
+    """
 
     media: MediaPolicy
     threads: int
     opens_images: bool
+    model: str | None = None
 
 
 def make_content_hashes(task: HashTask, schema: pa.Schema) -> ArrowMap:
@@ -59,9 +65,17 @@ def make_content_hashes(task: HashTask, schema: pa.Schema) -> ArrowMap:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with ThreadPoolExecutor(task.threads) as pool:
             for batch in batches:
+                if task.model is not None and _has_new(batch):
+                    import_ahead(task.model)
                 yield _hashed(batch, ImageLook(task.media, pool, task.opens_images), schema)
 
     return run
+
+
+def _has_new(batch: pa.RecordBatch) -> bool:
+    """Say whether a batch has an item that nothing is known of."""
+    is_new = pc.and_(batch["is_there"], pc.is_null(batch["old_content"]))
+    return bool(pc.any(is_new).as_py())
 
 
 def _hashed(batch: pa.RecordBatch, look: ImageLook, schema: pa.Schema) -> pa.RecordBatch:

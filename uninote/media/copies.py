@@ -18,6 +18,9 @@ from pathlib import Path
 from uninote.storage.private_folders import own_folder, private_folder
 
 _PREFIX = "images-"
+_BLOCK = 4 << 20  # bytes that a process reserves at once: a lock on a file for each image would cost more than its copy
+_reserved: dict[Path, int] = {}  # bytes that this process may still write into a folder
+_lock = threading.Lock()
 _ABANDONED = 86_400.0  # seconds: a folder without a new file for a day is one of a run that was killed
 
 
@@ -29,15 +32,17 @@ class Copies:
     limit: int
 
     def put(self, uri: str, content: bytes) -> None:
-        """Keep the content of a file where there is room for it. A disk that is full costs a second reading, no more."""
+        """Store the content of a file where there is room for it. A disk that is full costs a second reading, no more."""
         if len(content) > self.limit:
             return
         folder = own_folder() / f"{_PREFIX}{self.run_id}"
-        if not folder.exists():
-            _remove_abandoned(folder.parent)
         try:
-            if not _has_room(private_folder(folder), len(content), self.limit):
-                return
+            with _lock:
+                if not folder.exists():
+                    _remove_abandoned(folder.parent)
+                    _reserved.clear()
+                if not _reserve(private_folder(folder), len(content), self.limit):
+                    return
             # Renamed once it is whole: a task that is killed while it writes leaves nothing that looks like the file.
             scratch = folder / f"{os.getpid()}-{threading.get_ident()}"
             scratch.write_bytes(content)
@@ -46,15 +51,28 @@ class Copies:
             return
 
     def get(self, uri: str) -> bytes | None:
-        """Return the content that was kept, null where this host has none."""
+        """Return the content of a file, null where this host has no copy."""
         try:
             return (own_folder() / f"{_PREFIX}{self.run_id}" / _name(uri)).read_bytes()
         except OSError:
             return None
 
     def remove(self) -> None:
-        """Remove what this host keeps of the run; other hosts do so when they keep something of a later one."""
+        """Remove what this host has of the run; other hosts do so when they store something of a later one."""
         shutil.rmtree(own_folder() / f"{_PREFIX}{self.run_id}", ignore_errors=True)
+
+
+def _reserve(folder: Path, size: int, limit: int) -> bool:
+    """Take `size` bytes of what this process has reserved, or reserve more, a block at a time, as far as there is room."""
+    if _reserved.get(folder, 0) < size:
+        for wanted in (max(size, _BLOCK), size):
+            if _has_room(folder, wanted, limit):
+                _reserved[folder] = _reserved.get(folder, 0) + wanted
+                break
+        else:
+            return False
+    _reserved[folder] -= size
+    return True
 
 
 def _has_room(folder: Path, size: int, limit: int) -> bool:

@@ -164,6 +164,11 @@ def load_in_layout(folder: str | Path, kind: str, layout: int | None, arithmetic
     return NoteEncoder.load(folder, placement, None if layout is None else find_layout(layout, str(folder)))
 
 
+def module_of(kind: str) -> str | None:
+    """Return the module that takes long to import before an encoder of this kind can be loaded; null where none does."""
+    return {UNINOTE: "uninote.model.qwen.encoder", SENTENCES: "uninote.model.sentence.encoder"}.get(kind)
+
+
 def _checked(kind: str) -> str:
     if kind not in KINDS:
         raise CheckpointError(f"model kind {kind!r} is not known; the kinds are {', '.join(KINDS)}")

@@ -8,8 +8,10 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import BooleanType, DataType, IntegerType, LongType, StringType, StructType
 
 from udfs.notes.fingerprints import MODEL_COLUMNS, HashTask, make_content_hashes
+from uninote.lake.delta_files import rows_of
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import CUTS, embeddings_table, image_files_table, items_table, set_aside_table, struct_of
+from uninote.model.encoder import module_of
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.embed.work.scope import within
 from uninote.pipelines.lake import tables
@@ -18,6 +20,8 @@ from uninote.pipelines.lake.tables import read_or_empty
 from uninote.pipelines.notes.items import ITEM_KEY, items_of
 from uninote.pipelines.notes.media_roots import media_policy
 
+_WORTH_A_TASK = 500  # notes
+_SMALL_ROWS = 50_000  # notes
 NEW = "new"  # needs the model, and gets a key
 EDITED = "edited"  # its content changed: needs the model
 ATTRIBUTES = "attributes"  # only what filters use changed: needs no model
@@ -52,7 +56,8 @@ def find_changes(
     """
     known = _embedded(run, scope, stored_width).unionByName(_set_aside(run, scope), allowMissingColumns=True)
     if hashed is None:
-        compared = _look(run, _joined(_items(run, notes, scope), known))
+        joined = _joined(_items(run, notes, scope), known)
+        compared = _look(run, _spread(run, joined) if scope is None else joined)
     else:
         compared = _joined(hashed, known).withColumns(_not_looked(run))
     found = compared.withColumn("change", _change(run.config.embed.retry_quarantined)).withColumn("reason", _reason())
@@ -92,9 +97,17 @@ def _joined(items: DataFrame, known: DataFrame) -> DataFrame:
     return joined.withColumns(made).drop("old_note_id")
 
 
+def _spread(run: Run, joined: DataFrame) -> DataFrame:
+    """Give every core some of a small lake's items: Spark puts some thousand rows into one task, images or not."""
+    rows = rows_of(run.lake.uri("notes"))
+    tasks = min(run.spark.sparkContext.defaultParallelism, rows // _WORTH_A_TASK)
+    return joined.repartition(tasks) if tasks > 1 and rows <= _SMALL_ROWS else joined
+
+
 def _look(run: Run, joined: DataFrame) -> DataFrame:
     """Hash items in one pass of Python over content and what is known of it: files are opened only where both do not agree."""
-    task = HashTask(media_policy(run), run.config.media.threads, run.model.sees_images)
+    model = module_of(run.model.kind)
+    task = HashTask(media_policy(run), run.config.media.threads, run.model.sees_images, model)
     schema = _hashed_schema(run)
     return joined.mapInArrow(make_content_hashes(task, to_arrow_schema(schema)), schema)
 

@@ -27,14 +27,11 @@ ONE = "one row of sums"
 KINDS = "a row for each kind, reason, bin, chunk or source file"
 SHOWN = "notes that a report shows or samples: a constant number, with K neighbours each"
 SAMPLE = "a sample whose size is a setting or a constant, perhaps from each task"
-LEDGER = "a row for each stage of each run"
 CHANGED = "8 to 17 bytes for each changed item, of which there are at most change_feed.MOST_CHANGED"
 
 BOUNDED = {
     ("uninote/lake/change_feed.py:changed_values", "load_cdf"): "one column of files of at most MOST_BYTES",
     ("uninote/lake/change_feed.py:read_feed", "load_cdf"): CHANGED,
-    ("uninote/lake/delta_files.py:read_all", "to_pyarrow_table"): LEDGER,
-    ("uninote/pipelines/embed/work/accounting.py:_count_stored", "collect"): ONE,
     ("uninote/pipelines/embed/work/chunks.py:take_census", "collect"): KINDS,
     ("uninote/pipelines/embed/work/chunks.py:take_first_census", "collect"): KINDS,
     ("uninote/pipelines/embed/work/chunks.py:with_chunks", "collect"): "one row with a bound for each chunk",
@@ -50,16 +47,24 @@ BOUNDED = {
     ("uninote/pipelines/index/changes.py:_index_changes", "toArrow"): CHANGED,
     ("uninote/pipelines/index/owner.py:_names_our_notes", "collect"): SAMPLE,
     ("uninote/pipelines/index/search.py:_counts", "collect"): ONE,
-    ("uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.draw", "toArrow"): SAMPLE,
+    (
+        "uninote/pipelines/lake/reading/file_rows.py:FileRows.collect",
+        "toArrow",
+    ): "what its callers, listed here, ask for",
+    (
+        "uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.count",
+        "collect",
+    ): "kinds of at most 16 MiB",
+    ("uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.draw", "collect"): SAMPLE,
     (
         "uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.exact",
-        "toArrow",
-    ): "K neighbours of a sample, from each task",
+        "collect",
+    ): "K neighbours of a sample",
     (
         "uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.pick",
-        "toArrow",
+        "collect",
     ): "a sample and K neighbours of it",
-    ("uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.sample", "toArrow"): SAMPLE,
+    ("uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.sample", "collect"): SAMPLE,
     ("uninote/pipelines/lake/tables.py:_apply_here", "toArrow"): "at most row_changes.MOST_ROWS rows",
     ("uninote/pipelines/neighbours/planning/join.py:Join.attributes_of", "toArrow"): SAMPLE,
     ("uninote/pipelines/neighbours/changes.py:_crossed_age", "toArrow"): CHANGED,
@@ -74,6 +79,7 @@ BOUNDED = {
     ("uninote/pipelines/neighbours/recall.py:listed", "collect"): "K neighbours of a sample",
     ("uninote/pipelines/notes/image_bytes.py:stored_images", "collect"): "the images of one note",
     ("uninote/pipelines/notes/image_reading.py:_read_chunk", "collect"): ONE,
+    ("uninote/pipelines/notes/image_texts.py:_wanted", "collect"): ONE,
     ("uninote/pipelines/notes/note_ids.py:check_note_ids", "collect"): "one row of sums, and EXAMPLES of ids",
     ("uninote/pipelines/notes/source_inspection.py:_inspect_text", "collect"): "a row for each piece of a source file",
     ("uninote/pipelines/notes/source_rows.py:_account", "collect"): KINDS,

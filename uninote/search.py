@@ -56,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _found(index: Index, options: argparse.Namespace) -> list[dict[str, object]]:
     if options.model is None:
-        raise UninoteError("--model is needed to embed the query: the folder of the checkpoint that made the index")
+        raise UninoteError(
+            f"--model is needed to embed the query: the folder of the checkpoint that made the index, or {' or '.join(NAMED)}"
+        )
     named = NAMED.get(str(options.model))
     options.model = _with_axes(options.index, options.model if named is None else named(), options.kind)
     found = describe(options.kind, options.model)

@@ -14,7 +14,7 @@ import pytest
 from builders import make_note, write_source
 
 from uninote.install import install_conf
-from uninote.lake.delta_files import read_all
+from uninote.lake.small_tables import read_all
 
 ROOT = Path(__file__).parent.parent.parent
 

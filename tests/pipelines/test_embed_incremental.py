@@ -176,12 +176,12 @@ def test_a_killed_run_of_several_chunks_repeats_at_most_one(run_of, monkeypatch)
     write_notes(run, new)
     real, published = embed_commit.tables.append, []
 
-    def die(frame, spec, uri):
+    def die(frame, spec, uri, **rows):
         if spec.name == "items":
             published.append(spec.name)
             if len(published) == 3:
                 raise RuntimeError("power cut")
-        real(frame, spec, uri)
+        real(frame, spec, uri, **rows)
 
     chunked = ("embed.chunk_items=3", "embed.items_per_task=2")
     with monkeypatch.context() as patch:

@@ -32,7 +32,7 @@ def read(make_run):
         notes = {row["note_id"]: row for row in found.notes.collect()}
         rejects = [(row["reason"], row["message"]) for row in found.rejects.collect()]
         found.rows.unpersist()
-        assert found.num_rows == len(notes) + len(rejects)
+        assert found.account.rows == len(notes) + len(rejects)
         return notes, rejects
 
     return read_it
@@ -143,7 +143,7 @@ def test_times_at_the_edges_stay(spark, make_run, tmp_path):
     found = read_source(run, find_source(str(tmp_path)), run.config.ingest, "test")
     times = {row[0]: row[1] for row in found.notes.selectExpr("note_id", "unix_micros(updated_at)").collect()}
     assert times == {"a": micros[0], "b": micros[1], "c": None}
-    assert found.times_unreadable == 1
+    assert found.account.times_unreadable == 1
     found.rows.unpersist()
 
 

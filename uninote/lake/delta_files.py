@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from uninote.errors import UninoteError
 from uninote.lake.file_bounds import stats_of
-from uninote.lake.parquet_files import DataFile
+from uninote.lake.parquet_files import DataFile, read_columns
 
 _VECTORS_OF_DELETES = "delta.enableDeletionVectors"
 _MADE_FROM = "uninote.made-from"
@@ -241,7 +241,10 @@ def largest(uri: str, column: str) -> Any:
     name = f"max.{column}"
     if name in actions.schema.names and not actions[name].null_count:
         return pc.max(actions[name]).as_py()
-    return pc.max(table.to_pyarrow_dataset().to_table(columns=[column])[column]).as_py()
+    found = []
+    for file in files_of(uri):
+        found.append(pc.max(read_columns(file.path, [column])[column]))
+    return max((value.as_py() for value in found if value.is_valid), default=None)
 
 
 def rows_of(uri: str) -> int:
@@ -271,14 +274,6 @@ def commits_of(uri: str) -> dict[str, int]:
             if added is not None:
                 versions[str(Path(uri) / unquote(added["path"]))] = int(commit.stem)
     return {file.path: versions.get(file.path, -1) for file in files_of(uri)}
-
-
-def read_all(uri: str) -> list[dict[str, Any]]:
-    """Return the rows of a small table; none where it has not been written yet."""
-    if not has_log(uri):
-        return []
-    rows: list[dict[str, Any]] = DeltaTable(uri).to_pyarrow_table().to_pylist(maps_as_pydicts="strict")
-    return rows
 
 
 def _data_file(uri: str, action: dict[str, Any]) -> DataFile:

@@ -7,6 +7,9 @@ The arithmetic runs on centred vectors, because |x|² + |c|² - 2xc loses the sm
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import faiss
 import numpy as np
 
@@ -23,6 +26,16 @@ class ClusteringError(UninoteError):
 def compute_in_one_thread() -> None:
     """Make FAISS use one thread in this process, as Spark runs one task a core: call it first inside executors."""
     faiss.omp_set_num_threads(1)
+
+
+@contextmanager
+def threads_unchanged() -> Iterator[None]:
+    """Give FAISS back the threads that it has now, when the context ends: for a task's code that a driver runs."""
+    before = faiss.omp_get_max_threads()
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def check_vectors(vectors: np.ndarray, width: int | None = None) -> None:

@@ -69,7 +69,7 @@ def _of_source(run: Run, queries: str, wanted: IndexSearch, snapshot: Snapshot) 
         rows = _answers(run, staged, wanted, snapshot).unionByName(rejects)
         tables.overwrite(rows, found_table(run.note_id), output)
     tables.remove(run.generation.uri(f"{STAGING}-{run.run_id}"))
-    counts = _counts(run, output, found.num_rows)
+    counts = _counts(run, output, found.account.rows)
     found.rows.unpersist()
     return counts
 

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from uninote.lake.delta_files import append_rows, columns_of, commits_of, has_log, largest, read_all, replace_rows
+from uninote.lake.delta_files import append_rows, columns_of, commits_of, has_log, largest, replace_rows
 from uninote.lake.paths import Lake
 from uninote.lake.schemas import RUNS
+from uninote.lake.small_tables import read_all
 
 Entry = Mapping[str, Any]  # the columns of RUNS
 SEQUENCE = "sequence"

@@ -19,7 +19,8 @@ from udfs.table_files import LastCommits, make_change_reader
 from uninote.lake.change_feed import MOST_CHANGED
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.changed_items import ChangedVectors, changed_items, changed_vectors
-from uninote.pipelines.lake.reading.stored_vectors import FileRows, with_bytes
+from uninote.pipelines.lake.reading.file_rows import FileRows
+from uninote.pipelines.lake.reading.stored_vectors import with_bytes
 from uninote.pipelines.neighbours.decision import LastRun
 from uninote.pipelines.neighbours.output.cell_rows import CellRows
 from uninote.pipelines.neighbours.planning.join import Join

@@ -17,7 +17,8 @@ from udfs.table_files import as_read, make_reader
 from uninote.lake.delta_files import files_of
 from uninote.neighbours.lists import Lists
 from uninote.neighbours.rules import Rows
-from uninote.pipelines.lake.reading.stored_vectors import FileRows, StoredVectors
+from uninote.pipelines.lake.reading.file_rows import FileRows, shared
+from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.neighbours.output.cell_rows import CellRows
 from uninote.pipelines.neighbours.planning.join import Join
 from uninote.pipelines.neighbours.planning.plan import Truth
@@ -102,13 +103,14 @@ def _recall_of_widths(join: Join, truth: Truth) -> dict[int, float]:
 def listed(join: Join, name: str, keys: np.ndarray) -> np.ndarray:
     """Return the stored neighbours of `keys`, ascending, (len(keys), K), -1 padded; of one table."""
     k = join.run.config.neighbours.k
-    wanted = join.run.spark.sparkContext.broadcast(keys)
-    read = make_reader(["item_key", "neighbour_keys"], lambda: wanted.value)
+    files = files_of(join.state_uri(name))
     schema = StructType([StructField("item_key", LongType()), StructField("neighbour_keys", BinaryType())])
-    rows = FileRows(join.run, files_of(join.state_uri(name)), read).scan(as_read, schema)
+    with shared(join.run, files, keys) as wanted:
+        read = make_reader(["item_key", "neighbour_keys"], wanted)
+        rows = FileRows(join.run, files, read).collect(as_read, schema)
     # A note that the join lost counts as having found nothing.
     lists = np.full((len(keys), k), -1, np.int64)
-    for row in rows.collect():
+    for row in rows.to_pylist():
         found = np.frombuffer(row["neighbour_keys"], np.int64)[:k]
         lists[np.searchsorted(keys, row["item_key"]), : len(found)] = found
     return lists

@@ -22,7 +22,7 @@ from uninote.lake.change_feed import MOST_CHANGED
 from uninote.lake.delta_files import present_files
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import NEIGHBOUR_CELLS
-from uninote.pipelines.lake.reading.stored_vectors import FileRows
+from uninote.pipelines.lake.reading.file_rows import FileRows
 from uninote.pipelines.neighbours.changes import rows_to_join
 from uninote.pipelines.neighbours.decision import LastRun
 from uninote.pipelines.neighbours.output.cell_rows import CellRows, Cells, cell_folders, load_cells, open_cell_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,19 +33,30 @@ EXAMPLES = 3
 
 
 @dataclass(frozen=True)
+class Account:
+    """How many `rows` were read, and how many of them are `rejects`; of `times_unreadable` notes the time could not be read.
+
+    `characters` of text are in the notes.
+    """
+
+    rows: int
+    rejects: int
+    times_unreadable: int
+    characters: int
+
+
+@dataclass(frozen=True)
 class SourceRows:
     """What a source holds. Each of `rows`, persisted, is one of `notes` or of `rejects` (reason, message).
 
-    `images` are (uri, content) of those that the source has as bytes, null where it has none that way. `num_rows` were
-    found by an account that shares nothing with the reader; of `times_unreadable` notes the time could not be read.
+    `images` are (uri, content) of those that the source has as bytes, null where it has none that way.
     """
 
     rows: DataFrame
     notes: DataFrame
     rejects: DataFrame
     images: DataFrame | None
-    num_rows: int = 0
-    times_unreadable: int = 0
+    account: Account
 
 
 def read_source(run: Run, source: Source, settings: IngestConfig, stage: str) -> SourceRows:
@@ -78,8 +90,8 @@ def _read(run: Run, source: Source, settings: IngestConfig, stage: str) -> Sourc
         notes = rows.where(F.col(REASON).isNull()).select(*notes_table(StringType()).columns)
         rejects = rows.where(F.col(REASON).isNotNull())
         rejects = rejects.select(F.col(REASON).alias("reason"), F.col(MESSAGE).alias("message"))
-        num_rows, times_unreadable = _account(rows, rejects, inspection)
-    return SourceRows(rows, notes, rejects, images, num_rows, times_unreadable)
+        account = _account(rows, rejects, inspection)
+    return SourceRows(rows, notes, rejects, images, account)
 
 
 def _say_columns(stage: str, columns: Sequence[str], mapping: Mapping[str, str]) -> None:
@@ -124,25 +136,31 @@ def _columns(table: DataFrame, names: Sequence[str]) -> DataFrame:
     return numbered.select(*map("c{}".format, map(table.columns.index, names)))
 
 
-def _account(rows: DataFrame, rejects: DataFrame, inspection: Inspection) -> tuple[int, int]:
-    """Return how many rows were read, and how many of their times could not be.
+def _account(rows: DataFrame, rejects: DataFrame, inspection: Inspection) -> Account:
+    """Count all rows in one pass.
 
     Raises SourceError where none is a note, or where a file gave another number of rows than the inspection counted.
     """
-    counts = [F.count("*"), F.sum(LINES), F.count_if(F.col(REASON).isNull()), F.count_if(F.col(TIME_UNREADABLE))]
+    is_note = F.col(REASON).isNull()
+    texts = F.length(F.concat_ws("", "title", "body", "caption", F.to_json("topics"), F.to_json("images")))
+    counts = {
+        "rows": F.count("*"),
+        "lines": F.sum(LINES),
+        "notes": F.count_if(is_note),
+        "rejects": F.count_if(~is_note),
+        "times": F.count_if(F.col(TIME_UNREADABLE)),
+        "characters": F.sum(F.when(is_note, texts).otherwise(0)),
+    }
     found = {}
-    total = 0
-    num_notes = 0
-    times_unreadable = 0
-    for file, num_rows, num_lines, num_readable, num_times in rows.groupBy(FILE).agg(*counts).collect():
-        found[file] = (num_rows, num_lines)
-        total += num_rows
-        num_notes += num_readable
-        times_unreadable += num_times
-    if not total:
+    total: Counter[str] = Counter()
+    for row in rows.groupBy(FILE).agg(*(column.alias(name) for name, column in counts.items())).collect():
+        found[row[FILE]] = (row["rows"], row["lines"])
+        for name in counts:
+            total[name] += row[name]
+    if not total["rows"]:
         raise SourceError("the source has no rows that can be read")
-    if not num_notes:
+    if not total["notes"]:
         examples = "; ".join(row["message"][:300] for row in rejects.limit(EXAMPLES).collect())
-        raise SourceError(f"none of the source's {total:,} rows is a note: {examples}. Nothing was written")
+        raise SourceError(f"none of the source's {total['rows']:,} rows is a note: {examples}. Nothing was written")
     inspection.check(found)
-    return total, times_unreadable
+    return Account(total["rows"], total["rejects"], total["times"], total["characters"])

@@ -25,6 +25,7 @@ from uninote.pipelines.notes.source_identity import check_deleted, check_source,
 from uninote.pipelines.notes.source_rows import read_source
 
 STAGE = "ingest"
+MOST_CHARACTERS = 64 << 20  # of notes that the driver holds, to commit them without Spark
 
 
 def ingest(run: Run, reader: TextReader | None = None) -> dict[str, Any]:
@@ -48,15 +49,16 @@ def ingest(run: Run, reader: TextReader | None = None) -> dict[str, Any]:
     spec = notes_table(tables.note_id_type(notes.schema))
     total = check_note_ids(notes)
     uri = run.lake.uri(spec.name)
+    account = found.account
     counts = (
         {"notes": total}
-        | _write(run, notes, spec, source)
-        | {"rows_in": found.num_rows, "quarantined": rejects.count(), "times_unreadable": found.times_unreadable}
+        | _write(run, notes, source, account.characters, total)
+        | {"rows_in": account.rows, "quarantined": account.rejects, "times_unreadable": account.times_unreadable}
     )
     if counts["rows_in"] != counts["notes"] + counts["quarantined"]:
         raise UninoteError(f"rows in and rows out differ: {counts}")
     counts["images_stored"] = store_image_bytes(run, found.images)
-    _quarantine(run, rejects, spec)
+    _quarantine(run, rejects, spec, account.rejects)
     state = "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
     record(run, STAGE, "all", Outcome(state, counts, outputs={"notes": tables.table_version(uri)}), started)
     counts |= read_image_texts(run, notes, reader)
@@ -65,8 +67,16 @@ def ingest(run: Run, reader: TextReader | None = None) -> dict[str, Any]:
     return {"state": state, "tables": {"notes": uri}, **counts}
 
 
-def _write(run: Run, notes: DataFrame, spec: TableSpec, source: Source) -> dict[str, int]:
+def _write(run: Run, notes: DataFrame, source: Source, characters: int, total: int) -> dict[str, int]:
+    """Commit what changed in the notes table, and return how many notes that are by kind."""
+    spec = notes_table(tables.note_id_type(notes.schema))
     uri = run.lake.uri(spec.name)
+    if not tables.has_table(uri):
+        # All are new: a comparison with nothing would cost two queries.
+        _describe_source(run, spec, source)
+        added = notes.withColumn(tables.DELETED, F.lit(False))
+        tables.apply_changes(added, spec, uri, rows=total if characters <= MOST_CHARACTERS else None)
+        return {"inserted": total, "updated": 0, "deleted": 0}
     before = tables.read_or_empty(run.spark, spec, uri)
     if tables.note_id_type(before.schema) != tables.note_id_type(notes.schema):
         raise NoteIdError(
@@ -74,12 +84,17 @@ def _write(run: Run, notes: DataFrame, spec: TableSpec, source: Source) -> dict[
             f"{tables.note_id_type(notes.schema).simpleString()}; use another lake: --set lake=<folder>"
         )
     changes = _changes(before, notes).persist()
-    counts = {row["kind"]: row["count"] for row in changes.groupBy("kind").count().collect()}
+    counts = {}
+    characters = 0
+    for row in changes.groupBy("kind").agg(F.count("*").alias("rows"), F.sum("size").alias("size")).collect():
+        counts[row["kind"]] = row["rows"]
+        characters += row["size"]
     if "deleted" in counts:
         check_deleted(run, counts["deleted"], before.count())
     _describe_source(run, spec, source)
     if counts:
-        tables.apply_changes(changes.drop("kind"), spec, uri, rows=sum(counts.values()))
+        rows = sum(counts.values()) if characters <= MOST_CHARACTERS else None
+        tables.apply_changes(changes.drop("kind", "size"), spec, uri, rows=rows)
     changes.unpersist()
     return {kind: counts.get(kind, 0) for kind in ("inserted", "updated", "deleted")}
 
@@ -93,16 +108,17 @@ def _describe_source(run: Run, spec: TableSpec, source: Source) -> None:
 
 
 def _changes(before: DataFrame, after: DataFrame) -> DataFrame:
-    """Return the rows to upsert or remove, with their `kind`."""
+    """Return the rows to upsert or remove, with their `kind`, and their `size` as JSON."""
     old = before.select("note_id", F.to_json(F.struct(*before.columns)).alias("_old"))
     new = after.withColumn("_new", F.to_json(F.struct(*before.columns)))
     kind = F.when(F.col("_old").isNull(), "inserted").when(F.col("_new").isNull(), "deleted").otherwise("updated")
     changed = new.join(old, "note_id", "full").where("NOT (_old <=> _new)").withColumn("kind", kind)
+    changed = changed.withColumn("size", F.coalesce(F.length("_new"), F.lit(0)))
     return changed.withColumn(tables.DELETED, F.col("kind") == "deleted").drop("_old", "_new")
 
 
-def _quarantine(run: Run, rejects: DataFrame, spec: TableSpec) -> None:
-    if rejects.isEmpty():
+def _quarantine(run: Run, rejects: DataFrame, spec: TableSpec, count: int) -> None:
+    if not count:
         return
     table = quarantine_table(spec.schema["note_id"].dataType)
     known = {
@@ -115,4 +131,5 @@ def _quarantine(run: Run, rejects: DataFrame, spec: TableSpec) -> None:
         "run_id": F.lit(run.run_id),
         "quarantined_at": F.current_timestamp(),
     }
-    tables.append(rejects.select(*tables.filled_columns(table.schema, known)), table, run.lake.uri(table.name))
+    columns = tables.filled_columns(table.schema, known)
+    tables.append(rejects.select(*columns), table, run.lake.uri(table.name))

@@ -117,7 +117,10 @@ def _cuts(embedded: Entry) -> Cuts | None:
 
 def _quarantine(run: Run) -> tuple[QuarantineReason, ...]:
     spec = quarantine_table(run.note_id)
-    history = tables.read_or_empty(run.spark, spec, run.lake.uri(spec.name))
+    uri = run.lake.uri(spec.name)
+    if not tables.has_table(uri):
+        return ()
+    history = tables.read_table(run.spark, uri)
     mine = F.col("generation").isNull() | (F.col("generation") == run.model.generation)
     once = history.where(mine).groupBy("reason", "item_id").agg(F.max_by("message", "quarantined_at").alias("message"))
     sample = F.slice(F.array_sort(F.collect_list(F.struct("item_id", "message"))), 1, SAMPLES)

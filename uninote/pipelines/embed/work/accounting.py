@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import rows_with
-from uninote.lake.schemas import items_table, set_aside_table
+from uninote.lake.schemas import CUTS, items_table, set_aside_table
+from uninote.lake.small_tables import read_batches
 from uninote.pipelines.embed.work import changes
 from uninote.pipelines.embed.work.chunks import Census
 from uninote.pipelines.embed.work.model_run import Outcomes
@@ -142,19 +144,30 @@ def count_set_aside(run: Run) -> int:
 
 def _count_stored(run: Run) -> dict[str, int]:
     """Return the number of notes that have a vector, those of earlier runs included, and how many are not whole, and why."""
-    spec = items_table(run.note_id)
-    table = tables.read_or_empty(run.spark, spec, run.generation.uri(spec.name))
-    counts = {
-        "stored": F.count("*"),
-        "degraded": F.count_if("degraded"),
-        "notes_cut": F.count_if(F.col("tokens_cut") > 0),
-        "tokens_cut": F.coalesce(F.sum("tokens_cut"), F.lit(0)),
-        "notes_cut_estimated": F.count_if("tokens_cut_estimated"),
-        "notes_lacking_images": F.count_if(F.col("images_left_out") > 0),
-        "images_left_out": F.coalesce(F.sum("images_left_out"), F.lit(0)),
-        "cut_unknown": F.count_if(F.col("tokens_cut").isNull()),
-    }
-    return table.where("kind = 'note'").agg(*tables.named(counts)).collect()[0].asDict()
+    uri = run.generation.uri(items_table(run.note_id).name)
+    counts = dict.fromkeys(("stored", "degraded", *CUT_COUNTS), 0)
+    for batch in read_batches(uri, ["kind", "degraded", *CUTS]) if tables.has_table(uri) else ():
+        notes = batch.filter(pc.equal(batch["kind"], "note"))
+        cut = notes["tokens_cut"]
+        left_out = notes["images_left_out"]
+        found = {
+            "stored": len(notes),
+            "degraded": _sum(notes["degraded"]),
+            "notes_cut": _sum(pc.greater(cut, 0)),
+            "tokens_cut": _sum(cut),
+            "notes_cut_estimated": _sum(notes["tokens_cut_estimated"]),
+            "notes_lacking_images": _sum(pc.greater(left_out, 0)),
+            "images_left_out": _sum(left_out),
+            "cut_unknown": cut.null_count,
+        }
+        for name, count in found.items():
+            counts[name] += count
+    return counts
+
+
+def _sum(values: pa.Array) -> int:
+    """Return the sum of numbers, or of truths; nulls do not count."""
+    return pc.sum(values).as_py() or 0
 
 
 def cut_shares(counts: Mapping[str, int]) -> dict[str, float]:

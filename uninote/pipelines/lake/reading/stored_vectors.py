@@ -8,27 +8,29 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, StructField, StructType
+from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, StringType, StructField, StructType
 
 from udfs.arrow import ArrowMap, read_rows, to_matrix
 from udfs.neighbours.cells import vectors_as_bytes
 from udfs.samples import make_exact, make_sample, make_share
-from udfs.table_files import Keys, Read, make_item_reader, over_files
+from udfs.table_files import Keys, as_read, make_item_reader, make_reader
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import MissingFilesError, present_files
 from uninote.lake.parquet_files import DataFile, remedy_of
 from uninote.lake.schemas import VECTOR, embeddings_table
 from uninote.neighbours.lists import Lists
 from uninote.neighbours.recall import exact_scores, known_scores, tie_aware_recall
+from uninote.pipelines.lake.reading.file_rows import FileRows, is_small, shared
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.run import Run
 from uninote.vectors.sampling import first_in_order, share_of
 from uninote.vectors.top_k import merge_topk
 
-_TASK_BYTES = 256 << 20  # of the files that one task reads
 _KEY = StructField("item_key", LongType())
+_KIND = StructField("kind", StringType())
 _LISTS = StructType(
     [
         _KEY,
@@ -72,6 +74,9 @@ class StoredVectors:
     @cached_property
     def count(self) -> int:
         """How many rows there are."""
+        if is_small(self.files):
+            kinds = FileRows(self.run, self.files, make_reader(["kind"])).collect(as_read, StructType([_KIND]))
+            return int(pc.sum(pc.is_in(kinds["kind"], pa.array([*self.kinds]))).as_py() or 0)
         # By Spark: it reads the column of kinds alone, and starts no Python for it.
         stored = self.snapshot.read(self.snapshot.vectors_name(self.width))
         return stored.where(F.col("kind").isin(*self.kinds)).count()
@@ -80,8 +85,10 @@ class StoredVectors:
         self, function: ArrowMap, schema: StructType, columns: Sequence[str], parts: int | None = None
     ) -> DataFrame:
         """Return what `function` makes of some columns of all rows, perhaps in `parts` tasks."""
-        read = make_item_reader(columns, self.kinds, self.run.model.generation)
-        return FileRows(self.run, self.files, read).scan(function, schema, parts)
+        return self._rows(columns).scan(function, schema, parts)
+
+    def _rows(self, columns: Sequence[str], keys: Keys | None = None) -> FileRows:
+        return FileRows(self.run, self.files, make_item_reader(columns, self.kinds, self.run.model.generation, keys))
 
     def sample(self, count: int, seed: int, *, read_vectors: bool = True) -> VectorSample:
         """Count the rows, and draw `count` of them; unless vectors are to be read, there are none."""
@@ -90,7 +97,7 @@ class StoredVectors:
         schema = StructType([StructField("rows", LongType())])
         for field in columns:
             schema.add(field.name, ArrayType(field.dataType))
-        found = self.scan(make_sample(count, seed), schema, columns.names).toArrow()
+        found = self._rows(columns.names).collect(make_sample(count, seed), schema)
         drawn = {}
         for name in columns.names:
             drawn[name] = found[name].combine_chunks().flatten()
@@ -109,7 +116,7 @@ class StoredVectors:
         """
         schema = with_bytes(StructType([_KEY, StructField("vector", VECTOR)]))
         share = share_of(count, self.count)
-        found = self.scan(make_share(share, seed, vectors_as_bytes), schema, schema.names).toArrow()
+        found = self._rows(schema.names).collect(make_share(share, seed, vectors_as_bytes), schema)
         keys = found["item_key"].to_numpy()
         chosen = np.zeros(len(keys), dtype=bool)
         chosen[first_in_order(keys, count, seed)] = True
@@ -119,9 +126,9 @@ class StoredVectors:
 
     def pick(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (keys int64 ascending, vectors float32) of those of `keys` that are there."""
-        wanted = self.run.spark.sparkContext.broadcast(np.unique(keys))
-        rows = self.rows(("item_key", "vector"), lambda: wanted.value).toArrow()
-        wanted.destroy()
+        columns = ("item_key", "vector")
+        with shared(self.run, self.files, np.unique(keys)) as wanted:
+            rows = self._rows(columns, wanted).collect(vectors_as_bytes, self._as_bytes(columns))
         found, matrix = read_rows(rows.to_batches())
         order = np.argsort(found)
         return found[order], matrix.reshape(-1, self.width)[order]
@@ -131,10 +138,11 @@ class StoredVectors:
 
         Of files without any of `keys` the keys alone are read.
         """
+        return self._rows(columns, keys).scan(vectors_as_bytes, self._as_bytes(columns))
+
+    def _as_bytes(self, columns: Sequence[str]) -> StructType:
         table = embeddings_table(self.run.note_id, self.snapshot.vectors_name(self.width)).schema
-        schema = with_bytes(StructType([table[name] for name in columns]))
-        read = make_item_reader(columns, self.kinds, self.run.model.generation, keys)
-        return FileRows(self.run, self.files, read).scan(vectors_as_bytes, schema)
+        return with_bytes(StructType([table[name] for name in columns]))
 
     @property
     def _columns(self) -> StructType:
@@ -147,9 +155,8 @@ class StoredVectors:
         """
         if not len(keys):
             return Lists(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
-        queries = self.run.spark.sparkContext.broadcast((keys, vectors))
-        found = self.scan(make_exact(lambda: queries.value, k), _LISTS, ["item_key", "vector"]).toArrow()
-        queries.destroy()
+        with shared(self.run, self.files, (keys, vectors)) as queries:
+            found = self._rows(["item_key", "vector"]).collect(make_exact(queries, k), _LISTS)
         # Each task answers every query once: after sorting, a query's lists stand side by side.
         by_query = found.sort_by("item_key")
         partial_keys = to_matrix(by_query["neighbour_keys"].combine_chunks()).reshape(len(keys), -1)
@@ -177,23 +184,3 @@ def with_bytes(schema: StructType) -> StructType:
     for field in schema:
         stored.add(field.name, BinaryType() if field.name == "vector" else field.dataType)
     return stored
-
-
-@dataclass(frozen=True)
-class FileRows:
-    """The rows that `read` finds in some files of tables: what workers read themselves, without Spark's reader."""
-
-    run: Run
-    files: Sequence[DataFile]
-    read: Read
-
-    def scan(self, function: ArrowMap, schema: StructType, parts: int | None = None) -> DataFrame:
-        """Return what `function` makes of the rows, in `parts` tasks or as many as suit the sizes of the files."""
-        files = self.files
-        if parts is None:
-            cores = self.run.spark.sparkContext.defaultParallelism
-            filled = sum(file.size for file in files) // _TASK_BYTES
-            parts = max(1, min(len(files), max(cores, filled)))
-        # Spark moves the files' numbers alone; a task finds the rows by them.
-        numbers = self.run.spark.range(0, len(files), 1, parts)
-        return numbers.mapInArrow(over_files(function, self.read, [file.path for file in files]), schema)

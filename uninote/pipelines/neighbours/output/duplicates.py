@@ -25,7 +25,8 @@ from udfs.table_files import as_read, make_item_reader, make_reader
 from uninote.lake.delta_files import columns_of, replace_files
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import duplicate_pairs, duplicates_table
-from uninote.pipelines.lake.reading.stored_vectors import FileRows, with_bytes
+from uninote.pipelines.lake.reading.file_rows import FileRows
+from uninote.pipelines.lake.reading.stored_vectors import with_bytes
 from uninote.pipelines.neighbours.output.files import RECORD_FIELDS, WrittenFile, of_kind, scan_and_write
 from uninote.pipelines.neighbours.planning.join import Join
 

@@ -26,7 +26,7 @@ from udfs.neighbours.lists import LISTS
 from udfs.table_files import make_reader
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import neighbours_table
-from uninote.pipelines.lake.reading.stored_vectors import FileRows
+from uninote.pipelines.lake.reading.file_rows import FileRows
 from uninote.pipelines.neighbours.planning.join import Join
 
 _SAMPLES_A_FILE = 32  # of note_ids, to cut all of them into files of about one size

@@ -18,7 +18,7 @@ from uninote.lake.delta_files import MissingFilesError, files_of, present_files,
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import duplicates_table, neighbours_table
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.reading.stored_vectors import FileRows
+from uninote.pipelines.lake.reading.file_rows import FileRows
 from uninote.pipelines.neighbours.output.cell_rows import publish_cells
 from uninote.pipelines.neighbours.output.duplicates import is_of_earlier_release, publish_duplicates
 from uninote.pipelines.neighbours.output.files import RECORD_FIELDS, JoinResult, of_kind, scan_and_write

@@ -15,7 +15,6 @@ from uninote.index.search import Index
 from uninote.pipelines.index.stage import index
 from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake.run import newest_entries
-from uninote.pipelines.runtime.failures import explained
 
 pytestmark = pytest.mark.spark
 
@@ -156,7 +155,6 @@ def test_two_lakes_do_not_share_a_folder(run_of, lake, tmp_path):
 
 def test_vectors_that_are_not_of_unit_length_are_not_indexed(run_of, lake):
     lake.update({3: np.full(WIDTH, 7, np.float32)})
-    with pytest.raises(Exception, match="DamagedFileError") as caught:
+    with pytest.raises(Exception, match="that are not of unit length") as caught:
         index(run_of())
-    assert "vectors that are not of unit length" in explained(caught.value)
-    assert "embed.check_vectors=true" in explained(caught.value)
+    assert "embed.check_vectors=true" in str(caught.value)

@@ -13,7 +13,7 @@ from uninote.errors import UninoteError
 from uninote.lake.schemas import notes_table
 from uninote.pipelines.embed import commit as embed_commit
 from uninote.pipelines.embed.stage import embed
-from uninote.pipelines.embed.work import scope
+from uninote.pipelines.embed.steps import scope
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors

@@ -9,7 +9,7 @@ from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import UninoteError
 from uninote.model.qwen.checkpoint import generation
 from uninote.pipelines.embed.stage import embed
-from uninote.pipelines.embed.work import model_run
+from uninote.pipelines.embed.steps import model_run
 
 pytestmark = pytest.mark.spark
 

@@ -13,7 +13,7 @@ from udfs.arrow import to_matrix
 from uninote.errors import ConfigError, UninoteError
 from uninote.neighbours.lookup import lookup
 from uninote.pipelines.embed.stage import embed
-from uninote.pipelines.embed.work.model_run import model_tasks
+from uninote.pipelines.embed.steps.model_run import model_tasks
 from uninote.pipelines.index.stage import index
 from uninote.pipelines.lake import encoders
 from uninote.pipelines.neighbours.stage import neighbours

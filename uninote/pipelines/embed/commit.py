@@ -20,10 +20,10 @@ from uninote.lake.paths import embeddings_name
 from uninote.lake.row_changes import MOST_BYTES, RowChanges
 from uninote.lake.schemas import TableSpec, embeddings_table, items_table, quarantine_table, set_aside_table
 from uninote.lake.small_tables import read_batches
-from uninote.pipelines.embed.work import changes
-from uninote.pipelines.embed.work.chunks import Census
-from uninote.pipelines.embed.work.model_run import Outcomes
-from uninote.pipelines.embed.work.recovery import STAGE, WHOLE, Before, published
+from uninote.pipelines.embed.steps import changes
+from uninote.pipelines.embed.steps.chunks import Census
+from uninote.pipelines.embed.steps.model_run import Outcomes
+from uninote.pipelines.embed.steps.recovery import STAGE, WHOLE, Before, published
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.notes.items import ITEM_KEY
@@ -100,8 +100,8 @@ def cut_widths(run: Run, widths: tuple[int, ...], widest: int) -> None:
         if not tables.has_table(uri) and _is_small(rows_of(source), widest):
             tables.create(run.spark, spec, uri)
             narrow = pa.Table.from_batches(make_truncate(width)(read_batches(source, spec.columns)))
-            kept = pa.array(np.zeros(len(narrow), bool))
-            RowChanges(uri, narrow.append_column(tables.DELETED, kept), spec.key).apply()
+            is_deleted = pa.array(np.zeros(len(narrow), bool))
+            RowChanges(uri, narrow.append_column(tables.DELETED, is_deleted), spec.key).apply()
         else:
             tables.overwrite(_at_width(run, tables.read_table(run.spark, source), width, spec), spec, uri)
 

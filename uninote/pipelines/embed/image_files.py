@@ -6,8 +6,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from uninote.lake.schemas import image_files_table
-from uninote.pipelines.embed.work import changes
-from uninote.pipelines.embed.work.chunks import Census
+from uninote.pipelines.embed.steps import changes
+from uninote.pipelines.embed.steps.chunks import Census
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 

@@ -6,11 +6,11 @@ from pyspark.sql import functions as F
 
 from uninote.lake.delta_files import rows_in_log
 from uninote.pipelines.embed.foreign.work import read_vectors
-from uninote.pipelines.embed.work import changes
-from uninote.pipelines.embed.work.accounting import Plan, count_set_aside
-from uninote.pipelines.embed.work.chunks import take_first_census
-from uninote.pipelines.embed.work.recovery import Before
-from uninote.pipelines.embed.work.scope import find_scope, settings_digest, within
+from uninote.pipelines.embed.steps import changes
+from uninote.pipelines.embed.steps.accounting import Plan, count_set_aside
+from uninote.pipelines.embed.steps.chunks import take_first_census
+from uninote.pipelines.embed.steps.recovery import Before
+from uninote.pipelines.embed.steps.scope import find_scope, settings_digest, within
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.image_texts import with_read_texts

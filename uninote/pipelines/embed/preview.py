@@ -10,8 +10,8 @@ from uninote.lake.record import FORMAT, read_record
 from uninote.ocr.reader import INSTALL
 from uninote.pipelines.embed.guards.recomputed import reasons, too_much
 from uninote.pipelines.embed.planning import make_plan
-from uninote.pipelines.embed.work import changes
-from uninote.pipelines.embed.work.recovery import STAGE, WHOLE, look_before
+from uninote.pipelines.embed.steps import changes
+from uninote.pipelines.embed.steps.recovery import STAGE, WHOLE, look_before
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.ledger import Entry

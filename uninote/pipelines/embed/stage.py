@@ -32,8 +32,8 @@ from uninote.pipelines.embed.guards.recomputed import check_recomputed
 from uninote.pipelines.embed.image_files import record_files
 from uninote.pipelines.embed.keys import with_new_keys
 from uninote.pipelines.embed.planning import make_plan
-from uninote.pipelines.embed.work import changes
-from uninote.pipelines.embed.work.accounting import (
+from uninote.pipelines.embed.steps import changes
+from uninote.pipelines.embed.steps.accounting import (
     UNPUBLISHED,
     Chunk,
     Plan,
@@ -43,9 +43,9 @@ from uninote.pipelines.embed.work.accounting import (
     cut_shares,
     reconcile,
 )
-from uninote.pipelines.embed.work.chunks import Census, take_census, with_chunks
-from uninote.pipelines.embed.work.model_run import STAGING, Outcomes, Tasks, outcomes
-from uninote.pipelines.embed.work.recovery import (
+from uninote.pipelines.embed.steps.chunks import Census, take_census, with_chunks
+from uninote.pipelines.embed.steps.model_run import STAGING, Outcomes, Tasks, outcomes
+from uninote.pipelines.embed.steps.recovery import (
     STAGE,
     WHOLE,
     compare_tables,
@@ -53,7 +53,7 @@ from uninote.pipelines.embed.work.recovery import (
     find_before,
     published,
 )
-from uninote.pipelines.embed.work.scope import settings_digest
+from uninote.pipelines.embed.steps.scope import settings_digest
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.generations import record_generation

@@ -16,7 +16,7 @@ from uninote.index.manifest import read_manifest
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.lake.schemas import found_table
 from uninote.notes.ingest.sources import find_source
-from uninote.pipelines.embed.work.model_run import model_tasks, with_inline
+from uninote.pipelines.embed.steps.model_run import model_tasks, with_inline
 from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from uninote.index.planning import recall_wanted
 from uninote.lake.schemas import quarantine_table
-from uninote.pipelines.embed.work.accounting import CUT_COUNTS
+from uninote.pipelines.embed.steps.accounting import CUT_COUNTS
 from uninote.pipelines.index.recall import RECALL_TARGET
 from uninote.pipelines.index.stage import unit_of
 from uninote.pipelines.lake import tables

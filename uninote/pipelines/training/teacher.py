@@ -17,7 +17,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from udfs.arrow import to_matrix
 from uninote.lake.schemas import IMAGE_BYTES, notes_table
-from uninote.pipelines.embed.work.model_run import model_tasks
+from uninote.pipelines.embed.steps.model_run import model_tasks
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.progress import say
 from uninote.training.set.assembly import Assembly

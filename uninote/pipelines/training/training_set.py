@@ -19,7 +19,7 @@ from uninote.config.digests import digest
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import columns_of
 from uninote.lake.schemas import duplicates_table
-from uninote.pipelines.embed.work.model_run import with_stored
+from uninote.pipelines.embed.steps.model_run import with_stored
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.media_roots import media_policy

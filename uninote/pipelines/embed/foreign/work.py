@@ -14,7 +14,7 @@ from uninote.foreign_vectors.checks import Checks
 from uninote.foreign_vectors.table import VectorTable
 from uninote.pipelines.embed.foreign.accounting import account
 from uninote.pipelines.embed.foreign.rows import hashed_items, hashes_schema, keyed_rows, vectors_of
-from uninote.pipelines.embed.work.model_run import STAGING, Tasks, model_tasks, staged_schema
+from uninote.pipelines.embed.steps.model_run import STAGING, Tasks, model_tasks, staged_schema
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.progress import watched

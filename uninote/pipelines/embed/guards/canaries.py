@@ -14,8 +14,8 @@ from pyspark.sql import functions as F
 from udfs.arrow import to_matrix
 from uninote.errors import UninoteError
 from uninote.lake.paths import embeddings_name
-from uninote.pipelines.embed.work.accounting import Plan
-from uninote.pipelines.embed.work.model_run import PASSED, STAGING, Tasks
+from uninote.pipelines.embed.steps.accounting import Plan
+from uninote.pipelines.embed.steps.model_run import PASSED, STAGING, Tasks
 from uninote.pipelines.lake import tables
 from uninote.pipelines.notes.image_texts import with_read_texts
 from uninote.pipelines.runtime.progress import described, say

@@ -12,8 +12,8 @@ from pyspark.sql.types import BinaryType, LongType, StringType
 from udfs.embed.health import MEASURED, make_health
 from uninote.errors import UninoteError
 from uninote.lake.schemas import struct_of
-from uninote.pipelines.embed.work.accounting import UNPUBLISHED
-from uninote.pipelines.embed.work.recovery import STAGE, WHOLE
+from uninote.pipelines.embed.steps.accounting import UNPUBLISHED
+from uninote.pipelines.embed.steps.recovery import STAGE, WHOLE
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.run import Run, ledger
 from uninote.pipelines.runtime.progress import say

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import rows_of
-from uninote.pipelines.embed.work import changes
-from uninote.pipelines.embed.work.accounting import Plan
+from uninote.pipelines.embed.steps import changes
+from uninote.pipelines.embed.steps.accounting import Plan
 from uninote.pipelines.lake.run import Run
 
 FREE = 1000  # items that a run may compute again where no share is set: a small lake is its owner's to change

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from uninote.pipelines.embed.work import changes
+from uninote.pipelines.embed.steps import changes
 from uninote.pipelines.lake.tables import named
 
 

@@ -13,7 +13,7 @@ from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import CUTS, embeddings_table, image_files_table, items_table, set_aside_table, struct_of
 from uninote.model.encoder import module_of
 from uninote.notes.attributes import NOTE_ATTRIBUTES
-from uninote.pipelines.embed.work.scope import within
+from uninote.pipelines.embed.steps.scope import within
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.tables import read_or_empty

@@ -13,10 +13,10 @@ from uninote.errors import UninoteError
 from uninote.lake.delta_files import rows_with
 from uninote.lake.schemas import CUTS, items_table, set_aside_table
 from uninote.lake.small_tables import read_batches
-from uninote.pipelines.embed.work import changes
-from uninote.pipelines.embed.work.chunks import Census
-from uninote.pipelines.embed.work.model_run import Outcomes
-from uninote.pipelines.embed.work.recovery import Before
+from uninote.pipelines.embed.steps import changes
+from uninote.pipelines.embed.steps.chunks import Census
+from uninote.pipelines.embed.steps.model_run import Outcomes
+from uninote.pipelines.embed.steps.recovery import Before
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pyspark.sql.types import StringType
 
-from uninote.lake.delta_files import plain_files, restore
+from uninote.lake.delta_files import plain_files, restore, rows_in_log
 from uninote.lake.schemas import TableSchemaError, TableSpec, neighbours_table
 from uninote.pipelines.lake import tables
 
@@ -111,10 +111,21 @@ def test_a_table_that_is_more_than_its_files_is_read_by_its_log(spark, tmp_path)
         SparkDeltaTable.forPath(spark, uri).delete("k = 1")
         assert plain_files(uri, most=9) is None
         assert content(spark, uri) == {2: "b"}
+        assert rows_in_log(uri) == (None if kind == "deleted" else 1)
     parts = str(tmp_path / "parts")
     rows.write.format("delta").partitionBy("k").save(parts)
     assert content(spark, parts) == {1: "a", 2: "b"}
     assert plain_files(parts, most=9) is None
+
+
+def test_rows_are_not_counted_by_a_log_that_once_had_deletion_vectors(spark, tmp_path):
+    uri = str(tmp_path / "t")
+    rows = changes(spark, (1, "a", False), (2, "b", False)).drop(tables.DELETED).coalesce(1)
+    rows.write.format("delta").option("delta.enableDeletionVectors", "true").save(uri)
+    SparkDeltaTable.forPath(spark, uri).delete("k = 1")
+    DeltaTable(uri).alter.set_table_properties({"delta.enableDeletionVectors": "false"})
+    assert rows_in_log(uri) is None
+    assert tables.read_table(spark, uri).count() == 1
 
 
 def test_more_files_than_asked_for_and_missing_ones_are_left_to_the_log(spark, tmp_path):

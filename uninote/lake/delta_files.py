@@ -182,9 +182,10 @@ def create_table(uri: str, schema: str, properties: Mapping[str, str]) -> None:
 
 
 def rows_in_log(uri: str, version: int | None = None) -> int | None:
-    """Return the rows that a table's log names; None where it does not say, or says which are deleted elsewhere."""
+    """Return the rows that a table's log names; None where it does not say, or may say which are deleted elsewhere."""
     table = DeltaTable(uri, version=version)
-    if table.metadata().configuration.get(_VECTORS_OF_DELETES) == "true":
+    # The feature stays in the protocol, and vectors beside files, where the property is taken back.
+    if "deletionVectors" in (table.protocol().reader_features or ()):
         return None
     rows = pa.table(table.get_add_actions(flatten=True))
     if "num_records" not in rows.column_names or rows["num_records"].null_count:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import scale_lake
-from processes import cpu_seconds, phases_counted
+from processes import phases_counted
 from pyspark import cloudpickle
 from resident import Watch
 from scale_lake import Drawn, make_lake, stored_parts
@@ -107,13 +107,13 @@ def _timed(run: Run, watch: Watch, stage: Callable[[Run], dict[str, Any]]) -> tu
     """Run a stage, and return (what it took, its summary)."""
     watch.worker_mib = 0.0
     before = spark_bytes(run)
-    cpu = cpu_seconds()
+    cpu = watch.cpu_s
     started = time.perf_counter()
     with phases_counted(STEPS) as spent:
         summary = stage(run)
     took: dict[str, Any] = {
         "wall_s": round(time.perf_counter() - started, 1),
-        "cpu_s": round(cpu_seconds() - cpu, 1),
+        "cpu_s": round(watch.cpu_s - cpu, 1),
         "worker_peak_mib": round(watch.worker_mib),
     }
     for name, value in spark_bytes(run).items():

@@ -4,13 +4,19 @@
 
 CPU-seconds are those of all processes: driver, JVM and Python workers; the start of the session and of its workers with their
 compiled code, and the making of the lake, apart. Memory is touched before each measurement.
-The last line on stdout is one JSON object: spark_vs_kernel; one_percent_cost, what it takes to find all that changes in a
-night in which 1 % of the notes became much like some other ones, over the join of all (merging and writing are `merge`, and
-part of the full join's side); one_percent_kernel, the same of the two kernels alone, in one process; cpu_s by phase of both;
-wall_s; recall; lookup_ms, the median of look-ups of ten notes in the table, opened once and opened each time; cells, of the
-same join cut into eight cells: its CPU-seconds, and the bytes shuffled over those that docs/neighbours.md foretells;
-nearest_by_join, of 1,000 rows: the wall time of Spark's own join over that of this one; spark_vs_best_peer, its CPU-seconds
-over those of the best peer in one process at recall 0.98, pynndescent among them with --peers-python.
+The last line on stdout is one JSON object: spark_vs_process, over one process that reads the same Parquet, joins as many
+neighbours a row and writes lists of K for readers (neighbours_process.py), measuring recall apart on both sides, and
+spark_vs_process_measured, with it; spark_vs_best_peer, over the best peer in one process at recall 0.98, pynndescent among
+them with --peers-python, measuring recall apart, and spark_vs_best_peer_measured; spark_vs_kernel, everything over the kernel
+alone; night_vs_floor, a night of 1 % over its floor, the larger of one cell and of eight: reading and writing the stored
+lists once, in one process, and the night's share of the kernel; rules_vs_plain, the largest of full join and night with
+different authors and with the same language over those without rules (--rule-rows); one_percent_cost, what it takes to find
+all that changes in a night in which 1 % of the notes became much like some other ones, over the join of all (merging and
+writing are `merge`, and part of the full join's side); one_percent_kernel, the same of the two kernels alone, in one process;
+cpu_s by phase of both; wall_s; recall; lookup_ms, the median of look-ups of ten notes in the table, opened once and opened
+each time; cells, of the same join cut into eight cells: its CPU-seconds, those of a night in them, and the bytes shuffled
+over those that docs/neighbours.md foretells; nearest_by_join, of 1,000 rows: the wall time of Spark's own join over that of
+this one.
 """
 
 from __future__ import annotations
@@ -31,7 +37,8 @@ import numpy as np
 import pyarrow as pa
 from neighbour_sets import growing
 from neighbours import Arena
-from processes import cpu_seconds, phases_counted, touch_memory
+from neighbours_rules import rules_vs_plain
+from processes import cpu_seconds, phases_counted, run_apart, touch_memory
 from pyspark.sql import functions as F
 from stored_lake import edited, make_lake, write
 
@@ -58,7 +65,6 @@ PHASES = {
     "merge": (update, "merge_updates"),
     "publish": (stage, "publish"),
     "measure_recall": (stage, "measure_recall"),
-    "sample_truth": (stage, "sample_truth"),
     "record": (stage, "record"),
 }
 LOCAL = {
@@ -116,8 +122,8 @@ def kernel(vectors: np.ndarray, recall: float) -> float:
     return time.process_time() - started
 
 
-def kernel_night(vectors: np.ndarray, kept: int, recall: float) -> float:
-    """Return the CPU-seconds of the night's kernel alone over those of the full one, lists as long on both sides, compiled."""
+def kernel_night(vectors: np.ndarray, kept: int, recall: float) -> tuple[float, float]:
+    """Return the CPU-seconds of the kernel alone, of a night and of the full join, lists as long on both sides, compiled."""
     keys, moved = edited(vectors)
     others = np.setdiff1d(np.arange(len(vectors)), keys)
     for rows in (others[:30_000], others):
@@ -130,7 +136,7 @@ def kernel_night(vectors: np.ndarray, kept: int, recall: float) -> float:
         started = time.process_time()
         join_probed(ChangedRows(met, len(keys), limits), kept, assignments, recall=recall, seed=0)
         night = time.process_time() - started
-    return round(night / full, 3)
+    return night, full
 
 
 def shuffled_bytes(run: Run) -> int:
@@ -141,15 +147,19 @@ def shuffled_bytes(run: Run) -> int:
     return sum(stages.apply(place).shuffleWriteBytes() for place in range(stages.size()))
 
 
-def in_cells(run: Run, rows: int, width: int) -> dict[str, Any]:
+def in_cells(run: Run, vectors: np.ndarray) -> dict[str, Any]:
     """Join the same rows in eight cells, and compare what is shuffled with what was foretold."""
+    rows, width = vectors.shape
     overlap, kept = 3, K + run.config.neighbours.slack
     settings = {"cell_rows": rows // 8, "overlap": overlap, "task_mib": 16_384}
     config = run.config.model_copy(update={"neighbours": run.config.neighbours.model_copy(update=settings)})
     before = shuffled_bytes(run)
     told = timed(Run(run.spark, config))
+    shuffled = shuffled_bytes(run) - before
     foretold = rows * overlap * ((4 * width + 12 + 8) + kept * (12 + 8))
-    return told | {"shuffled_vs_foretold": round((shuffled_bytes(run) - before) / foretold, 3)}
+    write(run, *edited(vectors, seed=6), "third")
+    night = timed(Run(run.spark, config))
+    return told | {"night": night, "shuffled_vs_foretold": round(shuffled / foretold, 3)}
 
 
 def nearest_by_join(run: Run, folder: str, rows: int) -> dict[str, Any]:
@@ -174,6 +184,20 @@ def nearest_in_its_own(rows: int) -> dict[str, Any]:
     command = [sys.executable, __file__, "--only-nearest", "--nearest-rows", str(rows)]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return dict(json.loads(printed.splitlines()[-1]))
+
+
+def in_process(run: Run, folder: str, command: str, table: str, *rest: str) -> dict[str, float]:
+    """Run neighbours_process.py on a table of the lake; returns what it printed."""
+    source = run.generation.uri(table)
+    depth = K + run.config.neighbours.slack
+    touch_memory(TOUCHED_GIB)
+    script = Path(__file__).parent / "neighbours_process.py"
+    return run_apart(script, command, source, f"{folder}/process/{command}", str(K), str(depth), *rest, threads=1)
+
+
+def apart(taken: dict[str, Any], process: dict[str, float]) -> float:
+    """Return the CPU-seconds of a run without measuring recall: its phase, and what the join's task finds for it."""
+    return float(taken["cpu_s"]["all"] - taken["cpu_s"]["measure_recall"] - process["truth"])
 
 
 def best_peer(vectors: np.ndarray, folder: Path, python: str | None) -> dict[str, Any]:
@@ -204,6 +228,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--nearest-rows", type=int, default=1000)
+    parser.add_argument("--rule-rows", type=int, default=200_000)
     parser.add_argument("--only-nearest", action="store_true", help="run nearest_by_join and nothing else")
     parser.add_argument("--peers-python", default=None, help="an interpreter that has pynndescent")
     options = parser.parse_args()
@@ -227,24 +252,40 @@ def main() -> None:
         full = timed(run)
         recall = kernel_recall(run.config.neighbours)
         alone = kernel(vectors, recall)
+        process = in_process(run, folder, "join", f"embeddings/w{vectors.shape[1]}", str(recall))
         write(run, *edited(vectors), "second")
         night = timed(Run(run.spark, run.config))
+        looked_up = lookups(f"{folder}/lake", options.rows)
+        night_kernel, full_kernel = kernel_night(vectors, K + run.config.neighbours.slack, recall)
+        floor = in_process(run, folder, "floor", f"neighbour_state/{stage.STAGE}")["lists"] + night_kernel
+        cells = in_cells(run, vectors)
         result = {
             "rows": options.rows,
             "width": vectors.shape[1],
             "spark_vs_kernel": round(full["cpu_s"]["all"] / alone, 2),
             "kernel_cpu_s": round(alone, 2),
             "one_percent_cost": round(night["cpu_s"]["follow"] / full["cpu_s"]["join_all"], 3),
-            "one_percent_kernel": kernel_night(vectors, K + run.config.neighbours.slack, recall),
+            "one_percent_kernel": round(night_kernel / full_kernel, 3),
+            "process": process,
+            "night_floor_cpu_s": round(floor, 2),
+            "night_vs_floor": round(max(apart(one, process) for one in (night, cells["night"])) / floor, 2),
             "workers_start_cpu_s": started,
             "full": full,
             "night": night,
-            "lookup_ms": lookups(f"{folder}/lake", options.rows),
-            "cells": in_cells(run, options.rows, vectors.shape[1]),
+            "lookup_ms": looked_up,
+            "cells": cells,
             "nearest_by_join": nearest_in_its_own(options.nearest_rows),
         }
         peer = best_peer(vectors, Path(folder), options.peers_python)
-        result |= {"peer": peer, "spark_vs_best_peer": round(full["cpu_s"]["all"] / peer["cpu_s"], 2)}
+        bare = process["read"] + process["join"] + process["write"]
+        result |= {
+            "peer": peer,
+            "spark_vs_process": round(apart(full, process) / bare, 2),
+            "spark_vs_process_measured": round(full["cpu_s"]["all"] / (bare + process["measure"]), 2),
+            "spark_vs_best_peer": round(apart(full, process) / peer["cpu_s"], 2),
+            "spark_vs_best_peer_measured": round(full["cpu_s"]["all"] / peer["cpu_s"], 2),
+        }
+        result |= rules_vs_plain(run, folder, options.rule_rows, timed)
     print(json.dumps(result))
 
 

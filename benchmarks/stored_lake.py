@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -42,11 +43,12 @@ def write(run: Run, keys: np.ndarray, vectors: np.ndarray, mark: str) -> None:
     record(run, "embed", "all", outcome, time.time())
 
 
-def make_lake(run: Run, vectors: np.ndarray) -> None:
-    """Write the notes and their vectors."""
+def make_lake(run: Run, vectors: np.ndarray, attributes: Mapping[str, str] | None = None) -> None:
+    """Write the notes and their vectors; `attributes` are SQL by the name of the column of notes, null where there is none."""
     keys = np.arange(len(vectors))
     schema = notes_table(run.spark.range(1).schema["id"].dataType)
     empty = {field.name: f"CAST(NULL AS {field.dataType.simpleString()}) AS {field.name}" for field in schema.schema}
+    empty |= {name: f"{value} AS {name}" for name, value in (attributes or {}).items()}
     notes = run.spark.range(len(keys)).selectExpr(
         "id AS note_id", *(value for name, value in empty.items() if name != "note_id")
     )
@@ -54,9 +56,9 @@ def make_lake(run: Run, vectors: np.ndarray) -> None:
     write(run, keys, vectors, "first")
 
 
-def edited(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def edited(vectors: np.ndarray, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
     """Return (keys, vectors) of one row in a hundred, each near to where some other one was."""
-    generator = np.random.default_rng(5)
+    generator = np.random.default_rng(seed)
     keys = np.sort(generator.choice(len(vectors), len(vectors) // 100, replace=False))
     noise = generator.standard_normal((len(keys), vectors.shape[1])) * (0.6 / vectors.shape[1] ** 0.5)
     moved = vectors[generator.choice(len(vectors), len(keys))] + noise

@@ -75,7 +75,7 @@ BOUNDED = {
     ): f"{FILES}; keys of short lists, see MOST_CHANGED",
     ("uninote/pipelines/neighbours/output/files.py:collect_files", "collect"): FILES,
     ("uninote/pipelines/neighbours/output/publish.py:hub_skewness", "collect"): ONE,
-    ("uninote/pipelines/neighbours/recall.py:_recall_of_rules", "toArrow"): "K neighbours of a sample, from each cell",
+    ("uninote/pipelines/neighbours/recall.py:_search_by_rules", "toArrow"): "K neighbours of a sample, from each cell",
     ("uninote/pipelines/neighbours/recall.py:listed", "collect"): "K neighbours of a sample",
     ("uninote/pipelines/notes/image_bytes.py:stored_images", "collect"): "the images of one note",
     ("uninote/pipelines/notes/image_reading.py:_read_chunk", "collect"): ONE,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from uninote.neighbours.recall import exact_scores
-from uninote.neighbours.truth import exact_topk
+from uninote.neighbours.rules import Rows, Rule, pairing_of
+from uninote.neighbours.truth import ExactSearch, exact_topk
 
 
 def make_vectors(rows, cone=0.0):
@@ -66,3 +67,43 @@ def test_exact_scores_finds_the_named_rows_and_no_others():
     assert np.array_equal(np.isfinite(scores), [[True, False, True], [False, True, False]])
     np.testing.assert_allclose(scores[0, [0, 2]], vectors[[4, 49]] @ vectors[0], atol=1e-6)
     np.testing.assert_allclose(scores[1, 1], vectors[0] @ vectors[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("width", [5, 64, 200])
+@pytest.mark.parametrize("outliers", [0, 3])
+def test_bounds_of_codes_miss_nothing(width, outliers):
+    """Few bits are left for a row with one great value: the bounds are wide there, and hold."""
+    generator = np.random.default_rng(width)
+    centres = generator.standard_normal((20, width))
+    vectors = centres[generator.integers(0, 20, 5000)] + 0.3 * generator.standard_normal((5000, width))
+    vectors[generator.random(5000) < 0.2, :outliers] += 40
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    keys = np.arange(5000)
+    found, scores = exact_topk(vectors[:90], batches_of(keys, vectors, 1300), 15, keys[:90])
+    best, expected = sorted_by_score_and_key(vectors[:90], keys, vectors, 15, keys[:90])
+    np.testing.assert_allclose(scores, expected, atol=1e-7)
+    assert (found == best).mean() > 0.999
+
+
+def test_only_pairs_that_a_rule_allows_count():
+    vectors = make_vectors(3000)
+    generator = np.random.default_rng(4)
+    attributes = {}
+    for name, values in (("author", 5), ("language", 3), ("visibility", 2)):
+        attributes[name] = np.array([f"{name}{n}" for n in generator.integers(0, values, 3000)], dtype=object)
+        attributes[name][generator.random(3000) < 0.1] = None
+    rows = Rows(vectors, attributes)
+    mine = rows.take(np.arange(60))
+    rule = Rule(same=("language",), different=("author",), never=(("visibility", ("visibility1",)),), max_score=0.6)
+    search = ExactSearch(mine.vectors, np.arange(60), 8, 0.6)
+    for part in np.array_split(np.arange(3000), 4):
+        theirs = rows.take(part)
+        search.offer(part, theirs.vectors, pairing_of(rule, mine, theirs))
+    scores = vectors[:60].astype(np.float64) @ vectors.astype(np.float64).T
+    author, language = attributes["author"], attributes["language"]
+    scores[(language[:60, None] != language) | np.equal(language[:60], None)[:, None]] = -np.inf
+    scores[(author[:60, None] == author) & ~np.equal(author[:60], None)[:, None]] = -np.inf
+    scores[:, attributes["visibility"] == "visibility1"] = -np.inf
+    scores[np.arange(60), np.arange(60)] = -np.inf
+    scores[scores >= 0.6] = -np.inf
+    np.testing.assert_allclose(search.found().scores, -np.sort(-scores, axis=1)[:, :8], atol=1e-6)

@@ -108,7 +108,7 @@ def test_the_overlap_follows_the_recall_that_is_asked(make_run):
             frame,
             900,
             24,
-            truth,
+            lambda: truth,
         )
         for target in (0.5, 0.9)
     ]

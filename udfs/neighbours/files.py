@@ -27,6 +27,7 @@ STATE = "state"  # the kinds of files
 PUBLIC = "public"
 PAIRS = "pairs"
 PARTIAL = "partial"
+TRUTH = "truth"
 ROWS = "rows"
 PIVOTS = "pivots"
 
@@ -156,6 +157,12 @@ def file_record(kind: str, file: DataFile) -> pa.RecordBatch:
     """Return what is reported of one file, as a batch of one row."""
     values = [kind, file.path, file.size, file.rows, json.dumps(file.low), json.dumps(file.high)]
     return pa.RecordBatch.from_arrays([pa.array([value]) for value in values], names=[*FILE_RECORD])
+
+
+def with_table(table: str, records: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Put before each FILE_RECORD the name of the table that the file is for."""
+    for batch in records:
+        yield batch.add_column(0, "table", pa.array([table] * len(batch), pa.string()))
 
 
 def _public(lists: pa.Table, k: int) -> pa.RecordBatch:

@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 
 from udfs.arrow import ArrowMap, as_matrix
 from udfs.neighbours.cell_rows import Items
+from udfs.neighbours.files import with_table
 from udfs.neighbours.lists import lists_of
+from udfs.neighbours.recall import Sampled, write_truths
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.settings import Search
 from uninote.neighbours.progress import RowsDone, watching
@@ -28,11 +30,15 @@ WriteCell = Callable[[int, Items, np.ndarray, Sequence[Assignment]], FileRecords
 
 @dataclass(frozen=True)
 class JoinTask:
-    """What a task of the join makes: lists for each rule, by the tables' names, as the `search` within a cell says."""
+    """What a task of the join makes: lists for each rule, by the tables' names, as the `search` within a cell says.
+
+    A task that has all notes finds the exact lists of those `sampled` too, which recall is measured by; null where none has.
+    """
 
     rules: Mapping[str, Rule]
     search: Search
     width: int
+    sampled: Sampled | None = None
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -67,6 +73,8 @@ def make_cell_join(task: JoinTask, sink: Sink, write_cell: WriteCell, count: Cou
             yield from with_table(name, sink(name, lists))
             done.reach(table + 1)
         yield from with_table("", write_cell(cell, items, primary, assignments))
+        if task.sampled is not None:
+            yield from write_truths(items, task.rules, task.sampled)
 
     return run
 
@@ -94,9 +102,3 @@ def read_items(batches: list[pa.RecordBatch], task: JoinTask) -> tuple[Items, np
     if "primary" in table.schema.names:
         return items, np.asarray(table["primary"])
     return items, np.ones(len(order), bool)
-
-
-def with_table(table: str, records: FileRecords) -> FileRecords:
-    """Put before each FILE_RECORD the name of the table that the file is for."""
-    for batch in records:
-        yield batch.add_column(0, "table", pa.array([table] * len(batch), pa.string()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -12,8 +13,10 @@ import pyarrow.compute as pc
 
 from udfs.arrow import ArrowMap
 from udfs.neighbours.cell_rows import CellFiles, CellFolders, Items, StoredCell
-from udfs.neighbours.full_join import Count, FileRecords, JoinTask, Sink, read_items, with_table
+from udfs.neighbours.files import with_table
+from udfs.neighbours.full_join import Count, FileRecords, JoinTask, Sink, read_items
 from udfs.neighbours.lists import Entries, among, lists_of_pairs, make_lists
+from udfs.neighbours.recall import write_truths
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.lists import Pairs
 from uninote.neighbours.rules import Rows, Rule
@@ -70,6 +73,8 @@ def make_update_join(
         update = _CellUpdate(task, before(), cell, sent, primary)
         for name, lists in update.lists().items():
             yield from with_table(name, sink(name, lists))
+        if task.sampled is not None and len(sent.keys):
+            yield from write_truths(update.items, task.rules, task.sampled)
         changed = update.changed_rows()
         if changed is not None:
             yield from with_table("", iter([cells().folders.write_rows(number, cells().number, *changed)]))
@@ -109,10 +114,8 @@ class _CellUpdate:
         """Join them; returns LISTS by table, none where no row was sent. An empty list of each row comes first."""
         if not len(self._sent.keys):
             return {}
-        stays = np.flatnonzero(~self._outdated)
-        own = stays[~np.isin(self._cell.keys[stays], self._sent.keys)]
-        items = self._together(own)
-        assignments = self._cell.read_assignments(own)
+        items = self.items
+        assignments = self._cell.read_assignments(self._own)
         found: dict[str, Iterator[pa.RecordBatch]] = {}
         for name, rule in self._task.rules.items():
             limits = _limits_of(items.keys, self._before.limits[name])
@@ -121,6 +124,17 @@ class _CellUpdate:
             lists = lists_of_pairs(items.keys, items.ids, pairs, len(self._sent.keys))
             found[name] = chain([self._empty_lists()], lists)
         return found
+
+    @cached_property
+    def items(self) -> Items:
+        """The rows sent, then those of the cell that stay as they are."""
+        return self._together(self._own)
+
+    @cached_property
+    def _own(self) -> np.ndarray:
+        """The places of the cell's rows that stay as they are."""
+        stays = np.flatnonzero(~self._outdated)
+        return stays[~np.isin(self._cell.keys[stays], self._sent.keys)]
 
     def changed_rows(self) -> tuple[Items, np.ndarray, np.ndarray] | None:
         """Return (items, leaves, deleted) for CellFolders.write_rows; null where the cell's own rows stay as they are.

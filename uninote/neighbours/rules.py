@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -84,13 +85,53 @@ class Predicate:
         return allowed
 
 
-def allowed_pairs(rule: Rule, mine: Rows, theirs: Rows) -> np.ndarray:
-    """Return bool (m, n): which rows of `theirs` attributes allow to be neighbours of which of `mine`."""
-    attributes = {name: np.concatenate([mine.attributes[name], theirs.attributes[name]]) for name in rule.attributes}
-    predicate = Predicate(rule, attributes, len(mine) + len(theirs))
-    owners = np.arange(len(mine))
-    others = np.arange(len(mine), len(mine) + len(theirs))
-    return predicate.allows(owners[:, None], others[None])
+class Pairing(NamedTuple):
+    """Which of n rows may be neighbours of which of m queries, as numbers for the values of attributes, negative for null.
+
+    `same` int32 (any, m) must be equal to `same_of_rows` (any, n), and not null; `different` must not, unless it is null. Only
+    the rows of `is_neighbour`, bool (n,), count; of no length where all do.
+    """
+
+    same: np.ndarray
+    same_of_rows: np.ndarray
+    different: np.ndarray
+    different_of_rows: np.ndarray
+    is_neighbour: np.ndarray
+
+    def rows_of(self, part: slice) -> Pairing:
+        """Return what it says of a part of the rows."""
+        return self._replace(
+            same_of_rows=np.ascontiguousarray(self.same_of_rows[:, part]),
+            different_of_rows=np.ascontiguousarray(self.different_of_rows[:, part]),
+            is_neighbour=self.is_neighbour[part],
+        )
+
+
+_NO_NUMBERS = np.empty((0, 0), np.int32)
+ANYONE = Pairing(_NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, np.empty(0, np.bool_))
+
+
+def pairing_of(rule: Rule, mine: Rows, theirs: Rows) -> Pairing:
+    """Return which rows of `theirs` attributes allow to be neighbours of which of `mine`."""
+    same = _numbers_of_both(rule.same, mine, theirs)
+    different = _numbers_of_both(rule.different, mine, theirs)
+    is_neighbour = Predicate(Rule(only=rule.only, never=rule.never), theirs.attributes, len(theirs)).candidates
+    queries = len(mine)
+    return Pairing(
+        np.ascontiguousarray(same[:, :queries]),
+        np.ascontiguousarray(same[:, queries:]),
+        np.ascontiguousarray(different[:, :queries]),
+        np.ascontiguousarray(different[:, queries:]),
+        is_neighbour,
+    )
+
+
+def _numbers_of_both(names: Sequence[str], mine: Rows, theirs: Rows) -> np.ndarray:
+    """Return int32 (names, m + n): numbers that are equal where the values of the rows of either side are."""
+    numbers = np.empty((len(names), len(mine) + len(theirs)), np.int32)
+    for place, name in enumerate(names):
+        numbers[place] = numbers_of(np.concatenate([mine.attributes[name], theirs.attributes[name]]))
+    return numbers
 
 
 def numbers_of(values: np.ndarray) -> np.ndarray:

@@ -63,7 +63,7 @@ def _measure(target: Target, manifest: Manifest, template: Template) -> Callable
         # One more than K, since each item finds itself.
         found, scores = index.search(sample.vectors, calibration.k + 1, lists)
         others = np.where(found == sample.keys[:, None], -1, found)
-        return vectors.recall(sample.keys, merge_topk(others, scores, calibration.k)[0], exact)
+        return vectors.recall(sample.keys, merge_topk(others, scores, calibration.k)[0], exact, calibration.k)
 
     return recall_of
 

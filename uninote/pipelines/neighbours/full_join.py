@@ -20,13 +20,14 @@ from uninote.pipelines.neighbours.output.files import (
     rewrite,
 )
 from uninote.pipelines.neighbours.planning.join import Join
-from uninote.pipelines.neighbours.planning.plan import JoinPlan, Truth, plan_join
+from uninote.pipelines.neighbours.planning.plan import JoinPlan, plan_join
+from uninote.pipelines.neighbours.recall import scanned_truth
 from uninote.pipelines.runtime.progress import watched
 
 
-def join_all(join: Join, truth: Truth) -> JoinResult:
-    """Make the lists of every table from all rows; how far cells must overlap is measured by `truth`."""
-    plan = plan_join(join.run.config.neighbours, join.vectors, join.rows, join.width, truth)
+def join_all(join: Join) -> JoinResult:
+    """Make the lists of every table from all rows."""
+    plan = plan_join(join.run.config.neighbours, join.vectors, join.rows, join.width, lambda: scanned_truth(join))
     files = _in_one_cell(join, plan) if len(plan.centroids) == 1 else _in_cells(join, plan)
     save_cells(join, plan)
     return JoinResult(plan.counts() | {"joined": join.rows}, files)
@@ -35,7 +36,7 @@ def join_all(join: Join, truth: Truth) -> JoinResult:
 def _in_one_cell(join: Join, plan: JoinPlan) -> list[WrittenFile]:
     """Join all rows in one task, which writes final lists: nothing is shuffled or merged."""
     with watched(join.run.spark.sparkContext, "neighbours: rows joined", join.rows) as done:
-        make = make_cell_join(join.task(plan.recall), make_sink(join), cell_folders(join).write_cell, done.add)
+        make = make_cell_join(join.task(plan.recall, 1), make_sink(join), cell_folders(join).write_cell, done.add)
         return collect_files(join.scan(make, FILE_RECORDS, parts=1))
 
 
@@ -43,7 +44,7 @@ def _in_cells(join: Join, plan: JoinPlan) -> list[WrittenFile]:
     """Join each cell in a task of its own, and merge the lists of each row."""
     # Partial lists are files between join and merge: a task that is lost repeats one cell, and the merge repeats none.
     with watched(join.run.spark.sparkContext, "neighbours: rows joined", join.rows * plan.overlap) as done:
-        task = join.task(plan.recall)
+        task = join.task(plan.recall, len(plan.centroids))
         folders = cell_folders(join)
         make = make_cell_join(task, make_partial_sink(join), folders.write_cell, done.add)
         partial = collect_files(_by_cell(join, plan).mapInArrow(make, FILE_RECORDS))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,8 @@ from pyspark.sql.types import BinaryType, LongType, StringType, StructField, Str
 
 from udfs.arrow import from_bytes
 from udfs.neighbours.cell_rows import Items
-from udfs.neighbours.recall import ALLOWED, make_allowed_neighbours
+from udfs.neighbours.files import TRUTH
+from udfs.neighbours.recall import ALLOWED, make_allowed_neighbours, read_truth
 from udfs.table_files import as_read, make_reader
 from uninote.lake.delta_files import files_of
 from uninote.neighbours.lists import Lists
@@ -20,11 +21,13 @@ from uninote.neighbours.rules import Rows
 from uninote.pipelines.lake.reading.file_rows import FileRows, shared
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.neighbours.output.cell_rows import CellRows
+from uninote.pipelines.neighbours.output.files import JoinResult, of_kind
 from uninote.pipelines.neighbours.planning.join import Join
-from uninote.pipelines.neighbours.planning.plan import Truth
+from uninote.pipelines.neighbours.planning.plan import Truth, sample_truth
 from uninote.vectors.top_k import merge_topk
 
 AT_K = "recall_at_k"  # names in the ledger's metrics; those of rules and widths are these and what they are of
+_PLAIN = "neighbours"  # the table without rules
 _SAMPLE = "recall_sample"
 _OF_TABLE = "recall_of_"
 _OF_WIDTH = "recall_w"
@@ -49,7 +52,7 @@ class Recalls:
     @property
     def by_table(self) -> dict[str, float]:
         """Recall by the name of the table."""
-        return {"neighbours": self.lists, **self.by_rule}
+        return {_PLAIN: self.lists, **self.by_rule}
 
     def metrics(self) -> dict[str, float]:
         """Return them under the names that the ledger has."""
@@ -73,10 +76,41 @@ class Recalls:
         return cls(int(metrics[_SAMPLE]), metrics[AT_K], by_rule, by_width)
 
 
-def measure_recall(join: Join, truth: Truth, cells: CellRows) -> Recalls:
-    """Return recall@K of the lists as they are published, and of exact search at each width."""
-    lists = join.vectors.recall(truth.keys, listed(join, "neighbours", truth.keys), truth.lists)
-    return Recalls(len(truth.keys), lists, _recall_of_rules(join, cells), _recall_of_widths(join, truth))
+def scanned_truth(join: Join) -> Truth:
+    """Return the exact neighbours of the sample, of more than K, by comparing it with all vectors as they are stored."""
+    sample = replace(join.sample, vectors=join.sampled_vectors)
+    return sample_truth(join.vectors, sample, join.truth_length)
+
+
+def found_truths(join: Join, result: JoinResult) -> dict[str, Truth]:
+    """Return, by table, the exact neighbours that the join has found of the sample beside its lists.
+
+    The sample is drawn by another pass: what a join knows nothing of is not known, and is found without it.
+    """
+    truths = {}
+    for name in join.rules:
+        for file in of_kind(result.files, name, TRUTH):
+            keys, lists = read_truth(file.path, join.truth_length)
+            if np.array_equal(keys, join.sample.keys):
+                truths[name] = Truth(keys, lists)
+    return truths
+
+
+def measure_recall(join: Join, truths: Mapping[str, Truth], cells: CellRows) -> Recalls:
+    """Return recall@K of the lists as they are published, and of exact search at each width.
+
+    `truths`, by table, are those that are known; others are found by passes over all vectors.
+    """
+    truth = truths.get(_PLAIN) or scanned_truth(join)
+    k = join.run.config.neighbours.k
+    lists = join.vectors.recall(truth.keys, listed(join, _PLAIN, truth.keys), truth.lists, k)
+    rules = [name for name, rule in join.rules.items() if not rule.plain]
+    known = truths if all(name in truths for name in rules) else _search_by_rules(join, rules, cells)
+    by_rule = {}
+    for name in rules:
+        keys, best = known[name].keys, known[name].lists
+        by_rule[name] = join.vectors.recall(keys, listed(join, name, keys), best, k)
+    return Recalls(len(truth.keys), lists, by_rule, _recall_of_widths(join, truth))
 
 
 def _recall_of_widths(join: Join, truth: Truth) -> dict[int, float]:
@@ -96,7 +130,7 @@ def _recall_of_widths(join: Join, truth: Truth) -> dict[int, float]:
     widest = snapshot.widths[0]
     recalls = {widest: 1.0}
     for width in snapshot.widths[1:]:
-        recalls[width] = stored[widest].recall(truth.keys, exact[width].ids, exact[widest])
+        recalls[width] = stored[widest].recall(truth.keys, exact[width].ids[:, :k], exact[widest], k)
     return recalls
 
 
@@ -116,26 +150,23 @@ def listed(join: Join, name: str, keys: np.ndarray) -> np.ndarray:
     return lists
 
 
-def _recall_of_rules(join: Join, cells: CellRows) -> dict[str, float]:
-    """Return recall@K of the sample for each table that passes candidates over.
+def _search_by_rules(join: Join, names: Sequence[str], cells: CellRows) -> dict[str, Truth]:
+    """Return what the sample should find in each of these tables, among the rows of all cells.
 
-    Rows of cells have vectors and attributes side by side: nothing has to be joined to know who is allowed.
+    Those have vectors and attributes side by side: nothing has to be joined to know who is allowed.
     """
-    rules = {name: rule for name, rule in join.rules.items() if not rule.plain}
+    rules = {name: join.rules[name] for name in names}
     sample = join.sample
-    k = join.run.config.neighbours.k
+    k = join.truth_length
     if not rules or not len(sample.keys):
-        return {}
-    items = Items(sample.keys, sample.note_ids, Rows(sample.vectors, _attributes(join, sample.note_ids)))
+        nothing = Lists(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
+        return {name: Truth(sample.keys, nothing) for name in names}
+    items = Items(sample.keys, sample.note_ids, Rows(join.sampled_vectors, _attributes(join, sample.note_ids)))
     shared = join.run.spark.sparkContext.broadcast((cells.files, items))
     make = make_allowed_neighbours(rules, lambda: shared.value[0], lambda: shared.value[1], k)
     allowed = cells.scan(make, _ALLOWED).toArrow()
     shared.destroy()
-    recalls = {}
-    for name in rules:
-        best = _best_allowed(allowed, name, k)
-        recalls[name] = join.vectors.recall(sample.keys, listed(join, name, sample.keys), best)
-    return recalls
+    return {name: Truth(sample.keys, _best_allowed(allowed, name, k)) for name in rules}
 
 
 def _attributes(join: Join, note_ids: pa.Array) -> dict[str, np.ndarray]:

@@ -37,8 +37,7 @@ from uninote.pipelines.neighbours.output.cell_rows import open_cell_rows
 from uninote.pipelines.neighbours.output.files import JoinResult
 from uninote.pipelines.neighbours.output.publish import find_damage, hub_skewness, publish
 from uninote.pipelines.neighbours.planning.join import Join, open_join
-from uninote.pipelines.neighbours.planning.plan import sample_truth
-from uninote.pipelines.neighbours.recall import Recalls, measure_recall
+from uninote.pipelines.neighbours.recall import Recalls, found_truths, measure_recall
 from uninote.pipelines.neighbours.update import LostListsError, open_base, update_lists
 from uninote.pipelines.runtime.progress import say, step
 
@@ -61,20 +60,20 @@ def neighbours(run: Run) -> dict[str, Any]:
     if isinstance(decision, Unchanged) and entry is not None and last is not None:
         return _summary(join, entry["counts"], Recalls.of(entry["metrics"]), last.as_of) | {"state": "unchanged"}
 
-    truth = sample_truth(join.vectors, join.sample, run.config.neighbours.k)
     ready_kernels(join)
     result = None
     if isinstance(decision, Update) and last is not None:
         result = _try_update(join, last, decision)
     if result is None:
-        result = join_all(join, truth)
+        result = join_all(join)
+    truths = found_truths(join, result)
     as_of = int(run.as_of.timestamp())
     published, outputs = publish(join, result, _signature(present.settings, join.versions, as_of))
     unmark(run, rules)
 
     counts = {**result.counts, **published, "notes": join.rows, "k": run.config.neighbours.k, "width": join.width}
     with step("neighbours: recall of the lists, by table and width"):
-        recalls = measure_recall(join, truth, open_cell_rows(join, counts["cells"], outputs))
+        recalls = measure_recall(join, truths, open_cell_rows(join, counts["cells"], outputs))
     metrics = recalls.metrics() | _hub_metrics(join)
     _say_recalls(join, recalls)
     outcome = Outcome("done", counts, join.versions, outputs, metrics, present.settings, as_of=run.as_of)

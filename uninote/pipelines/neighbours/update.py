@@ -143,7 +143,7 @@ def join_changed_rows(
     # By id, not by hash: a partition is a cell.
     count = len(base.rows.files)
     by_cell = moved.union(_cell_numbers(join, count)).repartitionById(count, F.col("cell"))
-    task = join.task(kernel_recall(join.run.config.neighbours))
+    task = join.task(kernel_recall(join.run.config.neighbours), count)
     with watched(context, "neighbours: changed notes, against rows", join.rows) as done:
         make = make_update_join(
             task, lambda: shared.value[0].read(), lambda: shared.value[1], make_partial_sink(join), done.add

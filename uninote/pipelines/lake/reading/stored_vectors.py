@@ -29,6 +29,7 @@ from uninote.pipelines.lake.run import Run
 from uninote.vectors.sampling import first_in_order, share_of
 from uninote.vectors.top_k import merge_topk
 
+_TIE = 1e-5  # scores that differ by less may be those of neighbours that are as near
 _KEY = StructField("item_key", LongType())
 _KIND = StructField("kind", StringType())
 _LISTS = StructType(
@@ -163,19 +164,23 @@ class StoredVectors:
         partial_scores = to_matrix(by_query["scores"].combine_chunks()).reshape(len(keys), -1)
         return Lists(*merge_topk(partial_keys, partial_scores, k))
 
-    def recall(self, keys: np.ndarray, found: np.ndarray, truth: Lists) -> float:
-        """Return the tie-aware recall of `found`, int64 (len(keys), any), -1 for none, against what `exact` returned.
+    def recall(self, keys: np.ndarray, found: np.ndarray, truth: Lists, k: int) -> float:
+        """Return the tie-aware recall at `k` of `found`, int64 (len(keys), any), -1 for none, against what `exact` returned.
 
-        What was found is scored from the stored vectors, never by the word of whoever found it.
+        What was found is scored from the stored vectors, never by the word of whoever found it. What is not in a truth of more
+        than `k`, whose last score is below the k-th, counts for nothing: its vector is not even read.
         """
         scores = known_scores(found, truth)
-        others = np.where(np.isneginf(scores), found, -1)
+        ends_in_tie = (
+            truth.scores[:, -1] >= truth.scores[:, k - 1] - _TIE if truth.scores.shape[1] else np.ones(0, bool)
+        )
+        others = np.where(np.isneginf(scores) & ends_in_tie[:, None], found, -1)
         asked = np.flatnonzero((others >= 0).any(axis=1))
         if len(asked):
             known, matrix = self.pick(np.concatenate([keys[asked], others[others >= 0]]))
             queries = matrix[np.searchsorted(known, keys[asked])]
             scores[asked] = np.maximum(scores[asked], exact_scores(queries, iter([(known, matrix)]), others[asked]))
-        return tie_aware_recall(scores, truth.scores, truth.scores.shape[1])
+        return tie_aware_recall(scores, truth.scores, k)
 
 
 def with_bytes(schema: StructType) -> StructType:

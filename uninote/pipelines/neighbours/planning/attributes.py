@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
-
+from udfs.neighbours.attributes import FRESH, AttributeColumns
 from uninote.config.sections.neighbours import RuleConfig
 from uninote.neighbours.rules import Rule
-
-_FRESH = "yes"
 
 
 @dataclass(frozen=True)
 class Attribute:
     """A string column of the rows that are joined, null where a note has none; `neighbour_rows` has it by this `name`.
 
-    Where `fresh_days` is null it is the column of `notes` of the same name. Otherwise it is "yes" for notes that were updated
+    Where `fresh_days` is null it is the column of `notes` of the same name. Otherwise it is FRESH for notes that were updated
     in so many days before the run, and null for older ones.
     """
 
     name: str
     fresh_days: int | None = None
 
-    def column(self, as_of: datetime) -> Column:
-        """Return the column, made of those of `notes`; ages are counted from `as_of`."""
-        if self.fresh_days is None:
-            return F.col(self.name)
-        oldest = as_of - timedelta(days=self.fresh_days)
-        return F.when(F.col("updated_at") >= F.lit(oldest), F.lit(_FRESH)).alias(self.name)
+
+def columns_of(attributes: Iterable[Attribute], files: Sequence[str], as_of: datetime) -> AttributeColumns:
+    """Return where workers find attributes: in the `files` of notes; ages are counted from `as_of`."""
+    names = []
+    oldest = {}
+    for attribute in attributes:
+        names.append(attribute.name)
+        if attribute.fresh_days is not None:
+            oldest[attribute.name] = as_of - timedelta(days=attribute.fresh_days)
+    return AttributeColumns(files, names, oldest)
 
 
 def attributes_of(rules: Iterable[RuleConfig]) -> tuple[Attribute, ...]:
@@ -50,7 +50,7 @@ def rule_of(config: RuleConfig, duplicate_score: float) -> Rule:
     """Return a configured rule as the join obeys it: freshness is one more attribute, with one allowed value."""
     only = _in_order(config.only)
     if config.fresh_days is not None:
-        only.append((_freshness(config.fresh_days).name, (_FRESH,)))
+        only.append((_freshness(config.fresh_days).name, (FRESH,)))
     return Rule(
         same=config.same,
         different=config.different,

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, IntegerType, LongType, StringType, StructField, StructType
 
 from udfs.arrow import ArrowMap
-from udfs.neighbours.cells import vectors_as_bytes
+from udfs.neighbours.attributes import AttributeColumns, make_with_attributes
 from udfs.neighbours.full_join import JoinTask
+from udfs.neighbours.recall import Sampled
+from uninote.lake.delta_files import present_files
 from uninote.lake.schemas import VECTOR, TableSpec, neighbour_rows_table, neighbour_state_table
 from uninote.neighbours.kernel.settings import Search
 from uninote.neighbours.rules import Rule
-from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, VectorSample, with_bytes
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.neighbours.planning.attributes import Attribute, attributes_of, rule_of
+from uninote.pipelines.neighbours.planning.attributes import Attribute, attributes_of, columns_of, rule_of
 
 STAGING = "staging/neighbours"
 
@@ -34,9 +35,14 @@ class Join:
 
     @cached_property
     def sample(self) -> VectorSample:
-        """How many notes there are, and a sample of them, to measure recall by."""
+        """How many notes there are, and a sample of them, to measure recall by, without its vectors."""
         settings = self.run.config.neighbours
-        return self.vectors.sample(settings.recall_sample, settings.seed)
+        return self.vectors.sample(settings.recall_sample, settings.seed, read_vectors=False)
+
+    @cached_property
+    def sampled_vectors(self) -> np.ndarray:
+        """The vectors of the sample, float32 (m, width): a pass over all vectors, for joins in which no task has them all."""
+        return self.vectors.pick(self.sample.keys)[1]
 
     @property
     def width(self) -> int:
@@ -70,11 +76,17 @@ class Join:
         """How many entries a stored list has: some more than readers see, for updates that take entries away."""
         return self.run.config.neighbours.k + self.run.config.neighbours.slack
 
-    def task(self, recall: float) -> JoinTask:
-        """Return what the executors need to know to reach this `recall` within a cell."""
+    def task(self, recall: float, cells: int) -> JoinTask:
+        """Return what the executors need to know to reach this `recall` within each of so many cells."""
         settings = self.run.config.neighbours
         search = Search(settings.k, self.list_length, recall, settings.seed)
-        return JoinTask(self.rules, search, self.width)
+        sampled = Sampled(self.sample.keys, self.truth_length, f"{self.staging_uri}/truth") if cells == 1 else None
+        return JoinTask(self.rules, search, self.width, sampled)
+
+    @property
+    def truth_length(self) -> int:
+        """How many exact neighbours of a sampled note are found: what is listed and not among twice K is no true neighbour."""
+        return 2 * self.run.config.neighbours.k
 
     @property
     def vector_schema(self) -> StructType:
@@ -97,30 +109,34 @@ class Join:
     def scan(self, function: ArrowMap, schema: StructType, parts: int | None = None) -> DataFrame:
         """Return what `function` makes of the rows, `row_schema`, of all notes, perhaps in `parts` tasks.
 
-        Their vectors are lists, or bytes where Spark had to move them.
+        Their vectors are lists.
         """
         columns = self.vector_schema.names
         if not self.attributes:
             return self.vectors.scan(function, schema, columns, parts)
-        # Attributes are in another table: Spark joins, and moves the vectors.
-        rows = self.with_attributes(self.vectors.scan(vectors_as_bytes, with_bytes(self.vector_schema), columns))
-        return (rows if parts is None else rows.coalesce(parts)).mapInArrow(function, schema)
+        # Attributes are in another table, of which each task reads what it needs: Spark would move the vectors to join them.
+        add = make_with_attributes(self._attribute_columns)
+        return self.vectors.scan(lambda rows: function(add(rows)), schema, columns, parts)
 
     def with_attributes(self, rows: DataFrame) -> DataFrame:
-        """Return rows of `vector_schema` as `row_schema`: with the attributes that rules look at."""
+        """Return some rows of `vector_schema`, vectors as bytes, as `row_schema`: with the attributes that rules look at."""
         if not self.attributes:
             return rows
-        names = [attribute.name for attribute in self.attributes]
-        return rows.join(self._notes(), "note_id", "left").select(*self.vector_schema.names, *names)
+        # In a task for each core, as each reads the attributes of all notes.
+        some = rows.coalesce(self.run.spark.sparkContext.defaultParallelism)
+        return some.mapInArrow(make_with_attributes(self._attribute_columns), with_bytes(self.row_schema))
 
     def attributes_of(self, note_ids: pa.Array) -> pa.Table:
         """Return note_id, and a column for each attribute that rules look at, of those of some notes that are there."""
-        asked = self.run.spark.createDataFrame(pa.table({"note_id": note_ids}))
-        return self._notes().join(F.broadcast(asked), "note_id", "left_semi").toArrow()
+        asked = self.run.spark.createDataFrame(pa.table({"note_id": note_ids})).coalesce(1)
+        names = [StructField(attribute.name, StringType()) for attribute in self.attributes]
+        schema = StructType([StructField("note_id", self.run.note_id), *names])
+        return asked.mapInArrow(make_with_attributes(self._attribute_columns), schema).toArrow()
 
-    def _notes(self) -> DataFrame:
-        notes = tables.read_table(self.run.spark, self.run.lake.uri("notes"))
-        return notes.select("note_id", *(attribute.column(self.run.as_of) for attribute in self.attributes))
+    @cached_property
+    def _attribute_columns(self) -> AttributeColumns:
+        files = present_files(self.run.lake.uri("notes"))
+        return columns_of(self.attributes, [file.path for file in files], self.run.as_of)
 
     @property
     def rows_spec(self) -> TableSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ _SMALLEST = 1000  # rows that a cell must be able to hold
 
 @dataclass(frozen=True)
 class Truth:
-    """The exact neighbours of a sample: `keys` int64 (m,), and their `lists`, (m, K), whose ids are keys."""
+    """The exact neighbours of a sample: `keys` int64 (m,), and their `lists`, (m, any), whose ids are keys."""
 
     keys: np.ndarray
     lists: Lists
@@ -76,8 +77,13 @@ def capacity(settings: NeighboursConfig, width: int) -> int:
     return rows
 
 
-def plan_join(settings: NeighboursConfig, vectors: StoredVectors, rows: int, width: int, truth: Truth) -> JoinPlan:
-    """Plan the join of `rows` vectors. Raises ConfigError when cells as configured do not fit into a task's memory."""
+def plan_join(
+    settings: NeighboursConfig, vectors: StoredVectors, rows: int, width: int, truth: Callable[[], Truth]
+) -> JoinPlan:
+    """Plan the join of `rows` vectors; `truth` is asked for only where there are cells to plan.
+
+    Raises ConfigError when cells as configured do not fit into a task's memory.
+    """
     most = capacity(settings, width)
     overlap = settings.overlap or MOST_OVERLAP // 2
     cell_rows = settings.cell_rows or max(1, most // overlap)
@@ -95,7 +101,7 @@ def plan_join(settings: NeighboursConfig, vectors: StoredVectors, rows: int, wid
     sample = vectors.sample(cells * ROWS_PER_CENTROID, settings.seed).vectors
     with step(f"neighbours: k-means, {cells:,} cells of {len(sample):,} rows"):
         centroids = _heaviest_first(fit_cells(sample, cells, settings.seed), sample, overlap)
-    return _overlapping(settings, rows, centroids, _true_pairs(vectors, truth))
+    return _overlapping(settings, rows, centroids, _true_pairs(vectors, truth(), settings.k))
 
 
 def _overlapping(settings: NeighboursConfig, rows: int, centroids: np.ndarray, pairs: _Pairs) -> JoinPlan:
@@ -159,8 +165,9 @@ class _Pairs(NamedTuple):
     theirs: np.ndarray
 
 
-def _true_pairs(vectors: StoredVectors, truth: Truth) -> _Pairs:
-    rows, slots = np.nonzero(truth.lists.ids >= 0)
-    found = truth.lists.ids[rows, slots]
+def _true_pairs(vectors: StoredVectors, truth: Truth, k: int) -> _Pairs:
+    ids = truth.lists.ids[:, :k]
+    rows, slots = np.nonzero(ids >= 0)
+    found = ids[rows, slots]
     keys, matrix = vectors.pick(np.concatenate([truth.keys, found]))
     return _Pairs(keys, matrix, np.searchsorted(keys, truth.keys)[rows], np.searchsorted(keys, found))

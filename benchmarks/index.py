@@ -32,12 +32,13 @@ from index_peers import autofaiss_seconds, plain_faiss, tuned_faiss
 from index_recall import recall_at_10, recalls, shards_visited
 from index_task import task_memory
 
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import Segment
-from uninote.index.plan import IndexOverrides, IndexPlan
-from uninote.index.planning import plan_index
-from uninote.index.search import Index, write_voided
-from uninote.index.template import Template
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.records import Segment
+from uninote.index.planning.choose import plan_index
+from uninote.index.planning.plan import IndexOverrides, IndexPlan
+from uninote.index.search import Index
+from uninote.index.template.template import Template
+from uninote.index.voided import write_voided
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import Manifest, Segment, ShardFile
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.manifest import publish_manifest
+from uninote.index.files.records import Manifest, Segment, ShardFile
 from uninote.index.note_keys import COLUMNS
-from uninote.index.plan import FAST_SCAN_NBITS, IndexPlan
-from uninote.index.shard.builder import ShardBuilder
-from uninote.index.template import Template
-from uninote.index.training import train_template
+from uninote.index.planning.plan import FAST_SCAN_NBITS, IndexPlan
+from uninote.index.shard_builder import ShardBuilder
+from uninote.index.template.template import Template
+from uninote.index.template.training import train_template
 
 BATCH = 10_000
 QUERIES = 1000
@@ -72,7 +73,7 @@ def build(vectors: np.ndarray, plan: IndexPlan) -> tuple[Template, dict[int, Sha
 def publish(folder: IndexFolder, template: Template, plan: IndexPlan, segments: list[Segment], live: int) -> None:
     """Publish an index of these segments."""
     name = template.save(folder)
-    Manifest("g", plan.width, ("note",), "", plan, name, 8, live, tuple(segments), "").publish(folder)
+    publish_manifest(folder, Manifest("g", plan.width, ("note",), "", plan, name, 8, live, tuple(segments), ""))
 
 
 def finish(folder: IndexFolder, builders: dict[int, ShardBuilder], name: str) -> tuple[ShardFile, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from uninote.index.plan import FAST_SCAN_NBITS, IndexPlan
+from uninote.index.planning.plan import FAST_SCAN_NBITS, IndexPlan
 
 AUTOFAISS = """
 import sys, time, numpy as np, faiss

@@ -8,15 +8,15 @@ import faiss
 import numpy as np
 from index_parts import QUERIES, add_all, build, finish, has_vectors, publish
 
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import Segment, ShardFile
-from uninote.index.plan import IndexOverrides, IndexPlan
-from uninote.index.planning import RECALL, plan_index
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.records import Segment, ShardFile
+from uninote.index.open_shard import OpenShard
+from uninote.index.planning.choose import RECALL, plan_index
+from uninote.index.planning.plan import IndexOverrides, IndexPlan
 from uninote.index.search import Index
-from uninote.index.shard.builder import ShardBuilder
-from uninote.index.shard.opened import OpenShard
-from uninote.index.template import Template
-from uninote.index.training import train_template
+from uninote.index.shard_builder import ShardBuilder
+from uninote.index.template.template import Template
+from uninote.index.template.training import train_template
 
 
 def recalls(vectors: np.ndarray, index: Index, plain: faiss.Index) -> dict[str, list[float]]:

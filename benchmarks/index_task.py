@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 from index_parts import batches, has_vectors
 
-from uninote.index.folder import IndexFolder
-from uninote.index.plan import IndexPlan
-from uninote.index.shard.builder import ShardBuilder
-from uninote.index.template import load_template
+from uninote.index.files.folder import IndexFolder
+from uninote.index.planning.plan import IndexPlan
+from uninote.index.shard_builder import ShardBuilder
+from uninote.index.template.template import load_template
 
 
 def task_memory(vectors: np.ndarray, folder: Path, template: str, plan: IndexPlan, scratch: Path) -> float:

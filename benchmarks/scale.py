@@ -30,7 +30,7 @@ from resident import Watch
 from scale_lake import Drawn, make_lake, stored_parts
 
 from uninote.config.settings import Config
-from uninote.index.planning import plan_index
+from uninote.index.planning.choose import plan_index
 from uninote.index.search import Index
 from uninote.neighbours.lookup import open_table
 from uninote.pipelines.index import stage as index_stage

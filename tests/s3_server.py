@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from uninote.install import spark_home
+from uninote.install.spark import spark_home
 
 # Everything that boto3 may take from its surroundings, so that nobody's own settings reach a test.
 ENVIRONMENT = {

@@ -99,7 +99,9 @@ def test_the_package_alone_loads_none_of_the_large_libraries():
 
 def test_a_plan_is_made_without_a_compiler_or_a_model():
     loaded = loaded_by(
-        "uninote.index.plan", "uninote.pipelines.neighbours.planning.plan", "uninote.neighbours.kernel.settings"
+        "uninote.index.planning.plan",
+        "uninote.pipelines.neighbours.planning.plan",
+        "uninote.neighbours.kernel.settings",
     )
     assert "uninote" in loaded
     assert not loaded & {"numba", "llvmlite", "torch"}

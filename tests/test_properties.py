@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import MANIFEST, Manifest, ManifestError, Segment, read_manifest
-from uninote.index.plan import IndexPlan
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.manifest import MANIFEST, ManifestError, publish_manifest, read_manifest
+from uninote.index.files.records import Manifest, Segment
+from uninote.index.planning.plan import IndexPlan
 from uninote.vectors.top_k import merge_topk
 from uninote.vectors.widths import truncate
 
@@ -40,7 +41,7 @@ def published_manifest(tmp_path_factory) -> tuple[IndexFolder, str]:
         segments=(Segment("s", 10, (), 0, None, {"items": 3}),),
         created_at="2026-11-01T00:00:00",
     )
-    manifest.publish(folder)
+    publish_manifest(folder, manifest)
     return folder, (path / MANIFEST).read_text()
 
 

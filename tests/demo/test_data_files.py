@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from uninote.demo import data_files
-from uninote.demo.data_files import read_data
+from uninote.demo.material import data_files
+from uninote.demo.material.data_files import read_data
 from uninote.demo.pictures.strokes import Glyph
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from uninote.demo.material.random_streams import random_stream
 from uninote.demo.pictures.drawing import crop_edges, draw_scene
 from uninote.demo.pictures.scenes import Scene, choose_scene, describe_scene
 from uninote.demo.pictures.strokes import GLYPHS
 from uninote.demo.pictures.subjects import COLOURS, SUBJECTS
-from uninote.demo.random_streams import random_stream
 
 
 def share_of(image, colour):

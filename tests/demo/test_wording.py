@@ -6,9 +6,9 @@ import string
 
 import pytest
 
+from uninote.demo.material.random_streams import random_stream
 from uninote.demo.pictures.scenes import choose_scene
 from uninote.demo.pictures.subjects import SUBJECTS
-from uninote.demo.random_streams import random_stream
 from uninote.demo.texts.topics import CATEGORIES, TOPICS
 from uninote.demo.texts.wording import WORDING, Slots, paraphrase, write_body, write_title
 

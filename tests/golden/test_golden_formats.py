@@ -20,10 +20,11 @@ from pyspark.sql.types import LongType, StringType
 from udfs.arrow import unpack
 from udfs.neighbours.files import ListFolders, write_lists
 from udfs.neighbours.lists import lists_of
-from uninote.index.files import StoredFile
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import Manifest, Segment, ShardFile, read_manifest
-from uninote.index.plan import IndexPlan
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.manifest import manifest_json, read_manifest
+from uninote.index.files.records import Manifest, Segment, ShardFile
+from uninote.index.files.stored_file import StoredFile
+from uninote.index.planning.plan import IndexPlan
 from uninote.lake import schemas
 from uninote.lake.paths import Lake
 from uninote.lake.record import LakeRecord, read_record, write_record
@@ -125,7 +126,7 @@ def test_a_manifest_of_codes_alone_is_read_as_it_was_written(tmp_path):
 
 def test_the_manifest_of_an_index(tmp_path):
     stored = (FORMATS / "manifest.json").read_text(encoding="utf-8")
-    assert MANIFEST.to_json() + "\n" == stored
+    assert manifest_json(MANIFEST) + "\n" == stored
     (tmp_path / "manifest.json").write_text(stored, encoding="utf-8")
     assert read_manifest(IndexFolder(str(tmp_path))) == MANIFEST
 

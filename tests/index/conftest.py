@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from segments import make_corpus, publish_base
 
-from uninote.index.folder import IndexFolder
-from uninote.index.plan import IndexOverrides
-from uninote.index.planning import plan_index
-from uninote.index.training import train_template
+from uninote.index.files.folder import IndexFolder
+from uninote.index.planning.choose import plan_index
+from uninote.index.planning.plan import IndexOverrides
+from uninote.index.template.training import train_template
 
 
 def make_indexed(rerank):

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from uninote.index.manifest import Manifest, Segment, read_manifest
+from uninote.index.files.manifest import publish_manifest, read_manifest
+from uninote.index.files.records import Manifest, Segment
 from uninote.index.note_keys import COLUMNS
-from uninote.index.plan import FAST_SCAN_NBITS
-from uninote.index.search import write_voided
-from uninote.index.shard.builder import ShardBuilder
+from uninote.index.planning.plan import FAST_SCAN_NBITS
+from uninote.index.shard_builder import ShardBuilder
+from uninote.index.voided import write_voided
 
 
 def make_corpus(rows=3000, width=32, seed=0):
@@ -66,7 +67,7 @@ def publish_base(folder, template, plan, rows):
     manifest = Manifest(
         "g", plan.width, ("note",), "settings", plan, name, 16, len(rows[0]), (base,), "2030-01-01T00:00:00Z"
     )
-    manifest.publish(folder)
+    publish_manifest(folder, manifest)
     return manifest
 
 
@@ -74,4 +75,4 @@ def publish_update(folder, template, name, rows, voided, live):
     """Publish one more segment."""
     before = read_manifest(folder)
     segment = build_segment(folder, template, name, rows, voided=voided)
-    replace(before, segments=(*before.segments, segment), live=live).publish(folder)
+    publish_manifest(folder, replace(before, segments=(*before.segments, segment), live=live))

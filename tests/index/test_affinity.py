@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.index.affinity import group_lists, pack_cells, settle_lists
+from uninote.index.template.affinity import group_lists, pack_cells, settle_lists
 from uninote.vectors.kmeans import fit_kmeans, nearest_centroids
 
 

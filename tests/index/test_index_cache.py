@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.index.files import IndexDamagedError
-from uninote.index.folder import IndexFolder
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.stored_file import IndexDamagedError
 from uninote.storage.file_hashes import sha256_of
 from uninote.storage.types import S3Options
 

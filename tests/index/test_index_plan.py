@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from uninote.errors import ConfigError
-from uninote.index.plan import IndexOverrides
-from uninote.index.planning import plan_index
+from uninote.index.planning.choose import plan_index
+from uninote.index.planning.plan import IndexOverrides
 
 ROWS = (1, 2, 38, 39, 40, 300, 3_000, 100_000, 5_000_000, 1_000_000_000)
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from segments import publish_base
 
-from uninote.index.files import IndexDamagedError
-from uninote.index.folder import IndexFolder
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.manifest import publish_manifest
+from uninote.index.files.stored_file import IndexDamagedError
 from uninote.index.search import Index, SearchError
 from uninote.vectors.kmeans import ClusteringError
 
@@ -133,7 +134,7 @@ def test_a_changed_byte_is_noticed_when_the_shard_is_first_touched_and_by_verify
 
 def test_a_shard_is_hashed_once(corpus, published, monkeypatch):
     hashed = []
-    monkeypatch.setattr("uninote.index.folder.sha256_of", lambda path: hashed.append(path) or sums[path.name])
+    monkeypatch.setattr("uninote.index.files.folder.sha256_of", lambda path: hashed.append(path) or sums[path.name])
     sums = {file.name: file.sha256 for file in published.manifest.files}
     index = Index.open(published.folder)
     assert hashed == []
@@ -151,7 +152,7 @@ def test_a_shard_that_went_missing_after_opening_is_an_error(corpus, published):
 
 def test_a_manifest_without_one_of_the_shards_is_refused(published):
     base = published.manifest.base
-    replace(published.manifest, segments=(replace(base, shards=base.shards[1:]),)).publish(published.folder)
+    publish_manifest(published.folder, replace(published.manifest, segments=(replace(base, shards=base.shards[1:]),)))
     with pytest.raises(IndexDamagedError, match="a shard is missing"):
         Index.open(published.folder)
 

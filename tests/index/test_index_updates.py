@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from segments import build_segment, key_rows, make_corpus, publish_base, publish_update
 
-from uninote.index.files import IndexDamagedError
-from uninote.index.manifest import Segment, read_manifest
+from uninote.index.files.manifest import publish_manifest, read_manifest
+from uninote.index.files.records import Segment
+from uninote.index.files.stored_file import IndexDamagedError
 from uninote.index.note_keys import Constraint, ConstraintError
-from uninote.index.plan import IndexOverrides
-from uninote.index.planning import plan_index
+from uninote.index.open_shard import OpenShard
+from uninote.index.planning.choose import plan_index
+from uninote.index.planning.plan import IndexOverrides
 from uninote.index.search import Index
-from uninote.index.shard.builder import ShardBuilder
-from uninote.index.shard.opened import OpenShard
-from uninote.index.training import train_template
+from uninote.index.shard_builder import ShardBuilder
+from uninote.index.template.training import train_template
 
 
 class Oracle:
@@ -163,7 +164,7 @@ def test_an_edited_note_is_named_by_its_newest_segment(oracle):
     renamed = {"note_id": ["renamed"]}
     before = read_manifest(oracle.folder)
     edit = build_segment(oracle.folder, oracle.template, "edit", (np.array([7]), vectors, renamed), voided=[7])
-    replace(before, segments=(*before.segments, edit)).publish(oracle.folder)
+    publish_manifest(oracle.folder, replace(before, segments=(*before.segments, edit)))
     index = Index.open(oracle.folder)
     keys, _ = index.search(vectors, 3, nprobe=24)
     assert keys[0, 0] == 7
@@ -287,7 +288,7 @@ def test_recall_after_updates_of_updates_is_that_of_a_fresh_segment(request, fol
     answers = []
     for made in (updates, fresh):
         segment = Segment("since", 1200, made.shards, 0, None, {"items": 4})
-        replace(base, segments=(base.base, segment), live=2200).publish(folder)
+        publish_manifest(folder, replace(base, segments=(base.base, segment), live=2200))
         index = Index.open(folder)
         assert index.verify()["live"] == 2200
         answers.append(index.search(corpus.vectors[:2200:20], 10, nprobe=48))

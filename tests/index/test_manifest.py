@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import MANIFEST, ManifestError, checksum_of, read_manifest
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.manifest import MANIFEST, ManifestError, checksum_of, publish_manifest, read_manifest
 
 
 def edit(folder, change):
@@ -29,7 +29,7 @@ def test_a_manifest_names_no_place_outside_its_folder(published):
 
 def test_publishing_replaces_the_manifest_and_leaves_no_other_file(published):
     before = sorted(published.path.iterdir())
-    published.manifest.publish(published.folder)
+    publish_manifest(published.folder, published.manifest)
     assert sorted(published.path.iterdir()) == before
 
 

@@ -10,8 +10,8 @@ import pytest
 from segments import key_rows
 
 from uninote.index.note_keys import NoteKeys
-from uninote.index.shard.builder import ShardBuilder, ShardError
-from uninote.index.training import train_template
+from uninote.index.shard_builder import ShardBuilder, ShardError
+from uninote.index.template.training import train_template
 from uninote.storage.file_hashes import sha256_of
 
 

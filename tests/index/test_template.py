@@ -9,12 +9,12 @@ import faiss
 import numpy as np
 import pytest
 
-from uninote.index.centroids import Centroids
-from uninote.index.files import IndexDamagedError
-from uninote.index.plan import IndexOverrides
-from uninote.index.planning import plan_index
-from uninote.index.template import load_template
-from uninote.index.training import train_template
+from uninote.index.files.stored_file import IndexDamagedError
+from uninote.index.planning.choose import plan_index
+from uninote.index.planning.plan import IndexOverrides
+from uninote.index.template.centroids import Centroids
+from uninote.index.template.template import load_template
+from uninote.index.template.training import train_template
 from uninote.vectors.kmeans import ClusteringError, fit_kmeans
 
 

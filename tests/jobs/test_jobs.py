@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from builders import make_note, write_source
 
-from uninote.install import install_conf
+from uninote.install.conf import install_conf
 from uninote.lake.small_tables import read_all
 
 ROOT = Path(__file__).parent.parent.parent

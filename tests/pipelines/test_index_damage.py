@@ -10,7 +10,8 @@ import pytest
 from lake_updates import Lake
 
 from uninote.errors import UninoteError
-from uninote.index.manifest import MANIFEST, IndexRefusedError, read_manifest
+from uninote.index.files.manifest import MANIFEST, publish_manifest, read_manifest
+from uninote.index.files.records import IndexRefusedError
 from uninote.index.search import Index
 from uninote.pipelines.index.stage import index
 from uninote.pipelines.index.target import index_folder
@@ -146,7 +147,7 @@ def test_two_lakes_do_not_share_a_folder(run_of, lake, tmp_path):
     with pytest.raises(IndexRefusedError, match="belongs to the lake"):
         Index.open(found, lake_id=other.run_of().lake_id)
     # Of before lakes had ids: its keys say whose it is.
-    replace(read_manifest(found), lake_id=None, calibration="").publish(found)
+    publish_manifest(found, replace(read_manifest(found), lake_id=None, calibration=""))
     with pytest.raises(UninoteError, match="whose keys are not those of the notes of"):
         index(other.run_of(folder))
     assert index(run_of(folder))["state"] == "done"

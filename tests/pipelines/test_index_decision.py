@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from uninote.index.manifest import Manifest, Segment
-from uninote.index.planning import plan_index
+from uninote.index.files.records import Manifest, Segment
+from uninote.index.planning.choose import plan_index
 from uninote.pipelines.index.decision import (
     ENOUGH_ROWS,
     Changes,

@@ -7,7 +7,7 @@ import pytest
 from lake_updates import Lake
 
 from uninote.errors import ConfigError
-from uninote.index.manifest import MANIFEST, read_manifest
+from uninote.index.files.manifest import MANIFEST, read_manifest
 from uninote.index.note_keys import Constraint
 from uninote.index.search import Index
 from uninote.lake.paths import embeddings_name
@@ -140,7 +140,7 @@ def test_drift_is_measured_told_and_on_request_answered(run_of, lake, capsys):
 
 
 def test_many_lists_are_found_in_two_levels(run_of, lake, monkeypatch):
-    monkeypatch.setattr("uninote.index.planning.FLAT_LISTS", 10)
+    monkeypatch.setattr("uninote.index.planning.choose.FLAT_LISTS", 10)
     index(run_of())
     manifest = read_manifest(index_folder(run_of(), WIDTH))
     assert manifest.plan.groups == 3

@@ -14,12 +14,12 @@ import pytest
 from builders import make_note, write_source
 from deltalake import DeltaTable
 
-from uninote import search as terminal
 from uninote.demo.workspace import demo_corpus
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import read_manifest
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.manifest import read_manifest
 from uninote.pipelines.index.search import search
 from uninote.pipelines.stages import refresh
+from uninote.search import command as terminal
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 

@@ -14,14 +14,15 @@ import pyarrow.compute as pc
 from udfs.arrow import ArrowMap, as_matrix, read_rows, to_array, to_bytes
 from udfs.task import partition_number
 from udfs.worker import load_once
-from uninote.index.centroids import Centroids
-from uninote.index.files import IndexDamagedError, StoredFile
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import ShardFile, shard_from
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.manifest import shard_from
+from uninote.index.files.records import ShardFile
+from uninote.index.files.stored_file import IndexDamagedError, StoredFile
 from uninote.index.note_keys import COLUMNS
-from uninote.index.shard.builder import ShardBuilder
-from uninote.index.shard.opened import OpenShard
-from uninote.index.template import Template, load_template
+from uninote.index.open_shard import OpenShard
+from uninote.index.shard_builder import ShardBuilder
+from uninote.index.template.centroids import Centroids
+from uninote.index.template.template import Template, load_template
 from uninote.vectors.kmeans import compute_in_one_thread, fit_kmeans
 
 Given = Callable[[], np.ndarray]

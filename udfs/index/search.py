@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from udfs.arrow import ArrowMap, as_matrix
 from udfs.worker import load_once
-from uninote.index.folder import IndexFolder
+from uninote.index.files.folder import IndexFolder
 from uninote.index.note_keys import Constraint
 from uninote.index.search import Index
 from uninote.vectors.kmeans import compute_in_one_thread

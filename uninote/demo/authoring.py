@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+from uninote.demo.material.random_streams import chance, random_stream
 from uninote.demo.pictures.scenes import Scene, choose_scene, describe_scene
-from uninote.demo.random_streams import chance, random_stream
 from uninote.demo.records import DemoImage, DemoNote
 from uninote.demo.texts.topics import TOPICS, WEIGHTS, Language, Topic
 from uninote.demo.texts.wording import Slots, choose_hashtags, paraphrase, write_body, write_title

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from uninote.demo.authoring import Desk, write_note, write_notes
 from uninote.demo.broken import IMAGE_REJECTS, damage_note, damages_of, expected_reject
+from uninote.demo.image_files import image_bytes
+from uninote.demo.material.random_streams import random_stream
 from uninote.demo.next_day import NextDay, live_next_day
-from uninote.demo.pictures.image_files import image_bytes
-from uninote.demo.random_streams import random_stream
 from uninote.demo.records import DemoImage, DemoNote, Row, item_row, truth_image
 from uninote.errors import UninoteError
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from uninote.demo.authoring import FIRST_DAY, Desk, draw_image, lead_scene, write_notes
 from uninote.demo.broken import EMPTY_REJECT, empty_note, expected_reject
-from uninote.demo.random_streams import random_stream
+from uninote.demo.material.random_streams import random_stream
 from uninote.demo.records import DemoNote
 from uninote.demo.texts.topics import CATEGORIES, TOPICS
 from uninote.demo.texts.wording import Slots, append_sentence, write_title, write_update

@@ -1,1 +1,1 @@
-"""The IVF-PQ index: its plan, its trained template, its shard files, its manifest, and search over them."""
+"""The IVF-PQ index: its shards, which note each key is, and search over them."""

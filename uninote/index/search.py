@@ -7,22 +7,21 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from uninote.errors import UninoteError
-from uninote.index.files import IndexDamagedError
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import Manifest, Segment, ShardFile, read_manifest, rows_in
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.manifest import read_manifest
+from uninote.index.files.records import Manifest, ShardFile, rows_in
+from uninote.index.files.stored_file import IndexDamagedError
+from uninote.index.merging import depth, distinct, merge, rank_again, ranked
 from uninote.index.note_keys import Constraint
-from uninote.index.shard.merging import depth, distinct, merge, rank_again, ranked
-from uninote.index.shard.opened import OpenShard
-from uninote.index.shard.vectors import have_unit_length
-from uninote.index.template import Template, load_template
+from uninote.index.open_shard import OpenShard
+from uninote.index.shard_vectors import have_unit_length
+from uninote.index.template.template import Template, load_template
+from uninote.index.voided import read_voided
 from uninote.storage.types import S3Options
 from uninote.vectors.kmeans import check_vectors
 
-_VOIDED_KEY = "item_key"
 _WIDER = 4  # how many times more lists a query looks into that has not found K
 ANY = Constraint()
 
@@ -215,18 +214,6 @@ class Index:
         if self._voided is None:
             self._voided = [read_voided(self._folder, one) for one in self.manifest.segments]
         return np.unique(np.concatenate([np.empty(0, np.int64), *self._voided[segment + 1 :]]))
-
-
-def write_voided(keys: np.ndarray, path: Path) -> None:
-    """Write the keys that a segment voids in earlier ones."""
-    pq.write_table(pa.table({_VOIDED_KEY: np.unique(keys).astype(np.int64)}), path)
-
-
-def read_voided(folder: IndexFolder, segment: Segment) -> np.ndarray:
-    """Return the sorted keys that a segment voids in earlier ones, int64."""
-    if segment.voided is None:
-        return np.empty(0, np.int64)
-    return np.asarray(pq.read_table(folder.checked(segment.voided), memory_map=False)[_VOIDED_KEY].to_numpy())
 
 
 def _cells_of(shards: Sequence[ShardFile], template: Template) -> np.ndarray:

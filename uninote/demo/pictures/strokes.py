@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 from PIL import ImageDraw
 from pydantic import AfterValidator, TypeAdapter
 
-from uninote.demo.data_files import read_data
+from uninote.demo.material.data_files import read_data
 from uninote.demo.pictures.subjects import RGB
 
 FIXED: dict[str, RGB] = {

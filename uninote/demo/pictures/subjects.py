@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from uninote.demo.data_files import NO_OTHER_KEYS, read_data
+from uninote.demo.material.data_files import NO_OTHER_KEYS, read_data
 
 RGB = tuple[int, int, int]
 

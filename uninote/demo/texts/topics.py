@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from uninote.demo.data_files import NO_OTHER_KEYS, read_data
+from uninote.demo.material.data_files import NO_OTHER_KEYS, read_data
 
 Language = Literal["zh", "en"]
 

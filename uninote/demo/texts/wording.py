@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from uninote.demo.data_files import NO_OTHER_KEYS, read_data
+from uninote.demo.material.data_files import NO_OTHER_KEYS, read_data
+from uninote.demo.material.random_streams import chance
 from uninote.demo.pictures.scenes import Scene, name_subject, with_article
-from uninote.demo.random_streams import chance
 from uninote.demo.texts.topics import Language, Topic
 
 ByLanguage = dict[Language, tuple[str, ...]]

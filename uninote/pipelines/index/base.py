@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from uninote.config.digests import digest
-from uninote.index.files import IndexDamagedError
-from uninote.index.manifest import Manifest, Segment
-from uninote.index.planning import plan_index
-from uninote.index.template import Template, load_template
+from uninote.index.files.records import Manifest, Segment
+from uninote.index.files.stored_file import IndexDamagedError
+from uninote.index.planning.choose import plan_index
+from uninote.index.template.template import Template, load_template
 from uninote.pipelines.index.build import Build, SegmentRows, with_attributes
 from uninote.pipelines.index.messages import describe, fits, now
 from uninote.pipelines.index.plan import overrides_of

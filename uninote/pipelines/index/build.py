@@ -14,14 +14,15 @@ from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 from udfs.index.build import SegmentBuild, make_group, make_lists, make_route, make_shards
 from udfs.samples import make_share
 from uninote.errors import UninoteError
-from uninote.index.centroids import Centroids
-from uninote.index.files import IndexDamagedError
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import ShardFile, rows_in, shard_from
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.manifest import shard_from
+from uninote.index.files.records import ShardFile, rows_in
+from uninote.index.files.stored_file import IndexDamagedError
 from uninote.index.note_keys import COLUMNS
-from uninote.index.plan import IndexPlan
-from uninote.index.template import Template, load_template
-from uninote.index.training import finish_template, fit_rotation, train_template
+from uninote.index.planning.plan import IndexPlan
+from uninote.index.template.centroids import Centroids
+from uninote.index.template.template import Template, load_template
+from uninote.index.template.training import finish_template, fit_rotation, train_template
 from uninote.lake.schemas import VECTOR
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.lake import tables

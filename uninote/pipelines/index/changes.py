@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from pyspark.sql import DataFrame
 
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import Manifest, Segment
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.records import Manifest, Segment
 from uninote.index.note_keys import NoteKeys
-from uninote.index.search import read_voided
-from uninote.index.template import Template, load_template
+from uninote.index.template.template import Template, load_template
+from uninote.index.voided import read_voided
 from uninote.pipelines.index.decision import Changes
 from uninote.pipelines.index.target import ROW_COLUMNS, Target
 from uninote.pipelines.lake.reading.changed_items import ChangedItems, changed_items

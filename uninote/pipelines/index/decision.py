@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from uninote.index.manifest import Manifest
+from uninote.index.files.records import Manifest
 
 ENOUGH_ROWS = 256  # to judge drift by: fewer say nothing
 

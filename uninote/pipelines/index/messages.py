@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import Manifest
-from uninote.index.plan import IndexPlan
-from uninote.index.template import Template
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.records import Manifest
+from uninote.index.planning.plan import IndexPlan
+from uninote.index.template.template import Template
 
 _GROWN = 2  # a plan that asks for so many times more or fewer lists asks for a new template
 

@@ -8,8 +8,8 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from uninote.errors import UninoteError
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import Manifest
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.records import Manifest
 from uninote.index.note_keys import NoteKeys
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run

@@ -6,8 +6,8 @@ from typing import Any
 
 from uninote.config.settings import Config
 from uninote.errors import ConfigError
-from uninote.index.plan import IndexOverrides
-from uninote.index.planning import plan_index
+from uninote.index.planning.choose import plan_index
+from uninote.index.planning.plan import IndexOverrides
 from uninote.lake.paths import index_name
 from uninote.pipelines.lake.encoders import check_widths, open_model
 from uninote.pipelines.lake.reading.snapshot import newest_snapshot

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from uninote.index.manifest import Manifest
+from uninote.index.files.records import Manifest
 from uninote.index.search import Index
-from uninote.index.template import Template, template_files
+from uninote.index.template.template import Template, template_files
 from uninote.pipelines.index.target import Target
 from uninote.pipelines.runtime.progress import say, step
 from uninote.vectors.top_k import merge_topk

@@ -12,7 +12,7 @@ from udfs.index.search import IndexSearch, make_scores, make_search
 from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.config.sections.index import SearchConfig
 from uninote.errors import ConfigError, UninoteError
-from uninote.index.manifest import read_manifest
+from uninote.index.files.manifest import read_manifest
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.lake.schemas import found_table
 from uninote.notes.ingest.sources import find_source

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from uninote.config.digests import digest
-from uninote.index.files import StoredFile
-from uninote.index.manifest import Manifest, Segment, ShardFile
-from uninote.index.search import write_voided
+from uninote.index.files.records import Manifest, Segment, ShardFile
+from uninote.index.files.stored_file import StoredFile
+from uninote.index.voided import write_voided
 from uninote.pipelines.index.build import Build, Carried, SegmentRows, with_attributes
 from uninote.pipelines.index.changes import IndexChanges, keys_in
 from uninote.pipelines.index.messages import now

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from uninote.errors import UninoteError
-from uninote.index.checks import find_damage
-from uninote.index.manifest import Manifest, ManifestError, read_manifest
-from uninote.index.template import load_template
+from uninote.index.files.checks import find_damage
+from uninote.index.files.manifest import ManifestError, publish_manifest, read_manifest
+from uninote.index.files.records import Manifest
+from uninote.index.template.template import load_template
 from uninote.lake.paths import index_name
 from uninote.pipelines.index.base import make_base
 from uninote.pipelines.index.changes import IndexChanges, find_changes
@@ -156,7 +157,7 @@ def _publish(
 ) -> dict[str, Any]:
     """Publish the first of `manifests`, remove the files that none of them names, and record the run."""
     after = manifests[0]
-    after.publish(target.folder)
+    publish_manifest(target.folder, after)
     # Files of the one before stay: readers that opened it may be at work.
     remove_unused(target.folder, manifests)
     all_counts = {**counts_of(after), **counts}
@@ -177,5 +178,5 @@ def _mark_stale(run: Run, widths: Sequence[int]) -> None:
             manifest = read_manifest(folder)
             if not manifest.stale and manifest.lake_id in (None, run.lake_id):
                 why = f"since run {run.run_id} nothing asks for its width"
-                replace(manifest, stale=why).publish(folder)
+                publish_manifest(folder, replace(manifest, stale=why))
                 say_stale(run, STAGE, unit, f"the index {unit} is kept as it is and marked stale: {why}")

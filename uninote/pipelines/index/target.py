@@ -9,9 +9,9 @@ from typing import Any
 from uninote.config.digests import digest
 from uninote.config.sections.index import IndexConfig
 from uninote.config.settings import Config
-from uninote.index.folder import IndexFolder
-from uninote.index.plan import IndexPlan
-from uninote.index.planning import RECALL_OF_CODES, recall_wanted
+from uninote.index.files.folder import IndexFolder
+from uninote.index.planning.choose import RECALL_OF_CODES, recall_wanted
+from uninote.index.planning.plan import IndexPlan
 from uninote.lake.paths import index_name
 from uninote.pipelines.index.decision import Wanted
 from uninote.pipelines.lake.reading.snapshot import Snapshot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from uninote.index.files import IndexDamagedError
+from uninote.index.files.stored_file import IndexDamagedError
 from uninote.lake.parquet_files import DamagedFileError
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
-from uninote.index.planning import recall_wanted
+from uninote.index.planning.choose import recall_wanted
 from uninote.lake.schemas import quarantine_table
 from uninote.pipelines.embed.steps.accounting import CUT_COUNTS
 from uninote.pipelines.index.recall import RECALL_TARGET

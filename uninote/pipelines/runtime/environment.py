@@ -11,7 +11,7 @@ from pyspark import SparkContext
 from pyspark.errors import PySparkRuntimeError
 
 from uninote.errors import UninoteError
-from uninote.install import check_java, has_delta, spark_home
+from uninote.install.spark import check_java, has_delta, spark_home
 
 UTF_8 = "C.UTF-8"
 _STARTED_BY_SPARK_SUBMIT = "PYSPARK_GATEWAY_PORT"

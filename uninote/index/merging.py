@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uninote.index.shard.opened import OpenShard
+from uninote.index.open_shard import OpenShard
 from uninote.vectors.top_k import best_columns
 
 _DEPTH = 10

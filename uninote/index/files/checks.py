@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from uninote.index.files import IndexDamagedError, StoredFile
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import Manifest
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.records import Manifest
+from uninote.index.files.stored_file import IndexDamagedError, StoredFile
 from uninote.storage.types import is_remote
 
 EVERY_RUN_BYTES = 1 << 30

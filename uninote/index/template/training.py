@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import faiss
 import numpy as np
 
-from uninote.index.affinity import group_lists, settle_lists
-from uninote.index.centroids import Centroids
-from uninote.index.plan import IndexPlan
-from uninote.index.template import Template, code_error, new_ivfpq
+from uninote.index.planning.plan import IndexPlan
+from uninote.index.template.affinity import group_lists, settle_lists
+from uninote.index.template.centroids import Centroids
+from uninote.index.template.template import Template, code_error, new_ivfpq
 from uninote.vectors.kmeans import check_vectors, fit_kmeans
 
 Step = Callable[[str], AbstractContextManager[None]]

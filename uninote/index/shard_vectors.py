@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uninote.index.files import IndexDamagedError
+from uninote.index.files.stored_file import IndexDamagedError
 
 STORED = np.dtype("<f2")
 """float16 cost at most 0.003 of recall@10 on the real sets of docs/index.md; int8 halves the bytes and cost up to 0.033."""

@@ -11,11 +11,11 @@ from zipfile import BadZipFile
 import faiss
 import numpy as np
 
-from uninote.index.affinity import pack_cells
-from uninote.index.centroids import Centroids
-from uninote.index.files import IndexDamagedError, StoredFile
-from uninote.index.folder import IndexFolder
-from uninote.index.plan import FAST_SCAN_NBITS
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.stored_file import IndexDamagedError, StoredFile
+from uninote.index.planning.plan import FAST_SCAN_NBITS
+from uninote.index.template.affinity import pack_cells
+from uninote.index.template.centroids import Centroids
 from uninote.storage.file_hashes import sha256_of
 from uninote.storage.types import MissingFileError
 

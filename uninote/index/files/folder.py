@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uninote.index.files import IndexDamagedError, StoredFile, write_atomically
+from uninote.index.files.stored_file import IndexDamagedError, StoredFile, write_atomically
 from uninote.storage.file_hashes import sha256_of
 from uninote.storage.files import fetch_file, list_sizes, read_bytes, remove_file, write_file
 from uninote.storage.local import local_path

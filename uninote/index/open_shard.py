@@ -9,11 +9,11 @@ from typing import Any
 import faiss
 import numpy as np
 
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import ShardFile
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.records import ShardFile
 from uninote.index.note_keys import Constraint, NoteKeys
-from uninote.index.plan import FAST_SCAN_NBITS
-from uninote.index.shard.vectors import map_vectors, scores_of
+from uninote.index.planning.plan import FAST_SCAN_NBITS
+from uninote.index.shard_vectors import map_vectors, scores_of
 
 # The tables that FAISS would compute on opening cost lists x codebooks of memory, and digits where vectors form a cone.
 _READ_FLAGS = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from uninote.errors import ConfigError
-from uninote.index.plan import FAST_SCAN_NBITS, MIN_TRAIN_ROWS, IndexOverrides, IndexPlan
+from uninote.index.planning.plan import FAST_SCAN_NBITS, MIN_TRAIN_ROWS, IndexOverrides, IndexPlan
 
 FLAT_LISTS = 16_384  # past this k-means in one process takes hours, and assignment to lists most of a build
 RECALL = 0.95  # asked for unless the user says otherwise

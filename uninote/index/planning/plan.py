@@ -1,4 +1,4 @@
-"""The layout of an index and what it takes; `uninote.index.planning` chooses it. Arithmetic only, no data."""
+"""The layout of an index and what it takes; `uninote.index.planning.choose` chooses it. Arithmetic only, no data."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class IndexOverrides:
 class IndexPlan:
     """The layout of one index. Each vector is coded in `pq_m` parts of `pq_nbits` bits, rotated first where `opq`.
 
-    `groups` is 0 where every vector is compared with all centroids; past planning.FLAT_LISTS lists they are trained and
+    `groups` is 0 where every vector is compared with all centroids; past choose.FLAT_LISTS lists they are trained and
     looked up in two levels, by so many groups. With `rerank`, the vectors lie beside the codes as float16, and a search
     ranks what the codes find again by them.
     """

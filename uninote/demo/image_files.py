@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from uninote.demo.broken import damaged_bytes
+from uninote.demo.material.random_streams import random_stream
 from uninote.demo.pictures.drawing import crop_edges, draw_scene, encode_image
 from uninote.demo.pictures.scenes import choose_scene
 from uninote.demo.pictures.subjects import SUBJECTS
-from uninote.demo.random_streams import random_stream
 from uninote.demo.records import DemoImage
 
 

@@ -8,13 +8,13 @@ import pyarrow as pa
 from faiss.contrib.ivf_tools import add_preassigned
 
 from uninote.errors import UninoteError
-from uninote.index.files import StoredFile
-from uninote.index.folder import IndexFolder
-from uninote.index.manifest import ShardFile
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.records import ShardFile
+from uninote.index.files.stored_file import StoredFile
 from uninote.index.note_keys import KEY, write_keys
-from uninote.index.shard.opened import OpenShard, local_lists
-from uninote.index.shard.vectors import STORED, write_vectors
-from uninote.index.template import Template, new_ivfpq
+from uninote.index.open_shard import OpenShard, local_lists
+from uninote.index.shard_vectors import STORED, write_vectors
+from uninote.index.template.template import Template, new_ivfpq
 from uninote.vectors.kmeans import check_vectors
 
 

@@ -1,0 +1,1 @@
+"""`python -m uninote.install`: make this environment's Spark ready."""

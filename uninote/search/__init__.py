@@ -1,0 +1,1 @@
+"""`python -m uninote.search`: look into an index from a terminal."""

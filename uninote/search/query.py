@@ -1,0 +1,99 @@
+"""One query from a terminal: its text and images embedded by the model that made the index, and the notes nearest to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from uninote.config.sections.base import DEMO, E5
+from uninote.config.sections.sources import MediaConfig
+from uninote.demo.workspace import demo_checkpoint
+from uninote.errors import UninoteError
+from uninote.index.note_keys import Constraint
+from uninote.index.search import Index
+from uninote.media.fetching import MediaPolicy, load_image
+from uninote.model.e5.folder import e5_folder
+from uninote.model.encoder import AUTO, SENTENCES, Arithmetic, describe, kind_of, load_in_layout
+from uninote.model.sentence.turned_copy import turned_copy
+from uninote.notes.note import Note, NoteImage
+from uninote.vectors.widths import truncate
+
+NAMED = {E5: e5_folder, DEMO: demo_checkpoint}  # checkpoints that have a name
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a note is to be like, and the checkpoint that embeds it: a folder or a name of NAMED, null where none was given."""
+
+    model: Path | None
+    kind: str = AUTO
+    title: str = ""
+    text: str = ""
+    images: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How many notes are wanted, which, and how many lists are looked into for them (null: as calibrated)."""
+
+    count: int
+    constraint: Constraint
+    nprobe: int | None = None
+
+
+def nearest_notes(index: Index, place: str, query: Query, wanted: Wanted) -> list[dict[str, object]]:
+    """Return {"note_id", "score"} of each note found, best first. `place` is where the index was opened.
+
+    Raises UninoteError for a query without content, and for a checkpoint that is not the index's.
+    """
+    folder, kind = _checkpoint(query, place)
+    found = describe(kind, folder)
+    layouts = found.identity.find([index.manifest.generation])
+    if not layouts:
+        raise UninoteError(
+            f"the index was made by the encoder {index.manifest.generation}, {folder} is {found.generation}; their "
+            "vectors do not compare: name the index's own checkpoint"
+        )
+    vector = truncate(_embedded(query, folder, kind, max(layouts)), index.manifest.width)
+    notes, scores = index.search_notes(vector, wanted.count, wanted.nprobe, wanted.constraint)
+    lines: list[dict[str, object]] = []
+    for note, score in zip(notes[0], scores[0], strict=True):
+        if note is not None:
+            lines.append({"note_id": note, "score": round(float(score), 6)})
+    return lines
+
+
+def _checkpoint(query: Query, place: str) -> tuple[Path, str]:
+    """Return the folder of the model, with the axes that the index's lake keeps for it where there are some, and its kind."""
+    if query.model is None:
+        raise UninoteError(
+            f"--model is needed to embed the query: the folder of the checkpoint that made the index, or {' or '.join(NAMED)}"
+        )
+    named = NAMED.get(str(query.model))
+    folder = query.model if named is None else named()
+    kind = kind_of(folder) if query.kind == AUTO else query.kind
+    if kind != SENTENCES:
+        return folder, kind
+    # An index lies in <lake>/<generation>/index unless index.folder says otherwise.
+    lakes = Path(place).resolve().parents
+    axes = lakes[2] / "axes" / f"{describe(kind, folder).identity.weights}.safetensors" if len(lakes) > 2 else None
+    return (turned_copy(folder, axes) if axes is not None and axes.is_file() else folder), kind
+
+
+def _embedded(query: Query, folder: Path, kind: str, layout: int) -> np.ndarray:
+    """Return float32 (1, full width). Images may lie anywhere on this machine: the person at the terminal named them."""
+    if not (query.title or query.text or query.images):
+        raise UninoteError("the query is empty; give --text, --title or --image")
+    encoder = load_in_layout(folder, kind, layout, Arithmetic())
+    roots = set()
+    images = []
+    for path in map(Path.resolve, query.images):
+        roots.add(str(path.parent))
+        images.append(NoteImage(str(path), ""))
+    limits = MediaConfig()
+    policy = MediaPolicy(tuple(roots), limits.max_bytes, limits.max_pixels)
+    pictures = [load_image(image.uri, policy) for image in images]
+    note = Note(query.title, query.text, (), tuple(images))
+    return np.asarray(encoder.embed([encoder.prepare(note, pictures)]))

@@ -21,8 +21,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from uninote.media.fetching import inline_uri
 from uninote.media.images import to_image
-from uninote.model.hardware import Placement, convert_parameters
-from uninote.model.layouts import Limits, newest
+from uninote.model.compute.hardware import Placement, convert_parameters
+from uninote.model.identity.layouts import Limits, newest
 from uninote.model.qwen.encoder import NoteEncoder
 from uninote.model.qwen.processing import NoteProcessor, Prepared
 from uninote.model.qwen.tiny import LIMITS, tiny_config

@@ -12,7 +12,7 @@ import torch
 from gpu_parts import Parts, timed
 from torch import Tensor, nn
 
-from uninote.model.batching import token_batches
+from uninote.model.compute.batching import token_batches
 from uninote.model.qwen.processing import Prepared
 from uninote.training.errors import TrainingError
 from uninote.training.loop.adapters import recompute_activations, with_adapters

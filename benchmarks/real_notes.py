@@ -21,10 +21,10 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from uninote.demo.workspace import demo_checkpoint
-from uninote.model.batching import token_batches
+from uninote.model.compute.batching import token_batches
 from uninote.model.e5.folder import e5_folder
 from uninote.model.encoder import AUTO, Encoder, describe, kind_of, load_encoder
-from uninote.model.sentence.text import text_of
+from uninote.model.input.text import text_of
 from uninote.notes.note import Note
 from uninote.vectors.widths import truncate
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.model.batching import token_batches
+from uninote.model.compute.batching import token_batches
 
 
 def random_lengths(seed: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 
 from udfs.embed.model_run import shares
 from udfs.embed.window import Work
-from uninote.model.batching import token_batches
+from uninote.model.compute.batching import token_batches
 from uninote.notes.note import Note
 from uninote.pipelines.runtime.pace import Pace
 

@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from uninote.model.layouts import newest
+from uninote.model.identity.layouts import newest
 from uninote.model.qwen.tiny import make_folder, tiny_config, write_checkpoint
 from uninote.model.qwen.tiny_tokenizer import SPECIAL, train_tokenizer
 

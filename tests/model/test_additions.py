@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from uninote.model.encoder import SENTENCES, describe, load_encoder
-from uninote.model.folders import CheckpointError
+from uninote.model.identity.folders import CheckpointError
 from uninote.model.sentence.additions import AXES, READING, Axes, normalised, read_axes, write_axes
 from uninote.model.sentence.axes_fit import fit_axes, sample
 from uninote.model.sentence.letters import LETTERS, letters_of

@@ -6,7 +6,7 @@ import sys
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from uninote.model.layouts import PUBLISHED_LIMITS
+from uninote.model.identity.layouts import PUBLISHED_LIMITS
 from uninote.model.qwen import checkpoint
 from uninote.model.qwen.checkpoint import CheckpointError, generation, published_widths, read_card
 

@@ -11,7 +11,7 @@ from uninote.model.e5 import wheel
 from uninote.model.e5.folder import WEIGHTS, check_identity, e5_folder
 from uninote.model.e5.packed import read_packed
 from uninote.model.encoder import SENTENCES, describe, kind_of, load_encoder
-from uninote.model.folders import CheckpointError
+from uninote.model.identity.folders import CheckpointError
 from uninote.notes.note import Note
 
 TEXTS = [

@@ -4,11 +4,11 @@ import torch
 from torch import nn
 
 from uninote.errors import UninoteError
-from uninote.model import batches, linear
-from uninote.model.batches import embed_batches
+from uninote.model.compute import batches, linear
+from uninote.model.compute.batches import embed_batches
+from uninote.model.compute.hardware import choose_placement
+from uninote.model.compute.linear import OneDnnLinear, use_faster_linear
 from uninote.model.encoder import load_encoder
-from uninote.model.hardware import choose_placement
-from uninote.model.linear import OneDnnLinear, use_faster_linear
 from uninote.notes.note import Note
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from uninote.model.encoder import HASHING, describe, load_encoder
-from uninote.model.folders import CheckpointError
 from uninote.model.hashing.folder import CARD, write_card
+from uninote.model.identity.folders import CheckpointError
 from uninote.notes.note import Note, NoteImage
 from uninote.vectors.widths import truncate
 

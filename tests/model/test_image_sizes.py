@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.model.layouts import PUBLISHED_LIMITS, Limits
+from uninote.model.identity.layouts import PUBLISHED_LIMITS, Limits
 from uninote.model.qwen.image_sizes import check_limits, target_size
 from uninote.model.qwen.tiny import LIMITS
 

@@ -17,12 +17,12 @@ from tiny_checkpoint import make_tiny_checkpoint
 
 from uninote.demo.workspace import demo_checkpoint
 from uninote.model.encoder import SENTENCES, UNINOTE, Arithmetic, describe, load_encoder, load_in_layout
-from uninote.model.folders import CheckpointError
-from uninote.model.layouts import LAYOUTS, Layout
+from uninote.model.identity.folders import CheckpointError
+from uninote.model.identity.frames import FRAME
+from uninote.model.identity.layouts import LAYOUTS, Layout
 from uninote.model.qwen import checkpoint
 from uninote.model.qwen.checkpoint import identify, read_card
 from uninote.model.qwen.processing import NoteProcessor
-from uninote.model.qwen.prompts import FRAME
 from uninote.model.sentence import folder as sentence_models
 from uninote.notes.note import Note, NoteImage
 

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from uninote.errors import UninoteError
 from uninote.media.images import ImageError
-from uninote.model.cuts import Cut
+from uninote.model.input.cuts import Cut
 from uninote.model.qwen.checkpoint import CheckpointError
 from uninote.model.qwen.processing import NoteProcessor
 from uninote.notes.note import Note, NoteImage

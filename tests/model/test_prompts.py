@@ -1,9 +1,10 @@
-from uninote.model.qwen.prompts import CLOSING, OPENING, Kind, Part, parts_of
+from uninote.model.identity.frames import FRAME
+from uninote.model.qwen.prompts import Kind, Part, parts_of
 from uninote.notes.note import Note, NoteImage
 
 
 def test_the_frame_is_the_published_one():
-    assert OPENING + "text" + CLOSING == (
+    assert FRAME.opening + "text" + FRAME.closing == (
         "<|im_start|>system\nRepresent the user's input.<|im_end|>\n"
         "<|im_start|>user\ntext<|im_end|>\n<|im_start|>assistant\n"
     )

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from uninote.model.encoder import Description, describe, load_encoder
+from uninote.model.input.text import text_of
 from uninote.model.qwen.checkpoint import CheckpointError
 from uninote.model.sentence.inputs import LibraryInputs, TokenInputs
-from uninote.model.sentence.text import text_of
 from uninote.notes.note import Note, NoteImage
 
 library = pytest.importorskip("sentence_transformers")

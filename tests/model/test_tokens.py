@@ -5,8 +5,8 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
+from uninote.model.identity.frames import FRAME
 from uninote.model.qwen.checkpoint import CheckpointError
-from uninote.model.qwen.prompts import CLOSING, FRAME
 from uninote.model.qwen.tiny_tokenizer import ADDED, SPECIAL
 from uninote.model.qwen.tokens import NoteTokenizer
 
@@ -41,7 +41,7 @@ def test_markup_written_by_users_stays_text(tokenizer, definition, token):
 def test_what_the_tokenizer_itself_appends_ends_the_prompt(definition):
     full = Tokenizer.from_str(definition)
     end = full.token_to_id("<|endoftext|>")
-    plain = full.encode(CLOSING).ids
+    plain = full.encode(FRAME.closing).ids
     assert NoteTokenizer(definition, FRAME).closing == plain
     full.post_processor = TemplateProcessing(single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", end)])
     appending = NoteTokenizer(full.to_str(), FRAME)

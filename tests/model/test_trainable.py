@@ -3,8 +3,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from uninote.model.encoder import load_encoder
+from uninote.model.identity.frames import FRAME
 from uninote.model.qwen.checkpoint import generation, read_card
-from uninote.model.qwen.prompts import CLOSING, OPENING
 from uninote.model.qwen.trainable import Shape, make_trainable_checkpoint
 from uninote.notes.note import Note
 
@@ -29,7 +29,7 @@ def test_it_is_an_encoder_with_the_widths_of_the_tiny_one(tmp_path):
 def test_the_frame_of_the_prompt_is_a_few_tokens_and_the_layers_are_those_asked_for(tmp_path):
     make_trainable_checkpoint(tmp_path / "a", TEXTS, shape=SMALL)
     tokenizer = Tokenizer.from_file(str(tmp_path / "a" / "tokenizer.json"))
-    assert len(tokenizer.encode(OPENING + CLOSING).ids) < 24
+    assert len(tokenizer.encode(FRAME.opening + FRAME.closing).ids) < 24
     names = load_file(tmp_path / "a" / "model.safetensors")
     assert any("language_model.layers.0." in name for name in names)
     assert not any("layers.1." in name or "blocks.1." in name for name in names)

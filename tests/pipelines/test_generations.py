@@ -10,7 +10,7 @@ from builders import make_note, write_notes
 from uninote.config.loading import load_config
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError, UninoteError
-from uninote.model.layouts import LAYOUTS, Layout
+from uninote.model.identity.layouts import LAYOUTS, Layout
 from uninote.model.qwen import checkpoint
 from uninote.model.qwen.checkpoint import identify
 from uninote.pipelines.embed.stage import embed

@@ -15,7 +15,7 @@ from udfs.arrow import ArrowMap, to_batch, to_nullable
 from udfs.embed.prefetch import map_ahead, run_ahead
 from udfs.embed.window import COSTS, FACTS, Work, prepare
 from uninote.media.fetching import UNREACHABLE, MediaPolicy
-from uninote.model.batching import token_batches
+from uninote.model.compute.batching import token_batches
 from uninote.model.encoder import Encoder
 
 # A window is sorted by length together, and equal contents in it are computed once.

@@ -12,8 +12,8 @@ import numpy as np
 
 from udfs.notes.fingerprints import to_note
 from uninote.media.fetching import INLINE, TRANSIENT, MediaError, MediaPolicy, copied, decode_reduced, fetch
-from uninote.model.cuts import WHOLE, Cut
 from uninote.model.encoder import Encoder
+from uninote.model.input.cuts import WHOLE, Cut
 from uninote.notes.note import Note
 from uninote.vectors.unit_length import TOLERANCE
 

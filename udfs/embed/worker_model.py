@@ -68,7 +68,7 @@ def _computes_in_float32(model: WorkerModel, device: str | None) -> bool:
     # Imported here, since a driver imports this module too, and needs no torch.
     import torch
 
-    from uninote.model.hardware import choose_placement
+    from uninote.model.compute.hardware import choose_placement
 
     return choose_placement(None, device, model.dtype).dtype is torch.float32
 

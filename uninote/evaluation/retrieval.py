@@ -16,7 +16,7 @@ from uninote.evaluation.ranks import Question, ranks_of
 from uninote.evaluation.tables import Score, Table
 from uninote.evaluation.text_baseline import tfidf_rows
 from uninote.model.encoder import Encoder, Prepared
-from uninote.model.sentence.text import text_of
+from uninote.model.input.text import text_of
 from uninote.notes.note import Note
 from uninote.training.dataset import RankedList, TrainingSet
 from uninote.training.set.schemas import EVAL

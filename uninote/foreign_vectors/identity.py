@@ -6,9 +6,9 @@ from pathlib import Path
 
 from uninote.config.sections.vectors import VectorsConfig
 from uninote.errors import ConfigError
-from uninote.model.folders import Content
-from uninote.model.identity import Identity
-from uninote.model.layouts import newest
+from uninote.model.identity.folders import Content
+from uninote.model.identity.identity import Identity
+from uninote.model.identity.layouts import newest
 
 KIND = "vectors"
 

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from PIL.Image import Image
 
-from uninote.model.cuts import Cut
-from uninote.model.folders import CheckpointError
 from uninote.model.hashing import folder as hashing_folder
-from uninote.model.identity import Identity
-from uninote.model.layouts import find_layout
+from uninote.model.identity.folders import CheckpointError
+from uninote.model.identity.identity import Identity
+from uninote.model.identity.layouts import find_layout
+from uninote.model.input.cuts import Cut
 from uninote.model.qwen import checkpoint
 from uninote.model.sentence import folder as sentence_folder
 from uninote.notes.note import Note
@@ -148,7 +148,7 @@ def load_in_layout(folder: str | Path, kind: str, layout: int | None, arithmetic
         from uninote.model.hashing.encoder import HashingEncoder
 
         return HashingEncoder.load(folder)
-    from uninote.model.hardware import choose_placement
+    from uninote.model.compute.hardware import choose_placement
 
     placement = choose_placement(arithmetic.threads, arithmetic.device, arithmetic.dtype)
     if kind == SENTENCES and sentence_folder.has_additions(Path(folder)):

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from uninote.model.folders import CheckpointError
+from uninote.model.identity.folders import CheckpointError
 
 CHUNK_BYTES = 4 << 20
 

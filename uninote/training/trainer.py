@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import get_scheduler
 
 from uninote.config.sections.training import TrainConfig
-from uninote.model.identity import FIRST, Identity
+from uninote.model.identity.identity import FIRST, Identity
 from uninote.model.qwen.checkpoint import identify
 from uninote.training.dataset import TrainingSet
 from uninote.training.errors import TrainingError

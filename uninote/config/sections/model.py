@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from uninote.config.sections.base import AUTO, Kind, Location, Section, Width
 from uninote.config.sections.vectors import VectorsConfig
-from uninote.model.layouts import LAYOUTS, known
+from uninote.model.identity.layouts import LAYOUTS, known
 
 
 class ModelConfig(Section):

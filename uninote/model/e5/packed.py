@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uninote.model.folders import CheckpointError
+from uninote.model.identity.folders import CheckpointError
 
 MAGIC = b"E5S1"
 BLOCK = np.dtype(

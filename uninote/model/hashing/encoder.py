@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from uninote.model.cuts import WHOLE, Cut
 from uninote.model.hashing.folder import HashingCard, read_card
-from uninote.model.sentence.text import text_of
+from uninote.model.input.cuts import WHOLE, Cut
+from uninote.model.input.text import text_of
 from uninote.notes.note import Note
 
 _WORD = re.compile(r"\w+")

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from uninote.model.folders import CheckpointError, Content, listing, read_object
-from uninote.model.identity import FIRST, Identity
-from uninote.model.layouts import Layout, newest_of_others
+from uninote.model.identity.folders import CheckpointError, Content, listing, read_object
+from uninote.model.identity.identity import FIRST, Identity
+from uninote.model.identity.layouts import Layout, newest_of_others
 
 KIND = "feature-hashing"
 CARD = "feature_hashing.json"

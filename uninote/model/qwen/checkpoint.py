@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from uninote.model.folders import CheckpointError, Content, listing, pickles_in, read_object
-from uninote.model.former import PILLOW, pillow_versions
-from uninote.model.identity import FIRST, Identity
-from uninote.model.layouts import LAYOUTS, Layout, Limits, find_layout, newest
+from uninote.model.identity.folders import CheckpointError, Content, listing, pickles_in, read_object
+from uninote.model.identity.former import PILLOW, pillow_versions
+from uninote.model.identity.identity import FIRST, Identity
+from uninote.model.identity.layouts import LAYOUTS, Layout, Limits, find_layout, newest
 
 MODEL_TYPE = "qwen3_vl"
 CARD = "uninote.json"

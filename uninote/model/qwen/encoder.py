@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
-from uninote.model.batches import CPU_TOKENS, embed_batches
-from uninote.model.folders import CheckpointError
-from uninote.model.hardware import Placement
-from uninote.model.layouts import Layout
+from uninote.model.compute.batches import CPU_TOKENS, embed_batches
+from uninote.model.compute.hardware import Placement
+from uninote.model.identity.folders import CheckpointError
+from uninote.model.identity.layouts import Layout
 from uninote.model.qwen.checkpoint import read_card
 from uninote.model.qwen.processing import NoteProcessor, Prepared
 from uninote.model.qwen.tower import UniNote

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from uninote.errors import UninoteError
-from uninote.model.layouts import Limits
+from uninote.model.identity.layouts import Limits
 
 MAX_ASPECT = 200  # beyond it the published resizing refuses; such images are squeezed instead
 

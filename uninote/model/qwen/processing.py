@@ -13,9 +13,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from uninote.errors import UninoteError
 from uninote.media.images import ImageError
-from uninote.model.cuts import WHOLE, Cut
-from uninote.model.folders import CheckpointError
-from uninote.model.layouts import Layout, Limits
+from uninote.model.identity.folders import CheckpointError
+from uninote.model.identity.layouts import Layout, Limits
+from uninote.model.input.cuts import WHOLE, Cut
 from uninote.model.qwen.checkpoint import PROCESSOR_FILES, read_card
 from uninote.model.qwen.image_sizes import check_limits, largest_share, target_size
 from uninote.model.qwen.prompts import Kind, Part, parts_of

@@ -1,9 +1,6 @@
-"""What a note looks like to the model: the chat around it, and the order of its parts.
+"""The parts of a note in the order in which the model reads them, which is this project's choice.
 
-A change here moves vectors: it needs a new layout (layouts.py).
-
-The frame is the published usage of Qwen3-VL-Embedding: the instruction in the system turn, the input in the user turn,
-the generation prompt at the end, whose last token is pooled. The order of a note's parts is this project's choice.
+A change here moves vectors: it needs a new layout (`uninote/model/identity/layouts.py`).
 """
 
 from __future__ import annotations
@@ -13,26 +10,10 @@ from enum import Enum
 
 from uninote.notes.note import Note
 
-INSTRUCTION = "Represent the user's input."
-OPENING = f"<|im_start|>system\n{INSTRUCTION}<|im_end|>\n<|im_start|>user\n"
-CLOSING = "<|im_end|>\n<|im_start|>assistant\n"
-SEPARATOR = "\n"  # after a text that another part follows; none after an image, as published
 VISION_START = "<|vision_start|>"
 IMAGE_PAD = "<|image_pad|>"
 VISION_END = "<|vision_end|>"
 PADDING = "<|endoftext|>"
-
-
-@dataclass(frozen=True)
-class Frame:
-    """What stands around a note's parts, and after a text that another part follows."""
-
-    opening: str
-    closing: str
-    separator: str
-
-
-FRAME = Frame(OPENING, CLOSING, SEPARATOR)
 
 
 class Kind(Enum):

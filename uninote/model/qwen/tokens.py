@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from uninote.model.cuts import estimated
-from uninote.model.folders import CheckpointError
-from uninote.model.qwen.prompts import IMAGE_PAD, PADDING, VISION_END, VISION_START, Frame
+from uninote.model.identity.folders import CheckpointError
+from uninote.model.identity.frames import Frame
+from uninote.model.input.cuts import estimated
+from uninote.model.input.text import repaired
+from uninote.model.qwen.prompts import IMAGE_PAD, PADDING, VISION_END, VISION_START
 
 CHARS_PER_TOKEN = 8  # how much text to read first for each token that fits; more is read when that was too little
 
@@ -83,12 +85,3 @@ def _id_of(tokenizer: Tokenizer, token: str) -> int:
     if found is None:
         raise CheckpointError(f"tokenizer.json: has no token {token}; it must be a tokenizer of the Qwen3-VL family")
     return int(found)
-
-
-def repaired(text: str) -> str:
-    """Replace lone surrogates, which no UTF-8 text can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

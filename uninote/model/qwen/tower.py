@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from uninote.model.folders import CheckpointError
+from uninote.model.identity.folders import CheckpointError
 from uninote.model.qwen.checkpoint import SINGLE, read_config, weight_files
 from uninote.model.qwen.patches import use_linear_patches
 

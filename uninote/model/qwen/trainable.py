@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from uninote.model.layouts import newest
+from uninote.model.identity.layouts import newest
 from uninote.model.qwen.tiny import make_folder, tiny_config, write_checkpoint
 from uninote.model.qwen.tiny_tokenizer import train_tokenizer
 

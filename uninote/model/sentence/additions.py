@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from uninote.model.folders import CheckpointError, read_object
+from uninote.model.identity.folders import CheckpointError, read_object
 from uninote.model.sentence.letters import LETTERS
 
 READING = "uninote_reading.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from uninote.demo.texts.topics import TOPICS, Language
-from uninote.model.hardware import choose_placement
+from uninote.model.compute.hardware import choose_placement
 from uninote.model.sentence.additions import Axes, normalised
 from uninote.model.sentence.encoder import SentenceEncoder
 from uninote.notes.note import Note

@@ -11,12 +11,12 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from uninote.model.batches import CPU_TOKENS, embed_batches
-from uninote.model.folders import CheckpointError
-from uninote.model.hardware import Placement
+from uninote.model.compute.batches import CPU_TOKENS, embed_batches
+from uninote.model.compute.hardware import Placement
+from uninote.model.identity.folders import CheckpointError
+from uninote.model.input.text import text_of
 from uninote.model.sentence import folder as sentence_folder
 from uninote.model.sentence.inputs import make_inputs
-from uninote.model.sentence.text import text_of
 from uninote.notes.note import Note
 
 

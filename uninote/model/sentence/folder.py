@@ -8,10 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from uninote.model.folders import CheckpointError, Content, listing, pickles_in, read_json
-from uninote.model.former import SENTENCE_TRANSFORMERS, TRANSFORMERS, sentence_versions
-from uninote.model.identity import FIRST, Identity
-from uninote.model.layouts import Layout, newest_of_others
+from uninote.model.identity.folders import CheckpointError, Content, listing, pickles_in, read_json
+from uninote.model.identity.former import SENTENCE_TRANSFORMERS, TRANSFORMERS, sentence_versions
+from uninote.model.identity.identity import FIRST, Identity
+from uninote.model.identity.layouts import Layout, newest_of_others
 from uninote.model.sentence.additions import AXES, READING, widths_with
 from uninote.model.sentence.widths import declared_widths, module_width
 

@@ -16,8 +16,8 @@ import torch
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
-from uninote.model.cuts import WHOLE, Cut, estimated
-from uninote.model.qwen.tokens import repaired
+from uninote.model.input.cuts import WHOLE, Cut, estimated
+from uninote.model.input.text import repaired
 
 CHARS_PER_TOKEN = 8  # how much of a long text to read first, for each token that fits
 SEAM_CHARS = 128  # so near to where a text was cut, its tokens may be others than the full text's

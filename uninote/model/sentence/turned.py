@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image
 
-from uninote.model.cuts import Cut
-from uninote.model.hardware import Placement
+from uninote.model.compute.hardware import Placement
+from uninote.model.input.cuts import Cut
+from uninote.model.input.text import text_of
 from uninote.model.sentence import folder as sentence_folder
 from uninote.model.sentence.additions import Axes, Reading, normalised, read_axes, read_reading
 from uninote.model.sentence.encoder import SentenceEncoder
 from uninote.model.sentence.letters import letters_of
-from uninote.model.sentence.text import text_of
 from uninote.notes.note import Note
 
 BEFORE_LETTERS = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from uninote.model.folders import CheckpointError, read_object
+from uninote.model.identity.folders import CheckpointError, read_object
 
 SETTINGS = "config_sentence_transformers.json"
 POOLING_FLAG = "pooling_mode_"  # older folders have one flag for each mode

@@ -12,8 +12,8 @@ from typing import Any
 
 from uninote.errors import ConfigError, UninoteError
 from uninote.foreign_vectors.identity import KIND
-from uninote.model.identity import Identity
-from uninote.model.layouts import LAYOUTS, known
+from uninote.model.identity.identity import Identity
+from uninote.model.identity.layouts import LAYOUTS, known
 
 RECORD = "generation.json"
 ITEMS = "items"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from uninote.model.batching import token_batches
+from uninote.model.compute.batching import token_batches
 from uninote.model.qwen.processing import NoteProcessor, Prepared
 from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uninote.model.folders import CheckpointError
-from uninote.model.qwen.prompts import FRAME, Frame
+from uninote.model.identity.folders import CheckpointError
+from uninote.model.identity.frames import FRAME, Frame
 
 
 @dataclass(frozen=True)

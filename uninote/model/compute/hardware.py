@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from uninote.errors import UninoteError
-from uninote.model.linear import use_faster_linear
+from uninote.model.compute.linear import use_faster_linear
 
 DTYPES = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 

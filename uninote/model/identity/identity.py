@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-from uninote.model.folders import Content
-from uninote.model.layouts import LAYOUTS, Layout
+from uninote.model.identity.folders import Content
+from uninote.model.identity.layouts import LAYOUTS, Layout
 
 FIRST = 1  # the layout of earlier releases, which numbered none
 

@@ -1,4 +1,4 @@
-"""What a note looks like to a model that reads one text. A change here moves vectors: it needs a new layout (layouts.py)."""
+"""The text of a note, for models that read one text. A change here moves vectors: it needs a new layout (layouts.py)."""
 
 from __future__ import annotations
 
@@ -12,3 +12,12 @@ def text_of(note: Note) -> str:
     for image in note.images:
         texts.append(image.ocr)
     return "\n".join(filter(None, map(str.strip, texts)))
+
+
+def repaired(text: str) -> str:
+    """Replace lone surrogates, which no UTF-8 text can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

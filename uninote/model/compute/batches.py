@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from uninote.model.batching import token_batches
+from uninote.model.compute.batching import token_batches
 
 Compute = Callable[[Sequence[Any]], np.ndarray]
 

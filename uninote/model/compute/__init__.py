@@ -1,0 +1,1 @@
+"""How models compute: device, precision, batches, and the faster library for products."""

@@ -1,0 +1,1 @@
+"""What of a note a model reads: its text, and what is cut."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from uninote.training.set.writer import write_training_set
+from uninote.training.dataset.writer import write_training_set
 
 WORDS = [
     f"{first}{second}" for first in ("ka", "lo", "mi", "nu", "re") for second in ("ban", "dor", "fel", "gim", "sut")

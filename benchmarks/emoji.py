@@ -24,7 +24,7 @@ from uninote.evaluation.tables import Table
 from uninote.model.encoder import load_encoder
 from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.training.dataset import TrainingSet
-from uninote.training.set.negatives import Window, choose_negatives
+from uninote.training.from_notes.negatives import Window, choose_negatives
 from uninote.training.settings import ContrastiveConfig, RankingConfig, TrainConfig
 from uninote.training.trainer import train
 

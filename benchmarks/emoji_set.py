@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from uninote.media.images import to_image
-from uninote.training.set.writer import write_training_set
+from uninote.training.dataset.writer import write_training_set
 
 HELD_OUT = 240
 SIDE = 64

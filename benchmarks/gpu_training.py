@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from uninote.model.compute.batching import token_batches
 from uninote.model.qwen.processing import Prepared
-from uninote.training.errors import TrainingError
 from uninote.training.loop.adapters import recompute_activations, with_adapters
+from uninote.training.loop.errors import TrainingError
 from uninote.training.loop.gradient_cache import Chunks, backward
 from uninote.training.loop.losses import ContrastiveBatch, ContrastiveLoss
 

@@ -21,7 +21,7 @@ from coloured_discs import COLOURS, set_rows
 
 from uninote.config.types import find_key
 from uninote.model.qwen.trainable import Shape, make_trainable_checkpoint
-from uninote.training.set.writer import write_training_set
+from uninote.training.dataset.writer import write_training_set
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

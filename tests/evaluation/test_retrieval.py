@@ -11,7 +11,7 @@ from uninote.evaluation.left_out import left_out
 from uninote.evaluation.retrieval import evaluate, evaluate_words
 from uninote.notes.note import Note, NoteImage
 from uninote.training.dataset import TrainingSet
-from uninote.training.set.writer import write_training_set
+from uninote.training.dataset.writer import write_training_set
 
 COLOURS = ("red", "lime", "blue", "white", "black", "yellow")
 VALUES = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}

@@ -30,7 +30,7 @@ from uninote.lake.paths import Lake
 from uninote.lake.record import LakeRecord, read_record, write_record
 from uninote.neighbours.lists import Lists
 from uninote.pipelines.lake import ledger
-from uninote.training.set.schemas import TABLES
+from uninote.training.dataset.schemas import TABLES
 
 FORMATS = Path(__file__).parent / "formats"
 TABLES_OF_A_LAKE = (

@@ -11,7 +11,7 @@ from uninote.model.encoder import describe
 from uninote.pipelines.lake import tables
 from uninote.pipelines.stages import run_stage
 from uninote.pipelines.training.training_set import training_set
-from uninote.training.strategies import Strategy
+from uninote.training.dataset.strategies import Strategy
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 

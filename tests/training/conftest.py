@@ -11,7 +11,7 @@ from coloured_discs import COLOURS, set_rows
 from uninote.config.sections.training import ContrastiveConfig, RankingConfig, TrainConfig
 from uninote.model.qwen.trainable import Shape, make_trainable_checkpoint
 from uninote.training.dataset import TrainingSet
-from uninote.training.set.writer import write_training_set
+from uninote.training.dataset.writer import write_training_set
 
 ONE_LAYER = Shape(vocabulary=420, text_layers=1, vision_layers=1, vision_width=32)
 

@@ -4,10 +4,10 @@ import pytest
 from coloured_discs import set_rows
 
 from uninote.training.dataset import TrainingSet
-from uninote.training.errors import TrainingSetError
-from uninote.training.set.schemas import TABLES
-from uninote.training.set.writer import write_training_set
-from uninote.training.strategies import Strategy
+from uninote.training.dataset.errors import TrainingSetError
+from uninote.training.dataset.schemas import TABLES
+from uninote.training.dataset.strategies import Strategy
+from uninote.training.dataset.writer import write_training_set
 
 
 def changed(tmp_path, change):

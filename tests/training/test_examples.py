@@ -1,9 +1,16 @@
 from dataclasses import replace
 
-from uninote.training.set.examples import Making, examples_of
-from uninote.training.set.halves import halves_of, noise_of
-from uninote.training.set.note_rows import Content, SourceImage, SourceNote, elements_of, note_content, source_note
-from uninote.training.strategies import NOTE, STAGE_ONE, Strategy
+from uninote.training.dataset.strategies import NOTE, STAGE_ONE, Strategy
+from uninote.training.from_notes.examples import Making, examples_of
+from uninote.training.from_notes.halves import halves_of, noise_of
+from uninote.training.from_notes.note_rows import (
+    Content,
+    SourceImage,
+    SourceNote,
+    elements_of,
+    note_content,
+    source_note,
+)
 
 A = SourceImage("a", "SALE 50%", "a red bag")
 B = SourceImage("b", "", "a blue shoe")

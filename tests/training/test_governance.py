@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from uninote.training.dataset import TrainingSet
-from uninote.training.set.assembly import assemble, examples_and_halves
-from uninote.training.set.examples import Making
-from uninote.training.set.groups import Governed, content_digests, govern
-from uninote.training.set.leaks import find_leaks
-from uninote.training.set.negatives import Window
-from uninote.training.set.note_rows import SourceImage, SourceNote
-from uninote.training.set.soft_scores import Elements, score_examples
-from uninote.training.set.writer import write_training_set
+from uninote.training.dataset.writer import write_training_set
+from uninote.training.from_notes.assembly import assemble, examples_and_halves
+from uninote.training.from_notes.examples import Making
+from uninote.training.from_notes.groups import Governed, content_digests, govern
+from uninote.training.from_notes.leaks import find_leaks
+from uninote.training.from_notes.negatives import Window
+from uninote.training.from_notes.note_rows import SourceImage, SourceNote
+from uninote.training.from_notes.soft_scores import Elements, score_examples
 
 
 def note(number, digests=(), title=None, **fields):

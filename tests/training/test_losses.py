@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from uninote.training.errors import TrainingError
+from uninote.training.loop.errors import TrainingError
 from uninote.training.loop.losses import ContrastiveBatch, ContrastiveLoss, symmetric_kl, truncated
 
 RANDOM = np.random.default_rng(5)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from uninote.errors import UninoteError
-from uninote.training.set.negatives import Window, choose_negatives, max_sim, with_rule
+from uninote.training.from_notes.negatives import Window, choose_negatives, max_sim, with_rule
 
 NUMBERS = np.array([10, 11, 12, 13, 14, 15])
 SCORES = np.array([0.49, 0.5, 0.6, 0.6, 0.7, 0.71])

@@ -11,8 +11,8 @@ from uninote.model.encoder import describe, load_encoder
 from uninote.model.qwen import checkpoint
 from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet
-from uninote.training.errors import TrainingError
-from uninote.training.set.writer import write_training_set
+from uninote.training.dataset.writer import write_training_set
+from uninote.training.loop.errors import TrainingError
 from uninote.training.trainer import CHECKPOINT, LOG, STATES, Trainer, train
 
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 from udfs.arrow import ArrowMap
 from udfs.embed.prefetch import map_ahead
 from uninote.media.fetching import MediaError, MediaPolicy, decode, fetch
-from uninote.training.set.groups import content_digests
-from uninote.training.set.note_rows import SourceNote, source_note
+from uninote.training.from_notes.groups import content_digests
+from uninote.training.from_notes.note_rows import SourceNote, source_note
 
 SOURCES = pa.schema(
     [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from uninote.training.dataset import TrainingSet
-from uninote.training.set.schemas import EVAL, TRAIN
-from uninote.training.strategies import IMAGE, Strategy
+from uninote.training.dataset.schemas import EVAL, TRAIN
+from uninote.training.dataset.strategies import IMAGE, Strategy
 
 _CAPTIONED = "images with a caption"
 _READ = "images with a text that was read in them"

@@ -18,9 +18,9 @@ from uninote.evaluation.text_baseline import tfidf_rows
 from uninote.model.encoder import Encoder, Prepared
 from uninote.model.input.text import text_of
 from uninote.notes.note import Note
-from uninote.training.dataset import RankedList, TrainingSet
-from uninote.training.set.schemas import EVAL
-from uninote.training.strategies import Strategy
+from uninote.training.dataset.schemas import EVAL
+from uninote.training.dataset.strategies import Strategy
+from uninote.training.dataset.training_set import RankedList, TrainingSet
 from uninote.vectors.widths import truncate
 
 View = Callable[[Note, list[Image]], tuple[Note, list[Image]]]

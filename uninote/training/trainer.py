@@ -18,13 +18,13 @@ from transformers import get_scheduler
 from uninote.config.sections.training import TrainConfig
 from uninote.model.identity.identity import FIRST, Identity
 from uninote.model.qwen.checkpoint import identify
-from uninote.training.dataset import TrainingSet
-from uninote.training.errors import TrainingError
+from uninote.training.dataset.training_set import TrainingSet
+from uninote.training.log import Log
 from uninote.training.loop import processes
 from uninote.training.loop.backbone import Backbone
+from uninote.training.loop.errors import TrainingError
 from uninote.training.loop.gradient_cache import Chunks, backward, embed_all
 from uninote.training.loop.inputs import Inputs
-from uninote.training.loop.log import Log
 from uninote.training.loop.objectives import Step, make_objective
 from uninote.training.loop.state import Progress, load_state, save_state
 

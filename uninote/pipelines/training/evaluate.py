@@ -21,7 +21,7 @@ from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.scores import evaluation_path
 from uninote.pipelines.training.training_set import training_set
 from uninote.training.dataset import TrainingSet
-from uninote.training.strategies import Strategy
+from uninote.training.dataset.strategies import Strategy
 
 STAGE = "evaluate"
 

@@ -20,9 +20,9 @@ from uninote.lake.schemas import IMAGE_BYTES, notes_table
 from uninote.pipelines.embed.steps.model_run import model_tasks
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.progress import say
-from uninote.training.set.assembly import Assembly
-from uninote.training.set.negatives import Window
-from uninote.training.set.soft_scores import Elements, score_examples
+from uninote.training.from_notes.assembly import Assembly
+from uninote.training.from_notes.negatives import Window
+from uninote.training.from_notes.soft_scores import Elements, score_examples
 
 STAGING = "staging/teacher"
 

@@ -23,7 +23,7 @@ from uninote.pipelines.training.evaluate import encoder_of, measure, write_evalu
 from uninote.pipelines.training.scores import EVALUATION
 from uninote.pipelines.training.training_set import NO_PAIRS, training_set
 from uninote.training.dataset import TrainingSet
-from uninote.training.set.schemas import TRAIN
+from uninote.training.dataset.schemas import TRAIN
 from uninote.training.trainer import CHECKPOINT, train
 
 STAGE = "train"

@@ -26,11 +26,11 @@ from uninote.pipelines.notes.media_roots import media_policy
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.teacher import teach
 from uninote.training.dataset import TrainingSet
-from uninote.training.set.assembly import Assembly, assemble, examples_and_halves
-from uninote.training.set.examples import Making
-from uninote.training.set.groups import Governed, govern
-from uninote.training.set.leaks import find_leaks
-from uninote.training.set.schemas import EVAL, FORMAT, MANIFEST, TABLES
+from uninote.training.dataset.schemas import EVAL, FORMAT, MANIFEST, TABLES
+from uninote.training.from_notes.assembly import Assembly, assemble, examples_and_halves
+from uninote.training.from_notes.examples import Making
+from uninote.training.from_notes.groups import Governed, govern
+from uninote.training.from_notes.leaks import find_leaks
 
 NO_PAIRS = (
     "no note gives a pair to train on: pairs need a caption, an image, or text read in an image; fill the caption column, or "

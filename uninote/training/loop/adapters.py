@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from uninote.training.errors import TrainingError
+from uninote.training.loop.errors import TrainingError
 
 if TYPE_CHECKING:  # settings need pydantic, which a machine that only computes may lack
     from uninote.config.sections.training import LoraConfig

@@ -17,8 +17,8 @@ from uninote.config.sections.training import TrainConfig
 from uninote.model.qwen.checkpoint import read_card, write_card
 from uninote.model.qwen.processing import NoteProcessor, Prepared
 from uninote.model.qwen.tower import UniNote
-from uninote.training.errors import TrainingError
 from uninote.training.loop.adapters import recompute_activations, with_adapters
+from uninote.training.loop.errors import TrainingError
 
 NOT_COPIED = (".safetensors", ".index.json", "evaluation.json")
 

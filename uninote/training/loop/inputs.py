@@ -13,7 +13,7 @@ from PIL import Image
 from uninote.model.compute.batching import token_batches
 from uninote.model.qwen.processing import NoteProcessor, Prepared
 from uninote.notes.note import Note
-from uninote.training.dataset import TrainingSet
+from uninote.training.dataset.training_set import TrainingSet
 from uninote.training.loop.gradient_cache import Chunks
 
 REMEMBERED = 4096  # prepared items in memory: small sets are not decoded anew each epoch

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from uninote.training.errors import TrainingError
-from uninote.training.set.schemas import NO_ITEM
+from uninote.training.dataset.schemas import NO_ITEM
+from uninote.training.loop.errors import TrainingError
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from uninote.config.sections.training import TrainConfig
-from uninote.training.dataset import Examples, TrainingSet
-from uninote.training.errors import TrainingError
+from uninote.training.dataset.schemas import NO_ITEM, TRAIN
+from uninote.training.dataset.strategies import STAGE_ONE, Strategy
+from uninote.training.dataset.training_set import Examples, TrainingSet
+from uninote.training.loop.errors import TrainingError
 from uninote.training.loop.losses import ContrastiveBatch, ContrastiveLoss
 from uninote.training.loop.policy import PolicyLoss, Ranked
 from uninote.training.loop.schedule import rows_of, turn
-from uninote.training.set.schemas import NO_ITEM, TRAIN
-from uninote.training.strategies import STAGE_ONE, Strategy
 
 
 @dataclass(frozen=True)

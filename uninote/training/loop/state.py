@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from uninote.training.errors import TrainingError
+from uninote.training.loop.errors import TrainingError
 
 PREFIX = "step-"
 TENSORS = "state.safetensors"

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from uninote.training.set.halves import SENTENCE
-from uninote.training.set.note_rows import (
+from uninote.training.dataset.strategies import Strategy
+from uninote.training.from_notes.halves import SENTENCE
+from uninote.training.from_notes.note_rows import (
     Content,
     SourceImage,
     SourceNote,
@@ -20,7 +21,6 @@ from uninote.training.set.note_rows import (
     ocr_content,
     text_content,
 )
-from uninote.training.strategies import Strategy
 
 LEAST_OCR = 2  # characters: a single letter read in an image names nothing
 

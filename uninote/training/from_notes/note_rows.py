@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from uninote.training.strategies import IMAGE, NOTE, OCR, TEXT
+from uninote.training.dataset.strategies import IMAGE, NOTE, OCR, TEXT
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ from pyarrow import parquet
 
 from uninote.media.images import Reduced
 from uninote.notes.note import Note, NoteImage
-from uninote.training.errors import TrainingSetError
-from uninote.training.set.checks import check_examples, check_items, check_ranked
-from uninote.training.set.media import ImageStore
-from uninote.training.set.schemas import EXAMPLES, FORMAT, ITEMS, MANIFEST, NO_ITEM, RANKED, TABLES
-from uninote.training.strategies import Strategy
+from uninote.training.dataset.checks import check_examples, check_items, check_ranked
+from uninote.training.dataset.errors import TrainingSetError
+from uninote.training.dataset.media import ImageStore
+from uninote.training.dataset.schemas import EXAMPLES, FORMAT, ITEMS, MANIFEST, NO_ITEM, RANKED, TABLES
+from uninote.training.dataset.strategies import Strategy
 
 
 @dataclass(frozen=True)

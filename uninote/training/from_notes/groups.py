@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from uninote.neighbours.components import connected
-from uninote.training.set.note_rows import SourceNote
-from uninote.training.set.schemas import EVAL, TRAIN
+from uninote.training.dataset.schemas import EVAL, TRAIN
+from uninote.training.from_notes.note_rows import SourceNote
 
 _MOST_SHARED = 50  # notes: content that more of them have is a stock picture or a phrase, not a sign of duplicates
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from uninote.training.set.assembly import Assembly
-from uninote.training.set.negatives import Window, choose_negatives, max_sim, with_rule
-from uninote.training.set.note_rows import Content, elements_of
-from uninote.training.strategies import Strategy
+from uninote.training.dataset.strategies import Strategy
+from uninote.training.from_notes.assembly import Assembly
+from uninote.training.from_notes.negatives import Window, choose_negatives, max_sim, with_rule
+from uninote.training.from_notes.note_rows import Content, elements_of
 from uninote.vectors.top_k import best_columns
 
 _MOST_CANDIDATES = 64  # nearest ones of a query that are looked at

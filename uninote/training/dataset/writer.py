@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from uninote.training.errors import TrainingSetError
-from uninote.training.set.schemas import FORMAT, MANIFEST, TABLES
+from uninote.training.dataset.errors import TrainingSetError
+from uninote.training.dataset.schemas import FORMAT, MANIFEST, TABLES
 
 Rows = Sequence[Mapping[str, Any]]
 

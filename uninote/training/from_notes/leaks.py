@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from uninote.training.set.groups import content_digests
-from uninote.training.set.note_rows import source_note
-from uninote.training.set.schemas import EVAL
-from uninote.training.strategies import NOTE, TEXT
+from uninote.training.dataset.schemas import EVAL
+from uninote.training.dataset.strategies import NOTE, TEXT
+from uninote.training.from_notes.groups import content_digests
+from uninote.training.from_notes.note_rows import source_note
 
 
 def find_leaks(items: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from uninote.training.set.note_rows import Content, SourceNote, generator_of, note_content
+from uninote.training.from_notes.note_rows import Content, SourceNote, generator_of, note_content
 
 SENTENCE = re.compile(r"(?<=[.!?。！？\n])\s*")
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from uninote.training.set.examples import Example, Making, examples_of
-from uninote.training.set.groups import Governed
-from uninote.training.set.halves import Halves, halves_of, noise_of
-from uninote.training.set.note_rows import Content, SourceNote
-from uninote.training.strategies import Strategy
+from uninote.training.dataset.strategies import Strategy
+from uninote.training.from_notes.examples import Example, Making, examples_of
+from uninote.training.from_notes.groups import Governed
+from uninote.training.from_notes.halves import Halves, halves_of, noise_of
+from uninote.training.from_notes.note_rows import Content, SourceNote
 
 Row = dict[str, Any]
 

@@ -7,7 +7,3 @@ from uninote.errors import UninoteError
 
 class TrainingError(UninoteError):
     """Training cannot begin or go on: what was found, where, and what to do."""
-
-
-class TrainingSetError(UninoteError):
-    """A training set that cannot be used: which file, what is wrong with it, and the rule."""

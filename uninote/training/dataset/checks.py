@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from uninote.training.errors import TrainingSetError
-from uninote.training.set.schemas import SPLITS
-from uninote.training.strategies import KINDS, Strategy
+from uninote.training.dataset.errors import TrainingSetError
+from uninote.training.dataset.schemas import SPLITS
+from uninote.training.dataset.strategies import KINDS, Strategy
 
 
 class _Digests(Protocol):

@@ -11,8 +11,8 @@ from PIL import Image
 from pyarrow import parquet
 
 from uninote.media.images import ImageError, Reduced, reduced
-from uninote.training.errors import TrainingSetError
-from uninote.training.set.schemas import IMAGES
+from uninote.training.dataset.errors import TrainingSetError
+from uninote.training.dataset.schemas import IMAGES
 
 MAX_PIXELS = 50_000_000
 BATCH_ROWS = 64

@@ -1,1 +1,0 @@
-"""The training set: from notes to examples, checked and written."""

@@ -82,6 +82,8 @@ def test_overlapping_cells_find_nearly_all_and_the_reported_recall_is_true(joine
     recall = exact_recall(vectors, lists)
     assert recall > 0.95
     assert abs(summary["recall_at_k"] - recall) < 1e-3
+    low, high = summary["recall_interval_by_table"]["neighbours"]
+    assert low <= recall <= high
 
 
 def test_low_recall_is_told_with_the_remedy(joined, capsys):

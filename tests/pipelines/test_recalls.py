@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from uninote.config.sections.neighbours import RuleConfig
+from uninote.evaluation.estimates import Estimate
 from uninote.neighbours.rules import Rule
 from uninote.pipelines.neighbours.planning.attributes import Attribute, attributes_of, rule_of
 from uninote.pipelines.neighbours.recall import Recalls
@@ -10,18 +11,24 @@ from uninote.pipelines.neighbours.recall import Recalls
 STORED = {
     "recall_sample": 500.0,
     "recall_at_k": 0.99,
+    "recall_low_at_k": 0.985,
+    "recall_high_at_k": 0.994,
     "recall_w64": 1.0,
     "recall_w16": 0.8,
     "recall_of_w16": 0.97,  # a table may be named like anything
     "recall_of_same_category": 0.96,
+    "recall_low_of_same_category": 0.95,
+    "recall_high_of_same_category": 0.97,
 }
 
 
 def test_recalls_come_back_from_the_ledger_as_numbers():
     others = {"hub_skewness_spread": 0.2, "hub_skewness_spread_before": 1.5}
     recalls = Recalls.of(STORED | others)
-    assert recalls == Recalls(500, 0.99, {"w16": 0.97, "same_category": 0.96}, {64: 1.0, 16: 0.8})
-    assert recalls.by_table == {"neighbours": 0.99, "w16": 0.97, "same_category": 0.96}
+    lists = Estimate(0.99, 0.985, 0.994)
+    by_rule = {"w16": Estimate(0.97), "same_category": Estimate(0.96, 0.95, 0.97)}
+    assert recalls == Recalls(500, lists, by_rule, {64: Estimate(1.0), 16: Estimate(0.8)})
+    assert recalls.by_table == {"neighbours": lists, **by_rule}
     assert recalls.metrics() == STORED
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from PIL import Image, ImageDraw
 
 from uninote.evaluation.agreement import Shares
+from uninote.evaluation.estimates import Estimate
 from uninote.report.data import (
     Cuts,
     GalleryNote,
@@ -146,8 +147,8 @@ def make_quarantine() -> tuple[QuarantineReason, ...]:
 def make_indexes() -> tuple[IndexRow, ...]:
     """Return the indexes of two widths."""
     return (
-        IndexRow(256, 2994, 64, 4, 2, 412_160, 16, 0.9604, 0.9, 20),
-        IndexRow(64, 2994, 64, 4, 2, 161_792, 16, 0.9312, 0.9, 20),
+        IndexRow(256, 2994, 64, 4, 2, 412_160, 16, Estimate(0.9604, 0.953, 0.9667), 0.9, 20),
+        IndexRow(64, 2994, 64, 4, 2, 161_792, 16, Estimate(0.9312), 0.9, 20),
     )
 
 
@@ -185,7 +186,7 @@ def make_report(**fields: object) -> Report:
         stages=make_stages(),
         reconciliation=Reconciliation(3000, 97, 2897, 6, 12, 15, 2994),
         quarantine=make_quarantine(),
-        recall=Recall(20, 500, 0.98745, 0.95, {"similar_other_author": 0.9712}),
+        recall=Recall(20, 500, Estimate(0.98745, 0.984, 0.9902), 0.95, {"similar_other_author": Estimate(0.9712)}),
         width_recalls=(WidthRecall(256, 1.0), WidthRecall(128, 0.9411), WidthRecall(64, 0.8127)),
         indexes=make_indexes(),
         similarity=make_histogram(),

@@ -3,6 +3,7 @@ import math
 import pytest
 from sample_report import make_histogram
 
+from uninote.evaluation.estimates import Estimate
 from uninote.report.data import Reconciliation
 from uninote.report.figures import Histogram, Recall, ReportDataError
 
@@ -19,8 +20,8 @@ def test_the_quarantined_share_of_no_notes_is_zero():
 
 
 def test_a_recall_that_is_not_a_number_does_not_reach_its_target():
-    assert Recall(20, 5, 0.95, 0.95).reached
-    assert not Recall(20, 5, math.nan, 0.0).reached
+    assert Recall(20, 5, Estimate(0.95), 0.95).reached
+    assert not Recall(20, 5, Estimate(math.nan), 0.0).reached
 
 
 @pytest.mark.parametrize(("edges", "counts"), [((0.0, 1.0), ()), ((0.0, 1.0), (1, 2)), ((0.0,), ())])

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 from sample_report import make_indexes, make_report
 
+from uninote.evaluation.estimates import Estimate
 from uninote.report.data import Reconciliation, StageRow
 from uninote.report.figures import Recall
 from uninote.report.verdict import judge
@@ -31,17 +32,17 @@ def test_a_failed_stage_is_named():
 
 
 def test_recall_below_target_needs_attention():
-    assert states(recall=Recall(20, 500, 0.9499, 0.95))["recall"] == "attention"
-    assert states(recall=Recall(20, 500, 0.95, 0.95))["recall"] == "ok"
-    assert states(recall=Recall(20, 500, 0.99, 0.95, {"public": 0.94}))["recall"] == "attention"
+    assert states(recall=Recall(20, 500, Estimate(0.9499, 0.94, 0.96), 0.95))["recall"] == "attention"
+    assert states(recall=Recall(20, 500, Estimate(0.95, 0.94, 0.96), 0.95))["recall"] == "ok"
+    assert states(recall=Recall(20, 500, Estimate(0.99), 0.95, {"public": Estimate(0.94)}))["recall"] == "attention"
 
 
 def test_an_index_that_misses_its_target_is_not_called_sound():
-    good, poor = make_indexes()[0], replace(make_indexes()[1], recall=0.8999)
+    good, poor = make_indexes()[0], replace(make_indexes()[1], recall=Estimate(0.8999))
     verdict = judge(make_report(indexes=(good, poor)))
     assert (verdict.headline, verdict.summary) == ("Needs attention", "Needs a look: index recall@20.")
     assert "w64 0.8999, target 0.9000" in [check.finding for check in verdict.checks]
-    assert states(indexes=(good, replace(poor, recall=math.nan)))["indexes"] == "attention"
+    assert states(indexes=(good, replace(poor, recall=Estimate(math.nan))))["indexes"] == "attention"
     assert states(indexes=(good, replace(poor, recall=None)))["indexes"] == "unknown"
 
 
@@ -67,6 +68,6 @@ def test_what_was_not_measured_is_not_called_sound():
 
 
 def test_the_worst_state_decides_and_all_are_named():
-    verdict = judge(make_report(recall=Recall(20, 9, 0.5, 0.9), stages=(StageRow("index", "failed", 1, {}),)))
+    verdict = judge(make_report(recall=Recall(20, 9, Estimate(0.5), 0.9), stages=(StageRow("index", "failed", 1, {}),)))
     assert verdict.state == "failed"
     assert verdict.summary == "Failed: stages; needs a look: recall@20."

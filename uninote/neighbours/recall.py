@@ -17,12 +17,19 @@ class RecallError(UninoteError):
 def tie_aware_recall(
     returned_scores_exact: np.ndarray, exact_scores: np.ndarray, k: int, tolerance: float = 1e-6
 ) -> float:
-    """Return the share of the true top `k` that was found, over all rows.
+    """Return the share of the true top `k` that was found, over all rows, as `count_found` counts; 1.0 if none had any."""
+    found, available = count_found(returned_scores_exact, exact_scores, k, tolerance)
+    return float(found.sum() / available.sum()) if available.any() else 1.0
+
+
+def count_found(
+    returned_scores_exact: np.ndarray, exact_scores: np.ndarray, k: int, tolerance: float = 1e-6
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return two int64 (m,): how many of its true top `k` each row found, and how many there were to find.
 
     `returned_scores_exact` (m, any) holds the exact scores of the distinct neighbours that were returned, -inf in
     unused slots; `exact_scores` (m, >= k, or all there are) the best possible ones, best first, -inf where the
-    corpus has no more. A neighbour counts when its score reaches the exact k-th, or the last available one. 1.0
-    when there was nothing to find.
+    corpus has no more. A neighbour counts when its score reaches the exact k-th, or the last available one.
     """
     if len(returned_scores_exact) != len(exact_scores) or k < 1:
         raise RecallError(
@@ -31,12 +38,12 @@ def tie_aware_recall(
         )
     best = exact_scores[:, :k]
     available = np.isfinite(best).sum(axis=1)
+    found = np.zeros(len(best), np.int64)
     asked = np.flatnonzero(available)
-    if not len(asked):
-        return 1.0
     limits = best[asked, available[asked] - 1].astype(np.float64) - tolerance
     reached = (returned_scores_exact[asked].astype(np.float64) >= limits[:, None]).sum(axis=1)
-    return float(np.minimum(reached, available[asked]).sum() / available.sum())
+    found[asked] = np.minimum(reached, available[asked])
+    return found, available
 
 
 def known_scores(keys: np.ndarray, truth: Lists) -> np.ndarray:

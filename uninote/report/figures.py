@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from uninote.errors import UninoteError
 from uninote.evaluation.agreement import Shares
+from uninote.evaluation.estimates import Estimate
 
 
 class ReportDataError(UninoteError):
@@ -27,7 +28,7 @@ class IndexRow:
     num_shards: int
     bytes: int
     nprobe: int
-    recall: float | None = None
+    recall: Estimate | None = None
     target: float = 0.0
     k: int = 0
 
@@ -110,14 +111,14 @@ class Recall:
 
     k: int
     sample: int
-    recall: float
+    recall: Estimate
     target: float
-    by_rule: Mapping[str, float] = field(default_factory=dict)
+    by_rule: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def reached(self) -> bool:
         """Whether the target is met, by every table."""
-        return all(recall >= self.target for recall in (self.recall, *self.by_rule.values()))
+        return all(measured.recall >= self.target for measured in (self.recall, *self.by_rule.values()))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from uninote.evaluation.estimates import Estimate
+
 MAX_DIGITS = 8  # about the precision of float32 scores
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _UNWRITABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]")
@@ -48,6 +50,13 @@ def share(value: float) -> str:
 def recall(value: float) -> str:
     """Return four decimals, cut rather than rounded: a recall below its target must never read as if it met it."""
     return "not a number" if math.isnan(value) else f"{math.floor(value * 1e4 + 1e-6) / 1e4:.4f}"
+
+
+def interval(estimate: Estimate) -> str:
+    """Return the 95 % confidence interval of a recall; a dash where there is none."""
+    if estimate.low is None or estimate.high is None:
+        return "–"
+    return f"{recall(estimate.low)} to {recall(estimate.high)}"
 
 
 def digits_for(step: float) -> int:

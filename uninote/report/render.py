@@ -41,7 +41,19 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("count", "size", "duration", "share", "recall", "words", "plural", "language", "digits_for", "figure")
+    names = (
+        "count",
+        "size",
+        "duration",
+        "share",
+        "recall",
+        "interval",
+        "words",
+        "plural",
+        "language",
+        "digits_for",
+        "figure",
+    )
     environment.filters |= {name: getattr(formats, name) for name in names}
     environment.filters |= {"data_uri": _data_uri, "score": _score, "shared_first": _shared_first}
     environment.globals["amount"] = formats.amount

@@ -92,8 +92,8 @@ def _recall(report: Report) -> Check:
     measured = report.recall
     if measured is None:
         return Check("recall", "unknown", "not measured", "recall")
-    least = min([measured.recall, *measured.by_rule.values()])
-    sides = f"{recall(least)}, target {recall(measured.target)}"
+    least = min([measured.recall, *measured.by_rule.values()], key=lambda estimate: estimate.recall)
+    sides = f"{recall(least.recall)}, target {recall(measured.target)}"
     return Check(f"recall@{measured.k}", "ok" if measured.reached else "attention", sides, "recall")
 
 
@@ -109,10 +109,10 @@ def _indexes(report: Report) -> Check | None:
         if row.recall is None:
             unmeasured.append(f"w{row.width}")
             continue
-        measured.append(row.recall)
+        measured.append(row.recall.recall)
         # "not at least", rather than "less": a recall that is not a number must not pass
-        if not row.recall >= row.target:
-            low.append(f"w{row.width} {recall(row.recall)}, target {recall(row.target)}")
+        if not row.recall.recall >= row.target:
+            low.append(f"w{row.width} {recall(row.recall.recall)}, target {recall(row.target)}")
     if low:
         return Check(name, "attention", "; ".join(low), "indexes")
     if unmeasured:

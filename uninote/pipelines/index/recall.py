@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from uninote.evaluation.estimates import AT_K, Estimate
 from uninote.index.files.records import Manifest
 from uninote.index.search import Index
 from uninote.index.template.template import Template, template_files
@@ -14,8 +15,7 @@ from uninote.pipelines.index.target import Target
 from uninote.pipelines.runtime.progress import say, step
 from uninote.vectors.top_k import merge_topk
 
-RECALL = "recall_at_k"  # in the ledger's metrics
-RECALL_TARGET = "recall_target"
+RECALL_TARGET = "recall_target"  # in the ledger's metrics
 _START = 4
 _WORTH_MORE = 0.002  # a doubling that brings less than this recall is not worth its time: codes are the limit
 
@@ -30,7 +30,7 @@ def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[M
     asked = target.run.config.index.nprobe
     fewest = manifest.nprobe if target.wanted.is_calibrated(manifest) else _START
     lists = 1
-    recall = 1.0
+    recall = Estimate(1.0, 1.0, 1.0)
     wanted = target.calibration.target_of(manifest.plan)
     if manifest.live > 1:
         with step(f"index w{target.width}: recall of searches, on a sample"):
@@ -38,7 +38,7 @@ def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[M
             lists, recall = _enough_lists(recall_of, fewest, template.nlist, wanted)
             if asked is not None:
                 recall = recall_of(asked)
-        if asked is None and recall < wanted:
+        if asked is None and recall.recall < wanted:
             _say_too_low(manifest, recall, wanted, target.calibration.k)
     calibrated = replace(
         manifest,
@@ -48,10 +48,10 @@ def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[M
         template_files=template_files(target.folder, manifest.template),
         stale="",
     )
-    return calibrated, {RECALL: recall, RECALL_TARGET: wanted}
+    return calibrated, {**recall.metrics(AT_K), RECALL_TARGET: wanted}
 
 
-def _measure(target: Target, manifest: Manifest, template: Template) -> Callable[[int], float]:
+def _measure(target: Target, manifest: Manifest, template: Template) -> Callable[[int], Estimate]:
     """Return a function from a number of searched lists to recall@K on a sample."""
     calibration = target.calibration
     vectors = target.vectors
@@ -59,34 +59,35 @@ def _measure(target: Target, manifest: Manifest, template: Template) -> Callable
     exact = vectors.exact(sample.keys, sample.vectors, calibration.k)
     index = Index(target.folder, manifest, template)
 
-    def recall_of(lists: int) -> float:
+    def recall_of(lists: int) -> Estimate:
         # One more than K, since each item finds itself.
         found, scores = index.search(sample.vectors, calibration.k + 1, lists)
         others = np.where(found == sample.keys[:, None], -1, found)
-        return vectors.recall(sample.keys, merge_topk(others, scores, calibration.k)[0], exact, calibration.k)
+        best = merge_topk(others, scores, calibration.k)[0]
+        return vectors.recall(sample.keys, best, exact, k=calibration.k, rows=sample.rows)
 
     return recall_of
 
 
-def _enough_lists(recall_of: Callable[[int], float], fewest: int, nlist: int, target: float) -> tuple[int, float]:
+def _enough_lists(recall_of: Callable[[int], Estimate], fewest: int, nlist: int, target: float) -> tuple[int, Estimate]:
     """Return the least doubling of `fewest` lists whose recall reaches the target, or that more lists do not improve."""
     lists = min(fewest, nlist)
     recall = recall_of(lists)
-    while recall < target and lists < nlist:
+    while recall.recall < target and lists < nlist:
         wider = min(2 * lists, nlist)
         wider_recall = recall_of(wider)
-        if wider_recall < recall + _WORTH_MORE:
+        if wider_recall.recall < recall.recall + _WORTH_MORE:
             break
         lists = wider
         recall = wider_recall
     return lists, recall
 
 
-def _say_too_low(manifest: Manifest, recall: float, wanted: float, k: int) -> None:
+def _say_too_low(manifest: Manifest, recall: Estimate, wanted: float, k: int) -> None:
     remedy = "raise index.pq_m"
     if not manifest.plan.rerank:
         remedy = "raise index.serve_mib, or build it with vectors to rank again by (--set index.retrain=now)"
     say(
-        f"index w{manifest.width}: recall@{k} is {recall:.3f} and index.recall_target {wanted}: the codes of "
+        f"index w{manifest.width}: recall@{k} is {recall} and index.recall_target {wanted}: the codes of "
         f"{manifest.plan.code_bytes} bytes are the limit; {remedy}"
     )

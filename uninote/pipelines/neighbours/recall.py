@@ -15,6 +15,7 @@ from udfs.neighbours.cell_rows import Items
 from udfs.neighbours.files import TRUTH
 from udfs.neighbours.recall import ALLOWED, make_allowed_neighbours, read_truth
 from udfs.table_files import as_read, make_reader
+from uninote.evaluation.estimates import AT_K, Estimate, name_of
 from uninote.lake.delta_files import files_of
 from uninote.neighbours.lists import Lists
 from uninote.neighbours.rules import Rows
@@ -26,11 +27,10 @@ from uninote.pipelines.neighbours.planning.join import Join
 from uninote.pipelines.neighbours.planning.plan import Truth, sample_truth
 from uninote.vectors.top_k import merge_topk
 
-AT_K = "recall_at_k"  # names in the ledger's metrics; those of rules and widths are these and what they are of
 _PLAIN = "neighbours"  # the table without rules
 _SAMPLE = "recall_sample"
-_OF_TABLE = "recall_of_"
-_OF_WIDTH = "recall_w"
+_OF_TABLE = "of_"  # how the names of recalls in the ledger begin, before the table's or the width
+_OF_WIDTH = "w"
 _KINDS = (StringType(), LongType(), BinaryType(), BinaryType())
 _ALLOWED = StructType(list(map(StructField, ALLOWED, _KINDS)))
 
@@ -45,22 +45,22 @@ class Recalls:
     """
 
     sample: int
-    lists: float
-    by_rule: Mapping[str, float]
-    by_width: Mapping[int, float]
+    lists: Estimate
+    by_rule: Mapping[str, Estimate]
+    by_width: Mapping[int, Estimate]
 
     @property
-    def by_table(self) -> dict[str, float]:
+    def by_table(self) -> dict[str, Estimate]:
         """Recall by the name of the table."""
         return {_PLAIN: self.lists, **self.by_rule}
 
     def metrics(self) -> dict[str, float]:
         """Return them under the names that the ledger has."""
-        metrics = {_SAMPLE: float(self.sample), AT_K: self.lists}
+        metrics = {_SAMPLE: float(self.sample), **self.lists.metrics(AT_K)}
         for width, recall in self.by_width.items():
-            metrics[f"{_OF_WIDTH}{width}"] = recall
+            metrics |= recall.metrics(f"{_OF_WIDTH}{width}")
         for name, recall in self.by_rule.items():
-            metrics[f"{_OF_TABLE}{name}"] = recall
+            metrics |= recall.metrics(f"{_OF_TABLE}{name}")
         return metrics
 
     @classmethod
@@ -68,12 +68,13 @@ class Recalls:
         """Return those that an entry of the ledger has."""
         by_rule = {}
         by_width = {}
-        for name, recall in metrics.items():
-            if name.startswith(_OF_TABLE):
-                by_rule[name.removeprefix(_OF_TABLE)] = recall
-            elif name.startswith(_OF_WIDTH):
-                by_width[int(name.removeprefix(_OF_WIDTH))] = recall
-        return cls(int(metrics[_SAMPLE]), metrics[AT_K], by_rule, by_width)
+        for metric in metrics:
+            of = metric.removeprefix(name_of(""))
+            if metric.startswith(name_of(_OF_TABLE)):
+                by_rule[of.removeprefix(_OF_TABLE)] = Estimate.of(metrics, of)
+            elif metric.startswith(name_of(_OF_WIDTH)):
+                by_width[int(of.removeprefix(_OF_WIDTH))] = Estimate.of(metrics, of)
+        return cls(int(metrics[_SAMPLE]), Estimate.of(metrics, AT_K), by_rule, by_width)
 
 
 def scanned_truth(join: Join) -> Truth:
@@ -103,17 +104,17 @@ def measure_recall(join: Join, truths: Mapping[str, Truth], cells: CellRows) -> 
     """
     truth = truths.get(_PLAIN) or scanned_truth(join)
     k = join.run.config.neighbours.k
-    lists = join.vectors.recall(truth.keys, listed(join, _PLAIN, truth.keys), truth.lists, k)
+    lists = join.vectors.recall(truth.keys, listed(join, _PLAIN, truth.keys), truth.lists, k=k, rows=join.rows)
     rules = [name for name, rule in join.rules.items() if not rule.plain]
     known = truths if all(name in truths for name in rules) else _search_by_rules(join, rules, cells)
     by_rule = {}
     for name in rules:
         keys, best = known[name].keys, known[name].lists
-        by_rule[name] = join.vectors.recall(keys, listed(join, name, keys), best, k)
+        by_rule[name] = join.vectors.recall(keys, listed(join, name, keys), best, k=k, rows=join.rows)
     return Recalls(len(truth.keys), lists, by_rule, _recall_of_widths(join, truth))
 
 
-def _recall_of_widths(join: Join, truth: Truth) -> dict[int, float]:
+def _recall_of_widths(join: Join, truth: Truth) -> dict[int, Estimate]:
     """Return how many of the widest width's exact neighbours each width finds, by exact search."""
     run = join.run
     k = join.run.config.neighbours.k
@@ -128,9 +129,10 @@ def _recall_of_widths(join: Join, truth: Truth) -> dict[int, float]:
             stored[width] = StoredVectors(run, snapshot, width)
             exact[width] = stored[width].exact(*stored[width].pick(truth.keys), k)
     widest = snapshot.widths[0]
-    recalls = {widest: 1.0}
+    recalls = {widest: Estimate(1.0, 1.0, 1.0)}
     for width in snapshot.widths[1:]:
-        recalls[width] = stored[widest].recall(truth.keys, exact[width].ids[:, :k], exact[widest], k)
+        found = exact[width].ids[:, :k]
+        recalls[width] = stored[widest].recall(truth.keys, found, exact[widest], k=k, rows=join.rows)
     return recalls
 
 

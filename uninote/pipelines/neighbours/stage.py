@@ -153,8 +153,9 @@ def _summary(join: Join, counts: Mapping[str, int], recalls: Recalls, as_of: int
         "tables": uris,
         **counts,
         "as_of": printed,
-        "recall_at_k": recalls.lists,
-        "recall_by_table": recalls.by_table,
+        "recall_at_k": recalls.lists.recall,
+        "recall_by_table": {name: recall.recall for name, recall in recalls.by_table.items()},
+        "recall_interval_by_table": {name: recall.interval for name, recall in recalls.by_table.items()},
     }
 
 
@@ -174,8 +175,8 @@ def _say_recalls(join: Join, recalls: Recalls) -> None:
     """Say the recall of each table, and what to raise where it is below the target."""
     settings = join.run.config.neighbours
     for name, recall in recalls.by_table.items():
-        say(f"{name}: recall@{settings.k} {recall:.4f} on a sample, against exact search")
-        if recall < settings.recall_target:
+        say(f"{name}: recall@{settings.k} {recall} on {recalls.sample:,} sampled notes, against exact search")
+        if recall.recall < settings.recall_target:
             say(
                 f"{name}: that is below neighbours.recall_target={settings.recall_target}; raise neighbours.task_mib (now "
                 f"{settings.task_mib}) for larger cells, or neighbours.overlap"

@@ -12,6 +12,7 @@ from typing import Any
 from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
+from uninote.evaluation.estimates import AT_K, Estimate, name_of
 from uninote.index.planning.choose import recall_wanted
 from uninote.lake.schemas import quarantine_table
 from uninote.pipelines.embed.steps.accounting import CUT_COUNTS
@@ -21,7 +22,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
-from uninote.pipelines.neighbours.recall import AT_K, Recalls
+from uninote.pipelines.neighbours.recall import Recalls
 from uninote.pipelines.report.duplicates import duplicates
 from uninote.pipelines.report.examples import Examples, find_examples, gallery, sample_of
 from uninote.pipelines.report.quality import agreements
@@ -147,7 +148,7 @@ def _width_recalls(snapshot: Snapshot, recalls: Recalls | None) -> tuple[WidthRe
     found = []
     for width in snapshot.widths:
         if width in measured:
-            found.append(WidthRecall(width, measured[width]))
+            found.append(WidthRecall(width, measured[width].recall))
     return tuple(found)
 
 
@@ -165,7 +166,8 @@ def _index_row(run: Run, width: int, built: Entry) -> IndexRow:
     metrics = built["metrics"]
     # Entries of earlier releases have no target of their own: they held codes alone.
     target = metrics.get(RECALL_TARGET, recall_wanted(run.config.index.recall_target, rerank=False))
-    return IndexRow(width=width, recall=metrics.get(AT_K), target=target, k=run.config.neighbours.k, **counts)
+    recall = Estimate.of(metrics, AT_K) if name_of(AT_K) in metrics else None
+    return IndexRow(width=width, recall=recall, target=target, k=run.config.neighbours.k, **counts)
 
 
 def _scores(run: Run) -> dict[int, Histogram]:

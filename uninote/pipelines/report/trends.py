@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from uninote.evaluation.estimates import AT_K, name_of
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.run import Run, all_entries
-from uninote.pipelines.neighbours.recall import AT_K
 from uninote.pipelines.report.stages import when
 from uninote.report.figures import Trend
 
 RUNS = 30
 _HEALTH = "health_"  # how the names of embed's figures about its vectors begin
 _SHARES = {"cut_share": "share of texts cut", "lacking_images_share": "share lacking images"}
+_RECALL = name_of(AT_K)
 _STAGES = ("ingest", "embed", "index", "neighbours")
 
 
@@ -50,11 +51,11 @@ def _figures(entries: list[Entry], sizes: dict[str, int]) -> Iterator[tuple[str,
     for entry in entries:
         if entry["stage"] == "embed" and entry["unit"] == "all":
             yield from _of_embed(entry)
-        elif entry["stage"] == "neighbours" and AT_K in entry["metrics"]:
-            yield "recall of the lists", entry["metrics"][AT_K]
+        elif entry["stage"] == "neighbours" and _RECALL in entry["metrics"]:
+            yield "recall of the lists", entry["metrics"][_RECALL]
     for entry in built:
-        if AT_K in entry["metrics"]:
-            yield f"recall of index {entry['unit']}", entry["metrics"][AT_K]
+        if _RECALL in entry["metrics"]:
+            yield f"recall of index {entry['unit']}", entry["metrics"][_RECALL]
     if built:
         yield "bytes of indexes", float(sum(sizes.values()))
     yield "seconds of all stages", sum(entry["seconds"] for entry in entries if "chunk" not in entry["unit"])

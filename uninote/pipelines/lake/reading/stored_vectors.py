@@ -18,11 +18,12 @@ from udfs.neighbours.cells import vectors_as_bytes
 from udfs.samples import make_exact, make_sample, make_share
 from udfs.table_files import Keys, as_read, make_item_reader, make_reader
 from uninote.errors import UninoteError
+from uninote.evaluation.estimates import Estimate, estimate_recall
 from uninote.lake.delta_files import MissingFilesError, present_files
 from uninote.lake.parquet_files import DataFile, remedy_of
 from uninote.lake.schemas import VECTOR, embeddings_table
 from uninote.neighbours.lists import Lists
-from uninote.neighbours.recall import exact_scores, known_scores, tie_aware_recall
+from uninote.neighbours.recall import count_found, exact_scores, known_scores
 from uninote.pipelines.lake.reading.file_rows import FileRows, is_small, shared
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.run import Run
@@ -164,11 +165,12 @@ class StoredVectors:
         partial_scores = to_matrix(by_query["scores"].combine_chunks()).reshape(len(keys), -1)
         return Lists(*merge_topk(partial_keys, partial_scores, k))
 
-    def recall(self, keys: np.ndarray, found: np.ndarray, truth: Lists, k: int) -> float:
-        """Return the tie-aware recall at `k` of `found`, int64 (len(keys), any), -1 for none, against what `exact` returned.
+    def recall(self, keys: np.ndarray, found: np.ndarray, truth: Lists, *, k: int, rows: int) -> Estimate:
+        """Estimate the tie-aware recall at `k` of all `rows` by `found`, int64 (len(keys), any), -1 for none, of a sample.
 
-        What was found is scored from the stored vectors, never by the word of whoever found it. What is not in a truth of more
-        than `k`, whose last score is below the k-th, counts for nothing: its vector is not even read.
+        `truth` is what `exact` returned. What was found is scored from the stored vectors, never by the word of whoever found
+        it. What is not in a truth of more than `k`, whose last score is below the k-th, counts for nothing: its vector is not
+        even read.
         """
         scores = known_scores(found, truth)
         ends_in_tie = (
@@ -180,7 +182,7 @@ class StoredVectors:
             known, matrix = self.pick(np.concatenate([keys[asked], others[others >= 0]]))
             queries = matrix[np.searchsorted(known, keys[asked])]
             scores[asked] = np.maximum(scores[asked], exact_scores(queries, iter([(known, matrix)]), others[asked]))
-        return tie_aware_recall(scores, truth.scores, k)
+        return estimate_recall(*count_found(scores, truth.scores, k), rows)
 
 
 def with_bytes(schema: StructType) -> StructType:

@@ -20,6 +20,7 @@ import pytest
 from coloured_discs import COLOURS, set_rows
 
 from uninote.config.types import find_key
+from uninote.lake.generation_record import RECORD
 from uninote.model.qwen.trainable import Shape, make_trainable_checkpoint
 from uninote.training.dataset.writer import write_training_set
 
@@ -77,6 +78,10 @@ def place(tmp_path_factory):
     shutil.copy(folder / "source" / "0.png", folder / "bowl.jpg")
     (generation,) = [path.parent.name for path in folder.glob("lake/*/neighbours")]
     tables = folder / "lake" / generation
+    record = json.loads((tables / RECORD).read_text())
+    (tables / RECORD).write_text(
+        json.dumps(record | {"checkpoint": str(folder / "checkpoint")})
+    )  # it was made elsewhere
     shutil.copytree(tables / "same_category", tables / "similar_other_author")  # a table of the name that a page uses
     return SimpleNamespace(folder=folder, lake=folder / "lake", generation=generation)
 

@@ -10,12 +10,13 @@ from builders import make_note, write_notes
 from uninote.config.loading import load_config
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError, UninoteError
+from uninote.lake.generation_record import RECORD
 from uninote.model.identity.layouts import LAYOUTS, Layout
 from uninote.model.qwen import checkpoint
 from uninote.model.qwen.checkpoint import identify
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.encoders import open_model
-from uninote.pipelines.lake.generations import RECORD, record_generation
+from uninote.pipelines.lake.generations import record_generation
 
 DEMO = "ee908f99412d545d"
 

@@ -12,12 +12,13 @@ from uninote.config.loading import load_config
 from uninote.config.sections.sources import IngestConfig
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError
+from uninote.lake.generation_record import RECORD
 from uninote.lake.paths import Lake
 from uninote.model.encoder import describe
 from uninote.model.hashing.folder import write_card
 from uninote.pipelines.lake import ledger
 from uninote.pipelines.lake.encoders import open_model
-from uninote.pipelines.lake.generations import RECORD, record_generation
+from uninote.pipelines.lake.generations import record_generation
 from uninote.pipelines.lake.model_choice import choose_checkpoint
 from uninote.pipelines.lake.source import ingest_settings, remember_source
 

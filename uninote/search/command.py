@@ -1,9 +1,10 @@
 """`python -m uninote.search`: look into an index from a terminal, without Spark.
 
-    python -m uninote.search INDEX --model CHECKPOINT --text "..." --image photo.jpg -k 10 --only category=food
+    python -m uninote.search INDEX --text "..." --image photo.jpg -k 10 --only category=food
     python -m uninote.search INDEX --verify
 
-Prints one JSON object a note, best first; all that is given together is one query.
+Prints one JSON object a note, best first; all that is given together is one query. The model is the one that the index's
+lake recorded, or the one that --model names.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uninote.errors import UninoteError
+from uninote.index.files.folder import IndexFolder
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.index.search import Index
 from uninote.model.encoder import AUTO, KINDS
@@ -32,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UninoteError(
                 "--endpoint holds credentials in its URL; give them in the environment, a profile or a role"
             )
-        index = Index.open(options.index, S3Options(options.endpoint))
-        lines = [index.verify()] if options.verify else _found(index, options)
+        place = IndexFolder(options.index, S3Options(options.endpoint))
+        index = Index.open(place)
+        lines = [index.verify()] if options.verify else _found(index, place, options)
     except UninoteError as error:
         write(sys.stderr, f"error: {error}\n")
         return 1
@@ -43,10 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _found(index: Index, options: argparse.Namespace) -> list[dict[str, object]]:
+def _found(index: Index, place: IndexFolder, options: argparse.Namespace) -> list[dict[str, object]]:
     query = Query(options.model, options.kind, options.title, options.text, tuple(options.image))
     constraint = Constraint.of(_sets(options.only), _sets(options.never))
-    return nearest_notes(index, options.index, query, Wanted(options.k, constraint, options.nprobe))
+    return nearest_notes(index, place, query, Wanted(options.k, constraint, options.nprobe))
 
 
 def _sets(given: Sequence[str]) -> dict[str, list[str]]:
@@ -63,7 +66,10 @@ def _sets(given: Sequence[str]) -> dict[str, list[str]]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m uninote.search", description="Search an index without Spark.")
     parser.add_argument("index", help="folder of an index, or s3://…")
-    parser.add_argument("--model", type=Path, help="folder of the checkpoint that made the index, or e5, or demo")
+    parser.add_argument(
+        "--model",
+        help="folder or s3://… of the checkpoint that made the index, or e5, or demo; the default is what its lake recorded",
+    )
     parser.add_argument("--kind", choices=(AUTO, *KINDS), default=AUTO, help="kind of that checkpoint")
     parser.add_argument("--title", default="")
     parser.add_argument("--text", default="")

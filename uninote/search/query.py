@@ -7,27 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from uninote.config.sections.base import DEMO, E5
 from uninote.config.sections.sources import MediaConfig
-from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import UninoteError
+from uninote.index.files.folder import IndexFolder
 from uninote.index.note_keys import Constraint
 from uninote.index.search import Index
 from uninote.media.fetching import MediaPolicy, load_image
-from uninote.model.e5.folder import e5_folder
-from uninote.model.encoder import AUTO, SENTENCES, Arithmetic, describe, kind_of, load_in_layout
-from uninote.model.sentence.turned_copy import turned_copy
+from uninote.model.encoder import AUTO, Arithmetic, describe, load_in_layout
 from uninote.notes.note import Note, NoteImage
+from uninote.search.checkpoint import model_folder, recorded_model, with_axes
 from uninote.vectors.widths import truncate
-
-NAMED = {E5: e5_folder, DEMO: demo_checkpoint}  # checkpoints that have a name
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a note is to be like, and the checkpoint that embeds it: a folder or a name of NAMED, null where none was given."""
+    """What a note is to be like, and the checkpoint that embeds it: a folder, s3://… or a name of NAMED.
 
-    model: Path | None
+    `model` is null where that of the index's lake is meant.
+    """
+
+    model: str | None
     kind: str = AUTO
     title: str = ""
     text: str = ""
@@ -43,12 +42,16 @@ class Wanted:
     nprobe: int | None = None
 
 
-def nearest_notes(index: Index, place: str, query: Query, wanted: Wanted) -> list[dict[str, object]]:
+def nearest_notes(index: Index, place: IndexFolder, query: Query, wanted: Wanted) -> list[dict[str, object]]:
     """Return {"note_id", "score"} of each note found, best first. `place` is where the index was opened.
 
     Raises UninoteError for a query without content, and for a checkpoint that is not the index's.
     """
-    folder, kind = _checkpoint(query, place)
+    model, recorded_kind = query.model, AUTO
+    if model is None:
+        model, recorded_kind = recorded_model(place.uri, index.manifest.generation)
+    kind = recorded_kind if query.kind == AUTO else query.kind
+    folder, kind = with_axes(place.uri, model_folder(model, place.options), kind)
     found = describe(kind, folder)
     layouts = found.identity.find([index.manifest.generation])
     if not layouts:
@@ -63,23 +66,6 @@ def nearest_notes(index: Index, place: str, query: Query, wanted: Wanted) -> lis
         if note is not None:
             lines.append({"note_id": note, "score": round(float(score), 6)})
     return lines
-
-
-def _checkpoint(query: Query, place: str) -> tuple[Path, str]:
-    """Return the folder of the model, with the axes that the index's lake keeps for it where there are some, and its kind."""
-    if query.model is None:
-        raise UninoteError(
-            f"--model is needed to embed the query: the folder of the checkpoint that made the index, or {' or '.join(NAMED)}"
-        )
-    named = NAMED.get(str(query.model))
-    folder = query.model if named is None else named()
-    kind = kind_of(folder) if query.kind == AUTO else query.kind
-    if kind != SENTENCES:
-        return folder, kind
-    # An index lies in <lake>/<generation>/index unless index.folder says otherwise.
-    lakes = Path(place).resolve().parents
-    axes = lakes[2] / "axes" / f"{describe(kind, folder).identity.weights}.safetensors" if len(lakes) > 2 else None
-    return (turned_copy(folder, axes) if axes is not None and axes.is_file() else folder), kind
 
 
 def _embedded(query: Query, folder: Path, kind: str, layout: int) -> np.ndarray:

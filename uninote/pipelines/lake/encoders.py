@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from uninote.config.digests import digest
 from uninote.config.sections.base import AUTO, E5
 from uninote.config.sections.model import EmbedConfig
 from uninote.config.sections.vectors import VectorsConfig
@@ -17,8 +16,7 @@ from uninote.model.encoder import describe, kind_of
 from uninote.pipelines.lake.generations import ModelFolder, choose_generation, recorded_width
 from uninote.pipelines.lake.model_choice import OURS, choose_checkpoint
 from uninote.pipelines.lake.rotation import choose_folder
-from uninote.storage.files import fetch_folder, list_files, stat
-from uninote.storage.host_copies import once_per_host
+from uninote.storage.folder_copies import fetched_checkpoint
 from uninote.storage.types import S3Options, is_remote
 
 
@@ -84,17 +82,8 @@ def _folder_of(checkpoint: str, config: Config) -> Path:
     if checkpoint in OURS:
         return OURS[checkpoint]()
     if is_remote(checkpoint):
-        return _fetched(checkpoint, s3_of(config))
+        return fetched_checkpoint(checkpoint, s3_of(config))
     return Path(checkpoint)
-
-
-def _fetched(uri: str, options: S3Options) -> Path:
-    """Return the driver's copy, made anew when anything below the URI is of another version."""
-    state = []
-    for name in sorted(list_files(uri, options)):
-        found = stat(f"{uri.rstrip('/')}/{name}", options)
-        state.append((name, found.version))
-    return once_per_host(f"checkpoint-{digest(uri, state)}", lambda folder: fetch_folder(uri, folder, options))
 
 
 def check_widths(model: ModelFolder, config: EmbedConfig) -> tuple[int, ...]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uninote.errors import ConfigError, UninoteError
+from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND
+from uninote.lake.generation_record import RECORD, read_file, read_record
 from uninote.model.identity.identity import Identity
 from uninote.model.identity.layouts import LAYOUTS, known
 
-RECORD = "generation.json"
 ITEMS = "items"
 FORMAT = 1
 _GENERATION = re.compile("[0-9a-f]{16}")
@@ -81,7 +81,7 @@ def record_generation(lake: str, model: ModelFolder) -> None:
     Where the model lies is written anew when it was moved, so that jobs find it that are not told.
     """
     path = Path(lake) / model.generation / RECORD
-    known = _read(path) if path.exists() else {}
+    known = read_file(path) if path.exists() else {}
     if known.get("checkpoint") == model.checkpoint:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,15 +118,6 @@ def find_generations(lake: str) -> list[str]:
     return sorted(found)
 
 
-def read_record(lake: str, generation: str) -> dict[str, Any] | None:
-    """Return what a generation was made with: weights, layout, and as a rule kind and checkpoint; null where it has no record.
-
-    Raises UninoteError where the record is damaged.
-    """
-    path = Path(lake) / generation / RECORD
-    return _read(path) if path.exists() else None
-
-
 def _held(lake: str, identity: Identity) -> dict[int, str]:
     """Return the generations of this model that hold anything, by layout; a record tells more than a name."""
     recorded = {}
@@ -138,15 +129,3 @@ def _held(lake: str, identity: Identity) -> dict[int, str]:
         elif values["weights"] == identity.weights:
             recorded[values["layout"]] = name
     return identity.find(unrecorded) | recorded
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(values["weights"], str) and isinstance(values["layout"], int):
-            return values
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise UninoteError(
-        f"{path}: not the record of a generation (weights and layout); remove the file, and run jobs/embed.py, which writes it"
-    )

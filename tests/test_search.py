@@ -1,0 +1,76 @@
+"""`python -m uninote.search` finds the model of an index in the lake around it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from uninote.lake.generation_record import RECORD
+from uninote.search.command import main
+
+ARCHIVES = Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A lake with an index, and the model that its record names."""
+    with tarfile.open(max(ARCHIVES.glob("lake-*.tar.xz"))) as packed:
+        packed.extractall(tmp_path, filter="data")
+    (record,) = tmp_path.glob(f"lake/*/{RECORD}")
+    content = json.loads(record.read_text()) | {"checkpoint": str(tmp_path / "checkpoint")}
+    record.write_text(json.dumps(content))
+    return SimpleNamespace(
+        folder=tmp_path,
+        record=record,
+        content=content,
+        index=str(record.parent / "index" / "w64"),
+        model=content["checkpoint"],
+    )
+
+
+def answers(capsys, *arguments):
+    assert main([*arguments, "--text", "a day hike", "-k", "3"]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def refusal(capsys, *arguments):
+    assert main([*arguments, "--text", "a day hike"]) == 1
+    return capsys.readouterr().err
+
+
+def test_the_lakes_own_model_needs_no_name(made, capsys):
+    found = answers(capsys, made.index)
+    assert len(found) == 3
+    assert found == answers(capsys, made.index, "--model", made.model)
+    assert found == answers(capsys, f"file://{made.index}")
+
+
+def test_a_model_that_was_moved_is_named(made, capsys):
+    found = answers(capsys, made.index)
+    moved = made.folder / "moved"
+    Path(made.model).rename(moved)
+    assert f"the model of this index is not at {made.model}" in refusal(capsys, made.index)
+    assert answers(capsys, made.index, "--model", str(moved)) == found
+
+
+def test_an_index_that_lies_elsewhere_says_what_is_missing(made, capsys):
+    elsewhere = shutil.copytree(made.index, made.folder / "elsewhere")
+    assert f"no lake around {elsewhere} says where the model" in refusal(capsys, str(elsewhere))
+    assert len(answers(capsys, str(elsewhere), "--model", made.model)) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"kind": "vectors"}, "the vectors of this index were made elsewhere"),
+        ({"weights": None}, "not the record of a generation"),
+    ],
+)
+def test_a_record_without_a_model_is_an_error(made, capsys, content, said):
+    made.record.write_text(json.dumps(made.content | content))
+    assert said in refusal(capsys, made.index)

@@ -37,12 +37,18 @@ def over_files(inner: ArrowMap, read: Read, paths: Sequence[str]) -> ArrowMap:
 
 
 def gathered(batches: Iterator[pa.RecordBatch], rows: int = _FEW_ROWS) -> Iterator[pa.RecordBatch]:
-    """Put batches together until they have `rows` rows: many small files cost no more than a large one."""
+    """Put batches together until they have `rows` rows: many small files cost no more than a large one.
+
+    All get the types of the first: files of a table may differ in whether elements of lists can be null, as those that Spark's
+    OPTIMIZE or DELETE wrote say that they can.
+    """
     held: list[pa.RecordBatch] = []
+    schema = None
     for batch in batches:
-        held.append(batch)
+        schema = schema or batch.schema
+        held.append(batch if batch.schema == schema else batch.cast(schema))
         if sum(map(len, held)) >= rows:
-            yield pa.concat_batches(held) if len(held) > 1 else batch
+            yield pa.concat_batches(held) if len(held) > 1 else held[0]
             held = []
     if sum(map(len, held)):
         yield pa.concat_batches(held)

@@ -9,6 +9,7 @@ import pytest
 from udfs.arrow import read_rows, to_array, to_matrix
 from udfs.embed.widths import make_truncate
 from udfs.neighbours import cells
+from udfs.table_files import gathered
 from uninote.vectors.widths import truncate
 
 
@@ -23,6 +24,18 @@ def test_a_matrix_survives_the_round_trip(shape):
 def test_a_slice_of_a_column_keeps_its_own_rows():
     matrix = np.arange(12, dtype=np.float32).reshape(6, 2)
     assert to_matrix(to_array(matrix).slice(2, 3)).tolist() == matrix[2:5].tolist()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_files_that_differ_in_what_may_be_null_are_put_together(first):
+    batches = []
+    for nullable in (first, not first):
+        element = pa.field("element", pa.float32(), nullable=nullable)
+        schema = pa.schema([("item_key", pa.int64()), ("vector", pa.list_(element))])
+        batches.append(pa.RecordBatch.from_pydict({"item_key": [1, 2], "vector": [[0.5, 0.25], [1.0, 0.0]]}, schema))
+    (together,) = gathered(iter(batches))
+    assert together.to_pydict() == {"item_key": [1, 2] * 2, "vector": [[0.5, 0.25], [1.0, 0.0]] * 2}
+    assert [batch.schema for batch in gathered(iter(batches), rows=1)] == [batches[0].schema] * 2
 
 
 def test_rows_of_several_batches_are_put_together():

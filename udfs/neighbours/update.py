@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -19,6 +20,7 @@ from udfs.neighbours.lists import Entries, among, lists_of_pairs, make_lists
 from udfs.neighbours.recall import write_truths
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.lists import Pairs
+from uninote.neighbours.progress import RowsDone, watching
 from uninote.neighbours.rules import Rows, Rule
 from uninote.neighbours.update.by_rule import Updated, join_by_rule
 from uninote.neighbours.update.changed_join import ChangedRows
@@ -71,14 +73,15 @@ def make_update_join(
         cell = StoredCell(cells().files[number])
         sent, primary = _read_sent(rows, task, cells().id_type)
         update = _CellUpdate(task, before(), cell, sent, primary)
-        for name, lists in update.lists().items():
+        done = RowsDone(len(cell.keys), len(task.rules), count)
+        for name, lists in update.lists(done).items():
             yield from with_table(name, sink(name, lists))
         if task.sampled is not None and len(sent.keys):
             yield from write_truths(update.items, task.rules, task.sampled)
         changed = update.changed_rows()
         if changed is not None:
             yield from with_table("", iter([cells().folders.write_rows(number, cells().number, *changed)]))
-        count(len(cell.keys))
+        done.reach(len(task.rules))
 
     return run
 
@@ -110,17 +113,23 @@ class _CellUpdate:
         # The leaves of the rows sent, for the rows that the cell gets: a rule that probes leaves fills them in.
         self._leaves = np.empty((len(sent.keys), cell.num_leaves), np.int32)
 
-    def lists(self) -> dict[str, Iterator[pa.RecordBatch]]:
-        """Join them; returns LISTS by table, none where no row was sent. An empty list of each row comes first."""
+    def lists(self, done: RowsDone) -> dict[str, Iterator[pa.RecordBatch]]:
+        """Join them; returns LISTS by table, none where no row was sent. An empty list of each row comes first.
+
+        The cell's own rows count as `done` by the share of the tables that are joined.
+        """
         if not len(self._sent.keys):
             return {}
         items = self.items
         assignments = self._cell.read_assignments(self._own)
         found: dict[str, Iterator[pa.RecordBatch]] = {}
-        for name, rule in self._task.rules.items():
+        for table, (name, rule) in enumerate(self._task.rules.items()):
             limits = _limits_of(items.keys, self._before.limits[name])
             limits[: len(self._sent.keys)] = -np.inf  # their lists are made anew, and take anyone
-            pairs = self._pairs(items, rule, limits, assignments)
+            # Where a rule cuts rows into groups, each has a join of its own, whose share says nothing of the table.
+            with nullcontext() if rule.same else watching(done.within(table)):
+                pairs = self._pairs(items, rule, limits, assignments)
+            done.reach(table + 1)
             lists = lists_of_pairs(items.keys, items.ids, pairs, len(self._sent.keys))
             found[name] = chain([self._empty_lists()], lists)
         return found

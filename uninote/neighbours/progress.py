@@ -25,6 +25,15 @@ def came_to(share: float) -> None:
         watch(share)
 
 
+def ignore(share: float) -> None:
+    """Report nothing: for what is a small part of a join."""
+
+
+def part_of_join(number: int, parts: int) -> Watch:
+    """Return what reports the share of one of a join's parts, numbered from 0, as a share of the join."""
+    return lambda share: came_to((number + share) / parts)
+
+
 class RowsDone:
     """Counts the `rows` of a cell, each once, as its tables are made; `count` gets the rows that are new."""
 

@@ -187,6 +187,12 @@ def join_leaves(
 
 
 @compiled
+def join_with_first(workspace: Workspace, codes: Codes, candidates: Candidates, rows: np.ndarray, fresh: int) -> None:
+    """Join the first `fresh` of the distinct `rows`, int32, with each other and with the others of them."""
+    join_leaf(workspace, codes, candidates, rows, (len(rows), fresh))
+
+
+@compiled
 def join_hubs(
     workspace: Workspace, codes: Codes, candidates: Candidates, hubs: np.ndarray, was_hub: np.ndarray
 ) -> None:

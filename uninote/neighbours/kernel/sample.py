@@ -34,6 +34,16 @@ class Sample:
         self._missing.append(1 - share_found(candidates.keys, self._truth, self._settings.depth))
         return self._missing[-1] <= 1 - self._settings.recall
 
+    @property
+    def progress(self) -> float:
+        """The assignments that ran, as a share of those that it takes to find enough, if each leaves the same share; 0 to 1."""
+        allowed = 1 - self._settings.recall
+        if not self._missing or self._missing[-1] >= 1:
+            return 0.0
+        if self._missing[-1] <= allowed:
+            return 1.0
+        return math.log(self._missing[-1]) / math.log(allowed) if allowed > 0 else 0.0
+
     def is_within_reach(self, candidates: Candidates) -> bool:
         """Say whether a local join would find enough of it, and one more assignment, which costs less, would not.
 

@@ -28,12 +28,14 @@ from uninote.neighbours.kernel.simd.rows import dot_rows
 from uninote.neighbours.kernel.simd.tiles import TILE_COLUMNS, TILE_PLACES, TILE_ROWS
 from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled
 from uninote.neighbours.lists import Pairs
+from uninote.neighbours.progress import Watch, came_to, ignore
 
 # How many rows of either side meet at once: multiples of a tile, that fit into a core's own cache together.
 _NEAR_ROWS = 480
 _FAR_ROWS = 2016
 MOST_TOGETHER = _FAR_ROWS  # changed rows of one group that can be joined with each other at once
 _MEAN_ROWS = 8192  # any centre among the rows will do
+_BLOCKS = 100  # of so many rows between two reports: a quarter of a second, or four where the CPU lacks VNNI
 _FIRST_ROOM = 2 * _NEAR_ROWS * _FAR_ROWS
 
 
@@ -105,21 +107,24 @@ class ChangedJoin:
 
     def join_all(self, some: np.ndarray) -> None:
         """Join the changed rows `some`, int32, with all rows."""
-        self.join(some, np.arange(self.changed, len(self.vectors), dtype=np.int32))
+        others = np.arange(self.changed, len(self.vectors), dtype=np.int32)
+        self.join_groups(_one_group(some), _one_group(others), came_to)
         self.join_changed(some)
 
     def join(self, some: np.ndarray, others: np.ndarray) -> None:
         """Join the changed rows `some`, int32, with the `others`, int32, of those that did not change."""
-        self.join_groups(Groups(np.array([0, len(some)]), some), Groups(np.array([0, len(others)]), others))
+        self.join_groups(_one_group(some), _one_group(others))
 
-    def join_groups(self, changed: Groups, others: Groups) -> None:
-        """Join the changed rows of each group with the others of the same group."""
+    def join_groups(self, changed: Groups, others: Groups, report: Watch = ignore) -> None:
+        """Join the changed rows of each group with the others of the same group; `report` gets the share that is done."""
         blocks = _blocks_of(changed.starts, others.starts)
         done = 0
         while done < len(blocks):
+            report(done / len(blocks))
             state = _State(self._near, self._far, self.codes, self.candidates, self._hits)
-            done = _join_blocks(state, changed.rows, others.rows, blocks, done)
-            if done < len(blocks):
+            last = min(done + _BLOCKS, len(blocks))
+            done = _join_blocks(state, changed.rows, others.rows, blocks[:last], done)
+            if done < last:
                 self._make_room()
 
     def take_hits(self) -> Pairs:
@@ -142,6 +147,10 @@ class ChangedJoin:
             more = np.empty(2 * len(self._hits.pairs), np.int64)
             more[: len(found.owners)] = self._hits.pairs[: len(found.owners)]
             self._hits = Hits(more, self._hits.filled)
+
+
+def _one_group(rows: np.ndarray) -> Groups:
+    return Groups(np.array([0, len(rows)]), rows)
 
 
 @compiled

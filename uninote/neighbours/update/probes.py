@@ -14,6 +14,7 @@ from uninote.neighbours.kernel.leaves import make_workspace
 from uninote.neighbours.kernel.local_join import take_edges
 from uninote.neighbours.kernel.pivots import pivots_within
 from uninote.neighbours.lists import Pairs
+from uninote.neighbours.progress import part_of_join
 from uninote.neighbours.update.changed_join import ChangedJoin, ChangedRows
 from uninote.neighbours.update.reach import Plan, Sample, cheapest_plan
 
@@ -89,10 +90,11 @@ def _join_leaves(join: ChangedJoin, assignments: Sequence[Assignment], looking: 
     whose lists are not full because most of what they met is excluded.
     """
     seen = np.zeros(join.changed)
-    for assignment, changed in zip(assignments[: plan.assignments], looking, strict=False):
+    for number, (assignment, changed) in enumerate(zip(assignments[: plan.assignments], looking, strict=False)):
         leaves = np.ascontiguousarray(assignment.leaves[:, : plan.slots])
         groups = group_rows(leaves, len(assignment.pivots))
-        join.join_groups(changed, Groups(groups.starts, groups.rows + np.int32(join.changed)))
+        others = Groups(groups.starts, groups.rows + np.int32(join.changed))
+        join.join_groups(changed, others, part_of_join(number, plan.assignments))
         met = np.repeat(np.diff(groups.starts), np.diff(changed.starts))
         np.maximum(seen, np.bincount(changed.rows, met, minlength=join.changed), out=seen)
     join.join_changed(np.arange(join.changed, dtype=np.int32))

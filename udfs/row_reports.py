@@ -13,7 +13,8 @@ from udfs.task import place
 
 TOKEN_BYTES = 16
 REPORT = struct.Struct(f"!{TOKEN_BYTES}sqqq")  # token, stage, partition, rows that the task has finished so far
-PERIOD_S = 0.25  # between two reports of a task: a thousand tasks then send 4,000 small datagrams a second at most
+# Between two reports of a task: a thousand tasks then send 4,000 small datagrams a second at most.
+PERIOD_S = 0.25
 
 
 @dataclass

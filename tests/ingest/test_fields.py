@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 
 from uninote.media.fetching import inline_uri
-from uninote.notes.ingest.fields import FieldError, contents_of, id_number, id_text, images_of, text_of, topics_of
+from uninote.notes.ingest.fields import FieldError, id_number, id_text, text_of, topics_of
+from uninote.notes.ingest.image_fields import contents_of, images_of
 from uninote.notes.ingest.list_text import file_in
 
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from uninote.notes.ingest.formats import text_files
+from uninote.notes.ingest.formats.json_counts import count_values
 from uninote.notes.ingest.formats.json_files import (
-    count_values,
     is_by_line,
     records_by_line,
     records_by_value,

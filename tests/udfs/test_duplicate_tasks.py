@@ -12,19 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from udfs.arrow import to_bytes
+from udfs.neighbours import duplicates
 from udfs.neighbours.cell_rows import CellFiles, CellFolders
-from udfs.neighbours.duplicates import (
-    CHAINS,
-    GROUPS,
-    MEMBERS,
-    OPEN,
-    GroupFolders,
-    make_chains,
-    make_compared,
-    make_groups,
-    make_with_chain,
-    read_keyed,
-)
 from udfs.neighbours.files import PAIR_COLUMNS, ListFolders, make_rewrite, write_lists, write_partial
 from udfs.neighbours.full_join import JoinTask, make_cell_join
 from udfs.neighbours.limits import StoredLimits, make_limit_files
@@ -95,19 +84,19 @@ class OneCell:
 
     def groups(self):
         """{note_id: (group_id, chain_id)}."""
-        folders = GroupFolders(f"{self.folder}/members", f"{self.folder}/scratch")
+        folders = duplicates.GroupFolders(f"{self.folder}/members", f"{self.folder}/scratch")
         batches = [batch for path in self.pairs for batch in make_reader(PAIR_COLUMNS)(path)]
-        written = records(make_groups(folders), batches)
-        written += records(make_compared(folders, WIDTH, SCORE), self.open_rows(written))
+        written = records(duplicates.make_groups(folders), batches)
+        written += records(duplicates.make_compared(folders, WIDTH, SCORE), self.open_rows(written))
         return members(written)
 
     def open_rows(self, written):
         """The rows of OPEN chains by chain and note_id, as tasks get them."""
-        paths = [row["path"] for row in written if row["kind"] == OPEN]
+        paths = [row["path"] for row in written if row["kind"] == duplicates.OPEN]
         if not paths:
             return []
-        keys, _ = read_keyed(tuple(paths), "chain")
-        (rows,) = make_with_chain(paths, as_read)(iter([self.rows_of(keys.tolist())]))
+        keys, _ = duplicates.read_keyed(tuple(paths), "chain")
+        (rows,) = duplicates.make_with_chain(paths, as_read)(iter([self.rows_of(keys.tolist())]))
         ordered = pa.Table.from_batches([rows]).sort_by([("chain", "ascending"), ("note_id", "ascending")])
         return ordered.to_batches(max_chunksize=7)
 
@@ -117,8 +106,8 @@ def records(run, batches):
 
 
 def members(written):
-    """{note_id: (group_id, chain_id)} of the files of MEMBERS."""
-    tables = [pq.read_table(row["path"]) for row in written if row["kind"] == MEMBERS]
+    """{note_id: (group_id, chain_id)} of the files of duplicates.MEMBERS."""
+    tables = [pq.read_table(row["path"]) for row in written if row["kind"] == duplicates.MEMBERS]
     return {row["note_id"]: (row["group_id"], row["chain_id"]) for table in tables for row in table.to_pylist()}
 
 
@@ -165,16 +154,20 @@ def test_chains_in_tasks_of_their_own_give_the_same_groups(tmp_path):
     wanted = lake.groups()
     assert len(set(wanted.values())) > 5
     batches = [batch for path in lake.pairs for batch in make_reader(PAIR_COLUMNS)(path)]
-    folders = GroupFolders(f"{tmp_path}/members", f"{tmp_path}/scratch")
-    (chains,) = records(make_chains(folders), batches)
-    assert chains["kind"] == CHAINS
-    labelled = pa.Table.from_batches(list(make_with_chain([chains["path"]], as_read)(iter(batches))))
+    folders = duplicates.GroupFolders(f"{tmp_path}/members", f"{tmp_path}/scratch")
+    (chains,) = records(duplicates.make_chains(folders), batches)
+    assert chains["kind"] == duplicates.CHAINS
+    labelled = pa.Table.from_batches(list(duplicates.make_with_chain([chains["path"]], as_read)(iter(batches))))
     written = []
     for chain in labelled["chain"].unique().to_pylist():
-        written += records(make_groups(folders), labelled.filter(pc.equal(labelled["chain"], chain)).to_batches())
-    written += records(make_compared(folders, WIDTH, SCORE), lake.open_rows(written))
+        written += records(
+            duplicates.make_groups(folders), labelled.filter(pc.equal(labelled["chain"], chain)).to_batches()
+        )
+    written += records(duplicates.make_compared(folders, WIDTH, SCORE), lake.open_rows(written))
     assert members(written) == wanted
-    keys, groups = read_keyed(tuple(row["path"] for row in written if row["kind"] == GROUPS), "group_key")
+    keys, groups = duplicates.read_keyed(
+        tuple(row["path"] for row in written if row["kind"] == duplicates.GROUPS), "group_key"
+    )
     assert (np.diff(keys) > 0).all()
     assert {f"n{key:04d}": f"n{group:04d}" for key, group in zip(keys, groups, strict=True)} == {
         note: group for note, (group, _) in wanted.items()
@@ -182,4 +175,4 @@ def test_chains_in_tasks_of_their_own_give_the_same_groups(tmp_path):
 
 
 def test_without_pairs_there_are_no_groups():
-    assert [len(column) for column in read_keyed((), "group_key")] == [0, 0]
+    assert [len(column) for column in duplicates.read_keyed((), "group_key")] == [0, 0]

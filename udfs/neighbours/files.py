@@ -15,8 +15,10 @@ from udfs.neighbours.lists import merge_lists
 from udfs.table_files import Read, gathered
 from uninote.lake.parquet_files import DataFile, write_file
 
-FILE_ROWS = 100_000  # of the files of lists: an update writes each of them again, in one task
-_GROUP_ROWS = 4096  # of row groups: a look-up, or a sample, reads only the groups it needs
+# Of the files of lists: an update writes each of them again, in one task.
+FILE_ROWS = 100_000
+# Rows of a row group: a look-up, or a sample, reads only the groups it needs.
+_GROUP_ROWS = 4096
 FILE_RECORD = ("kind", "path", "size", "rows", "low", "high")
 """What a task reports of each file that it wrote; `low` and `high` are the bounds of note_id, as JSON."""
 

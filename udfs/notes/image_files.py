@@ -11,7 +11,8 @@ from typing import Any
 from uninote.media.fetching import IN_ROW, MISSING, UNREACHABLE, MediaPolicy, file_digest, file_version
 from uninote.notes.note import Note
 
-UNSEEN = "unseen"  # the digest of every image for a model that sees none: no file is opened for it
+# The digest of every image for a model that sees none: no file is opened for it.
+UNSEEN = "unseen"
 
 
 @dataclass(frozen=True, slots=True)

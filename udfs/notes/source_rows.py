@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -12,20 +11,18 @@ import pyarrow as pa
 
 from udfs.arrow import ArrowMap, numbers_in
 from uninote.media.fetching import inline_uri
-from uninote.notes.ingest.fields import contents_of
 from uninote.notes.ingest.formats.csv_files import Header
 from uninote.notes.ingest.formats.csv_files import records as csv_records
-from uninote.notes.ingest.formats.json_files import count_values, records_by_line, records_by_value, repeated_keys
-from uninote.notes.ingest.formats.line_counts import count_lines
+from uninote.notes.ingest.formats.json_files import records_by_line, records_by_value, repeated_keys
 from uninote.notes.ingest.formats.parquet_files import Groups, plain_times, read_groups
 from uninote.notes.ingest.formats.records import Record
 from uninote.notes.ingest.formats.text_files import Span, TextSource
+from uninote.notes.ingest.image_fields import contents_of
 from uninote.notes.ingest.list_text import file_in
 from uninote.notes.ingest.note_rows import UNREADABLE, FieldRules, RowBatch
 from uninote.notes.ingest.times import Micros
 
 ROWS = 1000  # of a batch that is made of text: a few megabytes
-MOST_KEYS = 100_000
 
 
 @dataclass(frozen=True)
@@ -55,17 +52,6 @@ class Reading:
     def rules(self) -> FieldRules:
         """Return the rules for fields; the source's folder is looked into where tasks run."""
         return FieldRules(self.mapping, self.id_kind, file_in(self.media_root))
-
-
-def make_inspection(pieces: Sequence[Piece], text: TextSource, with_keys: bool) -> ArrowMap:
-    """Map (id) to (id, found): JSON of how much a piece holds, counted by no reader, and of the keys of its objects."""
-
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for number in numbers_in(batches):
-            found = json.dumps(_inspected(pieces[number], text, with_keys))
-            yield pa.RecordBatch.from_pydict({"id": [number], "found": [found]})
-
-    return run
 
 
 def make_rows(pieces: Sequence[Piece], reading: Reading) -> ArrowMap:
@@ -116,39 +102,6 @@ def make_table_contents() -> ArrowMap:
 def _named(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         yield pa.RecordBatch.from_arrays(batch.columns, list(columns))
-
-
-def _inspected(piece: Piece, text: TextSource, with_keys: bool) -> dict[str, Any]:
-    if piece.by_value:
-        found: dict[str, Any] = {"values": count_values(piece.span.uri, text)}
-    else:
-        count = count_lines(piece.span, text)
-        found = {"filled": count.filled, "breaks": count.breaks, "first": count.first, "last": count.last}
-    if with_keys:
-        found["keys"] = _keys(read_records(piece, text))
-    return found
-
-
-def _keys(records: Iterable[Record]) -> dict[str, list[str]]:
-    """Return the keys of objects, and of which kinds their values are."""
-    kinds: dict[str, set[str]] = {}
-    for record in records:
-        for key, value in (record.values or {}).items():
-            kinds.setdefault(key, set()).add(_kind(value))
-        if len(kinds) > MOST_KEYS:
-            break
-    return {key: sorted(found) for key, found in kinds.items()}
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return "other"
-    # An id that no bigint holds makes the column text: numbers would be cut.
-    if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
-        return "number"
-    if isinstance(value, float):
-        return "number" if value.is_integer() else "other"
-    return "text" if isinstance(value, str | int) else "other"
 
 
 def read_records(piece: Piece, text: TextSource) -> Iterator[Record]:

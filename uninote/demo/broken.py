@@ -24,7 +24,8 @@ EMPTY_NOTE = "empty_note"
 BROKEN_ONLY = "broken_image_only"
 DAMAGES = (*IMAGE_REJECTS, EMPTY_NOTE, BROKEN_ONLY)
 HUGE_URI = "images/poster.png"
-_HUGE_SIDE = 12_000  # 144 million pixels: over 100 million, below the limit at which Pillow itself refuses
+# 144 million pixels: over 100 million, below the limit at which Pillow itself refuses.
+_HUGE_SIDE = 12_000
 
 
 def damages_of(num_notes: int) -> list[str]:

@@ -12,7 +12,8 @@ from uninote.vectors.unit_length import TOLERANCE
 # In the place of a content hash, where a note has no vector of its own to hash.
 MISSING = "vector_missing"
 REPEATED = "vector_repeated"
-LEAST_NORM = 1e-6  # of the narrowest prefix of a unit vector: less is rounding, and no direction
+# Of the narrowest prefix of a unit vector: less is rounding, and no direction.
+LEAST_NORM = 1e-6
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def depth(k: int) -> int:
 def merge(found: Mapping[int, Found], count: int, k: int) -> Candidates:
     """Merge what shards found, by their number, for `count` queries: no key is live in two of them."""
     queries = np.concatenate([np.empty(0, np.int64), *(rows for rows, _, _ in found.values())])
+    # A slot for each shard that a query probes, not for every shard: most of some hundred are not probed.
     slots = max(1, int(np.bincount(queries, minlength=count).max(initial=0)))
     keys = np.full((count, slots, k), -1, dtype=np.int64)
     scores = np.full((count, slots, k), -np.inf, dtype=np.float32)
@@ -73,6 +74,7 @@ def ranked(candidates: Candidates, k: int) -> tuple[np.ndarray, np.ndarray]:
 
     Equal scores come in order of key: so they fall the same however the corpus is cut into shards.
     """
+    # By key among equals: FAISS leaves them in the order in which it met them, which depends on the shards.
     order = np.lexsort((candidates.keys, -candidates.scores), axis=1)[:, :k]
     return np.take_along_axis(candidates.keys, order, axis=1), np.take_along_axis(candidates.scores, order, axis=1)
 

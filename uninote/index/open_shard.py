@@ -17,6 +17,7 @@ from uninote.index.shard_vectors import map_vectors, scores_of
 
 # The tables that FAISS would compute on opening cost lists x codebooks of memory, and digits where vectors form a cone.
 _READ_FLAGS = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE
+# Sets of allowed keys are made once for each constraint: a search job asks thousands of queries with one.
 _KEPT_SELECTIONS = 8
 
 

@@ -13,8 +13,10 @@ STORED = np.dtype("<f2")
 """float16 cost at most 0.003 of recall@10 on the real sets of docs/index.md; int8 halves the bytes and cost up to 0.033."""
 
 _BLOCK_ROWS = 10_000
-_LENGTH_ERROR = 0.01  # float16 rounds the length of a vector by less
-_PAIR_BYTES = 64 << 20  # of the candidates' vectors that are compared at once: 4,000 queries would take gigabytes
+# float16 rounds the length of a vector by less.
+_LENGTH_ERROR = 0.01
+# Of the candidates' vectors that are compared at once: for 4,000 queries all would take gigabytes.
+_PAIR_BYTES = 64 << 20
 
 
 def write_vectors(batches: Sequence[np.ndarray], order: np.ndarray, path: Path) -> None:
@@ -29,6 +31,7 @@ def write_vectors(batches: Sequence[np.ndarray], order: np.ndarray, path: Path) 
         np.lib.format.write_array_header_1_0(file, header)
         for first in range(0, len(order), _BLOCK_ROWS):
             places = order[first : first + _BLOCK_ROWS]
+            # Of each row: the batch that it came in.
             owners = np.searchsorted(starts, places, side="right") - 1
             block = np.empty((len(places), width), STORED)
             for owner in np.unique(owners):

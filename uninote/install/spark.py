@@ -10,7 +10,8 @@ from pathlib import Path
 
 from uninote.errors import UninoteError
 
-DELTA_JAR = ("io.delta", "delta-spark_4.2_2.13", "4.4.0")  # one artifact per Spark minor version
+# One artifact per Spark minor version.
+DELTA_JAR = ("io.delta", "delta-spark_4.2_2.13", "4.4.0")
 MIN_JAVA = 17
 
 

@@ -18,10 +18,12 @@ from pathlib import Path
 from uninote.storage.private_folders import own_folder, private_folder
 
 _PREFIX = "images-"
-_BLOCK = 4 << 20  # bytes that a process reserves at once: a lock on a file for each image would cost more than its copy
+# Bytes that a process reserves at once: a lock on a file for each image would cost more than its copy.
+_BLOCK = 4 << 20
 _reserved: dict[Path, int] = {}  # bytes that this process may still write into a folder
 _lock = threading.Lock()
-_ABANDONED = 86_400.0  # seconds: a folder without a new file for a day is one of a run that was killed
+# In seconds: a folder without a new file for a day is one of a run that was killed.
+_ABANDONED = 86_400.0
 
 
 @dataclass(frozen=True)

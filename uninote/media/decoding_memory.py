@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 
 from PIL import Image
 
-DECODING_BYTES = 256 << 20  # of all threads of a process together; one image that needs more is decoded alone
+# Of all threads of a process together; one image that needs more is decoded alone.
+DECODING_BYTES = 256 << 20
 RETURNED_BYTES = 16 << 20
 
 # Bytes for each pixel that a decoder takes beside the image it fills, measured with Pillow 13. WebP and AVIF are
@@ -20,7 +21,8 @@ _DECODER = {"PNG": 0, "GIF": 0, "WEBP": 12, "AVIF": 12, "JPEG2000": 24}
 _OTHER_DECODER = 4
 _CANVAS = 4  # Pillow keeps RGB in four bytes
 _ORIENTATION = 0x0112
-_NARROW = 200  # so many times as high as wide: resizing then makes the image wider before it makes it lower
+# So many times as high as wide: resizing then makes the image wider before it makes it lower.
+_NARROW = 200
 _NARROW_RESIZED = 256  # pixels, about the widest it becomes
 
 
@@ -102,6 +104,7 @@ def _return_free_memory() -> None:
         _MALLOC_TRIM(0)
 
 
-_MALLOC_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none, and keep less
+# Other C libraries have none, and keep less.
+_MALLOC_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 DECODING = Budget(DECODING_BYTES)
 os.register_at_fork(after_in_child=DECODING.forget)

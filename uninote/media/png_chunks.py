@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Iterator
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # what decides about pixels, and stays whatever it is
+# What decides about pixels, and stays whatever it is.
+PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # may say which way is up
 # Pillow's own bounds are as large for one text, and 64 times that for all.
 TEXT_BYTES = 1 << 20

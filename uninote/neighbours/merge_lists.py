@@ -37,7 +37,9 @@ def merge_groups(lists: FlatLists, rows: np.ndarray, bounds: np.ndarray, k: int)
                     _insert(lists, order, count, entry)
                     count += 1
         first = filled
-        alone = bounds[group + 1] - bounds[group] == 1  # a key comes but once in one list: nothing to look for
+        # A key comes but once in one list: nothing to look for.
+        alone = bounds[group + 1] - bounds[group] == 1
+        # Few keys come twice, and k is small: looking through what is chosen costs less than a set.
         for entry in order[:count]:
             if filled - first < k and (alone or not _is_among(lists.keys, entries[first:filled], lists.keys[entry])):
                 entries[filled] = entry

@@ -18,7 +18,8 @@ from uninote.neighbours.lists import Lists, empty_lists
 from uninote.neighbours.rules import NO_VALUE, Predicate, Rows, Rule, numbers_of
 from uninote.vectors.top_k import best_columns
 
-WHOLE_ROWS = 20_000  # groups of up to so many rows with the same attributes are joined as one leaf: all pairs
+# Groups of up to so many rows with the same attributes are joined as one leaf: all pairs.
+WHOLE_ROWS = 20_000
 _BLOCK = 256
 
 

@@ -21,7 +21,8 @@ from uninote.neighbours.rules import ANYONE, Pairing
 
 _BLOCK_ROWS = 2016  # whose codes stay in a core's own cache
 _CENTRE_ROWS = 8192  # any centre near the rows will do
-_ROUNDING = 1e-5  # by so much, in parts of the largest product there can be, float32 arithmetic may be off
+# By so much, in parts of the largest product there can be, float32 arithmetic may be off.
+_ROUNDING = 1e-5
 
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 

@@ -16,7 +16,8 @@ from uninote.report.formats import clean
 TITLE_CHARACTERS = 120
 BODY_CHARACTERS = 160
 TOPICS = 8
-_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}  # nothing of what remains can end the element
+# Nothing of what remains can end the element.
+_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
 def data_of(sample: Sample) -> Markup:

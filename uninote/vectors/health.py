@@ -9,7 +9,8 @@ import numpy as np
 
 from uninote.vectors.widths import truncate
 
-DECIMALS = 4  # two vectors are equal that are so far: a model's answer to one content differs by 1e-6 between batches
+# Two vectors are equal that are so far. A model's answer to one content differs by 1e-6 between batches.
+DECIMALS = 4
 
 
 @dataclass

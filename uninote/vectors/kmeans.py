@@ -16,7 +16,8 @@ import numpy as np
 from uninote.errors import UninoteError
 
 _ROUNDS = 15
-_TRAIN_ROWS_PER_CENTROID = 256  # past this a larger sample moves centroids no further
+# Past this a larger sample moves centroids no further.
+_TRAIN_ROWS_PER_CENTROID = 256
 
 
 class ClusteringError(UninoteError):
@@ -35,6 +36,7 @@ def threads_unchanged() -> Iterator[None]:
     try:
         yield
     finally:
+        # FAISS keeps the number of threads for the whole process.
         faiss.omp_set_num_threads(before)
 
 

@@ -8,12 +8,15 @@ from dataclasses import replace
 from uninote.errors import ConfigError
 from uninote.index.planning.plan import FAST_SCAN_NBITS, MIN_TRAIN_ROWS, IndexOverrides, IndexPlan
 
-FLAT_LISTS = 16_384  # past this k-means in one process takes hours, and assignment to lists most of a build
+# Past this k-means in one process takes hours, and assignment to lists is most of a build.
+FLAT_LISTS = 16_384
 RECALL = 0.95  # asked for unless the user says otherwise
-RECALL_OF_CODES = 0.9  # of codes alone: past this their bytes double
+# Past this the bytes of codes alone double.
+RECALL_OF_CODES = 0.9
 _PQ_NBITS = 8
 _LISTS_PER_SQRT_ROW = 4
-_MIN_ROWS_PER_LIST = 39  # fewer training rows than this give FAISS poor centroids
+# Fewer training rows than this give FAISS poor centroids.
+_MIN_ROWS_PER_LIST = 39
 _MOST_LISTS = 1 << 20
 _TRAIN_ROWS_PER_LIST = 50
 _MAX_CODE_BYTES = 256

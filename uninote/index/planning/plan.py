@@ -7,18 +7,26 @@ from dataclasses import asdict, dataclass
 FAST_SCAN_NBITS = 4
 """Bits of a part's code that FAISS scans in registers ("fast scan"); 8 is the classic PQ code, looked up in memory."""
 
-VECTOR_BYTES = 2  # float16, one for each dimension, of the vectors that searches rank again by
-MIN_TRAIN_ROWS = 65_536  # what FAISS uses at most to train codebooks of 8 bits
+# float16, one for each dimension, of the vectors that searches rank again by.
+VECTOR_BYTES = 2
+# What FAISS uses at most to train codebooks of 8 bits.
+MIN_TRAIN_ROWS = 65_536
 _ID_BYTES = 8
 _KEY_BYTES = 64  # of a row in the file of keys: key, note_id and what filters use
-_BLOCK_ROWS = 32  # of one list that fast scan reads together: FAISS fills the last block of each list up
+# Rows of one list that fast scan reads together: FAISS fills the last block of each list up.
+_BLOCK_ROWS = 32
 _PROCESS_BYTES = 300 << 20  # Python with numpy, Arrow and FAISS
 _BATCH_ROWS = 10_000  # of Spark's Arrow batches
-_BATCH_COPIES = 5  # as it comes, aligned, rotated, centred, and as residuals
-_TEMPLATE_COPIES = 3  # in FAISS, as an array, and centred for looking up
-_GROWTH = 2  # lists grow by doubling, and what they outgrew is freed only afterwards
-_FLOPS = 3e10  # of one core in float32 matrix products
-_CODE_RATE = 4e8  # sub-vector components that one core codes a second, all 256 codewords together
+# A batch as it comes, aligned, rotated, centred, and as residuals.
+_BATCH_COPIES = 5
+# In FAISS, as an array, and centred for looking up.
+_TEMPLATE_COPIES = 3
+# FAISS grows a list by doubling it, and frees what it outgrew only afterwards.
+_GROWTH = 2
+# Of one core in float32 matrix products.
+_FLOPS = 3e10
+# Sub-vector components that one core codes a second, all 256 codewords together.
+_CODE_RATE = 4e8
 _PROBED_GROUPS = 16
 
 
@@ -114,6 +122,7 @@ class IndexPlan:
     def task_bytes(self) -> int:
         """Most memory of one building task: the process, the template, a batch on its way, and the growing shard."""
         batch = _BATCH_ROWS * self.width * 4 * _BATCH_COPIES
+        # What a shard has beside its FAISS file waits in memory until its keys can be put in order.
         rows = -(-self.rows // self.num_shards)
         shard = _GROWTH * self.bytes_per_shard + rows * (_KEY_BYTES + self.vector_bytes)
         return _PROCESS_BYTES + _TEMPLATE_COPIES * self.template_bytes + batch + shard
@@ -121,12 +130,15 @@ class IndexPlan:
     @property
     def train_bytes(self) -> int:
         """Memory that training takes on the driver: the sample, and its residuals."""
+        # With groups, centroids are trained group by group in tasks: the driver holds a part of the sample.
         on_driver = min(self.train_rows, max(MIN_TRAIN_ROWS, 256 * self.groups)) if self.groups else self.train_rows
         return _PROCESS_BYTES + 3 * on_driver * self.width * 4 + self.template_bytes
 
     @property
     def cpu_seconds(self) -> float:
         """Rough CPU-seconds of training and building on one kind of core, reading the table apart."""
+        # With groups of lists a row is compared with the centres of all groups, and with the lists of the
+        # 16 nearest: the square root of what comparing all lists would take.
         compared = self.nlist if not self.groups else self.groups + _PROBED_GROUPS * (self.nlist // self.groups)
         assign = self.rows * compared * self.width * 2 / _FLOPS
         code = self.rows * self.width / _CODE_RATE * (1 << self.pq_nbits) / 64

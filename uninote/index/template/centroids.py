@@ -7,6 +7,7 @@ import numpy as np
 
 from uninote.vectors.kmeans import check_vectors, nearest_centroids
 
+# The lists of so many groups are compared. What lies in others is missed, which costs recall at few probed lists.
 _PROBED_GROUPS = 16
 
 

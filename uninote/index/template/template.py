@@ -82,6 +82,7 @@ class Template:
 
     def content_hash(self) -> str:
         """Return 16 hexadecimal characters over everything in the template; its files are named by it."""
+        # Of the content, not of the files: how numpy writes an .npz may change with its version.
         content = hashlib.sha256(faiss.serialize_index(self.index).tobytes())
         for value in self._layout().values():
             content.update(np.ascontiguousarray(value).tobytes())
@@ -109,6 +110,7 @@ def load_template(folder: IndexFolder, content_hash: str) -> Template:
     """Return the template saved under `content_hash`. Raises IndexDamagedError when it is missing or not that one."""
     index_name, layout_name = _names(content_hash)
     try:
+        # The tables that FAISS would compute take lists x codebooks of memory, and no codes are searched here.
         index = faiss.read_index(str(folder.local(index_name)), faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
         with np.load(folder.local(layout_name), allow_pickle=False) as layout:
             list_cell, list_rows, groups, error = (layout[name] for name in _LAYOUT)
@@ -141,8 +143,11 @@ def new_ivfpq(centroids: np.ndarray, pq_m: int, pq_nbits: int) -> faiss.IndexIVF
     """
     quantizer = faiss.IndexFlatL2(centroids.shape[1])
     quantizer.add(centroids)
+    # L2, although scores are cosines: on unit vectors both order alike, and L2 does not mind that encoders crowd their
+    # vectors into a cone, where inner products find the longest centroids.
     index = faiss.IndexIVFPQ(quantizer, centroids.shape[1], len(centroids), pq_m, pq_nbits, faiss.METRIC_L2)
     index.by_residual = pq_nbits != FAST_SCAN_NBITS
+    # The quantizer has its centroids, and the caller sets the codebooks: training by FAISS is passed over.
     index.is_trained = True
     return index
 

@@ -16,12 +16,16 @@ from uninote.vectors.kmeans import check_vectors, fit_kmeans
 
 Step = Callable[[str], AbstractContextManager[None]]
 
-_MATRIX_PRODUCT_SIZE = 20  # rows x width from which FAISS multiplies matrices, as set while codebooks are trained
-_CODEBOOK_ROWS = 65_536  # 256 for each codeword; more change nothing
+# Rows x width from which FAISS multiplies matrices, as set while codebooks are trained.
+_MATRIX_PRODUCT_SIZE = 20
+# 256 for each codeword; more change nothing.
+_CODEBOOK_ROWS = 65_536
 _ROTATION_ROUNDS = 20
-_PROBING_ROWS = 20_000  # of a sample, whose nearest lists say which belong into one cell
+# Of a sample, whose nearest lists say which belong into one cell.
+_PROBING_ROWS = 20_000
 _PROBED = 8  # lists of each of those rows
-_HELD_OUT = 10  # every tenth row of a sample: on these the codes are judged, since they were not trained on them
+# Every tenth row of a sample: on these the codes are judged, since they were not trained on them.
+_HELD_OUT = 10
 
 
 def silent(part: str) -> AbstractContextManager[None]:

@@ -12,7 +12,8 @@ from uninote.model.compute.batching import token_batches
 
 Compute = Callable[[Sequence[Any]], np.ndarray]
 
-CPU_TOKENS = 2048  # padded; larger batches leave the caches and are slower, by half at 16,384 (docs/encoders.md)
+# Padded. Larger batches leave the caches and are slower, by half at 16,384 (docs/encoders.md).
+CPU_TOKENS = 2048
 
 
 def embed_batches(compute: Compute, prepared: Sequence[Any], width: int, device: torch.device) -> np.ndarray:

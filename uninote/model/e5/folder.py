@@ -11,7 +11,8 @@ from uninote.storage.host_copies import once_per_host
 from uninote.storage.private_folders import own_folder
 
 NAME = "e5"  # as model.checkpoint
-WEIGHTS = "f1a2dbf8f8f7ac9c"  # what the unpacked model is called: pins every byte that is written
+# What the unpacked model is called: pins every byte that is written.
+WEIGHTS = "f1a2dbf8f8f7ac9c"
 FOLDER = f"{NAME}-{WEIGHTS}"
 
 

@@ -30,7 +30,8 @@ LAYER = {
     "oln": "output.LayerNorm",
 }
 PIECES = 16  # of 512 tokens, so many as Qwen3-VL-Embedding reads
-LETTERS_SHARE = 0.15  # more of it finds names better, and the same thing in another language worse (docs/encoders.md)
+# More of it finds names better, and the same thing in another language worse (docs/encoders.md).
+LETTERS_SHARE = 0.15
 PARTS = {"w": "weight", "b": "bias"}
 
 

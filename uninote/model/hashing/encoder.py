@@ -22,9 +22,11 @@ from uninote.model.input.text import text_of
 from uninote.notes.note import Note
 
 _WORD = re.compile(r"\w+")
-_NGRAMS = (2, 3, 4)  # characters; two, because many words of Chinese and Japanese have no more
+# Characters; two, because many words of Chinese and Japanese have no more.
+_NGRAMS = (2, 3, 4)
 _GRID = 4  # an image is seen as the mean colours of so many rows and columns
-_WHOLE_IMAGE = _GRID * _GRID * 3  # the number of one more feature, which every image has
+# The number of one more feature, which every image has.
+_WHOLE_IMAGE = _GRID * _GRID * 3
 
 
 @dataclass(frozen=True)

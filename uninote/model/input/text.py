@@ -12,12 +12,3 @@ def text_of(note: Note) -> str:
     for image in note.images:
         texts.append(image.ocr)
     return "\n".join(filter(None, map(str.strip, texts)))
-
-
-def repaired(text: str) -> str:
-    """Replace lone surrogates, which no UTF-8 text can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from uninote.errors import UninoteError
+from uninote.media.images import ImageError
 from uninote.model.identity.layouts import Limits
 
-MAX_ASPECT = 200  # beyond it the published resizing refuses; such images are squeezed instead
+# Beyond it the published resizing refuses; such images are squeezed instead.
+MAX_ASPECT = 200
+# In pixels; photos of 50 megapixels need a sixth of it, whatever their shape up to 200:1.
+MOST_WIDENED = 64 << 20
 
 
 def target_size(height: int, width: int, grid: int, limits: Limits) -> tuple[int, int]:
@@ -42,3 +48,17 @@ def check_limits(limits: Limits, grid: int, frame_tokens: int) -> None:
         raise UninoteError(
             f"max_tokens is {limits.max_tokens}; the prompt and one image of {limits.max_pixels} pixels need {needed}"
         )
+
+
+def resized(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """Return the image as uint8 (height, width, 3), `size` being height and width. Raises ImageError for an endless strip."""
+    height, width = size
+    # Pillow resizes the width first: a narrow, high image is for a moment as wide as its result and as high as before.
+    if width * image.height > MOST_WIDENED:
+        raise ImageError(
+            "media_too_many_pixels",
+            f"has {image.width} x {image.height} pixels, which resizing makes {width * image.height:,} before it makes "
+            f"them fewer; at most {MOST_WIDENED:,} are allowed",
+        )
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    return np.asarray(rgb.resize((width, height), Image.Resampling.BICUBIC))

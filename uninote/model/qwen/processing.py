@@ -12,18 +12,17 @@ from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from uninote.errors import UninoteError
-from uninote.media.images import ImageError
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import Layout, Limits
 from uninote.model.input.cuts import WHOLE, Cut
 from uninote.model.qwen.checkpoint import PROCESSOR_FILES, read_card
-from uninote.model.qwen.image_sizes import check_limits, largest_share, target_size
+from uninote.model.qwen.image_sizes import check_limits, largest_share, resized, target_size
 from uninote.model.qwen.prompts import Kind, Part, parts_of
 from uninote.model.qwen.tokens import NoteTokenizer, Tokens
 from uninote.notes.note import Note
 
-IMAGE_SHARE = 0.9  # of the tokens beside the frame: four images of the published size keep it, and texts have some room
-MOST_WIDENED = 64 << 20  # pixels; photos of 50 megapixels need a sixth of it, whatever their shape up to 200:1
+# Of the tokens beside the frame: four images of the published size keep it, and texts have some room.
+IMAGE_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class NoteProcessor:
 
     def fit(self, image: Image.Image) -> np.ndarray:
         """Return the image as the model will see it, uint8 (height, width, 3). Raises ImageError for an endless strip."""
-        return _resized(image, target_size(image.height, image.width, self._grid, self.limits))
+        return resized(image, target_size(image.height, image.width, self._grid, self.limits))
 
     def sees_more(self, images: Sequence[np.ndarray]) -> bool:
         """Say whether of a note whose first images are these, as `fit` returns them, the model may see another."""
@@ -174,7 +173,7 @@ class NoteProcessor:
         for image, size in zip(images, tokens, strict=True):
             if size > most:
                 smaller = target_size(image.shape[0], image.shape[1], self._grid, limits)
-                image = _resized(Image.fromarray(image), smaller)
+                image = resized(Image.fromarray(image), smaller)
             shared.append(image)
         return shared
 
@@ -214,16 +213,3 @@ def _cut(texts: list[list[int]], parts: Sequence[Part], room: int) -> int:
         texts[position] = texts[position][: len(texts[position]) - removed]
         excess -= removed
     return before - sum(map(len, texts))
-
-
-def _resized(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
-    height, width = size
-    # Pillow resizes the width first: a narrow, high image is for a moment as wide as its result and as high as before.
-    if width * image.height > MOST_WIDENED:
-        raise ImageError(
-            "media_too_many_pixels",
-            f"has {image.width} x {image.height} pixels, which resizing makes {width * image.height:,} before it makes "
-            f"them fewer; at most {MOST_WIDENED:,} are allowed",
-        )
-    rgb = image if image.mode == "RGB" else image.convert("RGB")
-    return np.asarray(rgb.resize((width, height), Image.Resampling.BICUBIC))

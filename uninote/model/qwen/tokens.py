@@ -10,10 +10,11 @@ from tokenizers import Tokenizer
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.frames import Frame
 from uninote.model.input.cuts import estimated
-from uninote.model.input.text import repaired
 from uninote.model.qwen.prompts import IMAGE_PAD, PADDING, VISION_END, VISION_START
+from uninote.notes.encodable import encodable
 
-CHARS_PER_TOKEN = 8  # how much text to read first for each token that fits; more is read when that was too little
+# How much text to read first for each token that fits; more is read when that was too little.
+CHARS_PER_TOKEN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class NoteTokenizer:
         """
         chars = at_most * CHARS_PER_TOKEN
         while True:
-            ids: list[int] = self._plain.encode(repaired(text[:chars]), add_special_tokens=False).ids
+            ids: list[int] = self._plain.encode(encodable(text[:chars]), add_special_tokens=False).ids
             unread = max(0, len(text) - chars)
             if len(ids) >= at_most or not unread:
                 beyond = max(0, len(ids) - at_most) + estimated(len(ids), chars, unread)

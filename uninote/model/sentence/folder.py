@@ -19,7 +19,8 @@ MODULES = "modules.json"
 LIBRARY = "sentence-transformers"
 NAMESPACE = "sentence_transformers."
 FIRST_TEXT = "1"  # as earlier releases named what they did
-SUFFIXES = (".json", ".txt", ".safetensors", ".model", ".jinja")  # of files that can move a vector
+# Of files that can move a vector: the others, such as a README, may change without a new generation.
+SUFFIXES = (".json", ".txt", ".safetensors", ".model", ".jinja")
 
 
 @dataclass(frozen=True)

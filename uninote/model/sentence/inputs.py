@@ -17,10 +17,11 @@ from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
 from uninote.model.input.cuts import WHOLE, Cut, estimated
-from uninote.model.input.text import repaired
+from uninote.notes.encodable import encodable
 
 CHARS_PER_TOKEN = 8  # how much of a long text to read first, for each token that fits
-SEAM_CHARS = 128  # so near to where a text was cut, its tokens may be others than the full text's
+# So near to where a text was cut, its tokens may be others than the full text's.
+SEAM_CHARS = 128
 LONGEST = 1 << 20  # tokens; tokenizers without a limit of their own say 1e30
 PROBES = ("A probe, with: Ümläute & 红烧肉 #1!", "many words " * 40)
 
@@ -93,7 +94,7 @@ class TokenInputs:
 
     def prepare(self, text: str) -> PreparedTokens:
         """Tokenise one text, cut to what the model reads. Where nothing is left of it, padding stands for it."""
-        ids, cut = self._encode(self._prompt + repaired(text))
+        ids, cut = self._encode(self._prompt + encodable(text))
         return PreparedTokens(
             np.array(ids or [self._padding], dtype=np.int32), cut
         )  # no model takes a batch without tokens
@@ -101,7 +102,7 @@ class TokenInputs:
     def pieces(self, text: str, most: int) -> list[PreparedTokens]:
         """Tokenise one text in up to `most` pieces; the prompt opens the first. What is cut is told by the last."""
         chars = most * self._limit * CHARS_PER_TOKEN
-        found = self._tokenizer.encode_batch_fast([self._prompt + repaired(text[:chars])])[0]
+        found = self._tokenizer.encode_batch_fast([self._prompt + encodable(text[:chars])])[0]
         windows = [found, *found.overflowing]
         pieces = []
         for window in windows[:most]:
@@ -164,7 +165,7 @@ class LibraryInputs:
     def prepare(self, text: str) -> PreparedText:
         """Keep the text, with a guess at its length."""
         guess = 2 + len(text) // 2
-        return PreparedText(repaired(text), int(min(self._limit, guess)), Cut(max(0, int(guess - self._limit)), True))
+        return PreparedText(encodable(text), int(min(self._limit, guess)), Cut(max(0, int(guess - self._limit)), True))
 
     def pieces(self, text: str, most: int) -> list[PreparedText]:
         """Keep the text as one piece: where it is cut is the library's affair."""

@@ -57,7 +57,8 @@ def group_rows(leaves: np.ndarray, pivots: int) -> Groups:
     for row in range(leaves.shape[0]):
         for slot in range(leaves.shape[1]):
             starts[leaves[row, slot] + 1] += 1
-    starts[0] = 0  # counted those without a leaf
+    # A counting sort: two passes, no comparison. Place 0 has counted the rows without a leaf, which are -1.
+    starts[0] = 0
     starts = np.cumsum(starts)
     end = starts[:-1].copy()
     rows = np.empty(starts[-1], dtype=np.int32)

@@ -57,6 +57,7 @@ def key_position(key: np.int64) -> np.int64:
 @compiled
 def _free_all(keys: np.ndarray, limits: np.ndarray) -> None:
     for row in range(len(keys)):
+        # Below every candidate that the row may take: an insertion needs no count of the slots in use.
         keys[row] = pack_key(limits[row], NO_ROW) & ~1
 
 

@@ -19,11 +19,13 @@ from uninote.neighbours.kernel.simd.tiles import TILE_ROWS, aligned_empty
 from uninote.neighbours.kernel.simd.vector_ir import summing, summing_borrowed
 
 MAX_WIDTH = 2**16  # a sum of products, each at most 127 * 127, stays an int32
-CODE_ERROR = 0.01  # of unit rows, scores may be off by about as much: limits are lowered by it, then held exactly
+# Scores of unit rows may be off by about as much: limits are lowered by it, and held exactly later.
+CODE_ERROR = 0.01
 _GREATEST = 127.0
 _MAGNITUDE = np.int32(2**31 - 1)
 _LARGEST = np.float32(3e37)  # with room for the sum of four such products
-_LEAST = np.float32(1e-30)  # below, products are nothing in float32, and the factor would overflow
+# Below, products are nothing in float32, and the factor would overflow.
+_LEAST = np.float32(1e-30)
 
 
 class CodesError(UninoteError):
@@ -117,12 +119,15 @@ def encode_row(row: np.ndarray, i: int, codes: Codes) -> None:
     for j in range(len(row)):
         square += row[j] * row[j]
     for j in range(len(row)):
-        greatest = max(greatest, bits[j] & _MAGNITUDE)  # of floats without their sign the order is that of the bits
+        # Floats without their sign order as their bits do. The greatest integer is found 16 at a time, the greatest
+        # float one by one, as NaN would make its order matter.
+        greatest = max(greatest, bits[j] & _MAGNITUDE)
     most = np.int32(greatest).view(np.float32)
     factor = np.float32(_GREATEST) / most if most > _LEAST else np.float32(0)
     for j in range(len(row)):
         row[j] = np.rint(row[j] * factor)
-        total += row[j]  # exact: an integer below 2^24
+        # Exact: an integer below 2^24.
+        total += row[j]
     for j in range(len(row)):
         out[j] = np.int32(row[j])
     codes.sums[i] = -128 * np.int32(total)

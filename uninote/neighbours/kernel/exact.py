@@ -14,7 +14,8 @@ from uninote.errors import UninoteError
 from uninote.neighbours.lists import Lists
 from uninote.vectors.top_k import MAX_COLUMNS, best_entries, pack, unpack
 
-BLOCK_ROWS = 512  # a block of scores, 1 MiB, stays in a core's cache while it is filtered
+# A block of scores takes 1 MiB and stays in a core's cache while it is filtered.
+BLOCK_ROWS = 512
 
 
 class KernelError(UninoteError):
@@ -77,7 +78,8 @@ def _mirrored(points: np.ndarray) -> np.ndarray:
 
 def _offer(ranking: np.ndarray, scores: np.ndarray, first: int, axis: int) -> None:
     """Insert a block's scores into the ranking of its `axis`; `first` is the position where the other axis starts."""
-    limits = unpack(ranking[:, -1])[1]  # the score that a further entry must exceed, -inf while a slot is free
+    # The score that a further entry must exceed, -inf while a slot is free.
+    limits = unpack(ranking[:, -1])[1]
     if np.isneginf(limits).all():
         by_row = scores if axis == 0 else scores.T
         insert_dense(ranking, pack(by_row, np.arange(first, first + by_row.shape[1])))

@@ -13,7 +13,8 @@ import numpy as np
 from uninote.neighbours.kernel.simd.rows import dot_rows
 from uninote.neighbours.kernel.simd.vector_ir import borrowing
 
-_CODES_DIFFER = 0.01  # by so much codes of near unit rows may score too low
+# By so much codes of near unit rows may score too low.
+_CODES_DIFFER = 0.01
 
 
 class Exclusions(NamedTuple):
@@ -64,6 +65,8 @@ def may_meet(excluded: Exclusions, owner: int, other: int, score: float) -> bool
         group = excluded.groups[number, owner]
         if group >= 0 and group == excluded.groups[number, other]:
             return False
+    # Most pairs score so low that codes are precise enough to admit them. The few others, where a
+    # duplicate might pass as a neighbour, are computed from the vectors.
     if score < excluded.doubtful:
         return True
     return bool(dot_rows(excluded.vectors, excluded.rows[owner], excluded.rows[other]) < excluded.most)

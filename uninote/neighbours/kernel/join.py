@@ -18,9 +18,13 @@ from uninote.neighbours.progress import came_to
 
 SAMPLE_ROWS = 512  # whose true candidates say when to stop
 _MOST_HUBS = 256
-_TOGETHER = 1024  # rows that a join of all pairs meets at once with all after them: 20,000 rows report 20 times
-_FEW_TARGETS = 8  # times the pivots: so few rows are scored with all others at the cost of some assignments
-_LENGTHS_DIFFER = 0.01  # the spread of squared lengths, in parts of the mean squared distance from the centre
+# Rows that a join of all pairs meets at once with all after them: 20,000 rows report 20 times.
+_TOGETHER = 1024
+# Times the pivots. So few rows are scored with all others at about the cost of some assignments.
+_FEW_TARGETS = 8
+# The spread of squared lengths, in parts of the mean squared distance from the centre, from which
+# some rows count as hubs.
+_LENGTHS_DIFFER = 0.01
 
 
 def join_codes(
@@ -37,6 +41,8 @@ def join_codes(
     candidates, and do not count for the sample.
     """
     rows = len(codes.squares)
+    # Where a rule admits few neighbours (one category of a thousand), the leaf of a row may hold none
+    # of them. Scoring those few with all rows costs less than many assignments, and misses none.
     targets = np.flatnonzero(excluded.is_neighbour).astype(np.int32)
     if len(excluded.is_neighbour) and len(targets) <= _FEW_TARGETS * num_pivots(rows, settings):
         return np.arange(rows), _join_targets(codes, settings, excluded, targets)
@@ -46,6 +52,8 @@ def join_codes(
     record = recorder is not None and len(pivots) > 1
     if recorder and record:
         recorder.add(pivots, leaves)
+    # The codes are moved once, into the order of the first leaves: what meets later lies side by side
+    # in memory then. The sample comes first, so that it needs no list of its rows.
     order = _leaf_order(leaves[:, 0], generator)
     join = _Join(workspace, reordered(codes, order), settings, in_order(excluded, order))
     enough = join.join_leaves(leaves[order], len(pivots))
@@ -74,6 +82,7 @@ class _Join:
         self._rounds_left = settings.rounds
         self._is_one_leaf = num_pivots(rows, settings) == 1
         if not self._is_one_leaf:
+            # Leaves gather what is near. A long row scores high with rows of every leaf, so it meets them all.
             join_with_all(workspace, codes, self.candidates, _hubs(codes))
         sampled = min(SAMPLE_ROWS, rows) if settings.recall < 1 else 0
         self._sample = Sample(self._true_keys(sampled), settings)

@@ -82,6 +82,8 @@ def gather(workspace: Workspace, codes: Codes, limits: np.ndarray, rows: np.ndar
         workspace.meta[0, i] = codes.meta[0, row]
         workspace.meta[1, i] = codes.meta[1, row]
         workspace.meta[2, i] = limits[row]
+    # Scale 0 and bias -inf: what pads a tile scores -inf with everything, and nothing beats its limit.
+    # Loops over whole tiles then need no test for the end.
     for i in range(count, (count + _STEP - 1) // _STEP * _STEP):
         workspace.meta[0, i] = 0
         workspace.meta[1, i] = -np.inf
@@ -108,6 +110,7 @@ def join_leaf(
     gather(workspace, codes, candidates.limits, rows, count)
     pack(workspace, count)
     for i in range(count):
+        # The lists that this leaf may change are asked for now, and have come when its first hits are offered.
         if rows[i] < len(candidates.keys):
             prefetch_row(candidates.keys, rows[i])
     for group in range((count + TILE_COLUMNS - 1) // TILE_COLUMNS):
@@ -135,6 +138,7 @@ def _offer_hits(
         score = workspace.scores[i, j]
         i = first_row + i
         j = first_column + j
+        # A tile on the diagonal holds each of its pairs twice.
         if i < j:
             target, other = (i, j) if place < TILE_PLACES else (j, i)
             if may_meet(excluded, rows[target], rows[other], score):
@@ -144,6 +148,7 @@ def _offer_hits(
 @borrowing
 def score_rows(workspace: Workspace, source: Coded, row: int, group: int) -> int:
     """Score the 12 rows of `source` from `row` on with the 32 of a packed group; return the number of hits."""
+    # Two calls, as what emits instructions is no function that a variable could hold.
     if workspace.vnni:
         found: int = score_tile_fast(
             source.rows,
@@ -180,6 +185,7 @@ def join_leaves(
     for group in range(len(starts) - 1):
         first = starts[group]
         size = starts[group + 1] - first
+        # Parts of one size: a remainder of a few rows would meet hardly anybody.
         parts = (size + most - 1) // most
         for part in range(parts):
             leaf = rows[first + size * part // parts : first + size * (part + 1) // parts]
@@ -206,6 +212,7 @@ def join_hubs(
     rows[: len(hubs)] = hubs
     was_hub[hubs] = True
     count = len(hubs)
+    # The hubs stay in the first rows of the workspace, and the others pass by in batches that fill it.
     for row in range(last + 1):
         if not was_hub[row]:
             rows[count] = row

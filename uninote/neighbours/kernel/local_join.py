@@ -24,6 +24,8 @@ def take_edges(keys: np.ndarray, forward: int) -> np.ndarray:
             key = keys[row, slot]
             if key_position(key) == NO_ROW:
                 break
+            # NN-descent (Dong, Moses and Li, 2011): two old entries of a list have met before, so every pair
+            # that is scored has a new one. The flag travels in the lowest bit, as in keys.
             edges[row, slot] = (key_position(key) << 1) | (key & 1)
             keys[row, slot] = key & ~1
     return edges
@@ -48,6 +50,8 @@ def reverse_edges(edges: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]
             if seen < most:
                 sources[target, new, seen] = row
             else:  # reservoir sampling, Vitter 1985, algorithm R, with a hash for the random number: no state to seed
+                # Reservoir sampling (Vitter, 1985, algorithm R) with a hash for the random number: no state to seed,
+                # and the same sample however rows are shared out.
                 other = (np.uint64(row) * _GOLDEN >> np.uint64(33)) % np.uint64(seen + 1)
                 if other < np.uint64(most):
                     sources[target, new, other] = row
@@ -71,6 +75,7 @@ def join_neighbours(workspace: Workspace, codes: Codes, candidates: Candidates, 
         count = 0
         fresh = 0
         met[row] = row
+        # New edges first: where not all fit, it is the pairs that have not met which are scored.
         for new in (1, 0):
             for slot in range(forward):
                 edge = edges[row, slot]

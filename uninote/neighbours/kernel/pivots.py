@@ -24,7 +24,9 @@ from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled
 # So many tiles of a row are swept: each lane keeps its best, without a branch. Past them a score that is of use is rare, and
 # a branch that is hardly ever taken costs less than the sweep.
 _SWEPT_GROUPS = MOST_FAN // TILE_COLUMNS
-_PLACE_BITS = _SWEPT_GROUPS * TILE_COLUMNS - 1  # the lowest bits of a swept score give way to the pivot's number
+# The lowest bits of a swept score give way to the number of the pivot, so that one integer holds both.
+# It costs 8 of the 23 bits of a float32: scores that differ by less than 2^-15 may change places.
+_PLACE_BITS = _SWEPT_GROUPS * TILE_COLUMNS - 1
 _LEAST = -(2**31)
 
 
@@ -44,6 +46,7 @@ def nearest_pivots(workspace: Workspace, codes: Codes, pivots: np.ndarray, fan: 
 def _without_bias(codes: Codes) -> Codes:
     """Return codes with a meta of their own, whose scores with pivots order as distances do."""
     meta = codes.meta.copy()
+    # The bias of a row is the same with every pivot, so it decides nothing here.
     meta[1] = 0
     meta[2] = np.inf
     return codes._replace(meta=meta)
@@ -123,6 +126,7 @@ def _find_within(workspace: Workspace, codes: Codes, fan: int, margin: float) ->
     pivots = workspace.columns[0]
     leaves = np.zeros((count, fan), dtype=np.int32)
     near = _Near(np.empty((TILE_ROWS, fan), dtype=np.int64), np.empty((TILE_ROWS, pivots), dtype=np.float32), margin)
+    # Room for 16 pivots a row, which is doubled where they are more.
     pairs = np.empty(16 * count, dtype=np.int64)
     filled = 0
     for row in range(0, count, TILE_ROWS):

@@ -10,7 +10,8 @@ from uninote.neighbours.kernel.candidates import NO_ROW, Candidates, key_positio
 from uninote.neighbours.kernel.settings import Settings
 from uninote.neighbours.kernel.simd.vector_ir import compiled
 
-_DOUBT = 1.5  # so many times what an assignment is expected to leave must still be little enough
+# So many times what an assignment is expected to leave must still be little enough.
+_DOUBT = 1.5
 
 
 class Sample:
@@ -22,7 +23,8 @@ class Sample:
     def __init__(self, truth: np.ndarray, settings: Settings) -> None:
         self._truth = truth
         self._settings = settings
-        self._missing: list[float] = []  # the share that was not found, each time that somebody asked
+        # The share that was not found, each time that somebody asked.
+        self._missing: list[float] = []
 
     def __len__(self) -> int:
         return len(self._truth)
@@ -98,7 +100,8 @@ def share_within_reach(keys: np.ndarray, truth: np.ndarray, rows: int, forward: 
     Those are the rows in the list, and in the lists of the first `forward` entries of the list; joins at rows that
     have this row find some more. `rows` counts all positions.
     """
-    stamps = np.full(rows, -1, dtype=np.int32)  # the row that saw a position last: no set to clear for each row
+    # The row that saw a position last: a set that is never cleared, as each row has another number.
+    stamps = np.full(rows, -1, dtype=np.int32)
     found = 0
     wanted = 0
     for row in range(len(truth)):

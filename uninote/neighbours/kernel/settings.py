@@ -11,15 +11,21 @@ from typing import NamedTuple
 
 from uninote.errors import UninoteError
 
-SPARE = 4  # entries of a list past k: int8 scores order the last ones only roughly
-LEAF_PARTS = 6  # a leaf may hold that many times the rows meant: cutting dense ones costs recall, not only time
+# Entries of a list past k: int8 scores order the last ones only roughly.
+SPARE = 4
+# A leaf may hold that many times the rows meant: cutting dense ones costs recall, not only time.
+LEAF_PARTS = 6
 WIDTH_STEP = 64  # codes are padded to whole vectors of bytes
 MOST_FAN = 256
-EXACT_ROWS = 4096  # up to so many, exact float32 products cost about as much as codes that must be ranked again
-_ALL_PAIRS_ROWS = 20_000  # below, scoring every pair costs no more than finding those worth it
-_ROOT = 0.7  # leaves grow as sqrt(n), so that scoring pivots, n^2 / leaf_rows, grows no faster than scoring leaves
+# Up to so many rows, exact float32 products cost about as much as codes that must be ranked again.
+EXACT_ROWS = 4096
+# Below, scoring every pair costs no more than finding those worth it.
+_ALL_PAIRS_ROWS = 20_000
+# Leaves grow as sqrt(n): scoring pivots, n^2 / leaf_rows, then grows no faster than scoring leaves.
+_ROOT = 0.7
 _LEAST = {"assignments": 1, "leaf_rows": 2, "fan": 1, "rounds": 0, "forward": 1, "around": 2, "length": 8}
-_MOST_RECALL = 0.9995  # the last few would take as long as all the others
+# The last few neighbours would take as long as all the others.
+_MOST_RECALL = 0.9995
 
 
 class SettingsError(UninoteError):
@@ -88,9 +94,11 @@ def settings_for(rows: int, k: int, recall: float, depth: int | None = None) -> 
     if rows <= _ALL_PAIRS_ROWS:
         return Settings(assignments=1, leaf_rows=rows, rounds=0, length=length, depth=depth)
     leaf_rows = round(max(500, _ROOT * math.sqrt(rows)) * max(1, k / 20) ** 0.5)
-    pairs_a_row = rows * 2 // leaf_rows + 2 * leaf_rows  # that one assignment scores: with pivots, and in two leaves
+    # What one assignment scores for each row: the pivots, and two leaves.
+    pairs_a_row = rows * 2 // leaf_rows + 2 * leaf_rows
     return Settings(
-        assignments=max(8, rows // pairs_a_row),  # as many as cost no more than all pairs
+        # As many as cost no more than all pairs, which are scored if no assignment reaches the recall.
+        assignments=max(8, rows // pairs_a_row),
         leaf_rows=leaf_rows,
         forward=max(k, 20),
         around=_round_up(max(k, 20) * 3 // 2, 32),

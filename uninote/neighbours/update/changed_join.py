@@ -33,9 +33,12 @@ from uninote.neighbours.progress import Watch, came_to, ignore
 # How many rows of either side meet at once: multiples of a tile, that fit into a core's own cache together.
 _NEAR_ROWS = 480
 _FAR_ROWS = 2016
-MOST_TOGETHER = _FAR_ROWS  # changed rows of one group that can be joined with each other at once
-_MEAN_ROWS = 8192  # any centre among the rows will do
-_BLOCKS = 100  # of so many rows between two reports: a quarter of a second, or four where the CPU lacks VNNI
+# Changed rows of one group that can be joined with each other at once.
+MOST_TOGETHER = _FAR_ROWS
+# Codes may be centred anywhere: any centre among the rows will do.
+_MEAN_ROWS = 8192
+# Blocks of so many rows between two reports: a quarter of a second, or four where the CPU lacks VNNI.
+_BLOCKS = 100
 _FIRST_ROOM = 2 * _NEAR_ROWS * _FAR_ROWS
 
 
@@ -186,11 +189,13 @@ def _join_blocks(state: _State, changed: np.ndarray, others: np.ndarray, blocks:
         theirs = others[blocks[block, 2] : blocks[block, 3]]
         if state.hits.filled[0] + len(mine) * len(theirs) > len(state.hits.pairs):
             return block
+        # Blocks of the same others come one after the other: those are laid out and packed once.
         if block == first or blocks[block, 2] != blocks[block - 1, 2]:
             gather(state.far, state.codes, limits, theirs, len(theirs))
             pack(state.far, len(theirs))
         gather(state.near, state.codes, limits, mine, len(mine))
         _join_gathered(state, mine, theirs)
+        # Limits rose while hits were offered, and the next block of these rows starts from them.
         for i in range(len(mine)):
             limits[mine[i]] = state.near.meta[2, i]
     return len(blocks)

@@ -19,8 +19,10 @@ from uninote.neighbours.update.changed_join import ChangedJoin, ChangedRows
 from uninote.neighbours.update.reach import Plan, Sample, cheapest_plan
 
 _SAMPLE_ROWS = 512  # changed rows that show in which leaves their neighbours are
-_SAMPLE_PART = 8  # of the others, one in so many meets them: what differs is the rows that look, and these are many
-_LEAST_PLANNED = 2 * _SAMPLE_ROWS // _SAMPLE_PART  # so many rows meet all others at about the cost of a sample
+# One in so many of the others meets them: the rows that look are what differs, and these are many.
+_SAMPLE_PART = 8
+# So many rows meet all others at about the cost of a sample.
+_LEAST_PLANNED = 2 * _SAMPLE_ROWS // _SAMPLE_PART
 
 
 def join_probed(
@@ -98,7 +100,8 @@ def _join_leaves(join: ChangedJoin, assignments: Sequence[Assignment], looking: 
         met = np.repeat(np.diff(groups.starts), np.diff(changed.starts))
         np.maximum(seen, np.bincount(changed.rows, met, minlength=join.changed), out=seen)
     join.join_changed(np.arange(join.changed, dtype=np.int32))
-    least = plan.slots * min(join.k, len(join.vectors) - join.changed)  # a row may be in so many of the leaves
+    # A row may be in so many of the leaves.
+    least = plan.slots * min(join.k, len(join.vectors) - join.changed)
     seen[short_lists(join.candidates.keys, min(join.k, len(join.vectors) - 1))] = 0
     join.join_all(np.flatnonzero(seen < least).astype(np.int32))
 

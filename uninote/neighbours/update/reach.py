@@ -12,8 +12,10 @@ import numpy as np
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.simd.vector_ir import compiled
 
-_GATHER_COST = 80  # of bringing a row to where it is scored, in pairs scored
-_SLACK = np.float32(0.002)  # by so much int8 codes may tell equal distances apart
+# Of bringing a row to where it is scored, in pairs scored.
+_GATHER_COST = 80
+# By so much int8 codes may tell equal distances apart.
+_SLACK = np.float32(0.002)
 _COST_STEP = 4  # one in so many of the sample shows the cost
 _NEVER = np.float32(np.inf)
 
@@ -51,7 +53,8 @@ def _plans(assignments: Sequence[Assignment], sample: Sample, recall: float, loo
     fan = min((assignment.leaves.shape[1] for assignment in assignments), default=0)
     # By how much further than the nearest pivot one must look to find each pair: less with each assignment and slot.
     gaps = [np.full((fan, pairs.shape[1]), _NEVER) for pairs in sample.pairs]
-    gathered = np.zeros(fan)  # rows that are brought to where they are scored, by number of slots
+    # Rows that are brought to where they are scored, by number of slots.
+    gathered = np.zeros(fan)
     seen: list[tuple[np.ndarray, np.ndarray]] = []
     for count, assignment in enumerate(assignments, 1):
         behind = _behind(sample.vectors, assignment.pivots)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from uninote.errors import UninoteError
 from uninote.notes.attributes import NOTE_ATTRIBUTES
-from uninote.notes.ingest.fields import URI_FIELDS
+from uninote.notes.ingest.image_fields import URI_FIELDS
 
 TEXTS = ("title", "body", "caption", *NOTE_ATTRIBUTES)
 NUMBER = "number"

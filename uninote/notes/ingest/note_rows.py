@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from uninote.notes.ingest.column_types import NUMBER, TEXTS
-from uninote.notes.ingest.fields import FieldError, id_number, id_text, images_of, text_of, topics_of
+from uninote.notes.ingest.fields import FieldError, id_number, id_text, text_of, topics_of
+from uninote.notes.ingest.image_fields import images_of
 from uninote.notes.ingest.list_text import Exists
 from uninote.notes.ingest.times import TimeError, micros
 from uninote.redaction import redact

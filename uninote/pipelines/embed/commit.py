@@ -22,7 +22,7 @@ from uninote.lake.schemas import TableSpec, embeddings_table, items_table, quara
 from uninote.lake.small_tables import read_batches
 from uninote.pipelines.embed.steps import changes
 from uninote.pipelines.embed.steps.chunks import Census
-from uninote.pipelines.embed.steps.model_run import Outcomes
+from uninote.pipelines.embed.steps.outcomes import Outcomes
 from uninote.pipelines.embed.steps.recovery import STAGE, WHOLE, Before, published
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record

@@ -46,10 +46,7 @@ def preview(run: Run) -> dict[str, Any]:
     stopped = too_much(plan)
     parts = ", ".join(f"{reason} {count:,}" for reason, count in found.items()) or "nothing changed"
     say(f"embed: {computed:,} of {plan.notes_in:,} notes' items would be computed ({parts}); {_time_of(seconds)}")
-    if texts.images:
-        say(f"ingest: texts in {texts.images:,} images are not read yet; {_ocr(texts)}")
-    if stopped is not None:
-        say(f"embed: it would stop: {stopped}")
+    _say_more(texts, stopped)
     return {
         "dry_run": True,
         "notes_in": plan.notes_in,
@@ -64,6 +61,14 @@ def preview(run: Run) -> dict[str, Any]:
         "stopped": stopped,
         "generation": run.model.generation,
     }
+
+
+def _say_more(texts: Unread, stopped: str | None) -> None:
+    """Say what would come before embed, and what would stop it."""
+    if texts.images:
+        say(f"ingest: texts in {texts.images:,} images are not read yet; {_ocr(texts)}")
+    if stopped is not None:
+        say(f"embed: it would stop: {stopped}")
 
 
 def _time_of(seconds: float | None) -> str:

@@ -44,7 +44,8 @@ from uninote.pipelines.embed.steps.accounting import (
     reconcile,
 )
 from uninote.pipelines.embed.steps.chunks import Census, take_census, with_chunks
-from uninote.pipelines.embed.steps.model_run import STAGING, Outcomes, Tasks, outcomes
+from uninote.pipelines.embed.steps.model_run import STAGING, Tasks
+from uninote.pipelines.embed.steps.outcomes import Outcomes, outcomes
 from uninote.pipelines.embed.steps.recovery import (
     STAGE,
     WHOLE,

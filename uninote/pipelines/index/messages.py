@@ -10,7 +10,8 @@ from uninote.index.files.records import Manifest
 from uninote.index.planning.plan import IndexPlan
 from uninote.index.template.template import Template
 
-_GROWN = 2  # a plan that asks for so many times more or fewer lists asks for a new template
+# A plan that asks for so many times more or fewer lists asks for a new template.
+_GROWN = 2
 
 
 def fits(template: Template, plan: IndexPlan) -> bool:

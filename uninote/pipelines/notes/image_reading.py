@@ -19,8 +19,10 @@ from uninote.pipelines.notes.media_roots import media_policy
 from uninote.pipelines.runtime.progress import watched
 
 STAGING = "staging/image-texts"  # a lazy frame used twice would read its images twice
-CHUNK = 2000  # images that are committed together: what a killed run reads again is at most that
-ROWS_PER_TASK = 100  # an image takes a second: tasks of two minutes show progress, and lose little
+# Images that are committed together: what a killed run reads again is at most that.
+CHUNK = 2000
+# An image takes a second: tasks of two minutes show progress, and lose little.
+ROWS_PER_TASK = 100
 
 
 def look_at_files(run: Run, notes: DataFrame, wanted: DataFrame) -> None:

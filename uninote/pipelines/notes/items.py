@@ -15,7 +15,8 @@ from uninote.pipelines.lake.tables import filled_columns
 
 _NOTES = notes_table(StringType()).schema
 _FIELDS = [_NOTES[name] for name in MODEL_COLUMNS]
-ITEM_KEY = ("item_id", "kind")  # together unique: a note may have the id that another note's image goes by
+# Unique together: a note may have the id that another note's image goes by.
+ITEM_KEY = ("item_id", "kind")
 
 
 def items_of(notes: DataFrame, kinds: Sequence[str]) -> DataFrame:

@@ -20,7 +20,8 @@ from pyspark.errors import PySparkNotImplementedError, PySparkTypeError
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_type
 
-from udfs.notes.source_rows import Piece, make_inspection, read_records
+from udfs.notes.inspection import make_inspection
+from udfs.notes.source_rows import Piece, read_records
 from uninote.lake.delta_files import rows_in_log
 from uninote.notes.ingest.formats.csv_files import read_header
 from uninote.notes.ingest.formats.files import SourceFile, list_files

@@ -25,7 +25,8 @@ from uninote.pipelines.notes.source_identity import check_deleted, check_source,
 from uninote.pipelines.notes.source_rows import read_source
 
 STAGE = "ingest"
-MOST_CHARACTERS = 64 << 20  # of notes that the driver holds, to commit them without Spark
+# Of notes that the driver holds, to commit them without Spark.
+MOST_CHARACTERS = 64 << 20
 
 
 def ingest(run: Run, reader: TextReader | None = None) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from uninote.pipelines.lake.run import Run
 from uninote.pipelines.report.quality import among
 from uninote.report.figures import DuplicatePair, Duplicates
 
-_GROUPS = 20  # that are looked at: those whose members are furthest from the note that represents them
+# Looked at: those whose members are furthest from the note that represents them.
+_GROUPS = 20
 _MEMBERS = 1_000  # of these groups
 _PAIRS = 3  # that are shown
 _TITLE = 80  # characters

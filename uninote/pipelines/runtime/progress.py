@@ -18,7 +18,8 @@ from uninote.redaction import redact
 from uninote.terminal import write
 
 PERIOD_S = 5.0
-LOOK_S = 0.5  # how often counts are looked at between two lines, so that steps are seen when they come
+# How often counts are looked at between two lines, so that steps are seen when they come.
+LOOK_S = 0.5
 SLOW_S = 2.0  # a step that takes longer is announced
 DESCRIPTION = "spark.job.description"
 

@@ -40,7 +40,8 @@ NOTHING_TO_MEASURE = (
     "no note gives a pair: pairs need a caption, an image, text read in an image, or, of held-out notes, a title beside a "
     "body; fill one of these columns, or hold more notes out (training.eval_share)"
 )
-_LARGE_SHARE = 0.01  # of the notes: a larger group is worth a line, since all but `group_cap` of its notes go unused
+# Of the notes: a larger group is worth a line, since all but `group_cap` of its notes go unused.
+_LARGE_SHARE = 0.01
 LEAKED = ("leaked_images", "leaked_texts")
 
 

@@ -17,7 +17,8 @@ from uninote.neighbours.components import connected
 from uninote.training.dataset.schemas import EVAL, TRAIN
 from uninote.training.from_notes.note_rows import SourceNote
 
-_MOST_SHARED = 50  # notes: content that more of them have is a stock picture or a phrase, not a sign of duplicates
+# Notes: content that more of them have is a stock picture or a phrase, not a sign of duplicates.
+_MOST_SHARED = 50
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,11 @@ from uninote.notes.note import Note
 from uninote.training.dataset.training_set import TrainingSet
 from uninote.training.loop.gradient_cache import Chunks
 
-REMEMBERED = 4096  # prepared items in memory: small sets are not decoded anew each epoch
+# Prepared items in memory: small sets are not decoded anew each epoch.
+REMEMBERED = 4096
 TOPIC_SHARE = 0.7  # of its topics, that a varied note shows
-ZOOM = (0.8, 1.15)  # shares of an image's side that a varied view spans; beyond 1 is white
+# Shares of an image's side that a varied view spans; beyond 1 is white.
+ZOOM = (0.8, 1.15)
 
 
 class Inputs:

@@ -21,6 +21,7 @@ def prefetch_row(typing: Any, lists: Any, row: Any) -> Any:
         lists, (_, length) = emit.array(0)
         keys = emit.move(lists, emit.times(arguments[1], length, 8))
         with emit.loop(builder.udiv(length, ir.Constant(INT64, 8))) as step:
+            # Eight keys are one cache line.
             place = emit.move(keys, emit.times(step.index, 64))
             read = ir.Constant(INT32, 0)
             near = ir.Constant(INT32, 2)

@@ -26,7 +26,8 @@ from uninote.neighbours.kernel.simd.vector_ir import (
 _HALF_MAGNITUDE = 0x7FFF
 _HALF_INFINITY = 0x7C00
 _INFINITY = 0x7F800000
-_REBIAS = 2.0**112  # the exponents of float32 and float16 are counted from 127 and from 15
+# The exponents of float32 and float16 are counted from 127 and from 15.
+_REBIAS = 2.0**112
 
 
 @emitted
@@ -39,6 +40,7 @@ def copy_row(typing: Any, target: Any, to: Any, source: Any, origin: Any) -> Any
         source, _ = emit.array(2)
         to = emit.times(arguments[1], width)
         origin = emit.times(arguments[3], width)
+        # Codes are padded to whole vectors, so there is no rest to copy byte by byte.
         with emit.loop(builder.udiv(width, ir.Constant(INT64, 64))) as step:
             offset = emit.times(step.index, 64)
             emit.store(emit.load(source, emit.add(origin, offset), INTS16, 64), target, emit.add(to, offset), 64)
@@ -94,6 +96,7 @@ def dot_rows(typing: Any, vectors: Any, left: Any, right: Any) -> Any:
         lanes = [ir.Constant(FLOAT, 0.0), builder.load(total, typ=FLOATS16)]
         adder = ir.FunctionType(FLOAT, [FLOAT, FLOATS16])
         reduce = cgutils.get_or_insert_function(builder.module, adder, "llvm.vector.reduce.fadd.v16f32")
+        # In any order: four additions of halves instead of sixteen, each waiting for the one before.
         result = emit.variable(builder.call(reduce, lanes, fastmath=("reassoc",)))
         with emit.loop(rest) as step:
             place = emit.times(emit.add(emit.times(full, 16), step.index), size)

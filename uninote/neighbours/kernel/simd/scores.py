@@ -34,9 +34,12 @@ from uninote.neighbours.kernel.simd.vector_ir import (
 _UNROLL = 4  # steps of four bytes in each turn of the loop over the width
 _COMPRESS = "llvm.experimental.vector.compress.v32i16"
 _MULTIPLY_ADD = "llvm.x86.avx512.vpdpbusd.512"
-_BYTE_OPERANDS = llvm.llvm_version_info[0] >= 22  # the instruction's operands were <16 x i32> before
+# The instruction's operands were <16 x i32> in earlier versions of LLVM.
+_BYTE_OPERANDS = llvm.llvm_version_info[0] >= 22
 
 
+# Ten arguments, against the habit of this project: what emits instructions takes arrays apart by their place among its
+# arguments (`Emitter.array`). Out of a named tuple each array would have to be taken in IR first, once a tile of 384 scores.
 @emitted
 def score_tile_vnni(
     typing: Any,
@@ -182,6 +185,7 @@ def _emit_hits(emit: Emitter, masks: list[Any]) -> Any:
     return builder.load(found, typ=INT64)
 
 
+# As many arguments as the other has: `score_rows` chooses between the two by one branch.
 @borrowing
 def score_tile_portable(
     codes: np.ndarray,
@@ -197,7 +201,8 @@ def score_tile_portable(
     """As `score_tile_vnni`, bit for bit, on any CPU."""
     count = 0
     first = group * TILE_COLUMNS
-    products = scores.view(np.int32)  # the room for scores holds the products until they are scaled
+    # The room for scores holds the products until they are scaled.
+    products = scores.view(np.int32)
     for i in range(TILE_ROWS):
         products[i] = sums[row + i]
         for four in range(packed.shape[1]):
@@ -235,4 +240,5 @@ def score_tile_reference(
     return scores, row * TILE_COLUMNS + side * TILE_PLACES + column
 
 
-score_tile_fast = score_tile_vnni if HAS_VNNI else score_tile_portable  # the other may not even compile here
+# The other may not even compile here.
+score_tile_fast = score_tile_vnni if HAS_VNNI else score_tile_portable

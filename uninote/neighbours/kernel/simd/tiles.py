@@ -15,20 +15,26 @@ from numba.core import codegen as untyped_codegen
 
 from uninote.neighbours.kernel.simd.vector_ir import INT64, INTS16, Emitter, emitted
 
-TILE_ROWS = 12  # 12 x 2 accumulators, 2 packed vectors and a few temporaries fill the 32 registers
+# 12 x 2 accumulators, 2 packed vectors and a few temporaries fill the 32 registers of AVX-512.
+TILE_ROWS = 12
 TILE_COLUMNS = 32
-TILE_PLACES = 512  # a hit is its place in the 12 x 32 tile, plus this where it is the column's
-HIT_SLOTS = 2 * TILE_ROWS * TILE_COLUMNS + TILE_COLUMNS  # a row's hits are stored as one vector, past the count
+# A hit is its place in the 12 x 32 tile, plus this where it is the column's.
+TILE_PLACES = 512
+# A row's hits are stored as one vector of 32, past the count: the last row's need room too.
+HIT_SLOTS = 2 * TILE_ROWS * TILE_COLUMNS + TILE_COLUMNS
 _codegen: Any = untyped_codegen
 _CHOSEN: str | None = vars(config)["CPU_FEATURES"]  # NUMBA_CPU_FEATURES, where it is set
 _FEATURES = set((_codegen.get_host_cpu_features() if _CHOSEN is None else _CHOSEN).split(","))
-HAS_VNNI = {"+avx512vnni", "+avx512bw"} <= _FEATURES  # of the CPU that numba compiles for
-HAS_HALF = "+f16c" in _FEATURES  # without it LLVM would call a function that numba does not bring
+# Of the CPU that numba compiles for.
+HAS_VNNI = {"+avx512vnni", "+avx512bw"} <= _FEATURES
+# Without the instruction LLVM would call a function that numba does not bring.
+HAS_HALF = "+f16c" in _FEATURES
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return an uninitialised array that starts on a cache line, as the primitives expect of what they load."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    # numpy promises 16 bytes, and a load that crosses a cache line costs two.
     memory = np.empty(size + 64, dtype=np.uint8)
     start = -memory.ctypes.data % 64
     aligned: np.ndarray = memory[start : start + size].view(dtype).reshape(shape)
@@ -45,7 +51,9 @@ def pack_rows(typing: Any, codes: Any, row: Any, packed: Any, group: Any) -> Any
         packed, _ = emit.array(2)
         source = emit.move(codes, emit.times(arguments[1], width))
         target = emit.move(packed, emit.times(arguments[3], width, TILE_COLUMNS))
-        unsigned = ir.Constant(INTS16, [-0x7F7F7F80] * 16)  # 0x80808080: adds 128 to each of four bytes
+        # 0x80 in every byte, which adds 128: VPDPBUSD multiplies unsigned bytes by signed ones.
+        # `Codes.sums` takes off again what that adds to each product.
+        unsigned = ir.Constant(INTS16, [-0x7F7F7F80] * 16)
         with emit.loop(builder.udiv(width, ir.Constant(INT64, 64))) as step:
             offset = emit.times(step.index, 64)
             for half in range(2):

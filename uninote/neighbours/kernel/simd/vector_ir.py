@@ -39,7 +39,8 @@ SHORTS32 = ir.VectorType(INT16, 32)
 BITS8 = ir.VectorType(BIT, 8)
 BITS32 = ir.VectorType(BIT, 32)
 
-COMPILED = Path(__file__).parents[2]  # uninote/neighbours: below it lies every function that another one may inline
+# uninote/neighbours: below it lies every function that another one may inline.
+COMPILED = Path(__file__).parents[2]
 
 
 def compiled(function: Function) -> Function:

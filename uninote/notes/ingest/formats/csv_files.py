@@ -12,7 +12,8 @@ from uninote.notes.ingest.formats.records import Record
 from uninote.notes.ingest.formats.text_files import Line, Span, TextSource, lines
 
 DELIMITERS = (",", ";", "\t", "|")
-LONGEST_ROW = 16 << 20  # characters: a quote that is not closed shall not make the reader hold all of a file
+# In characters: a quote that is not closed shall not make the reader hold all of a file.
+LONGEST_ROW = 16 << 20
 SHOWN = 2000
 
 

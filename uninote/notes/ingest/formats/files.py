@@ -16,7 +16,8 @@ import pyarrow.fs as arrow_fs
 from uninote.storage.local import local_path
 from uninote.storage.types import SCHEME, S3Options, is_remote
 
-HIDDEN = ("_", ".")  # Spark, Hive and Arrow skip such names: they are of files that a writer has not finished
+# Spark, Hive and Arrow skip such names: they are of files that a writer has not finished.
+HIDDEN = ("_", ".")
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 

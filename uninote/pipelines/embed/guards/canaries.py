@@ -21,8 +21,10 @@ from uninote.pipelines.notes.image_texts import with_read_texts
 from uninote.pipelines.runtime.progress import described, say
 from uninote.vectors.widths import truncate
 
-KEYS = 20  # looked at for each canary: of the items with the least keys some are edited now, degraded, or no notes
-LEAST_COSINE = 0.999  # bfloat16 in batches of other shapes stays above 1 - 2e-4 (docs/encoders.md)
+# Looked at for each canary: of the items with the least keys some are edited now, degraded, or no notes.
+KEYS = 20
+# bfloat16 in batches of other shapes stays above 1 - 2e-4 (docs/encoders.md).
+LEAST_COSINE = 0.999
 MOVED_SHARE = 0.05
 
 

@@ -19,8 +19,10 @@ from uninote.pipelines.lake.run import Run, ledger
 from uninote.pipelines.runtime.progress import say
 from uninote.vectors.health import Health, differences
 
-LEAST_EQUAL = 5  # contents of one vector: fewer are chance, such as texts that differ in what no tokenizer tells apart
-WORTH_SAYING = 0.1  # of a change of the mean cosine, or of a width's spread, from run to run
+# Contents of one vector: fewer are chance, such as texts that differ in what no tokenizer tells apart.
+LEAST_EQUAL = 5
+# Of a change of the mean cosine, or of a width's spread, from run to run.
+WORTH_SAYING = 0.1
 _KINDS = (LongType(), StringType(), StringType(), BinaryType())
 _SCHEMA = struct_of(**dict(zip(MEASURED, _KINDS, strict=True)))
 

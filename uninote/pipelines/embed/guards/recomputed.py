@@ -10,7 +10,8 @@ from uninote.pipelines.embed.steps import changes
 from uninote.pipelines.embed.steps.accounting import Plan
 from uninote.pipelines.lake.run import Run
 
-FREE = 1000  # items that a run may compute again where no share is set: a small lake is its owner's to change
+# Items that a run may compute again where no share is set: a small lake is its owner's to change.
+FREE = 1000
 DEFAULT_SHARE = 0.5
 AGAIN = (changes.TEXT, changes.IMAGE, changes.LIMITS)
 

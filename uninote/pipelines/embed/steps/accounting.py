@@ -15,7 +15,7 @@ from uninote.lake.schemas import CUTS, items_table, set_aside_table
 from uninote.lake.small_tables import read_batches
 from uninote.pipelines.embed.steps import changes
 from uninote.pipelines.embed.steps.chunks import Census
-from uninote.pipelines.embed.steps.model_run import Outcomes
+from uninote.pipelines.embed.steps.outcomes import Outcomes
 from uninote.pipelines.embed.steps.recovery import Before
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run

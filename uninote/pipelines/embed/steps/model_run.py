@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pyspark import Broadcast
 from pyspark.sql import DataFrame
@@ -27,7 +26,8 @@ from udfs.embed.model_run import EmbedTask, make_embed
 from udfs.embed.worker_model import Files, WorkerModel, make_load
 from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.lake.schemas import CUTS, IMAGE_BYTES, VECTOR, items_table, struct_of
-from uninote.media.fetching import UNREACHABLE, MediaPolicy
+from uninote.media.fetching import MediaPolicy
+from uninote.pipelines.embed.steps.outcomes import PHASES
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths, require_encoder
 from uninote.pipelines.lake.run import Run
@@ -37,36 +37,14 @@ from uninote.pipelines.notes.media_roots import media_policy, s3_options
 from uninote.pipelines.runtime.progress import watched
 from uninote.storage.private_folders import own_folder
 
-STAGING = "staging/embed"  # a lazy frame used twice would run the model twice
-WORTH_A_TASK = 50  # items
-SORTED_ROWS = (
-    # A worker cuts batches within what it prepares together: a thousand short texts, or some two hundred long ones.
-    256
-)
+# A lazy frame used twice would run the model twice.
+STAGING = "staging/embed"
+# Items: fewer take less time than a task takes to begin.
+WORTH_A_TASK = 50
+# A worker cuts batches within what it prepares together: a thousand short texts, or some two hundred long ones.
+SORTED_ROWS = 256
 PASSED = ("note_id", *ITEM_KEY, "item_key", "content_hash", "meta_hash")
-PHASES = ("fetch_s", "decode_s", "tokenise_s", "model_s")
 _REJECT = struct_of(item_id=StringType(), kind=StringType(), reason=StringType(), message=StringType())
-
-
-@dataclass
-class Outcomes:
-    """What the model said of the items it was given: counts by name, the same of notes alone, and seconds by phase."""
-
-    items: Counter[str] = field(default_factory=Counter)
-    notes: Counter[str] = field(default_factory=Counter)
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-
-    def add(self, other: Outcomes) -> None:
-        """Add what was said of other items."""
-        self.items += other.items
-        self.notes += other.notes
-        for phase, seconds in other.seconds.items():
-            self.seconds[phase] += seconds
-
-    def metrics(self) -> dict[str, float]:
-        """Return the seconds by phase, of all threads together, and the share of padding in what the model computed."""
-        padded = self.items["padded_tokens"]
-        return {**self.seconds, "padding_share": 1 - self.items["tokens"] / padded if padded else 0.0}
 
 
 def with_content(run: Run, notes: DataFrame, keyed: DataFrame) -> DataFrame:
@@ -182,37 +160,6 @@ def _arranged(items: DataFrame, rows: int, tasks: int) -> DataFrame:
     wanted = items.select(*PASSED, *MODEL_COLUMNS, "inline")
     part = F.pmod(F.xxhash64("content_hash"), F.lit(-(-rows // (tasks * SORTED_ROWS))))
     return wanted.repartition(tasks, "content_hash").sortWithinPartitions(part, length.desc(), "content_hash")
-
-
-def outcomes(staged: DataFrame) -> Outcomes:
-    """Count what the model said of the items it was given, in one pass over everything but the vectors."""
-    counts = {
-        "given": F.count("*"),
-        "embedded": F.count("vector"),
-        "unusable": F.count_if(F.col("vector").isNull()),
-        "degraded": F.count_if("degraded"),
-        "unreachable": F.count_if(F.col("content_hash") == UNREACHABLE),
-        "incomplete": F.count_if(F.col("vector").isNull() | (F.col("content_hash") == UNREACHABLE)),
-        "rejects": F.sum(F.size("rejects")),
-        # Contents, not items: equal ones in a task are computed once.
-        "computed": F.count_if(F.col("padded_tokens") > 0),
-        "lacking_texts": F.count_if(F.col("vector").isNotNull() & (F.col("tokens_cut") > 0)),
-        "lacking_images": F.count_if(F.col("vector").isNotNull() & (F.col("images_left_out") > 0)),
-        "tokens": F.sum("tokens"),
-        "padded_tokens": F.sum("padded_tokens"),
-        "unseen_images": F.sum("unseen_images"),
-        "images_opened": F.sum("images_opened"),
-    }
-    seconds = {name: F.sum(name) for name in PHASES}
-    made = tables.named(counts | seconds)
-    got = Outcomes()
-    for row in staged.groupBy((F.col("kind") == "note").alias("is_note")).agg(*made).collect():
-        values = Counter({name: row[name] for name in counts})
-        got.items.update(values)
-        got.notes.update(values if row["is_note"] else {})
-        for name in PHASES:
-            got.seconds[name] += row[name]
-    return got
 
 
 def staged_schema(run: Run) -> StructType:

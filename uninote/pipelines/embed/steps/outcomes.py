@@ -1,0 +1,66 @@
+"""What the model said of the items it was given: counts and seconds, read from what the tasks stored."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from uninote.media.fetching import UNREACHABLE
+from uninote.pipelines.lake import tables
+
+PHASES = ("fetch_s", "decode_s", "tokenise_s", "model_s")
+
+
+@dataclass
+class Outcomes:
+    """What the model said of the items it was given: counts by name, the same of notes alone, and seconds by phase."""
+
+    items: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def add(self, other: Outcomes) -> None:
+        """Add what was said of other items."""
+        self.items += other.items
+        self.notes += other.notes
+        for phase, seconds in other.seconds.items():
+            self.seconds[phase] += seconds
+
+    def metrics(self) -> dict[str, float]:
+        """Return the seconds by phase, of all threads together, and the share of padding in what the model computed."""
+        padded = self.items["padded_tokens"]
+        return {**self.seconds, "padding_share": 1 - self.items["tokens"] / padded if padded else 0.0}
+
+
+def outcomes(staged: DataFrame) -> Outcomes:
+    """Count what the model said of the items it was given, in one pass over everything but the vectors."""
+    counts = {
+        "given": F.count("*"),
+        "embedded": F.count("vector"),
+        "unusable": F.count_if(F.col("vector").isNull()),
+        "degraded": F.count_if("degraded"),
+        "unreachable": F.count_if(F.col("content_hash") == UNREACHABLE),
+        "incomplete": F.count_if(F.col("vector").isNull() | (F.col("content_hash") == UNREACHABLE)),
+        "rejects": F.sum(F.size("rejects")),
+        # Contents, not items: equal ones in a task are computed once.
+        "computed": F.count_if(F.col("padded_tokens") > 0),
+        "lacking_texts": F.count_if(F.col("vector").isNotNull() & (F.col("tokens_cut") > 0)),
+        "lacking_images": F.count_if(F.col("vector").isNotNull() & (F.col("images_left_out") > 0)),
+        "tokens": F.sum("tokens"),
+        "padded_tokens": F.sum("padded_tokens"),
+        "unseen_images": F.sum("unseen_images"),
+        "images_opened": F.sum("images_opened"),
+    }
+    seconds = {name: F.sum(name) for name in PHASES}
+    made = tables.named(counts | seconds)
+    got = Outcomes()
+    for row in staged.groupBy((F.col("kind") == "note").alias("is_note")).agg(*made).collect():
+        values = Counter({name: row[name] for name in counts})
+        got.items.update(values)
+        got.notes.update(values if row["is_note"] else {})
+        for name in PHASES:
+            got.seconds[name] += row[name]
+    return got

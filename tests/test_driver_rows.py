@@ -40,7 +40,7 @@ BOUNDED = {
     ("uninote/pipelines/embed/guards/canaries.py:_stored", "toArrow"): "keys below embed.canaries x KEYS",
     ("uninote/pipelines/embed/guards/health.py:measure", "collect"): ONE,
     ("uninote/pipelines/embed/keys.py:_starts", "collect"): "a count for each bucket of ROWS_PER_BUCKET new items",
-    ("uninote/pipelines/embed/steps/model_run.py:outcomes", "collect"): KINDS,
+    ("uninote/pipelines/embed/steps/outcomes.py:outcomes", "collect"): KINDS,
     ("uninote/pipelines/embed/steps/recovery.py:_digest", "collect"): ONE,
     ("uninote/pipelines/index/build.py:Build._shards", "collect"): FILES,
     ("uninote/pipelines/index/build.py:Build._train_in_groups", "toArrow"): "the centroids of the index",

@@ -64,6 +64,7 @@ def read_rows(batches: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, np.ndarray
 def to_array(matrix: np.ndarray) -> pa.ListArray:
     """Return the rows of a two-dimensional array as a list column of its dtype."""
     rows, width = matrix.shape
+    # Arrow has a list column as one flat array and where each row begins: no row is touched.
     offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32) if width else np.zeros(rows + 1, np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.reshape(-1)))
 
@@ -79,6 +80,7 @@ def unpack(column: pa.BinaryArray, kind: type) -> tuple[np.ndarray, np.ndarray]:
     """Return (flat of the dtype `kind`, starts int64 (n + 1,)) of such a column without nulls."""
     offsets = np.frombuffer(column.buffers()[1] or bytes(4), np.int32)[column.offset : column.offset + len(column) + 1]
     size = np.dtype(kind).itemsize
+    # A view of the bytes that Arrow holds; a sliced column begins somewhere within its buffers.
     flat: np.ndarray = np.frombuffer(
         column.buffers()[2] or b"", kind, (offsets[-1] - offsets[0]) // size, int(offsets[0])
     )
@@ -116,5 +118,6 @@ def to_nullable(rows: Sequence[np.ndarray | None]) -> pa.ListArray:
             flat.append(row)
     values = np.concatenate(flat) if flat else np.empty(0, np.float32)
     width = len(flat[0]) if flat else 0
+    # A null has no values: it begins and ends where the row before it ends.
     offsets = np.concatenate([[0], np.cumsum(present * width)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, pa.float32()), mask=pa.array(~present))

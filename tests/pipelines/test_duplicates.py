@@ -53,41 +53,57 @@ def linked(run, notes):
     return len({*second.tolist()})
 
 
-def test_a_chain_of_small_steps_is_many_groups_and_one_chain(make_run, monkeypatch, capsys):
-    def run_of():
-        return make_run(*SETTINGS)
-
-    # A chain, three copies apart from it, and notes without a duplicate.
+def chain_and_others():
+    """Vectors of a chain, of three copies apart from it, and of notes without a duplicate."""
     vectors = np.concatenate([on_a_circle(np.arange(CHAIN) * 0.6 * STEP), np.repeat(np.eye(4)[2:3], 3, axis=0)])
     others = np.random.default_rng(0).standard_normal((30, WIDTH))
-    vectors = np.concatenate([vectors, others / np.linalg.norm(others, axis=1, keepdims=True)]).astype(np.float32)
-    lake = Lake(run_of, vectors)
-    run = run_of()
-    assert neighbours(run)["duplicates"] >= CHAIN + 3
-    groups = check(run, lake)
-    assert {groups[note][1] for note in range(CHAIN)} == {0}
-    assert len({groups[note][0] for note in range(CHAIN)}) >= CHAIN // 3
-    assert {groups[note] for note in range(CHAIN, CHAIN + 3)} == {(CHAIN, CHAIN)}
-    # In a list with one note of a group, the next groups of the chain have their place.
+    return np.concatenate([vectors, others / np.linalg.norm(others, axis=1, keepdims=True)]).astype(np.float32)
+
+
+def check_places(run, groups):
+    """In a list with one note of a group, the next groups of the chain have their place."""
     listed = lookup(run.config.lake, [0], "once")[0]
     shown = [groups.get(note, (note, note))[0] for note, _ in listed]
     assert len(set(shown)) == len(shown)
     assert sum(note < CHAIN for note, _ in listed) >= 2
 
+
+def check_report(run, lake, groups):
+    """The report counts the notes of groups, and names the worst pair that was accepted and the best that was not."""
     figures = duplicates(run, newest_snapshot(run), WIDTH)
     assert (figures.notes, figures.largest_chain) == (len(groups), CHAIN)
     assert SCORE - 1e-6 <= figures.accepted[0].score <= min(pair.score for pair in figures.accepted)
     assert figures.apart[0].score < figures.accepted[0].score
     one, other = int(figures.apart[0].note_id), int(figures.apart[0].other_id)
     assert abs(float(lake.vectors[one] @ lake.vectors[other]) - figures.apart[0].score) < 1e-6
-    assert linked(run, CHAIN) == 1
 
-    # As an earlier release left it: the next run makes the groups anew, of the lists that there are.
+
+def write_as_earlier_release(run, groups):
+    """Write the table as earlier releases did, which knew chains alone."""
     before = pa.Table.from_pylist(
         [{"note_id": note, "group_id": chain} for note, (_, chain) in groups.items()],
         pa.schema([("note_id", pa.int64()), ("group_id", pa.int64())]),
     )
     write_deltalake(run.generation.uri("duplicates"), before, mode="overwrite", schema_mode="overwrite")
+
+
+def test_a_chain_of_small_steps_is_many_groups_and_one_chain(make_run, monkeypatch, capsys):
+    def run_of():
+        return make_run(*SETTINGS)
+
+    lake = Lake(run_of, chain_and_others())
+    run = run_of()
+    assert neighbours(run)["duplicates"] >= CHAIN + 3
+    groups = check(run, lake)
+    assert {groups[note][1] for note in range(CHAIN)} == {0}
+    assert len({groups[note][0] for note in range(CHAIN)}) >= CHAIN // 3
+    assert {groups[note] for note in range(CHAIN, CHAIN + 3)} == {(CHAIN, CHAIN)}
+    check_places(run, groups)
+    check_report(run, lake, groups)
+    assert linked(run, CHAIN) == 1
+
+    # The next run makes the groups of an earlier release anew, of the lists that there are.
+    write_as_earlier_release(run, groups)
     assert duplicates(run, newest_snapshot(run), WIDTH) is None
     assert linked(run, CHAIN) == 1
     # So many pairs that chains are told apart first.

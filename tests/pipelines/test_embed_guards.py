@@ -32,6 +32,19 @@ def written(run):
     return {name: DeltaTable(run.lake.uri(name)).version() for name in names}
 
 
+def check_preview(run_of, run):
+    """A preview counts what would be computed, by reason, and writes nothing; returns what it says."""
+    before = written(run)
+    found = preview(run_of())
+    assert {reason: count for reason, count in found["reasons"].items() if count} == {
+        "new": 1, "text": 1, "image": 1, "attributes": 1,
+    }  # fmt: skip
+    assert (found["computed"], found["deleted"], found["notes_in"], found["stopped"]) == (3, 1, 14, None)
+    assert found["seconds"] > 0
+    assert written(run) == before
+    return found
+
+
 @pytest.mark.more
 def test_a_preview_tells_why_and_a_model_that_moved_is_stopped(run_of, tmp_path):
     for name in ("a", "b"):
@@ -50,16 +63,9 @@ def test_a_preview_tells_why_and_a_model_that_moved_is_stopped(run_of, tmp_path)
     (tmp_path / "media" / "b.png").rename(tmp_path / "media" / "c.png")
     notes[13]["images"] = ["c.png"]
     write_notes(run, [*notes[:11], *notes[12:], make_note("n")])
-    before = written(run)
-    told = preview(run_of())
-    assert {reason: count for reason, count in told["reasons"].items() if count} == {
-        "new": 1, "text": 1, "image": 1, "attributes": 1,
-    }  # fmt: skip
-    assert (told["computed"], told["deleted"], told["notes_in"], told["stopped"]) == (3, 1, 14, None)
-    assert told["seconds"] > 0
-    assert written(run) == before
+    found = check_preview(run_of, run)
 
-    assert embed(run_of("embed.canaries=200"))["computed"] == told["computed"]
+    assert embed(run_of("embed.canaries=200"))["computed"] == found["computed"]
     metrics = ledger(run, "embed")[0]["metrics"]
     assert metrics["canaries"] == 10
     assert metrics["canary_least_cosine"] > 1 - 1e-5

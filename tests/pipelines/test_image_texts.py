@@ -36,25 +36,30 @@ def texts(run):
     return sorted((row["text"], row["engine"]) for row in rows_at(run.lake.uri("image_texts")))
 
 
-@pytest.mark.long
-def test_an_image_is_read_once_and_its_text_embeds_its_note(make_run, tmp_path):
-    source = tmp_path / "notes"
+def content_hashes(run):
+    return {row["item_id"]: row["content_hash"] for row in rows_at(run.generation.uri("items"))}
+
+
+def write_notes_with_images(source):
+    """A source of five notes, two of which show equal bytes under two names, and one an image that is not there."""
     for name, colour in (("a", "#640000"), ("b", "#c80000"), ("dark", "black")):
         make_image(source / f"{name}.png", colour)
     shutil.copy(source / "a.png", source / "twin.png")
-    notes = [
-        make_note(0, images=["a.png"]),
-        make_note(1, images=["twin.png", "b.png"]),
-        make_note(2, images=["dark.png"]),
-        make_note(3),
-        make_note(4, images=["none.png"]),
-    ]
+    images = [["a.png"], ["twin.png", "b.png"], ["dark.png"], [], ["none.png"]]
+    notes = [make_note(number, images=names) for number, names in enumerate(images)]
     write_source(source, notes)
+    return notes
+
+
+@pytest.mark.long
+def test_an_image_is_read_once_and_its_text_embeds_its_note(make_run, tmp_path):
+    source = tmp_path / "notes"
+    notes = write_notes_with_images(source)
     overrides = (f"ingest.source={source}", "embed.widths=[256]")
     run = make_run(*overrides, "ingest.ocr=off")
     assert "images_read" not in ingest(run)
     embed(run)
-    hashes = {row["item_id"]: row["content_hash"] for row in rows_at(run.generation.uri("items"))}
+    hashes = content_hashes(run)
 
     run = make_run(*overrides)
     summary = ingest(run, colour_reader())
@@ -68,7 +73,7 @@ def test_an_image_is_read_once_and_its_text_embeds_its_note(make_run, tmp_path):
     assert last_entry(run, "ingest", "images")["metrics"]["ocr_s_per_image"] > 0
     assert {image["ocr"] for row in rows_at(run.lake.uri("notes")) for image in row["images"]} == {None}
     assert embed(make_run(*overrides))["embedded"] == 2
-    now = {row["item_id"]: row["content_hash"] for row in rows_at(run.generation.uri("items"))}
+    now = content_hashes(run)
     assert {item_id for item_id in now if now[item_id] != hashes[item_id]} == {"0", "1"}
     assert embed(make_run(*overrides))["computed"] == 0
 

@@ -31,12 +31,14 @@ def run_ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
 
     When this generator is closed early, the thread ends after the item it is making.
     """
+    # One made and one waiting: more would hold the images of another window in memory.
     made: queue.Queue[object] = queue.Queue(maxsize=1)
     stop = threading.Event()
 
     def put(value: object) -> bool:
         while not stop.is_set():
             try:
+                # Not for ever: a reader that stopped takes nothing more, and the thread has to end.
                 made.put(value, timeout=0.1)
             except queue.Full:
                 continue

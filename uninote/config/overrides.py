@@ -66,6 +66,7 @@ def redact_override(text: str) -> str:
         return str(error)
     shown = redact_value(override.name, override.value)
     plain = list(override.value) if isinstance(override.value, tuple) else override.value
+    # The text as it was given, unless something of it is hidden: a run can be repeated from the ledger.
     return text if shown == plain else f"{override.name}={shown}"
 
 
@@ -85,6 +86,7 @@ def _text(written: str, optional: bool) -> str | None:
     if optional and written.strip() in _NULLS:
         return None
     quoted = written.strip()
+    # A shell has taken its own quotes off: these were meant for YAML.
     if len(quoted) > 1 and quoted[0] == quoted[-1] and quoted[0] in "'\"":
         return str(yaml_text.parse_strings(quoted))
     return written

@@ -23,6 +23,7 @@ def write_hashes(folder: Path, note: Path) -> None:
     found = {name: vars(_hash(folder / name)) for name in _names(folder)}
     scratch = note.with_name(f"{note.name}.{os.getpid()}")
     scratch.write_text(json.dumps(found))
+    # Renamed, not written in place: a process that is killed meanwhile leaves the former note or none.
     scratch.replace(note)
 
 
@@ -59,4 +60,5 @@ def _is_same(path: Path, known: FileHash, thorough: bool) -> bool:
     status = path.stat()
     if status.st_size != known.size:
         return False
+    # A time alone proves nothing, as copies and backups change it: then the content decides.
     return (status.st_mtime_ns == known.mtime_ns and not thorough) or sha256_of(path) == known.sha256

@@ -41,6 +41,7 @@ def best_entries(entries: np.ndarray, k: int) -> np.ndarray:
     # Partitioning first pays only where most entries are thrown away: below, sorting all of them takes less.
     if entries.shape[1] > 2 * k:
         entries = np.partition(entries, -k, axis=1)[:, -k:]
+    # A slice with a negative step: the last k of the sorted ones, the greatest first.
     return np.asarray(np.sort(entries, axis=1)[:, : -k - 1 : -1])
 
 

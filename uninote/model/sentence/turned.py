@@ -101,6 +101,7 @@ class TurnedEncoder:
         if not prepared:
             return np.zeros((0, self.full_width), dtype=np.float32)
         found = [one.letters for one in prepared if one.letters is not None]
+        # Square roots: the cosine of two notes is then the mean of both parts' cosines, weighted by this share.
         letters = np.stack(found) * np.sqrt(self._reading.letters)
         vectors *= np.sqrt(1 - self._reading.letters)
         return normalised(np.hstack([vectors[:, :BEFORE_LETTERS], letters, vectors[:, BEFORE_LETTERS:]]))
@@ -118,5 +119,6 @@ class TurnedEncoder:
         weights = np.array(tokens, dtype=np.float32)
         vectors = self._plain.embed(pieces)
         sums = np.zeros((len(prepared), vectors.shape[1]), dtype=np.float32)
+        # Several pieces have one owner: plain indexing would add only the last of them.
         np.add.at(sums, np.array(owners, dtype=np.int64), vectors * weights[:, None])
         return normalised(sums)

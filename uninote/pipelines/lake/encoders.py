@@ -39,6 +39,7 @@ def open_model(config: Config) -> ModelFolder:
     if turned_from is not None:
         found = describe(kind, used)
     chosen = choose_generation(config.lake, found.identity, config.model.layout)
+    # What this project made lies where it was made; everything else workers find where the configuration says.
     is_copy = checkpoint in OURS or turned_from is not None
     return ModelFolder(
         used,

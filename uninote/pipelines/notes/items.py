@@ -49,6 +49,7 @@ def _note() -> Column:
 def _text() -> Column:
     item = _item("text", F.lit("#text"), title=F.col("title"), body=F.col("body"), topics=F.col("topics"))
     joined = F.concat_ws("", "title", "body", F.array_join("topics", ""))
+    # Filtered out of an array of one, as all kinds are: one plan explodes whatever kinds are asked for.
     return F.filter(F.array(item), lambda _: _is_text(joined))
 
 

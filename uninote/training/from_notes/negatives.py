@@ -38,9 +38,11 @@ def choose_negatives(candidates: np.ndarray, scores: np.ndarray, positive: float
     """
     inside = (scores >= window.low) & (scores <= window.high)
     if positive is not None:
+        # What scores as well as the positive is most often another right answer, not a hard negative.
         inside &= scores <= positive - window.margin
     numbers = candidates[inside]
     values = scores[inside]
+    # By number among equals, so that a training set is the same each time.
     order = np.lexsort((numbers, -values))[: window.count]
     chosen: np.ndarray = numbers[order].astype(np.int64)
     return chosen

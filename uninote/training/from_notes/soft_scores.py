@@ -16,7 +16,8 @@ from uninote.training.from_notes.negatives import Window, choose_negatives, max_
 from uninote.training.from_notes.note_rows import Content, elements_of
 from uninote.vectors.top_k import best_columns
 
-_MOST_CANDIDATES = 64  # nearest ones of a query that are looked at
+# Nearest ones of a query that are looked at.
+_MOST_CANDIDATES = 64
 _BLOCK = 1024
 
 
@@ -50,6 +51,7 @@ def score_examples(assembly: Assembly, elements: Elements, vectors: np.ndarray, 
     taken out, since its loss needs every score. Candidates are items of the target kind in the same split and of another
     group; the nearest by the mean of their elements' vectors are scored by MaxSim.
     """
+    # MaxSim cannot be looked up: the nearest by mean vectors are scored by it, 64 for each query.
     means = np.stack([_mean(vectors[parts]) for parts in elements.of_item])
     groups = np.array([item["group"] for item in assembly.items])
     scored = []

@@ -52,13 +52,16 @@ def backward(embed: Embed, chunks: Chunks, loss_of: Loss, keep_graphs: bool) -> 
     first. `keep_graphs` embeds once and takes the memory of the full batch, else twice with that of one chunk. On
     several processes each parameter gradient is this process' part of a sum.
     """
+    # One chunk is the whole batch: embedding it twice would save no memory.
     passes = _embedded if keep_graphs or len(chunks.parts) == 1 else _cached
     vectors, carry = passes(embed, chunks)
     joined, own = gathered(vectors.detach())
+    # A leaf of its own: the loss ends here, and what it says of our rows is carried through the encoder.
     joined.requires_grad_()
     loss = loss_of(joined)
     loss.backward()  # type: ignore[no-untyped-call]
     if joined.grad is not None:
+        # Every process computes the same loss of all vectors, so the gradient of its own rows is complete.
         carry(joined.grad[own])
     return float(loss.detach())
 
@@ -88,6 +91,7 @@ def _cached(embed: Embed, chunks: Chunks) -> tuple[Tensor, Callable[[Tensor], No
             vectors = embed(part)
             vectors.backward(gradient[chunks.order[start : start + len(vectors)]])  # type: ignore[no-untyped-call]
             start += len(vectors)
+        # Whoever draws next gets what it would have got after one pass.
         after.restore()
 
     with torch.no_grad():

@@ -47,6 +47,7 @@ def measure(run: Run, staged: DataFrame, widths: Sequence[int], so_far: VectorHe
     One job over what the model just said; the driver gets one row, with the sums of each task in it.
     """
     rows = staged.where("vector IS NOT NULL").select("content_hash", "item_id", "vector", "tokens_cut")
+    # By a hash of the rounded vector: grouping by 400 floats would shuffle all vectors.
     by_mark = (
         rows.mapInArrow(make_health(widths), _SCHEMA)
         .groupBy("mark")
@@ -54,6 +55,7 @@ def measure(run: Run, staged: DataFrame, widths: Sequence[int], so_far: VectorHe
             F.count_distinct("content_hash").alias("contents"),
             F.min("item_id").alias("first"),
             F.max("item_id").alias("last"),
+            # Each task writes the sums of its vectors into one row, and null into the others, which are skipped.
             F.collect_list("health").alias("health"),
         )
     )

@@ -22,6 +22,7 @@ def reasons(plan: Plan) -> dict[str, int]:
     The items of a lake whose vectors are all of other generations are not new to it: as many of them as it has there.
     """
     found = dict(plan.census.reasons)
+    # To this generation every item is new. That it computes again what the lake has is what matters here.
     known = min(found.get(changes.NEW, 0), held_elsewhere(plan.run))
     if known:
         found[changes.GENERATION] = known

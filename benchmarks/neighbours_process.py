@@ -29,8 +29,8 @@ from uninote.lake.parquet_files import write_file
 from uninote.neighbours.compiling import compile_kernels
 from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.settings import settings_for
-from uninote.neighbours.lists import Lists
 from uninote.neighbours.recall import exact_scores, tie_aware_recall
+from uninote.neighbours.results.lists import Lists
 from uninote.neighbours.truth import exact_topk
 
 FILE_ROWS = 100_000

@@ -28,7 +28,7 @@ from uninote.index.planning.plan import IndexPlan
 from uninote.lake import schemas
 from uninote.lake.paths import Lake
 from uninote.lake.record import LakeRecord, read_record, write_record
-from uninote.neighbours.lists import Lists
+from uninote.neighbours.results.lists import Lists
 from uninote.pipelines.lake import ledger
 from uninote.training.dataset.schemas import TABLES
 

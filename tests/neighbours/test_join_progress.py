@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 
 from udfs.neighbours.full_join import JoinTask, make_cell_join
+from uninote.neighbours.by_rule.rules import Rule
 from uninote.neighbours.kernel import join as kernel_join
 from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.settings import Search, Settings
-from uninote.neighbours.progress import RowsDone, watching
-from uninote.neighbours.rules import Rule
+from uninote.neighbours.results.progress import RowsDone, watching
 from uninote.neighbours.update import changed_join
 from uninote.neighbours.update.changed_join import ChangedRows
 from uninote.neighbours.update.probes import join_probed

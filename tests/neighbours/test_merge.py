@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.neighbours.merge_lists import FlatLists, merge_groups
+from uninote.neighbours.results.merge_lists import FlatLists, merge_groups
 
 
 @pytest.mark.parametrize("k", [1, 3, 50])

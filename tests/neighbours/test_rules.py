@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.neighbours import rule_lists
+from uninote.neighbours.by_rule import rule_lists
+from uninote.neighbours.by_rule.changed_rows import Updated, join_by_rule
+from uninote.neighbours.by_rule.rule_lists import excluded_by, join_rows
+from uninote.neighbours.by_rule.rules import Rows, Rule
 from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.settings import Search, Settings
 from uninote.neighbours.recall import tie_aware_recall
-from uninote.neighbours.rule_lists import excluded_by, join_rows
-from uninote.neighbours.rules import Rows, Rule
-from uninote.neighbours.update.by_rule import Updated, join_by_rule
 
 
 @pytest.fixture(scope="module")

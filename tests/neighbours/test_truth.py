@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from uninote.neighbours.by_rule.rules import Rows, Rule, pairing_of
 from uninote.neighbours.recall import exact_scores
-from uninote.neighbours.rules import Rows, Rule, pairing_of
 from uninote.neighbours.truth import ExactSearch, exact_topk
 
 

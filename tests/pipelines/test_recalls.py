@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uninote.config.sections.neighbours import RuleConfig
 from uninote.evaluation.estimates import Estimate
-from uninote.neighbours.rules import Rule
+from uninote.neighbours.by_rule.rules import Rule
 from uninote.pipelines.neighbours.planning.attributes import Attribute, attributes_of, rule_of
 from uninote.pipelines.neighbours.recall import Recalls
 

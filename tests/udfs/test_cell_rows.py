@@ -11,8 +11,8 @@ import pytest
 
 from udfs.neighbours.cell_rows import CellFiles, CellFolders, Items, StoredCell, make_pick_rows
 from uninote.lake.parquet_files import DamagedFileError
+from uninote.neighbours.by_rule.rules import Rows
 from uninote.neighbours.kernel.assignments import Assignment
-from uninote.neighbours.rules import Rows
 
 WIDTH = 3
 

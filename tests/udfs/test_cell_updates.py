@@ -15,8 +15,8 @@ from udfs.neighbours.files import ListFolders, write_lists, write_partial
 from udfs.neighbours.full_join import JoinTask, make_cell_join
 from udfs.neighbours.lists import make_list_limits, merge_lists
 from udfs.neighbours.update import CellStore, ListsBefore, make_update_join
+from uninote.neighbours.by_rule.rules import Rule
 from uninote.neighbours.kernel.settings import Search
-from uninote.neighbours.rules import Rule
 
 K, DEPTH, WIDTH, ROWS = 4, 6, 8, 120
 TASK = JoinTask(

@@ -20,8 +20,8 @@ from udfs.neighbours.limits import StoredLimits, make_limit_files
 from udfs.neighbours.lists import LISTS
 from udfs.neighbours.update import CellStore, make_update_join
 from udfs.table_files import as_read, make_reader
+from uninote.neighbours.by_rule.rules import Rule
 from uninote.neighbours.kernel.settings import Search
-from uninote.neighbours.rules import Rule
 
 K, DEPTH, WIDTH, SCORE = 4, 6, 8, 0.995
 TASK = JoinTask({"neighbours": Rule()}, Search(K, DEPTH, 0.98, seed=0), WIDTH)

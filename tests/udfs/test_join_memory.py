@@ -15,7 +15,7 @@ import pyarrow as pa
 from udfs.neighbours.full_join import JoinTask, make_cell_join
 from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.neighbours.kernel.settings import Search
-from uninote.neighbours.rules import Rule
+from uninote.neighbours.by_rule.rules import Rule
 from uninote.pipelines.neighbours.planning.plan import capacity
 
 WIDTH, BATCH = 256, 2000

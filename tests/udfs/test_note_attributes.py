@@ -12,7 +12,7 @@ from udfs.neighbours.attributes import AttributeColumns, make_with_attributes
 from udfs.neighbours.cell_rows import Items
 from udfs.neighbours.recall import Sampled, read_truth, write_truths
 from uninote.lake.parquet_files import write_file
-from uninote.neighbours.rules import Rows, Rule
+from uninote.neighbours.by_rule.rules import Rows, Rule
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 

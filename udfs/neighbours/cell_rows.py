@@ -16,8 +16,8 @@ import pyarrow as pa
 from udfs.arrow import ArrowMap, from_bytes, to_bytes
 from udfs.neighbours.files import PIVOTS, ROWS, file_record
 from uninote.lake.parquet_files import DamagedFileError, open_parquet, read_columns, write_file
+from uninote.neighbours.by_rule.rules import Rows
 from uninote.neighbours.kernel.assignments import Assignment
-from uninote.neighbours.rules import Rows
 from uninote.vectors.last_rows import last_rows
 from uninote.vectors.unit_length import check_unit
 

@@ -15,11 +15,11 @@ from udfs.neighbours.cell_rows import Items
 from udfs.neighbours.files import with_table
 from udfs.neighbours.lists import lists_of
 from udfs.neighbours.recall import Sampled, write_truths
+from uninote.neighbours.by_rule.rule_lists import join_rows
+from uninote.neighbours.by_rule.rules import Rows, Rule
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.settings import Search
-from uninote.neighbours.progress import RowsDone, watching
-from uninote.neighbours.rule_lists import join_rows
-from uninote.neighbours.rules import Rows, Rule
+from uninote.neighbours.results.progress import RowsDone, watching
 from uninote.vectors.kmeans import compute_in_one_thread
 
 Count = Callable[[int], None]

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from udfs.arrow import ArrowMap, pack, unpack
 from uninote.lake.parquet_files import DamagedFileError
-from uninote.neighbours.lists import Lists, Pairs
-from uninote.neighbours.merge_lists import FlatLists, merge_groups
+from uninote.neighbours.results.lists import Lists, Pairs
+from uninote.neighbours.results.merge_lists import FlatLists, merge_groups
 
 LISTS = ("item_key", "note_id", "neighbour_keys", "neighbour_ids", "scores", "whole")
 """The columns of lists: neighbour_keys int64 and scores float32, as bytes; `whole`: the list lacks no note that qualifies."""

@@ -12,8 +12,8 @@ from udfs.arrow import ArrowMap, from_bytes, pack, to_bytes
 from udfs.neighbours.cell_rows import CellFiles, Items, StoredCell, cell_numbers
 from udfs.neighbours.files import TRUTH, file_record, with_table
 from uninote.lake.parquet_files import read_columns, write_file
-from uninote.neighbours.lists import Lists
-from uninote.neighbours.rules import Rows, Rule, pairing_of
+from uninote.neighbours.by_rule.rules import Rows, Rule, pairing_of
+from uninote.neighbours.results.lists import Lists
 from uninote.neighbours.truth import ExactSearch
 from uninote.vectors.kmeans import compute_in_one_thread
 

@@ -18,11 +18,11 @@ from udfs.neighbours.files import with_table
 from udfs.neighbours.full_join import Count, FileRecords, JoinTask, Sink, read_items
 from udfs.neighbours.lists import Entries, among, lists_of_pairs, make_lists
 from udfs.neighbours.recall import write_truths
+from uninote.neighbours.by_rule.changed_rows import Updated, join_by_rule
+from uninote.neighbours.by_rule.rules import Rows, Rule
 from uninote.neighbours.kernel.assignments import Assignment
-from uninote.neighbours.lists import Pairs
-from uninote.neighbours.progress import RowsDone, watching
-from uninote.neighbours.rules import Rows, Rule
-from uninote.neighbours.update.by_rule import Updated, join_by_rule
+from uninote.neighbours.results.lists import Pairs
+from uninote.neighbours.results.progress import RowsDone, watching
 from uninote.neighbours.update.changed_join import ChangedRows
 from uninote.neighbours.update.probes import join_probed
 from uninote.vectors.kmeans import compute_in_one_thread

@@ -13,7 +13,7 @@ import numpy as np
 from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.settings import Settings
-from uninote.neighbours.merge_lists import FlatLists, merge_groups
+from uninote.neighbours.results.merge_lists import FlatLists, merge_groups
 from uninote.neighbours.truth import exact_topk
 from uninote.neighbours.update.changed_join import ChangedRows
 from uninote.neighbours.update.probes import join_probed

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from uninote.errors import UninoteError
-from uninote.neighbours.lists import Lists
+from uninote.neighbours.results.lists import Lists
 
 
 class RecallError(UninoteError):

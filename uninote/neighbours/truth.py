@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from uninote.neighbours.by_rule.rules import ANYONE, Pairing
 from uninote.neighbours.kernel.codes import Codes, encode_around
 from uninote.neighbours.kernel.leaves import Coded, Workspace, gather, make_workspace, pack, score_rows
 from uninote.neighbours.kernel.simd.tiles import TILE_COLUMNS, TILE_ROWS
 from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled, summing, summing_borrowed
-from uninote.neighbours.lists import Lists
-from uninote.neighbours.rules import ANYONE, Pairing
+from uninote.neighbours.results.lists import Lists
 
 _BLOCK_ROWS = 2016  # whose codes stay in a core's own cache
 _CENTRE_ROWS = 8192  # any centre near the rows will do

@@ -20,7 +20,7 @@ from uninote.neighbours.kernel.join import join_codes
 from uninote.neighbours.kernel.settings import Settings, list_length, settings_for
 from uninote.neighbours.kernel.simd.rows import dot_rows
 from uninote.neighbours.kernel.simd.vector_ir import compiled
-from uninote.neighbours.lists import Lists, empty_lists
+from uninote.neighbours.results.lists import Lists, empty_lists
 
 
 class ApproximateError(UninoteError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from uninote.errors import UninoteError
-from uninote.neighbours.lists import Lists
+from uninote.neighbours.results.lists import Lists
 from uninote.vectors.top_k import MAX_COLUMNS, best_entries, pack, unpack
 
 # A block of scores takes 1 MiB and stays in a core's cache while it is filtered.

@@ -14,7 +14,7 @@ from uninote.neighbours.kernel.pivots import nearest_pivots
 from uninote.neighbours.kernel.sample import Sample
 from uninote.neighbours.kernel.settings import Settings, num_pivots, workspace_rows
 from uninote.neighbours.kernel.simd.vector_ir import compiled
-from uninote.neighbours.progress import came_to
+from uninote.neighbours.results.progress import came_to
 
 SAMPLE_ROWS = 512  # whose true candidates say when to stop
 _MOST_HUBS = 256

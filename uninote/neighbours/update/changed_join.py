@@ -27,8 +27,8 @@ from uninote.neighbours.kernel.settings import list_length
 from uninote.neighbours.kernel.simd.rows import dot_rows
 from uninote.neighbours.kernel.simd.tiles import TILE_COLUMNS, TILE_PLACES, TILE_ROWS
 from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled
-from uninote.neighbours.lists import Pairs
-from uninote.neighbours.progress import Watch, came_to, ignore
+from uninote.neighbours.results.lists import Pairs
+from uninote.neighbours.results.progress import Watch, came_to, ignore
 
 # How many rows of either side meet at once: multiples of a tile, that fit into a core's own cache together.
 _NEAR_ROWS = 480

@@ -17,8 +17,8 @@ from udfs.neighbours.recall import ALLOWED, make_allowed_neighbours, read_truth
 from udfs.table_files import as_read, make_reader
 from uninote.evaluation.estimates import AT_K, Estimate, name_of
 from uninote.lake.delta_files import files_of
-from uninote.neighbours.lists import Lists
-from uninote.neighbours.rules import Rows
+from uninote.neighbours.by_rule.rules import Rows
+from uninote.neighbours.results.lists import Lists
 from uninote.pipelines.lake.reading.file_rows import FileRows, shared
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.neighbours.output.cell_rows import CellRows

@@ -22,8 +22,8 @@ from uninote.evaluation.estimates import Estimate, estimate_recall
 from uninote.lake.delta_files import MissingFilesError, present_files
 from uninote.lake.parquet_files import DataFile, remedy_of
 from uninote.lake.schemas import VECTOR, embeddings_table
-from uninote.neighbours.lists import Lists
 from uninote.neighbours.recall import count_found, exact_scores, known_scores
+from uninote.neighbours.results.lists import Lists
 from uninote.pipelines.lake.reading.file_rows import FileRows, is_small, shared
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.run import Run

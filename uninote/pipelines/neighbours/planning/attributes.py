@@ -9,7 +9,7 @@ from typing import Any
 
 from udfs.neighbours.attributes import FRESH, AttributeColumns
 from uninote.config.sections.neighbours import RuleConfig
-from uninote.neighbours.rules import Rule
+from uninote.neighbours.by_rule.rules import Rule
 
 
 @dataclass(frozen=True)

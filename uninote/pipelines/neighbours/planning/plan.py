@@ -13,7 +13,7 @@ from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.errors import ConfigError
 from uninote.neighbours.cells import assign_cells, fit_cells
 from uninote.neighbours.kernel.settings import needed_bytes, settings_for
-from uninote.neighbours.lists import Lists
+from uninote.neighbours.results.lists import Lists
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, VectorSample
 from uninote.pipelines.runtime.progress import say, step
 from uninote.vectors.kmeans import nearest_centroids

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from uninote.neighbours.by_rule.rule_lists import WHOLE_ROWS, excluded_by, groups_of
+from uninote.neighbours.by_rule.rules import Rows, Rule
 from uninote.neighbours.kernel.assignments import Assignment, Groups
 from uninote.neighbours.kernel.settings import Search
-from uninote.neighbours.lists import Pairs
-from uninote.neighbours.rule_lists import WHOLE_ROWS, excluded_by, groups_of
-from uninote.neighbours.rules import Rows, Rule
+from uninote.neighbours.results.lists import Pairs
 from uninote.neighbours.update.changed_join import MOST_TOGETHER, ChangedJoin, ChangedRows
 from uninote.neighbours.update.probes import gains, join_probed, no_pairs
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from uninote.neighbours.by_rule.rules import NO_VALUE, Predicate, Rows, Rule, numbers_of
 from uninote.neighbours.kernel.approximate import rank_again, top_k
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.candidates import empty_candidates
@@ -14,8 +15,7 @@ from uninote.neighbours.kernel.exact import topk_all_pairs
 from uninote.neighbours.kernel.exclusions import Exclusions, in_codes
 from uninote.neighbours.kernel.leaves import join_leaves, make_workspace
 from uninote.neighbours.kernel.settings import EXACT_ROWS, Search, list_length, settings_for
-from uninote.neighbours.lists import Lists, empty_lists
-from uninote.neighbours.rules import NO_VALUE, Predicate, Rows, Rule, numbers_of
+from uninote.neighbours.results.lists import Lists, empty_lists
 from uninote.vectors.top_k import best_columns
 
 # Groups of up to so many rows with the same attributes are joined as one leaf: all pairs.

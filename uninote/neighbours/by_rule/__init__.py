@@ -1,0 +1,1 @@
+"""Rules: which pairs a table of neighbours admits, and the joins that obey them."""

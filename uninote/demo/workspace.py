@@ -5,15 +5,14 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from uninote.config.sections.sources import DemoConfig
 from uninote.demo.corpus import make_corpus
 
 
-def demo_corpus(demo: DemoConfig) -> Path:
-    """Return the folder of the demo corpus of this size and seed."""
-    folder = Path(demo.folder) / f"corpus-{demo.notes}-{demo.seed}"
+def demo_corpus(below: str, notes: int, seed: int) -> Path:
+    """Return the folder of the demo corpus of this size and seed, a folder in `below`."""
+    folder = Path(below) / f"corpus-{notes}-{seed}"
     if not folder.exists():
-        make_corpus(folder, demo.notes, demo.seed)
+        make_corpus(folder, notes, seed)
     return folder
 
 

@@ -9,14 +9,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from uninote.config.sections.base import DEMO
-from uninote.demo.workspace import demo_corpus
 from uninote.errors import UninoteError
 from uninote.lake.schemas import TableSpec, notes_table, quarantine_table
 from uninote.notes.ingest.sources import Source, SourceError, find_source
 from uninote.ocr.reader import TextReader
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
-from uninote.pipelines.lake.source import remember_source
+from uninote.pipelines.lake.source import demo_folder, remember_source
 from uninote.pipelines.notes.image_bytes import store_image_bytes
 from uninote.pipelines.notes.image_texts import choose_reader, read_image_texts
 from uninote.pipelines.notes.media_roots import remember_media_root
@@ -42,7 +41,7 @@ def ingest(run: Run, reader: TextReader | None = None) -> dict[str, Any]:
             "--set ingest.source=<place>, or leave ingest out: the other jobs read the notes as they are"
         )
     reader = reader or choose_reader(run)
-    source = find_source(str(demo_corpus(run.config.demo)) if location == DEMO else location)
+    source = find_source(str(demo_folder(run.config)) if location == DEMO else location)
     check_source(run, identity_of(run, source))
     found = read_source(run, source, run.ingest, STAGE)
     notes = found.notes.persist()

@@ -36,7 +36,8 @@ from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.runtime.session import open_session
 
 THREADS = os.cpu_count() or 1
-BATCH_TOKENS = 2048  # the best for this model on a CPU, for the peers too: docs/encoders.md
+# The best for this model on a CPU, for the peers too: docs/encoders.md.
+BATCH_TOKENS = 2048
 HERE = Path(__file__).parent
 LOCAL = {
     "spark.master": f"local[{THREADS},4]",
@@ -87,6 +88,7 @@ def against_peers(bench: Bench, texts: list[str]) -> dict[str, float]:
     phases = last_entry(run, "embed", "all")["metrics"]
     idle, unchanged = bench.night(bench.run("texts"), texts_of(texts))
     changed = len(texts) // 100
+    # What a run takes that embeds one note is the price of running at all: it is taken off both sides.
     least, one = bench.night(bench.run("texts"), texts_of([*texts[:-1], f"{texts[-1]} (edited)"]))
     edited = [f"{text} (edited)" if n < changed or n == len(texts) - 1 else text for n, text in enumerate(texts)]
     night, some = bench.night(bench.run("texts"), texts_of(edited))
@@ -123,6 +125,7 @@ def growth(bench: Bench, texts: list[str]) -> dict[str, Any]:
         workers.append(round(peak.worker_mib))
         say(f"{size:,} notes: {taken:,.1f} s, worker {peak.worker_mib:,.0f} MiB")
     slope = (seconds[-1] - seconds[0]) / (sizes[-1] - sizes[0])
+    # A straight line through the smallest and the largest run says what a run costs without any note.
     constant = max(0.0, seconds[0] - slope * sizes[0])
     net = np.log(np.array(seconds[1:]) - constant)
     exponent = float(np.polyfit(np.log(sizes[1:]), net, 1)[0]) if len(sizes) > 2 else float("nan")
@@ -132,6 +135,7 @@ def growth(bench: Bench, texts: list[str]) -> dict[str, Any]:
 def images(bench: Bench, count: int) -> dict[str, Any]:
     """Embed the demo's notes, texts and drawn images, with the tiny multimodal model."""
     model = {"model": {"checkpoint": "demo", "allow_demo": True}, "demo": {"notes": count}}
+    # Workers import the other kind of model, and load it.
     bench.night(bench.run("warm-demo", **model), texts_of([f"note {number}" for number in range(200)]))
     run = bench.run("demo", ingest={"source": "demo"}, **model)
     ingest(run)
@@ -172,6 +176,7 @@ INLINE_SCHEMA = pa.schema([("note_id", pa.int64()), ("images", pa.list_(pa.binar
 
 
 def _noise(seed: int) -> bytes:
+    # Noise compresses badly: about 1 MiB each, as photos have.
     pixels = np.random.default_rng(seed).integers(0, 256, (780, 780, 3), np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=92)
@@ -190,7 +195,8 @@ def main() -> None:
     texts = real_texts(options.texts if options.no_growth else max(options.texts, 50_000))
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.checkpoint or installed_minilm())
-        bench.night(bench.run("warm"), texts_of(texts[:500]))  # workers import and load
+        # Workers import and load the model, which no figure shall have in it.
+        bench.night(bench.run("warm"), texts_of(texts[:500]))
         result: dict[str, Any] = {"threads": THREADS} | against_peers(bench, texts[: options.texts])
         say(json.dumps(result))
         if not options.no_growth:

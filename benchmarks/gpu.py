@@ -43,7 +43,8 @@ from uninote.model.qwen.processing import Prepared
 
 Figures = dict[str, Any]
 
-LATEST_START_S = 400  # a part that would begin later is left out
+# A part that would begin later is left out, so that all of it takes less than eight minutes.
+LATEST_START_S = 400
 THREADS = 8  # that fetch and decode
 MAX_BYTES, MAX_PIXELS = 32 << 20, 50_000_000
 NAMES = {0: "text", 1: "one_image", 4: "four_images"}
@@ -71,6 +72,7 @@ def patch_embed(parts: Parts, figures: Figures) -> None:
     """Time the patch embedding of some images as a convolution and as a product."""
     product = parts.tower.model.visual.patch_embed
     plain = copy.deepcopy(product)
+    # The same weights behind the published way to compute them.
     plain.__class__ = Qwen3VLVisionPatchEmbed
     patches = parts.size.patch_images * (parts.size.image // 16) ** 2
     rows = torch.randn(patches, 3 * 2 * 16 * 16, device=parts.device, dtype=parts.dtype)
@@ -138,6 +140,7 @@ def _busy_seconds(parts: Parts, batches: Sequence[dict[str, torch.Tensor]]) -> f
         finish(parts.device)
     spans = [event.time_range for event in profiled.events() if event.device_type == torch.autograd.DeviceType.CUDA]
     busy = covered([(span.start, span.end) for span in spans]) / 1e6
+    # Kernels of some batches are counted, as tracing them all would take longer than they do.
     return busy * _padded(batches) / _padded(chosen)
 
 

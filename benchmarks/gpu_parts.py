@@ -31,7 +31,8 @@ from uninote.model.qwen.tokens import NoteTokenizer
 from uninote.model.qwen.tower import UniNote
 from uninote.notes.note import Note, NoteImage
 
-VOCABULARY = 4096  # of the tokenizer that is trained here; the model's own is as large as the published one
+# Of the tokenizer that is trained here; the model's own vocabulary is as large as the published one.
+VOCABULARY = 4096
 WORDS, PICTURES = 3000, 64
 TEXT_2B = {
     "vocab_size": 151_936,

@@ -111,6 +111,7 @@ def beside_faiss(built: Built) -> dict[str, Any]:
 
 def one_percent_cost(built: Built) -> float:
     """Return the CPU-seconds of a segment of 1 % of the rows over those of the build."""
+    # Rows from all over the corpus, as edits are: a run of neighbours would touch few lists.
     few = np.ascontiguousarray(built.vectors[::100])
     seconds, _ = cpu_of(lambda: finish(built.folder, add_all(built.template, few, 1), "night"))
     return round(seconds / (built.seconds + built.files), 4)
@@ -129,7 +130,8 @@ def search_by_share(built: Built) -> dict[str, float]:
             segments.append(changed_segment(built, changed, str(share)))
         publish(built.folder, built.template, built.plan, segments, rows)
         index = Index.open(built.folder)
-        index.search(queries, 10, 8)  # opens the shards
+        # The first search opens and packs the shards.
+        index.search(queries, 10, 8)
         seconds, _ = cpu_of(lambda index=index: index.search(queries, 10, 8))
         times[str(share)] = round(seconds / QUERIES * 1000, 4)
     return times

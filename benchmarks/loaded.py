@@ -75,6 +75,7 @@ def cost_of_a_step(kind: str) -> float:
         step = WORK[kind](Path(folder))
         step()
         started, computed, steps = time.monotonic(), time.process_time(), 0
+        # By CPU-seconds, not by the clock: on a busy machine each process is given a share of the time.
         while steps < MIN_STEPS or time.monotonic() - started < SECONDS:
             step()
             steps += 1
@@ -83,6 +84,7 @@ def cost_of_a_step(kind: str) -> float:
 
 def measure(kind: str, policy: str) -> float:
     """Return what a step costs in a process of its own with this waiting policy."""
+    # Variables that OpenMP reads once, when it is loaded: hence a process of its own for each.
     threads = {} if kind == "train" else {"OMP_NUM_THREADS": "1"}
     environment = os.environ | {"OMP_WAIT_POLICY": policy} | threads
     command = [sys.executable, __file__, "--inner", kind]
@@ -110,7 +112,8 @@ def main() -> None:
     if options.inner:
         print(cost_of_a_step(options.inner))
         return
-    from uninote import pipelines  # what it sets is what the jobs run with
+    # What importing this sets is what the jobs run with.
+    from uninote import pipelines
 
     policy = os.environ["OMP_WAIT_POLICY"]
     print(f"waiting policy: {policy}, as {pipelines.__name__} sets it", file=sys.stderr)

@@ -38,6 +38,7 @@ def make_large_checkpoint(folder: Path, mib: int) -> None:
     make_trainable_checkpoint(folder, [f"note {number}" for number in range(NOTES)])
     values = json.loads((folder / "config.json").read_text())
     text = values["text_config"]
+    # Three matrices in each layer have this edge, of four bytes an entry.
     text["intermediate_size"] = mib * 2**20 // (4 * 3 * text["hidden_size"] * text["num_hidden_layers"])
     (folder / "config.json").write_text(json.dumps(values))
     torch.manual_seed(0)
@@ -63,6 +64,7 @@ def measure(folder: Path, workers: int) -> dict[str, float]:
 
     def watch() -> None:
         while not stop.wait(0.5):
+            # All at one moment: a page is divided among those that map it by then.
             now = _pss([pid for pid, command in descendants(os.getpid()) if "pyspark.daemon" in command])
             if now["pss_mib"] > largest["pss_mib"]:
                 largest.update(now)

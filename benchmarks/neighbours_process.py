@@ -71,6 +71,7 @@ def write_public(note_ids: pa.Array, lists: Lists, k: int, folder: str) -> None:
 
 def join(source: str, target: str, k: int, depth: int, recall: float) -> dict[str, float]:
     """Join all notes, and measure recall."""
+    # Compiling, 22 CPU-seconds once on a machine, belongs to no phase.
     compile_kernels()
     spent: dict[str, float] = {}
     with counted(spent, "read"):

@@ -42,6 +42,7 @@ def memory_watched(period_s: float = 0.25) -> Iterator[Peak]:
     def watch() -> None:
         while not stop.wait(period_s):
             for pid, command in descendants(os.getpid()):
+                # Workers are forks of one daemon and keep its command line; each is looked at by itself.
                 if "pyspark.daemon" in command:
                     peak.worker_mib = max(peak.worker_mib, _resident_mib(pid))
                 elif "java" in command:
@@ -70,6 +71,7 @@ def descendants(root: int) -> Iterator[tuple[int, str]]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
+                # The name of the command, in brackets, may hold blanks: fields are counted after it.
                 parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
                 commands[int(folder.name)] = (folder / "cmdline").read_bytes().decode(errors="replace")
             except OSError:
@@ -90,6 +92,7 @@ def cpu_seconds() -> float:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
+        # Of user and system, and the same of children that have ended and been waited for.
         ticks += sum(map(int, fields[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
@@ -120,6 +123,7 @@ def phases_counted(phases: Mapping[str, tuple[ModuleType, str]]) -> Iterator[dic
         return run
 
     for phase, (module, name) in phases.items():
+        # Put in the place of the function: the job calls it as it always does.
         setattr(module, name, counted(phase, before[phase]))
     try:
         yield spent

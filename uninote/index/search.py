@@ -11,12 +11,13 @@ import numpy as np
 from uninote.errors import UninoteError
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import read_manifest
-from uninote.index.files.records import Manifest, ShardFile, rows_in
+from uninote.index.files.records import Manifest, ShardFile
 from uninote.index.files.stored_file import IndexDamagedError
 from uninote.index.merging import depth, distinct, merge, rank_again, ranked
 from uninote.index.note_keys import Constraint
 from uninote.index.open_shard import OpenShard
 from uninote.index.shard_vectors import have_unit_length
+from uninote.index.template.fit import check_fit
 from uninote.index.template.template import Template, load_template
 from uninote.index.voided import read_voided
 from uninote.storage.types import S3Options
@@ -80,7 +81,7 @@ class Index:
     @classmethod
     def _open_as(cls, folder: IndexFolder, manifest: Manifest) -> Index:
         template = load_template(folder, manifest.template)
-        _check_cells(manifest, template)
+        check_fit(manifest, template)
         sizes = folder.sizes()
         for file in manifest.files:
             folder.check_size(file, sizes)
@@ -222,26 +223,3 @@ def _cells_of(shards: Sequence[ShardFile], template: Template) -> np.ndarray:
     for number, shard in enumerate(shards):
         held[number, list(shard.cells)] = True
     return held
-
-
-def _check_cells(manifest: Manifest, template: Template) -> None:
-    # A cell in two shards would give its rows twice, one in none would lose them.
-    cells: list[int] = []
-    for shard in manifest.base.shards:
-        cells += shard.cells
-    if len(set(cells)) != len(cells) or manifest.width != template.width or max(cells, default=0) >= template.num_cells:
-        raise IndexDamagedError(
-            f"the manifest's base has {len(cells)} cells of width {manifest.width}, the template {template.num_cells} of "
-            f"width {template.width}; each cell must be in one shard: build the index again"
-        )
-    if manifest.plan.rerank and any(shard.vectors is None for shard in manifest.shards):
-        raise IndexDamagedError(
-            "the manifest's plan has vectors beside the codes, and a shard has none: build the index again"
-        )
-    for segment in manifest.segments:
-        found = rows_in(segment.shards)
-        if found != segment.rows:
-            raise IndexDamagedError(
-                f"segment {segment.segment_id} has {segment.rows} rows, its shards {found}; a shard is missing: build the "
-                "index again"
-            )

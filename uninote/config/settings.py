@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from uninote.config.digests import digest
 from uninote.config.sections.base import Location, Section
 from uninote.config.sections.index import IndexConfig, SearchConfig
 from uninote.config.sections.model import EmbedConfig, ModelConfig
@@ -16,6 +15,7 @@ from uninote.config.sections.report import ReportConfig
 from uninote.config.sections.sources import DemoConfig, IngestConfig, MediaConfig, S3Config
 from uninote.config.sections.training import TrainingConfig
 from uninote.config.spark_settings import find_conflicts
+from uninote.digests import digest
 from uninote.lake.table_paths import unusable_part
 
 

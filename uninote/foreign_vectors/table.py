@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
-from uninote.config.digests import digest
 from uninote.config.sections.vectors import VectorsConfig
+from uninote.digests import digest
 from uninote.errors import ConfigError, UninoteError
 from uninote.notes.ingest.formats.files import SourceFile, is_local, list_files
 from uninote.notes.ingest.formats.parquet_files import Footer, Groups, pieces_of, read_footer, read_groups

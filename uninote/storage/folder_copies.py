@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from uninote.config.digests import digest
+from uninote.digests import digest
 from uninote.storage.files import fetch_folder, list_files, stat
 from uninote.storage.host_copies import once_per_host
 from uninote.storage.types import S3Options

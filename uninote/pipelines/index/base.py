@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uninote.config.digests import digest
+from uninote.digests import digest
 from uninote.index.files.records import Manifest, Segment
 from uninote.index.files.stored_file import IndexDamagedError
 from uninote.index.planning.choose import plan_index

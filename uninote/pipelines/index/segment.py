@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from uninote.config.digests import digest
+from uninote.digests import digest
 from uninote.index.files.records import Manifest, Segment, ShardFile
 from uninote.index.files.stored_file import StoredFile
 from uninote.index.voided import write_voided

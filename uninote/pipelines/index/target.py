@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from uninote.config.digests import digest
 from uninote.config.sections.index import IndexConfig
 from uninote.config.settings import Config
+from uninote.digests import digest
 from uninote.index.files.folder import IndexFolder
 from uninote.index.planning.choose import RECALL_OF_CODES, recall_wanted
 from uninote.index.planning.plan import IndexPlan

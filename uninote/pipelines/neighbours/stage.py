@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from uninote.config.digests import digest
+from uninote.digests import digest
 from uninote.lake.delta_files import DeltaFilesError
 from uninote.pipelines.lake.damage import damage
 from uninote.pipelines.lake.ledger import Entry

@@ -9,9 +9,9 @@ from typing import Any
 
 from pyspark.ml.torch.distributor import TorchDistributor
 
-from uninote.config.digests import digest
 from uninote.config.sections.base import DEMO
 from uninote.config.sections.training import TrainConfig
+from uninote.digests import digest
 from uninote.errors import UninoteError
 from uninote.evaluation.tables import Table
 from uninote.model.encoder import load_encoder

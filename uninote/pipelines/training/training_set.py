@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from udfs.training.training_set import SOURCES, make_sources, read_source
-from uninote.config.digests import digest
+from uninote.digests import digest
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import columns_of
 from uninote.lake.schemas import duplicates_table

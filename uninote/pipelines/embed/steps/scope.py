@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from uninote.config.digests import digest
+from uninote.digests import digest
 from uninote.lake.change_feed import changed_values
 from uninote.lake.schemas import items_table, set_aside_table
 from uninote.pipelines.lake import tables

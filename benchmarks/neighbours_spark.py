@@ -239,6 +239,8 @@ def main() -> None:
             "ingest": {"source": "demo"},
             "model": {"checkpoint": "demo", "allow_demo": True},
             "demo": {"folder": f"{folder}/demo", "notes": 60},
+            # A night that is measured is an update, whatever it costs.
+            "neighbours": {"full_share": 0.2},
             "embed": {"widths": [vectors.shape[1]], "undeclared_widths": True},
         }
         config = Config.model_validate(values)

@@ -29,7 +29,7 @@ lake: {folder}/lake
 demo: {{folder: {demo}, notes: {notes}}}
 ingest: {{source: demo}}
 model: {{checkpoint: demo, allow_demo: true}}
-neighbours: {{k: 10, recall_sample: 100}}
+neighbours: {{k: 10, recall_sample: 100, full_share: 0.2}}
 embed: {{items_per_task: 60, widths: [256, 64], canaries: 0}}
 spark: {{spark.sql.shuffle.partitions: "2", spark.databricks.delta.snapshotPartitions: "1"}}
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from uninote.pipelines.neighbours.costs import Costs
 from uninote.pipelines.neighbours.decision import (
     MOST_ROWS,
     Changes,
@@ -22,7 +23,7 @@ NEWER = {"items": 5, "embeddings/w16": 7}
 KEYS = np.array([3, 5, 8])
 
 
-def decided(present, changes=None, last=LAST, full_share=0.2):
+def decided(present, changes=None, last=LAST, full_share=None):
     # What changed is given only where the stage would look it up.
     return decide(last, present, changes if needs_changes(last, present) else None, full_share)
 
@@ -78,6 +79,31 @@ def test_few_changes_are_an_update(present, reason, added):
     assert isinstance(decision, Update)
     assert decision.reason == reason
     assert decision.changed is KEYS
+
+
+@pytest.mark.parametrize("rows", [14, 1000])  # more than a share of 0.2 changed, and less
+def test_the_cheaper_way_is_taken_where_the_ledger_knows_both(rows):
+    dear = Costs(join_s=4.0, update_s=4.1)
+    why = f"3 of {rows:,} notes changed; by the last runs an update takes 4.1 s, joining all 4.0 s"
+    assert decided(Present("settings", NEWER), Changes(rows, KEYS, costs=dear)) == FullJoin(why, dear)
+    cheap = Costs(join_s=4.0, update_s=4.0)
+    decision = decided(Present("settings", NEWER), Changes(rows, KEYS, costs=cheap))
+    assert isinstance(decision, Update)
+    assert decision.reason == "3 notes changed; by the last runs an update takes 4.0 s, joining all 4.0 s"
+    assert decision.costs == cheap
+
+
+def test_a_share_that_is_given_decides_whatever_the_costs():
+    dear = Costs(join_s=1.0, update_s=100.0)
+    assert isinstance(decided(Present("settings", NEWER), Changes(1000, KEYS, costs=dear), full_share=0.5), Update)
+    cheap = Costs(join_s=100.0, update_s=1.0)
+    assert isinstance(decided(Present("settings", NEWER), Changes(4, KEYS, costs=cheap), full_share=0.5), FullJoin)
+
+
+def test_what_makes_an_update_impossible_comes_before_its_costs():
+    changes = Changes(100, KEYS, added_rows=101, costs=Costs(100.0, 1.0))
+    reason = "updates added 101 rows to the cells since all 100 notes were joined"
+    assert decided(Present("settings", NEWER), changes, full_share=None).reason == reason
 
 
 def test_the_changes_are_asked_for_where_they_matter():

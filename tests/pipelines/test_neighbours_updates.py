@@ -12,6 +12,7 @@ from builders import rows_at
 from lake_updates import Lake
 
 from uninote.neighbours.lookup import NeighbourTableError, lookup
+from uninote.pipelines.lake.run import last_entry
 from uninote.pipelines.neighbours import stage as neighbours_stage
 from uninote.pipelines.neighbours.stage import neighbours
 
@@ -85,6 +86,30 @@ def check(run, lake, least=0.99):
             hits, total = hits + int((np.array(real) >= wanted.min(initial=2) - 1e-6).sum()), total + len(wanted)
         assert hits >= least * total, (name, hits, total)
     return summary
+
+
+def test_a_night_goes_the_way_that_the_ledger_says_is_cheaper(run_of, lake, capsys):
+    by_cost = "neighbours.full_share=null"
+    neighbours(run_of(by_cost))
+    assert last_entry(run_of(), "neighbours", "all")["metrics"]["join_s"] > 0
+
+    # Nothing is known of updates yet: so few changes are one.
+    lake.update(dict(enumerate(unit(5, 1))))
+    assert neighbours(run_of(by_cost))["changed"] == 5
+    first = last_entry(run_of(), "neighbours", "all")["metrics"]
+    assert not {"estimated_join_s", "estimated_update_s"} & set(first)
+
+    lake.update(dict(enumerate(unit(5, 2))))
+    capsys.readouterr()
+    check(run_of(by_cost), lake)
+    entry = last_entry(run_of(), "neighbours", "all")
+    estimated = entry["metrics"]
+    assert estimated["estimated_update_s"] == pytest.approx(first["update_pass_s"] + first["update_search_s"])
+    is_update = estimated["estimated_update_s"] <= estimated["estimated_join_s"]
+    assert ("changed" in entry["counts"]) == is_update
+    assert ("update_pass_s" in estimated, "join_s" in estimated) == (is_update, not is_update)
+    said = f"by the last runs an update takes {estimated['estimated_update_s']:.1f} s"
+    assert said in capsys.readouterr().err
 
 
 def test_updates_leave_what_a_full_join_would(run_of, lake, capsys):

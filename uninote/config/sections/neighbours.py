@@ -44,9 +44,10 @@ class NeighboursConfig(Section):
 
     `slack` extra candidates are stored beside the `k`, for updates that take some away. The corpus is one cell as long as
     a task of `task_mib` holds it; past that `overlap` cells see each row, null: as many as a sample says are needed for
-    `recall_target`. `cell_rows` fixes how many rows have a cell as their primary one. An update of more than
-    `full_share` of the notes joins all of them again. `tables` are named as they appear in the lake, by none of the lake's
-    own names; `neighbours`, without rules, is always there.
+    `recall_target`. `cell_rows` fixes how many rows have a cell as their primary one. Of an
+    update and a full join the one is made that is cheaper by the ledger; with `full_share` an update, unless more than that
+    share of the notes changed. `tables` are named as they appear in the lake, by none of the lake's own names;
+    `neighbours`, without rules, is always there.
     """
 
     width: Width | None = None
@@ -57,7 +58,7 @@ class NeighboursConfig(Section):
     task_mib: int = Field(3072, ge=64)
     recall_target: float = Field(0.98, ge=0, le=1)
     recall_sample: int = Field(500, ge=1)
-    full_share: float = Field(0.2, ge=0)
+    full_share: float | None = Field(None, ge=0)
     duplicate_score: float = 0.995
     tables: dict[TableName, RuleConfig] = Field(default_factory=dict)
     seed: int = 0

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from uninote.pipelines.neighbours.costs import Costs
+
+FULL_SHARE = 0.2  # of changed notes, above which an update is taken to cost more than a full join
 MOST_ROWS = 200_000_000  # a task of an update holds a float32 limit for each list: 800 MB at this many, for each table
 
 
@@ -51,13 +54,15 @@ class Changes:
 
     `keys`, int64 ascending, are the notes that changed or were deleted since the last run; null where the change feed does
     not reach back that far, or names more rows than the driver holds. `added_rows` counts what updates wrote into the cells
-    since the last full join. `unreadable` says in a sentence why those cells cannot be read; null where they can.
+    since the last full join. `unreadable` says in a sentence why those cells cannot be read; null where they can. `costs` are
+    those of either way, null where the ledger does not know them.
     """
 
     rows: int
     keys: np.ndarray | None
     added_rows: int = 0
     unreadable: str | None = None
+    costs: Costs | None = None
 
 
 @dataclass(frozen=True)
@@ -67,17 +72,22 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class FullJoin:
-    """All notes have to be joined; `reason` says why."""
+    """All notes have to be joined; `reason` says why, and `costs` are those of either way where the ledger knows them."""
 
     reason: str
+    costs: Costs | None = None
 
 
 @dataclass(frozen=True)
 class Update:
-    """The lists of the last run have to be updated; `changed`, int64 ascending, are the notes that differ from then."""
+    """The lists of the last run have to be updated; `changed`, int64 ascending, are the notes that differ from then.
+
+    `reason` and `costs` are as those of a FullJoin.
+    """
 
     reason: str
     changed: np.ndarray
+    costs: Costs | None = None
 
 
 Decision = Unchanged | FullJoin | Update
@@ -90,8 +100,12 @@ def needs_changes(last: LastRun | None, present: Present) -> bool:
     return present.damage is not None or not present.has_inputs_of(last)
 
 
-def decide(last: LastRun | None, present: Present, changes: Changes | None, full_share: float) -> Decision:
-    """Return what to do. `full_share` is the share of changed notes from which a full join is cheaper than an update.
+def decide(
+    last: LastRun | None, present: Present, changes: Changes | None, full_share: float | None = None
+) -> Decision:
+    """Return what to do. `full_share` is the share of changed notes above which all are joined, whatever that costs.
+
+    Where it is null the cheaper way is taken; where the ledger does not know the costs, FULL_SHARE says which.
 
     `changes` may be null only where `needs_changes` says so; ValueError is raised otherwise.
     """
@@ -105,20 +119,30 @@ def decide(last: LastRun | None, present: Present, changes: Changes | None, full
         raise ValueError("the changes since the last run are needed to decide")
     if changes.keys is None:
         return FullJoin("the change feed of items does not reach back to the last run, or names too many rows")
-    reason = _why_full(changes, len(changes.keys), full_share)
+    reason = _why_impossible(changes) or _why_dearer(changes, len(changes.keys), full_share)
     if reason is not None:
-        return FullJoin(reason)
-    return Update(present.damage or f"{len(changes.keys):,} notes changed", changes.keys)
+        return FullJoin(reason, changes.costs)
+    why = present.damage or f"{len(changes.keys):,} notes changed"
+    if full_share is None and changes.costs is not None:
+        why += f"; {changes.costs}"
+    return Update(why, changes.keys, changes.costs)
 
 
-def _why_full(changes: Changes, changed: int, full_share: float) -> str | None:
-    """Return why an update is impossible or would cost more than a full join; null where neither holds."""
+def _why_impossible(changes: Changes) -> str | None:
+    """Return why no update can be made, or none on top of those before; null where neither holds."""
     if changes.unreadable is not None:
         return changes.unreadable
     if changes.rows > MOST_ROWS:
         return f"{changes.rows:,} notes are more than the {MOST_ROWS:,} whose limits fit into a task"
-    if changed > full_share * changes.rows:
-        return f"{changed:,} of {changes.rows:,} notes changed"
     if changes.added_rows > changes.rows:
         return f"updates added {changes.added_rows:,} rows to the cells since all {changes.rows:,} notes were joined"
     return None
+
+
+def _why_dearer(changes: Changes, changed: int, full_share: float | None) -> str | None:
+    """Return why an update would cost more than a full join; null where it does not."""
+    why = f"{changed:,} of {changes.rows:,} notes changed"
+    if full_share is None and changes.costs is not None:
+        return f"{why}; {changes.costs}" if changes.costs.update_s > changes.costs.join_s else None
+    share = FULL_SHARE if full_share is None else full_share
+    return why if changed > share * changes.rows else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.neighbours.output.cell_rows import CellRows
 from uninote.pipelines.neighbours.output.files import JoinResult, of_kind
 from uninote.pipelines.neighbours.planning.join import Join
-from uninote.pipelines.neighbours.planning.plan import Truth, sample_truth
+from uninote.pipelines.neighbours.planning.plan import Truth
 from uninote.vectors.top_k import merge_topk
 
 _PLAIN = "neighbours"  # the table without rules
@@ -77,12 +77,6 @@ class Recalls:
         return cls(int(metrics[_SAMPLE]), Estimate.of(metrics, AT_K), by_rule, by_width)
 
 
-def scanned_truth(join: Join) -> Truth:
-    """Return the exact neighbours of the sample, of more than K, by comparing it with all vectors as they are stored."""
-    sample = replace(join.sample, vectors=join.sampled_vectors)
-    return sample_truth(join.vectors, sample, join.truth_length)
-
-
 def found_truths(join: Join, result: JoinResult) -> dict[str, Truth]:
     """Return, by table, the exact neighbours that the join has found of the sample beside its lists.
 
@@ -102,7 +96,7 @@ def measure_recall(join: Join, truths: Mapping[str, Truth], cells: CellRows) -> 
 
     `truths`, by table, are those that are known; others are found by passes over all vectors.
     """
-    truth = truths.get(_PLAIN) or scanned_truth(join)
+    truth = truths.get(_PLAIN) or join.scanned_truth
     k = join.run.config.neighbours.k
     lists = join.vectors.recall(truth.keys, listed(join, _PLAIN, truth.keys), truth.lists, k=k, rows=join.rows)
     rules = [name for name, rule in join.rules.items() if not rule.plain]

@@ -12,15 +12,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from uninote.digests import digest
 from uninote.lake.delta_files import DeltaFilesError
 from uninote.pipelines.lake.damage import damage
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.reading.snapshot import newest_snapshot
-from uninote.pipelines.lake.run import Outcome, Run, last_entry, record
+from uninote.pipelines.lake.run import Outcome, Run, last_entry, ledger, record
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
 from uninote.pipelines.neighbours.changes import changed_notes
 from uninote.pipelines.neighbours.compiling import ready_kernels
+from uninote.pipelines.neighbours.costs import Costs, estimate_costs
 from uninote.pipelines.neighbours.decision import (
     Changes,
     Decision,
@@ -74,7 +77,9 @@ def neighbours(run: Run) -> dict[str, Any]:
     counts = {**result.counts, **published, "notes": join.rows, "k": run.config.neighbours.k, "width": join.width}
     with step("neighbours: recall of the lists, by table and width"):
         recalls = measure_recall(join, truths, open_cell_rows(join, counts["cells"], outputs))
-    metrics = recalls.metrics() | _hub_metrics(join)
+    metrics = {**recalls.metrics(), **_hub_metrics(join), **result.seconds}
+    if not isinstance(decision, Unchanged) and decision.costs is not None:
+        metrics |= decision.costs.metrics()
     _say_recalls(join, recalls)
     outcome = Outcome("done", counts, join.versions, outputs, metrics, present.settings, as_of=run.as_of)
     record(run, STAGE, _UNIT, outcome, started)
@@ -117,7 +122,8 @@ def _decide(join: Join, last: LastRun | None, present: Present) -> Decision:
     if last is not None and needs_changes(last, present):
         keys = changed_notes(join, last)
         try:
-            changes = Changes(join.rows, keys, open_base(join, last).rows.added)
+            added = open_base(join, last).rows.added
+            changes = Changes(join.rows, keys, added, costs=_costs(join, present, keys))
         except Exception as error:
             changes = Changes(join.rows, keys, unreadable=_why_anew(error))
     decision = decide(last, present, changes, join.run.config.neighbours.full_share)
@@ -126,6 +132,14 @@ def _decide(join: Join, last: LastRun | None, present: Present) -> Decision:
     elif isinstance(decision, Update):
         say(f"neighbours: {decision.reason}; updating the lists")
     return decision
+
+
+def _costs(join: Join, present: Present, keys: np.ndarray | None) -> Costs | None:
+    """Return what an update and a full join would take; null where the ledger does not know, or nobody knows what changed."""
+    if keys is None:
+        return None
+    finished = [entry for entry in ledger(join.run, STAGE) if entry["state"] == "done"]
+    return estimate_costs(finished, present.settings, join.rows, len(keys))
 
 
 def _try_update(join: Join, last: LastRun, decision: Update) -> JoinResult | None:

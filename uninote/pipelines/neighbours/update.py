@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import NEIGHBOUR_CELLS
 from uninote.pipelines.lake.reading.file_rows import FileRows
 from uninote.pipelines.neighbours.changes import rows_to_join
+from uninote.pipelines.neighbours.costs import PASS_S, SEARCH_S
 from uninote.pipelines.neighbours.decision import LastRun
 from uninote.pipelines.neighbours.output.cell_rows import CellRows, Cells, cell_folders, load_cells, open_cell_rows
 from uninote.pipelines.neighbours.output.files import (
@@ -73,16 +75,21 @@ def update_lists(join: Join, last: LastRun, changed: np.ndarray) -> JoinResult:
     Raises MissingFilesError and DamagedFileError where files are not as they were left, LostListsError where lists are lost
     or doubled.
     """
+    started = time.monotonic()
     base = open_base(join, last)
     stored = _stored_lists(join, last, changed)
+    passed = time.monotonic()
     keys = _keys_to_join(join, stored, changed)
     say(f"neighbours: {len(keys):,} of {join.rows:,} lists are made anew")
     with rows_to_join(join, base.rows, last.inputs, keys) as rows:
         partial = join_changed_rows(join, base, rows, stored, changed)
+    searched = time.monotonic()
     files = merge_updates(join, partial, stored, changed)
+    passes = passed - started + time.monotonic() - searched
     cells = base.cells
     counts = {"cells": len(cells.centroids), "overlap": cells.overlap, "joined": len(keys), "changed": len(changed)}
-    return JoinResult(counts, files, added_to=last.outputs)
+    seconds = {SEARCH_S: searched - passed, PASS_S: passes}
+    return JoinResult(counts, files, added_to=last.outputs, seconds=seconds)
 
 
 def _stored_lists(join: Join, last: LastRun, changed: np.ndarray) -> dict[str, StoredLists]:

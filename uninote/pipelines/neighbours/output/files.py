@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from pyspark.sql import DataFrame
@@ -51,12 +51,13 @@ class JoinResult:
     """What a full join or an update made; nothing of it is published yet.
 
     `counts` are for the ledger. `added_to` has, by table, the versions of the private tables that an update adds its rows to;
-    null after a full join, which replaces them.
+    null after a full join, which replaces them. `seconds` of its parts are for the ledger too, by the names in `costs`.
     """
 
     counts: Mapping[str, int]
     files: Sequence[WrittenFile]
     added_to: Mapping[str, int] | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def make_sink(join: Join) -> Sink:

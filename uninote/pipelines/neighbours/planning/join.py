@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,7 @@ from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, VectorSample, with_bytes
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours.planning.attributes import Attribute, attributes_of, columns_of, rule_of
+from uninote.pipelines.neighbours.planning.plan import Truth, sample_truth
 
 STAGING = "staging/neighbours"
 
@@ -43,6 +44,15 @@ class Join:
     def sampled_vectors(self) -> np.ndarray:
         """The vectors of the sample, float32 (m, width): a pass over all vectors, for joins in which no task has them all."""
         return self.vectors.pick(self.sample.keys)[1]
+
+    @cached_property
+    def scanned_truth(self) -> Truth:
+        """The exact neighbours of the sample, of more than K, by comparing it with all vectors as they are stored.
+
+        Cells are planned by them, and recall is measured: they are found once for both.
+        """
+        sample = replace(self.sample, vectors=self.sampled_vectors)
+        return sample_truth(self.vectors, sample, self.truth_length)
 
     @property
     def width(self) -> int:

@@ -26,7 +26,7 @@ test: $(TESTABLE) ## Run the linter, the type checker and the tests
 	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy & types=$$!; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(BY_FILE) && wait $$types
 
-test-more: $(TESTABLE) ## Longer nights, and every stage killed at 10 more points (UNINOTE_FAULT_SEED=n draws others)
+test-more: $(TESTABLE) ## Longer rows of updates, and every stage killed at 12 more points (UNINOTE_FAULT_SEED=n draws others)
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m more -n 2 --dist worksteal
 

@@ -132,10 +132,12 @@ def test_threads_of_a_job_wait_without_spinning():
 import os, sys
 def see(event, found):
     if event == "import" and found[0] in ("torch", "faiss"):
-        print(found[0], os.environ.get("OMP_WAIT_POLICY"))
+        print(found[0], os.environ.get("OMP_WAIT_POLICY"), flush=True)
+    if event == "import" and found[0] == "torch":
+        os._exit(0)  # what comes now would take five seconds, and is not asked for
 sys.addaudithook(see)
-import uninote.pipelines.training.train, uninote.pipelines.index.stage
-import torch, faiss
+import uninote.pipelines.index.stage, uninote.pipelines.training.train
+import faiss, torch
 """
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

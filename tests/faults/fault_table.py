@@ -49,17 +49,15 @@ class Fault:
         return Moment(self.kind, dice.randint(1, events[self.kind]), dice.choice((0.0, 0.0, dice.uniform(0, 0.3))))
 
 
-SHORT = [
-    Fault("ingest", "first", "table"),
-    Fault("embed", "first", "commit", "driver", ("vacuum",)),
-    Fault("index", "first", "path", "jvm"),
-]
+SHORT = [Fault("ingest", "first", "table")]
 MORE = [
     Fault("ingest", "second", "path"),
     Fault("embed", "first", "table"),
     Fault("embed", "first", "path", "worker"),
+    Fault("embed", "first", "commit", "driver", ("vacuum",)),
     Fault("embed", "second", "commit", ahead=True),
     Fault("embed", "second", "commit", "group", ("vacuum",)),
+    Fault("index", "first", "path", "jvm"),
     Fault("index", "second", "path"),
     Fault("neighbours", "first", "table", "jvm"),
     Fault("neighbours", "second", "commit", "driver", ("vacuum",)),

@@ -1,6 +1,6 @@
 """Every stage killed or its lake damaged at seeded points, then the same command again: as if nothing had happened.
 
-`make test` tries a few points, `make test-more` more, `make test-long` most; UNINOTE_FAULT_SEED draws other moments. What
+`make test` tries one point, `make test-more` more, `make test-long` most; UNINOTE_FAULT_SEED draws other moments. What
 passed with this seed and this code is not tried again by the latter two: a run that was stopped goes on.
 """
 

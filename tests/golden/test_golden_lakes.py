@@ -22,7 +22,11 @@ from uninote.pipelines.stages import run_stage
 
 pytestmark = pytest.mark.spark
 
-ARCHIVES = sorted(Path(__file__).parent.glob("lake-*.tar.xz"))
+ARCHIVES = sorted(
+    Path(__file__).parent.glob("lake-*.tar.xz"), key=lambda path: int(path.name.split(".")[0].split("-")[1])
+)
+# A lake of an older format takes as long as one of the present format: `make test-more` goes on with those.
+OLDER = [pytest.param(archive, marks=pytest.mark.more) for archive in ARCHIVES[:-1]]
 STAGES = ("ingest", "embed", "index", "neighbours", "report")
 
 
@@ -48,7 +52,7 @@ def rows(uri: str) -> list[dict[str, object]]:
     return DeltaTable(uri).to_pyarrow_table().to_pylist()
 
 
-@pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: path.name)
+@pytest.mark.parametrize("archive", [*OLDER, ARCHIVES[-1]], ids=lambda path: path.name)
 def test_a_further_night_embeds_what_changed_and_nothing_else(spark, tmp_path, archive):
     folder = unpacked(archive, tmp_path)
     expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))

@@ -84,13 +84,13 @@ def joined():
 
 def count_pairs(monkeypatch):
     """Return a list to which the pairs that leaves make are added."""
-    counted, cut = [], changed_join._blocks_of
+    counted, cut = [], changed_join.blocks_of
 
     def blocks_of(changed, others):
         counted.append(int((np.diff(changed) * np.diff(others)).sum()))
         return cut(changed, others)
 
-    monkeypatch.setattr(changed_join, "_blocks_of", blocks_of)
+    monkeypatch.setattr(changed_join, "blocks_of", blocks_of)
     return counted
 
 
@@ -246,7 +246,7 @@ def test_hits_past_the_room_are_ranked_on_the_way(monkeypatch):
     limits = old_limits(vectors, 450)
     limits[1000:2000] = -np.inf
     expected, _ = join_probed(ChangedRows(vectors, 450, limits), K, [], recall=1, seed=0)
-    monkeypatch.setattr(changed_join, "_FIRST_ROOM", changed_join._NEAR_ROWS * changed_join._FAR_ROWS)
+    monkeypatch.setattr(changed_join, "_FIRST_ROOM", changed_join.NEAR_ROWS * changed_join.FAR_ROWS)
     ranked, rank = [], changed_join._rank_pairs
     monkeypatch.setattr(changed_join, "_rank_pairs", lambda *given: ranked.append(1) or rank(*given))
     found, _ = join_probed(ChangedRows(vectors, 450, limits), K, [], recall=1, seed=0)

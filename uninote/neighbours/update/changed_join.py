@@ -1,7 +1,4 @@
-"""The changed rows meet many others: changed ones have lists, of the others only the pairs are noted that may enter theirs.
-
-There may be a million others, of which few gain anything; so there are no lists for them, but one flat array of pairs.
-"""
+"""The changed rows meet many others: changed ones have lists, of the others only the pairs are noted that may enter theirs."""
 
 from __future__ import annotations
 
@@ -11,55 +8,30 @@ import numpy as np
 
 from uninote.neighbours.kernel.assignments import Groups
 from uninote.neighbours.kernel.candidates import (
-    Candidates,
     empty_candidates,
     insert_sorted,
     key_position,
     key_score,
-    offer,
     pack_key,
 )
-from uninote.neighbours.kernel.codes import CODE_ERROR, Codes, encode_around
-from uninote.neighbours.kernel.exclusions import NOBODY, Exclusions, in_codes, may_meet
+from uninote.neighbours.kernel.codes import CODE_ERROR, encode_around
+from uninote.neighbours.kernel.exclusions import NOBODY, Exclusions, in_codes
 from uninote.neighbours.kernel.join import join_with_all
-from uninote.neighbours.kernel.leaves import Coded, Workspace, gather, join_leaves, make_workspace, pack, score_rows
+from uninote.neighbours.kernel.leaves import join_leaves, make_workspace
 from uninote.neighbours.kernel.settings import list_length
 from uninote.neighbours.kernel.simd.rows import dot_rows
-from uninote.neighbours.kernel.simd.tiles import TILE_COLUMNS, TILE_PLACES, TILE_ROWS
-from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled
+from uninote.neighbours.kernel.simd.vector_ir import compiled
 from uninote.neighbours.results.lists import Pairs
 from uninote.neighbours.results.progress import Watch, came_to, ignore
+from uninote.neighbours.update.blocks import FAR_ROWS, NEAR_ROWS, Hits, JoinState, blocks_of, join_blocks
 
-# How many rows of either side meet at once: multiples of a tile, that fit into a core's own cache together.
-_NEAR_ROWS = 480
-_FAR_ROWS = 2016
 # Changed rows of one group that can be joined with each other at once.
-MOST_TOGETHER = _FAR_ROWS
+MOST_TOGETHER = FAR_ROWS
 # Codes may be centred anywhere: any centre among the rows will do.
 _MEAN_ROWS = 8192
 # Blocks of so many rows between two reports: a quarter of a second, or four where the CPU lacks VNNI.
 _BLOCKS = 100
-_FIRST_ROOM = 2 * _NEAR_ROWS * _FAR_ROWS
-
-
-class Hits(NamedTuple):
-    """What changed rows are to others: the first `filled`, int64 (1,), of `pairs` int64 (room,), row << 32 | changed row.
-
-    In no order, maybe more than once.
-    """
-
-    pairs: np.ndarray
-    filled: np.ndarray
-
-
-class _State(NamedTuple):
-    """What the compiled loops read and write: changed rows are laid out in `near`, others as columns in `far`."""
-
-    near: Workspace
-    far: Workspace
-    codes: Codes
-    candidates: Candidates
-    hits: Hits
+_FIRST_ROOM = 2 * NEAR_ROWS * FAR_ROWS
 
 
 class ChangedRows(NamedTuple):
@@ -95,8 +67,8 @@ class ChangedJoin:
         self._shift = -np.float32(self.mean @ self.mean) - np.float32(CODE_ERROR)
         np.add(limits[changed:], self._shift, out=self.candidates.limits[changed:])
         width = self.codes.rows.shape[1]
-        self._near = make_workspace(_NEAR_ROWS, width)
-        self._far = make_workspace(_FAR_ROWS, width)
+        self._near = make_workspace(NEAR_ROWS, width)
+        self._far = make_workspace(FAR_ROWS, width)
         self._hits = Hits(np.empty(_FIRST_ROOM, np.int64), np.zeros(1, np.int64))
 
     def join_changed_groups(self, changed: Groups) -> None:
@@ -120,13 +92,13 @@ class ChangedJoin:
 
     def join_groups(self, changed: Groups, others: Groups, report: Watch = ignore) -> None:
         """Join the changed rows of each group with the others of the same group; `report` gets the share that is done."""
-        blocks = _blocks_of(changed.starts, others.starts)
+        blocks = blocks_of(changed.starts, others.starts)
         done = 0
         while done < len(blocks):
             report(done / len(blocks))
-            state = _State(self._near, self._far, self.codes, self.candidates, self._hits)
+            state = JoinState(self._near, self._far, self.codes, self.candidates, self._hits)
             last = min(done + _BLOCKS, len(blocks))
-            done = _join_blocks(state, changed.rows, others.rows, blocks[:last], done)
+            done = join_blocks(state, changed.rows, others.rows, blocks[:last], done)
             if done < last:
                 self._make_room()
 
@@ -154,74 +126,6 @@ class ChangedJoin:
 
 def _one_group(rows: np.ndarray) -> Groups:
     return Groups(np.array([0, len(rows)]), rows)
-
-
-@compiled
-def _blocks_of(changed: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return int64 (blocks, 4): from and to among changed rows, from and to among others, of groups cut to fit workspaces.
-
-    Both arguments are the starts of the groups. Blocks of the same others stand together: those are packed once.
-    """
-    count = 0
-    for group in range(len(changed) - 1):
-        near = changed[group + 1] - changed[group]
-        far = others[group + 1] - others[group]
-        count += -(-near // _NEAR_ROWS) * -(-far // _FAR_ROWS)
-    blocks = np.empty((count, 4), dtype=np.int64)
-    block = 0
-    for group in range(len(changed) - 1):
-        for far in range(others[group], others[group + 1], _FAR_ROWS):
-            for near in range(changed[group], changed[group + 1], _NEAR_ROWS):
-                blocks[block, 0] = near
-                blocks[block, 1] = min(near + _NEAR_ROWS, changed[group + 1])
-                blocks[block, 2] = far
-                blocks[block, 3] = min(far + _FAR_ROWS, others[group + 1])
-                block += 1
-    return blocks
-
-
-@compiled
-def _join_blocks(state: _State, changed: np.ndarray, others: np.ndarray, blocks: np.ndarray, first: int) -> int:
-    """Join blocks from the first on; return the one for whose hits there may not be room."""
-    limits = state.candidates.limits
-    for block in range(first, len(blocks)):
-        mine = changed[blocks[block, 0] : blocks[block, 1]]
-        theirs = others[blocks[block, 2] : blocks[block, 3]]
-        if state.hits.filled[0] + len(mine) * len(theirs) > len(state.hits.pairs):
-            return block
-        # Blocks of the same others come one after the other: those are laid out and packed once.
-        if block == first or blocks[block, 2] != blocks[block - 1, 2]:
-            gather(state.far, state.codes, limits, theirs, len(theirs))
-            pack(state.far, len(theirs))
-        gather(state.near, state.codes, limits, mine, len(mine))
-        _join_gathered(state, mine, theirs)
-        # Limits rose while hits were offered, and the next block of these rows starts from them.
-        for i in range(len(mine)):
-            limits[mine[i]] = state.near.meta[2, i]
-    return len(blocks)
-
-
-@borrowing
-def _join_gathered(state: _State, mine: np.ndarray, theirs: np.ndarray) -> None:
-    """Join what is laid out: a hit of a changed row enters its list, one of another row is noted."""
-    near, far, _, candidates, hits = state
-    coded = Coded(near.rows, near.sums, near.meta)
-    for group in range((len(theirs) + TILE_COLUMNS - 1) // TILE_COLUMNS):
-        for row in range(0, len(mine), TILE_ROWS):
-            found = score_rows(far, coded, row, group)
-            for hit in range(found):
-                place = np.int64(far.hits[hit])
-                i = (place & (TILE_PLACES - 1)) >> 5
-                j = place & 31
-                changed = mine[row + i]
-                other = theirs[group * TILE_COLUMNS + j]
-                score = far.scores[i, j]
-                if place < TILE_PLACES:
-                    if may_meet(candidates.excluded, changed, other, score):
-                        near.meta[2, row + i] = offer(candidates.keys, changed, score, other)
-                elif may_meet(candidates.excluded, other, changed, score):
-                    hits.pairs[hits.filled[0]] = (np.int64(other) << 32) | changed
-                    hits.filled[0] += 1
 
 
 @compiled

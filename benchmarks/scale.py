@@ -38,7 +38,7 @@ from uninote.pipelines.index.plan import overrides_of
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours import stage as neighbours_stage
 from uninote.pipelines.neighbours.planning import join as join_work
-from uninote.pipelines.neighbours.planning.plan import capacity
+from uninote.pipelines.neighbours.planning.plan import task_bytes
 from uninote.pipelines.runtime.session import open_session
 
 K = 20
@@ -201,9 +201,8 @@ def plans(
     return {
         "cells": joined["cells"],
         "overlap": joined["overlap"],
-        # A task takes neighbours.task_mib with as many rows as `capacity` says; a cell has fewer, and that much less.
         "join_worker_mib": _beside(
-            settings.task_mib * min(1.0, held / capacity(settings, drawn.width)), seen["neighbours"]["worker_peak_mib"]
+            task_bytes(settings, drawn.width, int(held)) / 2**20, seen["neighbours"]["worker_peak_mib"]
         ),
         "join_shuffled_bytes": _beside(drawn.rows * row_bytes * is_cut, seen["neighbours"]["shuffled_bytes"]),
         "index_worker_mib": _beside(plan.task_bytes / 2**20, seen["index"]["worker_peak_mib"]),

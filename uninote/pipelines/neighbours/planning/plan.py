@@ -15,6 +15,7 @@ from uninote.neighbours.cells import assign_cells, fit_cells
 from uninote.neighbours.kernel.settings import needed_bytes, settings_for
 from uninote.neighbours.results.lists import Lists
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, VectorSample
+from uninote.pipelines.neighbours.planning.attributes import attributes_of
 from uninote.pipelines.runtime.progress import say, step
 from uninote.vectors.kmeans import nearest_centroids
 
@@ -22,10 +23,15 @@ ROWS_PER_CENTROID = 256  # k-means gains nothing from more
 MOST_OVERLAP = 6
 _ROOM = 0.01  # by so much the share of true pairs that meet should exceed the recall that is asked
 _MOST_RECALL = 0.995  # of the kernel, where overlapping cells leave it nothing to lose
-_PROCESS_BYTES = 300 << 20
-_ROW_COPIES = 2.5  # of vectors: as they came, put together, and some slack
-_ROW_BYTES = 300  # key, note_id, attributes, and the lists as they go out
+_PROCESS_BYTES = 380 << 20  # Python with numpy, Arrow and the compiled kernel
+_WRITING_BYTES = 160 << 20  # lists of a file on their way out, when those of the kernel are free again
+_ROW_COPIES = 1.1  # of vectors: batches are freed while they are put together
+_ROW_BYTES = 50  # key and note_id
+_ATTRIBUTE_BYTES = 350  # of a row: a Python string, and the columns that it came in
 _SMALLEST = 1000  # rows that a cell must be able to hold
+# Rows of the heaviest cell over what is planned for one: cells up to 1.5 times the mean are not split, and a row may turn out
+# to need four where three were assumed.
+_HEAVIEST = 2
 
 
 @dataclass(frozen=True)
@@ -64,17 +70,30 @@ class JoinPlan:
 
 def capacity(settings: NeighboursConfig, width: int) -> int:
     """Return how many rows a task can hold. Raises ConfigError when that is next to none."""
-    depth = 2 * (settings.k + settings.slack)
-    probe = 1_000_000
-    per_row = needed_bytes(probe, width, depth, settings_for(probe, depth, 0.98)) / probe
-    per_row += width * 4 * _ROW_COPIES + _ROW_BYTES
-    rows = int(((settings.task_mib << 20) - _PROCESS_BYTES) / per_row)
+    room = (settings.task_mib << 20) - _PROCESS_BYTES
+    rows = int(min(room / _row_bytes(settings, width), (room - _WRITING_BYTES) / (4 * width)))
     if rows < _SMALLEST:
-        least = int(_SMALLEST * per_row + _PROCESS_BYTES) >> 20
         raise ConfigError(
-            f"neighbours.task_mib is {settings.task_mib}; rows of width {width} need at least {least + 1}"
+            f"neighbours.task_mib is {settings.task_mib}; rows of width {width} need at least "
+            f"{(task_bytes(settings, width, _SMALLEST) >> 20) + 1}"
         )
     return rows
+
+
+def task_bytes(settings: NeighboursConfig, width: int, rows: int) -> int:
+    """Return about what a task holds at its peak that joins so many rows: in the kernel, or while it writes lists."""
+    return _PROCESS_BYTES + int(max(rows * _row_bytes(settings, width), rows * 4 * width + _WRITING_BYTES))
+
+
+def _row_bytes(settings: NeighboursConfig, width: int) -> float:
+    """Return what a row takes in the kernel, with its vector and attributes; of real tasks, see docs/benchmarks.md."""
+    probe = 1_000_000
+    search = settings_for(probe, settings.k, settings.recall_target, settings.k + settings.slack)
+    kernel = needed_bytes(probe, width, settings.k, search) / probe
+    attributes = len(attributes_of(settings.rules.values())) * _ATTRIBUTE_BYTES
+    # Rows that must agree in an attribute are joined group by group, of a copy of their vectors.
+    copies = _ROW_COPIES + any(rule.same for rule in settings.rules.values())
+    return kernel + width * 4 * copies + attributes + _ROW_BYTES
 
 
 def plan_join(
@@ -86,7 +105,7 @@ def plan_join(
     """
     most = capacity(settings, width)
     overlap = settings.overlap or MOST_OVERLAP // 2
-    cell_rows = settings.cell_rows or max(1, most // overlap)
+    cell_rows = settings.cell_rows or max(1, most // (_HEAVIEST * overlap))
     one_cell = settings.cell_rows is None or rows <= settings.cell_rows * overlap
     if rows <= most and one_cell:
         say(f"neighbours: {rows:,} rows in one cell; a task holds up to {most:,} in {settings.task_mib:,} MiB")

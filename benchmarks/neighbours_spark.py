@@ -15,7 +15,7 @@ all that changes in a night in which 1 % of the notes became much like some othe
 writing are `merge`, and part of the full join's side); one_percent_kernel, the same of the two kernels alone, in one process;
 cpu_s by phase of both; wall_s; recall; lookup_ms, the median of look-ups of ten notes in the table, opened once and opened
 each time; cells, of the same join cut into eight cells: its CPU-seconds, those of a night in them, and the bytes shuffled
-over those that docs/neighbours.md foretells; nearest_by_join, of 1,000 rows: the wall time of Spark's own join over that of
+over those that docs/neighbours.md foretells; nearest_by_join, of --nearest-rows: the wall time of Spark's own join over that of
 this one.
 """
 
@@ -195,6 +195,12 @@ def in_process(run: Run, folder: str, command: str, table: str, *rest: str) -> d
     return run_apart(script, command, source, f"{folder}/process/{command}", str(K), str(depth), *rest, threads=1)
 
 
+def noted(what: str, found: Any) -> Any:
+    """Say what was found so far, as the run takes long and may be ended; return it."""
+    print(f"{what}: {json.dumps(found)}", file=sys.stderr)
+    return found
+
+
 def apart(taken: dict[str, Any], process: dict[str, float]) -> float:
     """Return the CPU-seconds of a run without measuring recall: its phase, and what the join's task finds for it."""
     return float(taken["cpu_s"]["all"] - taken["cpu_s"]["measure_recall"] - process["truth"])
@@ -227,7 +233,7 @@ def main() -> None:
     """Run all of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=500_000)
-    parser.add_argument("--nearest-rows", type=int, default=1000)
+    parser.add_argument("--nearest-rows", type=int, default=200)
     parser.add_argument("--rule-rows", type=int, default=200_000)
     parser.add_argument("--only-nearest", action="store_true", help="run nearest_by_join and nothing else")
     parser.add_argument("--peers-python", default=None, help="an interpreter that has pynndescent")
@@ -251,16 +257,18 @@ def main() -> None:
         run = Run(open_session("benchmark", LOCAL | {"spark.driver.extraJavaOptions": QUICK_JVM}), config)
         make_lake(run, vectors)
         started = start_workers(run)
-        full = timed(run)
+        full = noted("full join", timed(run))
         recall = kernel_recall(run.config.neighbours)
         alone = kernel(vectors, recall)
         process = in_process(run, folder, "join", f"embeddings/w{vectors.shape[1]}", str(recall))
+        noted("kernel, and one process", [alone, process])
         write(run, *edited(vectors), "second")
-        night = timed(Run(run.spark, run.config))
+        night = noted("night", timed(Run(run.spark, run.config)))
         looked_up = lookups(f"{folder}/lake", options.rows)
         night_kernel, full_kernel = kernel_night(vectors, K + run.config.neighbours.slack, recall)
         floor = in_process(run, folder, "floor", f"neighbour_state/{stage.STAGE}")["lists"] + night_kernel
-        cells = in_cells(run, vectors)
+        noted("night of the kernel, full join of the kernel, floor", [night_kernel, full_kernel, floor])
+        cells = noted("in cells", in_cells(run, vectors))
         result = {
             "rows": options.rows,
             "width": vectors.shape[1],
@@ -276,8 +284,8 @@ def main() -> None:
             "night": night,
             "lookup_ms": looked_up,
             "cells": cells,
-            "nearest_by_join": nearest_in_its_own(options.nearest_rows),
         }
+        rules = noted("rules", rules_vs_plain(run, folder, options.rule_rows, timed))
         peer = best_peer(vectors, Path(folder), options.peers_python)
         bare = process["read"] + process["join"] + process["write"]
         result |= {
@@ -287,7 +295,8 @@ def main() -> None:
             "spark_vs_best_peer": round(apart(full, process) / peer["cpu_s"], 2),
             "spark_vs_best_peer_measured": round(full["cpu_s"]["all"] / peer["cpu_s"], 2),
         }
-        result |= rules_vs_plain(run, folder, options.rule_rows, timed)
+        # Last, as it takes minutes for a thousand rows.
+        result |= rules | {"nearest_by_join": nearest_in_its_own(options.nearest_rows)}
     print(json.dumps(result))
 
 

@@ -10,20 +10,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from PIL import Image
 from pyspark.sql.types import LongType, StringType
 
 from uninote.lake.paths import embeddings_name
-from uninote.lake.schemas import embeddings_table, items_table, notes_table
+from uninote.lake.schemas import TableSpec, embeddings_table, items_table, notes_table
 from uninote.pipelines.embed.commit import versions
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.notes.media_roots import remember_media_root
 
 DEMO_NOTES = 240
-CUTS = "tokens_cut int, tokens_cut_estimated boolean, images_left_out int"  # columns of items
-NOT_CUT = (0, False, 0)
+NOT_CUT = {"tokens_cut": 0, "tokens_cut_estimated": False, "images_left_out": 0}  # columns of items
 CONFIG = """\
 lake: {folder}/lake
 demo: {{folder: {demo}, notes: {notes}}}
@@ -76,9 +75,8 @@ def write_notes(run: Run, notes: Iterable[dict[str, object]], media_root: Path |
     """Make the notes table hold exactly `notes`, without an ingest."""
     rows = list(notes)
     spec = notes_table(LongType() if isinstance(rows[0]["note_id"], int) else StringType())
-    values = [tuple(_value(name, row.get(name)) for name in spec.columns) for row in rows]
-    uri = run.lake.uri(spec.name)
-    tables.overwrite(run.spark.createDataFrame(values, spec.schema), spec, uri)
+    values = [{name: _value(name, row.get(name)) for name in spec.columns} for row in rows]
+    replace_rows(run, run.lake.uri(spec.name), spec, values)
     if media_root is not None:
         remember_media_root(run, str(media_root))
 
@@ -86,22 +84,34 @@ def write_notes(run: Run, notes: Iterable[dict[str, object]], media_root: Path |
 def _value(name: str, value: object) -> object:
     if name != "images":
         return value
-    return [(image, None) if isinstance(image, str) else image for image in value or ()]
+    images = [(image, None) if isinstance(image, str) else image for image in value or ()]
+    return [image if isinstance(image, dict) else dict(zip(("uri", "ocr"), image, strict=True)) for image in images]
+
+
+def replace_rows(run: Run, uri: str, spec: TableSpec, rows: list[dict[str, Any]]) -> None:
+    """Make the table hold exactly `rows`, in one commit; without Spark, which takes seconds to write a handful."""
+    tables.create(run.spark, spec, uri)
+    write_deltalake(uri, arrow_rows(uri, rows), mode="overwrite")
+
+
+def arrow_rows(uri: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Return rows with the columns of the table at `uri`."""
+    return pa.Table.from_pylist(rows, pa.schema(DeltaTable(uri, without_files=True).schema().to_arrow()))
+
+
+def item_row(run: Run, key: int, vector: np.ndarray, content: str, meta: str = "") -> dict[str, Any]:
+    """Return the item of note `key` and its vector, the columns of both tables, as embed would leave it."""
+    ids = {"item_key": key, "item_id": str(key), "note_id": key, "kind": "note"}
+    made = {"content_hash": content, "meta_hash": meta, "degraded": False, "generation": run.model.generation}
+    return ids | made | NOT_CUT | {"vector": vector.tolist()}
 
 
 def write_vectors(run: Run, vectors: np.ndarray) -> None:
     """Make a lake in which the notes 0, 1, … have these vectors, float32 (n, width), as embed would leave it."""
     width = vectors.shape[1]
     write_notes(run, [make_note(number) for number in range(len(vectors))])
-    made_by = run.model.generation
-    rows = [
-        (n, str(n), n, "note", str(n), "", False, made_by, *NOT_CUT, vector.tolist())
-        for n, vector in enumerate(vectors)
-    ]
-    columns = "item_key bigint, item_id string, note_id bigint, kind string, content_hash string, meta_hash string"
-    columns += f", degraded boolean, generation string, {CUTS}, vector array<float>"
-    frame = run.spark.createDataFrame(rows, columns)
+    rows = [item_row(run, number, vector, str(number)) for number, vector in enumerate(vectors)]
     for spec in (items_table(LongType()), embeddings_table(LongType(), embeddings_name(width))):
-        tables.overwrite(frame.select(*spec.columns), spec, run.generation.uri(spec.name))
+        replace_rows(run, run.generation.uri(spec.name), spec, rows)
     outcome = Outcome("done", {"notes_in": len(rows)}, {"notes": 0}, versions(run, (width,)), next_key=len(rows))
     record(run, "embed", "all", outcome, time.time())

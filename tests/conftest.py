@@ -9,6 +9,7 @@ from builders import write_config
 from s3_server import ENVIRONMENT, s3_server
 
 from uninote.config.loading import load_config
+from uninote.model.hashing.folder import write_card
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.session import open_session
 
@@ -47,6 +48,14 @@ def s3(tmp_path_factory):
     """A real S3 server for the whole run, and the environment that boto3 needs for it."""
     with s3_server(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def quick_model(tmp_path_factory):
+    """Settings of an encoder that reads texts and images and needs no torch, which takes each worker seconds to import."""
+    folder = tmp_path_factory.mktemp("hashing")
+    write_card(folder, (64, 128, 256))
+    return "model.kind=feature-hashing", f"model.checkpoint={folder}"
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from builders import CUTS, NOT_CUT, make_note, write_notes
+import pyarrow as pa
+from builders import arrow_rows, item_row, make_note, write_notes
 
 from uninote.lake.paths import embeddings_name
+from uninote.lake.row_changes import DELETED, RowChanges
 from uninote.lake.schemas import embeddings_table, items_table
 from uninote.pipelines.embed.commit import versions
 from uninote.pipelines.lake import tables
@@ -33,18 +35,15 @@ class Lake:
         if self.vectors:  # else the notes are there as they were, and all of them set aside
             write_notes(run, [make_note(key, **self.attributes.get(key, {})) for key in sorted(self.vectors)])
         touched = sorted({*changed, *attributes} & set(self.vectors))
-        vectors = [(key, self.vectors[key].tolist(), False) for key in touched]
-        vectors += [(key, [0.0] * self.width, True) for key in deleted]
         new_hash = str(time.time())
-        rows = []
-        for key, vector, is_deleted in vectors:
-            made_by = run.model.generation
-            rows.append((key, str(key), key, "note", new_hash, new_hash, False, made_by, *NOT_CUT, vector, is_deleted))
-        columns = "item_key bigint, item_id string, note_id bigint, kind string, content_hash string, meta_hash string"
-        flags = f"degraded boolean, generation string, {CUTS}, vector array<float>"
-        frame = run.spark.createDataFrame(rows, f"{columns}, {flags}, {tables.DELETED} boolean")
+        rows = [item_row(run, key, self.vectors[key], new_hash, new_hash) | {DELETED: False} for key in touched]
+        nothing = np.zeros(self.width)
+        rows += [item_row(run, key, nothing, new_hash, new_hash) | {DELETED: True} for key in deleted]
         for spec in (items_table(run.note_id), embeddings_table(run.note_id, embeddings_name(self.width))):
-            tables.apply_changes(frame.select(*spec.columns, tables.DELETED), spec, run.generation.uri(spec.name))
+            uri = run.generation.uri(spec.name)
+            tables.create(run.spark, spec, uri)
+            flags = pa.array([row[DELETED] for row in rows], pa.bool_())
+            RowChanges(uri, arrow_rows(uri, rows).append_column(DELETED, flags), spec.key).apply()
         self.record()
 
     def record(self):

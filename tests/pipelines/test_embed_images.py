@@ -18,9 +18,9 @@ COLOURS = ("red", "green", "blue", "white")
 
 
 @pytest.fixture
-def run_of(make_run):
+def run_of(make_run, quick_model):
     """Return a run that writes one width, so that a night is short."""
-    return lambda *overrides: make_run("embed.widths=[256]", *overrides)
+    return lambda *overrides: make_run("embed.widths=[256]", *quick_model, *overrides)
 
 
 @pytest.fixture
@@ -81,13 +81,16 @@ def test_a_copied_source_and_a_second_model_open_what_they_must(run_of, source, 
     assert night(run_of("embed.kinds=[note, image]")) == (0, 0)
     hashing = tmp_path / "hashing"
     hashing.mkdir()
-    (hashing / "feature_hashing.json").write_text('{"widths": [256], "seed": 0, "vocabulary_size": 65536}')
+    (hashing / "feature_hashing.json").write_text('{"widths": [256], "seed": 1, "vocabulary_size": 65536}')
     other = run_of("model.kind=feature-hashing", f"model.checkpoint={hashing}")
     assert night(other) == (5, 4)  # for the model alone: the lake knows the bytes
 
 
 @pytest.mark.more
-def test_what_the_model_does_not_see_is_counted_and_held_to_a_limit(run_of, source):
+def test_what_the_model_does_not_see_is_counted_and_held_to_a_limit(make_run, source):
+    def run_of(*overrides):
+        return make_run("embed.widths=[256]", *overrides)
+
     notes = [make_note(0, body="many words " * 2000), make_note(1, images=["red.png"] * 6), make_note(2)]
     run = run_of("embed.max_cut_share=0.3")
     write_notes(run, notes, source)

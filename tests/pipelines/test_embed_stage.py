@@ -21,11 +21,11 @@ NOTHING = {"title": "", "body": ""}
 
 
 @pytest.fixture
-def night(make_run, tmp_path):
+def night(make_run, quick_model, tmp_path):
     """Return a function that makes the notes what is given, embeds them, and returns (run, summary)."""
 
     def run_on(notes, *overrides):
-        run = make_run(*overrides)
+        run = make_run(*quick_model, *overrides)
         write_notes(run, notes, tmp_path / "media")
         return run, embed(run)
 

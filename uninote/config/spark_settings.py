@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 SETTINGS = {
+    # PySpark would tell the JVM the line of code of each column that is built, in several calls each, for traces that are not
+    # shown: an embed of a handful of notes made 9,600 calls in all.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     # A reused worker still has its model in memory; without reuse every task would load it again.
     "spark.python.worker.reuse": "true",
     # Names of files are UTF-8 on every host, whatever locale its services were started with.

@@ -9,10 +9,10 @@ import time
 import pytest
 from builders import make_note, write_notes
 from deltalake import DeltaTable
+from power_cuts import power_cut_at
 
-from uninote.pipelines.embed import commit as embed_commit
 from uninote.pipelines.embed.stage import embed
-from uninote.pipelines.lake import ledger, run, tables
+from uninote.pipelines.lake import ledger, run
 from uninote.pipelines.lake.reading.snapshot import LedgerError, newest_snapshot
 
 pytestmark = pytest.mark.spark
@@ -57,21 +57,6 @@ def vacuum(made):
         DeltaTable(made.generation.uri(name)).vacuum(0, enforce_retention_duration=False, dry_run=False)
 
 
-def die_at(monkeypatch, made, table):
-    """Run embed until it writes `table`, and no further."""
-    real = tables.apply_changes
-
-    def die(changes, spec, uri, *where, **rows):
-        if spec.name == table:
-            raise RuntimeError("power cut")
-        real(changes, spec, uri, *where, **rows)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(embed_commit.tables, "apply_changes", die)
-        with pytest.raises(RuntimeError, match="power cut"):
-            embed(made)
-
-
 @pytest.mark.parametrize(
     "table",
     [
@@ -84,7 +69,9 @@ def test_a_torn_chunk_whose_old_files_were_vacuumed_is_compared_and_done_again(r
     embed(run_of([*FIRST, make_note("worse")]))
     keys = stored(run_of())
     second = [*SECOND, make_note("worse", title="", body="")] if table == "set_aside" else SECOND
-    die_at(monkeypatch, run_of(second), table)
+    made = run_of(second)
+    with power_cut_at(monkeypatch, table):
+        embed(made)
     vacuum(run_of())
     write_notes(run_of(), SECOND)
     summary = embed(run_of())

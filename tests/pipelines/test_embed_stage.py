@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from builders import make_image, make_note, rows_at, table_at, write_notes
+from power_cuts import power_cut_at
 
 from udfs.arrow import to_matrix
 from uninote.errors import ConfigError, UninoteError
-from uninote.pipelines.embed import commit as embed_commit
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import newest_snapshot
@@ -136,17 +136,8 @@ def test_a_run_that_dies_while_publishing_is_undone_and_done_again(night, monkey
     first = [make_note("a"), make_note("b"), make_note("gone")]
     second = [make_note("a", body="edited"), make_note("b"), make_note("c")]
     night(first)
-    real = tables.apply_changes
-
-    def die(changes, spec, uri, *where, **rows):
-        if spec.name == fatal:
-            raise RuntimeError("power cut")
-        real(changes, spec, uri, *where, **rows)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(embed_commit.tables, "apply_changes", die)
-        with pytest.raises(RuntimeError, match="power cut"):
-            night(second)
+    with power_cut_at(monkeypatch, fatal):
+        night(second)
     run, summary = night(second)
     assert counts(summary) == (3, 2, 1, 0, 1)
     for width in summary["widths"]:

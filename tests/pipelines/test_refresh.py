@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import read_manifest
 from uninote.pipelines.index.search import search
-from uninote.pipelines.lake.source import demo_folder
+from uninote.pipelines.notes.source_identity import demo_folder
 from uninote.pipelines.stages import refresh
 from uninote.search import command as terminal
 
@@ -52,7 +52,7 @@ def refreshed(make_run, lake, capsys, nights):
 @pytest.fixture
 def corpus(make_run):
     """The folder of the demo corpus."""
-    return demo_folder(make_run().config)
+    return demo_folder(make_run())
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pathlib import Path
 from uninote.config.sections.base import AUTO, DEMO
 from uninote.config.sections.sources import IngestConfig
 from uninote.config.settings import Config
-from uninote.demo.workspace import demo_corpus
 from uninote.lake.delta_files import DeltaFilesError, files_of, set_property
 from uninote.lake.paths import Lake
 from uninote.pipelines.lake import tables
@@ -38,11 +37,6 @@ def _has_rows(uri: str) -> bool:
 def is_demo(source: str) -> bool:
     """Say whether a source, as a lake names it, is the demo corpus."""
     return source == DEMO or any(map(_DEMO_FOLDER.fullmatch, Path(source).parts))
-
-
-def demo_folder(config: Config) -> Path:
-    """Return the folder of the demo corpus that the configuration names, which is made when it is first asked for."""
-    return demo_corpus(config.demo.folder, config.demo.notes, config.demo.seed)
 
 
 def ingest_settings(config: Config) -> IngestConfig:

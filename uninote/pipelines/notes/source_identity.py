@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from uninote.config.sections.base import DEMO
+from uninote.demo.workspace import demo_corpus
 from uninote.errors import UninoteError
 from uninote.notes.ingest.sources import Source
 from uninote.pipelines.lake.run import Run
@@ -18,6 +21,12 @@ class OtherSourceError(UninoteError):
 
 class DeletedShareError(UninoteError):
     """The source lacks so many of the lake's notes that it may not be whole."""
+
+
+def demo_folder(run: Run) -> Path:
+    """Return the folder of the demo corpus that the configuration names, which is made when it is first asked for."""
+    demo = run.config.demo
+    return demo_corpus(demo.folder, demo.notes, demo.seed)
 
 
 def identity_of(run: Run, source: Source) -> str:

@@ -15,12 +15,12 @@ from uninote.notes.ingest.sources import Source, SourceError, find_source
 from uninote.ocr.reader import TextReader
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
-from uninote.pipelines.lake.source import demo_folder, remember_source
+from uninote.pipelines.lake.source import remember_source
 from uninote.pipelines.notes.image_bytes import store_image_bytes
 from uninote.pipelines.notes.image_texts import choose_reader, read_image_texts
 from uninote.pipelines.notes.media_roots import remember_media_root
 from uninote.pipelines.notes.note_ids import NoteIdError, check_note_ids
-from uninote.pipelines.notes.source_identity import check_deleted, check_source, identity_of
+from uninote.pipelines.notes.source_identity import check_deleted, check_source, demo_folder, identity_of
 from uninote.pipelines.notes.source_rows import read_source
 
 STAGE = "ingest"
@@ -41,7 +41,7 @@ def ingest(run: Run, reader: TextReader | None = None) -> dict[str, Any]:
             "--set ingest.source=<place>, or leave ingest out: the other jobs read the notes as they are"
         )
     reader = reader or choose_reader(run)
-    source = find_source(str(demo_folder(run.config)) if location == DEMO else location)
+    source = find_source(str(demo_folder(run)) if location == DEMO else location)
     check_source(run, identity_of(run, source))
     found = read_source(run, source, run.ingest, STAGE)
     notes = found.notes.persist()

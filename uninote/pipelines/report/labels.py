@@ -10,8 +10,7 @@ from uninote.demo.corpus import read_rows
 from uninote.evaluation.agreement import Labels
 from uninote.foreign_vectors.identity import KIND
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.lake.source import demo_folder
-from uninote.pipelines.notes.source_identity import may_hold_demo
+from uninote.pipelines.notes.source_identity import demo_folder, may_hold_demo
 from uninote.report.formats import language, share
 
 Notes = Mapping[Any, Mapping[str, Any]]  # by note_id: columns of notes, and `text`, what the encoder reads of them
@@ -80,7 +79,7 @@ def _topics(notes: Notes) -> Label:
 
 def _demo_topics(run: Run, notes: Notes) -> Label:
     labels = {}
-    for row in read_rows(demo_folder(run.config) / "truth.jsonl"):
+    for row in read_rows(demo_folder(run) / "truth.jsonl"):
         if row["note_id"] in notes and _is_label(row["topic"]):
             labels[row["note_id"]] = frozenset([row["topic"]])
     read = "its hashtags often say it, and the encoder reads these"

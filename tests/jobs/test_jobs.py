@@ -15,6 +15,7 @@ from builders import make_note, write_source
 
 from uninote.install.conf import install_conf
 from uninote.lake.small_tables import read_all
+from uninote.model.hashing.folder import write_card
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -83,7 +84,15 @@ def test_both_ways_to_start_a_job_work_from_another_folder_without_a_locale(conf
     environment |= {"SPARK_CONF_DIR": str(install_conf(tmp_path, ROOT / "conf")), "LC_ALL": "C"}
     environment["PATH"] = f"{Path(shutil.which('java')).parent}:/usr/bin:/bin"
     secret = "spark={spark.hadoop.fs.s3a.secret.key: hunter2, spark.sql.shuffle.partitions: 1}"
-    settings = (f"ingest.source={source}", f"lake={lake}", secret)
+    model = tmp_path / "modèle"
+    write_card(model, (64, 256))
+    settings = (
+        f"ingest.source={source}",
+        f"lake={lake}",
+        "model.kind=feature-hashing",
+        f"model.checkpoint={model}",
+        secret,
+    )
     arguments = ["--config", str(config_file), *(word for one in settings for word in ("--set", one))]
     starts = (
         ([str(Path(sys.executable).parent / "spark-submit")], "ingest", {}),

@@ -15,7 +15,7 @@ from uninote.training.dataset.strategies import Strategy
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-QUICK = "steps: 2, batch: 8, keep_graphs: true"
+QUICK = "steps: 2, batch: 8, keep_graphs: true, log_every: 1"
 SETTINGS = (
     "demo.notes=60",
     "training.eval_share=0.2",
@@ -35,8 +35,21 @@ def run_of(make_run, lake):
     return lambda *overrides: make_run(f"lake={lake}", *SETTINGS, *overrides)
 
 
-def test_a_model_is_trained_measured_and_not_trained_twice(run_of, lake):
-    trained = run_stage(run_of(), "train")  # ingests the demo corpus first
+@pytest.fixture(scope="module")
+def made():
+    """What `trained` keeps."""
+    return []
+
+
+@pytest.fixture
+def trained(run_of, made):
+    """What a run of train on that lake said, made once."""
+    if not made:
+        made.append(run_stage(run_of(), "train"))  # ingests the demo corpus first
+    return made[0]
+
+
+def test_a_model_is_trained_measured_and_not_trained_twice(run_of, trained, lake):
     checkpoint = Path(trained["checkpoint"])
     assert describe("uninote", checkpoint).widths == (64, 128, 256)
     assert {one.value for one in Strategy} == {name.rsplit("_w", 1)[0] for name in trained["recall_at_10"]}
@@ -54,18 +67,18 @@ def test_a_model_is_trained_measured_and_not_trained_twice(run_of, lake):
     assert tables.read_table(run_of().spark, f"{lake}/runs").where("stage = 'train'").count() == 2
 
 
-def test_several_processes_share_each_batch(run_of, tmp_path):
+def test_several_processes_share_each_batch(run_of, trained, tmp_path):
     output = f"training.output={tmp_path / 'shared'}"
-    alone = f"training.output={tmp_path / 'alone'}"
-    each_step = ("training.ranking=null", "training.contrastive.log_every=1")
-    run_stage(run_of("training.processes=2", *each_step, output), "train")
-    run_stage(run_of(*each_step, alone), "train")
-    losses = [
-        [json.loads(line)["loss"] for line in (tmp_path / name / "contrastive" / "log.jsonl").read_text().splitlines()]
-        for name in ("shared", "alone")
-    ]
-    assert len(set(losses[1])) > 1
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    run_stage(run_of("training.processes=2", "training.ranking=null", output), "train")
+    alone = losses(Path(trained["checkpoint"]).parent.parent)
+    assert len(set(alone)) > 1
+    assert losses(tmp_path / "shared") == pytest.approx(alone, rel=1e-4)
+
+
+def losses(folder):
+    """Return the loss of each contrastive step."""
+    lines = (folder / "contrastive" / "log.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
 
 
 @pytest.mark.more

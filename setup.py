@@ -16,7 +16,14 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["uninote", "uninote.*", "udfs", "udfs.*"]),
     package_data={
-        "uninote": ["py.typed", "report/page/*", "demo/model/*", "demo/data/*.json", "model/e5/*.safetensors"],
+        "uninote": [
+            "py.typed",
+            "report/page/*",
+            "demo/model/*",
+            "demo/data/*.json",
+            "model/e5/*.safetensors",
+            "install/log_store/*.scala",
+        ],
     },
     install_requires=[
         "pyspark==4.2.0",
@@ -34,6 +41,7 @@ setup(
         "numba>=0.68,<0.69",  # brings the llvmlite whose IR the kernel writes
         "pillow>=13",
         "boto3>=1.44,<2",
+        "obstore>=0.12,<0.13",
         "deltalake>=1.6,<2",
         "urllib3>=2.3,<3",
         "pydantic>=2.14,<3",

@@ -108,9 +108,24 @@ def test_relative_places_start_at_the_file_and_overridden_ones_at_the_current_fo
     assert config.model.checkpoint == "demo"
 
 
-def test_a_lake_in_an_object_store_is_refused_for_now(tmp_path):
-    with pytest.raises(ConfigError, match=r"lake: should be a local or mounted folder; .* got 's3a://bucket/lake'"):
-        load_config(write(tmp_path, MINIMAL), ["lake=s3a://bucket/lake"])
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("s3://bucket/lake", "s3a://bucket/lake"),
+        ("S3://b", "s3a://b"),
+        ("s3a://b/l", "s3a://b/l"),
+        ("gs://b/l", "gs://b/l"),
+    ],
+)
+def test_a_lake_may_lie_in_an_object_store_and_has_one_spelling(tmp_path, given, found):
+    assert load_config(write(tmp_path, MINIMAL), [f"lake={given}"]).lake == found
+
+
+def test_a_lake_elsewhere_is_refused(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"lake: should be a folder, or in an object store: s3, .* got 'ftp://host/lake'"
+    ):
+        load_config(write(tmp_path, MINIMAL), ["lake=ftp://host/lake"])
 
 
 def test_cells_too_small_to_fill_a_list_are_refused(tmp_path):

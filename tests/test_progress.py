@@ -88,7 +88,7 @@ def test_the_file_says_what_a_job_does_and_how_it_ended(tmp_path):
     def found():
         return json.loads((tmp_path / FILE).read_bytes())
 
-    with progress_file(tmp_path, "refresh", "run-1"):
+    with progress_file(str(tmp_path), "refresh", "run-1"):
         assert (found()["state"], found()["run_id"], found()["job"]) == ("running", "run-1", "refresh")
         publish(stage="embed", doing="embed: model", done=5, total=10, seconds_left=2.5)
         assert (found()["stage"], found()["done"], found()["total"], found()["seconds_left"]) == ("embed", 5, 10, 2.5)
@@ -98,7 +98,7 @@ def test_the_file_says_what_a_job_does_and_how_it_ended(tmp_path):
             assert found()["doing"] == "index: k-means"
         assert found()["doing"] == ""
     assert found()["state"] == "done"
-    with pytest.raises(ZeroDivisionError), progress_file(tmp_path, "embed", "run-2"):
+    with pytest.raises(ZeroDivisionError), progress_file(str(tmp_path), "embed", "run-2"):
         raise ZeroDivisionError
     assert (found()["state"], found()["run_id"]) == ("failed", "run-2")
     publish(stage="nobody's")  # no job runs
@@ -106,7 +106,7 @@ def test_the_file_says_what_a_job_does_and_how_it_ended(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_stops_nothing(tmp_path):
-    with progress_file(tmp_path / "not there", "embed", "run-1"):
+    with progress_file(str(tmp_path / "not there"), "embed", "run-1"):
         publish(stage="embed")
     assert list(tmp_path.iterdir()) == []
 

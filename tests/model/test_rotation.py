@@ -54,7 +54,7 @@ def test_a_new_lake_gets_axes_which_stay_with_it(opened, tmp_path, wide_folder):
 
     # Another machine, on which a fit would end with other last bits: the lake's own axes count.
     kept = axes_file(str(tmp_path / "lake"), plain.identity.weights)
-    assert kept.read_bytes() == (model.folder / AXES).read_bytes()
+    assert Path(kept).read_bytes() == (model.folder / AXES).read_bytes()
     tempfile.tempdir = str(tmp_path)
     again = opened()
     assert again.folder != model.folder

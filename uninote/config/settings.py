@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from uninote.config.sections.training import TrainingConfig
 from uninote.config.spark_settings import find_conflicts
 from uninote.digests import digest
 from uninote.lake.table_paths import unusable_part
+from uninote.storage.types import OBJECT_STORES, is_object_store
 
 
 class Config(Section):
@@ -42,11 +44,11 @@ class Config(Section):
 
     @field_validator("lake")
     @classmethod
-    def _is_local(cls, lake: str) -> str:
-        if "://" in lake:
-            raise ValueError(
-                "should be a local or mounted folder; index files and reports are not written to object stores"
-            )
+    def _is_usable(cls, lake: str) -> str:
+        if "://" in lake and not is_object_store(lake):
+            raise ValueError(f"should be a folder, or in an object store: {', '.join(OBJECT_STORES)} and a bucket")
+        # One spelling, Spark's, or the same lake would have two names.
+        lake = re.sub("^s3://", "s3a://", lake, flags=re.IGNORECASE)
         if (part := unusable_part(lake)) is not None:
             raise ValueError(f"holds {part!r}, and Delta's library takes no table there; choose a path without it")
         return lake

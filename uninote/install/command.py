@@ -13,6 +13,7 @@ from pathlib import Path
 
 from uninote.install.conf import install_conf, pin_interpreter
 from uninote.install.jars import install_jars
+from uninote.install.s3 import install_s3
 from uninote.install.spark import InstallError, check_java, has_delta, spark_home
 from uninote.terminal import write
 
@@ -37,6 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jars", type=Path, help="folder with Delta's jars, for machines without network")
     parser.add_argument("--ivy-settings", type=Path, help="Ivy settings file that names your mirror")
     parser.add_argument(
+        "--s3",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="FOLDER",
+        help="add what a lake in S3 needs, 690 MB: to this environment's Spark, or into FOLDER, for spark.jars",
+    )
+    parser.add_argument(
         "--conf", type=Path, default=CONF, help="folder with spark-defaults.conf, log4j2.properties and spark-env.sh"
     )
     options = parser.parse_args(arguments)
@@ -44,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
         check_java()
         home = spark_home()
         added = [] if has_delta(home) else install_jars(home, options.jars, options.ivy_settings)
+        if options.s3 is not None:
+            added += install_s3(home, options.s3 if options.s3.name else home / "jars", options.ivy_settings)
         conf = install_conf(home, options.conf)
         pin_interpreter(Path(sys.executable).parent)
     except InstallError as error:

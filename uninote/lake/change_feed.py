@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from uninote.lake.parquet_files import DataFile
+from uninote.lake.parquet_files import DataFile, footer_of
+from uninote.storage import lake_files
 
 MOST_CHANGED = 20_000_000  # rows of a feed: the driver holds their keys, 340 MB
 _CHANGE = "_change_type"
@@ -92,7 +91,7 @@ def _commits(uri: str, since: int, version: int) -> list[list[dict[str, Any]]] |
     commits: list[list[dict[str, Any]]] = []
     for number in range(since + 1, version + 1):
         try:
-            lines = Path(uri, "_delta_log", f"{number:020d}.json").read_text(encoding="utf-8").splitlines()
+            lines = lake_files.read(lake_files.join(uri, "_delta_log", f"{number:020d}.json")).splitlines()
             commits.append([json.loads(line) for line in lines if line.strip()])
         except (OSError, ValueError):
             # Commits of the log are deleted after some weeks.
@@ -105,7 +104,7 @@ def _rows_since(uri: str, since: int, version: int) -> int:
     total = 0
     for _, file in files_since(uri, since, version) or ():
         try:
-            total += pq.read_metadata(file.path).num_rows
+            total += footer_of(file.path).num_rows
         except (OSError, pa.ArrowException):
             continue  # a damaged file: reading it says so
     return total
@@ -134,8 +133,8 @@ def files_since(uri: str, since: int, version: int) -> list[tuple[int, DataFile]
             elif action.get("add", {}).get("dataChange"):
                 added.append(action["add"])
         for one in changes or added:
-            path = Path(uri) / unquote(one["path"])
-            if not path.is_file():
+            path = lake_files.join(uri, unquote(one["path"]))
+            if not lake_files.is_file(path):
                 return None
-            found.append((number, DataFile(str(path), one["size"], 0, None, None)))
+            found.append((number, DataFile(path, one["size"], 0, None, None)))
     return found

@@ -7,16 +7,15 @@ changed to whoever follows the table.
 from __future__ import annotations
 
 import json
-import os
 import time
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from deltalake import DeltaTable
 
 from uninote.errors import UninoteError
+from uninote.storage.lake_files import create, join
 
 # What a table may ask of its writers; all that these need is done in `row_changes`, or not asked for by any of its settings.
 _WRITER_FEATURES = {"appendOnly", "invariants", "changeDataFeed"}
@@ -71,28 +70,19 @@ def commit(uri: str, onto: int, actions: Sequence[dict[str, Any]], operation: st
     }
     # A commit is one file with an action a line; that it appears under its number makes it the version.
     lines = map(json.dumps, [{"commitInfo": info}, *actions])
-    _create(Path(uri, "_delta_log", f"{version:020d}.json"), "\n".join(lines) + "\n")
+    _create(join(uri, "_delta_log", f"{version:020d}.json"), "\n".join(lines) + "\n")
     if version % _CHECKPOINT_EVERY == 0:
         _sum_up(uri)
     return version
 
 
-def _create(path: Path, text: str) -> None:
-    """Write a file that nobody sees before it is complete, and that replaces none."""
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    with scratch.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+def _create(path: str, text: str) -> None:
     try:
-        # A link fails where the name is taken; a rename would replace the other writer's commit.
-        os.link(scratch, path)
+        create(path, text.encode())
     except FileExistsError as error:
         raise CommitConflictError(
             f"{path} exists already: another run writes to this lake; let it end, and run again"
         ) from error
-    finally:
-        scratch.unlink()
 
 
 def _sum_up(uri: str) -> None:

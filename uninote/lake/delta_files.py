@@ -10,7 +10,6 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,6 +22,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from uninote.errors import UninoteError
 from uninote.lake.file_bounds import stats_of
 from uninote.lake.parquet_files import DataFile, read_columns
+from uninote.storage import lake_files
 
 _VECTORS_OF_DELETES = "delta.enableDeletionVectors"
 _MADE_FROM = "uninote.made-from"
@@ -60,7 +60,7 @@ def present_files(uri: str, version: int | None = None) -> list[DataFile]:
         raise MissingFilesError(f"{named} cannot be read any more ({str(error).splitlines()[0]})") from error
     for file in files:
         try:
-            size = Path(file.path).stat().st_size
+            size = lake_files.size_of(file.path)
         except OSError as error:
             raise MissingFilesError(f"{file.path} is gone (deleted, or taken by a VACUUM)") from error
         if size != file.size:
@@ -84,9 +84,10 @@ def plain_files(uri: str, version: int | None = None, *, most: int) -> list[str]
     if table.protocol().min_reader_version > 2 or is_mapped or about.partition_columns:
         return None
     names = pa.table(table.get_add_actions())["path"].to_pylist()
-    paths = [Path(uri) / unquote(name) for name in names]
-    is_present = len(paths) <= most and all(path.is_file() for path in paths)
-    return [str(path) for path in paths] if is_present else None
+    if len(names) > most:
+        return None
+    paths = [lake_files.join(uri, unquote(name)) for name in names]
+    return paths if all(map(lake_files.is_file, paths)) else None
 
 
 def replace_files(
@@ -132,7 +133,7 @@ def drop_files(uri: str, paths: Sequence[str]) -> None:
     table = DeltaTable(uri)
     now = int(time.time() * 1000)
     sizes = {file.path: file.size for file in files_of(uri)}
-    actions = [RemoveAction(_relative(uri, path), True, now, sizes[path], {}) for path in paths]
+    actions = [RemoveAction(lake_files.relative(uri, path), True, now, sizes[path], {}) for path in paths]
     table.create_write_transaction([*actions], "append", table.schema(), table.metadata().partition_columns)
 
 
@@ -167,7 +168,7 @@ def property_of(uri: str, name: str) -> str:
 
 def folder_values(uri: str, path: str) -> dict[str, str]:
     """Return column -> value of the partition that a table's file lies in, as its folders `column=value` say."""
-    folders = Path(path).relative_to(uri).parts[:-1]
+    folders = lake_files.relative(uri, path).split("/")[:-1]
     return dict(folder.split("=", 1) for folder in folders if "=" in folder)
 
 
@@ -269,17 +270,21 @@ def operations_since(uri: str, version: int) -> set[str]:
 def commits_of(uri: str) -> dict[str, int]:
     """Return the path of each file of the table at `uri`, and the version that added it: -1 where the log has forgotten."""
     versions: dict[str, int] = {}
-    for commit in sorted(Path(uri, "_delta_log").glob("*.json")):
-        for line in commit.read_text(encoding="utf-8").splitlines():
+    log = lake_files.join(uri, "_delta_log")
+    for name in lake_files.names_in(log):
+        number, _, kind = name.partition(".")
+        if kind != "json" or not number.isdecimal():
+            continue
+        for line in lake_files.read(lake_files.join(log, name)).splitlines():
             added = json.loads(line).get("add")
             if added is not None:
-                versions[str(Path(uri) / unquote(added["path"]))] = int(commit.stem)
+                versions[lake_files.join(uri, unquote(added["path"]))] = int(number)
     return {file.path: versions.get(file.path, -1) for file in files_of(uri)}
 
 
 def _data_file(uri: str, action: dict[str, Any]) -> DataFile:
     bounds = (action.get("min.note_id"), action.get("max.note_id"))
-    path = str(Path(uri) / unquote(action["path"]))
+    path = lake_files.join(uri, unquote(action["path"]))
     return DataFile(path, action["size_bytes"], action["num_records"] or 0, *bounds)
 
 
@@ -287,12 +292,8 @@ def _place(file: DataFile) -> tuple[bool, Any, str]:
     return file.low is not None, file.low if file.low is not None else "", file.path
 
 
-def _relative(uri: str, path: str) -> str:
-    return Path(path).relative_to(uri).as_posix()
-
-
 def _action(uri: str, file: DataFile) -> AddAction:
-    place = _relative(uri, file.path)
+    place = lake_files.relative(uri, file.path)
     partition = dict[str, str | None](folder_values(uri, file.path))
     stats = json.dumps(stats_of(file))
     return AddAction(place, file.size, partition, int(time.time() * 1000), True, stats)

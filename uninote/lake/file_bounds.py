@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from uninote.lake.parquet_files import DataFile
+from uninote.lake.parquet_files import DataFile, footer_of
 
 _NOTE_ID = "note_id"
 
@@ -20,7 +20,7 @@ def stats_of(file: DataFile) -> dict[str, Any]:
 
     A column without a value has no bounds. Truth values have none either, only nulls: so does Spark.
     """
-    footer = pq.read_metadata(file.path)
+    footer = footer_of(file.path)
     schema = footer.schema.to_arrow_schema()
     least: dict[str, Any] = {}
     most: dict[str, Any] = {}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from uninote.errors import UninoteError
+from uninote.storage import lake_files
 
 RECORD = "generation.json"
 
@@ -16,14 +16,12 @@ def read_record(lake: str, generation: str) -> dict[str, Any] | None:
 
     Raises UninoteError where the record is damaged.
     """
-    path = Path(lake) / generation / RECORD
-    return read_file(path) if path.exists() else None
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Return the content of a record. Raises UninoteError where it is damaged."""
+    path = record_of(lake, generation)
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        text = lake_files.read_or_none(path)
+        if text is None:
+            return None
+        values: dict[str, Any] = json.loads(text)
         if isinstance(values["weights"], str) and isinstance(values["layout"], int):
             return values
     except (OSError, ValueError, KeyError, TypeError):
@@ -31,3 +29,8 @@ def read_file(path: Path) -> dict[str, Any]:
     raise UninoteError(
         f"{path}: not the record of a generation (weights and layout); remove the file, and run jobs/embed.py, which writes it"
     )
+
+
+def record_of(lake: str, generation: str) -> str:
+    """Return where the record of a generation lies."""
+    return lake_files.join(lake, generation, RECORD)

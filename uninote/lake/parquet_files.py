@@ -9,13 +9,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from uninote.errors import UninoteError
+from uninote.storage.lake_files import for_arrow, join, make_folder
 
 EMBEDDINGS = "embeddings/"  # in the paths of tables of vectors
 
@@ -40,33 +40,45 @@ def write_file(table: pa.Table, folder: str, group_rows: int = 1 << 20) -> DataF
 
     No name is used twice: what a failed task left is in nobody's log, and in nobody's way.
     """
-    path = Path(folder) / f"part-{uuid.uuid4().hex}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Integers and scores hardly repeat: a dictionary of them costs time and saves no space.
-    pq.write_table(
-        table,
-        path,
-        row_group_size=group_rows,
-        use_dictionary=_texts(table.schema),
-        compression="snappy",
-        write_page_checksum=True,
-    )
+    path = join(folder, f"part-{uuid.uuid4().hex}.parquet")
+    files, place = for_arrow(path)
+    make_folder(folder)
+    with files.open_output_stream(place) as sink:
+        pq.write_table(
+            table,
+            sink,
+            row_group_size=group_rows,
+            # Integers and scores hardly repeat: a dictionary of them costs time and saves no space.
+            use_dictionary=_texts(table.schema),
+            compression="snappy",
+            write_page_checksum=True,
+        )
+        size = sink.tell()
     bounds = pc.min_max(table["note_id"]).as_py() if "note_id" in table.schema.names else {"min": None, "max": None}
-    return DataFile(str(path), path.stat().st_size, len(table), bounds["min"], bounds["max"])
+    return DataFile(path, size, len(table), bounds["min"], bounds["max"])
 
 
 @contextmanager
 def open_parquet(path: str) -> Iterator[pq.ParquetFile]:
     """Open a file whose pages are checked as they are read. Raises DamagedFileError, also while it is read."""
     try:
+        files, place = for_arrow(path)
         # Spark writes times in 96 bits; nanoseconds of 64 would end in the year 2262.
-        with pq.ParquetFile(path, page_checksum_verification=True, coerce_int96_timestamp_unit="us") as file:
+        with pq.ParquetFile(
+            place, filesystem=files, page_checksum_verification=True, coerce_int96_timestamp_unit="us"
+        ) as file:
             yield file
     except FileNotFoundError as error:
         raise DamagedFileError(f"{path} is gone{remedy_of(path)}") from error
     except (OSError, EOFError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DamagedFileError(f"{path} is not as it was written ({reason}){remedy_of(path)}") from error
+
+
+def footer_of(path: str) -> pq.FileMetaData:
+    """Return what a file says of itself at its end. Raises OSError and ArrowException."""
+    files, place = for_arrow(path)
+    return pq.read_metadata(place, filesystem=files)
 
 
 def read_columns(path: str, columns: Sequence[str]) -> pa.Table:

@@ -7,13 +7,13 @@ lake there to `pipelines/lake/migrations.py`.
 from __future__ import annotations
 
 import json
-import os
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from uninote.errors import UninoteError
 from uninote.lake.paths import Lake
+from uninote.storage import lake_files
 
 FORMAT = 4
 FILE = "lake.json"
@@ -50,9 +50,9 @@ def read_record(root: str) -> LakeRecord | None:
 
     Raises LakeFormatError where it is damaged, or of a format that only a later version of this program knows.
     """
-    path = Path(Lake(root).uri(FILE))
+    path = Lake(root).uri(FILE)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(lake_files.read(path))
         record = LakeRecord(str(values["lake_id"]), int(values["format"]))
     except FileNotFoundError:
         return None
@@ -73,28 +73,18 @@ def read_record(root: str) -> LakeRecord | None:
 
 def write_record(lake: Lake, record: LakeRecord) -> None:
     """Replace the record, in one step."""
-    os.replace(_scratch(lake, record), lake.uri(FILE))
+    lake_files.write(lake.uri(FILE), _text(record))
 
 
 def _create(lake: Lake, record: LakeRecord) -> None:
-    """Write the record unless there is one; a link fails where its name is taken, so the first one stays."""
-    scratch = _scratch(lake, record)
+    """Write the record unless there is one."""
     try:
-        os.link(scratch, lake.uri(FILE))
-    except FileExistsError:
-        pass
+        with suppress(FileExistsError):
+            lake_files.create(lake.uri(FILE), _text(record))
     except OSError:
         # A mounted store may have no links. There, of two first runs at once, the later one names the lake.
-        os.replace(scratch, lake.uri(FILE))
-    finally:
-        scratch.unlink(missing_ok=True)
+        lake_files.write(lake.uri(FILE), _text(record))
 
 
-def _scratch(lake: Lake, record: LakeRecord) -> Path:
-    path = Path(lake.uri(f".{FILE}.{uuid.uuid4().hex}"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(record), indent=1, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return path
+def _text(record: LakeRecord) -> bytes:
+    return (json.dumps(asdict(record), indent=1, sort_keys=True) + "\n").encode()

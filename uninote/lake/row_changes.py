@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -21,6 +20,7 @@ from deltalake import DeltaTable
 from uninote.errors import UninoteError
 from uninote.lake.commits import add_action, can_commit, change_action, commit, has_feed, remove_action
 from uninote.lake.parquet_files import DataFile, open_parquet, write_file
+from uninote.storage.lake_files import join, relative
 
 DELETED = "_deleted"  # the column of a table of changes that marks rows to remove
 MOST_ROWS = 20_000  # changed rows, which the driver holds
@@ -124,7 +124,7 @@ class RowChanges:
 
     def _read(self, file: _Stored) -> pa.Table:
         """Return a file's rows in the table's columns: one from before a column was added has null there."""
-        with open_parquet(str(Path(self._uri, file.path))) as stored:
+        with open_parquet(join(self._uri, file.path)) as stored:
             names = stored.schema_arrow.names
             rows = stored.read([name for name in self._schema.names if name in names])
         for position, column in enumerate(self._schema):
@@ -168,11 +168,11 @@ class RowChanges:
         return add_action(self._relative(written), written.size, _statistics(rows.select(self._indexed)))
 
     def _write_feed(self, parts: list[pa.Table]) -> dict[str, Any]:
-        written = write_file(pa.concat_tables(parts), str(Path(self._uri, "_change_data")))
+        written = write_file(pa.concat_tables(parts), join(self._uri, "_change_data"))
         return change_action(self._relative(written), written.size)
 
     def _relative(self, file: DataFile) -> str:
-        return quote(Path(file.path).relative_to(self._uri).as_posix())
+        return quote(relative(self._uri, file.path))
 
 
 def can_apply(uri: str) -> bool:

@@ -13,8 +13,10 @@ from pyarrow import ArrowException
 from pyarrow.dataset import ParquetFragmentScanOptions
 
 from uninote.errors import UninoteError
+from uninote.lake.delta_files import has_log
 from uninote.lake.parquet_files import DamagedFileError, read_columns
 from uninote.lake.record import read_record
+from uninote.storage import lake_files
 
 NoteId = str | int
 _COMPARED_ONE_BY_ONE = 200
@@ -33,9 +35,9 @@ def lookup(
 ) -> dict[NoteId, list[tuple[NoteId, float]]]:
     """Return note_id -> [(note_id, score)], best first, of those of `note_ids` that have a list.
 
-    `lake` is the lake's folder. `generation` may be left out where the table is there for one encoder only. The table is
-    ordered by note_id, so a look-up reads the files and row groups that hold the ids, and nothing else. Raises
-    NeighbourTableError when there is no such table, or several.
+    `lake` is the lake's folder, or its URI in an object store. `generation` may be left out where the table is there for one
+    encoder only. The table is ordered by note_id, so a look-up reads the files and row groups that hold the ids, and nothing
+    else. Raises NeighbourTableError when there is no such table, or several.
     """
     return open_table(lake, table, generation).get(note_ids)
 
@@ -91,19 +93,19 @@ def _damage(uri: str) -> str | None:
 
 def open_table(lake: str | Path, table: str = "neighbours", generation: str | None = None) -> NeighbourTable:
     """Open the newest version of a neighbour table. Raises NeighbourTableError."""
-    root = Path(lake)
+    root = str(lake)
     # Refuses a lake of a later format.
-    read_record(str(root))
-    made = []
-    for log in sorted(root.glob("*/*/_delta_log")):
-        if log.parent.name == table and generation in (None, log.parent.parent.name):
-            made.append(log.parent)
+    read_record(root)
+    generations = lake_files.folders_in(root) if generation is None else [generation]
+    made = [name for name in generations if has_log(lake_files.join(root, name, table))]
     if len(made) > 1:
-        names = ", ".join(path.parent.name for path in made)
+        names = ", ".join(made)
         raise NeighbourTableError(f"{root} holds {table!r} of several encoders; name one as generation: {names}")
     if not made:
-        states = sorted({path.parent.name for path in root.glob("*/neighbour_state/*/_delta_log")})
+        states: set[str] = set()
+        for name in generations:
+            states.update(lake_files.folders_in(lake_files.join(root, name, "neighbour_state")))
         raise NeighbourTableError(
-            f"{root}: no table {table!r} there; there are {', '.join(states) or 'none'}. Run jobs/neighbours.py"
+            f"{root}: no table {table!r} there; there are {', '.join(sorted(states)) or 'none'}. Run jobs/neighbours.py"
         )
-    return NeighbourTable(str(made[0]))
+    return NeighbourTable(lake_files.join(root, made[0], table))

@@ -15,13 +15,17 @@ from typing import Any
 
 from uninote.config.loading import load_config
 from uninote.config.settings import Config
+from uninote.config.store_settings import store_settings
 from uninote.errors import ConfigError, UninoteError
+from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.failures import TRACE, explained
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.runtime.progress_file import progress_file
 from uninote.pipelines.runtime.session import open_session
 from uninote.pipelines.runtime.signals import Stopped, stopped_by_signals
+from uninote.storage.environment import export
+from uninote.storage.types import is_object_store
 
 Work = Callable[[Run], dict[str, Any]]
 Plan = Callable[[Config, int | None, int | None], dict[str, Any]]  # of a configuration, rows and width
@@ -80,10 +84,13 @@ def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | Pr
         if not isinstance(plan, Preview):
             return plan(config, options.rows, options.width)
         work = plan.work
-    _check_lake(Path(config.lake))
+    export(s3_of(config))
+    if not is_object_store(config.lake):
+        _check_lake(Path(config.lake))
     allow_deletes = name in INGESTING and options.allow_deletes
-    run = Run(open_session(name, config.spark), config, tuple(options.set), allow_deletes)
-    with progress_file(Path(config.lake), name, run.run_id):
+    spark = open_session(name, store_settings(config.lake, s3_of(config)) | config.spark)
+    run = Run(spark, config, tuple(options.set), allow_deletes)
+    with progress_file(config.lake, name, run.run_id):
         return work(run)
 
 

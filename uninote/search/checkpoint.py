@@ -13,8 +13,9 @@ from uninote.model.e5.folder import e5_folder
 from uninote.model.encoder import AUTO, SENTENCES, describe, kind_of
 from uninote.model.sentence.turned_copy import turned_copy
 from uninote.storage.folder_copies import fetched_checkpoint
+from uninote.storage.lake_files import join, parent, read_or_none
 from uninote.storage.local import local_path
-from uninote.storage.types import S3Options, is_remote
+from uninote.storage.types import S3Options, is_object_store, is_remote
 
 NAMED = {E5: e5_folder, DEMO: demo_checkpoint}  # checkpoints that have a name
 
@@ -25,7 +26,7 @@ def recorded_model(place: str, generation: str) -> tuple[str, str]:
     Raises UninoteError where there is no such record, or vectors were made elsewhere.
     """
     lake = _lake_around(place)
-    record = read_record(str(lake), generation) if lake is not None else None
+    record = read_record(lake, generation) if lake is not None else None
     if record is not None and record.get("kind") == FOREIGN:
         raise UninoteError(
             "the vectors of this index were made elsewhere; name the model that makes such vectors with --model, or search "
@@ -60,11 +61,12 @@ def with_axes(place: str, folder: Path, kind: str) -> tuple[Path, str]:
     lake = _lake_around(place)
     if kind != SENTENCES or lake is None:
         return folder, kind
-    axes = lake / "axes" / f"{describe(kind, folder).identity.weights}.safetensors"
-    return (turned_copy(folder, axes) if axes.is_file() else folder), kind
+    axes = read_or_none(join(lake, "axes", f"{describe(kind, folder).identity.weights}.safetensors"))
+    return (folder if axes is None else turned_copy(folder, axes)), kind
 
 
-def _lake_around(place: str) -> Path | None:
+def _lake_around(place: str) -> str | None:
     """Return <lake> of <lake>/<generation>/index/w<N>, where an index lies unless index.folder says otherwise."""
-    parents = [] if is_remote(place) else local_path(place).resolve().parents
-    return parents[2] if len(parents) > 2 else None
+    lake = parent(parent(parent(place if is_object_store(place) else str(local_path(place).resolve()))))
+    # Of a bucket's own name only the scheme would be left.
+    return lake if lake and not lake.endswith(("/", ":")) else None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from uninote.errors import UninoteError
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(data|file):", re.IGNORECASE)
+S3_SCHEMES = ("s3", "s3a")
+OBJECT_STORES = (*S3_SCHEMES, "gs", "abfs", "abfss")
 
 
 class StorageError(UninoteError):
@@ -53,5 +55,14 @@ class FileStat:
 
 def is_remote(uri: str) -> bool:
     """Say whether `uri` is `s3://…` or `s3a://…`, which mean the same here."""
-    scheme = SCHEME.match(uri)
-    return scheme is not None and (scheme[1] or "").lower() in ("s3", "s3a")
+    return _scheme(uri) in S3_SCHEMES
+
+
+def is_object_store(uri: str) -> bool:
+    """Say whether `uri` names a place in an object store, of whatever kind a lake may lie in."""
+    return _scheme(uri) in OBJECT_STORES
+
+
+def _scheme(uri: str) -> str:
+    found = SCHEME.match(uri)
+    return (found[1] or "").lower() if found is not None else ""

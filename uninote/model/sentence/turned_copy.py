@@ -11,16 +11,16 @@ from uninote.model.sentence.additions import AXES
 from uninote.storage.host_copies import once_per_host
 
 
-def turned_copy(folder: Path, axes: Path) -> Path:
-    """Return this machine's copy of the model in `folder` with the axes in the file `axes`. Raises CheckpointError."""
+def turned_copy(folder: Path, axes: bytes) -> Path:
+    """Return this machine's copy of the model in `folder` with `axes`, the content of such a file. Raises CheckpointError."""
     weights = sentence_folder.identify(folder).weights
-    name = f"turned-{weights}-{hashlib.sha256(axes.read_bytes()).hexdigest()[:16]}"
+    name = f"turned-{weights}-{hashlib.sha256(axes).hexdigest()[:16]}"
     return once_per_host(name, lambda copy: _fill(copy, folder, axes), name)
 
 
-def _fill(copy: Path, folder: Path, axes: Path) -> None:
+def _fill(copy: Path, folder: Path, axes: bytes) -> None:
     for path in sentence_folder.files(folder):
         place = copy / path.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
-    shutil.copyfile(axes, copy / AXES)
+    (copy / AXES).write_bytes(axes)

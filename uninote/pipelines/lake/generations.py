@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND
-from uninote.lake.generation_record import RECORD, read_file, read_record
+from uninote.lake.generation_record import read_record, record_of
 from uninote.model.identity.identity import Identity
 from uninote.model.identity.layouts import LAYOUTS, known
+from uninote.storage import lake_files
 
 ITEMS = "items"
 FORMAT = 1
@@ -80,11 +79,9 @@ def record_generation(lake: str, model: ModelFolder) -> None:
 
     Where the model lies is written anew when it was moved, so that jobs find it that are not told.
     """
-    path = Path(lake) / model.generation / RECORD
-    known = read_file(path) if path.exists() else {}
+    known = read_record(lake, model.generation) or {}
     if known.get("checkpoint") == model.checkpoint:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     made: dict[str, Any] = {
         "format": FORMAT,
         "kind": model.kind,
@@ -95,11 +92,7 @@ def record_generation(lake: str, model: ModelFolder) -> None:
         # Of vectors without a model nothing else declares the width.
         made["width"] = model.full_width
     values = (known or made) | {"checkpoint": model.checkpoint}
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{RECORD}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(values, file, indent=2)
-    os.chmod(scratch, 0o644)
-    os.replace(scratch, path)
+    lake_files.write(record_of(lake, model.generation), json.dumps(values, indent=2).encode())
 
 
 def recorded_width(lake: str, generation: str) -> int | None:
@@ -111,11 +104,11 @@ def recorded_width(lake: str, generation: str) -> int | None:
 def find_generations(lake: str) -> list[str]:
     """Return the generations that hold anything, sorted by name."""
     found = []
-    for path in Path(lake).glob("*"):
+    for name in lake_files.folders_in(lake):
         # A layout that was asked for once, by a run that made nothing of it, is not the lake's.
-        if _GENERATION.fullmatch(path.name) and (path / ITEMS).is_dir():
-            found.append(path.name)
-    return sorted(found)
+        if _GENERATION.fullmatch(name) and ITEMS in lake_files.folders_in(lake_files.join(lake, name)):
+            found.append(name)
+    return found
 
 
 def _held(lake: str, identity: Identity) -> dict[int, str]:

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from uninote.lake.delta_files import append_rows, columns_of, commits_of, has_log, largest, replace_rows
+from uninote.lake.parquet_files import open_parquet
 from uninote.lake.paths import Lake
 from uninote.lake.schemas import RUNS
 from uninote.lake.small_tables import read_all
@@ -53,8 +53,9 @@ def _in_order_of_commits(uri: str) -> list[Entry]:
     """Return the entries of format 1 with the sequences that they lack: in the order of commits, then of `started_at`."""
     found = []
     for path, version in commits_of(uri).items():
-        for row in pq.read_table(path).to_pylist(maps_as_pydicts="strict"):
-            found.append((version, row))
+        with open_parquet(path) as file:
+            for row in file.read().to_pylist(maps_as_pydicts="strict"):
+                found.append((version, row))
     found.sort(key=lambda one: (one[0], one[1]["started_at"]))
     rows: list[Entry] = []
     for number, (_, row) in enumerate(found):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from pyspark.sql.types import StringType
 
@@ -12,13 +11,14 @@ from uninote.lake.paths import Lake
 from uninote.lake.record import FORMAT, LakeRecord, read_record, write_record
 from uninote.lake.schemas import items_table
 from uninote.pipelines.lake import ledger, tables
+from uninote.pipelines.lake.generations import ITEMS, find_generations
 
 
 def _count_cuts(lake: Lake) -> None:
     """Add the columns that say what a model did not get to see to the items of each generation, null in all rows."""
-    for log in Path(lake.root).glob("*/items/_delta_log"):
+    for generation in find_generations(lake.root):
         # The type of note_id, which differs between lakes, is not asked for: the column is there.
-        tables.add_columns(items_table(StringType()), str(log.parent))
+        tables.add_columns(items_table(StringType()), lake.uri(f"{generation}/{ITEMS}"))
 
 
 MIGRATIONS: Mapping[int, Callable[[Lake], None]] = {1: ledger.upgrade, 2: ledger.upgrade, 3: _count_cuts}

@@ -5,9 +5,7 @@ Fitted again on another machine they would differ in their last bits, and vector
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from udfs.embed.model_files import fits_broadcast
@@ -18,6 +16,7 @@ from uninote.model.sentence.additions import AXES, NARROWEST, write_axes
 from uninote.model.sentence.turned_copy import turned_copy
 from uninote.pipelines.lake.generations import ModelFolder, has_generation
 from uninote.pipelines.runtime.progress import say
+from uninote.storage import lake_files
 from uninote.storage.host_copies import once_per_host
 
 FOLDER = "axes"  # in a lake: one file for each model, by the hash of its weights
@@ -30,41 +29,34 @@ def choose_folder(config: Config, plain: Path, kind: str, found: Description) ->
     where `model.rotate` asks for what the model cannot have, or for other than what the lake has vectors of.
     """
     asked = config.model.rotate
-    stored = axes_file(config.lake, found.identity.weights)
+    weights = found.identity.weights
+    stored = lake_files.read_or_none(axes_file(config.lake, weights))
     has_plain = has_generation(config.lake, found.identity)
     if problem := _problem(plain, kind, found):
         if asked is True:
             raise ConfigError(f"model.rotate: true: {plain} {problem}")
         return plain
-    if asked != "auto" and (stored.exists() if asked is False else has_plain):
+    if asked != "auto" and (stored is not None if asked is False else has_plain):
         raise ConfigError(
             f"model.rotate: {str(asked).lower()}: the lake {config.lake} has vectors of this model "
             f"{'with' if asked is False else 'without'} axes, which do not compare with others; leave model.rotate out, or "
             "take another lake"
         )
-    if asked is False or (has_plain and not stored.exists()):
+    if asked is False or (has_plain and stored is None):
         return plain
-    return turned_copy(plain, stored if stored.exists() else _fitted(plain, found.identity.weights))
+    return turned_copy(plain, _fitted(plain, weights) if stored is None else stored)
 
 
-def axes_file(lake: str, weights: str) -> Path:
-    """Return the file in which a lake stores the axes of a model."""
-    return Path(lake) / FOLDER / f"{weights}.safetensors"
+def axes_file(lake: str, weights: str) -> str:
+    """Return the URI of the file in which a lake stores the axes of a model."""
+    return lake_files.join(lake, FOLDER, f"{weights}.safetensors")
 
 
 def keep_axes(lake: str, model: ModelFolder) -> None:
     """Store the axes of a turned copy in the lake before its first vectors, unless they are there; the file appears whole."""
-    if model.turned_from is None:
-        return
-    path = axes_file(lake, model.turned_from)
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    shutil.copyfile(model.folder / AXES, scratch)
-    os.chmod(scratch, 0o644)
-    os.replace(scratch, path)
+    if model.turned_from is not None:
+        with suppress(FileExistsError):
+            lake_files.create(axes_file(lake, model.turned_from), (model.folder / AXES).read_bytes())
 
 
 def _problem(folder: Path, kind: str, found: Description) -> str:
@@ -78,8 +70,8 @@ def _problem(folder: Path, kind: str, found: Description) -> str:
     return "" if fits_broadcast(folder) else "is too large to be sent to workers"
 
 
-def _fitted(folder: Path, weights: str) -> Path:
-    """Return axes fitted on this machine, once: embedding the sample takes some seconds."""
+def _fitted(folder: Path, weights: str) -> bytes:
+    """Return the file of axes fitted on this machine, once: embedding the sample takes some seconds."""
 
     def fill(scratch: Path) -> None:
         # Imported here, since it loads torch, which no other run needs in the driver.
@@ -88,4 +80,4 @@ def _fitted(folder: Path, weights: str) -> Path:
         say("the model was not trained for narrow widths: fitting axes for them (model.rotate)")
         write_axes(scratch / AXES, axes_of_model(folder))
 
-    return once_per_host(f"axes-{weights}", fill, weights) / AXES
+    return (once_per_host(f"axes-{weights}", fill, weights) / AXES).read_bytes()

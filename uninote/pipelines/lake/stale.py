@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from uninote.lake.delta_files import property_of, set_property
 from uninote.neighbours.lookup import STALE
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.runtime.progress import say
+from uninote.storage import lake_files
 
 
 def mark_stale(run: Run, stage: str, found: Mapping[str, str], setting: str) -> None:
@@ -38,4 +38,5 @@ def unmark(run: Run, names: Iterable[str]) -> None:
 
 def tables_below(run: Run, folder: str) -> list[str]:
     """Return the names of the tables in a folder of the generation, in order."""
-    return sorted(path.parent.name for path in Path(run.generation.uri(folder)).glob("*/_delta_log"))
+    place = run.generation.uri(folder)
+    return [name for name in lake_files.folders_in(place) if tables.has_table(lake_files.join(place, name))]

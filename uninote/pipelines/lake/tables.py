@@ -6,7 +6,6 @@ Rows are Spark's. What only the table's log knows is read without it: Spark woul
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping
 
 import deltalake
@@ -21,6 +20,7 @@ from uninote.lake.row_changes import DELETED as DELETED
 from uninote.lake.row_changes import MOST_BYTES, RowChanges, can_apply
 from uninote.lake.row_changes import MOST_ROWS as MOST_ROWS
 from uninote.lake.schemas import TableSpec
+from uninote.storage import lake_files
 
 ABSENT = -1  # the version of a table that does not exist
 _DEFAULTS = "spark.databricks.delta.properties.defaults."
@@ -118,7 +118,7 @@ def version_or_absent(uri: str) -> int:
 
 def remove(uri: str) -> None:
     """Delete a folder of this run's own scratch files, if it is there."""
-    shutil.rmtree(uri, ignore_errors=True)
+    lake_files.remove_folder(uri)
 
 
 def schema_of(uri: str) -> StructType:

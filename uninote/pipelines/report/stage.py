@@ -6,7 +6,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import Column, Row
@@ -33,6 +32,7 @@ from uninote.redaction import redact
 from uninote.report.data import Cuts, QuarantineReason, Reconciliation, Report
 from uninote.report.figures import Histogram, IndexRow, Recall, WidthRecall
 from uninote.report.render import render
+from uninote.storage import lake_files
 
 FILE = "report.html"
 BINS = 30
@@ -45,10 +45,11 @@ def report(run: Run) -> dict[str, Any]:
     """Write `report.html` into the lake and return where it is."""
     started = time.time()
     snapshot = newest_snapshot(run)
-    path = Path(run.lake.uri(FILE))
-    path.write_text(render(_collect(run, snapshot, newest_entries(run))), encoding="utf-8")
-    record(run, REPORT, "all", Outcome("done", {"bytes": path.stat().st_size}), started)
-    return {"tables": {}, "report": str(path)}
+    path = run.lake.uri(FILE)
+    page = render(_collect(run, snapshot, newest_entries(run))).encode()
+    lake_files.write(path, page)
+    record(run, REPORT, "all", Outcome("done", {"bytes": len(page)}), started)
+    return {"tables": {}, "report": path}
 
 
 def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:

@@ -14,8 +14,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
+
+from uninote.storage import lake_files
 
 FILE = "progress.json"
 PERIOD_S = 5.0
@@ -27,7 +28,7 @@ _open: ProgressFile | None = None  # of the job that this process runs
 class ProgressFile:
     """The values of the file of one job. Methods may be called from any thread."""
 
-    def __init__(self, path: Path, job: str, run_id: str) -> None:
+    def __init__(self, path: str, job: str, run_id: str) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._started = time.time()
@@ -49,10 +50,9 @@ class ProgressFile:
             self._values.update(values)
             self._values |= {"updated_at": _now(), "seconds": round(time.time() - self._started, 1)}
             text = json.dumps(self._values, indent=1) + "\n"
-            scratch = self._path.with_name(f".{FILE}.{os.getpid()}")
             with suppress(OSError):
-                scratch.write_text(text, encoding="utf-8")
-                os.replace(scratch, self._path)
+                if lake_files.is_folder(lake_files.parent(self._path)):
+                    lake_files.write(self._path, text.encode(), synced=False)
 
     def end_stage(self, stage: str, seconds: float) -> None:
         """Note what a stage took."""
@@ -60,14 +60,14 @@ class ProgressFile:
 
 
 @contextmanager
-def progress_file(lake: Path, job: str, run_id: str) -> Iterator[None]:
+def progress_file(lake: str, job: str, run_id: str) -> Iterator[None]:
     """Keep the file of a job up to date while it runs; at its end `state` is done or failed.
 
     A job that was killed leaves "running", and an `updated_at` that grows old. A lake that is not there yet gets its file when
     its folder is made.
     """
     global _open
-    _open = opened = ProgressFile(lake / FILE, job, run_id)
+    _open = opened = ProgressFile(lake_files.join(lake, FILE), job, run_id)
     stop = threading.Event()
 
     def beat() -> None:

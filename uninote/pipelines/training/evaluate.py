@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from uninote.errors import UninoteError
@@ -20,6 +19,7 @@ from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.scores import evaluation_path
 from uninote.pipelines.training.training_set import training_set
+from uninote.storage import lake_files
 from uninote.training.dataset import TrainingSet
 from uninote.training.dataset.strategies import Strategy
 
@@ -35,13 +35,12 @@ def evaluate_model(run: Run) -> dict[str, Any]:
     _say_reasons(reasons)
     tables = measure(encoder, data, "model", views=True)
     path = evaluation_path(run)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_evaluation(path, data, tables, run.lake_id)
     record(run, STAGE, "all", Outcome("done", {"scores": len(tables[0].scores)}), started)
     return {
         "state": "done",
         "tables": {},
-        "evaluation": str(path),
+        "evaluation": path,
         "recall_at_10": tables[0].recalls_at_10(),
         "left_out": reasons,
     }
@@ -78,7 +77,7 @@ def measure(encoder: Encoder, data: TrainingSet, name: str, views: bool = False)
     return found
 
 
-def write_evaluation(path: Path, data: TrainingSet, tables: Sequence[Table], lake_id: str) -> None:
+def write_evaluation(path: str, data: TrainingSet, tables: Sequence[Table], lake_id: str) -> None:
     """Write tables as JSON, with what they were measured on: the set, and the lake that it was made of."""
     values = {
         "lake_id": lake_id,
@@ -86,4 +85,4 @@ def write_evaluation(path: Path, data: TrainingSet, tables: Sequence[Table], lak
         "counts": data.manifest["counts"],
         "tables": [table.as_json() for table in tables],
     }
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    lake_files.write(path, (json.dumps(values, indent=2) + "\n").encode())

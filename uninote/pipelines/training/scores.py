@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from uninote.demo.workspace import demo_checkpoint
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.source_identity import may_hold_demo
 from uninote.report.figures import Evaluation, StrategyScores
+from uninote.storage import lake_files
 
 EVALUATION = "evaluation.json"  # beside the weights of a checkpoint that was measured where it was trained
 
 
-def evaluation_path(run: Run) -> Path:
+def evaluation_path(run: Run) -> str:
     """Return where the lake keeps what was measured of the configured model."""
-    return Path(run.lake.uri(f"evaluations/{run.model.generation}.json"))
+    return run.lake.uri(f"evaluations/{run.model.generation}.json")
 
 
 def evaluation_of(run: Run) -> Evaluation | None:
@@ -46,7 +46,7 @@ def _find(run: Run) -> tuple[dict[str, Any] | None, str]:
     own = _read(evaluation_path(run))
     if own is not None:
         return own, "held-out notes of this lake, by jobs/evaluate.py"
-    trained = _read(run.model.folder / EVALUATION)
+    trained = _read(str(run.model.folder / EVALUATION))
     if trained is None:
         return None, ""
     if trained.get("lake_id") == run.lake_id:
@@ -56,11 +56,9 @@ def _find(run: Run) -> tuple[dict[str, Any] | None, str]:
     return None, ""
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    found: dict[str, Any] = json.loads(path.read_bytes())
-    return found
+def _read(path: str) -> dict[str, Any] | None:
+    text = lake_files.read_or_none(path)
+    return None if text is None else dict(json.loads(text))
 
 
 def _row(model: dict[str, Any], baselines: list[dict[str, Any]], strategy: str, widths: list[int]) -> StrategyScores:

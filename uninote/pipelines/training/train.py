@@ -43,7 +43,7 @@ def train_model(run: Run) -> dict[str, Any]:
             say(f"train: {name}, {stage.steps:,} steps of {stage.batch:,}")
             checkpoints.append(_train(checkpoints[-1], data, folder / name, stage, settings.processes))
     tables = _measure(run, checkpoints, data)
-    write_evaluation(checkpoints[-1] / EVALUATION, data, tables, run.lake_id)
+    write_evaluation(str(checkpoints[-1] / EVALUATION), data, tables, run.lake_id)
     counts = data.manifest["counts"]
     record(run, STAGE, "all", Outcome("done", counts), started)
     checkpoint = str(checkpoints[-1])

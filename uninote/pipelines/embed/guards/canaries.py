@@ -19,6 +19,7 @@ from uninote.pipelines.embed.steps.model_run import PASSED, STAGING, Tasks
 from uninote.pipelines.lake import tables
 from uninote.pipelines.notes.image_texts import with_read_texts
 from uninote.pipelines.runtime.progress import described, say
+from uninote.storage.lake_files import for_arrow
 from uninote.vectors.widths import truncate
 
 # Looked at for each canary: of the items with the least keys some are edited now, degraded, or no notes.
@@ -96,7 +97,8 @@ def _embedded(plan: Plan, tasks: Tasks, version: int, keys: np.ndarray) -> Canar
     seen = with_read_texts(run, notes.where(F.col("note_id").isin(named)))
     work = tasks.with_content(seen, chosen)
     tasks.stage(work, len(keys), "embed: canaries")
-    rows = pq.read_table(run.generation.uri(STAGING), columns=["item_key", "vector", "degraded"])
+    files, place = for_arrow(run.generation.uri(STAGING))
+    rows = pq.read_table(place, filesystem=files, columns=["item_key", "vector", "degraded"])
     complete = pc.and_(pc.is_valid(rows["vector"]), pc.invert(rows["degraded"]))
     return _in_order(rows.filter(complete), run.model.full_width)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import rows_of
 from uninote.pipelines.embed.steps import changes
 from uninote.pipelines.embed.steps.accounting import Plan
+from uninote.pipelines.lake.generations import find_generations
 from uninote.pipelines.lake.run import Run
 
 # Items that a run may compute again where no share is set: a small lake is its owner's to change.
@@ -34,7 +33,7 @@ def held_elsewhere(run: Run) -> int:
     """Return how many items the largest other generation has, where the configured one has none; else 0."""
     if rows_of(run.generation.uri("items")):
         return 0
-    tables = [str(log.parent) for log in Path(run.lake.root).glob("*/items/_delta_log")]
+    tables = [run.lake.uri(f"{generation}/items") for generation in find_generations(run.lake.root)]
     return max(map(rows_of, tables), default=0)
 
 

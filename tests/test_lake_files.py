@@ -1,0 +1,141 @@
+"""Files of a lake, on a disk and in a real S3 store: the same calls, the same answers."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from uninote.config.store_settings import LOG_STORE, store_settings
+from uninote.lake.parquet_files import DamagedFileError, read_columns, write_file
+from uninote.storage import lake_files, objects
+from uninote.storage.environment import export, variables
+from uninote.storage.types import S3Options
+
+
+@pytest.fixture(params=["disk", "s3"])
+def root(request, tmp_path, monkeypatch):
+    """A folder for a lake: on a disk, or in a bucket of its own."""
+    if request.param == "disk":
+        yield str(tmp_path / "lake")
+        return
+    server = request.getfixturevalue("s3")
+    for name, value in variables(S3Options(server.endpoint)).items():
+        monkeypatch.setenv(name, value)
+    objects.forget()
+    yield server.make_bucket(f"lake-{tmp_path.name.replace('_', '-')[-40:].strip('-')}").replace("s3:", "s3a:")
+    objects.forget()
+
+
+def test_files_are_written_read_listed_and_removed(root):
+    lake_files.write(f"{root}/one.json", b"1")
+    lake_files.write(f"{root}/below/two", b"22")
+    lake_files.write(f"{root}/below/deeper/three", b"333")
+    lake_files.write(f"{root}/one.json", b"1111")
+    assert lake_files.read(f"{root}/one.json") == b"1111"
+    assert lake_files.size_of(f"{root}/below/two") == 2
+    assert lake_files.files_below(root) == ["below/deeper/three", "below/two", "one.json"]
+    assert lake_files.names_in(f"{root}/below") == ["two"]
+    assert (lake_files.folders_in(root), lake_files.folders_in(f"{root}/below")) == (["below"], ["deeper"])
+    assert lake_files.is_file(f"{root}/below/two")
+    assert not lake_files.is_file(f"{root}/below")
+    lake_files.remove(f"{root}/one.json")
+    lake_files.remove(f"{root}/one.json")
+    lake_files.remove_folder(f"{root}/below")
+    assert lake_files.files_below(root) == []
+
+
+def test_what_is_not_there_is_not_there(root):
+    assert lake_files.read_or_none(f"{root}/none") is None
+    assert lake_files.names_in(f"{root}/none") == lake_files.folders_in(f"{root}/none") == []
+    assert lake_files.files_below(f"{root}/none") == []
+    lake_files.remove_folder(f"{root}/none")
+    for ask in (lake_files.read, lake_files.size_of):
+        with pytest.raises(FileNotFoundError):
+            ask(f"{root}/none")
+
+
+def test_a_file_is_created_once(root):
+    lake_files.create(f"{root}/chain/1", b"first")
+    with pytest.raises(FileExistsError):
+        lake_files.create(f"{root}/chain/1", b"second")
+    assert lake_files.read(f"{root}/chain/1") == b"first"
+
+
+def test_of_many_that_create_a_file_one_succeeds(root):
+    writers = 8
+    start = threading.Barrier(writers)
+
+    def create(number: int, name: str) -> bool:
+        start.wait()
+        try:
+            lake_files.create(f"{root}/race/{name}", str(number).encode())
+        except FileExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(writers) as pool:
+        for race in range(25):
+            won = list(pool.map(create, range(writers), [str(race)] * writers))
+            assert won.count(True) == 1
+            assert lake_files.read(f"{root}/race/{race}") == str(won.index(True)).encode()
+
+
+def test_parquet_files_are_written_and_read_with_checksums(root):
+    values = np.random.default_rng(0).normal(size=1000)
+    written = write_file(pa.table({"x": values}), f"{root}/table")
+    assert written.path.startswith(f"{root}/table/part-")
+    assert (written.size, written.rows) == (lake_files.size_of(written.path), 1000)
+    assert np.array_equal(read_columns(written.path, ["x"])["x"].to_numpy(), values)
+    whole = bytearray(lake_files.read(written.path))
+    whole[len(whole) // 2] ^= 1
+    lake_files.write(written.path, bytes(whole))
+    with pytest.raises(DamagedFileError, match="is not as it was written"):
+        read_columns(written.path, ["x"])
+    lake_files.remove(written.path)
+    with pytest.raises(DamagedFileError, match="is gone"):
+        read_columns(written.path, ["x"])
+
+
+def test_a_name_below_a_folder_is_told_from_one_elsewhere():
+    assert lake_files.join("s3a://bucket/lake/", "a", "b") == "s3a://bucket/lake/a/b"
+    assert lake_files.relative("s3a://bucket/lake", "s3a://bucket/lake/a/b") == "a/b"
+    assert lake_files.parent("s3a://bucket/lake/") == "s3a://bucket"
+    with pytest.raises(ValueError, match="does not lie below"):
+        lake_files.relative("/lake", "/lake2/a")
+
+
+def test_a_wrong_key_is_a_refusal_and_a_missing_bucket_a_missing_file(s3, monkeypatch):
+    for name, value in variables(S3Options(s3.endpoint)).items():
+        monkeypatch.setenv(name, value)
+    objects.forget()
+    with pytest.raises(FileNotFoundError, match="NoSuchBucket"):
+        lake_files.write("s3a://there-is-no-such-bucket/x", b"")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    s3.make_bucket("mine")
+    objects.forget()
+    with pytest.raises(PermissionError, match="access denied"):
+        lake_files.read("s3a://mine/x")
+    objects.forget()
+
+
+def test_the_service_is_said_once_for_all_libraries(monkeypatch):
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ALLOW_HTTP"):
+        monkeypatch.delenv(name, raising=False)
+    assert variables(S3Options()) == {}
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    export(S3Options("http://127.0.0.1:1"))
+    assert variables(S3Options()) == {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "eu-west-3",
+        "AWS_DEFAULT_REGION": "eu-west-3",
+    }
+    settings = store_settings("s3a://bucket/lake", S3Options("https://store", "here"))
+    assert settings["spark.delta.logStore.s3a.impl"] == LOG_STORE
+    assert settings["spark.hadoop.fs.s3a.endpoint"] == settings["spark.executorEnv.AWS_ENDPOINT_URL"] == "https://store"
+    assert not [name for name in settings if "secret" in name.lower() or "access.key" in name]
+    assert store_settings("/a/folder", S3Options("https://store")) == {}

@@ -15,6 +15,7 @@ from typing import Any
 from deltalake import DeltaTable
 
 from uninote.errors import UninoteError
+from uninote.lake.lease import fence
 from uninote.storage.lake_files import create, join
 
 # What a table may ask of its writers; all that these need is done in `row_changes`, or not asked for by any of its settings.
@@ -55,7 +56,8 @@ def has_feed(table: DeltaTable) -> bool:
 def commit(uri: str, onto: int, actions: Sequence[dict[str, Any]], operation: str) -> int:
     """Make `actions` the version after `onto` of the table at `uri`, and return its number.
 
-    Raises CommitConflictError, and changes nothing, where that version exists already.
+    Raises CommitConflictError, and changes nothing, where that version exists already; LeaseLostError where this run may not
+    commit any more.
     """
     version = onto + 1
     info = {
@@ -69,7 +71,9 @@ def commit(uri: str, onto: int, actions: Sequence[dict[str, Any]], operation: st
         "txnId": str(uuid.uuid4()),
     }
     # A commit is one file with an action a line; that it appears under its number makes it the version.
-    lines = map(json.dumps, [{"commitInfo": info}, *actions])
+    number = fence.number_for(uri, onto)
+    numbered = [] if number is None else [fence.action(number)]
+    lines = map(json.dumps, [{"commitInfo": info}, *numbered, *actions])
     _create(join(uri, "_delta_log", f"{version:020d}.json"), "\n".join(lines) + "\n")
     if version % _CHECKPOINT_EVERY == 0:
         _sum_up(uri)

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError
-from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+from deltalake.transaction import AddAction, RemoveAction
 
 from uninote.errors import UninoteError
 from uninote.lake.file_bounds import stats_of
+from uninote.lake.lease import fence
 from uninote.lake.parquet_files import DataFile, read_columns
 from uninote.storage import lake_files
 
@@ -101,13 +102,12 @@ def replace_files(
     fields = Schema.from_json(schema)
     actions = [_action(uri, file) for file in files]
     columns = [*partition_by]
-    signed = _signed(made_from)
-    if has_log(uri):
-        DeltaTable(uri).create_write_transaction([*actions], "overwrite", fields, columns, commit_properties=signed)
-    else:
-        create_table_with_add_actions(
-            uri, fields, actions, mode="overwrite", partition_by=columns, commit_properties=signed
-        )
+    if not has_log(uri):
+        # Empty first: a table that is there can refuse the commit of a run whose lease was taken (see `lease.fence`).
+        _create(uri, fields, {}, columns)
+    table = DeltaTable(uri)
+    signed = _signed(table, made_from)
+    table.create_write_transaction([*actions], "overwrite", fields, columns, commit_properties=signed)
     return int(DeltaTable(uri).version())
 
 
@@ -119,12 +119,11 @@ def add_files(uri: str, onto: int, files: Sequence[DataFile], *, made_from: str 
     table = DeltaTable(uri)
     actions = [_action(uri, file) for file in files]
     if table.version() != onto:
-        table.restore(onto)
+        table.restore(onto, commit_properties=_numbered(table))
     if actions or made_from is not None:
         columns = table.metadata().partition_columns
-        table.create_write_transaction(
-            [*actions], "append", table.schema(), columns, commit_properties=_signed(made_from or "")
-        )
+        signed = _signed(table, made_from or "")
+        table.create_write_transaction([*actions], "append", table.schema(), columns, commit_properties=signed)
     return int(DeltaTable(uri).version())
 
 
@@ -134,7 +133,8 @@ def drop_files(uri: str, paths: Sequence[str]) -> None:
     now = int(time.time() * 1000)
     sizes = {file.path: file.size for file in files_of(uri)}
     actions = [RemoveAction(lake_files.relative(uri, path), True, now, sizes[path], {}) for path in paths]
-    table.create_write_transaction([*actions], "append", table.schema(), table.metadata().partition_columns)
+    columns = table.metadata().partition_columns
+    table.create_write_transaction([*actions], "append", table.schema(), columns, commit_properties=_numbered(table))
 
 
 def was_made_from(uri: str, made_from: str) -> bool:
@@ -146,8 +146,13 @@ def was_made_from(uri: str, made_from: str) -> bool:
     return number is None or number == _number(made_from)
 
 
-def _signed(made_from: str) -> CommitProperties:
-    return CommitProperties(app_transactions=[Transaction(_MADE_FROM, _number(made_from))])
+def _signed(table: DeltaTable, made_from: str) -> CommitProperties:
+    return _numbered(table, Transaction(_MADE_FROM, _number(made_from)))
+
+
+def _numbered(table: DeltaTable, *others: Transaction) -> CommitProperties:
+    """Return what the next commit to `table` says of itself. Raises LeaseLostError where this run may not commit any more."""
+    return fence.properties(fence.next_number(table), others)
 
 
 def _number(made_from: str) -> int:
@@ -158,7 +163,8 @@ def set_property(uri: str, name: str, value: str) -> None:
     """Store a property of our own with the table at `uri`, unless it has that value; "" stands for none."""
     if property_of(uri, name) != value:
         # Not by SQL, in which a path or a value with a quote or a backtick would be something else.
-        DeltaTable(uri).alter.set_table_properties({name: value}, raise_if_not_exists=False)
+        table = DeltaTable(uri)
+        table.alter.set_table_properties({name: value}, raise_if_not_exists=False, commit_properties=_numbered(table))
 
 
 def property_of(uri: str, name: str) -> str:
@@ -179,7 +185,17 @@ def has_log(uri: str) -> bool:
 
 def create_table(uri: str, schema: str, properties: Mapping[str, str]) -> None:
     """Make an empty table at `uri` in one commit. `schema` is JSON, as Spark writes it."""
-    DeltaTable.create(uri, Schema.from_json(schema), configuration=dict(properties))
+    _create(uri, Schema.from_json(schema), properties)
+
+
+def _create(uri: str, schema: Schema, settings: Mapping[str, str], partition_by: Sequence[str] = ()) -> None:
+    DeltaTable.create(
+        uri,
+        schema,
+        partition_by=list(partition_by),
+        configuration=dict(settings),
+        commit_properties=fence.properties(fence.next_number(None)),
+    )
 
 
 def rows_in_log(uri: str, version: int | None = None) -> int | None:
@@ -208,9 +224,9 @@ def restore(uri: str, version: int) -> None:
     """
     table = DeltaTable(uri)
     if version < 0:
-        table.delete()
+        table.delete(commit_properties=_numbered(table))
     elif version != table.version():
-        table.restore(version)
+        table.restore(version, commit_properties=_numbered(table))
 
 
 def has_files(uri: str) -> bool:
@@ -225,12 +241,16 @@ def columns_of(uri: str) -> list[str]:
 
 def append_rows(uri: str, rows: pa.Table) -> None:
     """Add a few rows to the table at `uri` in one commit, creating it when it is missing."""
-    write_deltalake(uri, rows, mode="append")
+    if not has_log(uri):
+        _create(uri, Schema.from_arrow(rows.schema), {})
+    table = DeltaTable(uri)
+    write_deltalake(table, rows, mode="append", commit_properties=_numbered(table))
 
 
 def replace_rows(uri: str, rows: pa.Table) -> None:
     """Make the table at `uri` consist of a few rows and their columns, in one commit."""
-    write_deltalake(uri, rows, mode="overwrite", schema_mode="overwrite")
+    table = DeltaTable(uri)
+    write_deltalake(table, rows, mode="overwrite", schema_mode="overwrite", commit_properties=_numbered(table))
 
 
 def largest(uri: str, column: str) -> Any:

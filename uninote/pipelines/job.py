@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from uninote.config.store_settings import store_settings
 from uninote.errors import ConfigError, UninoteError
 from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.run import Run
+from uninote.pipelines.lake.writing import writing
 from uninote.pipelines.runtime.failures import TRACE, explained
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.runtime.progress_file import progress_file
@@ -44,6 +46,7 @@ BAD_CONFIG = 2
 SIGNALLED = 128  # and the signal's number, as shells say it
 SET_HELP = "override one value; texts and places are taken as they are, other values are YAML; the last of a key counts"
 GO_ON = "What was committed before it stays, and the same command can be run again"
+WRITING = ("ingest", "embed", "index", "neighbours", "refresh")  # one at a time: see `uninote.lake.lease`
 INGESTING = ("ingest", "refresh")  # jobs that delete the notes which their source lacks
 
 
@@ -90,8 +93,13 @@ def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | Pr
     allow_deletes = name in INGESTING and options.allow_deletes
     spark = open_session(name, store_settings(config.lake, s3_of(config)) | config.spark)
     run = Run(spark, config, tuple(options.set), allow_deletes)
-    with progress_file(config.lake, name, run.run_id):
+    with progress_file(config.lake, name, run.run_id), _allowed(name, config.lake, run.run_id):
         return work(run)
+
+
+def _allowed(name: str, lake: str, run_id: str) -> AbstractContextManager[None]:
+    """Return what to hold while a job works: the lake's lease where it writes tables that others read."""
+    return writing(lake, name, run_id) if name in WRITING else nullcontext()
 
 
 def _failed(message: str, code: int) -> int:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+from deltalake.exceptions import CommitFailedError
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from uninote.lake.delta_files import append_rows, columns_of, commits_of, has_log, largest, replace_rows
@@ -21,6 +22,7 @@ from uninote.lake.small_tables import read_all
 
 Entry = Mapping[str, Any]  # the columns of RUNS
 SEQUENCE = "sequence"
+_ATTEMPTS = 10
 
 
 def exists(lake: Lake) -> bool:
@@ -36,8 +38,14 @@ def entries(lake: Lake) -> list[Entry]:
 def append(lake: Lake, entry: Entry) -> None:
     """Add one entry, which gets the next sequence, in one commit."""
     uri = lake.uri(RUNS.name)
-    last = largest(uri, SEQUENCE) if has_log(uri) else None
-    append_rows(uri, _table([{**entry, SEQUENCE: 0 if last is None else last + 1}]))
+    for attempt in range(_ATTEMPTS):
+        last = largest(uri, SEQUENCE) if has_log(uri) else None
+        try:
+            return append_rows(uri, _table([{**entry, SEQUENCE: 0 if last is None else last + 1}]))
+        except CommitFailedError:
+            # Jobs that read a lake write here as well, at any time: the sequence is taken, and the next one is free.
+            if attempt + 1 == _ATTEMPTS:
+                raise
 
 
 def upgrade(lake: Lake) -> None:

@@ -6,7 +6,8 @@ Rows are Spark's. What only the table's log knows is read without it: Spark woul
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import deltalake
 from delta.tables import DeltaTable
@@ -16,6 +17,7 @@ from pyspark.sql.types import DataType, StructField, StructType
 
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import columns_of, create_table, has_files, has_log, plain_files
+from uninote.lake.lease import fence
 from uninote.lake.row_changes import DELETED as DELETED
 from uninote.lake.row_changes import MOST_BYTES, RowChanges, can_apply
 from uninote.lake.row_changes import MOST_ROWS as MOST_ROWS
@@ -24,6 +26,7 @@ from uninote.storage import lake_files
 
 ABSENT = -1  # the version of a table that does not exist
 _DEFAULTS = "spark.databricks.delta.properties.defaults."
+_TRANSACTION = "spark.databricks.delta.write.txn"
 MOST_FILES = 32  # read without their log: Spark lists more paths than these by a job
 
 
@@ -166,16 +169,32 @@ def create(spark: SparkSession, spec: TableSpec, uri: str) -> None:
 
 
 def _write(frame: DataFrame, spec: TableSpec, uri: str, mode: str) -> None:
-    """Write rows in one commit, which is also the one that creates a missing table, properties included.
-
-    Delta's own CREATE TABLE refuses a folder in which a killed attempt left a log without a version; a write does not.
-    """
-    writer = conform(frame, spec).write.format("delta").mode(mode)
+    """Write rows in one commit, into a table that is made before it where it is missing, properties included."""
+    create(frame.sparkSession, spec, uri)
     # Said here, since a session may have it otherwise: dynamically, rows of partitions without a new row would stay.
-    writer = writer.option("partitionOverwriteMode", "static")
-    if spec.feed:
-        writer = writer.option("delta.enableChangeDataFeed", "true")
-    writer.save(uri)
+    writer = conform(frame, spec).write.format("delta").mode(mode).option("partitionOverwriteMode", "static")
+    with _numbered(frame.sparkSession, uri):
+        writer.save(uri)
+
+
+@contextmanager
+def _numbered(spark: SparkSession, uri: str) -> Iterator[None]:
+    """Let Spark's one commit within carry the number of this run's lease, and look whether it was made.
+
+    Spark passes over a commit whose number a table has seen, without a word: that of a run whose lease was taken.
+    """
+    number = fence.number_for(uri)
+    if number is None:
+        yield
+        return
+    spark.conf.set(f"{_TRANSACTION}AppId", fence.APP)
+    spark.conf.set(f"{_TRANSACTION}Version", str(number))
+    try:
+        yield
+    finally:
+        spark.conf.unset(f"{_TRANSACTION}AppId")
+        spark.conf.unset(f"{_TRANSACTION}Version")
+    fence.check_made(_log(uri), number)
 
 
 def add_columns(spec: TableSpec, uri: str) -> None:
@@ -183,7 +202,8 @@ def add_columns(spec: TableSpec, uri: str) -> None:
     lacking = [name for name in spec.columns if name not in columns_of(uri)]
     if lacking:
         schema = deltalake.Schema.from_json(StructType([spec.schema[name] for name in lacking]).json())
-        deltalake.DeltaTable(uri, without_files=True).alter.add_columns(schema.fields)
+        table = deltalake.DeltaTable(uri, without_files=True)
+        table.alter.add_columns(schema.fields, commit_properties=fence.properties(fence.next_number(table)))
 
 
 def apply_changes(
@@ -222,13 +242,17 @@ def _merge(changes: DataFrame, spec: TableSpec, uri: str, where: str) -> None:
     table = DeltaTable.forPath(changes.sparkSession, uri)
     merge = table.alias("old").merge(changes.alias("new"), f"{_same_key(spec)} AND {where}")
     merge = merge.whenMatchedDelete(f"new.{DELETED}").whenMatchedUpdate(set=values)
-    merge.whenNotMatchedInsert(f"NOT new.{DELETED}", values=values).execute()
+    merge = merge.whenNotMatchedInsert(f"NOT new.{DELETED}", values=values)
+    with _numbered(changes.sparkSession, uri):
+        merge.execute()
 
 
 def delete_keys(keys: DataFrame, spec: TableSpec, uri: str) -> None:
     """Remove the rows whose key is in `keys`, in one commit."""
     table = DeltaTable.forPath(keys.sparkSession, uri)
-    table.alias("old").merge(keys.alias("new"), _same_key(spec)).whenMatchedDelete().execute()
+    merge = table.alias("old").merge(keys.alias("new"), _same_key(spec)).whenMatchedDelete()
+    with _numbered(keys.sparkSession, uri):
+        merge.execute()
 
 
 def _same_key(spec: TableSpec) -> str:

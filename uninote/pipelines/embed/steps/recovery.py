@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from uninote.lake.delta_files import largest, operations_since, restore
+from uninote.lake.lease import fence
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import items_table, neighbour_state_table, set_aside_table
 from uninote.pipelines.lake import tables
@@ -30,6 +31,7 @@ SET_ASIDE = "set_aside"
 # What these commits leave has the rows that were there before. Restoring a version is not among them.
 _MAINTENANCE = {
     "ADD COLUMN",
+    fence.OPERATION,
     "OPTIMIZE",
     "VACUUM START",
     "VACUUM END",

@@ -1,5 +1,5 @@
 # `make run`: from a fresh clone to a neighbour table and a report. `make test`: the test suite; `make test-more` and
-# `make test-long` go on for more nights, and kill and damage more.
+# `make test-long` go on for more nights, and kill and damage more; `make test-s3` has a lake in a bucket.
 
 VENV ?= .venv
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
@@ -10,11 +10,12 @@ export UNINOTE_FAULT_SEED ?= 1
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.testable
+S3 := $(VENV)/s3-jars/uninote-log-store.jar
 # A file's tests share what is made once for it. In the order of their names: by number of tests, files with a few long tests
 # would come last, and one process would wait for the other.
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test test-more test-long install check help clean
+.PHONY: run test test-more test-long test-s3 install check help clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -34,6 +35,9 @@ test-long: $(TESTABLE) ## The longest tests, and 40 more points: up to an hour; 
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m long $(BY_FILE)
 
+test-s3: $(TESTABLE) $(S3) ## A lake in a real S3 server: the whole pipeline, and writers that race (fetches 690 MB once)
+	PATH="$(CURDIR)/$(BIN):$$PATH" UNINOTE_S3_JARS="$(CURDIR)/$(VENV)/s3-jars" $(BIN)/python -m pytest -m s3
+
 install: $(INSTALLED) ## Create the virtual environment and make its spark-submit ready
 
 $(INSTALLED): setup.py conf/spark-defaults.conf conf/log4j2.properties conf/spark-env.sh | check
@@ -45,6 +49,10 @@ $(INSTALLED): setup.py conf/spark-defaults.conf conf/log4j2.properties conf/spar
 $(TESTABLE): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $@
+
+$(S3): $(INSTALLED) uninote/install/log_store/ConditionalLogStore.scala
+	rm -f $@
+	$(BIN)/python -m uninote.install --s3 $(VENV)/s3-jars
 
 check:
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(MODERN)' 2>/dev/null \

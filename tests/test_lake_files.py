@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -139,3 +141,15 @@ def test_the_service_is_said_once_for_all_libraries(monkeypatch):
     assert settings["spark.hadoop.fs.s3a.endpoint"] == settings["spark.executorEnv.AWS_ENDPOINT_URL"] == "https://store"
     assert not [name for name in settings if "secret" in name.lower() or "access.key" in name]
     assert store_settings("/a/folder", S3Options("https://store")) == {}
+
+
+def test_a_file_system_without_links_has_its_files_created_once_as_well(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = str(tmp_path / "chain" / "1")
+    lake_files.create(path, b"first")
+    with pytest.raises(FileExistsError):
+        lake_files.create(path, b"second")
+    assert (lake_files.read(path), lake_files.names_in(str(tmp_path / "chain"))) == (b"first", ["1"])

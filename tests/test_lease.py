@@ -18,7 +18,7 @@ from lease_holder import COMMITS, ROWS
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import append_rows
 from uninote.lake.lease.chain import Chain
-from uninote.lake.lease.fence import APP, commits_under
+from uninote.lake.lease.fence import APP, commits_under, look
 from uninote.lake.lease.lease import FOLDER, LakeBusyError, LeaseLostError, take
 from uninote.lake.lease.process import Process
 from uninote.pipelines.lake.writing import tables_below, writing
@@ -199,3 +199,26 @@ def test_a_process_of_another_host_or_container_is_not_known_to_be_dead():
     assert ended.is_dead()
     assert not Process("elsewhere", "another boot/pid:[1]", child.pid, "1").is_dead()
     assert not Process(own.host, "", child.pid, "1").is_dead()
+
+
+def test_a_file_that_is_no_table_is_looked_after_by_the_lease_itself(lake):
+    lease = take(lake, "index", "run", term_s=3600)
+    with commits_under(lease):
+        look()
+        chain = Chain(lake_files.join(lake, FOLDER))
+        entry = chain.last()
+        chain.add(entry.number, entry.content.replace(b'"held"', b'"released"'))
+        take(lake, "index", "second").release()
+        with pytest.raises(LeaseLostError, match=r"index \(run second"):
+            look()
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_a_job_that_makes_nothing_leaves_nothing(tmp_path, was_there):
+    lake = tmp_path / "mistyped"
+    if was_there:
+        lake.mkdir()
+    with writing(str(lake), "embed", "run"):
+        assert [path.name for path in lake.iterdir()] == [FOLDER]
+    assert lake.exists() == was_there
+    assert not was_there or list(lake.iterdir()) == []

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 from builders import make_note, write_source
+from deltalake import DeltaTable
 
 from uninote.install.conf import install_conf
+from uninote.lake.lease.fence import APP
+from uninote.lake.lease.lease import take
 from uninote.lake.small_tables import read_all
 from uninote.model.hashing.folder import write_card
 
@@ -109,3 +112,21 @@ def test_both_ways_to_start_a_job_work_from_another_folder_without_a_locale(conf
     assert {path.name for path in tmp_path.iterdir()} >= {lake.name, source.name}
     assert not [path for path in tmp_path.iterdir() if "?" in path.name]
     assert "hunter2" not in str(read_all(str(lake / "runs")))
+
+
+@pytest.mark.spark
+def test_a_second_job_on_a_lake_is_told_who_writes_and_readers_never_wait(spark, config_file, tmp_path, capsys):
+    source = write_source(tmp_path / "source", [make_note("a")])
+    arguments = ["--config", config_file, "--set", f"ingest.source={source}"]
+    lease = take(str(tmp_path / "lake"), "refresh", "the-first", term_s=0.4)
+    code, summary, stderr = run_in_process("ingest", arguments, capsys)
+    assert (code, summary) == (1, None)
+    assert "another run writes to this lake: refresh (run the-first, process" in stderr
+    assert "Traceback" not in stderr
+    assert not (tmp_path / "lake" / "notes").exists()
+    code, summary, stderr = run_in_process("embed", [*arguments, "--dry-run"], capsys)
+    assert "another run" not in stderr  # it writes nothing
+    lease.release()
+    assert run_in_process("ingest", arguments, capsys)[0] == 0
+    table = DeltaTable(str(tmp_path / "lake" / "notes"))
+    assert table.transaction_version(APP) >> 24 > lease.number

@@ -47,7 +47,7 @@ def test_changes_upsert_and_delete_and_can_be_applied_twice(spark, tmp_path, row
             changes(spark, (2, "B", False), (3, None, True), (4, "d", False), (9, None, True)), table, uri, rows=rows
         )
         assert content(spark, uri) == {1: "a", 2: "B", 4: "d"}
-    feed = tables.read_changes(spark, uri, 1, 1).select("_change_type", "k", "v").collect()
+    feed = tables.read_changes(spark, uri, 2, 2).select("_change_type", "k", "v").collect()
     assert sorted(map(tuple, feed)) == [
         ("delete", 3, "c"),
         ("insert", 4, "d"),
@@ -72,11 +72,11 @@ def test_restore_goes_back_to_a_version_or_to_nothing(spark, tmp_path):
     uri, table = str(tmp_path / "t"), spec(spark)
     tables.apply_changes(changes(spark, (1, "a", False)), table, uri)
     tables.apply_changes(changes(spark, (2, "b", False)), table, uri)
-    restore(uri, 0)
+    restore(uri, 1)
     assert content(spark, uri) == {1: "a"}
     restore(uri, tables.ABSENT)
     assert content(spark, uri) == {}
-    feed = tables.read_changes(spark, uri, 2, 3).select("_change_type", "k").collect()
+    feed = tables.read_changes(spark, uri, 3, 4).select("_change_type", "k").collect()
     assert sorted(map(tuple, feed)) == [("delete", 1), ("delete", 2)]
 
 
@@ -86,7 +86,7 @@ def test_restoring_what_a_vacuum_took_fails_and_changes_nothing(spark, tmp_path)
     tables.overwrite(changes(spark, (2, "b", False)).drop(tables.DELETED), table, uri)
     DeltaTable(uri).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
     with pytest.raises(DeltaError):
-        restore(uri, 0)
+        restore(uri, 1)
     assert content(spark, uri) == {2: "b"}
 
 
@@ -96,7 +96,7 @@ def test_the_files_of_a_version_are_read_whatever_the_folder_is_named(name, spar
     tables.append(changes(spark, (1, "a", False)).drop(tables.DELETED), table, uri)
     tables.append(changes(spark, (2, "b", False)).drop(tables.DELETED), table, uri)
     assert content(spark, uri) == {1: "a", 2: "b"}
-    assert [tuple(row) for row in tables.read_table(spark, uri, 0).collect()] == [(1, "a")]
+    assert [tuple(row) for row in tables.read_table(spark, uri, 1).collect()] == [(1, "a")]
 
 
 def test_a_table_that_is_more_than_its_files_is_read_by_its_log(spark, tmp_path):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+STAGING = "staging"  # the folder, below a lake and below a generation
+RUN_PREFIX = "write-"  # of the folders there of runs that have the lease
+
 
 @dataclass(frozen=True)
 class Lake:
@@ -26,6 +29,14 @@ class GenerationLake:
     def uri(self, name: str) -> str:
         """Return the URI of `name` within the generation, e.g. "items" or "embeddings/w64"."""
         return self.lake.uri(f"{self.generation}/{name}")
+
+
+def staging_name(run_id: str, name: str) -> str:
+    """Return the name of a folder for what a run that writes holds for itself.
+
+    Each run has its own: tasks of one that lost its lease may still write there.
+    """
+    return f"{STAGING}/{RUN_PREFIX}{run_id}/{name}"
 
 
 def embeddings_name(width: int) -> str:

@@ -78,12 +78,8 @@ def write_record(lake: Lake, record: LakeRecord) -> None:
 
 def _create(lake: Lake, record: LakeRecord) -> None:
     """Write the record unless there is one."""
-    try:
-        with suppress(FileExistsError):
-            lake_files.create(lake.uri(FILE), _text(record))
-    except OSError:
-        # A mounted store may have no links. There, of two first runs at once, the later one names the lake.
-        lake_files.write(lake.uri(FILE), _text(record))
+    with suppress(FileExistsError):
+        lake_files.create(lake.uri(FILE), _text(record))
 
 
 def _text(record: LakeRecord) -> bytes:

@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from uninote.config.settings import Config
 from uninote.config.store_settings import store_settings
 from uninote.errors import ConfigError, UninoteError
 from uninote.pipelines.lake.encoders import s3_of
-from uninote.pipelines.lake.run import Run
+from uninote.pipelines.lake.run import Run, new_run_id
 from uninote.pipelines.lake.writing import writing
 from uninote.pipelines.runtime.failures import TRACE, explained
 from uninote.pipelines.runtime.progress import say
@@ -83,23 +83,23 @@ def run_job(
 
 def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | Preview | None) -> dict[str, Any]:
     config = load_config(options.config, options.set)
+    writes = name in WRITING
     if plan is not None and options.dry_run:
+        writes = False
         if not isinstance(plan, Preview):
             return plan(config, options.rows, options.width)
         work = plan.work
     export(s3_of(config))
     if not is_object_store(config.lake):
         _check_lake(Path(config.lake))
-    allow_deletes = name in INGESTING and options.allow_deletes
-    spark = open_session(name, store_settings(config.lake, s3_of(config)) | config.spark)
-    run = Run(spark, config, tuple(options.set), allow_deletes)
-    with progress_file(config.lake, name, run.run_id), _allowed(name, config.lake, run.run_id):
-        return work(run)
-
-
-def _allowed(name: str, lake: str, run_id: str) -> AbstractContextManager[None]:
-    """Return what to hold while a job works: the lake's lease where it writes tables that others read."""
-    return writing(lake, name, run_id) if name in WRITING else nullcontext()
+    run_id = new_run_id()
+    # Before a session is made: a second run is told so at once.
+    with writing(config.lake, name, run_id) if writes else nullcontext():
+        spark = open_session(name, store_settings(config.lake, s3_of(config)) | config.spark)
+        allow_deletes = name in INGESTING and options.allow_deletes
+        run = Run(spark, config, tuple(options.set), allow_deletes, run_id)
+        with progress_file(config.lake, name, run_id):
+            return work(run)
 
 
 def _failed(message: str, code: int) -> int:

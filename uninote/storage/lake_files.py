@@ -7,6 +7,7 @@ FileNotFoundError is one whether the file should have been on a disk or in a buc
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -95,8 +96,15 @@ def create(uri: str, content: bytes) -> None:
 
         return objects.create(uri, content)
     with _scratch(Path(uri), content, synced=True) as scratch:
-        # A link fails where its name is taken; a rename would replace what is there.
-        os.link(scratch, uri)
+        try:
+            # A link fails where its name is taken; a rename would replace what is there.
+            os.link(scratch, uri)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # A file that is made here is not seen whole from its first moment, and still made once.
+            with open(uri, "xb") as file:
+                file.write(content)
 
 
 def files_below(uri: str) -> list[str]:
@@ -168,6 +176,7 @@ def for_arrow(uri: str) -> tuple[pafs.FileSystem, str]:
 
 
 _LOCAL = pafs.LocalFileSystem()
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # what file systems without links answer
 
 
 @contextmanager

@@ -54,6 +54,12 @@ def next_number(table: DeltaTable | None) -> int | None:
     return lease.number * _COMMITS + next(_Fence.counter)
 
 
+def look() -> None:
+    """Raise LeaseLostError where this process's lease was taken: for files that are no tables, right before one is replaced."""
+    if _Fence.lease is not None:
+        _Fence.lease.look()
+
+
 def number_for(uri: str, version: int | None = None) -> int | None:
     """Return what `next_number` does, for a version of the table at `uri`: its log is read only where it counts."""
     return None if _Fence.lease is None else next_number(DeltaTable(uri, version=version, without_files=True))

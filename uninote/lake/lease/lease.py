@@ -90,6 +90,14 @@ class Lease:
         if self._lost is not None:
             raise LeaseLostError(lost(self._lost))
 
+    def look(self) -> None:
+        """Raise LeaseLostError where another run has taken the lease by now, as the lake itself says."""
+        self.check()
+        last = self._chain.last()
+        if last is not None and Entry.of(last).token != self._entry.token:
+            self._lost = Entry.of(last).who()
+            self.check()
+
     def release(self) -> None:
         """Give the lease back: the next run need not wait."""
         self._stop.set()

@@ -44,7 +44,7 @@ from uninote.pipelines.embed.steps.accounting import (
     reconcile,
 )
 from uninote.pipelines.embed.steps.chunks import Census, take_census, with_chunks
-from uninote.pipelines.embed.steps.model_run import STAGING, Tasks
+from uninote.pipelines.embed.steps.model_run import STAGED, Tasks
 from uninote.pipelines.embed.steps.outcomes import Outcomes, outcomes
 from uninote.pipelines.embed.steps.recovery import (
     STAGE,
@@ -66,7 +66,7 @@ from uninote.pipelines.runtime.progress import described, say
 
 # What a run has to do, content included: each chunk reads its part, not all notes, and what was read once stays as it was
 # read. Plans that begin at a file are short as well, and there are many of them.
-SPOOL = "staging/embed-work"
+SPOOL = "work"
 
 
 def embed(run: Run) -> dict[str, Any]:
@@ -155,14 +155,14 @@ def _work(plan: Plan, done: Outcomes, checks: Checks, started: float) -> None:
     by_chunk = widths_by_chunk(plan.widths, plan.before)
     with described(run.spark.sparkContext, "embed: widths cut anew"):
         cut_widths(run, tuple(width for width in plan.widths if width not in by_chunk), widest)
-    tables.remove(run.generation.uri(STAGING))
-    tables.remove(run.generation.uri(SPOOL))
+    for name in (STAGED, SPOOL):
+        tables.remove(run.staging(name))
 
 
 def _chunks(plan: Plan, tasks: Tasks | ForeignTasks, keyed: DataFrame) -> Iterator[Chunk]:
     run = plan.run
     count = max(1, -(-plan.census.of(*changes.MODEL) // run.config.embed.chunk_items))
-    uri = run.generation.uri(SPOOL)
+    uri = run.staging(SPOOL)
     with described(run.spark.sparkContext, f"embed: work for {count} chunk(s)"):
         work = tasks.with_content(plan.notes, with_chunks(keyed, count))
         work.write.mode("overwrite").option("partitionOverwriteMode", "static").partitionBy("chunk").parquet(uri)

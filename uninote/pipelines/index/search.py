@@ -61,14 +61,15 @@ def _of_source(run: Run, queries: str, wanted: IndexSearch, snapshot: Snapshot) 
     source = find_source(queries)
     found = read_source(run, source, run.config.ingest, "search")
     total = check_note_ids(found.notes)
-    with model_tasks(run, policy_with(run, source.media_root), f"{STAGING}-{run.run_id}") as tasks:
+    staging = run.generation.uri(f"{STAGING}-{run.run_id}")
+    with model_tasks(run, policy_with(run, source.media_root), staging) as tasks:
         staged = tasks.stage(with_inline(_items(run, found.notes), found.images), total, "search: queries, model")
         rejects = found.rejects.select(F.lit(None).cast("string").alias("query_id"), F.col("reason"))
         empty = F.array().cast(found_table(run.note_id).schema["neighbours"].dataType)
         rejects = rejects.withColumn("neighbours", empty)
         rows = _answers(run, staged, wanted, snapshot).unionByName(rejects)
         tables.overwrite(rows, found_table(run.note_id), output)
-    tables.remove(run.generation.uri(f"{STAGING}-{run.run_id}"))
+    tables.remove(staging)
     counts = _counts(run, output, found.account.rows)
     found.rows.unpersist()
     return counts

@@ -13,6 +13,7 @@ from uninote.index.files.checks import find_damage
 from uninote.index.files.manifest import ManifestError, publish_manifest, read_manifest
 from uninote.index.files.records import Manifest
 from uninote.index.template.template import load_template
+from uninote.lake.lease.fence import look
 from uninote.lake.paths import index_name
 from uninote.pipelines.index.base import make_base
 from uninote.pipelines.index.changes import IndexChanges, find_changes
@@ -157,6 +158,7 @@ def _publish(
 ) -> dict[str, Any]:
     """Publish the first of `manifests`, remove the files that none of them names, and record the run."""
     after = manifests[0]
+    look()
     publish_manifest(target.folder, after)
     # Files of the one before stay: readers that opened it may be at work.
     remove_unused(target.folder, manifests)
@@ -178,5 +180,6 @@ def _mark_stale(run: Run, widths: Sequence[int]) -> None:
             manifest = read_manifest(folder)
             if not manifest.stale and manifest.lake_id in (None, run.lake_id):
                 why = f"since run {run.run_id} nothing asks for its width"
+                look()
                 publish_manifest(folder, replace(manifest, stale=why))
                 say_stale(run, STAGE, unit, f"the index {unit} is kept as it is and marked stale: {why}")

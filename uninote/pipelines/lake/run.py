@@ -17,7 +17,7 @@ from uninote.config.sections.sources import IngestConfig
 from uninote.config.settings import Config
 from uninote.foreign_vectors.table import VectorTable, open_table
 from uninote.lake import record as lake_record
-from uninote.lake.paths import GenerationLake, Lake
+from uninote.lake.paths import GenerationLake, Lake, staging_name
 from uninote.pipelines.lake import ledger as ledger_table
 from uninote.pipelines.lake import migrations as lake_migrations
 from uninote.pipelines.lake import tables
@@ -25,6 +25,11 @@ from uninote.pipelines.lake.encoders import open_model, s3_of
 from uninote.pipelines.lake.generations import ModelFolder
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.source import ingest_settings
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by the time of its making, and that no other run has."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Run:
     config: Config
     overrides: tuple[str, ...] = ()
     allow_deletes: bool = False
-    run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
+    run_id: str = field(default_factory=new_run_id)
     stage_seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -69,6 +74,10 @@ class Run:
     def ingest(self) -> IngestConfig:
         """Where notes come from and how they are read, as it was when the run first asked."""
         return ingest_settings(self.config)
+
+    def staging(self, name: str) -> str:
+        """Return the URI, in the generation, of a folder for what this run holds for itself."""
+        return self.generation.uri(staging_name(self.run_id, name))
 
     @property
     def generation(self) -> GenerationLake:

@@ -165,7 +165,18 @@ def create(spark: SparkSession, spec: TableSpec, uri: str) -> None:
     }
     if spec.feed:
         properties["delta.enableChangeDataFeed"] = "true"
-    create_table(uri, spec.schema.json(), properties)
+    create_table(uri, _as_spark_writes(spec.schema), properties)
+
+
+def _as_spark_writes(schema: StructType) -> str:
+    """Return a schema as JSON in which everything may be null, as Spark makes it of any frame that it writes.
+
+    MERGE refuses to put elements that may be null among those that may not, whatever they are.
+    """
+    text = schema.json()
+    for name in ("nullable", "containsNull", "valueContainsNull"):
+        text = text.replace(f'"{name}":false', f'"{name}":true')
+    return text
 
 
 def _write(frame: DataFrame, spec: TableSpec, uri: str, mode: str) -> None:

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from udfs.notes.image_texts import make_note_files, make_texts
+from uninote.lake.paths import staging_name
 from uninote.lake.schemas import IMAGE_BYTES, IMAGE_DIGESTS, IMAGE_TEXTS, image_files_table
 from uninote.ocr.reader import TextReader
 from uninote.pipelines.lake import tables
@@ -18,7 +19,7 @@ from uninote.pipelines.notes.image_bytes import INLINE
 from uninote.pipelines.notes.media_roots import media_policy
 from uninote.pipelines.runtime.progress import watched
 
-STAGING = "staging/image-texts"  # a lazy frame used twice would read its images twice
+STAGED = "image-texts"  # a lazy frame used twice would read its images twice
 # Images that are committed together: what a killed run reads again is at most that.
 CHUNK = 2000
 # An image takes a second: tasks of two minutes show progress, and lose little.
@@ -103,7 +104,7 @@ def read_images(run: Run, images: DataFrame, reader: TextReader) -> tuple[dict[s
                 counted = _read_chunk(run, chunk, reader, done.add)
                 taken.update(read=counted[0], with_text=counted[1])
                 seconds += counted[2]
-        tables.remove(run.lake.uri(STAGING))
+        tables.remove(run.lake.uri(staging_name(run.run_id, STAGED)))
     fresh.unpersist()
     counts = {
         "images_read": taken["read"],
@@ -131,7 +132,7 @@ def _read_chunk(run: Run, chunk: DataFrame, reader: TextReader, count: Callable[
     cores = run.spark.sparkContext.defaultParallelism
     rows = rows.repartition(max(cores, CHUNK // ROWS_PER_TASK), "digest")
     read = make_texts(reader, media_policy(run), count, to_arrow_schema(IMAGE_TEXTS.schema))
-    uri = run.lake.uri(STAGING)
+    uri = run.lake.uri(staging_name(run.run_id, STAGED))
     rows.mapInArrow(read, IMAGE_TEXTS.schema).write.mode("overwrite").parquet(uri)
     staged = run.spark.read.schema(IMAGE_TEXTS.schema).parquet(uri)
     has_text = F.count_if(F.trim("text") != "")

@@ -40,7 +40,7 @@ def teach(run: Run, assembly: Assembly, sources: DataFrame) -> None:
 def _embedded(run: Run, elements: Elements, sources: DataFrame) -> np.ndarray:
     """Return float32 (elements, width): the teacher's vectors, NaN where it could not embed one."""
     items = _items(run, elements, sources)
-    with model_tasks(run, staging=f"{STAGING}-{run.run_id}") as tasks:
+    with model_tasks(run, staging=run.generation.uri(f"{STAGING}-{run.run_id}")) as tasks:
         answers = tasks.stage(items, len(elements.contents), "training set: teacher").select("item_key", "vector")
         found = answers.where("vector IS NOT NULL").toArrow()
     # What the teacher could not embed stays NaN, by which examples with it are taken out later.

@@ -14,7 +14,7 @@ from uninote.foreign_vectors.checks import Checks
 from uninote.foreign_vectors.table import VectorTable
 from uninote.pipelines.embed.foreign.accounting import account
 from uninote.pipelines.embed.foreign.rows import hashed_items, hashes_schema, keyed_rows, vectors_of
-from uninote.pipelines.embed.steps.model_run import STAGING, Tasks, model_tasks, staged_schema
+from uninote.pipelines.embed.steps.model_run import STAGED, Tasks, model_tasks, staged_schema
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.progress import watched
@@ -79,7 +79,7 @@ class ForeignTasks:
         schema = staged_schema(run)
         if rows == 0:
             return run.spark.createDataFrame([], schema)
-        uri = run.generation.uri(STAGING)
+        uri = run.staging(STAGED)
         narrowest = check_widths(run.model, run.config.embed)[-1]
         checks = Checks(run.model.full_width, self.table.settings.normalise, narrowest)
         with watched(run.spark.sparkContext, label, rows) as done:

@@ -15,7 +15,7 @@ from udfs.arrow import to_matrix
 from uninote.errors import UninoteError
 from uninote.lake.paths import embeddings_name
 from uninote.pipelines.embed.steps.accounting import Plan
-from uninote.pipelines.embed.steps.model_run import PASSED, STAGING, Tasks
+from uninote.pipelines.embed.steps.model_run import PASSED, STAGED, Tasks
 from uninote.pipelines.lake import tables
 from uninote.pipelines.notes.image_texts import with_read_texts
 from uninote.pipelines.runtime.progress import described, say
@@ -97,7 +97,7 @@ def _embedded(plan: Plan, tasks: Tasks, version: int, keys: np.ndarray) -> Canar
     seen = with_read_texts(run, notes.where(F.col("note_id").isin(named)))
     work = tasks.with_content(seen, chosen)
     tasks.stage(work, len(keys), "embed: canaries")
-    files, place = for_arrow(run.generation.uri(STAGING))
+    files, place = for_arrow(run.staging(STAGED))
     rows = pq.read_table(place, filesystem=files, columns=["item_key", "vector", "degraded"])
     complete = pc.and_(pc.is_valid(rows["vector"]), pc.invert(rows["degraded"]))
     return _in_order(rows.filter(complete), run.model.full_width)

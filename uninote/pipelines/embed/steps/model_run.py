@@ -38,7 +38,7 @@ from uninote.pipelines.runtime.progress import watched
 from uninote.storage.private_folders import own_folder
 
 # A lazy frame used twice would run the model twice.
-STAGING = "staging/embed"
+STAGED = "answers"
 # Items: fewer take less time than a task takes to begin.
 WORTH_A_TASK = 50
 # A worker cuts batches within what it prepares together: a thousand short texts, or some two hundred long ones.
@@ -70,17 +70,18 @@ def with_inline(items: DataFrame, images: DataFrame | None) -> DataFrame:
 
 
 @contextmanager
-def model_tasks(run: Run, media: MediaPolicy | None = None, staging: str = STAGING) -> Iterator[Tasks]:
+def model_tasks(run: Run, media: MediaPolicy | None = None, staging: str | None = None) -> Iterator[Tasks]:
     """Yield what runs the configured model on the executors; its broadcast goes when the context ends.
 
-    `media` null allows what the notes may name. Below `staging`, in the generation, the model's answers are stored.
+    `media` null allows what the notes may name. The model's answers are stored at `staging`, a URI; null: among
+    what the run holds for itself.
     """
     require_encoder(run.model)
     folder = run.model.folder
     is_sent = fits_broadcast(folder) and not _is_at_hand(run)
     files = run.spark.sparkContext.broadcast(read_files(folder)) if is_sent else None
     try:
-        yield Tasks(run, files, media or media_policy(run), staging)
+        yield Tasks(run, files, media or media_policy(run), staging or run.staging(STAGED))
     finally:
         if files is not None:
             files.destroy()
@@ -115,7 +116,7 @@ class Tasks:
         schema = staged_schema(run)
         if rows == 0:
             return run.spark.createDataFrame([], schema)
-        uri = run.generation.uri(self.staging)
+        uri = self.staging
         with watched(run.spark.sparkContext, label, rows) as done:
             embed = make_embed(make_load(self._model(), self._files()), self._task(), done.add, to_arrow_schema(schema))
             said = _arranged(items, rows, self._tasks(rows)).mapInArrow(embed, schema)

@@ -24,7 +24,7 @@ from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours.planning.attributes import Attribute, attributes_of, columns_of, rule_of
 from uninote.pipelines.neighbours.planning.plan import Truth, sample_truth
 
-STAGING = "staging/neighbours"
+STAGED = "neighbours"
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Join:
     @property
     def staging_uri(self) -> str:
         """Where lists lie between the join and the merge."""
-        return self.run.generation.uri(STAGING)
+        return self.run.staging(STAGED)
 
 
 def open_join(run: Run, snapshot: Snapshot) -> Join:

@@ -161,7 +161,7 @@ def test_a_lease_that_was_not_given_back_fences_every_table(lake, holder):
 def test_of_many_that_want_a_lake_one_gets_it(lake):
     def try_to(number: int) -> object:
         try:
-            return take(lake, "embed", f"run-{number}")
+            return take(lake, "embed", f"run-{number}", TERM_S)
         except LakeBusyError as error:
             return error
 
@@ -180,7 +180,9 @@ def test_a_holder_gives_signs_and_removes_old_ones(lake):
     assert len(numbers) <= 9
     lease.check()
     lease.release()
-    assert take(lake, "embed", "next").took_over is False
+    following = take(lake, "embed", "next")
+    assert following.took_over is False
+    following.release()
 
 
 def test_a_damaged_entry_is_said(lake):

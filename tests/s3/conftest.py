@@ -16,11 +16,17 @@ JARS = Path(os.environ.get("UNINOTE_S3_JARS", Path(__file__).parents[2] / ".venv
 
 
 @pytest.fixture(scope="session")
-def s3_jars() -> str:
-    """The jars that Spark needs for S3, as `spark.jars` takes them."""
+def s3_folder() -> Path:
+    """The folder with the jars that Spark needs for S3."""
     if not (JARS / LOG_STORE_JAR).exists():
         pytest.fail(f"{JARS} lacks what Spark needs for S3; run: python -m uninote.install --s3 {JARS}")
-    return ",".join(sorted(map(str, JARS.glob("*.jar"))))
+    return JARS.resolve()
+
+
+@pytest.fixture(scope="session")
+def s3_jars(s3_folder) -> str:
+    """These jars, as `spark.jars` takes them."""
+    return ",".join(sorted(map(str, s3_folder.glob("*.jar"))))
 
 
 @pytest.fixture

@@ -2,68 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
-import pyarrow as pa
 import pytest
 from builders import make_image, make_note, rows_at, write_config, write_source
-from deltalake import DeltaTable
+from job_lake import JobLake
 from s3_server import ENVIRONMENT
 
 from uninote.index.search import Index
 from uninote.neighbours.lookup import lookup
-from uninote.pipelines.lake.writing import tables_below
 from uninote.storage import lake_files
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
-ROOT = Path(__file__).parents[2]
 NOTES = 120
-# What differs between two runs whatever they do.
-OWN = {
-    "run_id",
-    "embedded_at",
-    "ingested_at",
-    "started_at",
-    "ended_at",
-    "seconds",
-    "metrics",
-    "inputs",
-    "outputs",
-    "as_of",
-}
-
-
-class Lake:
-    """A lake that the job scripts work on, each as a process of its own."""
-
-    def __init__(self, root: str, config: Path, source: Path, jars: str) -> None:
-        self.root = root
-        self.printed = ""
-        values = {"spark.jars": jars, "spark.ui.enabled": "false"}
-        self._arguments = ["--config", str(config), "--set", f"lake={root}", "--set", f"ingest.source={source}"]
-        self._arguments += [word for name, value in values.items() for word in ("--set", f"spark.{name}={value}")]
-
-    def refresh(self) -> dict[str, object]:
-        """Return the summary of a refresh."""
-        command = [sys.executable, str(ROOT / "jobs" / "refresh.py"), *self._arguments, "--allow-deletes"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        self.printed += done.stdout + done.stderr
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.strip().splitlines()[-1])
-
-    def tables(self) -> dict[str, pa.Table]:
-        """Return the tables without what is every run's own, ordered, by their names in the lake."""
-        found = {}
-        for uri in tables_below(self.root):
-            name = lake_files.relative(self.root, uri)
-            table = DeltaTable(uri).to_pyarrow_table()
-            table = table.select([column for column in table.column_names if column not in OWN])
-            found[name] = sorted(map(repr, table.to_pylist()))
-        return found
 
 
 @pytest.fixture
@@ -84,7 +34,9 @@ def notes(tmp_path):
 def test_a_lake_in_a_bucket_is_what_a_lake_on_a_disk_is(bucket, s3, s3_jars, tmp_path, demo_folder, notes):
     source = write_source(tmp_path / "source", notes)
     config = write_config(tmp_path, demo_folder)
-    lakes = [Lake(root, config, source, s3_jars) for root in (str(tmp_path / "lake"), f"{bucket}/lake")]
+    settings = {"spark.jars": s3_jars, "spark.ui.enabled": "false"}
+    roots = (str(tmp_path / "lake"), f"{bucket}/lake")
+    lakes = [JobLake(root, config, str(source), settings) for root in roots]
     first = [lake.refresh() for lake in lakes]
     assert first[0]["stages"]["embed"]["embedded"] == first[1]["stages"]["embed"]["embedded"] == NOTES
     disk, stored = lakes
@@ -109,7 +61,7 @@ def test_a_lake_in_a_bucket_is_what_a_lake_on_a_disk_is(bucket, s3, s3_jars, tmp
     check_leftovers(stored, s3, bucket)
 
 
-def check_leftovers(lake: Lake, s3, bucket: str) -> None:
+def check_leftovers(lake: JobLake, s3, bucket: str) -> None:
     """Nothing is left of what runs hold for themselves, no upload is unfinished, and no secret is anywhere."""
     names = lake_files.files_below(lake.root)
     assert not [name for name in names if "staging" in name or "neighbour_cells" in name or name.endswith(".tmp")]

@@ -1,0 +1,58 @@
+"""A lake that the job scripts work on, each as a process of its own, and its tables as they can be compared with another's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from deltalake import DeltaTable
+
+from uninote.pipelines.lake.writing import tables_below
+from uninote.storage import lake_files
+
+ROOT = Path(__file__).parents[2]
+# What differs between two runs whatever they do.
+OWN = {
+    "run_id",
+    "embedded_at",
+    "ingested_at",
+    "started_at",
+    "ended_at",
+    "seconds",
+    "metrics",
+    "inputs",
+    "outputs",
+    "as_of",
+}
+
+
+class JobLake:
+    """A lake at `root`, and what its jobs printed; `settings` are Spark's."""
+
+    def __init__(self, root: str, config: Path, source: str, settings: dict[str, str]) -> None:
+        self.root = root
+        self.printed = ""
+        self._arguments = ["--config", str(config), "--set", f"lake={root}", "--set", f"ingest.source={source}"]
+        for name, value in settings.items():
+            self._arguments += ["--set", f"spark.{name}={value}"]
+
+    def refresh(self, *overrides: str) -> dict[str, object]:
+        """Return the summary of a refresh."""
+        command = [sys.executable, str(ROOT / "jobs" / "refresh.py"), *self._arguments, "--allow-deletes"]
+        for override in overrides:
+            command += ["--set", override]
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.printed += done.stdout + done.stderr
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    def tables(self) -> dict[str, list[str]]:
+        """Return the rows of each table, without what is every run's own, in an order that is theirs, by name in the lake."""
+        found = {}
+        for uri in tables_below(self.root):
+            table = DeltaTable(uri).to_pyarrow_table()
+            table = table.select([column for column in table.column_names if column not in OWN])
+            found[lake_files.relative(self.root, uri)] = sorted(map(repr, table.to_pylist()))
+        return found

@@ -136,11 +136,11 @@ def test_the_service_is_said_once_for_all_libraries(monkeypatch):
         "AWS_REGION": "eu-west-3",
         "AWS_DEFAULT_REGION": "eu-west-3",
     }
-    settings = store_settings("s3a://bucket/lake", S3Options("https://store", "here"))
+    settings = store_settings(["/a/folder", "s3a://bucket/lake"], S3Options("https://store", "here"))
     assert settings["spark.delta.logStore.s3a.impl"] == LOG_STORE
     assert settings["spark.hadoop.fs.s3a.endpoint"] == settings["spark.executorEnv.AWS_ENDPOINT_URL"] == "https://store"
     assert not [name for name in settings if "secret" in name.lower() or "access.key" in name]
-    assert store_settings("/a/folder", S3Options("https://store")) == {}
+    assert store_settings(["/a/folder"], S3Options("https://store")) == {}
 
 
 def test_a_file_system_without_links_has_its_files_created_once_as_well(tmp_path, monkeypatch):

@@ -1,11 +1,12 @@
 """A Spark cluster of one machine: a master and workers as processes of their own, each with folders and a package of its own.
 
-The workers run as a user who may not enter the driver's folders, with the project out of a wheel: what is not in the lake, in
-the job or in that wheel is not there for them.
+For the workers the driver's folder is empty, as on another host, and the project is out of a wheel: what is not in the lake,
+in the job or in that wheel is not there for them.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -16,13 +17,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.request import urlopen
 
 from s3_server import free_port
 
 from uninote.install.spark import spark_home
 
 ROOT = Path(__file__).parents[2]
-NOBODY = 65534
+# In a mount namespace of its own, with nothing in the folder that is the first argument.
+ELSEWHERE = 'mount -t tmpfs none "$0" && exec "$@"'
 START_S = 90
 CORES = 1  # of a worker
 
@@ -42,11 +45,13 @@ class Worker:
 
 @dataclass
 class Cluster:
-    """A master, its workers, and the folder with the package that workers have."""
+    """A master and its workers: `folder` is theirs, `hidden` is the driver's, `jars` are on every host."""
 
     folder: Path
+    hidden: Path
     jars: Path
     master: str
+    page: int = field(default_factory=free_port)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
 
@@ -73,24 +78,35 @@ class Cluster:
             "--webui-port",
             str(free_port()),
         ]
-        user = NOBODY if os.getuid() == 0 else None
-        if user is not None:
-            for path in (folder, *folder.rglob("*")):
-                os.chown(path, user, user)
-        process = self._start([*command, "--work-dir", str(folder / "work")], folder / "worker.log", settings, user)
-        _wait_for(folder / "worker.log", "Successfully registered with master")
+        process = self._start(
+            [*command, "--work-dir", str(folder / "work")], folder / "worker.log", settings, self._unshare()
+        )
+        self._wait_for_workers(number + 1, folder / "worker.log")
         self.workers.append(Worker(folder, process))
         return self.workers[-1]
 
     def start_master(self) -> None:
         """Start the master, and return when it listens."""
         port = self.master.rpartition(":")[2]
-        command = ["master.Master", "--host", "127.0.0.1", "--port", port, "--webui-port", str(free_port())]
-        self._start(command, self.folder / "master.log", {}, None)
-        _wait_for(self.folder / "master.log", "I have been elected leader")
+        command = ["master.Master", "--host", "127.0.0.1", "--port", port, "--webui-port", str(self.page)]
+        self._start(command, self.folder / "master.log", {}, [])
+        self._wait_for_workers(0, self.folder / "master.log")
+
+    def _wait_for_workers(self, count: int, log: Path) -> None:
+        """Return when the master's page has so many workers; one that was killed stays there for a while."""
+        ends = time.monotonic() + START_S
+        while time.monotonic() < ends:
+            try:
+                with urlopen(f"http://127.0.0.1:{self.page}/json/", timeout=5) as page:
+                    if len(json.load(page)["workers"]) >= count:
+                        return
+            except OSError:
+                pass  # it does not listen yet
+            time.sleep(0.1)
+        raise RuntimeError(f"there are no {count} workers; {log} ends: {log.read_text(errors='replace')[-500:]}")
 
     def _start(
-        self, command: list[str], log: Path, settings: dict[str, str], user: int | None
+        self, command: list[str], log: Path, settings: dict[str, str], within: list[str]
     ) -> subprocess.Popen[bytes]:
         script = spark_home() / "bin" / "spark-class"
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SPARK_"))}
@@ -98,17 +114,20 @@ class Cluster:
         environment |= settings
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [str(script), f"org.apache.spark.deploy.{command[0]}", *command[1:]],
+                [*within, str(script), f"org.apache.spark.deploy.{command[0]}", *command[1:]],
                 stdout=output,
                 stderr=output,
                 env=environment,
-                user=user,
                 # A group of its own, which executors belong to as well.
                 start_new_session=True,
                 cwd="/",
             )
         self.processes.append(process)
         return process
+
+    def _unshare(self) -> list[str]:
+        as_root = [] if os.getuid() == 0 else ["--map-root-user"]
+        return ["unshare", "--mount", *as_root, "sh", "-c", ELSEWHERE, str(self.hidden)]
 
     def stop(self) -> None:
         """Kill whatever still runs."""
@@ -133,9 +152,9 @@ class Cluster:
 
 
 @contextmanager
-def spark_cluster(folder: Path, jars: Path, workers: int) -> Iterator[Cluster]:
-    """Run a cluster in `folder`, whose parents must be open to everybody."""
-    cluster = Cluster(folder, jars, f"spark://127.0.0.1:{free_port()}")
+def spark_cluster(folder: Path, hidden: Path, jars: Path, workers: int) -> Iterator[Cluster]:
+    """Run a cluster in `folder`, which does not lie in the driver's, `hidden`."""
+    cluster = Cluster(folder, hidden, jars, f"spark://127.0.0.1:{free_port()}")
     install_wheel(folder)
     try:
         cluster.start_master()
@@ -154,11 +173,3 @@ def install_wheel(folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "install", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--target", str(folder / "package"), str(source)], check=True, env=os.environ)
     shutil.rmtree(source)
-
-
-def _wait_for(log: Path, text: str) -> None:
-    ends = time.monotonic() + START_S
-    while text not in log.read_text(errors="replace"):
-        if time.monotonic() > ends:
-            raise RuntimeError(f"{log} does not say {text!r}; it ends: {log.read_text(errors='replace')[-500:]}")
-        time.sleep(0.1)

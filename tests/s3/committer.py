@@ -41,7 +41,7 @@ def by_spark(jars: str) -> Append:
         "spark.driver.memory": "900m",
     }
     settings |= {"spark.sql.shuffle.partitions": "1", "spark.databricks.delta.snapshotPartitions": "1"}
-    spark = open_session("race", store_settings("s3a://", S3Options()) | settings)
+    spark = open_session("race", store_settings(["s3a://"], S3Options()) | settings)
 
     def append(table: str, value: int) -> None:
         spark.range(value, value + 1, 1, 1).toDF("value").write.format("delta").mode("append").save(table)

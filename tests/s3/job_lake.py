@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,18 +15,8 @@ from uninote.storage import lake_files
 
 ROOT = Path(__file__).parents[2]
 # What differs between two runs whatever they do.
-OWN = {
-    "run_id",
-    "embedded_at",
-    "ingested_at",
-    "started_at",
-    "ended_at",
-    "seconds",
-    "metrics",
-    "inputs",
-    "outputs",
-    "as_of",
-}
+OWN = {"run_id", "embedded_at", "ingested_at", "quarantined_at", "started_at", "as_of", "seconds", "metrics"}
+OWN |= {"inputs", "outputs", "config_hash", "overrides"}
 
 
 class JobLake:
@@ -34,6 +25,8 @@ class JobLake:
     def __init__(self, root: str, config: Path, source: str, settings: dict[str, str]) -> None:
         self.root = root
         self.printed = ""
+        # What the driver keeps on its disk lies beside the configuration.
+        self._tmp = str(config.parent)
         self._arguments = ["--config", str(config), "--set", f"lake={root}", "--set", f"ingest.source={source}"]
         for name, value in settings.items():
             self._arguments += ["--set", f"spark.{name}={value}"]
@@ -43,7 +36,8 @@ class JobLake:
         command = [sys.executable, str(ROOT / "jobs" / "refresh.py"), *self._arguments, "--allow-deletes"]
         for override in overrides:
             command += ["--set", override]
-        done = subprocess.run(command, capture_output=True, text=True)
+        environment = os.environ | {"TMPDIR": self._tmp}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
         self.printed += done.stdout + done.stderr
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.strip().splitlines()[-1])

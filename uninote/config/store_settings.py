@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from uninote.storage.environment import variables
@@ -11,18 +12,18 @@ LOG_STORE = "uninote.ConditionalLogStore"
 _LOG_STORES = {"s3a": LOG_STORE, "gs": "io.delta.storage.GCSLogStore"}
 
 
-def store_settings(lake: str, options: S3Options) -> dict[str, str]:
-    """Return Spark's settings for a lake at the URI `lake`; none for one on a disk.
+def store_settings(places: Iterable[str], options: S3Options) -> dict[str, str]:
+    """Return Spark's settings for a lake and tables at these URIs; none where all are on disks.
 
     Credentials are never among them: Spark's settings are shown in its UI and written into its logs.
     """
-    scheme = urlsplit(lake).scheme.lower()
     settings = {}
-    if scheme in _LOG_STORES:
-        # Delta's own store for S3 looks whether a version is there and then overwrites it: of two writers one would be lost.
-        settings[f"spark.delta.logStore.{scheme}.impl"] = _LOG_STORES[scheme]
-    if scheme in S3_SCHEMES:
-        settings |= _s3a(variables(options))
+    for scheme in {urlsplit(place).scheme.lower() for place in places}:
+        if scheme in _LOG_STORES:
+            # Delta's own for S3 looks whether a version is there and then overwrites it: of two writers one would be lost.
+            settings[f"spark.delta.logStore.{scheme}.impl"] = _LOG_STORES[scheme]
+        if scheme in S3_SCHEMES:
+            settings |= _s3a(variables(options))
     return settings
 
 

@@ -95,11 +95,18 @@ def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | Pr
     run_id = new_run_id()
     # Before a session is made: a second run is told so at once.
     with writing(config.lake, name, run_id) if writes else nullcontext():
-        spark = open_session(name, store_settings(config.lake, s3_of(config)) | config.spark)
+        spark = open_session(name, store_settings(_places(config), s3_of(config)) | config.spark)
         allow_deletes = name in INGESTING and options.allow_deletes
         run = Run(spark, config, tuple(options.set), allow_deletes, run_id)
         with progress_file(config.lake, name, run_id):
             return work(run)
+
+
+def _places(config: Config) -> list[str]:
+    """Return where Spark reads and writes tables."""
+    vectors = config.embed.vectors_from
+    places = [config.lake, config.ingest.source, config.search.queries, config.search.output, vectors and vectors.table]
+    return [place for place in places if place]
 
 
 def _failed(message: str, code: int) -> int:

@@ -15,8 +15,8 @@ from uninote.storage import lake_files
 
 ROOT = Path(__file__).parents[2]
 # What differs between two runs whatever they do.
-OWN = {"run_id", "embedded_at", "ingested_at", "quarantined_at", "started_at", "as_of", "seconds", "metrics"}
-OWN |= {"inputs", "outputs", "config_hash", "overrides"}
+OWN = {"run_id", "embedded_at", "ingested_at", "quarantined_at"}
+LEDGER = ["stage", "unit", "state"]  # of the ledger, which also has seconds, bytes, and what each process opened
 
 
 class JobLake:
@@ -47,6 +47,7 @@ class JobLake:
         found = {}
         for uri in tables_below(self.root):
             table = DeltaTable(uri).to_pyarrow_table()
-            table = table.select([column for column in table.column_names if column not in OWN])
-            found[lake_files.relative(self.root, uri)] = sorted(map(repr, table.to_pylist()))
+            name = lake_files.relative(self.root, uri)
+            compared = LEDGER if name == "runs" else [column for column in table.column_names if column not in OWN]
+            found[name] = sorted(map(repr, table.select(compared).to_pylist()))
         return found

@@ -49,13 +49,6 @@ def make_notes() -> list[dict[str, object]]:
     return notes
 
 
-def rows_of(lake: JobLake) -> dict[str, list[str]]:
-    """Return all tables but the ledger: what several hosts counted, as of images that each opened, need not be the same."""
-    found = lake.tables()
-    del found["runs"]
-    return found
-
-
 def kill_when_embedding(lake: JobLake, cluster: Cluster) -> threading.Thread:
     """Kill a worker with its executors as soon as the run of `lake` is at embed."""
 
@@ -79,7 +72,7 @@ def test_a_cluster_makes_what_one_machine_makes_whatever_dies(cluster, bucket, t
     lake = JobLake(f"{bucket}/lake", config, source, cluster.settings())
     for one in (alone, lake):
         assert one.refresh(media)["stages"]["embed"]["embedded"] == NOTES
-    assert rows_of(lake) == rows_of(alone)
+    assert lake.tables() == alone.tables()
 
     for worker in cluster.workers:
         assert os.listdir(f"/proc/{worker.process.pid}/root{tmp_path}") == []
@@ -95,4 +88,4 @@ def test_a_cluster_makes_what_one_machine_makes_whatever_dies(cluster, bucket, t
     killed.join(1)
     assert cluster.workers[0].process.poll() is not None
     assert summary["stages"]["embed"]["embedded"] == len(changed)
-    assert rows_of(lake) == rows_of(alone)
+    assert lake.tables() == alone.tables()

@@ -56,7 +56,7 @@ def test_a_lake_in_a_bucket_is_what_a_lake_on_a_disk_is(bucket, s3, s3_jars, tmp
     generation = str(second[1]["stages"]["embed"]["generation"])
     query = np.ones((1, 64), np.float32) / 8
     answers = [Index.open(f"{lake.root}/{generation}/index/w64").search_notes(query, 10) for lake in lakes]
-    assert answers[0][0] == answers[1][0]
+    assert answers[0][0].tolist() == answers[1][0].tolist()
     assert b"<html" in lake_files.read(f"{stored.root}/report.html")
     check_leftovers(stored, s3, bucket)
 

@@ -20,16 +20,19 @@ LEDGER = ["stage", "unit", "state"]  # of the ledger, which also has seconds, by
 
 
 class JobLake:
-    """A lake at `root`, and what its jobs printed; `settings` are Spark's."""
+    """A lake at `root`, and what its jobs printed; `settings` are Spark's.
 
-    def __init__(self, root: str, config: Path, source: str, settings: dict[str, str]) -> None:
+    Lakes are compared bit by bit, so their encoder must not depend on which notes a worker computes together.
+    """
+
+    def __init__(self, root: str, config: Path, source: str, settings: dict[str, str], *overrides: str) -> None:
         self.root = root
         self.printed = ""
         # What the driver keeps on its disk lies beside the configuration.
         self._tmp = str(config.parent)
         self._arguments = ["--config", str(config), "--set", f"lake={root}", "--set", f"ingest.source={source}"]
-        for name, value in settings.items():
-            self._arguments += ["--set", f"spark.{name}={value}"]
+        for override in (*overrides, *(f"spark.{name}={value}" for name, value in settings.items())):
+            self._arguments += ["--set", override]
 
     def refresh(self, *overrides: str) -> dict[str, object]:
         """Return the summary of a refresh."""

@@ -63,15 +63,17 @@ def kill_when_embedding(lake: JobLake, cluster: Cluster) -> threading.Thread:
     return thread
 
 
-def test_a_cluster_makes_what_one_machine_makes_whatever_dies(cluster, bucket, tmp_path, demo_folder, s3_jars):
+def test_a_cluster_makes_what_one_machine_makes_whatever_dies(
+    cluster, bucket, tmp_path, demo_folder, s3_jars, quick_model
+):
     notes = make_notes()
     source = put_source(f"{bucket}/notes", tmp_path, notes)
     config = write_config(tmp_path, demo_folder)
     media = f"media.roots=[{bucket}/notes]"
-    alone = JobLake(str(tmp_path / "lake"), config, source, {"spark.jars": s3_jars})
-    lake = JobLake(f"{bucket}/lake", config, source, cluster.settings())
+    alone = JobLake(str(tmp_path / "lake"), config, source, {"spark.jars": s3_jars}, media, *quick_model)
+    lake = JobLake(f"{bucket}/lake", config, source, cluster.settings(), media, *quick_model)
     for one in (alone, lake):
-        assert one.refresh(media)["stages"]["embed"]["embedded"] == NOTES
+        assert one.refresh()["stages"]["embed"]["embedded"] == NOTES
     assert lake.tables() == alone.tables()
 
     for worker in cluster.workers:
@@ -80,11 +82,11 @@ def test_a_cluster_makes_what_one_machine_makes_whatever_dies(cluster, bucket, t
     # A night on which a worker dies while the model runs, another has lost its copies, and tasks are started twice.
     changed = [make_note(f"n{number:03d}", body=f"another text, {number}") for number in range(0, NOTES, 2)]
     put_source(f"{bucket}/notes", tmp_path, [*notes[1::2], *changed])
-    alone.refresh(media)
+    alone.refresh()
     shutil.rmtree(cluster.workers[1].folder / "tmp" / f"uninote-{os.getuid()}", ignore_errors=True)
     cluster.add_worker()
     killed = kill_when_embedding(lake, cluster)
-    summary = lake.refresh(media, "spark.spark.speculation=true", "spark.spark.speculation.multiplier=1")
+    summary = lake.refresh("spark.spark.speculation=true", "spark.spark.speculation.multiplier=1")
     killed.join(1)
     assert cluster.workers[0].process.poll() is not None
     assert summary["stages"]["embed"]["embedded"] == len(changed)

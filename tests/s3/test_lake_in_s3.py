@@ -31,12 +31,12 @@ def notes(tmp_path):
     return rows
 
 
-def test_a_lake_in_a_bucket_is_what_a_lake_on_a_disk_is(bucket, s3, s3_jars, tmp_path, demo_folder, notes):
+def test_a_lake_in_a_bucket_is_what_a_lake_on_a_disk_is(bucket, s3, s3_jars, tmp_path, demo_folder, notes, quick_model):
     source = write_source(tmp_path / "source", notes)
     config = write_config(tmp_path, demo_folder)
     settings = {"spark.jars": s3_jars, "spark.ui.enabled": "false"}
     roots = (str(tmp_path / "lake"), f"{bucket}/lake")
-    lakes = [JobLake(root, config, str(source), settings) for root in roots]
+    lakes = [JobLake(root, config, str(source), settings, *quick_model) for root in roots]
     first = [lake.refresh() for lake in lakes]
     assert first[0]["stages"]["embed"]["embedded"] == first[1]["stages"]["embed"]["embedded"] == NOTES
     disk, stored = lakes
@@ -64,7 +64,7 @@ def test_a_lake_in_a_bucket_is_what_a_lake_on_a_disk_is(bucket, s3, s3_jars, tmp
 def check_leftovers(lake: JobLake, s3, bucket: str) -> None:
     """Nothing is left of what runs hold for themselves, no upload is unfinished, and no secret is anywhere."""
     names = lake_files.files_below(lake.root)
-    assert not [name for name in names if "staging" in name or "neighbour_cells" in name or name.endswith(".tmp")]
+    assert not [name for name in names if "staging" in name or name.endswith(".tmp")]
     uploads = s3.client.list_multipart_uploads(Bucket=bucket.removeprefix("s3a://"))
     assert not uploads.get("Uploads")
     secret = ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]

@@ -49,7 +49,8 @@ class NoteAttributes:
         wanted = [name for name in self._columns.names if name not in self._columns.oldest]
         times = [_UPDATED_AT] if self._columns.oldest else []
         tables = [read_columns(path, ["note_id", *wanted, *times]) for path in self._columns.files]
-        return pa.concat_tables(tables)
+        # Files that Spark wrote say that everything may be null, others do not: "default" takes both.
+        return pa.concat_tables(tables, promote_options="default")
 
     @cached_property
     def _index(self) -> pd.Index:
@@ -84,5 +85,6 @@ def _fresh(times: pa.ChunkedArray, oldest: datetime) -> pa.ChunkedArray:
 
 
 def _as_numpy(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return np.asarray(whole.to_numpy(zero_copy_only=False))
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return np.asarray(column.to_numpy(zero_copy_only=False))

@@ -5,13 +5,18 @@ It prints "held N" once it holds the lease; each line on its standard input is a
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from unittest.mock import patch
 
 import pyarrow as pa
 
 from uninote.errors import UninoteError
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.published import add
 from uninote.lake.delta_files import append_rows, replace_rows, restore, set_property
-from uninote.lake.lease.fence import commits_under
+from uninote.lake.lease.fence import commits_under, holder
 from uninote.lake.lease.lease import take
 from uninote.lake.row_changes import DELETED, RowChanges
 
@@ -23,13 +28,35 @@ def change(uri: str) -> None:
     RowChanges(uri, ROWS.append_column(DELETED, pa.array([False])), ["note_id"]).apply()
 
 
+INDEX = "0123456789abcdef/index/w64"
+
+
+def publish(lake: str, content: bytes) -> None:
+    """Make `content` the manifest of the lake's index."""
+    add(IndexFolder(f"{lake}/{INDEX}"), content, holder())
+
+
 COMMITS = {
+    "manifest": lambda uri: publish(uri.removesuffix("/table"), b"of the test's run"),
     "append": lambda uri: append_rows(uri, ROWS),
     "overwrite": lambda uri: replace_rows(uri, ROWS),
     "change": change,
     "restore": lambda uri: restore(uri, 0),
     "property": lambda uri: set_property(uri, "uninote.test", "stale"),
 }
+
+
+def stop_first(uri: str) -> None:
+    """Publish a manifest, and stop right before its file is created."""
+    create = IndexFolder.create
+
+    def stopping(folder: IndexFolder, name: str, content: bytes) -> None:
+        say("stops")
+        os.kill(os.getpid(), signal.SIGSTOP)
+        create(folder, name, content)
+
+    with patch.object(IndexFolder, "create", stopping):
+        COMMITS["manifest"](uri)
 
 
 def say(answer: str) -> None:
@@ -45,7 +72,8 @@ def main(lake: str, term_s: str) -> None:
     with commits_under(lease):
         for line in sys.stdin:
             try:
-                COMMITS[line.strip()](f"{lake}/table")
+                what = stop_first if line.strip() == "sleepy manifest" else COMMITS[line.strip()]
+                what(f"{lake}/table")
                 say("done")
             except UninoteError as error:
                 say(f"{type(error).__name__} {error}")

@@ -13,21 +13,25 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from lease_holder import COMMITS, ROWS
+from lease_holder import COMMITS, INDEX, ROWS, publish
 
 from uninote.errors import UninoteError
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.published import places, read_newest
 from uninote.lake.delta_files import append_rows
 from uninote.lake.lease.chain import Chain
 from uninote.lake.lease.fence import APP, commits_under, look
 from uninote.lake.lease.lease import FOLDER, LakeBusyError, LeaseLostError, take
 from uninote.lake.lease.process import Process
-from uninote.pipelines.lake.writing import tables_below, writing
+from uninote.pipelines.lake.lease.fencing import tables_below
+from uninote.pipelines.lake.lease.writing import writing
 from uninote.storage import lake_files, objects
 from uninote.storage.environment import variables
 from uninote.storage.types import S3Options
 
 HOLDER = Path(__file__).parent / "lease_holder.py"
 TERM_S = 1.0
+REFUSED = ("LeaseLostError this run was silent for so long", "PublishedSinceError")
 
 
 @pytest.fixture(params=["disk", "s3"])
@@ -44,6 +48,7 @@ def lake(request, tmp_path, monkeypatch):
     lease = take(root, "ingest", "first")
     with commits_under(lease):
         append_rows(f"{root}/table", pa.table({"note_id": ["a", "b"], "value": [1, 2]}))
+        publish(root, b"first")
     lease.release()
     yield root
     objects.forget()
@@ -123,10 +128,38 @@ def test_a_run_that_sleeps_past_its_lease_commits_nothing_when_it_wakes(lake, ho
         version = DeltaTable(f"{lake}/table").version()
         append_rows(f"{lake}/table", pa.table({"note_id": ["c"], "value": [3]}))
         os.kill(holder.process.pid, signal.SIGCONT)
-        assert holder.ask(commit).startswith("LeaseLostError this run was silent for so long")
+        assert holder.ask(commit).startswith(REFUSED)
         assert values(lake) == [1, 2, 3]
         assert DeltaTable(f"{lake}/table").version() == version + 1
-    assert holder.ask(commit).startswith("LeaseLostError")
+        assert read_newest(IndexFolder(f"{lake}/{INDEX}")) == b"first"
+    assert holder.ask(commit).startswith(REFUSED)
+
+
+def test_a_run_that_is_stopped_right_before_it_publishes_an_index_changes_nothing(lake, tmp_path):
+    """The process is stopped by itself when it has chosen the name of its manifest: no look can be later than that."""
+    sleeper = Holder(lake)
+    sleeper.process.stdin.write("sleepy manifest\n")
+    sleeper.process.stdin.flush()
+    folder = IndexFolder(f"{lake}/{INDEX}")
+    assert sleeper.process.stdout.readline().strip() == "stops"
+    wait_until_stopped(sleeper.process.pid)
+    with writing(lake, "index", "second"):
+        assert read_newest(folder) == b"first"
+        os.kill(sleeper.process.pid, signal.SIGCONT)
+        assert sleeper.process.stdout.readline().startswith("PublishedSinceError the index in")
+        # Its file is there, and nobody reads it.
+        assert [place.number for place in places(folder)] == [1, 1, 0]
+        assert read_newest(folder) == b"first"
+        publish(lake, b"second")
+    assert read_newest(folder) == b"second"
+    sleeper.process.kill()
+    sleeper.process.wait()
+
+
+def wait_until_stopped(pid: int) -> None:
+    """Return when a process is stopped."""
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.01)
 
 
 def test_a_woken_run_that_has_not_noticed_yet_is_stopped_by_the_table(lake):
@@ -185,11 +218,17 @@ def test_a_holder_gives_signs_and_removes_old_ones(lake):
     following.release()
 
 
-def test_a_damaged_entry_is_said(lake):
+def test_a_damaged_entry_is_said_and_numbers_go_on_in_a_lake_without_leases(lake):
     chain = Chain(lake_files.join(lake, FOLDER))
-    chain.add(chain.last().number, b"{")
+    highest = chain.add(chain.last().number, b"{").number
     with pytest.raises(UninoteError, match="of the lake's leases is damaged"):
         take(lake, "embed", "run")
+    lake_files.remove_folder(chain.uri)
+    with writing(lake, "embed", "run"):
+        # The first run had number 1, which the table has seen.
+        assert 1 < chain.numbers()[-1] < highest
+        append_rows(f"{lake}/table", pa.table({"note_id": ["c"], "value": [3]}))
+    assert values(lake) == [1, 2, 3]
 
 
 def test_a_process_of_another_host_or_container_is_not_known_to_be_dead():

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from uninote.index.files.folder import IndexFolder
-from uninote.index.files.manifest import MANIFEST, ManifestError, publish_manifest, read_manifest
+from uninote.index.files.manifest import ManifestError, publish_manifest, read_manifest
+from uninote.index.files.published import newest
 from uninote.index.files.records import Manifest, Segment
 from uninote.index.planning.plan import IndexPlan
 from uninote.vectors.top_k import merge_topk
@@ -42,7 +43,7 @@ def published_manifest(tmp_path_factory) -> tuple[IndexFolder, str]:
         created_at="2026-11-01T00:00:00",
     )
     publish_manifest(folder, manifest)
-    return folder, (path / MANIFEST).read_text()
+    return folder, (path / newest(folder)).read_text()
 
 
 @given(st.lists(ENTRIES, min_size=1, max_size=5), st.integers(1, 8))
@@ -81,7 +82,7 @@ def test_a_manifest_with_any_change_is_refused_or_the_same(published_manifest, t
     place = data.draw(st.integers(0, len(text) - 1))
     put = data.draw(st.characters(min_codepoint=32, max_codepoint=126))
     changed = text[:place] + put + text[place + 1 :]
-    (tmp_path / MANIFEST).write_text(changed)
+    (tmp_path / "manifest.json").write_text(changed)
     copy = IndexFolder(str(tmp_path))
     try:
         found = read_manifest(copy)

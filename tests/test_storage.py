@@ -13,8 +13,9 @@ import pytest
 from flaky_proxy import proxy
 
 from uninote.storage import local
-from uninote.storage.files import fetch_folder, list_files, read_bytes, stat, write_file
+from uninote.storage.files import create_file, fetch_folder, list_files, list_sizes, read_bytes, stat, write_file
 from uninote.storage.types import (
+    ExistingFileError,
     FileStat,
     ForbiddenFileError,
     MissingFileError,
@@ -70,6 +71,15 @@ def test_no_more_is_read_than_the_limit_and_one_byte(folder, options, tmp_path):
     uri = put(tmp_path, f"{folder}/a", CONTENT, options)
     assert read_bytes(uri, options, limit=70_000) == CONTENT[:70_001]
     assert read_bytes(uri, options, limit=len(CONTENT)) == CONTENT
+
+
+def test_a_file_is_created_once(folder, options):
+    create_file(f"{folder}/new", b"one", options)
+    with pytest.raises(ExistingFileError, match="exists already"):
+        create_file(f"{folder}/new", b"two", options)
+    assert read_bytes(f"{folder}/new", options) == b"one"
+    assert list_sizes(folder, options, "ne") == {"new": 3}
+    assert list_sizes(folder, options, "new-") == {}
 
 
 def test_the_version_changes_with_the_content(folder, options, tmp_path):

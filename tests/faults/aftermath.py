@@ -51,6 +51,9 @@ def files(lake: Path, pattern: str) -> list[Path]:
     """Return what a pattern below the lake finds that is in use; a leading */ stands for the generation."""
     live = {uri for table in tables_of(lake) for uri in DeltaTable(str(table)).file_uris()}
     found = sorted(lake.glob(pattern))
+    # Of the manifests of an index only the last by name is read.
+    manifests = {path.parent: path for path in found if path.name.startswith("manifest-")}
+    found = [path for path in found if manifests.get(path.parent, path) == path]
     return [path for path in found if path.suffix != ".parquet" or str(path) in live or _is_loose(path, lake)]
 
 

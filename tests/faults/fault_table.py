@@ -89,7 +89,7 @@ LONG = [
     Fault("index", "second", "start", then=("flip */index/*/shard-*",)),
     Fault("index", "second", "start", then=("delete */index/*/template-*",)),
     Fault("index", "second", "end", then=("delete */index/*/shard-*",)),
-    Fault("index", "second", "end", then=("flip */index/*/manifest.json",)),
+    Fault("index", "second", "end", then=("flip */index/*/manifest-*.json",)),
     Fault("index", "second", "path", "group", ("history ahead",)),
     Fault("neighbours", "second", "start", then=("delete runs",), refused="run jobs/embed.py"),
     Fault("neighbours", "first", "path", "worker"),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from lake_reader import LakeReader
+from lake_reader import LakeReader, manifest_of
 
 COSINE = 1e-5
 SCORE = 1e-3  # of a stored score against the vectors, which scores may have been rounded from
@@ -79,7 +78,7 @@ def same_items(found: LakeReader, wanted: LakeReader, may_rename: bool) -> None:
 def check_indexes(lake: LakeReader) -> None:
     """The keys of an index are the items of its kinds."""
     for folder in (lake.generation / "index").iterdir():
-        kinds = json.loads((folder / "manifest.json").read_text())["kinds"]
+        kinds = manifest_of(folder)["kinds"]
         items = sorted(row["item_key"] for row in lake.items.values() if row["kind"] in kinds)
         assert lake.index_keys(int(folder.name[1:])) == items
 

@@ -71,13 +71,19 @@ class LakeReader:
         folder = self.generation / "index" / f"w{width}"
         found: list[int] = []
         gone: set[int] = set()
-        for segment in reversed(json.loads((folder / "manifest.json").read_text())["segments"]):
+        for segment in reversed(manifest_of(folder)["segments"]):
             for shard in segment["shards"]:
                 check_file(folder, shard["keys"])
                 found += [key for key in keys_of(check_file(folder, shard["index"])) if key not in gone]
             if segment["gone"] is not None:
                 gone |= set(pq.read_table(check_file(folder, segment["gone"])).column(0).to_pylist())
         return sorted(found)
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """Return what the newest manifest of an index says."""
+    found: dict[str, Any] = json.loads(max(folder.glob("manifest-*.json")).read_text())
+    return found
 
 
 def table_of(path: Path) -> pa.Table:

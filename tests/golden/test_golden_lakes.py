@@ -14,6 +14,8 @@ import pytest
 from deltalake import DeltaTable
 
 from uninote.config.loading import load_config
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.published import newest
 from uninote.lake.record import FORMAT, read_record
 from uninote.neighbours.lookup import lookup
 from uninote.pipelines.lake import ledger
@@ -121,7 +123,7 @@ def check_index(run):
     keys = {row["item_key"] for row in rows(run.generation.uri("items")) if row["kind"] == "note"}
     for width in (64, 16):
         folder = Path(run.generation.uri(f"index/w{width}"))
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = json.loads(IndexFolder(str(folder)).read(newest(IndexFolder(str(folder)))))
         held = []
         for segment in manifest["segments"]:
             gone = pq.read_table(folder / segment["gone"]["name"])["item_key"].to_pylist() if segment["gone"] else []

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from uninote.index.files.folder import IndexFolder
-from uninote.index.files.manifest import MANIFEST, ManifestError, checksum_of, publish_manifest, read_manifest
+from uninote.index.files.manifest import ManifestError, checksum_of, publish_manifest, read_manifest
+from uninote.index.files.published import PublishedSinceError, fence, newest
 
 
-def edit(folder, change):
-    path = folder / MANIFEST
+def path_of(published):
+    return published.path / newest(published.folder)
+
+
+def edit(path, change):
     values = json.loads(path.read_text())
     del values["sha256"]
     change(values)
@@ -24,13 +29,41 @@ def test_a_manifest_is_read_as_it_was_published(published, corpus):
 
 
 def test_a_manifest_names_no_place_outside_its_folder(published):
-    assert str(published.path.parent) not in (published.path / MANIFEST).read_text()
+    assert str(published.path.parent) not in path_of(published).read_text()
 
 
-def test_publishing_replaces_the_manifest_and_leaves_no_other_file(published):
-    before = sorted(published.path.iterdir())
-    publish_manifest(published.folder, published.manifest)
-    assert sorted(published.path.iterdir()) == before
+def test_publishing_adds_a_manifest_and_leaves_the_one_before(published):
+    first = newest(published.folder)
+    for live in (5, 6, 7):
+        before = newest(published.folder)
+        publish_manifest(published.folder, replace(published.manifest, live=live))
+        assert read_manifest(published.folder).live == live
+        assert sorted(published.folder.sizes("manifest")) == [before, newest(published.folder)]
+    assert first not in published.folder.sizes()
+
+
+def test_a_manifest_of_an_earlier_release_is_read_until_there_is_another(published):
+    path_of(published).rename(published.path / "manifest.json")
+    assert read_manifest(published.folder) == published.manifest
+    publish_manifest(published.folder, replace(published.manifest, live=5), holder=3)
+    assert read_manifest(published.folder).live == 5
+
+
+def test_what_a_former_holder_publishes_is_refused_and_not_read(published):
+    publish_manifest(published.folder, replace(published.manifest, live=5), holder=3)
+    fence(published.folder, 8)
+    assert read_manifest(published.folder).live == 5
+    for _ in range(2):
+        with pytest.raises(PublishedSinceError, match="its lease has the number 8"):
+            publish_manifest(published.folder, replace(published.manifest, live=1), holder=3)
+    with pytest.raises(PublishedSinceError, match="its lease has the number 8"):
+        fence(published.folder, 3)
+    # As one leaves it that was stopped after it had looked: the name of its own next manifest.
+    (published.path / "manifest-000000000003-000002.json").write_bytes(path_of(published).read_bytes())
+    assert newest(published.folder) == "manifest-000000000008-000000.json"
+    publish_manifest(published.folder, replace(published.manifest, live=6), holder=8)
+    assert read_manifest(published.folder).live == 6
+    assert sorted(published.folder.sizes("manifest")) == [f"manifest-000000000008-00000{n}.json" for n in (0, 1)]
 
 
 def test_a_missing_manifest_says_that_nothing_was_published(tmp_path):
@@ -40,7 +73,7 @@ def test_a_missing_manifest_says_that_nothing_was_published(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '"text"', "{}", '{"format_version": 99}'])
 def test_a_cut_or_foreign_manifest_is_refused(published, text):
-    (published.path / MANIFEST).write_text(text)
+    path_of(published).write_text(text)
     with pytest.raises(ManifestError, match=r"build the index again|restore it"):
         read_manifest(published.folder)
 
@@ -61,13 +94,13 @@ def test_a_cut_or_foreign_manifest_is_refused(published, text):
     ],
 )
 def test_a_damaged_manifest_says_what_is_wrong(published, change, message):
-    edit(published.path, change)
+    edit(path_of(published), change)
     with pytest.raises(ManifestError, match=message):
         read_manifest(published.folder)
 
 
 def test_a_digit_that_flipped_is_noticed(published):
-    path = published.path / MANIFEST
+    path = path_of(published)
     path.write_text(path.read_text().replace(f'"live": {published.manifest.live}', '"live": 1'))
     with pytest.raises(ManifestError, match="it was changed after it was written"):
         read_manifest(published.folder)

@@ -10,7 +10,8 @@ import pytest
 from lake_updates import Lake
 
 from uninote.errors import UninoteError
-from uninote.index.files.manifest import MANIFEST, publish_manifest, read_manifest
+from uninote.index.files.manifest import publish_manifest, read_manifest
+from uninote.index.files.published import newest
 from uninote.index.files.records import IndexRefusedError
 from uninote.index.search import Index
 from uninote.pipelines.index.stage import index
@@ -125,10 +126,11 @@ def test_settings_come_and_go(run_of, lake, folder):
 
 def test_a_manifest_of_before_is_read_and_its_lists_are_measured_again(run_of, lake, folder):
     index(run_of())
-    values = json.loads(folder.read(MANIFEST))
+    values = json.loads(folder.read(newest(folder)))
+    folder.remove(newest(folder))
     for name in ("sha256", "nprobe_asked", "calibration", "template_files", "lake_id", "stale"):
         del values[name]
-    folder.put(MANIFEST, lambda path: path.write_text(json.dumps(values | {"format_version": 2, "nprobe": 7})))
+    folder.put("manifest.json", lambda path: path.write_text(json.dumps(values | {"format_version": 2, "nprobe": 7})))
     assert Index.open(folder).manifest.lists_searched == 7
     before = read_manifest(folder).segments
     build(run_of, folder, lake)

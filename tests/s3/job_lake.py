@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 
-from uninote.pipelines.lake.writing import tables_below
+from uninote.pipelines.lake.lease.fencing import tables_below
 from uninote.storage import lake_files
 
 ROOT = Path(__file__).parents[2]

@@ -19,8 +19,8 @@ from uninote.config.settings import Config
 from uninote.config.store_settings import store_settings
 from uninote.errors import ConfigError, UninoteError
 from uninote.pipelines.lake.encoders import s3_of
+from uninote.pipelines.lake.lease.writing import writing
 from uninote.pipelines.lake.run import Run, new_run_id
-from uninote.pipelines.lake.writing import writing
 from uninote.pipelines.runtime.failures import TRACE, explained
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.runtime.progress_file import progress_file
@@ -94,7 +94,7 @@ def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | Pr
         _check_lake(Path(config.lake))
     run_id = new_run_id()
     # Before a session is made: a second run is told so at once.
-    with writing(config.lake, name, run_id) if writes else nullcontext():
+    with writing(config.lake, name, run_id, config.index.folder, s3_of(config)) if writes else nullcontext():
         spark = open_session(name, store_settings(_places(config), s3_of(config)) | config.spark)
         allow_deletes = name in INGESTING and options.allow_deletes
         run = Run(spark, config, tuple(options.set), allow_deletes, run_id)

@@ -34,13 +34,16 @@ def list_files(uri: str, options: S3Options) -> list[str]:
     return sorted(list_sizes(uri, options))
 
 
-def list_sizes(uri: str, options: S3Options) -> dict[str, int]:
-    """Return the sizes in bytes of all files below a folder or prefix, by their names relative to it."""
+def list_sizes(uri: str, options: S3Options, start: str = "") -> dict[str, int]:
+    """Return the sizes in bytes of all files below a folder or prefix, by their names relative to it.
+
+    Where these begin with `start`, which a store sorts out by itself.
+    """
     if is_remote(uri):
         from uninote.storage import s3
 
-        return s3.list_sizes(uri, options)
-    return local.list_sizes(uri)
+        return s3.list_sizes(uri, options, start)
+    return local.list_sizes(uri, start)
 
 
 def fetch_folder(uri: str, target: Path, options: S3Options) -> None:
@@ -85,3 +88,15 @@ def write_file(path: Path, uri: str, options: S3Options) -> None:
         with local.explained(uri):
             return s3.write_file(path, uri, options)
     return local.write_file(path, uri)
+
+
+def create_file(uri: str, content: bytes, options: S3Options) -> None:
+    """Write a small file that replaces none: of several that create it at once, exactly one succeeds.
+
+    Raises ExistingFileError, and changes nothing, where one is there.
+    """
+    if is_remote(uri):
+        from uninote.storage import s3
+
+        return s3.create_file(uri, content, options)
+    return local.create_file(uri, content)

@@ -12,8 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from uninote.storage import lake_files
 from uninote.storage.types import (
     SCHEME,
+    ExistingFileError,
     FileStat,
     ForbiddenFileError,
     MissingFileError,
@@ -43,12 +45,14 @@ def stat(uri: str) -> FileStat:
     return FileStat(status.st_size, str(status.st_mtime_ns))
 
 
-def list_sizes(uri: str) -> dict[str, int]:
-    """Return the sizes in bytes of all files below a folder, by their names relative to it."""
+def list_sizes(uri: str, start: str = "") -> dict[str, int]:
+    """Return the sizes in bytes of all files below a folder, by their names relative to it, which begin with `start`."""
     with explained(uri):
         folder = local_path(uri)
         found = {}
         for path in folder.rglob("*"):
+            if not path.relative_to(folder).as_posix().startswith(start):
+                continue
             # The file may be deleted since it was listed.
             with suppress(FileNotFoundError):
                 if path.is_file():
@@ -83,6 +87,15 @@ def write_file(path: Path, uri: str) -> None:
     """Copy the file at `path` to `uri`: readers see all of the new file or what was there before."""
     with explained(uri):
         _copy_atomically(path, local_path(uri))
+
+
+def create_file(uri: str, content: bytes) -> None:
+    """Write a file that replaces none. Raises ExistingFileError, and changes nothing, where one is there."""
+    with explained(uri):
+        try:
+            lake_files.create(str(local_path(uri)), content)
+        except FileExistsError as error:
+            raise ExistingFileError(f"{uri!r} exists already") from error
 
 
 def local_path(uri: str) -> Path:

@@ -17,10 +17,11 @@ from urllib3.exceptions import HTTPError
 
 from uninote.storage.s3_client import CLIENTS, late, within
 from uninote.storage.s3_errors import Place, explained
-from uninote.storage.types import FileStat, MissingFileError, S3Options, StorageError
+from uninote.storage.types import ExistingFileError, FileStat, MissingFileError, S3Options, StorageError
 
 TRANSFER_THREADS = 8  # of all files of one call together
 PIECE = 1 << 16
+_TAKEN = (409, 412)  # what stores answer where another has the name, or is about to get it
 
 
 def read_bytes(uri: str, options: S3Options, limit: int | None) -> bytes:
@@ -57,13 +58,18 @@ def stat(uri: str, options: S3Options) -> FileStat:
     return FileStat(found["ContentLength"], version.strip('"'))
 
 
-def list_sizes(uri: str, options: S3Options) -> dict[str, int]:
-    """Return the sizes of all objects below a prefix, by their names relative to it. Folder markers are left out."""
+def list_sizes(uri: str, options: S3Options, start: str = "") -> dict[str, int]:
+    """Return the sizes of all objects below a prefix, by their names relative to it, which begin with `start`.
+
+    Folder markers are left out.
+    """
     place = Place.of(uri, options)
     prefix = f"{place.key.rstrip('/')}/" if place.key else ""
     sizes = {}
     with explained(place):
-        pages = CLIENTS.get(options).get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=prefix)
+        pages = (
+            CLIENTS.get(options).get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=prefix + start)
+        )
         for page in pages:
             for entry in page.get("Contents", ()):
                 if not entry["Key"].endswith("/"):
@@ -114,6 +120,21 @@ def write_file(path: Path, uri: str, options: S3Options) -> None:
     place = Place.of_file(uri, options)
     with explained(place), _transfers(options) as manager:
         _finish([manager.upload(str(path), place.bucket, place.key)])
+
+
+def create_file(uri: str, content: bytes, options: S3Options) -> None:
+    """Store an object that replaces none. Raises ExistingFileError, and changes nothing, where one is there."""
+    place = Place.of_file(uri, options)
+    with explained(place):
+        client = CLIENTS.get(options)
+        try:
+            client.put_object(Bucket=place.bucket, Key=place.key, Body=content, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _TAKEN:
+                raise
+            # The store may have taken the object while its answer was lost: tried again, it finds the caller's own object.
+            if _read_once(client, place, None) != content:
+                raise ExistingFileError(f"{uri} exists already") from error
 
 
 def _read_once(client: Any, place: Place, limit: int | None) -> bytes:

@@ -20,6 +20,10 @@ class MissingFileError(StorageError):
     """This one file is not there."""
 
 
+class ExistingFileError(StorageError):
+    """A file that was to replace none is there already."""
+
+
 class ForbiddenFileError(StorageError):
     """The store answers, and refuses this one file."""
 

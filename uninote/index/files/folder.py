@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uninote.index.files.stored_file import IndexDamagedError, StoredFile, write_atomically
 from uninote.storage.file_hashes import sha256_of
-from uninote.storage.files import fetch_file, list_sizes, read_bytes, remove_file, write_file
+from uninote.storage.files import create_file, fetch_file, list_sizes, read_bytes, remove_file, write_file
 from uninote.storage.local import local_path
 from uninote.storage.private_folders import own_folder, private_folder
 from uninote.storage.types import MissingFileError, S3Options, is_remote
@@ -21,7 +21,7 @@ class IndexFolder:
 
     A remote file is fetched into a private folder below `cache` (null: this user's below the system's temporary folder)
     when it is first used, and again when it is not as it was fetched; names of files are never used twice for different
-    content, apart from the manifest, which is read anew each time.
+    content.
     """
 
     uri: str
@@ -55,6 +55,10 @@ class IndexFolder:
             write_file(path, self._place(name), self.options)
         return found
 
+    def create(self, name: str, content: bytes) -> None:
+        """Write a small file that replaces none. Raises ExistingFileError where one is there."""
+        create_file(self._place(name), content, self.options)
+
     def remove(self, name: str) -> None:
         """Delete a file; one that is not there any more is fine."""
         remove_file(self._place(name), self.options)
@@ -62,9 +66,9 @@ class IndexFolder:
             self._cached(name).unlink(missing_ok=True)
             _hash_of(self._cached(name)).unlink(missing_ok=True)
 
-    def sizes(self) -> dict[str, int]:
-        """Return the size in bytes of every file here, by name: one request."""
-        return list_sizes(self.uri, self.options)
+    def sizes(self, start: str = "") -> dict[str, int]:
+        """Return the size in bytes of every file here whose name begins with `start`, by name: one request a thousand."""
+        return list_sizes(self.uri, self.options, start)
 
     def check_size(self, file: StoredFile, sizes: Mapping[str, int]) -> None:
         """Raise IndexDamagedError unless `sizes` has the file, as long as it was when it was written."""

@@ -1,4 +1,4 @@
-"""The manifest file, which names all files of an index: written as JSON with a checksum, read in three formats."""
+"""A manifest file, which names all files of an index: written as JSON with a checksum, read in three formats."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from uninote.index.files import published
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.records import FORMAT_VERSION, Manifest, Segment, ShardFile
 from uninote.index.files.stored_file import IndexDamagedError, StoredFile
 from uninote.index.planning.plan import IndexPlan
 from uninote.storage.types import MissingFileError, StorageError
 
-MANIFEST = "manifest.json"
 _CHECKSUM = "sha256"  # of all that stands beside it
 _SINCE_2: Mapping[str, Any] = {
     "nprobe_asked": None,
@@ -37,10 +37,13 @@ _STORED_NAMES = {"voided_rows": "gone_rows", "voided": "gone"}
 _Record = TypeVar("_Record", IndexPlan, StoredFile, ShardFile, Segment, Manifest)
 
 
-def publish_manifest(folder: IndexFolder, manifest: Manifest) -> None:
-    """Make this the manifest of `folder` in one step; its files must be there already."""
-    text = manifest_json(manifest)
-    folder.put(MANIFEST, lambda path: _write_text(path, text))
+def publish_manifest(folder: IndexFolder, manifest: Manifest, holder: int | None = None) -> None:
+    """Make this the manifest of `folder` in one step; its files must be there already.
+
+    `holder` is the number of the lease that the run holds, null for one without. Raises PublishedSinceError where another
+    run has published.
+    """
+    published.add(folder, manifest_json(manifest).encode(), holder)
 
 
 def manifest_json(manifest: Manifest) -> str:
@@ -55,18 +58,19 @@ def manifest_json(manifest: Manifest) -> str:
 def read_manifest(folder: IndexFolder) -> Manifest:
     """Return the manifest of an index folder. Raises ManifestError when it is missing, damaged or of another format."""
     try:
-        values = json.loads(folder.read(MANIFEST))
+        values = json.loads(published.read_newest(folder))
     except MissingFileError as error:
-        raise ManifestError(f"{folder} holds no {MANIFEST}: no index was published there; build one first") from error
+        raise ManifestError(str(error)) from error
     except (StorageError, ValueError) as error:
         raise ManifestError(
-            f"{folder}/{MANIFEST} cannot be read as JSON ({error}); restore it or build the index again"
+            f"the manifest in {folder} cannot be read as JSON ({error}); restore it or build the index again"
         ) from error
     version = values.get("format_version") if isinstance(values, dict) else None
     # Indexes of the last two formats are read as they are, so that an upgrade does not stop searches.
     if version not in (2, 3, FORMAT_VERSION):
         raise ManifestError(
-            f"{folder}/{MANIFEST} has format_version {version!r}, this version reads {FORMAT_VERSION}; build the index again"
+            f"the manifest in {folder} has format_version {version!r}, this version reads {FORMAT_VERSION}; build the index "
+            "again"
         )
     try:
         known = {**_SINCE_2, **values} if version == 2 else _checked(values)
@@ -74,7 +78,9 @@ def read_manifest(folder: IndexFolder) -> Manifest:
             known["plan"] = {"rerank": False, **known["plan"]}
         return _manifest({**known, "format_version": FORMAT_VERSION})
     except (KeyError, TypeError, ValueError) as error:
-        raise ManifestError(f"{folder}/{MANIFEST} is damaged: {error}; restore it or build the index again") from error
+        raise ManifestError(
+            f"the manifest in {folder} is damaged: {error}; restore it or build the index again"
+        ) from error
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +140,3 @@ def _build(kind: type[_Record], values: Mapping[str, Any]) -> _Record:
     if set(values) != expected:
         raise ValueError(f"{kind.__name__} has keys {sorted(values)}, expected {sorted(expected)}")
     return kind(**values)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -54,6 +54,16 @@ def next_number(table: DeltaTable | None) -> int | None:
     return lease.number * _COMMITS + next(_Fence.counter)
 
 
+def holder() -> int | None:
+    """Return the number of this process's lease, null where it holds none."""
+    return None if _Fence.lease is None else _Fence.lease.number
+
+
+def highest_holder(table: DeltaTable) -> int:
+    """Return the number of the last holder that committed to a table, 0 where none did."""
+    return (table.transaction_version(APP) or 0) // _COMMITS
+
+
 def look() -> None:
     """Raise LeaseLostError where this process's lease was taken: for files that are no tables, right before one is replaced."""
     if _Fence.lease is not None:

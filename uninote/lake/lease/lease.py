@@ -62,7 +62,7 @@ class Entry:
         except (ValueError, TypeError, KeyError) as error:
             raise UninoteError(
                 f"file {link.number} of the lake's leases is damaged ({error}); make sure that no run writes to the lake, "
-                "remove its folder `leases`, and run again"
+                "remove its folder `leases`, and run again: numbers then go on where tables have seen them last"
             ) from error
 
     def who(self) -> str:
@@ -169,6 +169,11 @@ def _free(chain: Chain, say: Callable[[str], None]) -> Link | None:
                 return now
             raise LakeBusyError(busy(entry))
     return last
+
+
+def took_part(number: int) -> bytes:
+    """Return what a file of the chain says where a lake lost its leases: that the holder `number` gave its lease back."""
+    return Entry(number, "", "", "", Process("", "", 0, ""), RELEASED, TERM_S).text()
 
 
 def busy(holder: Entry) -> str:

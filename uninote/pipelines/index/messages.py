@@ -37,16 +37,18 @@ def describe(plan: IndexPlan, rerank: bool) -> str:
     )
 
 
-def remove_unused(folder: IndexFolder, manifests: Sequence[Manifest]) -> None:
-    """Delete the files of builds that none of `manifests` names."""
+def find_unused(folder: IndexFolder, manifests: Sequence[Manifest]) -> list[str]:
+    """Return the names of the files of builds that none of `manifests` names."""
     used = set()
     for manifest in manifests:
         used |= {file.name for file in manifest.files}
         # By their names, since manifests of format 2 do not list the template's files.
         used |= {f"template-{manifest.template}.faiss", f"template-{manifest.template}.npz"}
+    unused = []
     for name in folder.sizes():
         if name.startswith(("shard-", "template-", "gone-", "trained-")) and name not in used:
-            folder.remove(name)
+            unused.append(name)
+    return unused
 
 
 def counts_of(manifest: Manifest) -> dict[str, int]:

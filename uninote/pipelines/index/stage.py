@@ -13,7 +13,7 @@ from uninote.index.files.checks import find_damage
 from uninote.index.files.manifest import ManifestError, publish_manifest, read_manifest
 from uninote.index.files.records import Manifest
 from uninote.index.template.template import load_template
-from uninote.lake.lease.fence import look
+from uninote.lake.lease.fence import holder, look
 from uninote.lake.paths import index_name
 from uninote.pipelines.index.base import make_base
 from uninote.pipelines.index.changes import IndexChanges, find_changes
@@ -28,7 +28,7 @@ from uninote.pipelines.index.decision import (
     keeps_settings,
     needs_changes,
 )
-from uninote.pipelines.index.messages import counts_of, remove_unused
+from uninote.pipelines.index.messages import counts_of, find_unused
 from uninote.pipelines.index.owner import owned
 from uninote.pipelines.index.recall import calibrate
 from uninote.pipelines.index.segment import make_segment, void_all
@@ -158,10 +158,13 @@ def _publish(
 ) -> dict[str, Any]:
     """Publish the first of `manifests`, remove the files that none of them names, and record the run."""
     after = manifests[0]
+    # Files of the one before stay: readers that opened it may be at work. Listed before, so that a run which is stopped
+    # here, and woken when another has taken its lease, removes nothing that the other made.
+    unused = find_unused(target.folder, manifests)
+    publish_manifest(target.folder, after, holder())
     look()
-    publish_manifest(target.folder, after)
-    # Files of the one before stay: readers that opened it may be at work.
-    remove_unused(target.folder, manifests)
+    for name in unused:
+        target.folder.remove(name)
     all_counts = {**counts_of(after), **counts}
     last = after.segments[-1].segment_id
     outcome = Outcome("done", all_counts, target.versions, metrics=metrics, fingerprint=last)
@@ -180,6 +183,5 @@ def _mark_stale(run: Run, widths: Sequence[int]) -> None:
             manifest = read_manifest(folder)
             if not manifest.stale and manifest.lake_id in (None, run.lake_id):
                 why = f"since run {run.run_id} nothing asks for its width"
-                look()
-                publish_manifest(folder, replace(manifest, stale=why))
+                publish_manifest(folder, replace(manifest, stale=why), holder())
                 say_stale(run, STAGE, unit, f"the index {unit} is kept as it is and marked stale: {why}")

@@ -13,7 +13,10 @@ from segments import publish_base
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import publish_manifest
 from uninote.index.files.stored_file import IndexDamagedError
+from uninote.index.planning.choose import plan_index
+from uninote.index.planning.plan import IndexOverrides
 from uninote.index.search import Index, SearchError
+from uninote.index.template.training import train_template
 from uninote.vectors.kmeans import ClusteringError
 
 
@@ -86,6 +89,28 @@ def test_all_lists_probed_find_most_true_neighbours(corpus, published):
     assert np.mean(hits) > 9.6
     true_scores = (corpus.vectors[queries] * corpus.vectors[queries]).sum(axis=1)
     np.testing.assert_allclose(scores[:, 0], true_scores, atol=5e-4)
+
+
+def test_fewer_neighbours_are_found_as_surely_as_more(tmp_path):
+    # Noise of 64 dimensions: codes of 16 bytes tell near rows apart poorly, so it matters how many are ranked again.
+    vectors = np.random.default_rng(0).standard_normal((6000, 64), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    keys = np.arange(len(vectors))
+    plan = plan_index(len(vectors), 64, IndexOverrides(nlist=20))
+    template = train_template(vectors, plan, seed=3)
+    folder = IndexFolder(str(tmp_path / "w64"))
+    publish_base(folder, template, plan, (keys, vectors))
+    queries = vectors[::20]
+    best = np.argsort(-(queries @ vectors.T), axis=1, kind="stable")
+    index = Index.open(folder)
+    recalls = {}
+    for k in (1, 5, 10, 20):
+        found, _ = index.search(queries, k, 20)
+        hits = 0
+        for one, true in zip(found, best, strict=True):
+            hits += len(np.intersect1d(one, true[:k]))
+        recalls[k] = hits / (k * len(queries))
+    assert min(recalls.values()) >= recalls[20] - 0.005
 
 
 def test_no_queries_and_more_neighbours_than_rows_are_legal(corpus, published):

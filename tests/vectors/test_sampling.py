@@ -8,7 +8,7 @@ import pytest
 
 from udfs.samples import make_sample, make_share
 from udfs.table_files import as_read
-from uninote.vectors.sampling import are_in_share, first_in_order, place_in_order, share_of
+from uninote.vectors.sampling import are_in_share, first_in_order, place_in_order, share_of, training_seed
 
 KEYS = np.arange(-50_000, 50_000, dtype=np.int64)
 
@@ -28,6 +28,14 @@ def test_no_two_keys_share_a_place_and_seeds_differ():
     places = place_in_order(KEYS, 7)
     assert len(np.unique(places)) == len(KEYS)
     assert not np.array_equal(np.argsort(places), np.argsort(place_in_order(KEYS, 8)))
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_training_sample_has_no_more_of_the_measuring_one_than_chance_gives(seed):
+    measured = first_in_order(KEYS, 1000, seed)
+    trained = first_in_order(KEYS, len(KEYS) // 5, training_seed(seed))
+    # 200 are expected, with a standard deviation of 13.
+    assert 140 < np.isin(measured, trained).sum() < 260
 
 
 @pytest.mark.parametrize("count", [0, 1, 100, 9_999, 50_000])

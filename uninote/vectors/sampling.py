@@ -8,6 +8,8 @@ import numpy as np
 
 _STEPS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 _INCREMENT = 0x9E3779B97F4A7C15
+# More than any seed: the two orders of a seed are those of two seeds that nobody uses together.
+_TRAINING = 1 << 40
 
 
 def place_in_order(keys: np.ndarray, seed: int) -> np.ndarray:
@@ -19,6 +21,15 @@ def place_in_order(keys: np.ndarray, seed: int) -> np.ndarray:
     for shift, factor in _STEPS:
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))
+
+
+def training_seed(seed: int) -> int:
+    """Return the seed of the order that a training sample is drawn in, where `seed` draws the one that measures the result.
+
+    In one order the smaller sample is a part of the larger: recall would be measured on rows that centroids and codebooks
+    were fitted to. Of 300,000 x 64 that gave .979 where rows outside of the training gave .976, of a million no difference.
+    """
+    return seed + _TRAINING
 
 
 def first_in_order(keys: np.ndarray, count: int, seed: int) -> np.ndarray:

@@ -31,7 +31,7 @@ from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.progress import say, step, watched
 from uninote.storage.types import MissingFileError
 from uninote.vectors.kmeans import fit_kmeans
-from uninote.vectors.sampling import share_of
+from uninote.vectors.sampling import share_of, training_seed
 
 _DRIVER_ROWS = 65_536
 _GROUPED = StructType([StructField("group", IntegerType()), StructField("vector", VECTOR)])
@@ -141,13 +141,13 @@ class Build:
         seed = self.run.config.index.seed
         if plan.groups:
             return self._train_in_groups(vectors, plan, seed)
-        sample = vectors.draw(plan.train_rows, seed)
+        sample = vectors.draw(plan.train_rows, training_seed(seed))
         return train_template(sample, plan, seed, lambda part: step(f"index w{plan.width}: {part}"))
 
     def _train_in_groups(self, vectors: StoredVectors, plan: IndexPlan, seed: int) -> Template:
         """Cut the sample into groups, and let executors find the lists of each group: k-means in two levels."""
         small = max(_DRIVER_ROWS, 256 * plan.groups)
-        sample = vectors.draw(small, seed)
+        sample = vectors.draw(small, training_seed(seed))
         rotation = fit_rotation(sample, plan, seed)
         rotated = sample if rotation is None else sample @ rotation.T
         # Groups and lists are found on vectors as they are, and rotated after: distances are the same, and executors need
@@ -158,8 +158,9 @@ class Build:
         wanted = np.maximum(1, np.floor(plan.nlist * held / held.sum())).astype(int)
         context = self.run.spark.sparkContext
         shared = context.broadcast((groups, wanted))
+        share = share_of(plan.train_rows, plan.rows)
         # Not the order of the sample: the lists of a group must not be trained on the rows that found the groups.
-        in_groups = make_share(share_of(plan.train_rows, plan.rows), seed + 1, make_group(lambda: shared.value[0]))
+        in_groups = make_share(share, training_seed(seed) + 1, make_group(lambda: shared.value[0]))
         grouped = vectors.scan(in_groups, with_bytes(_GROUPED), ("item_key", "vector"))
         by_group = grouped.repartitionById(plan.groups, F.col("group"))
         with step(f"index w{plan.width}: k-means, {plan.nlist:,} lists in {plan.groups:,} groups"):

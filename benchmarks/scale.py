@@ -8,8 +8,9 @@ peak_gib, the most memory that this process, the JVM and all workers take togeth
 driver_peak_gib, that of this process, the driver's Python, both while the stages run; jvm_peak_gib, which is driver and
 executor in one here; worker_peak_mib by stage, of one worker; neighbours_recall, of the first 20 neighbours of 500 notes, and
 index_recall and index_recall_at_20, of the first 10 and 20, at the number of lists that the index was calibrated to, all
-against exact scores of all vectors, ties counted fairly (measured_by_stages has the stages' own recall@20 of other notes); stages, with wall_s, cpu_s, shuffled_bytes and spilled_bytes (of memory and of disk, as Spark
-counts them), and seconds by step; plans, with what was foretold beside what was seen, and `off`, seen over foretold less 1.
+against exact scores of all vectors, ties counted fairly (measured_by_stages has the stages' own recall@20, of other notes);
+stages, with wall_s, cpu_s, shuffled_bytes and spilled_bytes (of memory and of disk, as Spark counts them), and seconds by
+step; plans, with what was foretold beside what was seen, and `off`, seen over foretold less 1.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def measure(folder: Path, workers: int) -> dict[str, float]:
     def watch() -> None:
         while not stop.wait(0.5):
             # All at one moment: a page is divided among those that map it by then.
-            now = _pss([pid for pid, command in descendants(os.getpid()) if "pyspark.daemon" in command])
+            now = _pss([pid for pid, command in descendants(os.getpid()) if "udfs.daemon" in command])
             if now["pss_mib"] > largest["pss_mib"]:
                 largest.update(now)
 

@@ -43,7 +43,7 @@ def memory_watched(period_s: float = 0.25) -> Iterator[Peak]:
         while not stop.wait(period_s):
             for pid, command in descendants(os.getpid()):
                 # Workers are forks of one daemon and keep its command line; each is looked at by itself.
-                if "pyspark.daemon" in command:
+                if "udfs.daemon" in command:
                     peak.worker_mib = max(peak.worker_mib, _resident_mib(pid))
                 elif "java" in command:
                     peak.jvm_mib = max(peak.jvm_mib, _resident_mib(pid))

@@ -60,7 +60,7 @@ class Watch:
             self._count(pid)
             used = shared_mib(pid)
             total += used
-            if "pyspark.daemon" in command:
+            if "udfs.daemon" in command:
                 self.worker_mib = max(self.worker_mib, used)
             elif "java" in command:
                 self.jvm_mib = max(self.jvm_mib, used)

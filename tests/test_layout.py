@@ -19,7 +19,7 @@ HOMES = {
     "yaml": {"uninote/config/yaml_text.py"},
     "boto3": {"uninote/storage/s3"},
     "botocore": {"uninote/storage/s3"},
-    "pyspark": {"uninote/pipelines/", "uninote/lake/schemas/", "udfs/task.py"},
+    "pyspark": {"uninote/pipelines/", "uninote/lake/schemas/", "udfs/daemon.py", "udfs/task.py"},
 }
 SOURCES = [path for top in ("jobs", "udfs", "uninote") for path in sorted((ROOT / top).rglob("*.py"))]
 

@@ -73,7 +73,7 @@ class Job:
             return [self._process.pid]
         if victim == "jvm":
             return [pid for pid, command in commands.items() if Path(command.split("\0")[0]).name == "java"]
-        workers = [pid for pid, command in commands.items() if "pyspark.daemon" in command]
+        workers = [pid for pid, command in commands.items() if "udfs.daemon" in command]
         return workers[-1:]  # the newest: a worker where there is one, else what starts them
 
 

@@ -111,7 +111,7 @@ def test_python_workers_killed_while_the_model_runs(make_run, source, undisturbe
     def kill():
         dice = random.Random(3)
         while not stop.wait(dice.uniform(1.0, 2.0)) and len(killed) < 3:
-            if workers := descendants(os.getpid(), "pyspark.daemon"):
+            if workers := descendants(os.getpid(), "udfs.daemon"):
                 os.kill(max(workers), signal.SIGKILL)
                 killed.append(1)
 

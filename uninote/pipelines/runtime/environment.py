@@ -10,6 +10,7 @@ import pyspark
 from pyspark import SparkContext
 from pyspark.errors import PySparkRuntimeError
 
+from udfs import daemon
 from uninote.errors import UninoteError
 from uninote.install.spark import check_java, has_delta, spark_home
 
@@ -60,6 +61,17 @@ def choose_python(context: SparkContext) -> None:
         context.pythonExec = sys.executable
     elif "PYSPARK_PYTHON" not in os.environ:
         context.pythonExec = context.getConf().get("spark.pyspark.python", context.pythonExec)
+
+
+def share_imports(context: SparkContext, joins: bool) -> None:
+    """Let Python workers be forks of a process that has imported what they need, where they are on the driver's machine.
+
+    Of `joins`: what the neighbours stage needs too. Executors elsewhere may not find this project before their first task.
+    """
+    if str(context.master).startswith("local"):
+        # Only the session knows its master, and Spark reads this setting at its first worker.
+        context._jsc.sc().conf().set("spark.python.daemon.module", daemon.__name__)
+        context.environment[daemon.MODULES] = ",".join([*daemon.EACH, *([daemon.NEIGHBOURS] if joins else [])])
 
 
 def why_not_started(error: PySparkRuntimeError) -> SetupError:

@@ -7,7 +7,16 @@ from pyspark.sql import SparkSession
 
 from uninote.config.spark_settings import SETTINGS, find_conflicts, given_settings
 from uninote.errors import ConfigError
-from uninote.pipelines.runtime.environment import check_started, choose_python, no_delta, prepare_start, why_not_started
+from uninote.pipelines.runtime.environment import (
+    check_started,
+    choose_python,
+    no_delta,
+    prepare_start,
+    share_imports,
+    why_not_started,
+)
+
+_NO_JOINS = ("ingest", "embed", "train", "index")  # jobs whose workers never join notes
 
 
 def open_session(app_name: str, settings: dict[str, str]) -> SparkSession:
@@ -28,6 +37,7 @@ def open_session(app_name: str, settings: dict[str, str]) -> SparkSession:
     context = spark.sparkContext
     check_started(context)
     choose_python(context)
+    share_imports(context, app_name not in _NO_JOINS)
     if not spark.conf.get("spark.sql.extensions", "").startswith("io.delta"):  # type: ignore[union-attr]
         raise no_delta()
     _check_settings(spark)

@@ -63,6 +63,23 @@ def test_what_was_among_the_counts_of_an_older_ledger_has_columns_of_its_own(tmp
     assert ledger.entries(lake)[0]["counts"] == {}
 
 
+def test_who_only_reads_an_older_lake_changes_nothing_and_names_the_job_that_does(tmp_path):
+    lake = Lake(str(tmp_path))
+    write_old_ledger(lake)
+    with pytest.raises(
+        LakeFormatError, match=r"format 1, .* only reads it; run jobs/ingest.py or jobs/refresh.py once"
+    ):
+        open_lake(lake.root, reads_only=True)
+    assert read_record(lake.root) is None
+    assert DeltaTable(lake.uri("runs")).version() == 2
+    open_lake(lake.root)
+    assert open_lake(lake.root, reads_only=True) == lake
+    # A ledger out of a backup, in a lake of the present format.
+    DeltaTable(lake.uri("runs")).restore(2)
+    with pytest.raises(LakeFormatError, match="a ledger of then"):
+        open_lake(lake.root, reads_only=True)
+
+
 def test_a_migration_that_was_killed_is_run_again(tmp_path, monkeypatch):
     lake = Lake(str(tmp_path))
     write_old_ledger(lake)

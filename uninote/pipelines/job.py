@@ -97,7 +97,7 @@ def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | Pr
     with writing(config.lake, name, run_id, config.index.folder, s3_of(config)) if writes else nullcontext():
         spark = open_session(name, store_settings(_places(config), s3_of(config)) | config.spark)
         allow_deletes = name in INGESTING and options.allow_deletes
-        run = Run(spark, config, tuple(options.set), allow_deletes, run_id)
+        run = Run(spark, config, tuple(options.set), allow_deletes, not writes, run_id)
         with progress_file(config.lake, name, run_id):
             return work(run)
 

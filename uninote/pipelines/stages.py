@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from uninote.config.sections.base import DEMO
 from uninote.lake.delta_files import rows_of
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.index.stage import index
+from uninote.pipelines.lake.encoders import s3_of
+from uninote.pipelines.lake.lease.writing import writing
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.tables import MissingTableError
 from uninote.pipelines.neighbours.stage import neighbours
@@ -52,13 +55,24 @@ def run_stage(run: Run, name: str) -> Summary:
             raise
         before = ["ingest"] if name in LEARNING else list(STAGES)[: list(STAGES).index(name)]
         say(f"{name}: the demo lake lacks what this job needs; running {', '.join(before)} first")
-        for earlier in before:
-            run_stage(run, earlier)
+        with _right_to_write(run, name):
+            for earlier in before:
+                run_stage(run, earlier)
         publish(stage=name)
         summary = _work(name)(run)
     run.stage_seconds[name] = time.time() - started
     publish_stage(name, run.stage_seconds[name])
     return summary | {"seconds": round(run.stage_seconds[name], 1)}
+
+
+@contextmanager
+def _right_to_write(run: Run, name: str) -> Iterator[None]:
+    """Hold the lake's lease while a job that only reads makes what it lacks; other jobs hold it from their beginning."""
+    if not run.reads_only:
+        yield
+        return
+    with writing(run.config.lake, name, run.run_id, run.config.index.folder, s3_of(run.config)):
+        yield
 
 
 def _work(name: str) -> Stage:

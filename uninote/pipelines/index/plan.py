@@ -47,5 +47,5 @@ def plan_indexes(config: Config, rows: int | None, width: int | None) -> dict[st
 
 
 def _count(config: Config, width: int) -> int:
-    snapshot = newest_snapshot(Run(open_session("index", config.spark), config))
+    snapshot = newest_snapshot(Run(open_session("index", config.spark), config, reads_only=True))
     return StoredVectors(snapshot.run, snapshot, width, config.index.kinds).count

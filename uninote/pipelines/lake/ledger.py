@@ -48,11 +48,17 @@ def append(lake: Lake, entry: Entry) -> None:
                 raise
 
 
+def is_present(lake: Lake) -> bool:
+    """Say whether the ledger, if there is one, has the columns of the present format."""
+    uri = lake.uri(RUNS.name)
+    return not has_log(uri) or columns_of(uri) == RUNS.columns
+
+
 def upgrade(lake: Lake) -> None:
     """Give a ledger of an older format the columns of the present one, in one commit."""
-    uri = lake.uri(RUNS.name)
     # Every run asks, so the table's log must do: entries are read once in the life of a lake.
-    if has_log(uri) and columns_of(uri) != RUNS.columns:
+    if not is_present(lake):
+        uri = lake.uri(RUNS.name)
         old = entries(lake) if SEQUENCE in columns_of(uri) else _in_order_of_commits(uri)
         replace_rows(uri, _table(list(map(_upgraded, old))))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pyspark.sql.types import StringType
 
 from uninote.lake.paths import Lake
-from uninote.lake.record import FORMAT, LakeRecord, read_record, write_record
+from uninote.lake.record import FORMAT, LakeFormatError, LakeRecord, read_record, write_record
 from uninote.lake.schemas import items_table
 from uninote.pipelines.lake import ledger, tables
 from uninote.pipelines.lake.generations import ITEMS, find_generations
@@ -25,15 +25,19 @@ MIGRATIONS: Mapping[int, Callable[[Lake], None]] = {1: ledger.upgrade, 2: ledger
 """From a format to the next one: each step looks for what it has to do, so one that was killed is run again."""
 
 
-def open_lake(root: str) -> Lake:
+def open_lake(root: str, reads_only: bool = False) -> Lake:
     """Return the lake at `root`, brought to the present format if it is there at all.
 
-    Raises LakeFormatError for a lake of a later format, or one whose `lake.json` is damaged.
+    Raises LakeFormatError for a lake of a later format, or one whose `lake.json` is damaged; with `reads_only`, for one of an
+    older format too, since who has no lease brings no table anywhere.
     """
     lake = Lake(root)
     found = read_record(root)
     format_found = found.format if found is not None else 1
     if found is None and not ledger.exists(lake):
+        return lake
+    if reads_only:
+        _check_present(lake, format_found)
         return lake
     for number in range(format_found, FORMAT):
         MIGRATIONS[number](lake)
@@ -42,3 +46,11 @@ def open_lake(root: str) -> Lake:
     if format_found != FORMAT or found is None:
         write_record(lake, LakeRecord(found.lake_id if found is not None else uuid.uuid4().hex, FORMAT))
     return lake
+
+
+def _check_present(lake: Lake, format_found: int) -> None:
+    if format_found != FORMAT or not ledger.is_present(lake):
+        raise LakeFormatError(
+            f"the lake {lake.root} is of an earlier release (format {format_found}, or a ledger of then), and this job only "
+            f"reads it; run jobs/ingest.py or jobs/refresh.py once, which brings it to format {FORMAT} and embeds nothing again"
+        )

@@ -36,7 +36,8 @@ def new_run_id() -> str:
 class Run:
     """The session, the configuration with its overrides, and an id that all rows of this run can be traced to.
 
-    `allow_deletes`: an ingest may delete any share of the notes. `stage_seconds`: what each stage of this run took so far, in
+    `allow_deletes`: an ingest may delete any share of the notes. `reads_only`: the run has no lease, and writes no table of the
+    lake but its entries in the ledger. `stage_seconds`: what each stage of this run took so far, in
     the order in which they ended; one that found nothing to do leaves no entry in the ledger.
     """
 
@@ -44,13 +45,14 @@ class Run:
     config: Config
     overrides: tuple[str, ...] = ()
     allow_deletes: bool = False
+    reads_only: bool = False
     run_id: str = field(default_factory=new_run_id)
     stage_seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def lake(self) -> Lake:
         """The lake this run works on, of the present format."""
-        return lake_migrations.open_lake(self.config.lake)
+        return lake_migrations.open_lake(self.config.lake, self.reads_only)
 
     @cached_property
     def lake_id(self) -> str:
@@ -61,7 +63,7 @@ class Run:
     def model(self) -> ModelFolder:
         """The configured checkpoint; its weights are hashed once a run."""
         # Opened first: the choice may depend on the ledger, which must be of the present format.
-        lake_migrations.open_lake(self.config.lake)
+        lake_migrations.open_lake(self.config.lake, self.reads_only)
         return open_model(self.config)
 
     @cached_property

@@ -1,5 +1,6 @@
 # `make run`: from a fresh clone to a neighbour table and a report. `make test`: the test suite; `make test-more` and
-# `make test-long` go on for more nights, and kill and damage more; `make test-s3` has a lake in a bucket.
+# `make test-long` go on for more nights, and kill and damage more; `make test-s3` has a lake in a bucket,
+# `make test-s3-short` a small one.
 
 VENV ?= .venv
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
@@ -15,7 +16,7 @@ S3 := $(VENV)/s3-jars/uninote-log-store.jar
 # would come last, and one process would wait for the other.
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test test-more test-long test-s3 install check help clean
+.PHONY: run test test-more test-long test-s3 test-s3-short install check help clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -27,16 +28,19 @@ test: $(TESTABLE) ## Run the linter, the type checker and the tests
 	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy & types=$$!; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(BY_FILE) && wait $$types
 
-test-more: $(TESTABLE) ## Longer rows of updates, and every stage killed at 12 more points (UNINOTE_FAULT_SEED=n draws others)
+test-more: $(TESTABLE) ## Longer rows of updates, and stages killed at 6 more points: about 6 minutes (UNINOTE_FAULT_SEED=n draws others)
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m more -n 2 --dist worksteal
 
-test-long: $(TESTABLE) ## The longest tests, and 40 more points: up to an hour; run again, it goes on where it stopped
+test-long: $(TESTABLE) ## The longest tests, and 46 more points: up to an hour; run again, it goes on where it stopped
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m long $(BY_FILE)
 
 test-s3: $(TESTABLE) $(S3) ## A lake in a real S3 server: the whole pipeline, and writers that race (fetches 690 MB once)
 	PATH="$(CURDIR)/$(BIN):$$PATH" UNINOTE_S3_JARS="$(CURDIR)/$(VENV)/s3-jars" $(BIN)/python -m pytest -m s3
+
+test-s3-short: $(TESTABLE) $(S3) ## Of these what every change has to pass: 20 races of each two engines, and a small lake in a failing store
+	PATH="$(CURDIR)/$(BIN):$$PATH" UNINOTE_S3_JARS="$(CURDIR)/$(VENV)/s3-jars" $(BIN)/python -m pytest -m "s3 and short"
 
 install: $(INSTALLED) ## Create the virtual environment and make its spark-submit ready
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -17,7 +18,7 @@ class Proxy:
     """What stands between client and server. Counts requests; the first `failures` of them get `status` and `body`.
 
     Answers wait for `delay_s`, and their bodies come in `pieces`, with `pause_s` before each; after `cut_after` bytes,
-    if set, the connection is dropped, `cuts` times.
+    if set, the connection is dropped, `cuts` times. `intercept`, given the handler and the request's body, answers instead.
     """
 
     backend: str
@@ -32,6 +33,7 @@ class Proxy:
     cut_after: int = 10
     requests: list[str] = field(default_factory=list)
     connections: int = 0
+    intercept: Callable[[Any, bytes], None] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, what: str) -> bool:
@@ -59,6 +61,9 @@ def proxy(backend: str) -> Iterator[Proxy]:
             server.shutdown()
 
 
+_HOPS = ("transfer-encoding", "expect", "content-length", "connection")
+
+
 class _Server(ThreadingHTTPServer):
     request_queue_size = 128  # of its own accord it lets five connections wait, and the next ones time out
 
@@ -73,7 +78,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         self.proxy.requests.append(f"{self.command} {self.path}")
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.body()
+        if self.proxy.intercept is not None:
+            return self.proxy.intercept(self, body)
         time.sleep(self.proxy.delay_s)
         if self.proxy.take("failures"):
             self.answer(self.proxy.status, {}, self.proxy.body)
@@ -82,10 +89,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
 
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        pieces = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass  # what may stand behind the last piece
+        return b"".join(pieces)
+
     def forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         backend = http.client.HTTPConnection(urlsplit(self.proxy.backend).netloc)
-        # As they came, Host included: the signature covers them.
-        backend.request(self.command, self.path, body, dict(self.headers.items()))
+        # As they came, Host included, since the signature covers them; how the body comes is between two neighbours.
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOPS}
+        backend.request(self.command, self.path, body, headers)
         answer = backend.getresponse()
         content = answer.read()
         backend.close()

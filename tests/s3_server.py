@@ -35,6 +35,7 @@ s3proxy.endpoint={endpoint}
 s3proxy.authorization=aws-v2-or-v4
 s3proxy.identity={identity}
 s3proxy.credential={credential}
+s3proxy.ignore-unknown-headers=true
 jclouds.provider=filesystem
 jclouds.filesystem.basedir={folder}
 """

@@ -132,6 +132,7 @@ def test_the_service_is_said_once_for_all_libraries(monkeypatch):
     export(S3Options("http://127.0.0.1:1"))
     assert variables(S3Options()) == {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_FORCE_CREDENTIAL_LOAD": "true",
         "AWS_ALLOW_HTTP": "true",
         "AWS_REGION": "eu-west-3",
         "AWS_DEFAULT_REGION": "eu-west-3",

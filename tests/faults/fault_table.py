@@ -51,20 +51,20 @@ class Fault:
 
 SHORT = [Fault("ingest", "first", "table")]
 MORE = [
-    Fault("ingest", "second", "path"),
-    Fault("embed", "first", "table"),
-    Fault("embed", "first", "path", "worker"),
     Fault("embed", "first", "commit", "driver", ("vacuum",)),
-    Fault("embed", "second", "commit", ahead=True),
-    Fault("embed", "second", "commit", "group", ("vacuum",)),
     Fault("index", "first", "path", "jvm"),
     Fault("index", "second", "path"),
-    Fault("neighbours", "first", "table", "jvm"),
     Fault("neighbours", "second", "commit", "driver", ("vacuum",)),
     Fault("neighbours", "second", "start", then=("flip */neighbour_state/*/*.parquet",)),
     Fault("report", "first", "path"),
 ]
 LONG = [
+    Fault("ingest", "second", "path"),
+    Fault("embed", "first", "table"),
+    Fault("embed", "first", "path", "worker"),
+    Fault("embed", "second", "commit", ahead=True),
+    Fault("embed", "second", "commit", "group", ("vacuum",)),
+    Fault("neighbours", "first", "table", "jvm"),
     Fault("ingest", "first", "path", "jvm"),
     Fault("ingest", "first", "commit", "group", ("vacuum",)),
     Fault("ingest", "second", "commit", "jvm", ("vacuum",)),

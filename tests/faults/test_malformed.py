@@ -70,7 +70,7 @@ def note(number, files, dice):
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(400, marks=pytest.mark.more), pytest.param(2000, marks=pytest.mark.long)]
+    "count", [pytest.param(400, marks=pytest.mark.long), pytest.param(2000, marks=pytest.mark.long)]
 )
 def test_malformed_notes(make_run, tmp_path, count):
     dice = random.Random(20)

@@ -46,7 +46,7 @@ def edit(run, sql):
     run.spark.sql(sql.format(notes=f"delta.`{run.lake.uri('notes')}`"))
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_the_feed_of_many_commits_is_read_once_and_an_overwrite_costs_no_model_call(run_of, monkeypatch):
     first = [make_note(number) for number in range(6)]
     run = run_of()

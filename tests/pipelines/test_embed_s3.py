@@ -26,7 +26,7 @@ def run_of(make_run, s3):
     return lambda *overrides: make_run(*common, *patience, *overrides)
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_images_and_the_checkpoint_come_from_a_store_that_may_go_away(run_of, make_run, s3, tmp_path, monkeypatch):
     monkeypatch.setattr(model_run, "fits_broadcast", lambda folder: False)  # each host fetches for itself
     uri = s3.put("s3://media/notes/a.png", make_image(tmp_path / "a.png").read_bytes())

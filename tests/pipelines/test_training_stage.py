@@ -81,7 +81,7 @@ def losses(folder):
     return [json.loads(line)["loss"] for line in lines]
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_a_teacher_scores_every_example_and_finds_hard_negatives(run_of):
     run_stage(run_of(), "ingest")
     data = training_set(run_of("training.teacher=model", "training.window=[-0.9, 0.99]"))

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from builders import make_image, make_note, rows_at, write_config, write_source
 from job_lake import JobLake
+from rough import rough_store
 from s3_server import ENVIRONMENT
 
 from uninote.index.search import Index
 from uninote.neighbours.lookup import lookup
-from uninote.storage import lake_files
+from uninote.storage import lake_files, objects
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 NOTES = 120
+FEW = 30  # of a test that every change has to pass
+SHARE = 0.03  # of all requests
+SEED = int(os.environ.get("UNINOTE_STORE_SEED", "1"))
 
 
-@pytest.fixture
-def notes(tmp_path):
-    """The notes of a source: texts, and a picture for every third."""
+def make_notes(tmp_path, count):
+    """Return the notes of a source: texts, and a picture for every third."""
     pictures = [
         make_image(tmp_path / "source" / f"{n}.png", colour).name for n, colour in enumerate(("red", "teal", "navy"))
     ]
     words = ["coffee", "bread", "river", "lamp", "tent"]
     rows = []
-    for number in range(NOTES):
+    for number in range(count):
         body = " ".join(np.random.default_rng(number).choice(words, 6))
         images = [pictures[number % 3]] if number % 3 == 0 else []
         rows.append(make_note(f"n{number:03d}", title=f"{words[number % 5]} {number}", body=body, images=images))
     return rows
 
 
-def test_a_lake_in_a_bucket_is_what_a_lake_on_a_disk_is(bucket, s3, s3_jars, tmp_path, demo_folder, notes, quick_model):
+def test_a_lake_in_a_bucket_is_what_a_lake_on_a_disk_is(bucket, s3, s3_jars, tmp_path, demo_folder, quick_model):
+    notes = make_notes(tmp_path, NOTES)
     source = write_source(tmp_path / "source", notes)
     config = write_config(tmp_path, demo_folder)
     settings = {"spark.jars": s3_jars, "spark.ui.enabled": "false"}
@@ -58,6 +64,29 @@ def test_a_lake_in_a_bucket_is_what_a_lake_on_a_disk_is(bucket, s3, s3_jars, tmp
     answers = [Index.open(f"{lake.root}/{generation}/index/w64").search_notes(query, 10) for lake in lakes]
     assert answers[0][0].tolist() == answers[1][0].tolist()
     assert b"<html" in lake_files.read(f"{stored.root}/report.html")
+    check_leftovers(stored, s3, bucket)
+
+
+@pytest.mark.short
+def test_a_store_that_is_slow_and_fails_changes_no_table(
+    bucket, s3, s3_jars, tmp_path, demo_folder, quick_model, monkeypatch
+):
+    """Requests are delayed, answered 503, and dropped before or after the store has done them."""
+    notes = make_notes(tmp_path, FEW)
+    source = write_source(tmp_path / "source", notes)
+    config = write_config(tmp_path, demo_folder)
+    settings = {"spark.jars": s3_jars, "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "2"}
+    disk = JobLake(str(tmp_path / "lake"), config, str(source), settings, *quick_model)
+    stored = JobLake(f"{bucket}/lake", config, str(source), settings, *quick_model)
+    with rough_store(s3.endpoint, SEED, SHARE) as store:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", store.endpoint)
+        assert disk.refresh()["stages"]["embed"]["embedded"] == stored.refresh()["stages"]["embed"]["embedded"] == FEW
+        write_source(tmp_path / "source", [make_note("n007", body="another text altogether"), *notes[8:]])
+        assert [one.refresh()["stages"]["embed"]["embedded"] for one in (disk, stored)] == [1, 1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
+    objects.forget()
+    assert disk.tables() == stored.tables()
+    assert min(store.done[what] for what in ("delay", "fail", "drop", "lose")) > 0
     check_leftovers(stored, s3, bucket)
 
 

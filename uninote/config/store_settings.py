@@ -9,6 +9,11 @@ from uninote.storage.environment import variables
 from uninote.storage.types import S3_SCHEMES, S3Options
 
 LOG_STORE = "uninote.ConditionalLogStore"
+HADOOP = {
+    # The chain that all of Amazon's tools walk. Hadoop's own leaves out profiles and commands.
+    "fs.s3a.aws.credentials.provider": "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider",
+}
+"""What Hadoop is set to where nobody has set it: neither spark-defaults.conf, nor --conf, nor a core-site.xml."""
 _LOG_STORES = {"s3a": LOG_STORE, "gs": "io.delta.storage.GCSLogStore"}
 
 
@@ -28,10 +33,7 @@ def store_settings(places: Iterable[str], options: S3Options) -> dict[str, str]:
 
 
 def _s3a(known: dict[str, str]) -> dict[str, str]:
-    settings = {
-        # The chain that all of Amazon's tools walk. Hadoop's own leaves out profiles and commands.
-        "spark.hadoop.fs.s3a.aws.credentials.provider": "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider",
-    }
+    settings = {}
     if endpoint := known.get("AWS_ENDPOINT_URL"):
         settings["spark.hadoop.fs.s3a.endpoint"] = endpoint
         # Other services than Amazon's have no host name for each bucket.

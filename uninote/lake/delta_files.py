@@ -15,13 +15,13 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake import DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from uninote.errors import UninoteError
 from uninote.lake.file_bounds import stats_of
-from uninote.lake.lease import fence
+from uninote.lake.lease.fence import committing
 from uninote.lake.parquet_files import DataFile, read_columns
 from uninote.storage import lake_files
 
@@ -106,8 +106,8 @@ def replace_files(
         # Empty first: a table that is there can refuse the commit of a run whose lease was taken (see `lease.fence`).
         _create(uri, fields, {}, columns)
     table = DeltaTable(uri)
-    signed = _signed(table, made_from)
-    table.create_write_transaction([*actions], "overwrite", fields, columns, commit_properties=signed)
+    with committing(table, uri, [Transaction(_MADE_FROM, _number(made_from))]) as signed:
+        table.create_write_transaction([*actions], "overwrite", fields, columns, commit_properties=signed)
     return int(DeltaTable(uri).version())
 
 
@@ -119,11 +119,12 @@ def add_files(uri: str, onto: int, files: Sequence[DataFile], *, made_from: str 
     table = DeltaTable(uri)
     actions = [_action(uri, file) for file in files]
     if table.version() != onto:
-        table.restore(onto, commit_properties=_numbered(table))
+        with committing(table, uri) as numbered:
+            table.restore(onto, commit_properties=numbered)
     if actions or made_from is not None:
         columns = table.metadata().partition_columns
-        signed = _signed(table, made_from or "")
-        table.create_write_transaction([*actions], "append", table.schema(), columns, commit_properties=signed)
+        with committing(table, uri, [Transaction(_MADE_FROM, _number(made_from or ""))]) as signed:
+            table.create_write_transaction([*actions], "append", table.schema(), columns, commit_properties=signed)
     return int(DeltaTable(uri).version())
 
 
@@ -134,7 +135,8 @@ def drop_files(uri: str, paths: Sequence[str]) -> None:
     sizes = {file.path: file.size for file in files_of(uri)}
     actions = [RemoveAction(lake_files.relative(uri, path), True, now, sizes[path], {}) for path in paths]
     columns = table.metadata().partition_columns
-    table.create_write_transaction([*actions], "append", table.schema(), columns, commit_properties=_numbered(table))
+    with committing(table, uri) as numbered:
+        table.create_write_transaction([*actions], "append", table.schema(), columns, commit_properties=numbered)
 
 
 def was_made_from(uri: str, made_from: str) -> bool:
@@ -146,15 +148,6 @@ def was_made_from(uri: str, made_from: str) -> bool:
     return number is None or number == _number(made_from)
 
 
-def _signed(table: DeltaTable, made_from: str) -> CommitProperties:
-    return _numbered(table, Transaction(_MADE_FROM, _number(made_from)))
-
-
-def _numbered(table: DeltaTable, *others: Transaction) -> CommitProperties:
-    """Return what the next commit to `table` says of itself. Raises LeaseLostError where this run may not commit any more."""
-    return fence.properties(fence.next_number(table), others)
-
-
 def _number(made_from: str) -> int:
     return int(hashlib.sha256(made_from.encode()).hexdigest()[:15], 16)
 
@@ -164,7 +157,8 @@ def set_property(uri: str, name: str, value: str) -> None:
     if property_of(uri, name) != value:
         # Not by SQL, in which a path or a value with a quote or a backtick would be something else.
         table = DeltaTable(uri)
-        table.alter.set_table_properties({name: value}, raise_if_not_exists=False, commit_properties=_numbered(table))
+        with committing(table, uri) as numbered:
+            table.alter.set_table_properties({name: value}, raise_if_not_exists=False, commit_properties=numbered)
 
 
 def property_of(uri: str, name: str) -> str:
@@ -189,13 +183,14 @@ def create_table(uri: str, schema: str, properties: Mapping[str, str]) -> None:
 
 
 def _create(uri: str, schema: Schema, settings: Mapping[str, str], partition_by: Sequence[str] = ()) -> None:
-    DeltaTable.create(
-        uri,
-        schema,
-        partition_by=list(partition_by),
-        configuration=dict(settings),
-        commit_properties=fence.properties(fence.next_number(None)),
-    )
+    with committing(None, uri) as numbered:
+        DeltaTable.create(
+            uri,
+            schema,
+            partition_by=list(partition_by),
+            configuration=dict(settings),
+            commit_properties=numbered,
+        )
 
 
 def rows_in_log(uri: str, version: int | None = None) -> int | None:
@@ -224,9 +219,11 @@ def restore(uri: str, version: int) -> None:
     """
     table = DeltaTable(uri)
     if version < 0:
-        table.delete(commit_properties=_numbered(table))
+        with committing(table, uri) as numbered:
+            table.delete(commit_properties=numbered)
     elif version != table.version():
-        table.restore(version, commit_properties=_numbered(table))
+        with committing(table, uri) as numbered:
+            table.restore(version, commit_properties=numbered)
 
 
 def has_files(uri: str) -> bool:
@@ -244,13 +241,15 @@ def append_rows(uri: str, rows: pa.Table) -> None:
     if not has_log(uri):
         _create(uri, Schema.from_arrow(rows.schema), {})
     table = DeltaTable(uri)
-    write_deltalake(table, rows, mode="append", commit_properties=_numbered(table))
+    with committing(table, uri) as numbered:
+        write_deltalake(table, rows, mode="append", commit_properties=numbered)
 
 
 def replace_rows(uri: str, rows: pa.Table) -> None:
     """Make the table at `uri` consist of a few rows and their columns, in one commit."""
     table = DeltaTable(uri)
-    write_deltalake(table, rows, mode="overwrite", schema_mode="overwrite", commit_properties=_numbered(table))
+    with committing(table, uri) as numbered:
+        write_deltalake(table, rows, mode="overwrite", schema_mode="overwrite", commit_properties=numbered)
 
 
 def largest(uri: str, column: str) -> Any:

@@ -20,6 +20,8 @@ def variables(options: S3Options) -> dict[str, str]:
     endpoint = options.endpoint or _first(_ENDPOINTS)
     if endpoint is not None:
         found["AWS_ENDPOINT_URL"] = endpoint
+        # Without it Delta's library looks for no profile where the service is not Amazon's.
+        found["AWS_FORCE_CREDENTIAL_LOAD"] = "true"
         # Two of the libraries refuse a service without TLS unless it is allowed.
         if endpoint.startswith("http://"):
             found["AWS_ALLOW_HTTP"] = "true"

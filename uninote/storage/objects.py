@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ from obstore.store import from_url
 
 from uninote.storage.types import S3_SCHEMES
 
+# How long obstore uses credentials before it asks boto3 again, which is quick and renews those that end within 15 minutes.
+# By default half an hour: of credentials that a role gives for an hour, some would have ended.
+_CREDENTIALS_LAST = timedelta(seconds=30)
 _PAGE = 1000  # names that one request lists or deletes
 
 
@@ -135,7 +139,14 @@ def _store(scheme: str, bucket: str) -> Any:
     from obstore.auth.boto3 import Boto3CredentialProvider
 
     # boto3 looks where all of Amazon's tools look, profiles and commands included; obstore itself leaves these two out.
-    return from_url(url, credential_provider=Boto3CredentialProvider())
+    try:
+        credentials = Boto3CredentialProvider(ttl=_CREDENTIALS_LAST)
+    except Exception as error:
+        # There are none (ValueError), or a profile or a command that is named does not work.
+        raise PermissionError(
+            errno.EACCES, f"there are no usable credentials for S3 ({_first_line(error)})", url
+        ) from error
+    return from_url(url, credential_provider=credentials)
 
 
 def forget() -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import itertools
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import DeltaError
 
 from uninote.errors import UninoteError
 from uninote.lake.lease.lease import Lease, LeaseLostError, lost
@@ -22,6 +24,8 @@ from uninote.lake.lease.lease import Lease, LeaseLostError, lost
 APP = "uninote.lease"
 OPERATION = "FENCE"
 _COMMITS = 1 << 24  # of one holder: far more than a run makes
+_COMMIT = "uninote.commit"  # the name of a commit, in its log entry
+_LOOKED_AT = 5  # versions in which a commit is looked for: others may have come since
 
 
 class _Fence:
@@ -84,13 +88,28 @@ def check_made(table: DeltaTable, number: int) -> None:
         raise LeaseLostError(lost(f"a run with the lease {last // _COMMITS}"))
 
 
-def properties(number: int | None, others: Sequence[Transaction] = ()) -> CommitProperties:
-    """Return what deltalake commits with: the number, and what else a commit says of itself.
+@contextmanager
+def committing(table: DeltaTable | None, uri: str, others: Sequence[Transaction] = ()) -> Iterator[CommitProperties]:
+    """Yield what deltalake makes its one commit within with: this run's number, and what else a commit says of itself.
 
-    Without another attempt: deltalake would put the commit behind one that came between, which nobody has looked at.
+    `table` is what the commit goes on top of, null where it makes the table at `uri`. Without another attempt: deltalake would
+    put the commit behind one that came between, which nobody has looked at.
     """
+    number = next_number(table)
     own = [] if number is None else [Transaction(APP, number)]
-    return CommitProperties(app_transactions=[*others, *own], max_commit_retries=0)
+    name = uuid.uuid4().hex
+    try:
+        yield CommitProperties(custom_metadata={_COMMIT: name}, app_transactions=[*others, *own], max_commit_retries=0)
+    except DeltaError:
+        # The store may have taken the commit while its answer was lost: tried again, it refuses the writer's own file.
+        if not _was_made(uri, name):
+            raise
+
+
+def _was_made(uri: str, name: str) -> bool:
+    if not DeltaTable.is_deltatable(uri):
+        return False
+    return any(made.get(_COMMIT) == name for made in DeltaTable(uri, without_files=True).history(_LOOKED_AT))
 
 
 def action(number: int) -> dict[str, Any]:

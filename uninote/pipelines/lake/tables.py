@@ -214,7 +214,8 @@ def add_columns(spec: TableSpec, uri: str) -> None:
     if lacking:
         schema = deltalake.Schema.from_json(StructType([spec.schema[name] for name in lacking]).json())
         table = deltalake.DeltaTable(uri, without_files=True)
-        table.alter.add_columns(schema.fields, commit_properties=fence.properties(fence.next_number(table)))
+        with fence.committing(table, uri) as numbered:
+            table.alter.add_columns(schema.fields, commit_properties=numbered)
 
 
 def apply_changes(

@@ -6,6 +6,7 @@ from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from uninote.config.spark_settings import SETTINGS, find_conflicts, given_settings
+from uninote.config.store_settings import HADOOP
 from uninote.errors import ConfigError
 from uninote.pipelines.runtime.environment import (
     check_started,
@@ -41,6 +42,7 @@ def open_session(app_name: str, settings: dict[str, str]) -> SparkSession:
     if not spark.conf.get("spark.sql.extensions", "").startswith("io.delta"):  # type: ignore[union-attr]
         raise no_delta()
     _check_settings(spark)
+    _complete_hadoop(spark)
     return spark
 
 
@@ -52,3 +54,13 @@ def _check_settings(spark: SparkSession) -> None:
         found.pop(name, None)
     if conflicts := list(find_conflicts(found)):
         raise ConfigError(f"Spark's own settings (spark-defaults.conf, --conf): {'; '.join(conflicts)}")
+
+
+def _complete_hadoop(spark: SparkSession) -> None:
+    """Set Hadoop where it has what came with it, and not where anybody has chosen."""
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
+    for name, value in HADOOP.items():
+        # Where a value comes from: a file, or a call of Spark's for `spark.hadoop.…`.
+        if list(hadoop.getPropertySources(name) or ()) in ([], ["core-default.xml"]):
+            # A setting of the session, which Spark and Delta hand to Hadoop in driver and executors.
+            spark.conf.set(name, value)

@@ -191,6 +191,34 @@ def test_a_lease_that_was_not_given_back_fences_every_table(lake, holder):
     assert len(list(tables_below(lake))) == 2
 
 
+def test_uploads_that_a_dead_run_never_finished_are_given_up(s3, monkeypatch):
+    for name, value in variables(S3Options(s3.endpoint)).items():
+        monkeypatch.setenv(name, value)
+    objects.forget()
+    s3.make_bucket("uploads")
+
+    def begin(key: str) -> None:
+        begun = s3.client.create_multipart_upload(Bucket="uploads", Key=key)
+        part = {"UploadId": begun["UploadId"], "PartNumber": 1, "Body": b"x" * 100}
+        s3.client.upload_part(Bucket="uploads", Key=key, **part)
+
+    def unfinished() -> list[str]:
+        return sorted(one["Key"] for one in s3.client.list_multipart_uploads(Bucket="uploads").get("Uploads", ()))
+
+    lease = take("s3a://uploads/lake", "embed", "run")
+    begin("lake/notes/part.parquet")
+    begin("lake-2/notes/part.parquet")
+    lease.release()
+    with writing("s3a://uploads/lake", "embed", "next", options=S3Options(s3.endpoint)):
+        # Of a job that only reads, perhaps: it is not an hour old.
+        assert unfinished() == ["lake-2/notes/part.parquet", "lake/notes/part.parquet"]
+    killed = Holder("s3a://uploads/lake")
+    killed.process.kill()
+    killed.process.wait()
+    with writing("s3a://uploads/lake", "embed", "last", options=S3Options(s3.endpoint)):
+        assert unfinished() == ["lake-2/notes/part.parquet"]
+
+
 def test_of_many_that_want_a_lake_one_gets_it(lake):
     def try_to(number: int) -> object:
         try:

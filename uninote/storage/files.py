@@ -100,3 +100,12 @@ def create_file(uri: str, content: bytes, options: S3Options) -> None:
 
         return s3.create_file(uri, content, options)
     return local.create_file(uri, content)
+
+
+def end_uploads(uri: str, options: S3Options, older_than_s: float) -> int:
+    """Give up what was begun to be stored below a folder so long ago and never finished; returns how many. None on disks."""
+    if is_remote(uri):
+        from uninote.storage import s3
+
+        return s3.end_uploads(uri, options, older_than_s)
+    return 0

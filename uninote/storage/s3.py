@@ -6,8 +6,9 @@ import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,30 @@ def create_file(uri: str, content: bytes, options: S3Options) -> None:
             # The store may have taken the object while its answer was lost: tried again, it finds the caller's own object.
             if _read_once(client, place, None) != content:
                 raise ExistingFileError(f"{uri} exists already") from error
+
+
+def end_uploads(uri: str, options: S3Options, older_than_s: float) -> int:
+    """Give up the uploads in parts below a prefix that began so long ago, by the store's clock; returns how many.
+
+    Their parts are in no listing of objects, and are paid for.
+    """
+    place = Place.of(uri, options)
+    ended = 0
+    with explained(place):
+        client = CLIENTS.get(options)
+        for page in client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=place.bucket, Prefix=f"{place.key.rstrip('/')}/"
+        ):
+            now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
+            for upload in page.get("Uploads", ()):
+                if (now - upload["Initiated"]).total_seconds() >= older_than_s:
+                    # Whoever began it may have finished it meanwhile.
+                    with suppress(client.exceptions.NoSuchUpload):
+                        client.abort_multipart_upload(
+                            Bucket=place.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                        )
+                        ended += 1
+    return ended
 
 
 def _read_once(client: Any, place: Place, limit: int | None) -> bytes:

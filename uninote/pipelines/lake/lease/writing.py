@@ -14,10 +14,13 @@ from uninote.lake.paths import RUN_PREFIX, STAGING
 from uninote.pipelines.lake.generations import find_generations
 from uninote.pipelines.lake.lease.fencing import fence_indexes, fence_tables, highest_number
 from uninote.pipelines.runtime.progress import say
+from uninote.storage.files import end_uploads
 from uninote.storage.lake_files import folders_in, is_folder, join, names_in, remove_folder
-from uninote.storage.types import S3Options
+from uninote.storage.types import S3Options, StorageError
 
 _IN_STORE = S3Options()
+_OLD_S = 3600.0  # of an upload that nobody is at work on any more
+_CLOCK_S = 60.0  # a store's answers have whole seconds, and its hosts not quite the same
 
 
 @contextmanager
@@ -39,6 +42,10 @@ def writing(
                 fence_tables(lake)
                 fence_indexes(lake, indexes, options, lease.number)
             _remove_staged(lake, RUN_PREFIX)
+            # The lake's own uploads are the dead run's where that did not end; a job that only reads may be at others.
+            _end_uploads(lake, options, -_CLOCK_S if lease.took_over else _OLD_S)
+            if indexes is not None:
+                _end_uploads(indexes, options, _OLD_S)
             yield
             # Its own alone: if this run was silent for too long, another is at work by now.
             _remove_staged(lake, RUN_PREFIX + run_id)
@@ -73,3 +80,10 @@ def _remove_staged(lake: str, start: str) -> None:
         for name in folders_in(staging):
             if name.startswith(start):
                 remove_folder(join(staging, name))
+
+
+def _end_uploads(folder: str, options: S3Options, older_than_s: float) -> None:
+    # Not every account may list them, and not every store can: then they stay, as they would without.
+    with suppress(StorageError):
+        if ended := end_uploads(folder, options, older_than_s):
+            say(f"{ended} uploads that were never finished are given up")

@@ -39,9 +39,10 @@ s3proxy.ignore-unknown-headers=true
 jclouds.provider=filesystem
 jclouds.filesystem.basedir={folder}
 """
-# The namespace is the name that Ivy gives to what Maven calls a classifier; nothing is fetched from it.
-IVY_MODULE = """\
-<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">
+# The name that Ivy gives to what Maven calls a classifier: it looks like an address, and nothing is fetched from it.
+IVY_MAVEN = "/".join(("http:", "", ".".join(("ant", "apache", "org")), "ivy", "maven"))
+IVY_MODULE = f"""\
+<ivy-module version="2.0" xmlns:m="{IVY_MAVEN}">
   <info organisation="uninote" module="s3-server"/>
   <dependencies>
     <dependency org="org.gaul" name="s3proxy" rev="4.1.0" transitive="false" conf="*->master">

@@ -1,6 +1,6 @@
 """A night of UniNote as an Airflow DAG: one task for each job, so that a job that failed is the one that is run again.
 
-Not tried with Airflow; a test compiles it and asks the jobs for the arguments that it gives them. It needs Airflow 2.9 or newer on
+Not tried with Airflow; a test compiles it and asks the jobs for the arguments that it gives them. It needs Airflow 2.9 on
 a host that has the package, and these variables in its environment: UNINOTE_ROOT, the checkout or image with `jobs` and `conf`;
 UNINOTE_MASTER, Spark's master.
 """

@@ -1,184 +1,72 @@
-"""Building, following and searching the index against plain FAISS and autofaiss, one thread each.
+"""Building, updating and searching the index against plain FAISS and autofaiss, on every set of vectors and every width.
 
-    python benchmarks/index.py [--vectors fashion_mnist.npz] [--rows 500000] [--autofaiss-python <python that has it>]
+    python benchmarks/index.py [--data FOLDER] [--rows 500000] [--peers-python PATH] [--sets docstring,fashion,clusters]
 
-The last line on stdout is one JSON object. For `real` (the vectors of an .npz file, as unit vectors) and `synthetic`
-(clustered, x 128): recall_at_10, the least of the recalls of the base, of a base with a segment of 20 %, and of that segment
-copied five times on, each at as many lists as calibration on other rows asks for; build_vs_faiss and build_vs_autofaiss,
-CPU-seconds of training, assignment and adding over theirs with the same factory, files apart on all sides; memory_vs_plan,
-the largest resident memory of a process that builds a shard from Arrow batches over the plan's figure; recall_vs_faiss,
-recall@10 here and of one unsharded FAISS index, by lists probed; shards_visited_vs_hash, of 64 cells of 1,024 lists at
-nprobe 8, over what shards by hash would be visited; one_percent_cost, CPU-seconds of a segment of 1 % over those of the
-build; open_ms; search_ms_by_share_changed, milliseconds a query by the share of rows changed since the base was built. FAISS
-trains codebooks of narrow parts by its slow path unless a threshold is lowered; faiss_tuned_cpu_s is FAISS with the
-threshold that is used here.
+Needs nothing on its line: real sets lie below UNINOTE_DATA (../shared/data), and autofaiss comes from an environment that is
+made once, in .uninote/peers. Each set and width is measured by index_set.py in a process of its own, on one thread. Narrow
+widths of docstring_embeddings are its first columns, those of fashion_mnist its principal axes. The last line on stdout is
+one JSON object:
+recall_at_10, the least of all sets and widths, of a base, of a base with a segment of 20 %, of that segment copied five times
+on, and of a compaction of both, each at as many lists as the index stage would calibrate it to;
+build_vs_faiss and build_vs_autofaiss, the largest, CPU-seconds of training, assignment and adding over theirs with the same
+codes, files apart on all sides; memory_vs_plan, the largest, resident memory of a process that builds a shard from Arrow
+batches over the plan's figure; one_percent_cost, the largest, CPU-seconds of a segment of 1 % over those of the build;
+shards_visited_vs_hash, the largest, of 64 cells of 1,024 lists at 8 lists probed over what shards by hash would be visited;
+sets, all that index_set.py found, by set and width.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import tempfile
-import time
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import faiss
-import numpy as np
-from index_parts import QUERIES, add_all, build, cpu_of, finish, publish
-from index_peers import autofaiss_seconds, plain_faiss, tuned_faiss
-from index_recall import recall_at_10, recalls, shards_visited
-from index_task import task_memory
+from index_sets import WIDEST, WIDTHS
+from peers_environment import python_with
+from processes import run_apart
 
-from uninote.index.files.folder import IndexFolder
-from uninote.index.files.records import Segment
-from uninote.index.planning.choose import plan_index
-from uninote.index.planning.plan import IndexOverrides, IndexPlan
-from uninote.index.search import Index
-from uninote.index.template.template import Template
-from uninote.index.voided import write_voided
+from uninote.pipelines.runtime.progress import say
+
+DATA = Path(os.environ.get("UNINOTE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+PEERS = ("autofaiss==2.18.0",)
+WORST = ("build_vs_faiss", "build_vs_autofaiss", "memory_vs_plan", "one_percent_cost", "shards_visited_vs_hash")
 
 
-@dataclass(frozen=True)
-class Built:
-    """An index of `vectors` that was published, and the CPU-seconds of building it and of writing its `files`."""
-
-    vectors: np.ndarray
-    plan: IndexPlan
-    folder: IndexFolder
-    template: Template
-    base: Segment
-    seconds: float
-    files: float
-
-
-def measure(vectors: np.ndarray, python: str | None, scratch: Path) -> dict[str, Any]:
-    """Measure everything on one set of unit vectors."""
-    plan = plan_index(len(vectors), vectors.shape[1], IndexOverrides())
-    built = build_and_publish(vectors, plan, IndexFolder(str(scratch / "index")))
-    memory = task_memory(vectors, scratch / "index", built.template.content_hash(), plan, scratch)
-    recall = recall_at_10(vectors, IndexFolder(str(scratch / "recall")), plan)
-    result = {
-        "recall_at_10": min(recall["base"], recall["segment"], recall["copied"]),
-        "recalls_at_10": recall,
-        "row_bytes": plan.row_bytes,
-        "rows": len(vectors),
-        "width": plan.width,
-        "nlist": plan.nlist,
-        "pq_m": plan.pq_m,
-        "build_cpu_s": round(built.seconds, 2),
-        "files_cpu_s": round(built.files, 2),
-        "memory_mib": round(memory),
-        "memory_vs_plan": round(memory * 2**20 / plan.task_bytes, 3),
-        "shards_visited_vs_hash": shards_visited(vectors),
-        "one_percent_cost": one_percent_cost(built),
-    }
-    result |= beside_faiss(built)
-    # After that comparison: it publishes other segments.
-    result["search_ms_by_share_changed"] = search_by_share(built)
-    if python:
-        seconds = autofaiss_seconds(vectors, plan, python, scratch)
-        result |= {"autofaiss_cpu_s": round(seconds, 2), "build_vs_autofaiss": round(built.seconds / seconds, 3)}
-    return result
+def measure(options: argparse.Namespace, python: str | None) -> dict[str, dict[str, Any]]:
+    """Measure each set at each width; at its widest beside the peers too."""
+    found = {}
+    for name in options.sets.split(","):
+        for width in WIDTHS[name]:
+            arguments = [name, str(width), str(options.data), str(options.rows)]
+            if width == WIDEST[name]:
+                arguments.append(python or "")
+            key = f"{name}_{width}"
+            found[key] = run_apart(Path(__file__).with_name("index_set.py"), *arguments, threads=1)
+            say(f"{key}: {json.dumps(found[key])}")
+    return found
 
 
-def build_and_publish(vectors: np.ndarray, plan: IndexPlan, folder: IndexFolder) -> Built:
-    """Train, add, write the files, and publish them as a base."""
-    seconds, (template, builders) = cpu_of(lambda: build(vectors, plan))
-    files, shards = cpu_of(lambda: finish(folder, builders, "base"))
-    base = Segment("base", len(vectors), shards, 0, None, {})
-    publish(folder, template, plan, [base], len(vectors))
-    return Built(vectors, plan, folder, template, base, seconds, files)
-
-
-def beside_faiss(built: Built) -> dict[str, Any]:
-    """Return what opening takes, and CPU-seconds and recall beside FAISS."""
-    plain_seconds, plain = cpu_of(lambda: plain_faiss(built.vectors, built.plan))
-    tuned_seconds, _ = cpu_of(lambda: tuned_faiss(built.vectors, built.plan))
-    started = time.perf_counter()
-    index = Index.open(built.folder)
-    opened = time.perf_counter() - started
-    return {
-        "faiss_cpu_s": round(plain_seconds, 2),
-        "faiss_tuned_cpu_s": round(tuned_seconds, 2),
-        "build_vs_faiss": round(built.seconds / plain_seconds, 3),
-        "recall_vs_faiss": recalls(built.vectors, index, plain),
-        "open_ms": round(opened * 1000, 1),
-    }
-
-
-def one_percent_cost(built: Built) -> float:
-    """Return the CPU-seconds of a segment of 1 % of the rows over those of the build."""
-    # Rows from all over the corpus, as edits are: a run of neighbours would touch few lists.
-    few = np.ascontiguousarray(built.vectors[::100])
-    seconds, _ = cpu_of(lambda: finish(built.folder, add_all(built.template, few, 1), "night"))
-    return round(seconds / (built.seconds + built.files), 4)
-
-
-def search_by_share(built: Built) -> dict[str, float]:
-    """Return milliseconds a query with 0, 1, 5, 10 and 20 % of the rows changed since the base was built."""
-    rows = len(built.vectors)
-    generator = np.random.default_rng(3)
-    queries = np.ascontiguousarray(built.vectors[:QUERIES])
-    times = {}
-    for share in (0.0, 0.01, 0.05, 0.1, 0.2):
-        changed = np.sort(generator.choice(rows, int(share * rows), replace=False))
-        segments = [built.base]
-        if len(changed):
-            segments.append(changed_segment(built, changed, str(share)))
-        publish(built.folder, built.template, built.plan, segments, rows)
-        index = Index.open(built.folder)
-        # The first search opens and packs the shards.
-        index.search(queries, 10, 8)
-        seconds, _ = cpu_of(lambda index=index: index.search(queries, 10, 8))
-        times[str(share)] = round(seconds / QUERIES * 1000, 4)
-    return times
-
-
-def changed_segment(built: Built, changed: np.ndarray, name: str) -> Segment:
-    """Return a segment that voids the rows `changed` of the base, and has their vectors under new keys."""
-    builders = add_all(built.template, np.ascontiguousarray(built.vectors[changed]), 1, len(built.vectors))
-    voided = built.folder.put(f"gone-{name}.parquet", lambda path: write_voided(changed, path))
-    shards = finish(built.folder, builders, f"since-{name}")
-    return Segment("since", len(changed), shards, len(changed), voided, {})
-
-
-def synthetic(rows: int, width: int = 128) -> np.ndarray:
-    """Return clustered unit vectors: a thousand centres, noise as long as a centre."""
-    generator = np.random.default_rng(0)
-    centres = generator.standard_normal((1000, width), dtype=np.float32)
-    vectors = centres[generator.integers(0, 1000, rows)] + generator.standard_normal((rows, width), dtype=np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def real(path: Path) -> np.ndarray:
-    """Return the largest matrix of an .npz file as unit vectors."""
-    with np.load(path, allow_pickle=False) as file:
-        largest = max((file[name] for name in file.files), key=lambda one: one.size)
-    vectors = largest.reshape(len(largest), -1).astype(np.float32)
-    return np.ascontiguousarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+def worst_of(name: str, results: Iterable[dict[str, Any]]) -> float | None:
+    """Return the largest of what was measured under that name; null where it was not."""
+    return max((one[name] for one in results if name in one), default=None)
 
 
 def main() -> None:
     """Run all of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vectors", type=Path, help="an .npz file with a matrix of at least 60,000 rows")
-    parser.add_argument("--rows", type=int, default=500_000, help="of the synthetic set; 0 leaves it out")
-    parser.add_argument("--autofaiss-python", help="an interpreter with autofaiss")
+    parser.add_argument("--data", type=Path, default=DATA, help="holds docstring_embeddings/ and fashion_mnist/")
+    parser.add_argument("--sets", default=",".join(WIDTHS))
+    parser.add_argument("--rows", type=int, default=500_000, help="of the drawn clusters")
+    parser.add_argument("--peers-python", help="an interpreter with autofaiss; without it, one is made")
     options = parser.parse_args()
-    faiss.omp_set_num_threads(1)
-    sets = {"real": (lambda: real(options.vectors)) if options.vectors else None}
-    sets["synthetic"] = (lambda: synthetic(options.rows)) if options.rows else None
-    results = {}
-    for name, make in sets.items():
-        if make is not None:
-            scratch = Path(tempfile.mkdtemp())
-            results[name] = measure(make(), options.autofaiss_python, scratch)
-            print(name, json.dumps(results[name]), flush=True)
-            shutil.rmtree(scratch)
-    print(json.dumps(results))
+    found = measure(options, options.peers_python or python_with("autofaiss", PEERS))
+    result: dict[str, Any] = {"recall_at_10": min(one["recall_at_10"] for one in found.values())}
+    for name in WORST:
+        result[name] = worst_of(name, found.values())
+    print(json.dumps(result | {"sets": found}))
 
 
 if __name__ == "__main__":

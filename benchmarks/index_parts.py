@@ -63,11 +63,11 @@ def add_all(template: Template, vectors: np.ndarray, num_shards: int, first_key:
     return builders
 
 
-def build(vectors: np.ndarray, plan: IndexPlan) -> tuple[Template, dict[int, ShardBuilder]]:
-    """Train and add, as one process."""
+def build(vectors: np.ndarray, plan: IndexPlan, first_key: int = 0) -> tuple[Template, dict[int, ShardBuilder]]:
+    """Train and add, as one process; the rows have the keys from `first_key` on."""
     every = max(1, len(vectors) // plan.train_rows)
     template = train_template(np.ascontiguousarray(vectors[::every][: plan.train_rows]), plan, 0)
-    return template, add_all(template, vectors, plan.num_shards)
+    return template, add_all(template, vectors, plan.num_shards, first_key)
 
 
 def publish(folder: IndexFolder, template: Template, plan: IndexPlan, segments: list[Segment], live: int) -> None:

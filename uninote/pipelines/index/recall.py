@@ -35,7 +35,7 @@ def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[M
     if manifest.live > 1:
         with step(f"index w{target.width}: recall of searches, on a sample"):
             recall_of = _measure(target, manifest, template)
-            lists, recall = _enough_lists(recall_of, fewest, template.nlist, wanted)
+            lists, recall = enough_lists(recall_of, fewest, template.nlist, wanted)
             if asked is not None:
                 recall = recall_of(asked)
         if asked is None and recall.recall < wanted:
@@ -69,7 +69,7 @@ def _measure(target: Target, manifest: Manifest, template: Template) -> Callable
     return recall_of
 
 
-def _enough_lists(recall_of: Callable[[int], Estimate], fewest: int, nlist: int, target: float) -> tuple[int, Estimate]:
+def enough_lists(recall_of: Callable[[int], Estimate], fewest: int, nlist: int, target: float) -> tuple[int, Estimate]:
     """Return the least doubling of `fewest` lists whose recall reaches the target, or that more lists do not improve."""
     lists = min(fewest, nlist)
     recall = recall_of(lists)

@@ -23,9 +23,9 @@ _WORTH_MORE = 0.002  # a doubling that brings less than this recall is not worth
 def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[Manifest, dict[str, float]]:
     """Return the manifest with as many searched lists as are needed, measured, and the recall, for the ledger.
 
-    That number is the least power of two that reaches `index.recall_target`, or does all it can; it does not fall below what
-    was measured for the same base, so that an update searches as many lists as before, or more. The recall is that of the lists
-    that are searched: `index.nprobe`, where it is given.
+    That number is the least power of two that surely reaches `index.recall_target`, or does all it can; it does not fall
+    below what was measured for the same base, so that an update searches as many lists as before, or more. The recall is that
+    of the lists that are searched: `index.nprobe`, where it is given.
     """
     asked = target.run.config.index.nprobe
     fewest = manifest.nprobe if target.wanted.is_calibrated(manifest) else _START
@@ -70,10 +70,14 @@ def _measure(target: Target, manifest: Manifest, template: Template) -> Callable
 
 
 def enough_lists(recall_of: Callable[[int], Estimate], fewest: int, nlist: int, target: float) -> tuple[int, Estimate]:
-    """Return the least doubling of `fewest` lists whose recall reaches the target, or that more lists do not improve."""
+    """Return the least doubling of `fewest` lists whose recall reaches the target, or that more lists do not improve.
+
+    The lower end of the interval has to reach it. By the recall itself, an index would miss its target as often as the sample
+    flatters it: of 70,000 pictures x 64, 8 lists passed so for .95, and found .951 for other rows; it takes 16 now (.969).
+    """
     lists = min(fewest, nlist)
     recall = recall_of(lists)
-    while recall.recall < target and lists < nlist:
+    while _surely(recall) < target and lists < nlist:
         wider = min(2 * lists, nlist)
         wider_recall = recall_of(wider)
         if wider_recall.recall < recall.recall + _WORTH_MORE:
@@ -81,6 +85,10 @@ def enough_lists(recall_of: Callable[[int], Estimate], fewest: int, nlist: int, 
         lists = wider
         recall = wider_recall
     return lists, recall
+
+
+def _surely(recall: Estimate) -> float:
+    return recall.recall if recall.low is None else recall.low
 
 
 def _say_too_low(manifest: Manifest, recall: Estimate, wanted: float, k: int) -> None:

@@ -17,8 +17,9 @@ from uninote.lake.change_feed import THERE
 from uninote.lake.parquet_files import open_parquet
 from uninote.vectors.unit_length import check_unit
 
-_BATCH_ROWS = 1 << 14  # 64 MiB of vectors of width 1,024; four times as many were no faster
-_FEW_ROWS = _BATCH_ROWS
+# Of a batch, whichever are fewer: four times as many rows were no faster, and wide vectors would take gigabytes.
+_BATCH_ROWS = 1 << 14
+_BATCH_BYTES = 32 << 20
 Read = Callable[[str], Iterator[pa.RecordBatch]]
 Keys = Callable[[], np.ndarray]  # int64
 LastCommits = Callable[[], tuple[np.ndarray, np.ndarray]]
@@ -31,13 +32,15 @@ def over_files(inner: ArrowMap, read: Read, paths: Sequence[str]) -> ArrowMap:
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = (read(paths[number]) for number in numbers_in(batches))
-        yield from inner(gathered(chain.from_iterable(rows)))
+        yield from inner(gathered(chain.from_iterable(rows), size=_BATCH_BYTES))
 
     return run
 
 
-def gathered(batches: Iterator[pa.RecordBatch], rows: int = _FEW_ROWS) -> Iterator[pa.RecordBatch]:
-    """Put batches together until they have `rows` rows: many small files cost no more than a large one.
+def gathered(
+    batches: Iterator[pa.RecordBatch], rows: int = _BATCH_ROWS, size: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Put batches together until they have `rows` rows, or `size` bytes: many small files cost no more than a large one.
 
     All get the types of the first: files of a table may differ in whether elements of lists can be null, as those that Spark's
     OPTIMIZE or DELETE wrote say that they can.
@@ -47,7 +50,8 @@ def gathered(batches: Iterator[pa.RecordBatch], rows: int = _FEW_ROWS) -> Iterat
     for batch in batches:
         schema = schema or batch.schema
         held.append(batch if batch.schema == schema else batch.cast(schema))
-        if sum(map(len, held)) >= rows:
+        held_bytes = sum(batch.nbytes for batch in held)
+        if sum(map(len, held)) >= rows or (size is not None and held_bytes >= size):
             yield pa.concat_batches(held) if len(held) > 1 else held[0]
             held = []
     if sum(map(len, held)):
@@ -60,11 +64,20 @@ def make_reader(columns: Sequence[str], keys: Keys | None = None) -> Read:
     def read(path: str) -> Iterator[pa.RecordBatch]:
         with open_parquet(path, by_batches=True) as file:
             if keys is None:
-                yield from file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
+                yield from file.iter_batches(_rows_at_once(file), columns=list(columns), use_threads=False)
             else:
                 yield from _pick(file, columns, keys())
 
     return read
+
+
+def _rows_at_once(file: pq.ParquetFile) -> int:
+    """Return how many rows of a file, all columns of them, make a batch."""
+    size = 0
+    for group in range(file.num_row_groups):
+        size += file.metadata.row_group(group).total_byte_size
+    rows: int = file.metadata.num_rows
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(1, size)))
 
 
 def _pick(file: pq.ParquetFile, columns: Sequence[str], keys: np.ndarray) -> Iterator[pa.RecordBatch]:
@@ -76,7 +89,8 @@ def _pick(file: pq.ParquetFile, columns: Sequence[str], keys: np.ndarray) -> Ite
             continue
         # Batch by batch: a group of 250,000 x 384 is 370 MiB, of which a recall's sample picks a few rows.
         first = 0
-        for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=list(columns), use_threads=False):
+        rows = _rows_at_once(file)
+        for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns), use_threads=False):
             picked = mine[first : first + len(batch)]
             first += len(batch)
             if picked.any():
@@ -119,7 +133,7 @@ def make_change_reader(
             wanted = [*columns, "kind", "generation"]
             if has_types:
                 wanted.append(CHANGE_TYPE)
-            for batch in file.iter_batches(_BATCH_ROWS, columns=wanted, use_threads=False):
+            for batch in file.iter_batches(_rows_at_once(file), columns=wanted, use_threads=False):
                 there = batch.filter(pc.is_in(batch.column(CHANGE_TYPE), pa.array(THERE))) if has_types else batch
                 mine = select_items(there, kinds, generation, path)
                 items = mine.filter(pa.array(_is_last(mine.column("item_key").to_numpy(), versions[path], *last())))

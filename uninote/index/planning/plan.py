@@ -15,7 +15,16 @@ _ID_BYTES = 8
 _KEY_BYTES = 64  # of a row in the file of keys: key, note_id and what filters use
 # Rows of one list that fast scan reads together: FAISS fills the last block of each list up.
 _BLOCK_ROWS = 32
-_PROCESS_BYTES = 300 << 20  # Python with numpy, Arrow and FAISS
+# A worker with numpy, Arrow and FAISS, and what reading 64 MiB of vectors in batches leaves in it.
+_PROCESS_BYTES = 200 << 20
+# A worker that has compiled code as well, by which it finds the exact neighbours of the sample that recall is measured on.
+_MEASURING_BYTES = 320 << 20
+# Of a batch that a worker reads from the table's files, whichever is less.
+_READ_ROWS = 16_384
+_READ_BYTES = 32 << 20
+# Read, checked, aligned, centred, coded and scored: 225 MiB x 64 and 359 x 384 were seen of a worker that samples 250,000
+# rows, 347 and 483 of one that measures.
+_READ_COPIES = 7
 _BATCH_ROWS = 10_000  # of Spark's Arrow batches
 # A batch as it comes, aligned, rotated, centred, and as residuals.
 _BATCH_COPIES = 5
@@ -23,8 +32,13 @@ _BATCH_COPIES = 5
 _TEMPLATE_COPIES = 3
 # FAISS grows a list by doubling it, and frees what it outgrew only afterwards.
 _GROWTH = 2
-# Of one core in float32 matrix products.
-_FLOPS = 3e10
+# Keys as they came, and put together to be written. With the order of the rows by key, 314 bytes a row were seen x 64
+# (300,000 and 1,000,000 rows in one shard, 230 and 449 MiB), of which vectors are 128 and the growing lists 50.
+_KEY_COPIES = 2
+_ORDER_BYTES = 16
+# Of one core in float32 matrix products, in training and in assigning rows to lists: 109,550 to 200,000 rows, 2,191 and
+# 4,000 lists, widths 64 and 384, by a Xeon with AVX-512.
+_FLOPS = 6e10
 # Sub-vector components that one core codes a second, all 256 codewords together.
 _CODE_RATE = 4e8
 _PROBED_GROUPS = 16
@@ -120,12 +134,19 @@ class IndexPlan:
 
     @property
     def task_bytes(self) -> int:
-        """Most memory of one building task: the process, the template, a batch on its way, and the growing shard."""
-        batch = _BATCH_ROWS * self.width * 4 * _BATCH_COPIES
+        """Most memory of one task: of building a shard, or of measuring recall, whichever takes more.
+
+        Building takes the process, the template, a batch on its way, and the growing shard.
+        """
+        read = min(_READ_ROWS * self.width * 4, _READ_BYTES) * _READ_COPIES
+        batch = max(_BATCH_ROWS * self.width * 4 * _BATCH_COPIES, read)
         # What a shard has beside its FAISS file waits in memory until its keys can be put in order.
         rows = -(-self.rows // self.num_shards)
-        shard = _GROWTH * self.bytes_per_shard + rows * (_KEY_BYTES + self.vector_bytes)
-        return _PROCESS_BYTES + _TEMPLATE_COPIES * self.template_bytes + batch + shard
+        beside = rows * (_KEY_COPIES * _KEY_BYTES + _ORDER_BYTES + self.vector_bytes)
+        building = (
+            _PROCESS_BYTES + _TEMPLATE_COPIES * self.template_bytes + batch + _GROWTH * self.bytes_per_shard + beside
+        )
+        return max(building, _MEASURING_BYTES + read)
 
     @property
     def train_bytes(self) -> int:

@@ -31,7 +31,7 @@ from processes import run_apart
 from uninote.pipelines.runtime.progress import say
 
 DATA = Path(os.environ.get("UNINOTE_DATA", Path(__file__).parents[2] / "shared" / "data"))
-PEERS = ("autofaiss==2.18.0",)
+PEERS = ("autofaiss==2.18.0", "pyarrow<22")  # which asks for a NumPy that newer Arrow refuses
 WORST = ("build_vs_faiss", "build_vs_autofaiss", "memory_vs_plan", "one_percent_cost", "shards_visited_vs_hash")
 
 

@@ -25,6 +25,9 @@ def python_with(module: str, packages: Sequence[str]) -> str | None:
     except (OSError, subprocess.CalledProcessError) as error:
         say(f"no environment for {', '.join(packages)}: {error}; peers are left out")
         return None
+    if not _has(FOLDER / "bin" / "python", module):
+        say(f"{module} cannot be imported in {FOLDER}; peers are left out")
+        return None
     return str(FOLDER / "bin" / "python")
 
 

@@ -2,7 +2,8 @@
 
     python benchmarks/scale.py [--rows 5000000] [--width 64] [--skew 0.5] [--seed 0] [--cores 2]
 
-Tasks draw the vectors and write them in the lake's own layout; then the real stages run in one Spark session of this host.
+Tasks draw the vectors and write them in the lake's own layout; then the real stages run on this host, each in a Spark
+session of its own.
 The last line on stdout is one JSON object:
 peak_gib, the most memory that this process, the JVM and all workers take together (shared pages count once), and
 driver_peak_gib, that of this process, the driver's Python, both while the stages run; jvm_peak_gib, which is driver and
@@ -27,6 +28,7 @@ import numpy as np
 import scale_lake
 from processes import phases_counted
 from pyspark import cloudpickle
+from pyspark.sql import SparkSession
 from resident import Watch
 from scale_lake import Drawn, make_lake, stored_parts
 
@@ -68,11 +70,15 @@ def main() -> None:
     cloudpickle.register_pickle_by_value(scale_lake)
     drawn = Drawn(options.rows, options.width, options.skew, options.seed)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        run = Run(open_session("scale", {"spark.master": f"local[{options.cores}]"}), _config(folder, drawn))
+        run = Run(_session(options.cores), _config(folder, drawn))
         started = time.perf_counter()
         make_lake(run, drawn)
         made_s = round(time.perf_counter() - started, 1)
-        print(json.dumps({**vars(options), "lake_s": made_s, **measure(run, drawn)}))
+        print(json.dumps({**vars(options), "lake_s": made_s, **measure(run, drawn, options.cores)}))
+
+
+def _session(cores: int) -> SparkSession:
+    return open_session("scale", {"spark.master": f"local[{cores}]"})
 
 
 def _config(folder: str, drawn: Drawn) -> Config:
@@ -87,11 +93,14 @@ def _config(folder: str, drawn: Drawn) -> Config:
     return Config.model_validate(values)
 
 
-def measure(run: Run, drawn: Drawn) -> dict[str, Any]:
+def measure(run: Run, drawn: Drawn, cores: int) -> dict[str, Any]:
     """Run both stages, and return what they took and found."""
     with Watch() as watch:
         neighbours, joined = _timed(run, watch, neighbours_stage.neighbours)
-        index, indexed = _timed(Run(run.spark, run.config), watch, index_stage.index)
+        # Workers of its own: those that have joined keep what that left in them.
+        run.spark.stop()
+        run = Run(_session(cores), run.config)
+        index, indexed = _timed(run, watch, index_stage.index)
     built = indexed["indexes"][f"w{drawn.width}"]
     seen = {"neighbours": neighbours, "index": index}
     return {

@@ -37,17 +37,18 @@ def items(tmp_path):
 @pytest.mark.parametrize(
     ("since", "version", "expected"),
     [
-        (0, 1, {2: True, 8: False}),
-        (0, 4, {2: True, 3: True, 4: True, 8: False}),
-        (1, 3, {3: True, 4: True}),
-        (2, 3, {3: False}),
-        (3, 4, {8: True}),
+        (0, 1, {2: (True, True), 8: (False, True)}),
+        (0, 4, {2: (True, True), 3: (True, True), 4: (True, False), 8: (False, False)}),
+        (1, 3, {3: (True, True), 4: (True, False)}),
+        (2, 3, {3: (False, True)}),
+        (3, 4, {8: (True, False)}),
         (4, 4, {}),
     ],
 )
-def test_changed_notes_and_which_of_them_were_there_before(items, since, version, expected):
+def test_changed_notes_which_were_there_before_and_which_are_there_now(items, since, version, expected):
     found = changed_items(items, ["note"], since, version)
-    assert dict(zip(found.keys.tolist(), found.existed.tolist(), strict=True)) == expected
+    existence = zip(found.existed.tolist(), found.exist.tolist(), strict=True)
+    assert dict(zip(found.keys.tolist(), existence, strict=True)) == expected
     assert found.keys.tolist() == sorted(expected)
 
 

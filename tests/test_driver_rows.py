@@ -68,7 +68,6 @@ BOUNDED = {
     ("uninote/pipelines/lake/tables.py:_apply_here", "toArrow"): "at most row_changes.MOST_ROWS rows",
     ("uninote/pipelines/neighbours/planning/join.py:Join.attributes_of", "toArrow"): SAMPLE,
     ("uninote/pipelines/neighbours/changes.py:_crossed_age", "toArrow"): CHANGED,
-    ("uninote/pipelines/neighbours/update.py:_keys_to_join", "toArrow"): CHANGED,
     (
         "uninote/pipelines/neighbours/update.py:_read_limits",
         "collect",

@@ -21,14 +21,14 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.changed_items import ChangedVectors, changed_items, changed_vectors
 from uninote.pipelines.lake.reading.file_rows import FileRows
 from uninote.pipelines.lake.reading.stored_vectors import with_bytes
-from uninote.pipelines.neighbours.decision import LastRun
+from uninote.pipelines.neighbours.decision import ChangedNotes, LastRun
 from uninote.pipelines.neighbours.output.cell_rows import CellRows
 from uninote.pipelines.neighbours.planning.join import Join
 from uninote.pipelines.runtime.progress import say
 
 
-def changed_notes(join: Join, last: LastRun) -> np.ndarray | None:
-    """Return int64 ascending, the keys of notes that changed or were deleted since, or became too old for some table.
+def changed_notes(join: Join, last: LastRun) -> ChangedNotes | None:
+    """Return the notes that changed or were deleted since, or became too old for some table.
 
     Null where the change feed of items does not reach back to the last run, or where these are more than MOST_CHANGED.
     """
@@ -36,9 +36,11 @@ def changed_notes(join: Join, last: LastRun) -> np.ndarray | None:
     changed = changed_items(items, join.vectors.kinds, last.inputs["items"], join.versions["items"])
     fresh_days = sorted({one.fresh_days for one in join.attributes if one.fresh_days is not None})
     if changed is None or not fresh_days:
-        return None if changed is None else changed.keys
+        return None if changed is None else ChangedNotes(changed.keys, changed.keys[~changed.exist])
     aged = _crossed_age(join, fresh_days, datetime.fromtimestamp(last.as_of, UTC))
-    return None if len(aged) > MOST_CHANGED else np.union1d(changed.keys, aged)
+    if len(aged) > MOST_CHANGED:
+        return None
+    return ChangedNotes(np.union1d(changed.keys, aged), changed.keys[~changed.exist])
 
 
 def _crossed_age(join: Join, fresh_days: list[int], before: datetime) -> np.ndarray:

@@ -49,17 +49,25 @@ class Present:
 
 
 @dataclass(frozen=True)
+class ChangedNotes:
+    """The `keys`, int64 ascending, of notes that changed or were deleted since the last run, and of the `deleted` ones."""
+
+    keys: np.ndarray
+    deleted: np.ndarray
+
+
+@dataclass(frozen=True)
 class Changes:
     """What an update would have to deal with, of `rows` notes in all.
 
-    `keys`, int64 ascending, are the notes that changed or were deleted since the last run; null where the change feed does
-    not reach back that far, or names more rows than the driver holds. `added_rows` counts what updates wrote into the cells
+    `notes` are those since the last run; null where the change feed does not reach back that far, or names more rows than the
+    driver holds. `added_rows` counts what updates wrote into the cells
     since the last full join. `unreadable` says in a sentence why those cells cannot be read; null where they can. `costs` are
     those of either way, null where the ledger does not know them.
     """
 
     rows: int
-    keys: np.ndarray | None
+    notes: ChangedNotes | None
     added_rows: int = 0
     unreadable: str | None = None
     costs: Costs | None = None
@@ -80,13 +88,13 @@ class FullJoin:
 
 @dataclass(frozen=True)
 class Update:
-    """The lists of the last run have to be updated; `changed`, int64 ascending, are the notes that differ from then.
+    """The lists of the last run have to be updated, as some notes `changed`.
 
     `reason` and `costs` are as those of a FullJoin.
     """
 
     reason: str
-    changed: np.ndarray
+    changed: ChangedNotes
     costs: Costs | None = None
 
 
@@ -117,15 +125,16 @@ def decide(
         return Unchanged()
     if changes is None:
         raise ValueError("the changes since the last run are needed to decide")
-    if changes.keys is None:
+    if changes.notes is None:
         return FullJoin("the change feed of items does not reach back to the last run, or names too many rows")
-    reason = _why_impossible(changes) or _why_dearer(changes, len(changes.keys), full_share)
+    changed = len(changes.notes.keys)
+    reason = _why_impossible(changes) or _why_dearer(changes, changed, full_share)
     if reason is not None:
         return FullJoin(reason, changes.costs)
-    why = present.damage or f"{len(changes.keys):,} notes changed"
+    why = present.damage or f"{changed:,} notes changed"
     if full_share is None and changes.costs is not None:
         why += f"; {changes.costs}"
-    return Update(why, changes.keys, changes.costs)
+    return Update(why, changes.notes, changes.costs)
 
 
 def _why_impossible(changes: Changes) -> str | None:

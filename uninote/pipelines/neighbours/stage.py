@@ -12,8 +12,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from uninote.digests import digest
 from uninote.lake.delta_files import DeltaFilesError
 from uninote.pipelines.lake.damage import damage
@@ -25,6 +23,7 @@ from uninote.pipelines.neighbours.changes import changed_notes
 from uninote.pipelines.neighbours.compiling import ready_kernels
 from uninote.pipelines.neighbours.costs import Costs, estimate_costs
 from uninote.pipelines.neighbours.decision import (
+    ChangedNotes,
     Changes,
     Decision,
     FullJoin,
@@ -120,12 +119,12 @@ def _decide(join: Join, last: LastRun | None, present: Present) -> Decision:
     """Decide, and say why lists are made; what changed is looked up only where that matters."""
     changes = None
     if last is not None and needs_changes(last, present):
-        keys = changed_notes(join, last)
+        changed = changed_notes(join, last)
         try:
             added = open_base(join, last).rows.added
-            changes = Changes(join.rows, keys, added, costs=_costs(join, present, keys))
+            changes = Changes(join.rows, changed, added, costs=_costs(join, present, changed))
         except Exception as error:
-            changes = Changes(join.rows, keys, unreadable=_why_anew(error))
+            changes = Changes(join.rows, changed, unreadable=_why_anew(error))
     decision = decide(last, present, changes, join.run.config.neighbours.full_share)
     if isinstance(decision, FullJoin):
         say(f"neighbours: {decision.reason}; joining all of them")
@@ -134,12 +133,12 @@ def _decide(join: Join, last: LastRun | None, present: Present) -> Decision:
     return decision
 
 
-def _costs(join: Join, present: Present, keys: np.ndarray | None) -> Costs | None:
+def _costs(join: Join, present: Present, changed: ChangedNotes | None) -> Costs | None:
     """Return what an update and a full join would take; null where the ledger does not know, or nobody knows what changed."""
-    if keys is None:
+    if changed is None:
         return None
     finished = [entry for entry in ledger(join.run, STAGE) if entry["state"] == "done"]
-    return estimate_costs(finished, present.settings, join.rows, len(keys))
+    return estimate_costs(finished, present.settings, join.rows, len(changed.keys))
 
 
 def _try_update(join: Join, last: LastRun, decision: Update) -> JoinResult | None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_type
@@ -26,7 +25,7 @@ from uninote.lake.schemas import NEIGHBOUR_CELLS
 from uninote.pipelines.lake.reading.file_rows import FileRows
 from uninote.pipelines.neighbours.changes import rows_to_join
 from uninote.pipelines.neighbours.costs import PASS_S, SEARCH_S
-from uninote.pipelines.neighbours.decision import LastRun
+from uninote.pipelines.neighbours.decision import ChangedNotes, LastRun
 from uninote.pipelines.neighbours.output.cell_rows import CellRows, Cells, cell_folders, load_cells, open_cell_rows
 from uninote.pipelines.neighbours.output.files import (
     FILE_RECORDS,
@@ -69,17 +68,18 @@ def open_base(join: Join, last: LastRun) -> UpdateBase:
     return UpdateBase(cells, open_cell_rows(join, len(cells.centroids), last.outputs))
 
 
-def update_lists(join: Join, last: LastRun, changed: np.ndarray) -> JoinResult:
-    """Update the lists of the last run; `changed`, int64 ascending, are the keys of notes that differ or were deleted.
+def update_lists(join: Join, last: LastRun, notes: ChangedNotes) -> JoinResult:
+    """Update the lists of the last run by the `notes` that changed since.
 
     Raises MissingFilesError and DamagedFileError where files are not as they were left, LostListsError where lists are lost
     or doubled.
     """
     started = time.monotonic()
     base = open_base(join, last)
+    changed = notes.keys
     stored = _stored_lists(join, last, changed)
     passed = time.monotonic()
-    keys = _keys_to_join(join, stored, changed)
+    keys = _keys_to_join(stored, notes)
     say(f"neighbours: {len(keys):,} of {join.rows:,} lists are made anew")
     with rows_to_join(join, base.rows, last.inputs, keys) as rows:
         partial = join_changed_rows(join, base, rows, stored, changed)
@@ -122,15 +122,10 @@ def _read_limits(join: Join, files: list[DataFile], removed: Callable[[], np.nda
     return StoredLists(files, tuple(paths), np.sort(np.concatenate(short)))
 
 
-def _keys_to_join(join: Join, stored: Mapping[str, StoredLists], changed: np.ndarray) -> np.ndarray:
+def _keys_to_join(stored: Mapping[str, StoredLists], notes: ChangedNotes) -> np.ndarray:
     """Return int64 ascending: the changed notes that are there now, and those whose lists have become too short."""
     short = np.concatenate([lists.short for lists in stored.values()])
-    if not len(changed):
-        return np.unique(short)
-    asked = join.run.spark.createDataFrame(pa.table({"item_key": changed}))
-    items = join.vectors.snapshot.read("items").where("kind = 'note'").select("item_key")
-    present = items.join(asked, "item_key", "left_semi").toArrow()["item_key"].to_numpy()
-    return np.union1d(present, short)
+    return np.union1d(np.setdiff1d(notes.keys, notes.deleted), short)
 
 
 def join_changed_rows(

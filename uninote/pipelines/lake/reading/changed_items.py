@@ -18,10 +18,11 @@ from uninote.vectors.last_rows import last_rows
 
 @dataclass(frozen=True)
 class ChangedItems:
-    """The `keys`, int64 ascending, of items that changed, and which of them `existed` before, bool."""
+    """The `keys`, int64 ascending, of items that changed; which of them `existed` before, and which `exist` now, bool."""
 
     keys: np.ndarray
     existed: np.ndarray
+    exist: np.ndarray
 
 
 def changed_items(uri: str, kinds: Sequence[str], since: int, version: int) -> ChangedItems | None:
@@ -30,13 +31,15 @@ def changed_items(uri: str, kinds: Sequence[str], since: int, version: int) -> C
     An item counts as changed with its note's attributes too, since filters use them.
     """
     if since >= version:
-        return ChangedItems(np.empty(0, np.int64), np.empty(0, bool)) if since == version else None
+        nothing = np.empty(0, bool)
+        return ChangedItems(np.empty(0, np.int64), nothing, nothing) if since == version else None
     feed = read_feed(uri, since, version, kinds)
     if feed is None:
         return None
     # In the first commit that touches a key, a row that is taken away is one that was there; an edit takes one away too.
     first = last_rows(feed.keys, -feed.versions, ~feed.there)
-    return ChangedItems(feed.keys[first], ~feed.there[first])
+    last = last_rows(feed.keys, feed.versions, feed.there)
+    return ChangedItems(feed.keys[first], ~feed.there[first], feed.there[last])
 
 
 @dataclass(frozen=True)

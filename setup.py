@@ -13,6 +13,7 @@ setup(
     version="0.1.0",
     description="Spark batch embedding, IVF-PQ indexing and item-to-item neighbours for multimodal notes",
     license="Apache-2.0",
+    entry_points={"console_scripts": ["uninote = uninote.cli.command:main"]},
     python_requires=">=3.11",
     packages=find_packages(include=["uninote", "uninote.*", "udfs", "udfs.*"]),
     package_data={

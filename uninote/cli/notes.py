@@ -1,0 +1,136 @@
+"""`uninote neighbours` and `uninote show`: what a lake holds of some notes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+
+from uninote.errors import UninoteError
+from uninote.lake.delta_files import has_log
+from uninote.lake.paths import Lake
+from uninote.lake.record import read_record
+from uninote.neighbours.lookup import open_table
+from uninote.storage.lake_files import folders_in
+from uninote.terminal import write
+
+_ITEM_COLUMNS = ("item_key", "item_id", "kind", "content_hash", "tokens_cut", "images_left_out")
+_SHOWN = 300  # characters of a text, for people
+
+
+class NotFoundError(UninoteError):
+    """The lake holds no such note."""
+
+
+def neighbours_of(lake: str, notes: Sequence[str], table: str, generation: str | None) -> dict[str, Any]:
+    """Return the list of each note in `table`, best first, with titles. Raises NotFoundError where a note has none."""
+    ids = _typed(lake, notes)
+    found = open_table(lake, table, generation).get(ids)
+    missing = [str(one) for one in ids if one not in found]
+    if missing:
+        raise NotFoundError(f"{', '.join(missing)}: no list in {table}; `uninote show` says what the lake holds of it")
+    others = {other for entries in found.values() for other, _ in entries}
+    titles = {row["note_id"]: row["title"] for row in _rows(lake, "notes", [*others, *ids], ("note_id", "title"))}
+    lists = []
+    for note in ids:
+        entries = []
+        for rank, (other, score) in enumerate(found[note], 1):
+            entries.append({"rank": rank, "note_id": other, "score": score, "title": titles.get(other)})
+        lists.append({"note_id": note, "title": titles.get(note), "neighbours": entries})
+    return {"lake": lake, "table": table, "lists": lists}
+
+
+def print_neighbours(found: dict[str, Any]) -> None:
+    """Print lists for people."""
+    for one in found["lists"]:
+        write(sys.stdout, f"{one['note_id']}  {_short(one['title'])}\n")
+        for entry in one["neighbours"]:
+            line = f"  {entry['rank']:>3}  {entry['score']:.4f}  {entry['note_id']}  {_short(entry['title'])}\n"
+            write(sys.stdout, line)
+
+
+def notes_of(lake: str, notes: Sequence[str]) -> dict[str, Any]:
+    """Return the row of each note, its items by generation, and its rows in quarantine. Raises NotFoundError."""
+    ids = _typed(lake, notes)
+    stored = {row["note_id"]: row for row in _rows(lake, "notes", ids)}
+    quarantine = _quarantine(lake, ids)
+    shown = []
+    for note in ids:
+        if note not in stored and not quarantine[note]:
+            raise NotFoundError(f"{note}: the lake holds nothing of it: neither a note nor a row in quarantine")
+        items = {}
+        for generation in _generations(lake):
+            rows = _rows(lake, f"{generation}/items", [note], _ITEM_COLUMNS)
+            items[generation] = rows
+        shown.append({"note": stored.get(note), "items": items, "quarantine": quarantine[note]})
+    return {"lake": lake, "notes": shown}
+
+
+def print_notes(found: dict[str, Any]) -> None:
+    """Print notes for people."""
+    for one in found["notes"]:
+        for name, value in (one["note"] or {}).items():
+            if value not in (None, [], ""):
+                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+                write(sys.stdout, f"{name:<12} {_short(text)}\n")
+        for generation, items in one["items"].items():
+            kinds = ", ".join(f"{row['kind']} {row['item_key']}" for row in items) or "no vector"
+            write(sys.stdout, f"{'items':<12} {generation}: {kinds}\n")
+        for row in one["quarantine"]:
+            write(sys.stdout, f"{'quarantine':<12} {row['stage']} {row['reason']}: {_short(row['message'])}\n")
+        write(sys.stdout, "\n")
+
+
+def _typed(lake: str, notes: Sequence[str]) -> list[str | int]:
+    """Return ids as the lake has them: numbers where its note_id is a bigint. Raises UninoteError."""
+    read_record(lake)
+    uri = Lake(lake).uri("notes")
+    if not has_log(uri):
+        raise UninoteError(f"{lake} has no notes yet; run jobs/refresh.py, or name another place")
+    kind = pa.schema(DeltaTable(uri, without_files=True).schema().to_arrow()).field("note_id").type
+    if not pa.types.is_integer(kind):
+        return list(notes)
+    try:
+        return [int(note) for note in notes]
+    except ValueError as error:
+        raise UninoteError(f"notes of this lake have numbers, and one of {', '.join(notes)} is none") from error
+
+
+def _rows(
+    lake: str, table: str, ids: Sequence[str | int], columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of a table whose note_id is one of `ids`: files whose bounds hold none of them are not read."""
+    uri = Lake(lake).uri(table)
+    if not has_log(uri):
+        return []
+    dataset = DeltaTable(uri).to_pyarrow_dataset()
+    there = None if columns is None else [name for name in columns if name in dataset.schema.names]
+    rows: list[dict[str, Any]] = dataset.to_table(columns=there, filter=pc.field("note_id").isin(list(ids))).to_pylist()
+    return rows
+
+
+def _quarantine(lake: str, ids: Sequence[str | int]) -> dict[str | int, list[dict[str, Any]]]:
+    """Return the rows in quarantine of each note and of its images, whose ids begin with the note's."""
+    found: dict[str | int, list[dict[str, Any]]] = {note: [] for note in ids}
+    uri = Lake(lake).uri("quarantine")
+    if has_log(uri):
+        rows = DeltaTable(uri).to_pyarrow_dataset()
+        for note in ids:
+            mine = (pc.field("item_id") == str(note)) | pc.starts_with(pc.field("item_id"), f"{note}#")
+            found[note] = rows.to_table(filter=mine).to_pylist()
+    return found
+
+
+def _generations(lake: str) -> list[str]:
+    return [name for name in folders_in(lake) if has_log(Lake(lake).uri(f"{name}/items"))]
+
+
+def _short(text: str | None) -> str:
+    """Return the beginning of a text, in one line."""
+    line = " ".join((text or "").split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"

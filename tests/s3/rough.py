@@ -29,7 +29,14 @@ class RoughStore:
     """Where it listens, and when it has ended, how many requests it saw and what it did to them, by kind."""
 
     endpoint: str
+    process: subprocess.Popen[str]
     done: dict[str, int] = field(default_factory=dict)
+
+    def lose(self, end: str) -> None:
+        """Lose the answer to the next PUT of an object whose key ends so."""
+        self.process.stdin.write(f"{end}\n")
+        self.process.stdin.flush()
+        self.process.stdout.readline()
 
 
 @contextmanager
@@ -37,7 +44,7 @@ def rough_store(backend: str, seed: int, share: float) -> Iterator[RoughStore]:
     """Run a rough store before the server at `backend`, in a process of its own: clients hold this one's lock at times."""
     command = [sys.executable, str(ROUGH_STORE), backend, str(seed), str(share)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    store = RoughStore(process.stdout.readline().strip())
+    store = RoughStore(process.stdout.readline().strip(), process)
     try:
         yield store
         said = process.communicate("", END_S)[0]

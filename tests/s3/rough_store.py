@@ -2,7 +2,8 @@
 
 python rough_store.py BACKEND SEED SHARE prints its endpoint. Of all requests the SHARE, drawn by SEED, is delayed, answered
 503, dropped before the server has seen it, or dropped when the server has done it and the client does not know. A session
-token `expires-<seconds>` that has expired is refused. When its standard input ends it prints what it did, as JSON.
+token `expires-<seconds>` that has expired is refused. A line on its standard input is the end of a key: the answer to the next
+PUT of such an object is lost. When its standard input ends it prints what it did, as JSON.
 """
 
 from __future__ import annotations
@@ -34,14 +35,20 @@ class Plan:
     dice: random.Random
     share: float
     lock: threading.Lock = field(default_factory=threading.Lock)
+    lost: set[str] = field(default_factory=set)
     done: Counter[str] = field(default_factory=Counter)
 
-    def draw(self, token: str | None) -> str:
-        """Return what happens to a request with this session token."""
+    def draw(self, token: str | None, request: str) -> str:
+        """Return what happens to a request, which is its command and its path, with this session token."""
         with self.lock:
             what = self.dice.choice(FAULTS) if self.dice.random() < self.share else "forward"
             if token is not None and time.time() > float(token.removeprefix("expires-")):
                 what = "expired"
+            for end in self.lost:
+                if request.startswith("PUT ") and request.endswith(end):
+                    self.lost.remove(end)
+                    what = "lose"
+                    break
             self.done["requests"] += 1
             self.done[what] += 1
         return what
@@ -54,13 +61,16 @@ def main(backend: str, seed: str, share: str) -> None:
         server.intercept = lambda handler, body: answer(plan, handler, body)
         sys.stdout.write(f"{server.endpoint}\n")
         sys.stdout.flush()
-        sys.stdin.read()
+        for line in sys.stdin:
+            plan.lost.add(line.strip())
+            sys.stdout.write("\n")
+            sys.stdout.flush()
     sys.stdout.write(json.dumps(plan.done) + "\n")
 
 
 def answer(plan: Plan, handler, body: bytes) -> None:
     """Answer one request, or let it fail."""
-    what = plan.draw(handler.headers.get("x-amz-security-token"))
+    what = plan.draw(handler.headers.get("x-amz-security-token"), f"{handler.command} {handler.path}")
     if what == "expired":
         handler.answer(400, XML, EXPIRED)
     elif what == "fail":

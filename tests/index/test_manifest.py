@@ -9,7 +9,11 @@ import pytest
 
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import ManifestError, checksum_of, publish_manifest, read_manifest
-from uninote.index.files.published import PublishedSinceError, fence, newest
+from uninote.index.files.published import PublishedSinceError, fence, newest, places
+from uninote.lake.paths import Lake
+from uninote.lake.record import lake_id
+from uninote.pipelines.lake.lease.fencing import fence_indexes, highest_number
+from uninote.storage.types import S3Options
 
 
 def path_of(published):
@@ -64,6 +68,21 @@ def test_what_a_former_holder_publishes_is_refused_and_not_read(published):
     publish_manifest(published.folder, replace(published.manifest, live=6), holder=8)
     assert read_manifest(published.folder).live == 6
     assert sorted(published.folder.sizes("manifest")) == [f"manifest-000000000008-00000{n}.json" for n in (0, 1)]
+
+
+def test_an_index_outside_of_its_lake_is_fenced_and_another_lakes_is_not(published, tmp_path):
+    lake = str(tmp_path / "lake")
+    own = lake_id(Lake(lake))
+    folders = {name: IndexFolder(str(tmp_path / "shared" / name / "index" / "w32")) for name in (own, "f" * 32)}
+    for name, folder in folders.items():
+        publish_manifest(folder, replace(published.manifest, lake_id=name), holder=4)
+    elsewhere = str(tmp_path / "shared")
+    assert highest_number(lake, elsewhere, S3Options()) == 4
+    fence_indexes(lake, f"file://{elsewhere}", S3Options(), 9)
+    assert [place.holder for place in places(folders[own])] == [4, 9]
+    assert [place.holder for place in places(folders["f" * 32])] == [4]
+    assert read_manifest(folders[own]).lake_id == own
+    assert highest_number(lake, None, S3Options()) == 0
 
 
 def test_a_missing_manifest_says_that_nothing_was_published(tmp_path):

@@ -36,25 +36,18 @@ def fence_tables(lake: str) -> None:
 def fence_indexes(lake: str, elsewhere: str | None, options: S3Options, holder: int) -> None:
     """Give every index of a lake a manifest of this run, the lease's `holder`, that says what the one before did.
 
-    `elsewhere` is the folder of indexes that do not lie in the lake, null where they do: only those that say that they are
-    this lake's, for other lakes have numbers of their own.
+    `elsewhere` is the folder of indexes that do not lie in the lake, null where they do.
     """
-    for folder in indexes_below(lake, options):
+    for folder in indexes_of(lake, elsewhere, options):
         fence(folder, holder)
-    record = read_record(lake)
-    if elsewhere is not None and record is not None:
-        for folder in indexes_below(elsewhere, options):
-            with suppress(ManifestError):
-                if read_manifest(folder).lake_id == record.lake_id:
-                    fence(folder, holder)
 
 
-def highest_number(lake: str, options: S3Options) -> int:
+def highest_number(lake: str, elsewhere: str | None, options: S3Options) -> int:
     """Return the highest number of a lease that tables or indexes of a lake have seen; 0 where they have seen none."""
     found = 0
     for uri in tables_below(lake):
         found = max(found, highest_holder(DeltaTable(uri, without_files=True)))
-    for folder in indexes_below(lake, options):
+    for folder in indexes_of(lake, elsewhere, options):
         for place in places(folder):
             found = max(found, place.holder)
     return found
@@ -70,7 +63,21 @@ def tables_below(uri: str, depth: int = _DEPTH) -> Iterator[str]:
             yield from tables_below(join(uri, name), depth - 1)
 
 
-def indexes_below(uri: str, options: S3Options) -> Iterator[IndexFolder]:
+def indexes_of(lake: str, elsewhere: str | None, options: S3Options) -> Iterator[IndexFolder]:
+    """Yield the folders of all indexes of a lake: in it, and those `elsewhere` that say that they are this lake's.
+
+    Other lakes, which may have theirs there as well, have numbers of their own.
+    """
+    yield from _indexes_below(lake, options)
+    record = read_record(lake)
+    if elsewhere is not None and record is not None:
+        for folder in _indexes_below(elsewhere, options):
+            with suppress(ManifestError):
+                if read_manifest(folder).lake_id == record.lake_id:
+                    yield folder
+
+
+def _indexes_below(uri: str, options: S3Options) -> Iterator[IndexFolder]:
     """Yield the folders `<generation>/index/w<width>` below a lake, or below the folder that indexes have instead."""
     place = uri if is_object_store(uri) else str(local_path(uri))
     for generation in folders_in(place):

@@ -33,7 +33,7 @@ def writing(
     whose name was mistyped, leaves nothing.
     """
     is_new = not is_folder(lake)
-    _number_again(lake, options)
+    _number_again(lake, indexes, options)
     lease = take(lake, job, run_id, say=say)
     try:
         with commits_under(lease):
@@ -54,10 +54,10 @@ def writing(
         _remove_unused(lake, is_new)
 
 
-def _number_again(lake: str, options: S3Options) -> None:
+def _number_again(lake: str, indexes: str | None, options: S3Options) -> None:
     """Let numbers go on where they were in a lake that lost its leases: tables refuse lower numbers than they have seen."""
     chain = Chain(join(lake, LEASES))
-    if not chain.numbers() and (highest := highest_number(lake, options)):
+    if not chain.numbers() and (highest := highest_number(lake, indexes, options)):
         # Another run that finds the same does the same.
         with suppress(FileExistsError):
             chain.add(highest - 1, took_part(highest))

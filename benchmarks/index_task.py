@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +47,15 @@ def task(path: str, folder: str, template: str, num_shards: str) -> None:
             builder.add(rows.take(pa.array(mine)), part[mine], lists[mine])
             key += len(part)
     builder.finish(IndexFolder(f"{folder}/task"), "shard-00000")
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_mib())
+
+
+def peak_mib() -> float:
+    """Return the peak memory of this process. That of getrusage may be its parent's: it goes on through fork and exec."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise OSError("this system does not say how much memory a process took")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from uninote.index.files.records import ShardFile
 from uninote.index.files.stored_file import IndexDamagedError, StoredFile
 from uninote.index.note_keys import COLUMNS
 from uninote.index.open_shard import OpenShard
+from uninote.index.planning.plan import LIST_ROUNDS
 from uninote.index.shard_builder import ShardBuilder
 from uninote.index.template.centroids import Centroids
 from uninote.index.template.template import Template, load_template
@@ -153,7 +154,8 @@ def make_lists(wanted: Given, seed: int) -> ArrowMap:
         groups, vectors = read_rows(keyed)
         if len(vectors):
             group = int(groups[0])
-            centres = fit_kmeans(vectors, min(int(wanted()[group]), len(vectors)), seed)
+            count = min(int(wanted()[group]), len(vectors))
+            centres = fit_kmeans(vectors, count, seed, LIST_ROUNDS)
             numbers = pa.array(np.full(len(centres), group), pa.int32())
             yield pa.RecordBatch.from_arrays([numbers, to_array(centres)], ["group", "vector"])
 

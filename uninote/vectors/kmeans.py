@@ -52,10 +52,11 @@ def check_vectors(vectors: np.ndarray, width: int | None = None) -> None:
         raise ClusteringError("vectors hold NaN or infinity; such rows belong in quarantine")
 
 
-def fit_kmeans(sample: np.ndarray, num_centroids: int, seed: int) -> np.ndarray:
+def fit_kmeans(sample: np.ndarray, num_centroids: int, seed: int, rounds: int = _ROUNDS) -> np.ndarray:
     """Return `num_centroids` centroids, float32 (num_centroids, width), of `sample`, float32 (rows, width).
 
-    Deterministic given the seed. Raises ClusteringError when there are fewer rows than centroids.
+    Deterministic given the seed; `rounds` of assigning rows and moving centroids. Raises ClusteringError when there are fewer
+    rows than centroids.
     """
     check_vectors(sample)
     if not 1 <= num_centroids <= len(sample):
@@ -66,7 +67,7 @@ def fit_kmeans(sample: np.ndarray, num_centroids: int, seed: int) -> np.ndarray:
     clustering = faiss.Kmeans(
         sample.shape[1],
         num_centroids,
-        niter=_ROUNDS,
+        niter=rounds,
         seed=seed,
         # Below its default of 39 rows a centroid FAISS prints a warning for each run.
         min_points_per_centroid=1,

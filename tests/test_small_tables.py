@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from uninote.lake.parquet_files import DamagedFileError
-from uninote.lake.small_tables import read_all, read_batches
+from uninote.lake.small_tables import may_have_entries, read_all, read_batches
 
 
 def test_rows_are_read_in_batches_and_columns_that_came_later_are_null_in_older_files(tmp_path):
@@ -24,3 +24,16 @@ def test_rows_are_read_in_batches_and_columns_that_came_later_are_null_in_older_
     with pytest.raises(DamagedFileError, match="is gone"):
         list(read_batches(uri, ["key"]))
     assert DeltaTable(uri).version() == 1
+
+
+def test_a_column_of_lists_is_asked_for_entries(tmp_path):
+    uri = str(tmp_path / "t")
+    kind = pa.list_(pa.string())
+    write_deltalake(uri, pa.table({"images": pa.array([None, []], kind)}))
+    assert not may_have_entries(uri, "images")
+    write_deltalake(uri, pa.table({"images": pa.array([["a"]], kind)}), mode="append")
+    assert may_have_entries(uri, "images")
+    marked = str(tmp_path / "marked")
+    settings = {"delta.enableDeletionVectors": "true"}
+    write_deltalake(marked, pa.table({"images": pa.array([[]], kind)}), configuration=settings)
+    assert may_have_entries(marked, "images")

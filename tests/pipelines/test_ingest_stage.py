@@ -39,13 +39,19 @@ def test_inserts_updates_and_deletes_are_found_and_counted(ingested):
     assert set(rows) == {"a", "b", "d"}
 
 
-def test_the_same_source_again_writes_nothing(ingested, make_run):
-    ingested([make_note("a")])
+def test_the_same_source_again_is_not_read_and_writes_nothing(ingested, make_run, capsys):
+    first, _ = ingested([make_note("a")])
     run = make_run()
     version = tables.table_version(run.lake.uri("notes"))
+    capsys.readouterr()
     summary, _ = ingested([make_note("a")])
-    assert summary["state"] == "unchanged"
+    assert "rows read" not in capsys.readouterr().err
+    assert summary == first | {"state": "unchanged", "inserted": 0}
     assert tables.table_version(run.lake.uri("notes")) == version
+    # What somebody else made of the notes is found, and undone.
+    run.spark.sql(f"UPDATE delta.`{run.lake.uri('notes')}` SET title = 'other'")
+    summary, rows = ingested([make_note("a")])
+    assert (summary["updated"], rows["a"]["title"]) == (1, make_note("a")["title"])
 
 
 def test_rows_without_id_and_lines_that_do_not_parse_are_quarantined_not_lost(make_run, tmp_path):

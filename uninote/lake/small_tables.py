@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from uninote.lake.delta_files import columns_of, files_of, has_log
+from uninote.lake.delta_files import DeltaFilesError, columns_of, files_of, has_log
 from uninote.lake.parquet_files import open_parquet
 
 
@@ -30,6 +31,20 @@ def read_batches(uri: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
                 for name in columns:
                     found.append(batch[name] if name in there else pa.nulls(len(batch)))
                 yield pa.RecordBatch.from_arrays(found, names=list(columns)).cast(wanted)
+
+
+def may_have_entries(uri: str, column: str) -> bool:
+    """Say whether a row of a table may have an entry in a column of lists: of one with deletion vectors, nobody knows here.
+
+    Raises DamagedFileError.
+    """
+    try:
+        for batch in read_batches(uri, [column]):
+            if pc.sum(pc.list_value_length(batch[column])).as_py():
+                return True
+    except DeltaFilesError:
+        return True
+    return False
 
 
 def read_all(uri: str) -> list[dict[str, Any]]:

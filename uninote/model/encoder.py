@@ -169,6 +169,15 @@ def module_of(kind: str) -> str | None:
     return {UNINOTE: "uninote.model.qwen.encoder", SENTENCES: "uninote.model.sentence.encoder"}.get(kind)
 
 
+def modules_of(kind: str) -> tuple[str, ...]:
+    """Return all modules that take long to import before an encoder of this kind has its weights."""
+    module = module_of(kind)
+    if module is None:
+        return ()
+    # Imported only where weights are loaded, so that its absence is said in a sentence.
+    return (module, "sentence_transformers") if kind == SENTENCES else (module,)
+
+
 def _checked(kind: str) -> str:
     if kind not in KINDS:
         raise CheckpointError(f"model kind {kind!r} is not known; the kinds are {', '.join(KINDS)}")

@@ -53,8 +53,8 @@ class EmbedConfig(Section):
 
     A run stops before it writes where it would compute more than `max_changed_share` of the items that have a vector again, be
     it for another model; null: more than half of them, and more than 1,000. It stops as well where one vector stands for more
-    than `max_equal_share` of different contents. `canaries` notes that have a vector are embedded again before the first new
-    one and compared: 0 leaves that out.
+    than `max_equal_share` of different contents. Up to `canaries` notes that have a vector are embedded again before the first
+    new one and compared: 0 leaves that out.
     """
 
     widths: tuple[Width, ...] | None = Field(None, strict=False)

@@ -14,7 +14,7 @@ from uninote.pipelines.embed.steps.scope import find_scope, settings_digest, wit
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.image_texts import with_read_texts
-from uninote.pipelines.notes.note_ids import check_note_ids
+from uninote.pipelines.notes.note_ids import check_note_ids, were_checked
 
 
 def make_plan(run: Run, version: int, widths: tuple[int, ...], before: Before) -> Plan:
@@ -32,7 +32,8 @@ def make_plan(run: Run, version: int, widths: tuple[int, ...], before: Before) -
     notes = within(notes, scope)
     if run.vector_table is None:
         notes = with_read_texts(run, notes)
-    check_note_ids(notes)
+    if not were_checked(run, version):
+        check_note_ids(notes)
     looked = changes.find_changes(run, notes, scope, widths[0] if again else None, vectors.hashed)
     is_work = ~F.col("change").isin(*changes.SETTLED)
     looked = looked.where(is_work | F.col("files").isNotNull() | (F.col("opened") > 0)).persist()

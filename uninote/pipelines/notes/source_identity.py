@@ -1,13 +1,18 @@
-"""Which source a lake's notes come from, so that nothing replaces them by accident."""
+"""Which source a lake's notes come from, so that nothing replaces them by accident, and whether it is as it was read last."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from uninote import __version__
 from uninote.config.sections.base import DEMO
 from uninote.demo.workspace import demo_corpus
+from uninote.digests import digest
 from uninote.errors import UninoteError
+from uninote.lake.small_tables import may_have_entries
+from uninote.notes.ingest.source_hash import hash_source
 from uninote.notes.ingest.sources import Source
+from uninote.pipelines.lake import ledger, tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.source import is_demo, known_source
 from uninote.pipelines.runtime.progress import say
@@ -55,6 +60,33 @@ def check_source(run: Run, identity: str) -> None:
         )
     if not is_demo(known):
         say(f"ingest: the notes came from {known} before, and come from {identity} now")
+
+
+def state_of(run: Run, source: Source) -> str:
+    """Return a digest of what the source holds and of how it is read; "" where that is not known without reading it."""
+    content = hash_source(source)
+    return digest(content, run.ingest.model_dump(mode="json"), __version__) if content else ""
+
+
+def signature(run: Run, state: str) -> str:
+    """Return what the ledger says that the notes table was made from; "" where it does not say."""
+    return digest(state, tables.table_id(run.lake.uri("notes"))) if state else ""
+
+
+def counts_if_unchanged(run: Run, state: str) -> dict[str, int] | None:
+    """Return the counts of the last ingest where one of a source in this state would write nothing; null where it might.
+
+    Rows without a fault and notes without images alone: of others, each ingest looks again at what may be whole now.
+    """
+    uri = run.lake.uri("notes")
+    entries = [entry for entry in ledger.entries(run.lake) if (entry["stage"], entry["unit"]) == ("ingest", "all")]
+    if not state or not entries or not tables.has_table(uri):
+        return None
+    last = entries[-1]
+    is_same = last["fingerprint"] == signature(run, state) and last["outputs"] == {"notes": tables.table_version(uri)}
+    if not is_same or last["counts"]["quarantined"] or may_have_entries(uri, "images"):
+        return None
+    return dict(last["counts"]) | {"inserted": 0, "updated": 0, "deleted": 0}
 
 
 def check_deleted(run: Run, deleted: int, stored: int) -> None:

@@ -20,8 +20,17 @@ from uninote.pipelines.notes.image_bytes import store_image_bytes
 from uninote.pipelines.notes.image_texts import choose_reader, read_image_texts
 from uninote.pipelines.notes.media_roots import remember_media_root
 from uninote.pipelines.notes.note_ids import NoteIdError, check_note_ids
-from uninote.pipelines.notes.source_identity import check_deleted, check_source, demo_folder, identity_of
+from uninote.pipelines.notes.source_identity import (
+    check_deleted,
+    check_source,
+    counts_if_unchanged,
+    demo_folder,
+    identity_of,
+    signature,
+    state_of,
+)
 from uninote.pipelines.notes.source_rows import read_source
+from uninote.pipelines.runtime.progress import say
 
 STAGE = "ingest"
 # Of notes that the driver holds, to commit them without Spark.
@@ -43,6 +52,25 @@ def ingest(run: Run, reader: TextReader | None = None) -> dict[str, Any]:
     reader = reader or choose_reader(run)
     source = find_source(str(demo_folder(run)) if location == DEMO else location)
     check_source(run, identity_of(run, source))
+    # Before anything is read: of a source that changes meanwhile, the next run reads all.
+    state_of_source = state_of(run, source)
+    counts = counts_if_unchanged(run, state_of_source)
+    if counts is None:
+        return _read(run, source, reader, state_of_source, started)
+    say(f"ingest: {source.uri} holds what it held when it was read last")
+    _describe_source(run, notes_table(run.note_id), source)
+    _record(run, "unchanged", counts, state_of_source, started)
+    return {"state": "unchanged", "tables": {"notes": run.lake.uri("notes")}, **counts}
+
+
+def _record(run: Run, state: str, counts: dict[str, int], state_of_source: str, started: float) -> None:
+    outputs = {"notes": tables.table_version(run.lake.uri("notes"))}
+    outcome = Outcome(state, counts, outputs=outputs, fingerprint=signature(run, state_of_source))
+    record(run, STAGE, "all", outcome, started)
+
+
+def _read(run: Run, source: Source, reader: TextReader | None, state_of_source: str, started: float) -> dict[str, Any]:
+    """Read the source, and bring the notes up to it."""
     found = read_source(run, source, run.ingest, STAGE)
     notes = found.notes.persist()
     rejects = found.rejects
@@ -60,7 +88,7 @@ def ingest(run: Run, reader: TextReader | None = None) -> dict[str, Any]:
     counts["images_stored"] = store_image_bytes(run, found.images)
     _quarantine(run, rejects, spec, account.rejects)
     state = "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
-    record(run, STAGE, "all", Outcome(state, counts, outputs={"notes": tables.table_version(uri)}), started)
+    _record(run, state, counts, state_of_source, started)
     counts |= read_image_texts(run, notes, reader)
     notes.unpersist()
     found.rows.unpersist()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
@@ -15,6 +17,7 @@ from uninote.errors import UninoteError
 from uninote.install.spark import check_java, has_delta, spark_home
 
 UTF_8 = "C.UTF-8"
+_NO_CUDA = "PYTORCH_NVML_BASED_CUDA_CHECK"
 _STARTED_BY_SPARK_SUBMIT = "PYSPARK_GATEWAY_PORT"
 
 
@@ -72,6 +75,32 @@ def share_imports(context: SparkContext, joins: bool) -> None:
         # Only the session knows its master, and Spark reads this setting at its first worker.
         context._jsc.sc().conf().set("spark.python.daemon.module", daemon.__name__)
         context.environment[daemon.MODULES] = ",".join([*daemon.EACH, *([daemon.NEIGHBOURS] if joins else [])])
+
+
+def shares_imports(context: SparkContext) -> bool:
+    """Say whether workers are forks of a process that has imported what they need."""
+    return daemon.MODULES in context.environment
+
+
+@contextmanager
+def importing(context: SparkContext, modules: Sequence[str]) -> Iterator[None]:
+    """Let the functions for workers that are made within run in forks of a process that has imported `modules`.
+
+    torch and sentence-transformers take 9 CPU-seconds (measured), in each worker that imports them. These workers are apart
+    from all others: Spark gives a task any idle worker of its environment, and one without the model would load it again.
+    """
+    before = context.environment.get(daemon.MODULES)
+    if before is None or not modules:
+        yield
+        return
+    context.environment[daemon.MODULES] = ",".join([*daemon.EACH, *modules])
+    # Asked for GPUs, torch would else start CUDA in the process that is forked, and it would not work in a fork.
+    context.environment[_NO_CUDA] = "1"
+    try:
+        yield
+    finally:
+        context.environment[daemon.MODULES] = before
+        del context.environment[_NO_CUDA]
 
 
 def why_not_started(error: PySparkRuntimeError) -> SetupError:

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from udfs.arrow import to_matrix
 from uninote.errors import UninoteError
 from uninote.lake.paths import embeddings_name
+from uninote.pipelines.embed.steps import changes
 from uninote.pipelines.embed.steps.accounting import Plan
 from uninote.pipelines.embed.steps.model_run import PASSED, STAGED, Tasks
 from uninote.pipelines.lake import tables
@@ -26,6 +27,10 @@ from uninote.vectors.widths import truncate
 KEYS = 20
 # bfloat16 in batches of other shapes stays above 1 - 2e-4 (docs/encoders.md).
 LEAST_COSINE = 0.999
+# Of the items that a run embeds, and no fewer than LEAST: 200 canaries for one edited note took longer than all else it did. A
+# model that moved is seen in a few.
+SHARE = 0.25
+LEAST = 20
 MOVED_SHARE = 0.05
 
 
@@ -71,17 +76,22 @@ def check_canaries(plan: Plan, tasks: Tasks, version: int) -> dict[str, float]:
 def _stored(plan: Plan) -> Canaries:
     """Choose the canaries, and read their vectors: from the few row groups with the least keys, without Spark."""
     run = plan.run
-    most = run.config.embed.canaries
+    most = _wanted(run.config.embed.canaries, plan.census.of(*changes.MODEL))
     bound = pc.field("item_key") < most * KEYS
     items = DeltaTable(run.generation.uri("items")).to_pyarrow_dataset()
     complete = (pc.field("kind") == "note") & ~pc.field("degraded")
     keys = items.to_table(columns=["item_key"], filter=bound & complete)["item_key"].to_numpy()
-    changed = plan.found.where(F.col("item_key") < most * KEYS).select("item_key").toArrow()["item_key"].to_numpy()
-    chosen = np.setdiff1d(keys, changed)[:most]
+    touched = plan.found.where(F.col("item_key") < most * KEYS).select("item_key").toArrow()["item_key"].to_numpy()
+    chosen = np.setdiff1d(keys, touched)[:most]
     uri = run.generation.uri(embeddings_name(plan.widths[0]))
     wanted = bound & pc.field("item_key").isin(chosen)
     rows = DeltaTable(uri).to_pyarrow_dataset().to_table(columns=["item_key", "vector"], filter=wanted)
     return _in_order(rows, plan.widths[0])
+
+
+def _wanted(most: int, items: int) -> int:
+    """Return how many canaries a run embeds beside `items` others."""
+    return min(most, max(LEAST, int(SHARE * items)))
 
 
 def _embedded(plan: Plan, tasks: Tasks, version: int, keys: np.ndarray) -> Canaries:

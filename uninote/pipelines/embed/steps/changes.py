@@ -19,6 +19,7 @@ from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.tables import read_or_empty
 from uninote.pipelines.notes.items import ITEM_KEY, items_of
 from uninote.pipelines.notes.media_roots import media_policy
+from uninote.pipelines.runtime.environment import shares_imports
 
 _WORTH_A_TASK = 500  # notes
 _SMALL_ROWS = 50_000  # notes
@@ -106,7 +107,8 @@ def _spread(run: Run, joined: DataFrame) -> DataFrame:
 
 def _look(run: Run, joined: DataFrame) -> DataFrame:
     """Hash items in one pass of Python over content and what is known of it: files are opened only where both do not agree."""
-    model = module_of(run.model.kind)
+    # Where workers of their own compute the model, those that hash need not import it.
+    model = None if shares_imports(run.spark.sparkContext) else module_of(run.model.kind)
     task = HashTask(media_policy(run), run.config.media.threads, run.model.sees_images, model)
     schema = _hashed_schema(run)
     return joined.mapInArrow(make_content_hashes(task, to_arrow_schema(schema)), schema)

@@ -27,6 +27,7 @@ from udfs.embed.worker_model import Files, WorkerModel, make_load
 from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.lake.schemas import CUTS, IMAGE_BYTES, VECTOR, items_table, struct_of
 from uninote.media.fetching import MediaPolicy
+from uninote.model.encoder import modules_of
 from uninote.pipelines.embed.steps.outcomes import PHASES
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths, require_encoder
@@ -34,6 +35,7 @@ from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.image_bytes import INLINE
 from uninote.pipelines.notes.items import ITEM_KEY, items_of
 from uninote.pipelines.notes.media_roots import media_policy, s3_options
+from uninote.pipelines.runtime.environment import importing
 from uninote.pipelines.runtime.progress import watched
 from uninote.storage.private_folders import own_folder
 
@@ -119,7 +121,8 @@ class Tasks:
         uri = self.staging
         with watched(run.spark.sparkContext, label, rows) as done:
             embed = make_embed(make_load(self._model(), self._files()), self._task(), done.add, to_arrow_schema(schema))
-            said = _arranged(items, rows, self._tasks(rows)).mapInArrow(embed, schema)
+            with importing(run.spark.sparkContext, modules_of(run.model.kind)):
+                said = _arranged(items, rows, self._tasks(rows)).mapInArrow(embed, schema)
             said.write.mode("overwrite").parquet(uri)
         return run.spark.read.schema(schema).parquet(uri)
 

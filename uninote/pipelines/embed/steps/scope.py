@@ -14,6 +14,7 @@ from pyspark.sql.types import StructField, StructType
 from uninote.digests import digest
 from uninote.lake.change_feed import changed_values
 from uninote.lake.schemas import items_table, set_aside_table
+from uninote.lake.small_tables import may_have_entries
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.image_texts import reads_texts
@@ -47,7 +48,9 @@ def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFram
         return None
     ids = [changed]
     # What is written in an image may have been read since, which the notes' feed says nothing of.
-    if (run.config.embed.recheck_media or reads_texts(run)) and run.vector_table is None:
+    looks_again = (run.config.embed.recheck_media or reads_texts(run)) and run.vector_table is None
+    # The log and one column tell it in tenths of a second; a frame that may have rows costs queries, whatever is in it.
+    if looks_again and may_have_entries(run.lake.uri("notes"), "images"):
         ids.append(notes.where(F.exists("images", lambda image: image["uri"].isNotNull())).select("note_id"))
     if run.config.embed.retry_quarantined:
         aside = set_aside_table(run.note_id)
@@ -74,7 +77,8 @@ def _changed_ids(run: Run, since: int, version: int) -> DataFrame | None:
         return tables.no_rows(run.spark, schema)
     few = changed_values(uri, since, version, "note_id")
     if few is not None:
-        return run.spark.createDataFrame(pa.table({"note_id": few}), schema)
+        # The planner takes a frame out of Arrow for a large one, and would shuffle all notes and items to meet it.
+        return F.broadcast(run.spark.createDataFrame(pa.table({"note_id": few}), schema))
     try:
         ids = tables.read_changes(run.spark, uri, since + 1, version).select("note_id").distinct().persist()
         # VACUUM deletes files of the feed although the log still names them, so that only reading tells.

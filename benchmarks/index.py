@@ -11,8 +11,8 @@ on, and of a compaction of both, each at as many lists as the index stage would 
 build_vs_faiss and build_vs_autofaiss, the largest, CPU-seconds of training, assignment and adding over theirs with the same
 codes, files apart on all sides; memory_vs_plan, the largest, resident memory of a process that builds a shard from Arrow
 batches over the plan's figure; one_percent_cost, the largest, CPU-seconds of a segment of 1 % over those of the build;
-shards_visited_vs_hash, the largest, of 64 cells of 1,024 lists at 8 lists probed over what shards by hash would be visited;
-sets, all that index_set.py found, by set and width.
+shards_visited_vs_hash, the larger of the two real sets, of 64 cells of 1,024 lists at 8 lists probed over what shards by
+hash would be visited; sets, all that index_set.py found, by set and width.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from uninote.pipelines.runtime.progress import say
 
 DATA = Path(os.environ.get("UNINOTE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 PEERS = ("autofaiss==2.18.0", "pyarrow<22")  # which asks for a NumPy that newer Arrow refuses
-WORST = ("build_vs_faiss", "build_vs_autofaiss", "memory_vs_plan", "one_percent_cost", "shards_visited_vs_hash")
+WORST = ("build_vs_faiss", "build_vs_autofaiss", "memory_vs_plan", "one_percent_cost")
+DRAWN = "clusters"  # unrelated to each other, so no cell can hold lists that are probed together
 
 
 def measure(options: argparse.Namespace, python: str | None) -> dict[str, dict[str, Any]]:
@@ -66,6 +67,8 @@ def main() -> None:
     result: dict[str, Any] = {"recall_at_10": min(one["recall_at_10"] for one in found.values())}
     for name in WORST:
         result[name] = worst_of(name, found.values())
+    real = [one for key, one in found.items() if not key.startswith(DRAWN)]
+    result["shards_visited_vs_hash"] = worst_of("shards_visited_vs_hash", real)
     print(json.dumps(result | {"sets": found}))
 
 

@@ -42,9 +42,9 @@ _FLOPS = 6e10
 # Sub-vector components that one core codes a second, all 256 codewords together.
 _CODE_RATE = 4e8
 _PROBED_GROUPS = 16
-# What the stage takes beside arithmetic, a query of Spark more or less whatever the rows, and for each row and dimension:
-# reading, shuffling and writing it, and finding exact neighbours of a sample. Seen in all, and foretold: 100,000 x 64 13.8 and
-# 13.8 CPU-seconds, 1,000,000 x 64 68 and 74, 300,000 x 384 112 and 105 (two cores with other work beside).
+# What the stage takes beside arithmetic, whatever the rows, and for each row and dimension: reading, shuffling and writing it,
+# and finding exact neighbours of a sample. Seen in all with lists trained in 15 rounds, and foretold so: 100,000 x 64 13.8
+# CPU-seconds and 13.7, 1,000,000 x 64 68 and 74, 300,000 x 384 112 and 105 (two cores with other work beside).
 _STAGE_SECONDS = 7.5
 _ROW_SECONDS = 10e-6
 _DIMENSION_SECONDS = 0.35e-6

@@ -39,7 +39,7 @@ test-long: $(TESTABLE) ## The longest tests, and 46 more points: up to an hour; 
 test-s3: $(TESTABLE) $(S3) ## A lake in a real S3 server: the whole pipeline, and writers that race (fetches 690 MB once)
 	PATH="$(CURDIR)/$(BIN):$$PATH" UNINOTE_S3_JARS="$(CURDIR)/$(VENV)/s3-jars" $(BIN)/python -m pytest -m s3
 
-test-s3-short: $(TESTABLE) $(S3) ## Of these what every change has to pass: 20 races of each two engines, and a small lake in a failing store
+test-s3-short: $(TESTABLE) $(S3) ## Of these the short ones: 20 races of each two engines, and a small lake in a failing store
 	PATH="$(CURDIR)/$(BIN):$$PATH" UNINOTE_S3_JARS="$(CURDIR)/$(VENV)/s3-jars" $(BIN)/python -m pytest -m "s3 and short"
 
 install: $(INSTALLED) ## Create the virtual environment and make its spark-submit ready

@@ -1,4 +1,4 @@
-"""A Spark that knows S3, for tests that are run by `make test-s3`, and in short by `.ci/run`."""
+"""A Spark that knows S3, for tests that are run by `make test-s3`, and in short by `make test-s3-short`."""
 
 from __future__ import annotations
 

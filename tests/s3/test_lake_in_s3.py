@@ -17,7 +17,7 @@ from uninote.storage import lake_files, objects
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 NOTES = 120
-FEW = 30  # of a test that every change has to pass
+FEW = 30  # of the short test
 SHARE = 0.03  # of all requests
 SEED = int(os.environ.get("UNINOTE_STORE_SEED", "1"))
 

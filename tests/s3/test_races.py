@@ -17,7 +17,7 @@ from uninote.storage.lake_files import join, names_in, read
 COMMITTER = Path(__file__).parent / "committer.py"
 RACES = int(os.environ.get("UNINOTE_RACES", "200"))
 ENGINES = [("spark", "spark"), ("deltalake", "deltalake"), ("spark", "deltalake")]
-FEW = 20  # in a test that every change has to pass
+FEW = 20  # in the short test
 START_S = 120
 
 

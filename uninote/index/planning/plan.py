@@ -15,15 +15,16 @@ _ID_BYTES = 8
 _KEY_BYTES = 64  # of a row in the file of keys: key, note_id and what filters use
 # Rows of one list that fast scan reads together: FAISS fills the last block of each list up.
 _BLOCK_ROWS = 32
-# A worker with numpy, Arrow and FAISS, and what reading 64 MiB of vectors in batches leaves in it.
-_PROCESS_BYTES = 200 << 20
-# A worker that has compiled code as well, by which it finds the exact neighbours of the sample that recall is measured on.
-_MEASURING_BYTES = 320 << 20
+# A worker with numpy, Arrow and FAISS. Seen of a million rows x 64 in one shard: 400 MiB of a process alone and 334 of a Spark
+# worker, which shares pages with others; the plan says 412.
+_PROCESS_BYTES = 150 << 20
+# A worker that has compiled code as well, by which it finds the exact neighbours of the sample that recall is measured on:
+# 347 MiB x 64 and 483 x 384 of a process alone, 271 x 64 of a Spark worker; the plan says 308 and 448.
+_MEASURING_BYTES = 280 << 20
 # Of a batch that a worker reads from the table's files, whichever is less.
 _READ_ROWS = 16_384
 _READ_BYTES = 32 << 20
-# Read, checked, aligned, centred, coded and scored: 225 MiB x 64 and 359 x 384 were seen of a worker that samples 250,000
-# rows, 347 and 483 of one that measures.
+# Read, checked, aligned, centred, coded and scored.
 _READ_COPIES = 7
 _BATCH_ROWS = 10_000  # of Spark's Arrow batches
 # A batch as it comes, aligned, rotated, centred, and as residuals.

@@ -19,18 +19,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from index_sets import WIDEST, WIDTHS
-from peers_environment import python_with
+from peers_environment import DATA, python_with
 from processes import run_apart
 
 from uninote.pipelines.runtime.progress import say
 
-DATA = Path(os.environ.get("UNINOTE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 PEERS = ("autofaiss==2.18.0", "pyarrow<22")  # which asks for a NumPy that newer Arrow refuses
 WORST = ("build_vs_faiss", "build_vs_autofaiss", "memory_vs_plan", "one_percent_cost")
 DRAWN = "clusters"  # unrelated to each other, so no cell can hold lists that are probed together

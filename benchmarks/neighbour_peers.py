@@ -83,6 +83,18 @@ def pynndescent(vectors: np.ndarray, k: int, **options: Any) -> Search:
     return lambda: search(vectors)
 
 
+def evoc(vectors: np.ndarray, k: int, **options: Any) -> Search:
+    """Prepare the NN-descent of EVoC, which has pynndescent's method for embeddings alone."""
+    from evoc.knn_graph import knn_graph
+
+    def search(rows: np.ndarray) -> np.ndarray:
+        return knn_graph(rows, n_jobs=1, random_state=0, **options)[0]
+
+    for rows in (5_000, 20_000):
+        search(vectors[:rows])
+    return lambda: search(vectors)
+
+
 def hnsw(vectors: np.ndarray, k: int, m: int, build: int, search: int) -> Search:
     """Prepare hnswlib."""
     import hnswlib
@@ -113,7 +125,7 @@ def scann(vectors: np.ndarray, k: int, lists: int, nprobe: int) -> Search:
     return run
 
 
-METHODS = {method.__name__: method for method in (kernel, exact, ivf, big_batch, pynndescent, hnsw, scann)}
+METHODS = {method.__name__: method for method in (kernel, exact, ivf, big_batch, pynndescent, evoc, hnsw, scann)}
 
 
 def main(method: str, vectors_file: str, ids_file: str, k: str, parameters: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-NAMES = {"a": "docstring", "b": "fashion", "c": "clustered", "d": "large"}
+NAMES = {"a": "docstring", "b": "fashion", "c": "clustered", "d": "large", "e": "million", "f": "two_millions"}
 CLUSTER_ROWS = 500  # in the growing set, so that more rows mean more clusters and not denser ones
 
 
@@ -17,12 +17,16 @@ def vectors_of(letter: str, data: Path) -> np.ndarray:
     if letter == "b":
         pictures = np.load(data / "fashion_mnist" / "fashion_mnist.npz")
         return _unit(np.concatenate([pictures["x_train"], pictures["x_test"]]).reshape(70_000, -1).astype(np.float32))
-    return clustered(100_000, 256, 1000) if letter == "c" else growing(500_000)
+    if letter == "c":
+        return clustered(100_000, 256, 1000)
+    if letter == "d":
+        return growing(500_000)
+    return growing(1_000_000 if letter == "e" else 2_000_000, 64)
 
 
-def growing(rows: int) -> np.ndarray:
-    """Return float32 (rows, 128): as hard at any size."""
-    return clustered(rows, 128, max(1, rows // CLUSTER_ROWS))
+def growing(rows: int, width: int = 128) -> np.ndarray:
+    """Return float32 (rows, width): as hard at any size."""
+    return clustered(rows, width, max(1, rows // CLUSTER_ROWS))
 
 
 def clustered(rows: int, width: int, clusters: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""An environment of its own for peers that are not among this project's dependencies."""
+"""What benchmarks find around them: real data, and an environment for peers that are not among this project's dependencies."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 from uninote.pipelines.runtime.progress import say
 
+# Where the real sets lie.
+DATA = Path(os.environ.get("UNINOTE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 FOLDER = Path(os.environ.get("UNINOTE_PEERS", Path(__file__).parents[1] / ".uninote" / "peers"))
 
 

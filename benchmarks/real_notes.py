@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peers_environment import DATA
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from uninote.demo.workspace import demo_checkpoint
@@ -29,7 +29,6 @@ from uninote.notes.note import Note
 from uninote.vectors.widths import truncate
 
 FOUND_AMONG = 10
-DATA = Path(os.environ.get("UNINOTE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SETS = ("howtocook_zh", "emoji_multilingual")
 
 

@@ -1,13 +1,13 @@
 """The neighbours job end to end on Spark against its own kernel in one process, and a night of 1 % against a full join.
 
-    python benchmarks/neighbours_spark.py [--rows 500000] [--peers-python PATH]
+    python benchmarks/neighbours_spark.py [--rows 500000]
 
 CPU-seconds are those of all processes: driver, JVM and Python workers; the start of the session and of its workers with their
 compiled code, and the making of the lake, apart. Memory is touched before each measurement.
 The last line on stdout is one JSON object: spark_vs_process, over one process that reads the same Parquet, joins as many
 neighbours a row and writes lists of K for readers (neighbours_process.py), measuring recall apart on both sides, and
 spark_vs_process_measured, with it; spark_vs_best_peer, over the best peer in one process at recall 0.98, pynndescent among
-them with --peers-python, measuring recall apart, and spark_vs_best_peer_measured; spark_vs_kernel, everything over the kernel
+them, measuring recall apart, and spark_vs_best_peer_measured; spark_vs_kernel, everything over the kernel
 alone; night_vs_floor, a night of 1 % over its floor, the larger of one cell and of eight: reading and writing the stored
 lists once, in one process, and the night's share of the kernel; rules_vs_plain, the largest of full join and night with
 different authors and with the same language over those without rules (--rule-rows); one_percent_cost, what it takes to find
@@ -36,8 +36,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from neighbour_sets import growing
-from neighbours import Arena
+from neighbours import PEERS, Arena
 from neighbours_rules import rules_vs_plain
+from peers_environment import python_with
 from processes import cpu_seconds, phases_counted, run_apart, touch_memory
 from pyspark.sql import functions as F
 from stored_lake import edited, make_lake, write
@@ -229,6 +230,69 @@ def lookups(lake: str, rows: int) -> dict[str, float]:
     return found
 
 
+def config_of(folder: str, width: int) -> Config:
+    """Return a configuration whose lake is in `folder`, with vectors of one width."""
+    values = {
+        "lake": f"{folder}/lake",
+        "ingest": {"source": "demo"},
+        "model": {"checkpoint": "demo", "allow_demo": True},
+        "demo": {"folder": f"{folder}/demo", "notes": 60},
+        # An update that is measured is one, whatever it costs.
+        "neighbours": {"full_share": 0.2},
+        "embed": {"widths": [width], "undeclared_widths": True},
+    }
+    return Config.model_validate(values)
+
+
+def measure(run: Run, folder: str, rows: int) -> dict[str, Any]:
+    """Return what the job takes beside one process that does the same: a full join and an update, in one cell and in eight."""
+    vectors = growing(rows)
+    make_lake(run, vectors)
+    started = start_workers(run)
+    full = noted("full join", timed(run))
+    recall = kernel_recall(run.config.neighbours)
+    alone = kernel(vectors, recall)
+    process = in_process(run, folder, "join", f"embeddings/w{vectors.shape[1]}", str(recall))
+    noted("kernel, and one process", [alone, process])
+    write(run, *edited(vectors), "second")
+    night = noted("night", timed(Run(run.spark, run.config)))
+    looked_up = lookups(f"{folder}/lake", rows)
+    night_kernel, full_kernel = kernel_night(vectors, K + run.config.neighbours.slack, recall)
+    floor = in_process(run, folder, "floor", f"neighbour_state/{stage.STAGE}")["lists"] + night_kernel
+    noted("night of the kernel, full join of the kernel, floor", [night_kernel, full_kernel, floor])
+    cells = noted("in cells", in_cells(run, vectors))
+    bare = process["read"] + process["join"] + process["write"]
+    return {
+        "rows": rows,
+        "width": vectors.shape[1],
+        "spark_vs_process": round(apart(full, process) / bare, 2),
+        "spark_vs_process_measured": round(full["cpu_s"]["all"] / (bare + process["measure"]), 2),
+        "spark_vs_kernel": round(full["cpu_s"]["all"] / alone, 2),
+        "kernel_cpu_s": round(alone, 2),
+        "one_percent_cost": round(night["cpu_s"]["follow"] / full["cpu_s"]["join_all"], 3),
+        "one_percent_kernel": round(night_kernel / full_kernel, 3),
+        "process": process,
+        "night_floor_cpu_s": round(floor, 2),
+        "night_vs_floor": round(max(apart(one, process) for one in (night, cells["night"])) / floor, 2),
+        "workers_start_cpu_s": started,
+        "full": full,
+        "night": night,
+        "lookup_ms": looked_up,
+        "cells": cells,
+    }
+
+
+def against_best_peer(measured: dict[str, Any], folder: str, python: str | None) -> dict[str, Any]:
+    """Return the full join's CPU-seconds over those of the best peer at the same recall."""
+    peer = best_peer(growing(measured["rows"]), Path(folder), python)
+    full = measured["full"]
+    return {
+        "peer": peer,
+        "spark_vs_best_peer": round(apart(full, measured["process"]) / peer["cpu_s"], 2),
+        "spark_vs_best_peer_measured": round(full["cpu_s"]["all"] / peer["cpu_s"], 2),
+    }
+
+
 def main() -> None:
     """Run all of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -236,67 +300,21 @@ def main() -> None:
     parser.add_argument("--nearest-rows", type=int, default=200)
     parser.add_argument("--rule-rows", type=int, default=200_000)
     parser.add_argument("--only-nearest", action="store_true", help="run nearest_by_join and nothing else")
-    parser.add_argument("--peers-python", default=None, help="an interpreter that has pynndescent")
+    parser.add_argument("--peers-python", help="an interpreter that has pynndescent; without it, one is made")
     options = parser.parse_args()
-    vectors = growing(options.rows)
     with tempfile.TemporaryDirectory() as folder:
-        values = {
-            "lake": f"{folder}/lake",
-            "ingest": {"source": "demo"},
-            "model": {"checkpoint": "demo", "allow_demo": True},
-            "demo": {"folder": f"{folder}/demo", "notes": 60},
-            # A night that is measured is an update, whatever it costs.
-            "neighbours": {"full_share": 0.2},
-            "embed": {"widths": [vectors.shape[1]], "undeclared_widths": True},
-        }
-        config = Config.model_validate(values)
+        config = config_of(folder, growing(2).shape[1])
         if options.only_nearest:
             run = Run(open_session("benchmark", LOCAL), config)
             print(json.dumps(nearest_by_join(run, folder, options.nearest_rows)))
             return
         run = Run(open_session("benchmark", LOCAL | {"spark.driver.extraJavaOptions": QUICK_JVM}), config)
-        make_lake(run, vectors)
-        started = start_workers(run)
-        full = noted("full join", timed(run))
-        recall = kernel_recall(run.config.neighbours)
-        alone = kernel(vectors, recall)
-        process = in_process(run, folder, "join", f"embeddings/w{vectors.shape[1]}", str(recall))
-        noted("kernel, and one process", [alone, process])
-        write(run, *edited(vectors), "second")
-        night = noted("night", timed(Run(run.spark, run.config)))
-        looked_up = lookups(f"{folder}/lake", options.rows)
-        night_kernel, full_kernel = kernel_night(vectors, K + run.config.neighbours.slack, recall)
-        floor = in_process(run, folder, "floor", f"neighbour_state/{stage.STAGE}")["lists"] + night_kernel
-        noted("night of the kernel, full join of the kernel, floor", [night_kernel, full_kernel, floor])
-        cells = noted("in cells", in_cells(run, vectors))
-        result = {
-            "rows": options.rows,
-            "width": vectors.shape[1],
-            "spark_vs_kernel": round(full["cpu_s"]["all"] / alone, 2),
-            "kernel_cpu_s": round(alone, 2),
-            "one_percent_cost": round(night["cpu_s"]["follow"] / full["cpu_s"]["join_all"], 3),
-            "one_percent_kernel": round(night_kernel / full_kernel, 3),
-            "process": process,
-            "night_floor_cpu_s": round(floor, 2),
-            "night_vs_floor": round(max(apart(one, process) for one in (night, cells["night"])) / floor, 2),
-            "workers_start_cpu_s": started,
-            "full": full,
-            "night": night,
-            "lookup_ms": looked_up,
-            "cells": cells,
-        }
-        rules = noted("rules", rules_vs_plain(run, folder, options.rule_rows, timed))
-        peer = best_peer(vectors, Path(folder), options.peers_python)
-        bare = process["read"] + process["join"] + process["write"]
-        result |= {
-            "peer": peer,
-            "spark_vs_process": round(apart(full, process) / bare, 2),
-            "spark_vs_process_measured": round(full["cpu_s"]["all"] / (bare + process["measure"]), 2),
-            "spark_vs_best_peer": round(apart(full, process) / peer["cpu_s"], 2),
-            "spark_vs_best_peer_measured": round(full["cpu_s"]["all"] / peer["cpu_s"], 2),
-        }
+        result = measure(run, folder, options.rows)
+        result |= noted("rules", rules_vs_plain(run, folder, options.rule_rows, timed))
+        python = options.peers_python or python_with("pynndescent", PEERS)
+        result |= noted("peer", against_best_peer(result, folder, python))
         # Last, as it takes minutes for a thousand rows.
-        result |= rules | {"nearest_by_join": nearest_in_its_own(options.nearest_rows)}
+        result["nearest_by_join"] = nearest_in_its_own(options.nearest_rows)
     print(json.dumps(result))
 
 

@@ -74,7 +74,9 @@ def share_imports(context: SparkContext, joins: bool) -> None:
     if str(context.master).startswith("local"):
         # Only the session knows its master, and Spark reads this setting at its first worker.
         context._jsc.sc().conf().set("spark.python.daemon.module", daemon.__name__)
-        context.environment[daemon.MODULES] = ",".join([*daemon.EACH, *([daemon.NEIGHBOURS] if joins else [])])
+        modules = ",".join([*daemon.EACH, *([daemon.NEIGHBOURS] if joins else [])])
+        # A session that is opened again keeps its own: other modules are another process, with workers of its own.
+        context.environment.setdefault(daemon.MODULES, modules)
 
 
 def shares_imports(context: SparkContext) -> bool:

@@ -1,6 +1,6 @@
 # `make run`: from a fresh clone to a neighbour table and a report. `make test`: the test suite; `make test-more` and
 # `make test-long` go on for more nights, and kill and damage more; `make test-s3` has a lake in a bucket,
-# `make test-s3-short` a small one.
+# `make test-s3-short` only its commits.
 
 VENV ?= .venv
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
@@ -28,7 +28,7 @@ test: $(TESTABLE) ## Run the linter, the type checker and the tests
 	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy & types=$$!; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(BY_FILE) && wait $$types
 
-test-more: $(TESTABLE) ## Longer rows of updates, and stages killed at 6 more points: about 6 minutes (UNINOTE_FAULT_SEED=n draws others)
+test-more: $(TESTABLE) ## Longer rows of updates, and stages killed at 6 more points (UNINOTE_FAULT_SEED=n draws others)
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m more -n 2 --dist worksteal
 
@@ -39,7 +39,7 @@ test-long: $(TESTABLE) ## The longest tests, and 46 more points: up to an hour; 
 test-s3: $(TESTABLE) $(S3) ## A lake in a real S3 server: the whole pipeline, and writers that race (fetches 690 MB once)
 	PATH="$(CURDIR)/$(BIN):$$PATH" UNINOTE_S3_JARS="$(CURDIR)/$(VENV)/s3-jars" $(BIN)/python -m pytest -m s3
 
-test-s3-short: $(TESTABLE) $(S3) ## Of these the short ones: 20 races of each two engines, and a small lake in a failing store
+test-s3-short: $(TESTABLE) $(S3) ## Of these what `.ci/run` has: 20 races of each two engines, and commits whose answer is lost
 	PATH="$(CURDIR)/$(BIN):$$PATH" UNINOTE_S3_JARS="$(CURDIR)/$(VENV)/s3-jars" $(BIN)/python -m pytest -m "s3 and short"
 
 install: $(INSTALLED) ## Create the virtual environment and make its spark-submit ready

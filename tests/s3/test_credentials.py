@@ -82,7 +82,6 @@ def test_a_library_renews_credentials(bucket, strict, use: Callable[[str, int], 
         time.sleep(0.5)
 
 
-@pytest.mark.short
 def test_spark_and_its_workers_renew_credentials(bucket, strict, s3_jars):
     table = f"{bucket}/table"
     write_deltalake(table, pa.table({"value": pa.array([-1], pa.int64())}))

@@ -17,7 +17,7 @@ from uninote.storage import lake_files, objects
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 NOTES = 120
-FEW = 30  # of the short test
+FEW = 30  # in a store that is slow
 SHARE = 0.03  # of all requests
 SEED = int(os.environ.get("UNINOTE_STORE_SEED", "1"))
 
@@ -67,7 +67,6 @@ def test_a_lake_in_a_bucket_is_what_a_lake_on_a_disk_is(bucket, s3, s3_jars, tmp
     check_leftovers(stored, s3, bucket)
 
 
-@pytest.mark.short
 def test_a_store_that_is_slow_and_fails_changes_no_table(
     bucket, s3, s3_jars, tmp_path, demo_folder, quick_model, monkeypatch
 ):

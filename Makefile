@@ -19,7 +19,7 @@ BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 .PHONY: run test test-more test-long test-s3 test-s3-short install check help clean
 
 help: ## Show the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
 run: $(INSTALLED) ## Run the whole pipeline (ARGS="--set key=value" to change it) and show one note with its neighbours
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/spark-submit jobs/refresh.py $(ARGS)

@@ -13,7 +13,9 @@ from deltalake import DeltaTable
 from uninote.cli import command, status
 from uninote.cli.status import parse_age
 from uninote.lake.lease import lease
+from uninote.lake.paths import Lake
 from uninote.neighbours.lookup import lookup
+from uninote.pipelines.lake import ledger
 
 ARCHIVE = Path(__file__).parents[1] / "golden" / "lake-4.tar.xz"
 
@@ -42,6 +44,13 @@ def test_status_says_what_ran_last(lake, capsys):
     assert found["writing"] is None
     assert command.main(["status", "--lake", lake]) == 0
     assert "neighbours  up to date" in capsys.readouterr().out
+
+
+def test_status_counts_a_run_that_found_nothing_to_do(lake, capsys):
+    last = ledger.last_of(Lake(lake), "ingest", "all")
+    ledger.append(Lake(lake), {**last, "state": "unchanged", "run_id": "a-later-run"})
+    ingest = asked(capsys, "status", "--lake", lake)["stages"][0]
+    assert (ingest["stage"], ingest["state"], ingest["run_id"]) == ("ingest", "unchanged", "a-later-run")
 
 
 def test_status_fails_where_neighbours_are_older_than_allowed(lake, capsys, monkeypatch):

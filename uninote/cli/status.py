@@ -18,6 +18,8 @@ from uninote.storage.lake_files import join, read_or_none
 from uninote.terminal import write
 
 _STAGES = ("ingest", "embed", "index", "neighbours")  # in the order in which they run
+_ENDED = ("done", "unchanged")
+_COLUMNS = ("stage", "unit", "state", "run_id", "generation", "seconds", "counts")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CHECKING = ("refresh", "neighbours")  # jobs that end with neighbours as new as the notes
 
@@ -88,13 +90,12 @@ def _stages(lake: str) -> list[dict[str, Any]]:
     """Return the newest finished entry of each unit of each stage, in the order in which stages run."""
     newest: dict[tuple[int, str], dict[str, Any]] = {}
     for entry in sorted(read_all(Lake(lake).uri("runs")), key=lambda entry: entry["sequence"]):
-        if entry["state"] == "done" and entry["stage"] in _STAGES:
+        if entry["state"] in _ENDED and entry["stage"] in _STAGES:
             newest[_STAGES.index(entry["stage"]), entry["unit"]] = entry
     found = []
     for _, entry in sorted(newest.items()):
         ended = entry["started_at"] + timedelta(seconds=entry["seconds"])
-        kept = {name: entry[name] for name in ("stage", "unit", "run_id", "generation", "seconds", "counts")}
-        found.append({**kept, "ended_at": ended})
+        found.append({**{name: entry[name] for name in _COLUMNS}, "ended_at": ended})
     return found
 
 

@@ -35,6 +35,15 @@ def entries(lake: Lake) -> list[Entry]:
     return sorted(read_all(lake.uri(RUNS.name)), key=lambda entry: entry[SEQUENCE])
 
 
+def last_of(lake: Lake, stage: str, unit: str) -> Entry | None:
+    """Return the newest entry of a unit of a stage, whatever its state and its model; null where there is none."""
+    found = None
+    for entry in entries(lake):
+        if (entry["stage"], entry["unit"]) == (stage, unit):
+            found = entry
+    return found
+
+
 def append(lake: Lake, entry: Entry) -> None:
     """Add one entry, which gets the next sequence, in one commit."""
     uri = lake.uri(RUNS.name)

@@ -18,8 +18,8 @@ class NoteIdError(UninoteError):
 
 def were_checked(run: Run, version: int) -> bool:
     """Say whether the last ingest left this version of the notes: it counted them, which takes a shuffle of all ids."""
-    entries = [entry for entry in ledger.entries(run.lake) if (entry["stage"], entry["unit"]) == ("ingest", "all")]
-    return bool(entries) and entries[-1]["outputs"].get("notes") == version
+    last = ledger.last_of(run.lake, "ingest", "all")
+    return last is not None and last["outputs"].get("notes") == version
 
 
 def check_note_ids(notes: DataFrame) -> int:

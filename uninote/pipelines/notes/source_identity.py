@@ -79,10 +79,9 @@ def counts_if_unchanged(run: Run, state: str) -> dict[str, int] | None:
     Rows without a fault and notes without images alone: of others, each ingest looks again at what may be whole now.
     """
     uri = run.lake.uri("notes")
-    entries = [entry for entry in ledger.entries(run.lake) if (entry["stage"], entry["unit"]) == ("ingest", "all")]
-    if not state or not entries or not tables.has_table(uri):
+    last = ledger.last_of(run.lake, "ingest", "all")
+    if not state or last is None or not tables.has_table(uri):
         return None
-    last = entries[-1]
     is_same = last["fingerprint"] == signature(run, state) and last["outputs"] == {"notes": tables.table_version(uri)}
     if not is_same or last["counts"]["quarantined"] or may_have_entries(uri, "images"):
         return None

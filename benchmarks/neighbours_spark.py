@@ -47,6 +47,7 @@ from uninote.config.settings import Config
 from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.lookup import lookup, open_table
+from uninote.neighbours.planning import cells
 from uninote.neighbours.truth import exact_topk
 from uninote.neighbours.update.changed_join import ChangedRows
 from uninote.neighbours.update.probes import join_probed
@@ -157,7 +158,7 @@ def in_cells(run: Run, vectors: np.ndarray) -> dict[str, Any]:
     before = shuffled_bytes(run)
     told = timed(Run(run.spark, config))
     shuffled = shuffled_bytes(run) - before
-    foretold = rows * overlap * ((4 * width + 12 + 8) + kept * (12 + 8))
+    foretold = cells.shuffled_bytes(rows, overlap, width, kept, 8)
     write(run, *edited(vectors, seed=6), "third")
     night = timed(Run(run.spark, config))
     return told | {"night": night, "shuffled_vs_foretold": round(shuffled / foretold, 3)}

@@ -36,12 +36,12 @@ from uninote.config.settings import Config
 from uninote.index.planning.choose import plan_index
 from uninote.index.search import Index
 from uninote.neighbours.lookup import open_table
+from uninote.neighbours.planning.cells import shuffled_bytes, task_bytes
 from uninote.pipelines.index import stage as index_stage
 from uninote.pipelines.index.plan import overrides_of
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours import stage as neighbours_stage
 from uninote.pipelines.neighbours.planning import join as join_work
-from uninote.pipelines.neighbours.planning.plan import task_bytes
 from uninote.pipelines.runtime.session import open_session
 
 K = 20
@@ -214,7 +214,7 @@ def plans(
     settings = run.config.neighbours
     kept = settings.k + settings.slack
     is_cut = joined["cells"] > 1
-    row_bytes = joined["overlap"] * (4 * drawn.width + 12 + 8 + kept * (12 + 8))
+    foretold = shuffled_bytes(drawn.rows, joined["overlap"], drawn.width, kept, 8)
     held = drawn.rows * joined["overlap"] / joined["cells"]
     plan = plan_index(drawn.rows, drawn.width, overrides_of(run.config))
     return {
@@ -223,7 +223,7 @@ def plans(
         "join_worker_mib": _beside(
             task_bytes(settings, drawn.width, int(held)) / 2**20, seen["neighbours"]["worker_peak_mib"]
         ),
-        "join_shuffled_bytes": _beside(drawn.rows * row_bytes * is_cut, seen["neighbours"]["shuffled_bytes"]),
+        "join_shuffled_bytes": _beside(foretold * is_cut, seen["neighbours"]["shuffled_bytes"]),
         "index_worker_mib": _beside(plan.task_bytes / 2**20, seen["index"]["worker_peak_mib"]),
         "index_bytes": _beside(plan.total_bytes, built["bytes"]),
         "index_cpu_s": _beside(plan.cpu_seconds, seen["index"]["cpu_s"]),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uninote.pipelines.neighbours.costs import Costs
+from uninote.neighbours.planning.costs import MOST_ROWS, Costs
 from uninote.pipelines.neighbours.decision import (
-    MOST_ROWS,
     ChangedNotes,
     Changes,
     FullJoin,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uninote.config.sections.neighbours import RuleConfig
 from uninote.evaluation.estimates import Estimate
+from uninote.neighbours.by_rule.attributes import Attribute, attributes_of
 from uninote.neighbours.by_rule.rules import Rule
-from uninote.pipelines.neighbours.planning.attributes import Attribute, attributes_of, rule_of
+from uninote.pipelines.neighbours.planning.attributes import rule_of
 from uninote.pipelines.neighbours.recall import Recalls
 
 STORED = {

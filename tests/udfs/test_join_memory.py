@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from uninote.config.sections.neighbours import NeighboursConfig, RuleConfig
-from uninote.pipelines.neighbours.planning.plan import capacity, task_bytes
+from uninote.neighbours.planning.cells import capacity, task_bytes
 
 TASK = """
 import sys
@@ -19,7 +19,7 @@ from udfs.neighbours.full_join import JoinTask, make_cell_join
 from uninote.config.sections.neighbours import NeighboursConfig, RuleConfig
 from uninote.neighbours.kernel.settings import Search
 from uninote.neighbours.by_rule.rules import Rule
-from uninote.pipelines.neighbours.planning.plan import capacity
+from uninote.neighbours.planning.cells import capacity
 
 WIDTH, BATCH = 256, 2000
 rules = {"by_author": RuleConfig(same=("author",))} if sys.argv[2] == "same" else {}

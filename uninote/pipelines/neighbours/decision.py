@@ -10,10 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uninote.pipelines.neighbours.costs import Costs
-
-FULL_SHARE = 0.2  # of changed notes, above which an update is taken to cost more than a full join
-MOST_ROWS = 200_000_000  # a task of an update holds a float32 limit for each list: 800 MB at this many, for each table
+from uninote.neighbours.planning.costs import FULL_SHARE, MOST_ROWS, Costs
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from udfs.neighbours.cells import FullJoinCells, make_replicas
 from udfs.neighbours.files import PARTIAL
 from udfs.neighbours.full_join import make_cell_join
-from uninote.pipelines.neighbours.costs import JOIN_S
+from uninote.neighbours.planning.costs import JOIN_S
 from uninote.pipelines.neighbours.output.cell_rows import cell_folders, save_cells
 from uninote.pipelines.neighbours.output.files import (
     FILE_RECORDS,

@@ -14,6 +14,7 @@ from typing import Any
 
 from uninote.digests import digest
 from uninote.lake.delta_files import DeltaFilesError
+from uninote.neighbours.planning.costs import Costs, estimate_costs
 from uninote.pipelines.lake.damage import damage
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.reading.snapshot import newest_snapshot
@@ -21,7 +22,6 @@ from uninote.pipelines.lake.run import Outcome, Run, last_entry, ledger, record
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
 from uninote.pipelines.neighbours.changes import changed_notes
 from uninote.pipelines.neighbours.compiling import ready_kernels
-from uninote.pipelines.neighbours.costs import Costs, estimate_costs
 from uninote.pipelines.neighbours.decision import (
     ChangedNotes,
     Changes,

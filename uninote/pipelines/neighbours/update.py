@@ -22,9 +22,9 @@ from uninote.lake.change_feed import MOST_CHANGED
 from uninote.lake.delta_files import present_files
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import NEIGHBOUR_CELLS
+from uninote.neighbours.planning.costs import PASS_S, SEARCH_S
 from uninote.pipelines.lake.reading.file_rows import FileRows
 from uninote.pipelines.neighbours.changes import rows_to_join
-from uninote.pipelines.neighbours.costs import PASS_S, SEARCH_S
 from uninote.pipelines.neighbours.decision import ChangedNotes, LastRun
 from uninote.pipelines.neighbours.output.cell_rows import CellRows, Cells, cell_folders, load_cells, open_cell_rows
 from uninote.pipelines.neighbours.output.files import (

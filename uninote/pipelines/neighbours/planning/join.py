@@ -16,12 +16,13 @@ from udfs.neighbours.full_join import JoinTask
 from udfs.neighbours.recall import Sampled
 from uninote.lake.delta_files import present_files
 from uninote.lake.schemas import VECTOR, TableSpec, neighbour_rows_table, neighbour_state_table
+from uninote.neighbours.by_rule.attributes import Attribute, attributes_of
 from uninote.neighbours.by_rule.rules import Rule
 from uninote.neighbours.kernel.settings import Search
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, VectorSample, with_bytes
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.neighbours.planning.attributes import Attribute, attributes_of, columns_of, rule_of
+from uninote.pipelines.neighbours.planning.attributes import columns_of, rule_of
 from uninote.pipelines.neighbours.planning.plan import Truth, sample_truth
 
 STAGED = "neighbours"

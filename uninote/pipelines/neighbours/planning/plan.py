@@ -12,26 +12,20 @@ import numpy as np
 from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.errors import ConfigError
 from uninote.neighbours.cells import assign_cells, fit_cells
-from uninote.neighbours.kernel.settings import needed_bytes, settings_for
+from uninote.neighbours.planning.cells import (
+    MOST_OVERLAP,
+    ROWS_PER_CENTROID,
+    capacity,
+    cells_planned,
+    overlap_planned,
+)
 from uninote.neighbours.results.lists import Lists
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, VectorSample
-from uninote.pipelines.neighbours.planning.attributes import attributes_of
 from uninote.pipelines.runtime.progress import say, step
 from uninote.vectors.kmeans import nearest_centroids
 
-ROWS_PER_CENTROID = 256  # k-means gains nothing from more
-MOST_OVERLAP = 6
 _ROOM = 0.01  # by so much the share of true pairs that meet should exceed the recall that is asked
 _MOST_RECALL = 0.995  # of the kernel, where overlapping cells leave it nothing to lose
-_PROCESS_BYTES = 380 << 20  # Python with numpy, Arrow and the compiled kernel
-_WRITING_BYTES = 160 << 20  # lists of a file on their way out, when those of the kernel are free again
-_ROW_COPIES = 1.1  # of vectors: batches are freed while they are put together
-_ROW_BYTES = 50  # key and note_id
-_ATTRIBUTE_BYTES = 350  # of a row: a Python string, and the columns that it came in
-_SMALLEST = 1000  # rows that a cell must be able to hold
-# Rows of the heaviest cell over what is planned for one: cells up to 1.5 times the mean are not split, and a row may turn out
-# to need four where three were assumed.
-_HEAVIEST = 2
 
 
 @dataclass(frozen=True)
@@ -68,34 +62,6 @@ class JoinPlan:
         return {"cells": len(self.centroids), "overlap": self.overlap}
 
 
-def capacity(settings: NeighboursConfig, width: int) -> int:
-    """Return how many rows a task can hold. Raises ConfigError when that is next to none."""
-    room = (settings.task_mib << 20) - _PROCESS_BYTES
-    rows = int(min(room / _row_bytes(settings, width), (room - _WRITING_BYTES) / (4 * width)))
-    if rows < _SMALLEST:
-        raise ConfigError(
-            f"neighbours.task_mib is {settings.task_mib}; rows of width {width} need at least "
-            f"{(task_bytes(settings, width, _SMALLEST) >> 20) + 1}"
-        )
-    return rows
-
-
-def task_bytes(settings: NeighboursConfig, width: int, rows: int) -> int:
-    """Return about what a task holds at its peak that joins so many rows: in the kernel, or while it writes lists."""
-    return _PROCESS_BYTES + int(max(rows * _row_bytes(settings, width), rows * 4 * width + _WRITING_BYTES))
-
-
-def _row_bytes(settings: NeighboursConfig, width: int) -> float:
-    """Return what a row takes in the kernel, with its vector and attributes; of real tasks, see docs/benchmarks.md."""
-    probe = 1_000_000
-    search = settings_for(probe, settings.k, settings.recall_target, settings.k + settings.slack)
-    kernel = needed_bytes(probe, width, settings.k, search) / probe
-    attributes = len(attributes_of(settings.rules.values())) * _ATTRIBUTE_BYTES
-    # Rows that must agree in an attribute are joined group by group, of a copy of their vectors.
-    copies = _ROW_COPIES + any(rule.same for rule in settings.rules.values())
-    return kernel + width * 4 * copies + attributes + _ROW_BYTES
-
-
 def plan_join(
     settings: NeighboursConfig, vectors: StoredVectors, rows: int, width: int, truth: Callable[[], Truth]
 ) -> JoinPlan:
@@ -104,19 +70,17 @@ def plan_join(
     Raises ConfigError when cells as configured do not fit into a task's memory.
     """
     most = capacity(settings, width)
-    overlap = settings.overlap or MOST_OVERLAP // 2
-    cell_rows = settings.cell_rows or max(1, most // (_HEAVIEST * overlap))
-    one_cell = settings.cell_rows is None or rows <= settings.cell_rows * overlap
-    if rows <= most and one_cell:
+    overlap = overlap_planned(settings)
+    cells = cells_planned(settings, rows, width)
+    if cells == 1:
         say(f"neighbours: {rows:,} rows in one cell; a task holds up to {most:,} in {settings.task_mib:,} MiB")
         return JoinPlan(np.zeros((1, width), np.float32), 1, 1.0, kernel_recall(settings), 1)
-    if cell_rows * overlap > most:
+    if settings.cell_rows is not None and settings.cell_rows * overlap > most:
         raise ConfigError(
-            f"cells of {cell_rows:,} rows, {overlap} to a row, do not fit: a task of neighbours.task_mib="
+            f"cells of {settings.cell_rows:,} rows, {overlap} to a row, do not fit: a task of neighbours.task_mib="
             f"{settings.task_mib} holds {most:,} rows; allow more memory, or set neighbours.cell_rows to at most "
             f"{most // overlap:,}"
         )
-    cells = -(-rows // cell_rows)
     sample = vectors.sample(cells * ROWS_PER_CENTROID, settings.seed).vectors
     with step(f"neighbours: k-means, {cells:,} cells of {len(sample):,} rows"):
         centroids = _heaviest_first(fit_cells(sample, cells, settings.seed), sample, overlap)

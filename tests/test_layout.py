@@ -19,6 +19,8 @@ HOMES = {
     "yaml": {"uninote/config/yaml_text.py"},
     "boto3": {"uninote/storage/s3"},
     "botocore": {"uninote/storage/s3"},
+    "redis": {"uninote/serving/redis_server.py"},
+    "lmdb": {"uninote/serving/mapped.py"},
     "pyspark": {"uninote/pipelines/", "uninote/lake/schemas/", "udfs/daemon.py", "udfs/task.py"},
 }
 SOURCES = [path for top in ("jobs", "udfs", "uninote") for path in sorted((ROOT / top).rglob("*.py"))]

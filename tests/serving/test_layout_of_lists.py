@@ -55,8 +55,15 @@ def test_a_value_holds_two_lists_and_readers_take_the_newest_that_is_not_newer(l
 def test_a_list_that_is_put_again_takes_its_own_place():
     old = value_of([Entry(4, b"\1\0\0"), Entry(3, b"\2\0\0")])
     assert with_entry(old, Entry(4, GONE), live=3) == value_of([Entry(4, GONE), Entry(3, b"\2\0\0")])
-    # An older release, to which readers of 4 are to go back.
+
+
+def test_a_list_of_an_older_release_is_not_taken_by_readers_of_the_live_one():
+    old = value_of([Entry(4, b"\1\0\0"), Entry(3, b"\2\0\0")])
     assert with_entry(old, Entry(1, GONE), live=4) == value_of([Entry(4, b"\1\0\0"), Entry(1, GONE)])
+    assert with_entry(value_of([Entry(1, b"\1\0\0")]), Entry(2, b"\2\0\0"), live=4) == value_of(
+        [Entry(4, b"\1\0\0"), Entry(2, b"\2\0\0")]
+    )
+    assert with_entry(None, Entry(2, b"\2\0\0"), live=4) == value_of([Entry(4, GONE), Entry(2, b"\2\0\0")])
 
 
 def test_what_no_reader_takes_is_not_reachable():

@@ -82,8 +82,10 @@ def read_at(entries: Sequence[Entry], release: int) -> Entry | None:
 def with_entry(value: bytes | None, new: Entry, live: int | None) -> bytes:
     """Return the value with a new list, and of those before it the one that readers at `live` take."""
     old = None if live is None else read_at(entries_of(value), live)
-    kept = [new] if old is None or old.release == new.release else [new, old]
-    return value_of(sorted(kept, key=lambda entry: -entry.release))
+    if live is not None and live > new.release:
+        # Of a release to go back to. Readers at `live` must not take it for theirs: what they take is named after that.
+        return value_of([Entry(live, GONE if old is None else old.body), new])
+    return value_of([new] if old is None else [new, old])
 
 
 def reachable(value: bytes, releases: Sequence[int]) -> bytes | None:

@@ -100,6 +100,17 @@ class OnlineStore:
             count += len(values)
         return count
 
+    def lacks(self, release: int, table: str, lists: Iterable[tuple[NoteId, bytes]]) -> list[NoteId]:
+        """Return the notes whose list a reader at `release` would not get as it is here: (note_id, body)."""
+        missing = []
+        for batch in _batches(lists):
+            seen = self._backend.read([key_of(table, note_id) for note_id, _ in batch])
+            for (note_id, body), value in zip(batch, seen.values, strict=True):
+                entry = read_at(entries_of(value), release)
+                if entry is None or entry.body != body:
+                    missing.append(note_id)
+        return missing
+
     def seal(self, release: int) -> None:
         """Say that all lists of `release` are there, so that it may be flipped to."""
         seen = self._pushing(release, [])

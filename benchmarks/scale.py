@@ -33,12 +33,11 @@ from resident import Watch
 from scale_lake import Drawn, make_lake, stored_parts
 
 from uninote.config.settings import Config
-from uninote.index.planning.choose import plan_index
+from uninote.index.planning.choose import overrides_of, plan_index
 from uninote.index.search import Index
 from uninote.neighbours.lookup import open_table
 from uninote.neighbours.planning.cells import shuffled_bytes, task_bytes
 from uninote.pipelines.index import stage as index_stage
-from uninote.pipelines.index.plan import overrides_of
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours import stage as neighbours_stage
 from uninote.pipelines.neighbours.planning import join as join_work
@@ -216,7 +215,7 @@ def plans(
     is_cut = joined["cells"] > 1
     foretold = shuffled_bytes(drawn.rows, joined["overlap"], drawn.width, kept, 8)
     held = drawn.rows * joined["overlap"] / joined["cells"]
-    plan = plan_index(drawn.rows, drawn.width, overrides_of(run.config))
+    plan = plan_index(drawn.rows, drawn.width, overrides_of(run.config.index))
     return {
         "cells": joined["cells"],
         "overlap": joined["overlap"],

@@ -3,6 +3,7 @@
     uninote status --max-age 26h       what ran last, and what runs now; exits with 3 where neighbours are older
     uninote neighbours n17 n4          the lists of some notes, as the recommenders read them
     uninote show n17                   what the lake holds of a note, and what could not be used of it
+    uninote plan --notes 50000000      what a lake of that size takes: hours, memory, storage, money
 
 The lake is the one of conf/local.yaml below the working folder, of the file that --config names, or --lake itself. With --json
 each command prints one JSON object. It starts no Spark, writes nothing, and never waits for a run.
@@ -16,12 +17,18 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from uninote.cli.plan_arguments import add_plan
 from uninote.cli.status import TooOldError, check_age, parse_age, print_status, status_of
 from uninote.errors import ConfigError, UninoteError
 from uninote.storage.environment import export
+from uninote.storage.lake_files import is_folder
 from uninote.storage.types import S3Options
 from uninote.terminal import write
+
+if TYPE_CHECKING:
+    from uninote.config.settings import Config
 
 DONE = 0
 FAILED = 1
@@ -34,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 when done, 2 for wrong arguments, 3 where lists are too old, 1 on any other failure."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(_lake(options), options)
+        options.run(options)
     except TooOldError as error:
         return _failed(error, TOO_OLD)
     except ConfigError as error:
@@ -47,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def _status(lake: str, options: argparse.Namespace) -> None:
-    found = status_of(lake)
+def _status(options: argparse.Namespace) -> None:
+    found = status_of(_lake(options))
     if options.json:
         _print_json(found)
     else:
@@ -56,25 +63,41 @@ def _status(lake: str, options: argparse.Namespace) -> None:
     check_age(found, options.max_age)
 
 
-def _neighbours(lake: str, options: argparse.Namespace) -> None:
+def _neighbours(options: argparse.Namespace) -> None:
     # Here, and not above: reading tables takes a second of imports, which `status` does without.
     from uninote.cli.notes import neighbours_of, print_neighbours
 
-    found = neighbours_of(lake, options.notes, options.table, options.generation)
+    found = neighbours_of(_lake(options), options.notes, options.table, options.generation)
     if options.json:
         _print_json(found)
     else:
         print_neighbours(found)
 
 
-def _show(lake: str, options: argparse.Namespace) -> None:
+def _show(options: argparse.Namespace) -> None:
     from uninote.cli.notes import notes_of, print_notes
 
-    found = notes_of(lake, options.notes)
+    found = notes_of(_lake(options), options.notes)
     if options.json:
         _print_json(found)
     else:
         print_notes(found)
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from uninote.cli.plan import plan_of
+    from uninote.cli.plan_text import print_plan
+
+    config = _config(options)
+    lake = _lake(options) if options.lake is not None or config is not None else None
+    # What a configuration names may be still to be made: then nothing was measured there.
+    if options.lake is None and lake is not None and not is_folder(lake):
+        lake = None
+    found = plan_of(options, lake, config)
+    if options.json:
+        _print_json(found)
+    else:
+        print_plan(found)
 
 
 def _print_json(found: object) -> None:
@@ -92,14 +115,21 @@ def _lake(options: argparse.Namespace) -> str:
     if options.lake is not None:
         export(S3Options())
         return str(options.lake)
-    path = options.config or _DEFAULT
-    if options.config is None and not path.is_file():
-        raise ConfigError(f"no lake is named, and there is no {path} here; name one with --lake or --config")
-    from uninote.config.loading import load_config
-
-    config = load_config(path)
+    config = _config(options)
+    if config is None:
+        raise ConfigError(f"no lake is named, and there is no {_DEFAULT} here; name one with --lake or --config")
     export(S3Options(config.s3.endpoint, config.s3.region))
     return config.lake
+
+
+def _config(options: argparse.Namespace) -> Config | None:
+    """Return the configuration that is named, or the one below the working folder; null where there is neither."""
+    path = options.config or _DEFAULT
+    if options.config is None and not path.is_file():
+        return None
+    from uninote.config.loading import load_config
+
+    return load_config(path)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -127,6 +157,8 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", parents=[common], help="what the lake holds of some notes")
     show.add_argument("notes", nargs="+", metavar="NOTE", help="a note_id")
     show.set_defaults(run=_show)
+
+    add_plan(commands, common).set_defaults(run=_plan)
     return parser
 
 

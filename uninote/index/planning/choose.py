@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from uninote.config.sections.index import IndexConfig
 from uninote.errors import ConfigError
 from uninote.index.planning.plan import FAST_SCAN_NBITS, MIN_TRAIN_ROWS, IndexOverrides, IndexPlan
 
@@ -23,6 +24,20 @@ _MAX_CODE_BYTES = 256
 _SHARD_ROWS = 1_000_000
 _SHARD_BYTES = 256 << 20
 _CELLS_PER_SHARD = 4
+
+
+def overrides_of(index: IndexConfig) -> IndexOverrides:
+    """Return what a configuration fixes of a plan."""
+    return IndexOverrides(
+        nlist=index.nlist,
+        pq_m=index.pq_m,
+        num_shards=index.num_shards,
+        opq=index.opq,
+        recall=index.recall_target,
+        serve_mib=index.serve_mib,
+        task_mib=index.task_mib,
+        rerank=index.rerank,
+    )
 
 
 def plan_index(rows: int, width: int, overrides: IndexOverrides | None = None) -> IndexPlan:

@@ -39,14 +39,14 @@ Fashion-MNIST and drawn vectors 0.3 %); 5 make that 4 % more."""
 
 # Of one core in float32 matrix products, in training and in assigning rows to lists: 109,550 to 200,000 rows, 2,191 and
 # 4,000 lists, widths 64 and 384, by a Xeon with AVX-512.
-_FLOPS = 6e10
+FLOPS = 6e10
 # Sub-vector components that one core codes a second, all 256 codewords together.
 _CODE_RATE = 4e8
 _PROBED_GROUPS = 16
 # What the stage takes beside arithmetic, whatever the rows, and for each row and dimension: reading, shuffling and writing it,
 # and finding exact neighbours of a sample. Seen in all with lists trained in 15 rounds, and foretold so: 100,000 x 64 13.8
 # CPU-seconds and 13.7, 1,000,000 x 64 68 and 74, 300,000 x 384 112 and 105 (two cores with other work beside).
-_STAGE_SECONDS = 7.5
+STAGE_SECONDS = 7.5
 _ROW_SECONDS = 10e-6
 _DIMENSION_SECONDS = 0.35e-6
 
@@ -164,17 +164,26 @@ class IndexPlan:
         return _PROCESS_BYTES + 3 * on_driver * self.width * 4 + self.template_bytes
 
     @property
-    def cpu_seconds(self) -> float:
-        """Rough CPU-seconds of the whole stage on one kind of core, all processes together."""
+    def training_seconds(self) -> float:
+        """Rough CPU-seconds of k-means for the lists, by the sample that trains them."""
+        rounds = LIST_ROUNDS * (self.nlist // max(1, self.groups) + self.groups)
+        return self.train_rows * rounds * self.width * 2 / FLOPS
+
+    @property
+    def adding_seconds(self) -> float:
+        """Rough CPU-seconds of all rows: reading, moving, assigning to lists, coding and writing."""
         # With groups of lists a row is compared with the centres of all groups, and with the lists of the
         # 16 nearest: the square root of what comparing all lists would take.
         compared = self.nlist if not self.groups else self.groups + _PROBED_GROUPS * (self.nlist // self.groups)
-        assign = self.rows * compared * self.width * 2 / _FLOPS
+        assign = self.rows * compared * self.width * 2 / FLOPS
         code = self.rows * self.width / _CODE_RATE * (1 << self.pq_nbits) / 64
-        rounds = LIST_ROUNDS * (self.nlist // max(1, self.groups) + self.groups)
-        train = self.train_rows * rounds * self.width * 2 / _FLOPS
         moved = self.rows * (_ROW_SECONDS + self.width * _DIMENSION_SECONDS)
-        return _STAGE_SECONDS + train + assign + code + moved
+        return assign + code + moved
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Rough CPU-seconds of the whole stage on one kind of core, all processes together."""
+        return STAGE_SECONDS + self.training_seconds + self.adding_seconds
 
     def describe(self) -> dict[str, int | float | bool]:
         """Return the plan and what it takes, for people: bytes, and CPU-hours."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from uninote.errors import ConfigError, UninoteError
@@ -14,11 +13,11 @@ from uninote.pipelines.embed.steps import changes
 from uninote.pipelines.embed.steps.recovery import STAGE, WHOLE, look_before
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
-from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.run import Run, ledger
 from uninote.pipelines.notes.image_texts import Unread, count_unread
 from uninote.pipelines.notes.media_roots import copies_of
 from uninote.pipelines.runtime.progress import say
+from uninote.planning.embed import seconds_by_ledger
 
 
 def preview(run: Run) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def preview(run: Run) -> dict[str, Any]:
     copies_of(run).remove()
     found = reasons(plan)
     computed = plan.census.of(*changes.MODEL)
-    seconds = estimate([entry for entry in ledger(run, STAGE) if entry["unit"] == WHOLE], computed)
+    seconds = seconds_by_ledger([entry for entry in ledger(run, STAGE) if entry["unit"] == WHOLE], computed)
     plan.looked.unpersist()
     texts = count_unread(run, tables.read_table(run.spark, run.lake.uri("notes"), version))
     stopped = too_much(plan)
@@ -83,26 +82,6 @@ def _ocr(texts: Unread) -> str:
     if texts.seconds is None:
         return "how long that takes is not known, as no run that read any is in the ledger"
     return f"jobs/ingest.py reads them in about {texts.seconds:,.1f} s of a core"
-
-
-def estimate(entries: Sequence[Entry], items: int) -> float | None:
-    """Return about how many seconds `items` take: the shortest run, and a rate above it from the run that computed most.
-
-    `entries` are those of whole runs; null where none of them computed anything.
-    """
-    done = [entry for entry in entries if entry["state"] == "done"]
-    largest = max(done, key=_computed, default=None)
-    if largest is None or not _computed(largest):
-        return None
-    least = min(entry["seconds"] for entry in done)
-    # A lake with a single run has no shorter one: all of that run's time is then taken for the rate.
-    constant = least if least < largest["seconds"] else 0.0
-    rate = (largest["seconds"] - constant) / _computed(largest)
-    return float(round(constant + rate * items, 1))
-
-
-def _computed(entry: Entry) -> int:
-    return int(entry["counts"].get("computed") or 0)
 
 
 def _check_format(run: Run) -> None:

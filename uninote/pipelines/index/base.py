@@ -5,11 +5,10 @@ from __future__ import annotations
 from uninote.digests import digest
 from uninote.index.files.records import Manifest, Segment
 from uninote.index.files.stored_file import IndexDamagedError
-from uninote.index.planning.choose import plan_index
+from uninote.index.planning.choose import overrides_of, plan_index
 from uninote.index.template.template import Template, load_template
 from uninote.pipelines.index.build import Build, SegmentRows, with_attributes
 from uninote.pipelines.index.messages import describe, fits, now
-from uninote.pipelines.index.plan import overrides_of
 from uninote.pipelines.index.recall import calibrate
 from uninote.pipelines.index.target import ROW_COLUMNS, Target
 from uninote.pipelines.runtime.progress import say
@@ -23,7 +22,7 @@ def make_base(target: Target, template: str | None) -> tuple[Manifest, dict[str,
     run = target.run
     rows = target.rows
     wanted = target.wanted
-    plan = plan_index(rows, target.width, overrides_of(run.config))
+    plan = plan_index(rows, target.width, overrides_of(run.config.index))
     say(f"index w{target.width}: {describe(plan, run.config.index.rerank)}")
     # The codes are part of the name: what an earlier release left half done may be of others.
     build_id = digest(wanted.settings, wanted.versions, template, wanted.retrain, plan.pq_nbits, plan.rerank)

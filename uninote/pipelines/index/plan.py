@@ -6,29 +6,13 @@ from typing import Any
 
 from uninote.config.settings import Config
 from uninote.errors import ConfigError
-from uninote.index.planning.choose import plan_index
-from uninote.index.planning.plan import IndexOverrides
+from uninote.index.planning.choose import overrides_of, plan_index
 from uninote.lake.paths import index_name
 from uninote.pipelines.lake.encoders import check_widths, open_model
 from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.session import open_session
-
-
-def overrides_of(config: Config) -> IndexOverrides:
-    """Return what the configuration fixes of a plan."""
-    index = config.index
-    return IndexOverrides(
-        nlist=index.nlist,
-        pq_m=index.pq_m,
-        num_shards=index.num_shards,
-        opq=index.opq,
-        recall=index.recall_target,
-        serve_mib=index.serve_mib,
-        task_mib=index.task_mib,
-        rerank=index.rerank,
-    )
 
 
 def plan_indexes(config: Config, rows: int | None, width: int | None) -> dict[str, Any]:
@@ -42,7 +26,7 @@ def plan_indexes(config: Config, rows: int | None, width: int | None) -> dict[st
     plans = {}
     for one in widths:
         count = _count(config, one) if rows is None else rows
-        plans[index_name(one)] = plan_index(count, one, overrides_of(config)).describe()
+        plans[index_name(one)] = plan_index(count, one, overrides_of(config.index)).describe()
     return {"state": "planned", "plans": plans}
 
 

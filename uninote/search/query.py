@@ -13,7 +13,7 @@ from uninote.index.files.folder import IndexFolder
 from uninote.index.note_keys import Constraint
 from uninote.index.search import Index
 from uninote.media.fetching import MediaPolicy, load_image
-from uninote.model.encoder import AUTO, Arithmetic, describe, load_in_layout
+from uninote.model.encoder import AUTO, Arithmetic, Encoder, describe, load_in_layout
 from uninote.notes.note import Note, NoteImage
 from uninote.search.checkpoint import model_folder, recorded_model, with_axes
 from uninote.vectors.widths import truncate
@@ -47,19 +47,8 @@ def nearest_notes(index: Index, place: IndexFolder, query: Query, wanted: Wanted
 
     Raises UninoteError for a query without content, and for a checkpoint that is not the index's.
     """
-    model, recorded_kind = query.model, AUTO
-    if model is None:
-        model, recorded_kind = recorded_model(place.uri, index.manifest.generation)
-    kind = recorded_kind if query.kind == AUTO else query.kind
-    folder, kind = with_axes(place.uri, model_folder(model, place.options), kind)
-    found = describe(kind, folder)
-    layouts = found.identity.find([index.manifest.generation])
-    if not layouts:
-        raise UninoteError(
-            f"the index was made by the encoder {index.manifest.generation}, {folder} is {found.generation}; their "
-            "vectors do not compare: name the index's own checkpoint"
-        )
-    vector = truncate(_embedded(query, folder, kind, max(layouts)), index.manifest.width)
+    encoder = encoder_of(place, index.manifest.generation, query.model, query.kind)
+    vector = truncate(_embedded(query, encoder), index.manifest.width)
     notes, scores = index.search_notes(vector, wanted.count, wanted.nprobe, wanted.constraint)
     lines: list[dict[str, object]] = []
     for note, score in zip(notes[0], scores[0], strict=True):
@@ -68,11 +57,30 @@ def nearest_notes(index: Index, place: IndexFolder, query: Query, wanted: Wanted
     return lines
 
 
-def _embedded(query: Query, folder: Path, kind: str, layout: int) -> np.ndarray:
+def encoder_of(place: IndexFolder, generation: str, model: str | None = None, kind: str = AUTO) -> Encoder:
+    """Load the encoder that made the index at `place`, of this generation: `model`, null for the one its lake recorded.
+
+    Raises UninoteError for a checkpoint that is not the index's, or is not there.
+    """
+    recorded_kind = AUTO
+    if model is None:
+        model, recorded_kind = recorded_model(place.uri, generation)
+    kind = recorded_kind if kind == AUTO else kind
+    folder, kind = with_axes(place.uri, model_folder(model, place.options), kind)
+    found = describe(kind, folder)
+    layouts = found.identity.find([generation])
+    if not layouts:
+        raise UninoteError(
+            f"the index was made by the encoder {generation}, {folder} is {found.generation}; their vectors do not compare: "
+            "name the index's own checkpoint"
+        )
+    return load_in_layout(folder, kind, max(layouts), Arithmetic())
+
+
+def _embedded(query: Query, encoder: Encoder) -> np.ndarray:
     """Return float32 (1, full width). Images may lie anywhere on this machine: the person at the terminal named them."""
     if not (query.title or query.text or query.images):
         raise UninoteError("the query is empty; give --text, --title or --image")
-    encoder = load_in_layout(folder, kind, layout, Arithmetic())
     roots = set()
     images = []
     for path in map(Path.resolve, query.images):

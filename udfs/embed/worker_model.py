@@ -24,7 +24,8 @@ class WorkerModel:
 
     `uri`: where hosts get a checkpoint that is too large for a broadcast: an object store, or a folder every host mounts.
     `application`: the first of its workers on a host compares the copy there byte by byte; "": every worker does.
-    `layout` None is the checkpoint's own.
+    `layout` None is the checkpoint's own. `device` is where a task computes that Spark gave no GPU; None is the first GPU of
+    its host, if there is any.
     """
 
     generation: str
@@ -35,6 +36,7 @@ class WorkerModel:
     s3: S3Options
     application: str = ""
     layout: int | None = None
+    device: str | None = None
 
 
 def make_load(model: WorkerModel, files: Files | None) -> Callable[[], Encoder]:
@@ -44,7 +46,7 @@ def make_load(model: WorkerModel, files: Files | None) -> Callable[[], Encoder]:
     """
 
     def load() -> Encoder:
-        device = gpu()
+        device = gpu() or model.device
         key = f"{model.generation}-{model.kind}-{model.dtype}-{device}"
         return load_once(key, lambda: _load(model, files, device))
 

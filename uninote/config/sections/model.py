@@ -10,6 +10,8 @@ from uninote.config.sections.base import AUTO, Kind, Location, Section, Width
 from uninote.config.sections.vectors import VectorsConfig
 from uninote.model.identity.layouts import LAYOUTS, known
 
+Gpu = Literal["auto"] | bool
+
 
 class ModelConfig(Section):
     """The encoder: a folder of one of the kinds in docs/encoders.md, local or `s3://`; or "e5", "demo" or "auto".
@@ -19,7 +21,9 @@ class ModelConfig(Section):
     not the demo's, of which it knows nothing. `rotate` turns the vectors of sentence-transformers models that declare no
     narrow widths to axes that hold at them; auto does so in lakes that have no vectors of the model yet. `dtype` auto is
     float32 on a CPU and the checkpoint's own on a GPU. `layout` is the number of what moves vectors beside the weights
-    (docs/encoders.md); null: the one that the lake has of this model, or else the checkpoint's, or else the newest.
+    (docs/encoders.md); null: the one that the lake has of this model, or else the checkpoint's, or else the newest. `gpu` auto
+    gives each task of the model a GPU where Spark's executors have any, and no other task; true asks for executors with one
+    where they may come and go, and refuses a cluster without; false computes on CPUs.
     """
 
     checkpoint: Location = AUTO
@@ -28,6 +32,7 @@ class ModelConfig(Section):
     rotate: Literal["auto"] | bool = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     layout: int | None = None
+    gpu: Gpu = "auto"
 
     @field_validator("layout")
     @classmethod

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark import Broadcast
+from pyspark.resource import ResourceProfile
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
@@ -27,7 +28,8 @@ from udfs.embed.worker_model import Files, WorkerModel, make_load
 from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.lake.schemas import CUTS, IMAGE_BYTES, VECTOR, items_table, struct_of
 from uninote.media.fetching import MediaPolicy
-from uninote.model.encoder import modules_of
+from uninote.model.encoder import WITHOUT_TORCH, modules_of
+from uninote.pipelines.embed.steps.gpus import device_for, model_profile
 from uninote.pipelines.embed.steps.outcomes import PHASES
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths, require_encoder
@@ -122,7 +124,8 @@ class Tasks:
         with watched(run.spark.sparkContext, label, rows) as done:
             embed = make_embed(make_load(self._model(), self._files()), self._task(), done.add, to_arrow_schema(schema))
             with importing(run.spark.sparkContext, modules_of(run.model.kind)):
-                said = _arranged(items, rows, self._tasks(rows)).mapInArrow(embed, schema)
+                arranged = _arranged(items, rows, self._tasks(rows))
+                said = arranged.mapInArrow(embed, schema, profile=self._profile())
             said.write.mode("overwrite").parquet(uri)
         return run.spark.read.schema(schema).parquet(uri)
 
@@ -135,13 +138,23 @@ class Tasks:
         bounded = -(-rows // self.run.config.embed.items_per_task)
         return min(-(-bounded // cores) * cores, max(bounded, -(-rows // WORTH_A_TASK)))
 
+    def _profile(self) -> ResourceProfile | None:
+        """Return what the model's tasks need beyond those of other stages."""
+        gpu = self.run.config.model.gpu
+        if gpu == "auto" and self.run.model.kind in WITHOUT_TORCH:
+            return None
+        return model_profile(self.run.spark.sparkContext, gpu)
+
     def _model(self) -> WorkerModel:
         model = self.run.model
         threads = int(self.run.spark.conf.get("spark.task.cpus", "1"))  # type: ignore[arg-type]
         options = s3_options(self.run.config)
         dtype = self.run.config.model.dtype
         application = str(self.run.spark.sparkContext.applicationId)
-        return WorkerModel(model.generation, model.kind, dtype, threads, model.uri, options, application, model.layout)
+        device = device_for(self.run.config.model.gpu)
+        return WorkerModel(
+            model.generation, model.kind, dtype, threads, model.uri, options, application, model.layout, device
+        )
 
     def _files(self) -> Files | None:
         files = self.files

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from uninote.model.compute.batches import Batches
 from uninote.model.encoder import Description, describe, load_encoder
 from uninote.model.qwen.checkpoint import CheckpointError, generation
 from uninote.notes.note import Note, NoteImage
@@ -112,15 +113,22 @@ def test_no_notes_give_no_vectors(encoder):
 
 def test_a_batch_too_large_for_the_device_is_halved(encoder, monkeypatch):
     prepared = [encoder.prepare(note, images) for note, images in mixed_notes()]
-    expected, compute = encoder.embed(prepared), encoder._embed_batch
+    expected = encoder.embed(prepared)
+    monkeypatch.setattr(encoder, "_batches", Batches(torch.device("cpu")))
+    before, refused = encoder.batch_tokens, []
 
-    def short_of_memory(batch):
-        if len(batch) > 3:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return compute(batch)
+    def short_of_memory(tower, arguments):
+        if len(arguments[0]["input_ids"]) > 3:
+            refused.append(1)
+            raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(encoder, "_embed_batch", short_of_memory)
-    np.testing.assert_allclose(encoder.embed(prepared), expected, atol=1e-5)
+    hook = encoder._tower.register_forward_pre_hook(short_of_memory)
+    try:
+        np.testing.assert_allclose(encoder.embed(prepared), expected, atol=1e-5)
+    finally:
+        hook.remove()
+    assert refused
+    assert encoder.batch_tokens < before
 
 
 def test_the_number_of_threads_is_set_when_asked_for(tiny_folder):

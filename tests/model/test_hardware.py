@@ -5,9 +5,10 @@ from torch import nn
 
 from uninote.errors import UninoteError
 from uninote.model.compute import batches, linear
-from uninote.model.compute.batches import embed_batches
+from uninote.model.compute.batches import Batches
 from uninote.model.compute.hardware import choose_placement
 from uninote.model.compute.linear import OneDnnLinear, use_faster_linear
+from uninote.model.compute.transfer import to_device
 from uninote.model.encoder import load_encoder
 from uninote.notes.note import Note
 
@@ -113,19 +114,54 @@ def test_on_a_cpu_batches_are_small_and_rows_stay_in_order(monkeypatch):
         return compute(items)
 
     items = [Item(number, int(length)) for number, length in enumerate(lengths)]
-    np.testing.assert_array_equal(embed_batches(spy, items, 2, CPU), compute(items))
+    on_cpu = Batches(CPU)
+    np.testing.assert_array_equal(on_cpu.embed(spy, items, 2), compute(items))
     assert all(padded <= 100 or padded in lengths for padded in seen)
     assert len(seen) < len(items)
-    assert embed_batches(spy, [], 2, CPU).shape == embed_batches(spy, [], 2, GPU).shape == (0, 2)
+    assert on_cpu.tokens == 100
+    assert on_cpu.embed(spy, [], 2).shape == Batches(GPU).embed(spy, [], 2).shape == (0, 2)
 
 
-def test_what_a_gpu_cannot_hold_is_halved_down_to_one_note():
-    def short_of_memory(items):
-        if sum(item.num_tokens for item in items) > 10:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return compute(items)
+def test_the_largest_batch_that_a_gpu_holds_is_found_once(monkeypatch):
+    monkeypatch.setattr(batches, "GPU_TOKENS", 10)
+    monkeypatch.setattr(batches, "MOST_GPU_TOKENS", 80)
+    tried, failed = [], []
 
-    items = [Item(number, number % 4 + 1) for number in range(23)]
-    np.testing.assert_array_equal(embed_batches(short_of_memory, items, 2, GPU), compute(items))
-    with pytest.raises(torch.cuda.OutOfMemoryError):
-        embed_batches(short_of_memory, [*items, Item(23, 11)], 2, GPU)
+    def of_memory(held):
+        def forward(items):
+            padded = len(items) * max(item.num_tokens for item in items)
+            tried.append(padded)
+            if padded > held:
+                failed.append(padded)
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return compute(items)
+
+        return forward
+
+    items = [Item(number, number % 4 + 1) for number in range(100)]
+    roomy = Batches(GPU)
+    np.testing.assert_array_equal(roomy.embed(of_memory(1000), items, 2), compute(items))
+    assert roomy.tokens == 80
+    assert max(tried) <= 80
+    small = Batches(GPU)
+    np.testing.assert_array_equal(small.embed(of_memory(30), items, 2), compute(items))
+    assert 10 <= small.tokens <= 30
+    assert len(failed) == 1
+    np.testing.assert_array_equal(small.embed(of_memory(30), items, 2), compute(items))
+    assert len(failed) == 1  # nothing larger is tried again
+    with pytest.raises(torch.OutOfMemoryError):
+        small.embed(of_memory(30), [*items, Item(100, 31)], 2)
+
+
+def test_features_stay_where_they_are_on_a_cpu():
+    features = {"ids": torch.ones(2), "prompt": None}
+    assert to_device(features, CPU)["ids"] is features["ids"]
+    assert to_device(features, CPU) == features
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_features_go_to_a_gpu_as_they_are():
+    features = {"ids": torch.arange(10), "prompt": None}
+    moved = to_device(features, GPU)
+    assert moved["ids"].is_cuda
+    assert torch.equal(moved["ids"].cpu(), features["ids"])

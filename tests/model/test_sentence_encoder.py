@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from uninote.model.compute.batches import Batches
 from uninote.model.encoder import Description, describe, load_encoder
 from uninote.model.input.text import text_of
 from uninote.model.qwen.checkpoint import CheckpointError
@@ -142,15 +143,21 @@ def test_rows_that_are_not_finite_come_through_alone(folder):
 
 
 def test_a_batch_too_large_for_the_device_is_halved(sentence_encoder, monkeypatch):
-    expected, compute = vectors_of(sentence_encoder), sentence_encoder._embed_batch
+    expected = vectors_of(sentence_encoder)
+    monkeypatch.setattr(sentence_encoder, "_batches", Batches(torch.device("cpu")))
+    refused = []
 
-    def short_of_memory(batch):
-        if len(batch) > 3:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return compute(batch)
+    def short_of_memory(model, arguments):
+        if len(arguments[0]["input_ids"]) > 3:
+            refused.append(1)
+            raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(sentence_encoder, "_embed_batch", short_of_memory)
-    np.testing.assert_allclose(vectors_of(sentence_encoder), expected, atol=1e-5)
+    hook = sentence_encoder._model.register_forward_pre_hook(short_of_memory)
+    try:
+        np.testing.assert_allclose(vectors_of(sentence_encoder), expected, atol=1e-5)
+    finally:
+        hook.remove()
+    assert refused
 
 
 def test_weights_stay_memory_mapped(sentence_encoder):

@@ -22,18 +22,20 @@ from uninote.model.encoder import Encoder
 WINDOW_ROWS = 1024
 WINDOW_BYTES = 64 << 20  # of rows as they come: image bytes may be among them
 # A part of a window that the model is given together: prepared images are what takes memory.
-PART_TOKENS = 16  # times batch_tokens
+PART_TOKENS = 16  # times batch_tokens, or BATCH_TOKENS
 PART_BYTES = 192 << 20
+BATCH_TOKENS = 8192  # of a batch where neither the configuration nor the encoder says how many
 
 
 @dataclass(frozen=True)
 class EmbedTask:
     """What a task needs beside the model. `fetch_threads` fetch and decode while the model computes.
 
+    `batch_tokens` is the most padded tokens of a batch, null for as many as suit the encoder's device.
     `narrowest` is the least width that vectors are cut to, null where they are not.
     """
 
-    batch_tokens: int
+    batch_tokens: int | None
     fetch_threads: int
     media: MediaPolicy
     narrowest: int | None = None
@@ -109,7 +111,7 @@ def _parts(
                 part.works.append(work)
                 tokens += work.tokens
                 held += work.prepared.nbytes
-            if tokens > PART_TOKENS * task.batch_tokens or held > PART_BYTES:
+            if tokens > PART_TOKENS * (task.batch_tokens or BATCH_TOKENS) or held > PART_BYTES:
                 yield part
                 part = Part()
                 tokens = held = 0
@@ -149,8 +151,7 @@ def _open_window(rows: pa.RecordBatch) -> Window:
 
 
 def _compute(encoder: Encoder, works: Sequence[Work], task: EmbedTask, count: Callable[[int], None]) -> None:
-    batch_tokens = min(task.batch_tokens, encoder.batch_tokens or task.batch_tokens)
-    batches = token_batches([work.tokens for work in works], batch_tokens)
+    batches = token_batches([work.tokens for work in works], _batch_tokens(encoder, task))
     for batch, rows in zip(batches, shares(batches, works), strict=True):
         started = perf_counter()
         vectors = encoder.embed([works[i].prepared for i in batch])
@@ -159,6 +160,11 @@ def _compute(encoder: Encoder, works: Sequence[Work], task: EmbedTask, count: Ca
         for i, vector in zip(batch, vectors, strict=True):
             works[i].finish(vector, longest, seconds, task.narrowest)
         count(rows)
+
+
+def _batch_tokens(encoder: Encoder, task: EmbedTask) -> int:
+    bounds = [bound for bound in (task.batch_tokens, encoder.batch_tokens) if bound is not None]
+    return min(bounds, default=BATCH_TOKENS)
 
 
 def shares(batches: Sequence[Sequence[int] | np.ndarray], works: Sequence[Work]) -> list[int]:

@@ -47,6 +47,7 @@ class ModelConfig(Section):
 class EmbedConfig(Section):
     """What gets vectors, at which widths, and in which portions.
 
+    `batch_tokens` is the most padded tokens of a batch of the model; null: 2,048 on a CPU, on a GPU as many as it holds.
     `widths` null means every width the checkpoint declares; others are refused unless `undeclared_widths` is true.
     `kinds` beside note make vectors of single images, texts and OCR strings. `chunk_items` are committed together: what a
     killed run computes again is at most that. `recheck_media` looks at size and time of every image in each run; without
@@ -65,7 +66,7 @@ class EmbedConfig(Section):
     widths: tuple[Width, ...] | None = Field(None, strict=False)
     undeclared_widths: bool = False
     kinds: tuple[Kind, ...] = Field(("note",), strict=False)
-    batch_tokens: int = Field(8192, ge=1)
+    batch_tokens: int | None = Field(None, ge=1)
     items_per_task: int = Field(2000, ge=1)
     chunk_items: int = Field(20_000, ge=1)
     recheck_media: bool = True

@@ -1,4 +1,4 @@
-"""Batches as the device likes them: small ones for a CPU's caches, halves where a GPU's memory runs short."""
+"""Batches as the device likes them: small ones for a CPU's caches, on a GPU the largest that its memory holds."""
 
 from __future__ import annotations
 
@@ -8,34 +8,63 @@ from typing import Any
 import numpy as np
 import torch
 
-from uninote.model.compute.batching import token_batches
-
 Compute = Callable[[Sequence[Any]], np.ndarray]
 
 # Padded. Larger batches leave the caches and are slower, by half at 16,384 (docs/encoders.md).
 CPU_TOKENS = 2048
+# Of a GPU, the first one, and the largest that is tried: more would only pad more (not measured).
+GPU_TOKENS = 8192
+MOST_GPU_TOKENS = 8 * GPU_TOKENS
 
 
-def embed_batches(compute: Compute, prepared: Sequence[Any], width: int, device: torch.device) -> np.ndarray:
-    """Return float32 (n, width), in order: what `compute` makes of `prepared`, in batches that suit `device`.
+class Batches:
+    """How many padded tokens (rows x longest) a batch of one encoder may have on its device.
 
-    Raises torch.cuda.OutOfMemoryError when a single note is too large.
+    On a GPU the number is doubled after each full batch. Where a batch does not fit the memory it is halved, and stays.
     """
-    if device.type != "cpu":
-        return _in_halves(compute, prepared) if prepared else np.zeros((0, width), dtype=np.float32)
-    vectors = np.empty((len(prepared), width), dtype=np.float32)
-    for batch in token_batches([item.num_tokens for item in prepared], CPU_TOKENS):
-        vectors[batch] = _in_halves(compute, [prepared[position] for position in batch])
-    return vectors
+
+    def __init__(self, device: torch.device) -> None:
+        self.tokens = CPU_TOKENS if device.type == "cpu" else GPU_TOKENS
+        self._most = CPU_TOKENS if device.type == "cpu" else MOST_GPU_TOKENS
+
+    def embed(self, compute: Compute, prepared: Sequence[Any], width: int) -> np.ndarray:
+        """Return float32 (n, width), in order: what `compute` makes of `prepared`, shortest first, in batches that fit.
+
+        Raises torch.OutOfMemoryError when a single note is too large.
+        """
+        vectors = np.empty((len(prepared), width), dtype=np.float32)
+        lengths = np.array([item.num_tokens for item in prepared], dtype=np.int64)
+        rest = np.argsort(lengths, kind="stable")
+        while len(rest):
+            batch = rest[: self._fitting(lengths[rest])]
+            padded = len(batch) * int(lengths[batch[-1]])
+            found = _tried(compute, [prepared[position] for position in batch])
+            if found is None:
+                self._shrink(padded)
+                continue
+            vectors[batch] = found
+            rest = rest[len(batch) :]
+            if 2 * padded > self.tokens:
+                self.tokens = min(2 * self.tokens, self._most)
+        return vectors
+
+    def _fitting(self, ascending: np.ndarray) -> int:
+        """Return how many of the first, at least one, make a batch."""
+        padded = ascending * np.arange(1, len(ascending) + 1)
+        return max(1, int(np.searchsorted(padded, self.tokens, side="right")))
+
+    def _shrink(self, padded: int) -> None:
+        """Remember that a batch of `padded` tokens is too large."""
+        self.tokens = self._most = max(1, padded // 2)
+        # What the failed batch left in PyTorch's own store is in pieces of other sizes.
+        torch.cuda.empty_cache()
 
 
-def _in_halves(compute: Compute, prepared: Sequence[Any]) -> np.ndarray:
+def _tried(compute: Compute, batch: Sequence[Any]) -> np.ndarray | None:
+    """Return the vectors, null where the memory does not hold the batch: not in the handler, which keeps its tensors alive."""
     try:
-        return compute(prepared)
-    except torch.cuda.OutOfMemoryError:
-        if len(prepared) == 1:
+        return compute(batch)
+    except torch.OutOfMemoryError:
+        if len(batch) == 1:
             raise
-    # Outside the handler, whose traceback would keep the failed batch's tensors alive.
-    torch.cuda.empty_cache()
-    half = len(prepared) // 2
-    return np.concatenate([_in_halves(compute, prepared[:half]), _in_halves(compute, prepared[half:])])
+        return None

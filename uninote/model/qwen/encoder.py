@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
-from uninote.model.compute.batches import CPU_TOKENS, embed_batches
+from uninote.model.compute.batches import Batches
 from uninote.model.compute.hardware import Placement
+from uninote.model.compute.transfer import to_device
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import Layout
 from uninote.model.qwen.checkpoint import read_card
@@ -30,6 +31,7 @@ class NoteEncoder:
         self._processor = processor
         self._tower = tower
         self._device = next(tower.parameters()).device
+        self._batches = Batches(self._device)
 
     @classmethod
     def load(cls, folder: str | Path, placement: Placement, layout: Layout | None = None) -> NoteEncoder:
@@ -42,9 +44,9 @@ class NoteEncoder:
         return cls(tower, processor, card.widths)
 
     @property
-    def batch_tokens(self) -> int | None:
-        """How many padded tokens a batch should have at most; None where only memory sets a bound."""
-        return CPU_TOKENS if self._device.type == "cpu" else None
+    def batch_tokens(self) -> int:
+        """How many padded tokens a batch should have at most."""
+        return self._batches.tokens
 
     @property
     def full_width(self) -> int:
@@ -65,11 +67,11 @@ class NoteEncoder:
 
     def embed(self, prepared: Sequence[Prepared]) -> np.ndarray:
         """Return float32 (n, full_width), L2-normalised."""
-        return embed_batches(self._embed_batch, prepared, self.full_width, self._device)
+        return self._batches.embed(self._embed_batch, prepared, self.full_width)
 
     @torch.inference_mode()
     def _embed_batch(self, prepared: Sequence[Prepared]) -> np.ndarray:
-        batch = {name: tensor.to(self._device) for name, tensor in self._processor.collate(prepared).items()}
+        batch = to_device(self._processor.collate(prepared), self._device)
         vectors: np.ndarray = self._tower(batch).cpu().numpy()
         return vectors
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from PIL.Image import Image
-from torch import Tensor
 
-from uninote.model.compute.batches import CPU_TOKENS, embed_batches
+from uninote.model.compute.batches import Batches
 from uninote.model.compute.hardware import Placement
+from uninote.model.compute.transfer import to_device
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.input.text import text_of
 from uninote.model.sentence import folder as sentence_folder
@@ -30,6 +30,7 @@ class SentenceEncoder:
         self.widths = widths
         self._model = model
         self._device = next(model.parameters()).device
+        self._batches = Batches(self._device)
         prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
         self._inputs = make_inputs(model[0], prompt or "")
 
@@ -47,9 +48,9 @@ class SentenceEncoder:
         return encoder
 
     @property
-    def batch_tokens(self) -> int | None:
-        """How many padded tokens a batch should have at most; None where only memory sets a bound."""
-        return CPU_TOKENS if self._device.type == "cpu" else None
+    def batch_tokens(self) -> int:
+        """How many padded tokens a batch should have at most."""
+        return self._batches.tokens
 
     @property
     def full_width(self) -> int:
@@ -74,14 +75,11 @@ class SentenceEncoder:
 
     def embed(self, prepared: Sequence[Any]) -> np.ndarray:
         """Return float32 (n, full_width), L2-normalised."""
-        return embed_batches(self._embed_batch, prepared, self.full_width, self._device)
+        return self._batches.embed(self._embed_batch, prepared, self.full_width)
 
     @torch.inference_mode()
     def _embed_batch(self, prepared: Sequence[Any]) -> np.ndarray:
-        features = self._inputs.collate(prepared)
-        for name, value in features.items():
-            if isinstance(value, Tensor):
-                features[name] = value.to(self._device)
+        features = to_device(self._inputs.collate(prepared), self._device)
         pooled = self._model(features)["sentence_embedding"]
         vectors: np.ndarray = torch.nn.functional.normalize(pooled.float(), dim=-1).cpu().numpy()
         return vectors

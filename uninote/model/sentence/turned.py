@@ -59,7 +59,6 @@ class TurnedEncoder:
 
     def __init__(self, plain: SentenceEncoder, widths: tuple[int, ...], reading: Reading, axes: Axes | None) -> None:
         self.widths = widths
-        self.batch_tokens = plain.batch_tokens
         self._plain = plain
         self._reading = reading
         self._axes = axes
@@ -71,6 +70,11 @@ class TurnedEncoder:
         widths = sentence_folder.read_widths(folder)
         plain = SentenceEncoder.load(folder, placement)
         return cls(plain, widths, read_reading(folder), read_axes(folder))
+
+    @property
+    def batch_tokens(self) -> int:
+        """How many padded tokens a batch should have at most."""
+        return self._plain.batch_tokens
 
     @property
     def full_width(self) -> int:

@@ -12,6 +12,7 @@ from uninote.config.sections.base import Location, Section
 from uninote.config.sections.index import IndexConfig, SearchConfig
 from uninote.config.sections.model import EmbedConfig, ModelConfig
 from uninote.config.sections.neighbours import NeighboursConfig
+from uninote.config.sections.releases import GatesConfig, RefreshConfig, RetentionConfig
 from uninote.config.sections.report import ReportConfig
 from uninote.config.sections.sources import DemoConfig, IngestConfig, MediaConfig, S3Config
 from uninote.config.sections.training import TrainingConfig
@@ -38,6 +39,9 @@ class Config(Section):
     search: SearchConfig = SearchConfig()
     neighbours: NeighboursConfig = NeighboursConfig()
     training: TrainingConfig = TrainingConfig()
+    refresh: RefreshConfig = RefreshConfig()
+    gates: GatesConfig = GatesConfig()
+    retention: RetentionConfig = RetentionConfig()
     report: ReportConfig = ReportConfig()
     as_of: str | None = None
     spark: dict[str, str] = Field(default_factory=dict)

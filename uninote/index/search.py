@@ -58,25 +58,27 @@ class Index:
         options: S3Options | None = None,
         cache: str | None = None,
         lake_id: str | None = None,
+        manifest: str | None = None,
     ) -> Index:
         """Open the index at `uri`: reads the manifest and the template, and checks the size of every file.
 
+        `manifest` is the name of the manifest that a release pins; null: the newest, which may be that of no release yet.
         `uri` is a folder, or `s3://…`, whose files are fetched to a folder below `cache` when first needed. A file's
         checksum is checked when a query first touches it. Raises IndexDamagedError, or ManifestError when there is no
         manifest to read; IndexRefusedError where nobody keeps the index fresh, or it is not that of the lake `lake_id`.
         """
         folder = uri if isinstance(uri, IndexFolder) else IndexFolder(str(uri), options or S3Options(), cache)
-        manifest = read_manifest(folder)
-        manifest.check_use(lake_id)
+        found = read_manifest(folder, manifest)
+        found.check_use(lake_id)
         while True:
             try:
-                return cls._open_as(folder, manifest)
+                return cls._open_as(folder, found)
             except IndexDamagedError:
                 # The index is damaged, or it was published twice since its manifest was read: then it is opened again.
-                newer = read_manifest(folder)
-                if newer == manifest:
+                newer = read_manifest(folder, manifest)
+                if newer == found:
                     raise
-                manifest = newer
+                found = newer
 
     @classmethod
     def _open_as(cls, folder: IndexFolder, manifest: Manifest) -> Index:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from pyarrow import ArrowException
 from pyarrow.dataset import ParquetFragmentScanOptions
 
@@ -16,6 +17,7 @@ from uninote.errors import UninoteError
 from uninote.lake.delta_files import has_log
 from uninote.lake.parquet_files import DamagedFileError, read_columns
 from uninote.lake.record import read_record
+from uninote.lake.releases.pointer import live_release
 from uninote.storage import lake_files
 
 NoteId = str | int
@@ -33,7 +35,7 @@ class NeighbourTableError(UninoteError):
 def lookup(
     lake: str | Path, note_ids: Sequence[NoteId], table: str = "neighbours", generation: str | None = None
 ) -> dict[NoteId, list[tuple[NoteId, float]]]:
-    """Return note_id -> [(note_id, score)], best first, of those of `note_ids` that have a list.
+    """Return note_id -> [(note_id, score)], best first, of those of `note_ids` that have a list in the live release.
 
     `lake` is the lake's folder, or its URI in an object store. `generation` may be left out where the table is there for one
     encoder only. The table is ordered by note_id, so a look-up reads the files and row groups that hold the ids, and nothing
@@ -45,17 +47,24 @@ def lookup(
 class NeighbourTable:
     """One version of a neighbour table, for many look-ups: its list of files is read once.
 
-    Raises NeighbourTableError where nobody keeps the table fresh any more.
+    `version` null: the newest. Raises NeighbourTableError where nobody keeps the table fresh any more, or where the version's
+    files are not to be had.
     """
 
-    def __init__(self, uri: str) -> None:
-        table = DeltaTable(uri)
+    def __init__(self, uri: str, version: int | None = None) -> None:
+        try:
+            table = DeltaTable(uri, version=version)
+        except DeltaError as error:
+            raise NeighbourTableError(
+                f"version {version} of {uri} cannot be read ({str(error).splitlines()[0]})"
+            ) from error
         if stale := table.metadata().configuration.get(STALE):
             raise NeighbourTableError(
                 f"{uri} is stale ({stale}): it may name notes that are gone; put it back into neighbours.tables and run "
                 "jobs/neighbours.py, or remove its folder"
             )
         self._uri = uri
+        self._version = version
         self._rows = table.to_pyarrow_dataset()
 
     def get(self, note_ids: Sequence[NoteId]) -> dict[NoteId, list[tuple[NoteId, float]]]:
@@ -71,7 +80,7 @@ class NeighbourTable:
         try:
             found = self._rows.to_table(filter=chosen, fragment_scan_options=_CHECKED)
         except (OSError, ArrowException) as error:
-            reason = _damage(self._uri) or str(error)
+            reason = _damage(self._uri, self._version) or str(error)
             raise NeighbourTableError(
                 f"{reason}; remove that file and run jobs/neighbours.py, which makes it anew"
             ) from error
@@ -81,9 +90,9 @@ class NeighbourTable:
         return lists
 
 
-def _damage(uri: str) -> str | None:
+def _damage(uri: str, version: int | None) -> str | None:
     """Return which file of a table cannot be read, and why; null where all can."""
-    for path in DeltaTable(uri).file_uris():
+    for path in DeltaTable(uri, version=version).file_uris():
         try:
             read_columns(path, ["note_id", "neighbours"])
         except DamagedFileError as error:
@@ -92,10 +101,17 @@ def _damage(uri: str) -> str | None:
 
 
 def open_table(lake: str | Path, table: str = "neighbours", generation: str | None = None) -> NeighbourTable:
-    """Open the newest version of a neighbour table. Raises NeighbourTableError."""
+    """Open a neighbour table as the live release has it. Raises NeighbourTableError and ReleaseError.
+
+    In a lake that never had a release, or of another `generation` than the live one's, it is the newest version.
+    """
     root = str(lake)
     # Refuses a lake of a later format.
     read_record(root)
+    live = live_release(root)
+    if live is not None and generation in (None, live.generation):
+        path = live.path(table)
+        return NeighbourTable(lake_files.join(root, path), live.tables[path])
     generations = lake_files.folders_in(root) if generation is None else [generation]
     made = [name for name in generations if has_log(lake_files.join(root, name, table))]
     if len(made) > 1:

@@ -21,6 +21,7 @@ from uninote.errors import ConfigError, UninoteError
 from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.lease.writing import writing
 from uninote.pipelines.lake.run import Run, new_run_id
+from uninote.pipelines.release.errors import GateError
 from uninote.pipelines.runtime.failures import TRACE, explained
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.runtime.progress_file import progress_file
@@ -43,10 +44,11 @@ class Preview:
 DONE = 0
 FAILED = 1
 BAD_CONFIG = 2
+NOT_RELEASED = 3  # the stages did their work, and a gate failed
 SIGNALLED = 128  # and the signal's number, as shells say it
 SET_HELP = "override one value; texts and places are taken as they are, other values are YAML; the last of a key counts"
 GO_ON = "What was committed before it stays, and the same command can be run again"
-WRITING = ("ingest", "embed", "index", "neighbours", "refresh")  # one at a time: see `uninote.lake.lease`
+WRITING = ("ingest", "embed", "index", "neighbours", "release", "refresh")  # one at a time: see `uninote.lake.lease`
 INGESTING = ("ingest", "refresh")  # jobs that delete the notes which their source lacks
 
 
@@ -56,9 +58,9 @@ def run_job(
     """Do `work` as the job `name` and print its summary, one JSON object, as the last line on stdout.
 
     `script` is the job's file: the default configuration is found relative to it. Returns 0 when done, 2 when the
-    configuration is wrong, 130 or 143 when it was stopped by SIGINT or SIGTERM, 1 on any other failure, which is told in one
-    sentence. With `plan` the job also takes `--dry-run`, which prints what that returns and starts nothing;
-    with a Preview it prints what that finds.
+    configuration is wrong, 3 when a release did not pass its gates, 130 or 143 when it was stopped by SIGINT or SIGTERM, 1
+    on any other failure, which is told in one sentence. With `plan` the job also takes `--dry-run`, which prints what that
+    returns and starts nothing; with a Preview it prints what that finds.
     """
     options = _parser(name, script, plan).parse_args(arguments)
     if not _traced():
@@ -69,6 +71,8 @@ def run_job(
             summary = _summary(name, work, options, plan)
     except ConfigError as error:
         return _failed(f"error: {error}", BAD_CONFIG)
+    except GateError as error:
+        return _failed(f"error in {name}: {error}", NOT_RELEASED)
     except UninoteError as error:
         return _failed(f"error in {name}: {error}", FAILED)
     except (Stopped, KeyboardInterrupt) as error:

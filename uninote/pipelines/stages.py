@@ -19,6 +19,10 @@ from uninote.pipelines.lake.tables import MissingTableError
 from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.notes.source_identity import may_hold_demo
 from uninote.pipelines.notes.stage import ingest
+from uninote.pipelines.release.errors import GateError, OutOfTimeError
+from uninote.pipelines.release.resume import resume
+from uninote.pipelines.release.retention import retain
+from uninote.pipelines.release.stage import release
 from uninote.pipelines.report.examples import worked_example
 from uninote.pipelines.report.stage import report
 from uninote.pipelines.runtime.compilation import compile_for
@@ -34,7 +38,9 @@ STAGES: Mapping[str, Stage] = {
     "embed": embed,
     "index": index,
     "neighbours": neighbours,
+    "release": release,
     "report": report,
+    "retention": retain,
 }
 LEARNING = ("train", "evaluate")  # jobs that need notes alone, and torch in the driver
 
@@ -75,6 +81,22 @@ def _right_to_write(run: Run, name: str) -> Iterator[None]:
         yield
 
 
+def release_and_retain(run: Run) -> Summary:
+    """Run the stages after neighbours that a refresh runs, but for the report."""
+    return {**run_stage(run, "release"), "retention": run_stage(run, "retention")}
+
+
+def _check_time(run: Run, name: str, started: float) -> None:
+    """Raise OutOfTimeError where `refresh.max_hours` are over before what readers would see is complete."""
+    limit = run.config.refresh.max_hours
+    hours = (time.time() - started) / 3600
+    if limit is not None and hours > limit and name in list(STAGES)[: list(STAGES).index("release") + 1]:
+        raise OutOfTimeError(
+            f"{hours:.2f} hours are over, more than refresh.max_hours={limit}, and {name} has not run yet: nothing was "
+            "published, and readers go on seeing what they saw. What was done is kept; the next refresh goes on from it"
+        )
+
+
 def _work(name: str) -> Stage:
     if name == "train":
         from uninote.pipelines.training.train import train_model
@@ -92,7 +114,16 @@ def refresh(run: Run) -> Summary:
     started = time.time()
     # Asked for here, so that an encoder which is missing stops the run before it writes.
     say(f"refresh: the encoder is {run.model.checkpoint}")
-    stages = {name: run_stage(run, name) for name in STAGES}
+    resume(run)
+    stages = {}
+    for name in STAGES:
+        _check_time(run, name, started)
+        try:
+            stages[name] = run_stage(run, name)
+        except GateError:
+            # Said in the report too, for whoever finds it in the morning; readers keep what they have.
+            run_stage(run, "report")
+            raise
     made = {name: uri for summary in stages.values() for name, uri in summary["tables"].items()}
     write(
         sys.stdout,

@@ -117,6 +117,19 @@ def files_below(uri: str) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
+def files_with_times(uri: str) -> list[tuple[str, float, int]]:
+    """Return (name, seconds since the epoch of its last change, bytes) of all files that `files_below` names."""
+    if is_object_store(uri):
+        from uninote.storage import objects
+
+        return objects.files_with_times(uri)
+    found = []
+    for name in files_below(uri):
+        status = Path(uri, name).stat()
+        found.append((name, status.st_mtime, status.st_size))
+    return found
+
+
 def names_in(uri: str) -> list[str]:
     """Return the names of the files that lie in a folder itself, in order; none where there is no folder."""
     if is_object_store(uri):

@@ -68,6 +68,11 @@ def create(uri: str, content: bytes) -> None:
 
 def files_below(uri: str) -> list[str]:
     """Return the names of all objects below a prefix, relative to it and in order. Folder markers are left out."""
+    return [name for name, _, _ in files_with_times(uri)]
+
+
+def files_with_times(uri: str) -> list[tuple[str, float, int]]:
+    """Return (name, seconds since the epoch of its last change, bytes) of each, as `files_below` has them."""
     store, key = _place(uri)
     prefix = f"{key}/" if key else ""
     found = []
@@ -75,7 +80,8 @@ def files_below(uri: str) -> list[str]:
         for page in obstore.list(store, prefix, chunk_size=_PAGE):
             for entry in page:
                 if not entry["path"].endswith("/"):
-                    found.append(entry["path"].removeprefix(prefix))
+                    changed = entry["last_modified"].timestamp()
+                    found.append((entry["path"].removeprefix(prefix), changed, entry["size"]))
     return sorted(found)
 
 

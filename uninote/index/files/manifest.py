@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,13 +37,15 @@ _STORED_NAMES = {"voided_rows": "gone_rows", "voided": "gone"}
 _Record = TypeVar("_Record", IndexPlan, StoredFile, ShardFile, Segment, Manifest)
 
 
-def publish_manifest(folder: IndexFolder, manifest: Manifest, holder: int | None = None) -> None:
+def publish_manifest(
+    folder: IndexFolder, manifest: Manifest, holder: int | None = None, keep: Collection[str] = ()
+) -> None:
     """Make this the manifest of `folder` in one step; its files must be there already.
 
-    `holder` is the number of the lease that the run holds, null for one without. Raises PublishedSinceError where another
-    run has published.
+    `holder` is the number of the lease that the run holds, null for one without. Manifests that releases `keep`, by name,
+    stay. Raises PublishedSinceError where another run has published.
     """
-    published.add(folder, manifest_json(manifest).encode(), holder)
+    published.add(folder, manifest_json(manifest).encode(), holder, keep)
 
 
 def manifest_json(manifest: Manifest) -> str:
@@ -55,10 +57,13 @@ def manifest_json(manifest: Manifest) -> str:
     return json.dumps(values | {_CHECKSUM: checksum_of(values)}, sort_keys=True, indent=1)
 
 
-def read_manifest(folder: IndexFolder) -> Manifest:
-    """Return the manifest of an index folder. Raises ManifestError when it is missing, damaged or of another format."""
+def read_manifest(folder: IndexFolder, name: str | None = None) -> Manifest:
+    """Return the manifest of an index folder, the newest unless one is named.
+
+    Raises ManifestError when it is missing, damaged or of another format.
+    """
     try:
-        values = json.loads(published.read_newest(folder))
+        values = json.loads(published.read_newest(folder) if name is None else folder.read(name))
     except MissingFileError as error:
         raise ManifestError(str(error)) from error
     except (StorageError, ValueError) as error:

@@ -10,6 +10,7 @@ offers to replace a file only by its holder.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from uninote.errors import UninoteError
@@ -78,10 +79,11 @@ def read_newest(folder: IndexFolder) -> bytes:
     raise PublishedSinceError(f"{folder} changes faster than it can be read")
 
 
-def add(folder: IndexFolder, content: bytes, holder: int | None) -> None:
+def add(folder: IndexFolder, content: bytes, holder: int | None, keep: Collection[str] = ()) -> None:
     """Make `content` the newest manifest, by a run that holds the lease `holder`; null: by one without a lease.
 
-    Raises PublishedSinceError where a later holder has a manifest here, or another run published at the same time.
+    Older manifests are removed, but the one before and those that releases `keep`, by their names. Raises
+    PublishedSinceError where a later holder has a manifest here, or another run published at the same time.
     """
     found = places(folder)
     last = found[-1] if found else Place(-1, 0)
@@ -95,7 +97,8 @@ def add(folder: IndexFolder, content: bytes, holder: int | None) -> None:
     if found[-1] != place:
         raise _taken(folder, found[-1])
     for old in found[:-_KEPT]:
-        folder.remove(old.name)
+        if old.name not in keep:
+            folder.remove(old.name)
 
 
 def fence(folder: IndexFolder, holder: int) -> None:

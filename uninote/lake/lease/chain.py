@@ -51,6 +51,15 @@ class Chain:
                 return Link(numbers[-1], content)
         raise OSError(f"{self.uri} changes faster than it can be read")
 
+    def links(self) -> list[Link]:
+        """Return the files that are there, in order; one that was removed since they were listed is left out."""
+        found = []
+        for number in self.numbers():
+            content = lake_files.read_or_none(self._place(number))
+            if content is not None:
+                found.append(Link(number, content))
+        return found
+
     def add(self, after: int, content: bytes) -> Link:
         """Create the file behind number `after`, 0 for the first. Raises FileExistsError where somebody else has."""
         lake_files.create(self._place(after + 1), content)

@@ -10,7 +10,7 @@ import numpy as np
 from uninote.evaluation.estimates import AT_K, Estimate
 from uninote.index.files.records import Manifest
 from uninote.index.search import Index
-from uninote.index.template.template import Template, template_files
+from uninote.index.template.template import Template, load_template, template_files
 from uninote.pipelines.index.target import Target
 from uninote.pipelines.runtime.progress import say, step
 from uninote.vectors.top_k import merge_topk
@@ -49,6 +49,13 @@ def calibrate(target: Target, manifest: Manifest, template: Template) -> tuple[M
         stale="",
     )
     return calibrated, {**recall.metrics(AT_K), RECALL_TARGET: wanted}
+
+
+def recall_of_searches(target: Target, manifest: Manifest) -> Estimate:
+    """Return recall@K of searches in a published index that look into as many lists as it says."""
+    if manifest.live <= 1:
+        return Estimate(1.0, 1.0, 1.0)
+    return _measure(target, manifest, load_template(target.folder, manifest.template))(manifest.lists_searched)
 
 
 def _measure(target: Target, manifest: Manifest, template: Template) -> Callable[[int], Estimate]:

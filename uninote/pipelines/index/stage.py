@@ -28,6 +28,7 @@ from uninote.pipelines.index.decision import (
     keeps_settings,
     needs_changes,
 )
+from uninote.pipelines.index.kept import kept_manifests
 from uninote.pipelines.index.messages import counts_of, find_unused
 from uninote.pipelines.index.owner import owned
 from uninote.pipelines.index.recall import calibrate
@@ -160,8 +161,9 @@ def _publish(
     after = manifests[0]
     # Files of the one before stay: readers that opened it may be at work. Listed before, so that a run which is stopped
     # here, and woken when another has taken its lease, removes nothing that the other made.
-    unused = find_unused(target.folder, manifests)
-    publish_manifest(target.folder, after, holder())
+    pinned = kept_manifests(target.run.lake.root, target.folder)
+    unused = find_unused(target.folder, [*manifests, *(read_manifest(target.folder, name) for name in sorted(pinned))])
+    publish_manifest(target.folder, after, holder(), pinned)
     look()
     for name in unused:
         target.folder.remove(name)
@@ -183,5 +185,5 @@ def _mark_stale(run: Run, widths: Sequence[int]) -> None:
             manifest = read_manifest(folder)
             if not manifest.stale and manifest.lake_id in (None, run.lake_id):
                 why = f"since run {run.run_id} nothing asks for its width"
-                publish_manifest(folder, replace(manifest, stale=why), holder())
+                publish_manifest(folder, replace(manifest, stale=why), holder(), kept_manifests(run.lake.root, folder))
                 say_stale(run, STAGE, unit, f"the index {unit} is kept as it is and marked stale: {why}")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uninote.neighbours.planning.costs import FULL_SHARE, MOST_ROWS, Costs
+from uninote.digests import digest
+from uninote.neighbours.planning.costs import Costs
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ class Update:
 
 
 Decision = Unchanged | FullJoin | Update
+
+
+def signature_of(settings: str, inputs: Mapping[str, int], as_of: int) -> str:
+    """Return the fingerprint that tables made with these settings of these inputs are signed with."""
+    return digest(settings, dict(inputs), as_of)
 
 
 def needs_changes(last: LastRun | None, present: Present) -> bool:

@@ -33,6 +33,7 @@ from uninote.pipelines.neighbours.decision import (
     Update,
     decide,
     needs_changes,
+    signature_of,
 )
 from uninote.pipelines.neighbours.full_join import join_all
 from uninote.pipelines.neighbours.output.cell_rows import open_cell_rows
@@ -70,7 +71,7 @@ def neighbours(run: Run) -> dict[str, Any]:
         result = join_all(join)
     truths = found_truths(join, result)
     as_of = int(run.as_of.timestamp())
-    published, outputs = publish(join, result, _signature(present.settings, join.versions, as_of))
+    published, outputs = publish(join, result, signature_of(present.settings, join.versions, as_of))
     unmark(run, rules)
 
     counts = {**result.counts, **published, "notes": join.rows, "k": run.config.neighbours.k, "width": join.width}
@@ -107,12 +108,7 @@ def _look(join: Join, last: LastRun | None) -> Present:
     present = Present(digest(_LAYOUT, settings, join.width), join.versions, as_of)
     if last is None or last.settings != present.settings or not present.has_inputs_of(last):
         return present
-    return replace(present, damage=find_damage(join, _signature(last.settings, last.inputs, last.as_of)))
-
-
-def _signature(settings: str, inputs: Mapping[str, int], as_of: int) -> str:
-    """Return the fingerprint that tables made with these settings of these inputs are signed with."""
-    return digest(settings, dict(inputs), as_of)
+    return replace(present, damage=find_damage(join, signature_of(last.settings, last.inputs, last.as_of)))
 
 
 def _decide(join: Join, last: LastRun | None, present: Present) -> Decision:

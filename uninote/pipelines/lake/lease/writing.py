@@ -11,6 +11,7 @@ from uninote.lake.lease.fence import commits_under
 from uninote.lake.lease.lease import FOLDER as LEASES
 from uninote.lake.lease.lease import take, took_part
 from uninote.lake.paths import RUN_PREFIX, STAGING
+from uninote.lake.releases.pointer import fence_releases
 from uninote.pipelines.lake.generations import find_generations
 from uninote.pipelines.lake.lease.fencing import fence_indexes, fence_tables, highest_number
 from uninote.pipelines.runtime.progress import say
@@ -41,6 +42,7 @@ def writing(
                 say("the run before this one did not end: its commits are fenced off")
                 fence_tables(lake)
                 fence_indexes(lake, indexes, options, lease.number)
+                fence_releases(lake, lease.number)
             _remove_staged(lake, RUN_PREFIX)
             # The lake's own uploads are the dead run's where that did not end; a job that only reads may be at others.
             _end_uploads(lake, options, -_CLOCK_S if lease.took_over else _OLD_S)

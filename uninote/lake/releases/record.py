@@ -1,0 +1,153 @@
+"""What a release consists of, in a file of its own that never changes: `<lake>/releases/release-<id>.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from uninote.errors import UninoteError
+from uninote.storage import lake_files
+from uninote.storage.lake_files import join
+
+FOLDER = "releases"
+FORMAT = 1
+_DIGITS = 12
+_START, _END = "release-", ".json"
+_ATTEMPTS = 100
+
+
+class ReleaseError(UninoteError):
+    """There is no such release, or it cannot be read."""
+
+
+@dataclass(frozen=True)
+class IndexPin:
+    """The index of one width: its folder, relative to the lake unless it lies elsewhere, and the name of its manifest."""
+
+    folder: str
+    manifest: str
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What a gate found. `state` is passed, failed, or skipped where there was nothing to compare.
+
+    `value` is what was measured and `limit` what is allowed, null where the gate compares no numbers; `low` and `high` are the
+    ends of the 95 % interval where `value` comes from a sample. `finding` says it in a sentence, `look` where to look.
+    """
+
+    name: str
+    state: str
+    finding: str
+    value: float | None = None
+    limit: float | None = None
+    low: float | None = None
+    high: float | None = None
+    look: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """Which versions belong together.
+
+    `tables`: path of a Delta table relative to the lake -> version. `indexes`: width -> pin. `entries`: "stage/unit" ->
+    sequence of the ledger's entry that had made it so. `metrics` are those that the next release is compared with. `forced`
+    says that it went live although a gate failed. `made_at` is the time in UTC, ISO 8601, by the clock of the host that made
+    it.
+    """
+
+    id: int
+    made_at: str
+    run_id: str
+    lake_id: str
+    generation: str
+    tables: Mapping[str, int]
+    indexes: Mapping[str, IndexPin]
+    entries: Mapping[str, int]
+    gates: tuple[GateResult, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    forced: bool = False
+    format: int = FORMAT
+
+    @property
+    def failed_gates(self) -> tuple[GateResult, ...]:
+        """The gates that it did not pass."""
+        return tuple(gate for gate in self.gates if gate.state == "failed")
+
+    def path(self, name: str) -> str:
+        """Return the path, relative to the lake, of a table: of the generation, or of the lake. Raises ReleaseError."""
+        for path in (f"{self.generation}/{name}", name):
+            if path in self.tables:
+                return path
+        names = ", ".join(sorted(path.removeprefix(f"{self.generation}/") for path in self.tables))
+        raise ReleaseError(f"release {self.id} has no table {name!r}; it has {names}")
+
+    def consists_of_the_same(self, other: Release) -> bool:
+        """Say whether two releases pin the same versions."""
+        ours = (self.generation, dict(self.tables), dict(self.indexes))
+        return ours == (other.generation, dict(other.tables), dict(other.indexes))
+
+    def text(self) -> bytes:
+        """Return the release as JSON."""
+        return (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode()
+
+    @staticmethod
+    def of(content: bytes) -> Release:
+        """Return the release that a file says. Raises ValueError, KeyError or TypeError where it is none."""
+        values: dict[str, Any] = json.loads(content)
+        if values["format"] > FORMAT:
+            raise ValueError(f"it has format {values['format']}, this version of uninote knows formats up to {FORMAT}")
+        values["indexes"] = {width: IndexPin(**pin) for width, pin in values["indexes"].items()}
+        values["gates"] = tuple(GateResult(**gate) for gate in values["gates"])
+        return Release(**values)
+
+
+def place(lake: str, release_id: int) -> str:
+    """Return where the file of a release lies."""
+    return join(lake, FOLDER, f"{_START}{release_id:0{_DIGITS}d}{_END}")
+
+
+def release_ids(lake: str) -> list[int]:
+    """Return the ids of all releases that have a file, in order."""
+    found = []
+    for name in lake_files.names_in(join(lake, FOLDER)):
+        digits = name.removeprefix(_START).removesuffix(_END)
+        if digits.isdecimal() and name == f"{_START}{digits}{_END}":
+            found.append(int(digits))
+    return found
+
+
+def read_release(lake: str, release_id: int) -> Release:
+    """Return a release. Raises ReleaseError where there is none of this id, or its file is damaged."""
+    where = place(lake, release_id)
+    try:
+        return Release.of(lake_files.read(where))
+    except FileNotFoundError as error:
+        known = ", ".join(map(str, release_ids(lake))) or "none"
+        raise ReleaseError(f"{lake} has no release {release_id}; there are: {known}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReleaseError(
+            f"{where} cannot be read ({type(error).__name__}: {error}); restore it from a backup, or roll back to another "
+            "release: uninote releases rollback"
+        ) from error
+
+
+def write_release(lake: str, release: Release, after: int) -> Release:
+    """Write a release under the first id past `after` that is free, and return it with that id."""
+    for number in range(after + 1, after + _ATTEMPTS):
+        numbered = Release(**{**vars(release), "id": number})
+        try:
+            lake_files.create(place(lake, number), numbered.text())
+        except FileExistsError:
+            continue
+        return numbered
+    raise ReleaseError(
+        f"{_ATTEMPTS} releases past {after} were written meanwhile; is another program writing to {lake}?"
+    )
+
+
+def remove_release(lake: str, release_id: int) -> None:
+    """Remove the file of a release, if it is there."""
+    lake_files.remove(place(lake, release_id))

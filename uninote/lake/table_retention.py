@@ -1,0 +1,37 @@
+"""How long Delta itself keeps what a table was: no shorter than releases do, whatever a VACUUM or a checkpoint would remove."""
+
+from __future__ import annotations
+
+import re
+
+from uninote.lake.delta_files import property_of, set_property
+from uninote.lake.vacuum import RetentionError
+
+LOG = "delta.logRetentionDuration"
+DELETED = "delta.deletedFileRetentionDuration"
+_LONG = "interval 3650 days"
+_HOURS = {"hour": 1, "day": 24, "week": 168, "month": 720, "year": 8760}
+
+
+def keep_versions(uri: str, hours: float) -> None:
+    """Let Delta forget no version of the table at `uri` by itself: what nothing needs is removed by whoever knows all releases.
+
+    Of a table without these properties a checkpoint removes versions after 30 days, and a plain VACUUM their files after 7.
+    Raises RetentionError where somebody set one of them to less than `hours`.
+    """
+    for name in (LOG, DELETED):
+        given = property_of(uri, name)
+        if not given:
+            set_property(uri, name, _LONG)
+        elif (kept := hours_of(given)) is not None and kept < hours:
+            raise RetentionError(
+                f"{uri} has the property {name} = {given!r}, and releases are kept for {hours:g} hours after they were live "
+                f"(retention.reader_hours): Delta would remove what readers of a release need. Set it to {_LONG!r}, or lower "
+                "retention.reader_hours"
+            )
+
+
+def hours_of(interval: str) -> float | None:
+    """Return the hours of an interval as Delta writes it, null where it is of another form."""
+    found = re.fullmatch(r"(?:interval\s+)?(\d+)\s+(hour|day|week|month|year)s?", interval.strip().lower())
+    return None if found is None else float(found[1]) * _HOURS[found[2]]

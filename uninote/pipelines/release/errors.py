@@ -1,0 +1,13 @@
+"""What ends a refresh although its stages did their work."""
+
+from __future__ import annotations
+
+from uninote.errors import UninoteError
+
+
+class GateError(UninoteError):
+    """A release did not pass its gates: readers go on seeing the one before."""
+
+
+class OutOfTimeError(UninoteError):
+    """A refresh reached refresh.max_hours before its release was complete."""

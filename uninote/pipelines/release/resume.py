@@ -1,0 +1,119 @@
+"""After a rollback: the tables are brought back to the release that readers see, before a refresh does anything else.
+
+A refresh goes on from where the tables stand. Once somebody has rolled back, they stand where the rejected release was made
+from: so each table of the live release gets the content that it has there, in a new version, and the ledger an entry of each
+stage that says what the release's own entry said, with the new versions in the place of the old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from deltalake.exceptions import DeltaError
+
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.manifest import publish_manifest, read_manifest
+from uninote.lake.delta_files import add_files, has_log, restore
+from uninote.lake.lease.fence import holder
+from uninote.lake.releases.pointer import change_pointer, read_pointer
+from uninote.lake.releases.record import IndexPin, Release, ReleaseError, read_release
+from uninote.pipelines.index.kept import kept_manifests
+from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.ledger import append, entries
+from uninote.pipelines.lake.run import Run
+from uninote.pipelines.neighbours.decision import signature_of
+from uninote.pipelines.notes.media_roots import s3_options
+from uninote.pipelines.runtime.progress import say, step
+from uninote.storage.lake_files import join
+from uninote.storage.types import is_object_store
+
+Moved = Mapping[
+    tuple[str, int], int
+]  # (name of a table, version in the release) -> the version that has its content now
+_BEFORE_JOIN = ("notes", "image_bytes", "image_files", "image_digests", "image_texts", "items", "set_aside")
+_OTHER = "roll back to another release"
+
+
+def resume(run: Run) -> bool:
+    """Bring the tables back to the live release where a rollback asks for it; returns whether it did."""
+    pointer = read_pointer(run.lake.root)
+    if pointer.work_from is None:
+        return False
+    wanted = read_release(run.lake.root, pointer.work_from)
+    say(f"refresh: release {wanted.id} was rolled back to; tables are brought back to it")
+    with step(f"refresh: tables as in release {wanted.id}"):
+        moved = _restore_tables(run, wanted)
+        _write_entries(run, wanted, moved)
+        for pin in wanted.indexes.values():
+            _restore_index(run, pin, moved)
+    change_pointer(
+        run.lake.root, lambda before: replace(before, work_from=None, change=f"tables are as in release {wanted.id}")
+    )
+    return True
+
+
+def _restore_tables(run: Run, wanted: Release) -> Moved:
+    """Give each table the content of the release; returns (name, version in the release) -> the new version."""
+    moved: dict[tuple[str, int], int] = {}
+    # Neighbours are signed with the versions of what they were made of, so those come first.
+    for path in sorted(wanted.tables, key=lambda path: _is_of_join(_name(wanted, path))):
+        version = wanted.tables[path]
+        uri = run.lake.uri(path)
+        if not has_log(uri):
+            raise ReleaseError(f"{uri} is gone, and release {wanted.id} has version {version} of it; {_OTHER}")
+        try:
+            if _is_of_join(_name(wanted, path)):
+                add_files(uri, version, (), made_from=_signature(run, wanted, moved))
+            else:
+                restore(uri, version)
+        except DeltaError as error:
+            reason = str(error).splitlines()[0]
+            raise ReleaseError(f"version {version} of {uri} cannot be restored ({reason}); {_OTHER}") from error
+        moved[_name(wanted, path), version] = tables.table_version(uri)
+    return moved
+
+
+def _name(wanted: Release, path: str) -> str:
+    return path.removeprefix(f"{wanted.generation}/")
+
+
+def _is_of_join(name: str) -> bool:
+    """Say whether a table is one that the neighbours stage makes."""
+    return name not in _BEFORE_JOIN and not name.startswith("embeddings/")
+
+
+def _signature(run: Run, wanted: Release, moved: Moved) -> str:
+    """Return what the tables of neighbours are signed with, once what they were made of has its new versions."""
+    entry = next(one for one in entries(run.lake) if one["sequence"] == wanted.entries["neighbours/all"])
+    inputs = _with_new_versions(entry["inputs"], moved)
+    return signature_of(entry["fingerprint"], inputs, int(entry["as_of"].timestamp()))
+
+
+def _write_entries(run: Run, wanted: Release, moved: Moved) -> None:
+    """Say in the ledger again what it said when the release was made, of the tables' new versions."""
+    known = entries(run.lake)
+    # Keys are never given out twice, not even those of notes that the rejected release alone had.
+    next_key = max((entry["next_key"] or 0 for entry in known), default=0)
+    by_sequence = {entry["sequence"]: entry for entry in known}
+    for sequence in sorted(wanted.entries.values()):
+        entry = dict(by_sequence[sequence])
+        for column in ("inputs", "outputs"):
+            entry[column] = _with_new_versions(entry[column], moved)
+        if entry["next_key"] is not None:
+            entry["next_key"] = next_key
+        append(run.lake, entry)
+
+
+def _with_new_versions(versions: Mapping[str, int], moved: Moved) -> dict[str, int]:
+    return {name: moved.get((name, version), version) for name, version in versions.items()}
+
+
+def _restore_index(run: Run, pin: IndexPin, moved: Moved) -> None:
+    """Make the release's manifest the newest again: the files that it names were kept for it."""
+    place = pin.folder if is_object_store(pin.folder) or pin.folder.startswith("/") else join(run.lake.root, pin.folder)
+    folder = IndexFolder(place, s3_options(run.config))
+    manifest = read_manifest(folder, pin.manifest)
+    last = replace(manifest.segments[-1], versions=_with_new_versions(manifest.segments[-1].versions, moved))
+    again = replace(manifest, segments=(*manifest.segments[:-1], last))
+    publish_manifest(folder, again, holder(), kept_manifests(run.lake.root, folder))

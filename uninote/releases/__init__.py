@@ -1,0 +1,1 @@
+"""Reading releases: one consistent set of tables, lists and indexes, and what differs between two of them."""

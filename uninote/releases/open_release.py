@@ -1,0 +1,90 @@
+"""One release of a lake, opened: all that is read through it belongs together, whatever a refresh writes meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from deltalake import DeltaTable
+
+from uninote.index.files.folder import IndexFolder
+from uninote.index.search import Index
+from uninote.lake.record import read_record
+from uninote.lake.releases.pointer import read_pointer
+from uninote.lake.releases.record import Release, ReleaseError, read_release
+from uninote.neighbours.lookup import NeighbourTable, NoteId
+from uninote.storage.lake_files import join
+from uninote.storage.types import S3Options, is_object_store
+
+
+class OpenRelease:
+    """A release for readers, without Spark.
+
+    It stays as it is until the object is dropped: its files are kept for `retention.reader_hours` after it was live. To see
+    what is new, open again.
+    """
+
+    def __init__(self, lake: str, release: Release) -> None:
+        self.lake = lake
+        self.release = release
+        self._lists: dict[str, NeighbourTable] = {}
+
+    @classmethod
+    def of(cls, lake: str, release: int | None = None) -> OpenRelease:
+        """Open the live release of the lake at `lake`, or the one with this id. Raises ReleaseError where there is none."""
+        root = str(lake)
+        read_record(root)
+        pointer = read_pointer(root)
+        wanted = pointer.live if release is None else release
+        if wanted is None:
+            raise ReleaseError(
+                f"{root} has no release yet; run jobs/refresh.py, or jobs/release.py once its tables are made"
+            )
+        if wanted not in pointer.kept:
+            kept = ", ".join(map(str, pointer.kept)) or "none"
+            raise ReleaseError(f"release {wanted} of {root} is not kept; kept are: {kept}")
+        return cls(root, read_release(root, wanted))
+
+    @property
+    def id(self) -> int:
+        """The number of the release."""
+        return self.release.id
+
+    @property
+    def tables(self) -> dict[str, tuple[str, int]]:
+        """The tables by name, each with its URI and version: "neighbours" -> ("<lake>/<generation>/neighbours", 7)."""
+        found = {}
+        for path, version in self.release.tables.items():
+            found[path.removeprefix(f"{self.release.generation}/")] = (join(self.lake, path), version)
+        return found
+
+    def table(self, name: str) -> DeltaTable:
+        """Open a table at the release's version. Raises ReleaseError where the release has none of that name."""
+        path = self.release.path(name)
+        return DeltaTable(join(self.lake, path), version=self.release.tables[path])
+
+    def read(self, spark: Any, name: str) -> Any:
+        """Return a table as a frame of the Spark session `spark`."""
+        path = self.release.path(name)
+        reader = spark.read.format("delta").option("versionAsOf", self.release.tables[path])
+        return reader.load(join(self.lake, path))
+
+    def lookup(self, note_ids: Sequence[NoteId], table: str = "neighbours") -> dict[NoteId, list[tuple[NoteId, float]]]:
+        """Return what `uninote.neighbours.lookup.lookup` does, out of this release."""
+        if table not in self._lists:
+            path = self.release.path(table)
+            self._lists[table] = NeighbourTable(join(self.lake, path), self.release.tables[path])
+        return self._lists[table].get(note_ids)
+
+    def index(self, width: int | None = None, options: S3Options | None = None, cache: str | None = None) -> Index:
+        """Open the index of a width, null: the widest. Raises ReleaseError where the release has none of that width."""
+        widths = sorted((int(name.removeprefix("w")) for name in self.release.indexes), reverse=True)
+        chosen = width or (widths[0] if widths else 0)
+        if chosen not in widths:
+            raise ReleaseError(
+                f"release {self.id} has no index of width {chosen}; it has {', '.join(map(str, widths)) or 'none'}"
+            )
+        pin = self.release.indexes[f"w{chosen}"]
+        inside = not pin.folder.startswith("/") and not is_object_store(pin.folder)
+        folder = IndexFolder(join(self.lake, pin.folder) if inside else pin.folder, options or S3Options(), cache)
+        return Index.open(folder, lake_id=self.release.lake_id, manifest=pin.manifest)

@@ -17,6 +17,11 @@ from uninote.storage.lake_files import join
 from uninote.storage.types import S3Options, is_object_store
 
 
+def open_release(lake: str, release: int | None = None) -> OpenRelease:
+    """Open the live release of the lake at `lake`, or the one with this id. Raises ReleaseError where there is none."""
+    return OpenRelease.of(lake, release)
+
+
 class OpenRelease:
     """A release for readers, without Spark.
 

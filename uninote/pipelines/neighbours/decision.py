@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uninote.digests import digest
-from uninote.neighbours.planning.costs import Costs
+from uninote.neighbours.planning.costs import FULL_SHARE, MOST_ROWS, Costs
 
 
 @dataclass(frozen=True)

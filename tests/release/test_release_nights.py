@@ -1,4 +1,4 @@
-"""Nights of a lake with releases: what readers see, what a failed gate leaves, what a rollback brings back, what retention keeps."""
+"""Nights of a lake with releases: what readers see, what a failed gate leaves, what a rollback and retention do."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_rollback_is_what_the_next_night_goes_on_from(run_of, folder, opened):
 
 def test_retention_keeps_what_kept_releases_need_and_nothing_else(run_of, folder):
     lake = f"{folder}/lake"
-    with pytest.raises(ReleaseError, match="release 3 of .* is not kept"):
+    with pytest.raises(ReleaseError, match=r"release 3 of .* is not kept"):
         uninote.open_release(lake, 3)
     before = {number: lists(uninote.open_release(lake, number)) for number in (4, 5)}
     run = run_of("retention.releases=2", "retention.reader_hours=0")
@@ -145,7 +145,7 @@ def test_retention_keeps_what_kept_releases_need_and_nothing_else(run_of, folder
         kept.index().verify()
         for uri, version in kept.tables.values():
             assert DeltaTable(uri, version=version).to_pyarrow_table().num_rows >= 0
-    with pytest.raises(ReleaseError, match="release 1 of .* is not kept; kept are: 4, 5"):
+    with pytest.raises(ReleaseError, match=r"release 1 of .* is not kept; kept are: 4, 5"):
         uninote.open_release(lake, 1)
     # And the next night goes on as if nothing had been removed.
     write_source(folder / "source", [note(number) for number in (*range(39), 99)])

@@ -18,10 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 from coloured_discs import COLOURS, set_rows
+from deltalake import DeltaTable
 
 from uninote.config.types import find_key
 from uninote.lake.generation_record import RECORD
 from uninote.model.qwen.trainable import Shape, make_trainable_checkpoint
+from uninote.serving.changes import TableVersion
+from uninote.serving.opening import open_store
+from uninote.serving.publish import Published, publish
 from uninote.training.dataset.writer import write_training_set
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +36,9 @@ PROMISED = (
     ("uninote.index.search", ("Index",)),
     ("uninote.index.note_keys", ("Constraint",)),
     ("uninote.neighbours.kernel.approximate", ("top_k",)),
+    ("uninote.serving.opening", ("open_store",)),
+    ("uninote.serving.day_path", ("DayPath", "ListRule", "NewNote")),
+    ("uninote.search.query", ("encoder_of",)),
     ("uninote.training.dataset", ("TrainingSet",)),
     ("uninote.training.settings", ("TrainConfig", "paper_stage_one", "paper_stage_two")),
     ("uninote.training.trainer", ("train",)),
@@ -83,6 +90,11 @@ def place(tmp_path_factory):
         json.dumps(record | {"checkpoint": str(folder / "checkpoint")})
     )  # it was made elsewhere
     shutil.copytree(tables / "same_category", tables / "similar_other_author")  # a table of the name that a page uses
+    uri = str(tables / "neighbours")
+    lists = TableVersion(uri, DeltaTable(uri).version())
+    store = open_store(f"lmdb://{folder}/store", create=True)
+    publish(store, Published(1, "docs", {"neighbours": lists}), None)
+    store.close()
     return SimpleNamespace(folder=folder, lake=folder / "lake", generation=generation)
 
 
@@ -92,6 +104,7 @@ def filled(text: str, place: SimpleNamespace) -> str:
         "<lake>": str(place.lake),
         "<generation>": place.generation,
         "<index folder>": f"{place.lake}/{place.generation}/index/w64",
+        "<store>": f"lmdb://{place.folder}/store",
         "<checkpoint>": str(place.folder / "checkpoint"),
         "steps=400": "steps=1, batch=4",
         "--only language=zh": "--only category=food",  # notes of this lake name no language
@@ -111,6 +124,10 @@ def test_python_of_the_pages_runs_as_it_stands(place, monkeypatch, snippet):
         assert names["notes"].shape == names["scores"].shape == (3, 10)
     if "neighbours" in names:
         assert set(names["neighbours"].loc[0, "neighbours"][0]) == {"note_id", "score"}
+    if "found" in names:
+        assert {len(entries) for entries in names["found"].values()} == {5}
+    if "written" in names:
+        assert len(names["written"]) == 10
     if "done" in names:
         assert names["done"].steps == 1
         assert names["table"].name == "trained"

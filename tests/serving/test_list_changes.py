@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, WriterProperties, write_deltalake
 from pushes import rows_of
 
+from uninote.lake.delta_files import DeltaFilesError
 from uninote.serving import changes
 from uninote.serving.changes import TableVersion, compare
 
@@ -83,12 +84,19 @@ def test_a_large_file_is_read_by_its_groups_of_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(changes, "_MOST_ROWS", 100)
     lists = {number: [(number + 1, 0.5)] for number in range(1000)}
     uri = str(tmp_path / "lists")
-    grouped = write(uri, lists, 1)
-    # One file in groups of 50 rows, as other programs write them.
-    (path,) = DeltaTable(uri).file_uris()
-    pq.write_table(rows_of(lists), path, row_group_size=50)
+    groups = WriterProperties(max_row_group_size=50)
+    write_deltalake(uri, rows_of(lists), mode="overwrite", writer_properties=groups)
+    grouped = TableVersion(uri, DeltaTable(uri).version())
     other = write(uri, lists | {77: []}, 1)
     parts = list(compare(other, grouped))
     assert max(part.unchanged for part in parts) <= 50
     assert [row for part in parts for row in part.changed["note_id"].to_pylist()] == [77]
     assert sum(part.unchanged for part in parts) == 999
+
+
+def test_files_that_are_gone_are_said(tmp_path):
+    uri = str(tmp_path / "lists")
+    version = write(uri, {"a": []}, 1)
+    Path(DeltaTable(uri).file_uris()[0].removeprefix("file://")).unlink()
+    with pytest.raises(DeltaFilesError, match="is gone"):
+        found(None, version)

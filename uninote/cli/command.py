@@ -3,10 +3,12 @@
     uninote status --max-age 26h       what ran last, and what runs now; exits with 3 where neighbours are older
     uninote neighbours n17 n4          the lists of some notes, as the recommenders read them
     uninote show n17                   what the lake holds of a note, and what could not be used of it
+    uninote publish --store URI        the live release into an online store
+    uninote hide add n17 --store URI   a note out of it at once
     uninote plan --notes 50000000      what a lake of that size takes: hours, memory, storage, money
 
 The lake is the one of conf/local.yaml below the working folder, of the file that --config names, or --lake itself. With --json
-each command prints one JSON object. It starts no Spark, writes nothing, and never waits for a run.
+each command prints one JSON object. It starts no Spark, writes nothing to the lake, and never waits for a run.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uninote.cli.online_store import add_hide, add_publish, hide_notes, print_hidden, print_published, publish_live
 from uninote.cli.plan_arguments import add_plan
 from uninote.cli.status import TooOldError, check_age, parse_age, print_status, status_of
 from uninote.errors import ConfigError, UninoteError
@@ -100,6 +103,22 @@ def _plan(options: argparse.Namespace) -> None:
         print_plan(found)
 
 
+def _publish(options: argparse.Namespace) -> None:
+    found = publish_live(_lake(options), options)
+    if options.json:
+        _print_json(found)
+    else:
+        print_published(found)
+
+
+def _hide(options: argparse.Namespace) -> None:
+    found = hide_notes(options)
+    if options.json:
+        _print_json(found)
+    else:
+        print_hidden(found)
+
+
 def _print_json(found: object) -> None:
     # In ASCII: ids and titles come from data, and may hold what a terminal obeys.
     sys.stdout.write(json.dumps(found, default=str) + "\n")
@@ -159,6 +178,8 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_show)
 
     add_plan(commands, common).set_defaults(run=_plan)
+    add_publish(commands, common).set_defaults(run=_publish)
+    add_hide(commands).set_defaults(run=_hide)
     return parser
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from uninote.lake.delta_files import files_of
+from uninote.lake.delta_files import present_files
 from uninote.lake.parquet_files import DataFile, footer_of, open_parquet
 from uninote.serving.layout import NoteId
 
@@ -47,10 +47,10 @@ class Changes(NamedTuple):
 def compare(old: TableVersion | None, new: TableVersion | None) -> Iterator[Changes]:
     """Yield what changed from one version of a neighbour table to another, range by range; null is a table without rows.
 
-    Raises DeltaFilesError where a version has deletion vectors, and DamagedFileError.
+    Raises DeltaFilesError where a version has deletion vectors, or files of it are gone, and DamagedFileError.
     """
-    before = [] if old is None else files_of(old.uri, old.version)
-    after = [] if new is None else files_of(new.uri, new.version)
+    before = [] if old is None else present_files(old.uri, old.version)
+    after = [] if new is None else present_files(new.uri, new.version)
     both = {file.path for file in before} & {file.path for file in after}
     for path in sorted(both):
         yield from _same_file(path)

@@ -3,41 +3,36 @@
     uninote status --max-age 26h       what ran last, and what runs now; exits with 3 where neighbours are older
     uninote neighbours n17 n4          the lists of some notes, as the recommenders read them
     uninote show n17                   what the lake holds of a note, and what could not be used of it
+    uninote releases list              which releases there are, and which one readers see
+    uninote releases rollback          back to the one before: at once for readers, and for the next refresh
     uninote publish --store URI        the live release into an online store
     uninote hide add n17 --store URI   a note out of it at once
     uninote plan --notes 50000000      what a lake of that size takes: hours, memory, storage, money
 
 The lake is the one of conf/local.yaml below the working folder, of the file that --config names, or --lake itself. With --json
-each command prints one JSON object. It starts no Spark, writes nothing to the lake, and never waits for a run.
+each command prints one JSON object. It starts no Spark, writes to no table of the lake, and never waits for a run.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from uninote.cli.online_store import add_hide, add_publish, hide_notes, print_hidden, print_published, publish_live
+from uninote.cli.options import common_options, config_of, lake_of, print_json
 from uninote.cli.plan_arguments import add_plan
+from uninote.cli.releases import add_releases
 from uninote.cli.status import TooOldError, check_age, parse_age, print_status, status_of
 from uninote.errors import ConfigError, UninoteError
-from uninote.storage.environment import export
 from uninote.storage.lake_files import is_folder
-from uninote.storage.types import S3Options
 from uninote.terminal import write
-
-if TYPE_CHECKING:
-    from uninote.config.settings import Config
 
 DONE = 0
 FAILED = 1
 BAD_CONFIG = 2
 TOO_OLD = 3
-_DEFAULT = Path("conf/local.yaml")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _status(options: argparse.Namespace) -> None:
-    found = status_of(_lake(options))
+    found = status_of(lake_of(options))
     if options.json:
-        _print_json(found)
+        print_json(found)
     else:
         print_status(found)
     check_age(found, options.max_age)
@@ -70,9 +65,9 @@ def _neighbours(options: argparse.Namespace) -> None:
     # Here, and not above: reading tables takes a second of imports, which `status` does without.
     from uninote.cli.notes import neighbours_of, print_neighbours
 
-    found = neighbours_of(_lake(options), options.notes, options.table, options.generation)
+    found = neighbours_of(lake_of(options), options.notes, options.table, options.generation)
     if options.json:
-        _print_json(found)
+        print_json(found)
     else:
         print_neighbours(found)
 
@@ -80,9 +75,9 @@ def _neighbours(options: argparse.Namespace) -> None:
 def _show(options: argparse.Namespace) -> None:
     from uninote.cli.notes import notes_of, print_notes
 
-    found = notes_of(_lake(options), options.notes)
+    found = notes_of(lake_of(options), options.notes)
     if options.json:
-        _print_json(found)
+        print_json(found)
     else:
         print_notes(found)
 
@@ -91,22 +86,22 @@ def _plan(options: argparse.Namespace) -> None:
     from uninote.cli.plan import plan_of
     from uninote.cli.plan_text import print_plan
 
-    config = _config(options)
-    lake = _lake(options) if options.lake is not None or config is not None else None
+    config = config_of(options)
+    lake = lake_of(options) if options.lake is not None or config is not None else None
     # What a configuration names may be still to be made: then nothing was measured there.
     if options.lake is None and lake is not None and not is_folder(lake):
         lake = None
     found = plan_of(options, lake, config)
     if options.json:
-        _print_json(found)
+        print_json(found)
     else:
         print_plan(found)
 
 
 def _publish(options: argparse.Namespace) -> None:
-    found = publish_live(_lake(options), options)
+    found = publish_live(lake_of(options), options)
     if options.json:
-        _print_json(found)
+        print_json(found)
     else:
         print_published(found)
 
@@ -114,14 +109,9 @@ def _publish(options: argparse.Namespace) -> None:
 def _hide(options: argparse.Namespace) -> None:
     found = hide_notes(options)
     if options.json:
-        _print_json(found)
+        print_json(found)
     else:
         print_hidden(found)
-
-
-def _print_json(found: object) -> None:
-    # In ASCII: ids and titles come from data, and may hold what a terminal obeys.
-    sys.stdout.write(json.dumps(found, default=str) + "\n")
 
 
 def _failed(error: Exception, code: int) -> int:
@@ -129,36 +119,11 @@ def _failed(error: Exception, code: int) -> int:
     return code
 
 
-def _lake(options: argparse.Namespace) -> str:
-    """Return the lake that is meant, and let its store be reached as the configuration says."""
-    if options.lake is not None:
-        export(S3Options())
-        return str(options.lake)
-    config = _config(options)
-    if config is None:
-        raise ConfigError(f"no lake is named, and there is no {_DEFAULT} here; name one with --lake or --config")
-    export(S3Options(config.s3.endpoint, config.s3.region))
-    return config.lake
-
-
-def _config(options: argparse.Namespace) -> Config | None:
-    """Return the configuration that is named, or the one below the working folder; null where there is neither."""
-    path = options.config or _DEFAULT
-    if options.config is None and not path.is_file():
-        return None
-    from uninote.config.loading import load_config
-
-    return load_config(path)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="uninote", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--lake", help="the lake's folder, or its URI in an object store")
-    common.add_argument("--config", type=Path, help=f"configuration that names the lake (default: {_DEFAULT})")
-    common.add_argument("--json", action="store_true", help="print one JSON object")
+    common = common_options()
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     status = commands.add_parser("status", parents=[common], help="what ran last, and what runs now")
@@ -180,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     add_plan(commands, common).set_defaults(run=_plan)
     add_publish(commands, common).set_defaults(run=_publish)
     add_hide(commands).set_defaults(run=_hide)
+    add_releases(commands, common)
     return parser
 
 

@@ -13,6 +13,8 @@ from uninote.lake.lease.chain import Chain
 from uninote.lake.lease.lease import FOLDER, HELD, Entry
 from uninote.lake.paths import Lake
 from uninote.lake.record import read_record
+from uninote.lake.releases.pointer import read_pointer
+from uninote.lake.releases.record import read_release
 from uninote.lake.small_tables import read_all
 from uninote.storage.lake_files import join, read_or_none
 from uninote.terminal import write
@@ -51,12 +53,23 @@ def status_of(lake: str) -> dict[str, Any]:
     return {
         "lake": lake,
         "format": record.format,
+        "release": _live(lake, now),
         "stages": stages,
         "neighbours_checked_at": checked,
         "neighbours_age_s": None if checked is None else round((now - checked).total_seconds(), 1),
         "writing": _writer(lake),
         "last_job": progress,
     }
+
+
+def _live(lake: str, now: datetime) -> dict[str, Any] | None:
+    """Return the release that readers see, and since when; null where there never was one."""
+    pointer = read_pointer(lake)
+    if pointer.live is None:
+        return None
+    made = datetime.fromisoformat(read_release(lake, pointer.live).made_at)
+    found = {"live": pointer.live, "made_at": made, "age_s": round((now - made).total_seconds(), 1)}
+    return found | {"last_change": pointer.change, "rolls_back": pointer.work_from is not None}
 
 
 def check_age(status: dict[str, Any], most_s: float | None) -> None:
@@ -79,6 +92,12 @@ def print_status(status: dict[str, Any]) -> None:
         lines.append(f"{name:<11} {stage['ended_at']:%Y-%m-%d %H:%M} UTC, {stage['seconds']:.1f} s: {counts}")
     age = status["neighbours_age_s"]
     lines.append(f"neighbours  {'never made' if age is None else f'up to date {_span(age)} ago'}")
+    release = status["release"]
+    if release is not None:
+        again = "; the next refresh brings the tables back to it" if release["rolls_back"] else ""
+        lines.append(
+            f"release     {release['live']}, made {_span(release['age_s'])} ago; {release['last_change']}{again}"
+        )
     lines.append(f"writing     {status['writing'] or 'nobody'}")
     if status["last_job"] is not None:
         job = status["last_job"]

@@ -25,6 +25,10 @@ from uninote.lake.lease.fence import committing
 from uninote.lake.parquet_files import DataFile, read_columns
 from uninote.storage import lake_files
 
+# What nothing needs is removed by whoever knows all releases: by itself Delta would forget versions after 30 days.
+LOG_KEPT = "delta.logRetentionDuration"
+FILES_KEPT = "delta.deletedFileRetentionDuration"
+KEEPING = {LOG_KEPT: "interval 3650 days", FILES_KEPT: "interval 3650 days"}  # properties of every table
 _VECTORS_OF_DELETES = "delta.enableDeletionVectors"
 _MADE_FROM = "uninote.made-from"
 
@@ -188,7 +192,7 @@ def _create(uri: str, schema: Schema, settings: Mapping[str, str], partition_by:
             uri,
             schema,
             partition_by=list(partition_by),
-            configuration=dict(settings),
+            configuration={**KEEPING, **settings},
             commit_properties=numbered,
         )
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import re
 
-from uninote.lake.delta_files import property_of, set_property
+from uninote.lake.delta_files import KEEPING, property_of, set_property
 from uninote.lake.vacuum import RetentionError
 
-LOG = "delta.logRetentionDuration"
-DELETED = "delta.deletedFileRetentionDuration"
-_LONG = "interval 3650 days"
 _HOURS = {"hour": 1, "day": 24, "week": 168, "month": 720, "year": 8760}
 
 
 def keep_versions(uri: str, hours: float) -> None:
-    """Let Delta forget no version of the table at `uri` by itself: what nothing needs is removed by whoever knows all releases.
+    """Let Delta forget no version of the table at `uri` by itself, as it does of tables that an earlier release made.
 
-    Of a table without these properties a checkpoint removes versions after 30 days, and a plain VACUUM their files after 7.
-    Raises RetentionError where somebody set one of them to less than `hours`.
+    Without these properties a checkpoint removes versions after 30 days, and a plain VACUUM their files after 7. Raises
+    RetentionError where somebody set one of them to less than `hours`.
     """
-    for name in (LOG, DELETED):
+    for name, long in KEEPING.items():
         given = property_of(uri, name)
         if not given:
-            set_property(uri, name, _LONG)
+            set_property(uri, name, long)
         elif (kept := hours_of(given)) is not None and kept < hours:
             raise RetentionError(
                 f"{uri} has the property {name} = {given!r}, and releases are kept for {hours:g} hours after they were live "
-                f"(retention.reader_hours): Delta would remove what readers of a release need. Set it to {_LONG!r}, or lower "
+                f"(retention.reader_hours): Delta would remove what readers of a release need. Set it to {long!r}, or lower "
                 "retention.reader_hours"
             )
 

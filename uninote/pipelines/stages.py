@@ -112,9 +112,10 @@ def _work(name: str) -> Stage:
 def refresh(run: Run) -> Summary:
     """Run every stage; each skips what did not change since it last ran."""
     started = time.time()
+    # Before the encoder is asked for: after a rollback over an upgrade it is that of the release rolled back to.
+    resume(run)
     # Asked for here, so that an encoder which is missing stops the run before it writes.
     say(f"refresh: the encoder is {run.model.checkpoint}")
-    resume(run)
     stages = {}
     for name in STAGES:
         _check_time(run, name, started)

@@ -23,9 +23,10 @@ from uninote.pipelines.index.kept import manifests_of
 from uninote.pipelines.index.messages import find_unused
 from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.lease.fencing import indexes_of, tables_below
+from uninote.pipelines.lake.ledger import entries
 from uninote.pipelines.lake.run import Outcome, Run, all_entries, record
-from uninote.pipelines.runtime.progress import step
-from uninote.storage.lake_files import relative
+from uninote.pipelines.runtime.progress import say, step
+from uninote.storage.lake_files import join, relative, remove_folder
 
 STAGE = "retention"
 
@@ -42,6 +43,7 @@ def retain(run: Run) -> dict[str, Any]:
     for number in gone:
         remove_release(run.lake.root, number)
     with step("retention: files that no release needs"):
+        _remove_generations(run, kept)
         counts = _remove_files(run, kept) | _remove_index_files(run, kept)
     counts |= {"releases_kept": len(kept), "releases_removed": len(gone)}
     if not counts["files_removed"]:
@@ -68,6 +70,19 @@ def without_expired(before: Pointer, run: Run) -> Pointer:
     rejected = tuple(number for number in before.rejected if number in left)
     change = f"releases {', '.join(map(str, gone))} are not kept any more"
     return replace(before, kept=left, replaced=replaced, rejected=rejected, change=change)
+
+
+def _remove_generations(run: Run, kept: list[Release]) -> None:
+    """Remove what was made with a model that no kept release has: of those that readers saw once, so never one in the making."""
+    seen = {
+        entry["generation"] for entry in entries(run.lake) if entry["stage"] == "release" and entry["state"] == "done"
+    }
+    for generation in sorted(seen - {one.generation for one in kept} - {run.model.generation}):
+        look()
+        say(f"retention: no kept release is of the model {generation} any more; what it made is removed")
+        if run.config.index.folder is not None:
+            remove_folder(join(run.config.index.folder, generation))
+        remove_folder(run.lake.uri(generation))
 
 
 def _remove_files(run: Run, kept: list[Release]) -> dict[str, int]:

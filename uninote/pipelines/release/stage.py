@@ -8,6 +8,8 @@ from typing import Any
 
 from uninote.lake.releases.pointer import Pointer, change_pointer, now, read_pointer
 from uninote.lake.releases.record import Release, read_release, release_ids, write_release
+from uninote.lake.table_retention import keep_versions
+from uninote.pipelines.lake.lease.fencing import tables_below
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.release.candidate import candidate
 from uninote.pipelines.release.case import Case
@@ -27,6 +29,8 @@ def release(run: Run) -> dict[str, Any]:
     started = time.time()
     pointer = read_pointer(run.lake.root)
     live = None if pointer.live is None else read_release(run.lake.root, pointer.live)
+    for uri in tables_below(run.lake.root):
+        keep_versions(uri, run.config.retention.reader_hours)
     made = candidate(run)
     if live is not None and live.consists_of_the_same(made):
         return {"tables": {}, "state": "unchanged", "release": live.id}

@@ -24,6 +24,7 @@ _ENDED = ("done", "unchanged")
 _COLUMNS = ("stage", "unit", "state", "run_id", "generation", "seconds", "counts")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CHECKING = ("refresh", "neighbours")  # jobs that end with neighbours as new as the notes
+_RELEASING = ("refresh", "release")  # jobs that end with a release of them
 
 
 class TooOldError(UninoteError):
@@ -49,11 +50,12 @@ def status_of(lake: str) -> dict[str, Any]:
     now = datetime.now(UTC)
     progress = _progress(lake)
     stages = _stages(lake)
-    checked = _checked_at(stages, progress)
+    release = _live(lake, now)
+    checked = _checked_at(stages, progress, release)
     return {
         "lake": lake,
         "format": record.format,
-        "release": _live(lake, now),
+        "release": release,
         "stages": stages,
         "neighbours_checked_at": checked,
         "neighbours_age_s": None if checked is None else round((now - checked).total_seconds(), 1),
@@ -118,13 +120,19 @@ def _stages(lake: str) -> list[dict[str, Any]]:
     return found
 
 
-def _checked_at(stages: list[dict[str, Any]], progress: dict[str, Any] | None) -> datetime | None:
-    """Return when a run last left neighbours as new as the notes; null where none did.
+def _checked_at(
+    stages: list[dict[str, Any]], progress: dict[str, Any] | None, release: dict[str, Any] | None
+) -> datetime | None:
+    """Return when a run last left what readers see as new as the notes; null where none did.
 
-    A run that finds nothing to do leaves no entry in the ledger, but its progress.
+    A run that finds nothing to do leaves no entry in the ledger, but its progress. Where there are releases, what did not
+    become one does not count.
     """
+    jobs = _CHECKING if release is None else _RELEASING
     times = [stage["ended_at"] for stage in stages if stage["stage"] == "neighbours"]
-    if times and progress is not None and progress["job"] in _CHECKING and progress["state"] == "done":
+    if release is not None:
+        times = [release["made_at"]]
+    if times and progress is not None and progress["job"] in jobs and progress["state"] == "done":
         times.append(datetime.fromisoformat(progress["updated_at"]))
     return max(times, default=None)
 

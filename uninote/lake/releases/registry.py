@@ -86,8 +86,8 @@ def artefact_of(path: str, generations: Sequence[str]) -> Artefact:
     )
 
 
-def named(pinned: str) -> Iterator[Artefact]:
-    """Yield what is pinned in this way."""
+def pinned_by(pinned: str) -> Iterator[Artefact]:
+    """Yield what releases pin in this way."""
     for artefact in ARTEFACTS:
         if artefact.pinned == pinned:
             yield artefact

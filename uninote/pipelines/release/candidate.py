@@ -7,19 +7,18 @@ from collections.abc import Iterator
 from uninote.errors import UninoteError
 from uninote.index.files.manifest import ManifestError
 from uninote.index.files.published import newest
-from uninote.lake.delta_files import has_log
 from uninote.lake.paths import index_name
 from uninote.lake.releases.pointer import now
 from uninote.lake.releases.record import IndexPin, Release
-from uninote.lake.schemas import NEIGHBOUR_CELLS, NEIGHBOUR_LEADERS
+from uninote.lake.releases.registry import LAKE, VERSION, pinned_by
 from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.lease.fencing import tables_below
 from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.lake.run import Run, newest_entries
+from uninote.storage.lake_files import relative
 from uninote.storage.types import MissingFileError
 
-_OF_LAKE = ("image_bytes", "image_files", "image_digests", "image_texts")
-_OF_JOIN = ("duplicates", "neighbour_rows", NEIGHBOUR_CELLS.name, NEIGHBOUR_LEADERS.name)
 _STAGES = ("ingest", "embed", "index", "neighbours")
 _ENDED = ("done", "unchanged")
 
@@ -50,22 +49,22 @@ def candidate(run: Run) -> Release:
 
 
 def _versions(run: Run, snapshot: Snapshot) -> Iterator[tuple[str, int]]:
-    """Yield (path relative to the lake, version) of every table that is part of a release."""
-    embedded = newest_entries(run)["embed", "all"]
+    """Yield (path relative to the lake, version) of every table that is part of a release, as the registry says."""
     # Those that embed read and left: notes that came since are part of a later release.
-    yield "notes", embedded["inputs"]["notes"]
-    for name, version in snapshot.versions.items():
-        yield f"{run.model.generation}/{name}", version
-    for name in _OF_LAKE:
-        if has_log(run.lake.uri(name)):
-            yield name, tables.table_version(run.lake.uri(name))
+    known = {"notes": newest_entries(run)["embed", "all"]["inputs"]["notes"]}
+    known |= {f"{run.model.generation}/{name}": version for name, version in snapshot.versions.items()}
+    yield from known.items()
     rules = list(run.config.neighbours.rules)
-    for name in (*rules, *(f"neighbour_state/{rule}" for rule in rules), *_OF_JOIN):
-        uri = run.generation.uri(name)
-        if name in rules:
-            tables.table_version(uri)  # a release without lists is none: raises MissingTableError
-        if has_log(uri):
-            yield f"{run.model.generation}/{name}", tables.table_version(uri)
+    for name in rules:
+        # A release without lists is none: raises MissingTableError.
+        yield f"{run.model.generation}/{name}", tables.table_version(run.generation.uri(name))
+    for artefact in pinned_by(VERSION):
+        place = run.lake.uri(artefact.name) if artefact.scope == LAKE else run.generation.uri(artefact.name)
+        for uri in tables_below(place):
+            path = relative(run.lake.root, uri)
+            # Vectors of widths that the configuration has no more are in no snapshot.
+            if path not in known and artefact.name not in ("embeddings", *rules):
+                yield path, tables.table_version(uri)
 
 
 def _index_pin(run: Run, width: int) -> IndexPin:

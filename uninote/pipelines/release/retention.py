@@ -73,7 +73,7 @@ def without_expired(before: Pointer, run: Run) -> Pointer:
 
 
 def _remove_generations(run: Run, kept: list[Release]) -> None:
-    """Remove what was made with a model that no kept release has: of those that readers saw once, so never one in the making."""
+    """Remove what was made with a model that no kept release has, of those that readers saw once: none in the making."""
     seen = {
         entry["generation"] for entry in entries(run.lake) if entry["stage"] == "release" and entry["state"] == "done"
     }

@@ -119,7 +119,7 @@ def test_rolling_back_pinning_and_letting_go(lake):
     assert roll_back(lake).live == 1
     with pytest.raises(ReleaseError, match="keeps no release before 1"):
         roll_back(lake)
-    with pytest.raises(ReleaseError, match="release 9 .* is not kept; kept are: 1, 2, 3"):
+    with pytest.raises(ReleaseError, match=r"release 9 .* is not kept; kept are: 1, 2, 3"):
         roll_back(lake, 9)
     assert pin(lake, 2, "audit").pinned == {"2": "audit"}
     with pytest.raises(ReleaseError, match="not pinned; pinned are: 2"):

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from uninote.errors import UninoteError
-from uninote.lake.delta_files import has_log
+from uninote.lake.delta_files import columns_of, has_log
 from uninote.lake.paths import Lake
 from uninote.lake.record import read_record
+from uninote.lake.rows_by_id import RowsById
 from uninote.neighbours.lookup import open_table
 from uninote.storage.lake_files import folders_in
 from uninote.terminal import write
@@ -108,10 +109,12 @@ def _rows(
     uri = Lake(lake).uri(table)
     if not has_log(uri):
         return []
-    dataset = DeltaTable(uri).to_pyarrow_dataset()
-    there = None if columns is None else [name for name in columns if name in dataset.schema.names]
-    rows: list[dict[str, Any]] = dataset.to_table(columns=there, filter=pc.field("note_id").isin(list(ids))).to_pylist()
-    return rows
+    stored = columns_of(uri)
+    there = stored if columns is None else [name for name in columns if name in stored]
+    found: list[dict[str, Any]] = (
+        RowsById(uri, None, ["note_id", *(name for name in there if name != "note_id")]).find(ids).to_pylist()
+    )
+    return found
 
 
 def _quarantine(lake: str, ids: Sequence[str | int]) -> dict[str | int, list[dict[str, Any]]]:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
-from operator import or_
 from pathlib import Path
 
-import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from pyarrow import ArrowException
-from pyarrow.dataset import ParquetFragmentScanOptions
 
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import has_log
-from uninote.lake.parquet_files import DamagedFileError, read_columns
+from uninote.lake.parquet_files import DamagedFileError
 from uninote.lake.record import read_record
 from uninote.lake.releases.pointer import live_release
+from uninote.lake.rows_by_id import RowsById
 from uninote.storage import lake_files
 
 NoteId = str | int
-_COMPARED_ONE_BY_ONE = 200
-_CHECKED = ParquetFragmentScanOptions(page_checksum_verification=True)
 
 
 STALE = "uninote.stale"  # a property of tables that nobody keeps fresh any more: it says since when
@@ -63,41 +57,20 @@ class NeighbourTable:
                 f"{uri} is stale ({stale}): it may name notes that are gone; put it back into neighbours.tables and run "
                 "jobs/neighbours.py, or remove its folder"
             )
-        self._uri = uri
-        self._version = version
-        self._rows = table.to_pyarrow_dataset()
+        self._rows = RowsById(uri, version, ("note_id", "neighbours"))
 
     def get(self, note_ids: Sequence[NoteId]) -> dict[NoteId, list[tuple[NoteId, float]]]:
         """Return what `lookup` does."""
-        if not note_ids:
-            return {}
-        field = pc.field("note_id")
-        wanted = sorted(set(note_ids))
-        # Arrow passes over row groups by comparing their bounds with ==, not with lists of values; of many ids every row
-        # group has some anyway, and one look into a set then costs less than so many comparisons.
-        one_by_one = len(wanted) <= _COMPARED_ONE_BY_ONE
-        chosen = reduce(or_, (field == one for one in wanted)) if one_by_one else field.isin(wanted)
         try:
-            found = self._rows.to_table(filter=chosen, fragment_scan_options=_CHECKED)
-        except (OSError, ArrowException) as error:
-            reason = _damage(self._uri, self._version) or str(error)
+            found = self._rows.find(note_ids)
+        except DamagedFileError as error:
             raise NeighbourTableError(
-                f"{reason}; remove that file and run jobs/neighbours.py, which makes it anew"
+                f"{error}; remove that file and run jobs/neighbours.py, which makes it anew"
             ) from error
         lists = {}
         for note_id, neighbours in zip(found["note_id"].to_pylist(), found["neighbours"].to_pylist(), strict=True):
             lists[note_id] = [(one["note_id"], one["score"]) for one in neighbours]
         return lists
-
-
-def _damage(uri: str, version: int | None) -> str | None:
-    """Return which file of a table cannot be read, and why; null where all can."""
-    for path in DeltaTable(uri, version=version).file_uris():
-        try:
-            read_columns(path, ["note_id", "neighbours"])
-        except DamagedFileError as error:
-            return str(error)
-    return None
 
 
 def open_table(lake: str | Path, table: str = "neighbours", generation: str | None = None) -> NeighbourTable:

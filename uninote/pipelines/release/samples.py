@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from deltalake import DeltaTable
 
 from uninote.lake.delta_files import files_of
 from uninote.lake.parquet_files import footer_of, open_parquet
+from uninote.lake.rows_by_id import RowsById
 
 NoteId = str | int
 Lists = Mapping[NoteId, tuple[NoteId, ...]]
@@ -36,6 +35,8 @@ def draw(uri: str, version: int, count: int, seed: int) -> Sample:
     Tables are ordered by note_id, which says nothing of what a note is about: lists of one group are taken for independent.
     """
     random = np.random.default_rng(seed)
+    stored = pa.schema(DeltaTable(uri, version=version, without_files=True).schema().to_arrow())
+    columns = pa.schema([stored.field(name) for name in _COLUMNS])
     groups = []
     for file in files_of(uri, version):
         footer = footer_of(file.path)
@@ -52,7 +53,8 @@ def draw(uri: str, version: int, count: int, seed: int) -> Sample:
     for place in sorted(drawn.tolist()):
         path, number, rows = groups[place]
         with open_parquet(path) as file:
-            group = file.read_row_group(number, columns=_COLUMNS)
+            # Files that deltalake wrote say that they have views of strings, which few of Arrow's functions take.
+            group = file.read_row_group(number, columns=_COLUMNS).cast(columns)
         ends = pc.min_max(group["note_id"]).as_py()
         bounds.append((ends["min"], ends["max"]))
         wanted = max(1, round(share * rows))
@@ -62,11 +64,7 @@ def draw(uri: str, version: int, count: int, seed: int) -> Sample:
 
 def lists_of(uri: str, version: int, sample: Sample) -> Lists:
     """Return the lists that a version of a table has of the sample's notes; those that it has none of are missing."""
-    if not sample.lists:
-        return {}
-    field = pc.field("note_id")
-    near = reduce(or_, ((field >= low) & (field <= high) for low, high in sample.bounds))
-    rows = DeltaTable(uri, version=version).to_pyarrow_dataset().to_table(columns=_COLUMNS, filter=near)
+    rows = RowsById(uri, version, _COLUMNS).near(sample.bounds)
     wanted = pc.is_in(rows["note_id"], pa.array(list(sample.lists), rows["note_id"].type))
     return _lists(rows.filter(wanted))
 

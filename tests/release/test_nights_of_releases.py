@@ -14,7 +14,7 @@ from uninote.pipelines.release.errors import GateError
 from uninote.pipelines.stages import STAGES, refresh, run_stage
 from uninote.releases.changes import roll_back
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.more]
 
 WORDS = ("bread", "soup", "garden", "river", "temple", "ramen", "camera", "hiking")
 SETTINGS = (

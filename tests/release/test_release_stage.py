@@ -1,0 +1,139 @@
+"""The release stage on one small lake: what it pins, what it lets through, and what readers of each kind see of it."""
+
+from __future__ import annotations
+
+import pytest
+from builders import make_note, write_source
+from deltalake import DeltaTable
+
+import uninote
+from uninote.cli.command import main as command
+from uninote.lake.delta_files import set_property
+from uninote.lake.lease.fence import commits_under
+from uninote.lake.lease.lease import take
+from uninote.lake.releases.pointer import read_pointer
+from uninote.lake.releases.record import ReleaseError, read_release
+from uninote.lake.vacuum import RetentionError
+from uninote.neighbours.lookup import lookup
+from uninote.pipelines.release.errors import GateError
+from uninote.pipelines.stages import run_stage
+
+pytestmark = pytest.mark.spark
+
+WORDS = ("bread", "soup", "garden", "river", "temple", "ramen", "camera", "hiking")
+SETTINGS = ("neighbours.k=4", "embed.widths=[64]", "index.nlist=4", "index.num_shards=2", "index.pq_m=8")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The lake and the source that the tests of this file share, in their order."""
+    return tmp_path_factory.mktemp("release")
+
+
+@pytest.fixture
+def run_of(make_run, folder, quick_model):
+    return lambda *more: make_run(
+        f"lake={folder}/lake", f"ingest.source={folder}/source", *quick_model, *SETTINGS, *more
+    )
+
+
+def change(run):
+    """Give the neighbour table a new version, as a night without a change of any list would."""
+    uri = run.generation.uri("neighbours")
+    set_property(uri, "test.version", str(DeltaTable(uri).version()))
+
+
+def test_what_a_run_left_becomes_a_release_for_readers_of_every_kind(run_of, folder, spark, capsys):
+    lake, run = f"{folder}/lake", run_of()
+    with pytest.raises(ReleaseError, match="has no release yet"):
+        uninote.open_release(lake)
+    notes = [make_note(str(n), title=WORDS[n % 8], body=f"{WORDS[n % 5]} {n}") for n in range(30)]
+    write_source(folder / "source", [*notes, make_note("bad", title="", body="")])
+    for stage in ("ingest", "embed", "index", "neighbours"):
+        run_stage(run, stage)
+    said = run_stage(run, "release")
+    assert set(said["gates"].values()) == {"passed", "skipped"}
+    opened = uninote.open_release(lake)
+    assert opened.id == read_pointer(lake).live == 1
+    assert len(opened.table("notes").to_pyarrow_table()) == 31
+    assert opened.read(spark, "neighbours").count() == 30
+    assert opened.lookup(["3", "bad"]) == lookup(lake, ["3"])
+    assert opened.index(64).verify()["live"] == 30
+    uri, version = opened.tables["items"]
+    assert DeltaTable(uri, version=version).to_pyarrow_table().num_rows == 30
+    with pytest.raises(ReleaseError, match="no index of width 7; it has 64"):
+        opened.index(7)
+    assert command(["releases", "show", "--lake", lake]) == 0
+    assert "30 with a vector and 1 set aside" in capsys.readouterr().out
+    assert run_stage(run, "release")["state"] == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("limit", "gate"),
+    [
+        ("gates.set_aside=0.03", "set_aside"),
+        ("gates.hub_share=0", None),  # of so few notes each is in a large share of the lists
+        ("gates.lost_neighbours=0", None),  # none is lost
+    ],
+)
+def test_a_gate_just_beyond_its_limit_keeps_a_release_from_readers(run_of, folder, limit, gate):
+    lake, run = f"{folder}/lake", run_of(limit)
+    live = read_pointer(lake).live
+    change(run)
+    if gate is None:
+        assert run_stage(run, "release")["release"] > live
+        return
+    with pytest.raises(GateError, match=f"readers go on seeing release {live}.*{gate}"):
+        run_stage(run, "release")
+    assert read_pointer(lake).live == live
+    assert "did not pass its gates" in read_pointer(lake).change
+
+
+def test_lists_of_other_items_do_not_go_live(run_of, folder):
+    run = run_of()
+    uri = run.generation.uri("neighbours")
+    rows = DeltaTable(uri).to_pyarrow_table()
+    DeltaTable(uri).delete("note_id = '7'")
+    with pytest.raises(GateError, match="neighbours has 29 lists for 30 notes"):
+        run_stage(run, "release")
+    DeltaTable(uri).restore(DeltaTable(uri).version() - 1)
+    assert DeltaTable(uri).to_pyarrow_table().num_rows == rows.num_rows
+    # As many, and of another note.
+    DeltaTable(uri).update({"note_id": "'someone'"}, predicate="note_id = '7'")
+    with pytest.raises(GateError, match="neighbours has lists of other notes than the items"):
+        run_stage(run, "release")
+    DeltaTable(uri).restore(DeltaTable(uri).version() - 1)
+
+
+def test_a_forced_release_says_so(run_of, folder, capsys):
+    lake, run = f"{folder}/lake", run_of("gates.set_aside=0.03", "refresh.force=true")
+    change(run)
+    said = run_stage(run, "release")
+    assert said["forced"]
+    assert read_release(lake, said["release"]).forced
+    assert command(["releases", "list", "--lake", lake]) == 0
+    assert "live; gates not passed: set_aside; forced" in capsys.readouterr().out
+    assert command(["releases", "rollback", "--lake", lake]) == 0
+    assert read_pointer(lake).live < said["release"]
+
+
+def test_a_table_that_forgets_too_soon_is_refused(run_of):
+    run = run_of()
+    set_property(run.lake.uri("notes"), "delta.deletedFileRetentionDuration", "interval 1 hours")
+    with pytest.raises(RetentionError, match="'interval 1 hours', and releases are kept for 24 hours"):
+        run_stage(run, "release")
+    set_property(run.lake.uri("notes"), "delta.deletedFileRetentionDuration", "interval 3650 days")
+
+
+def test_a_run_that_was_overtaken_publishes_nothing(run_of, folder):
+    lake, run = f"{folder}/lake", run_of()
+    live = read_pointer(lake).live
+    old = take(lake, "refresh", "old")
+    with commits_under(old):
+        change(run)
+    old.release()
+    new = take(lake, "refresh", "new")
+    with commits_under(new):
+        run_stage(run_of(), "release")
+    new.release()
+    assert read_pointer(lake).live > live

@@ -9,8 +9,6 @@ from deltalake import DeltaTable
 import uninote
 from uninote.cli.command import main as command
 from uninote.lake.delta_files import set_property
-from uninote.lake.lease.fence import commits_under
-from uninote.lake.lease.lease import take
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.releases.record import ReleaseError, read_release
 from uninote.lake.vacuum import RetentionError
@@ -123,17 +121,3 @@ def test_a_table_that_forgets_too_soon_is_refused(run_of):
     with pytest.raises(RetentionError, match="'interval 1 hours', and releases are kept for 24 hours"):
         run_stage(run, "release")
     set_property(run.lake.uri("notes"), "delta.deletedFileRetentionDuration", "interval 3650 days")
-
-
-def test_a_run_that_was_overtaken_publishes_nothing(run_of, folder):
-    lake, run = f"{folder}/lake", run_of()
-    live = read_pointer(lake).live
-    old = take(lake, "refresh", "old")
-    with commits_under(old):
-        change(run)
-    old.release()
-    new = take(lake, "refresh", "new")
-    with commits_under(new):
-        run_stage(run_of(), "release")
-    new.release()
-    assert read_pointer(lake).live > live

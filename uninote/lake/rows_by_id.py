@@ -39,7 +39,7 @@ class RowsById:
         return rows.filter(pc.is_in(rows[_KEY], pa.array(wanted, self._schema.field(_KEY).type)))
 
     def near(self, ranges: Sequence[tuple[NoteId, NoteId]]) -> pa.Table:
-        """Return all rows whose note_id is in one of these ranges, ends included, and others near them. Raises DamagedFileError."""
+        """Return all rows whose note_id is in one of these ranges, ends included, and others. Raises DamagedFileError."""
         return self._read(sorted(ranges))
 
     def _read(self, ranges: Sequence[tuple[NoteId, NoteId]]) -> pa.Table:

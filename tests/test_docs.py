@@ -23,7 +23,7 @@ from deltalake import DeltaTable
 from uninote.config.types import find_key
 from uninote.lake.generation_record import RECORD
 from uninote.model.qwen.trainable import Shape, make_trainable_checkpoint
-from uninote.serving.changes import TableVersion
+from uninote.neighbours.list_changes import TableVersion
 from uninote.serving.opening import open_store
 from uninote.serving.publish import Published, publish
 from uninote.training.dataset.writer import write_training_set

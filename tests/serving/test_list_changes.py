@@ -10,8 +10,8 @@ from deltalake import DeltaTable, WriterProperties, write_deltalake
 from pushes import rows_of
 
 from uninote.lake.delta_files import DeltaFilesError
+from uninote.neighbours.list_changes import TableVersion, compare
 from uninote.serving import changes
-from uninote.serving.changes import TableVersion, compare
 
 
 def drawn(rng: random.Random, ids: list) -> dict:

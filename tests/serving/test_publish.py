@@ -6,8 +6,8 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from pushes import LAKE, push, put, rows_of
 
+from uninote.neighbours.list_changes import TableVersion
 from uninote.serving import publish as publishing
-from uninote.serving.changes import TableVersion
 from uninote.serving.layout import StoreError
 from uninote.serving.publish import Counts, Published, publish
 from uninote.serving.state import State

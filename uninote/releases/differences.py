@@ -7,7 +7,7 @@ from typing import Any
 from uninote.lake.delta_files import rows_in_log
 from uninote.lake.releases.record import Release
 from uninote.lake.reserved import is_reserved
-from uninote.serving.changes import TableVersion, compare
+from uninote.neighbours.list_changes import TableVersion, compare
 from uninote.storage.lake_files import join
 
 _LISTS = "neighbours"

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from uninote.lake.delta_files import rows_in_log
-from uninote.serving.changes import Changes, TableVersion, compare
+from uninote.neighbours.list_changes import Changes, TableVersion, compare
 from uninote.serving.encoding import encoded
 from uninote.serving.layout import GONE, StoreError
 from uninote.serving.store import OnlineStore

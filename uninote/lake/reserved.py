@@ -28,6 +28,11 @@ _PLANNED |= {"canaries", "gates", "neighbour_changes", "templates", "segments", 
 RESERVED = frozenset(_OF_GENERATIONS | _OF_LAKES | _PLANNED)
 
 
+def is_of_lake(name: str) -> bool:
+    """Say whether the table `name`, one of ours, lies at a lake's root, and not below a generation."""
+    return name.split("/", 1)[0] in _OF_LAKES
+
+
 def is_reserved(name: str) -> bool:
     """Say whether `name`, whatever its case, is one of ours or lies below one of ours."""
     first = name.casefold().split("/", 1)[0]

@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from uninote.config.loading import load_config
+from uninote.config.sections.observe import ObserveConfig
 from uninote.config.settings import Config
 from uninote.config.store_settings import store_settings
 from uninote.errors import ConfigError, UninoteError
+from uninote.observe.observers import Observers
+from uninote.observe.records import RunStart, now
 from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.lease.writing import writing
 from uninote.pipelines.lake.run import Run, new_run_id
+from uninote.pipelines.observing import observed_run
 from uninote.pipelines.release.errors import GateError
 from uninote.pipelines.runtime.failures import TRACE, explained
 from uninote.pipelines.runtime.progress import say
@@ -87,21 +91,29 @@ def run_job(
 
 def _summary(name: str, work: Work, options: argparse.Namespace, plan: Plan | Preview | None) -> dict[str, Any]:
     config = load_config(options.config, options.set)
-    writes = name in WRITING
-    if plan is not None and options.dry_run:
-        writes = False
-        if not isinstance(plan, Preview):
-            return plan(config, options.rows, options.width)
-        work = plan.work
+    previews = plan is not None and options.dry_run
+    if isinstance(plan, Preview):
+        work = plan.work if previews else work
+    elif plan is not None and previews:
+        return plan(config, options.rows, options.width)
+    # A preview does nothing that anybody is told of.
+    told = ObserveConfig() if previews else config.observe
+    with observed_run(told, RunStart(new_run_id(), name, config.lake, now())) as observers:
+        return _work(config, options, work, observers, writes=name in WRITING and not previews)
+
+
+def _work(
+    config: Config, options: argparse.Namespace, work: Work, observers: Observers, writes: bool
+) -> dict[str, Any]:
     export(s3_of(config))
     if not is_object_store(config.lake):
         _check_lake(Path(config.lake))
-    run_id = new_run_id()
+    name, run_id = observers.run.job, observers.run.run_id
     # Before a session is made: a second run is told so at once.
     with writing(config.lake, name, run_id, config.index.folder, s3_of(config)) if writes else nullcontext():
         spark = open_session(name, store_settings(_places(config), s3_of(config)) | config.spark)
         allow_deletes = name in INGESTING and options.allow_deletes
-        run = Run(spark, config, tuple(options.set), allow_deletes, not writes, run_id)
+        run = Run(spark, config, tuple(options.set), allow_deletes, not writes, run_id, observers=observers)
         with progress_file(config.lake, name, run_id):
             return work(run)
 

@@ -19,6 +19,7 @@ from uninote.pipelines.lake.tables import MissingTableError
 from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.notes.source_identity import may_hold_demo
 from uninote.pipelines.notes.stage import ingest
+from uninote.pipelines.observing import observed_stage
 from uninote.pipelines.release.errors import GateError, OutOfTimeError
 from uninote.pipelines.release.resume import resume
 from uninote.pipelines.release.retention import retain
@@ -45,6 +46,7 @@ STAGES: Mapping[str, Stage] = {
 LEARNING = ("train", "evaluate")  # jobs that need notes alone, and torch in the driver
 
 
+@observed_stage
 def run_stage(run: Run, name: str) -> Summary:
     """Run one stage and return its summary.
 

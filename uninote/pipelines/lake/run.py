@@ -18,6 +18,7 @@ from uninote.config.settings import Config
 from uninote.foreign_vectors.table import VectorTable, open_table
 from uninote.lake import record as lake_record
 from uninote.lake.paths import GenerationLake, Lake, staging_name
+from uninote.observe.observers import Observers
 from uninote.pipelines.lake import ledger as ledger_table
 from uninote.pipelines.lake import migrations as lake_migrations
 from uninote.pipelines.lake import tables
@@ -38,7 +39,8 @@ class Run:
 
     `allow_deletes`: an ingest may delete any share of the notes. `reads_only`: the run has no lease, and writes no table of the
     lake but its entries in the ledger. `stage_seconds`: what each stage of this run took so far, in
-    the order in which they ended; one that found nothing to do leaves no entry in the ledger.
+    the order in which they ended; one that found nothing to do leaves no entry in the ledger. `outcomes`: what each stage of
+    this run that ended wrote there, by unit. `observers` are told of stages; null where nobody is.
     """
 
     spark: SparkSession
@@ -48,6 +50,8 @@ class Run:
     reads_only: bool = False
     run_id: str = field(default_factory=new_run_id)
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    outcomes: dict[str, dict[str, Outcome]] = field(default_factory=dict)
+    observers: Observers | None = None
 
     @cached_property
     def lake(self) -> Lake:
@@ -139,6 +143,8 @@ def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) ->
         "as_of": outcome.as_of,
     }
     ledger_table.append(run.lake, entry)
+    if outcome.state != "started":
+        run.outcomes.setdefault(stage, {})[unit] = outcome
 
 
 def ledger(run: Run, stage: str) -> list[Entry]:

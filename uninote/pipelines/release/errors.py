@@ -6,7 +6,9 @@ from uninote.errors import UninoteError
 
 
 class GateError(UninoteError):
-    """A release did not pass its gates: readers go on seeing the one before."""
+    """A release did not pass its gates: readers go on seeing the one before. Exit 3."""
+
+    exit_code = 3
 
 
 class OutOfTimeError(UninoteError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from uninote.pipelines.embed.steps.accounting import CHUNK
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.run import Run, ledger
@@ -13,7 +14,6 @@ from uninote.report.data import StageRow
 Entries = Mapping[tuple[str, str], Entry]
 
 REPORT = "report"
-_CHUNK = "chunk "
 
 
 def run_of(run: Run, entries: Entries) -> str:
@@ -32,7 +32,7 @@ def seconds_of(run: Run, rows: tuple[StageRow, ...]) -> float:
         return sum(run.stage_seconds.values())
     seconds = 0.0
     for row in rows:
-        if row.is_of_this_run and _CHUNK not in row.stage:
+        if row.is_of_this_run and CHUNK not in row.stage:
             seconds += row.seconds
     return seconds
 
@@ -46,7 +46,7 @@ def stage_rows(run: Run, entries: Entries) -> tuple[StageRow, ...]:
     embedded = entries.get(("embed", "all"))
     rows = []
     for (stage, unit), entry in entries.items():
-        is_old_chunk = unit.startswith(_CHUNK) and (embedded is None or entry["run_id"] != embedded["run_id"])
+        is_old_chunk = unit.startswith(CHUNK) and (embedded is None or entry["run_id"] != embedded["run_id"])
         if stage != REPORT and not is_old_chunk:
             rows.append(_row(run, entry, shown))
     return (*rows, *_unfinished(run, shown))

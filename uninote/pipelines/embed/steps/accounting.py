@@ -29,6 +29,7 @@ CUT_COUNTS = (
     "images_left_out",
     "cut_unknown",
 )
+CHUNK = "chunk "  # before its number: the unit of a chunk in the ledger
 UNPUBLISHED = "this chunk was not published, and readers keep what they had"
 
 
@@ -74,7 +75,7 @@ class Chunk:
     @property
     def name(self) -> str:
         """The unit in the ledger."""
-        return f"chunk {self.number}"
+        return f"{CHUNK}{self.number}"
 
 
 def check_reachable(plan: Plan, chunk: Chunk, got: Outcomes) -> None:

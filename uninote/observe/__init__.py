@@ -1,0 +1,1 @@
+"""What other programs are told of a run: lines of JSON, a Prometheus text file, OpenLineage events; off unless configured."""

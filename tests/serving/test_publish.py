@@ -132,6 +132,26 @@ def test_a_store_that_lost_lists_is_noticed(store, release):
     assert store.get(NOTES) == FIRST | {"b": []}
 
 
+def test_the_live_release_is_pushed_again_where_lists_are_lost(store, release, monkeypatch):
+    one, two = release(1, FIRST), release(2, SECOND)
+    publish(store, one, None)
+    publish(store, two, one)
+    state = store._backend.read([]).state
+    store._backend.write(state, {b"neighbours:a": None})
+    with monkeypatch.context() as dies:
+        dies.setattr(store, "seal", lambda release: (_ for _ in ()).throw(DiedError))
+        with pytest.raises(DiedError):
+            publish(store, two, None)
+    assert store.get(NOTES) == SECOND
+    assert store.state == State(LAKE, live=2, pushing=2)
+    three = release(3, FIRST)
+    publish(store, three, two)
+    assert store.get(NOTES) == FIRST
+    publish(store, three, None)
+    assert store.get(NOTES) == FIRST
+    assert store.state == State(LAKE, live=3)
+
+
 def test_counts_that_do_not_add_up_leave_the_pointer(store, release, monkeypatch):
     one, two = release(1, FIRST), release(2, SECOND)
     publish(store, one, None)

@@ -85,7 +85,7 @@ def with_entry(value: bytes | None, new: Entry, live: int | None) -> bytes:
     if live is not None and live > new.release:
         # Of a release to go back to. Readers at `live` must not take it for theirs: what they take is named after that.
         return value_of([Entry(live, GONE if old is None else old.body), new])
-    return value_of([new] if old is None else [new, old])
+    return value_of([new] if old is None or old.release == new.release else [new, old])
 
 
 def reachable(value: bytes, releases: Sequence[int]) -> bytes | None:

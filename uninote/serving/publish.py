@@ -49,11 +49,12 @@ class Outcome:
 def publish(store: OnlineStore, release: Published, previous: Published | None) -> Outcome:
     """Let readers of the store see `release`: push the lists that differ from those of `previous`, then flip.
 
-    `previous` is what readers see now; null where the store is empty, and where every list is to be pushed, whatever is there.
+    `previous` is what readers see now; null where the store is empty, and where every list is to be pushed, whatever is there,
+    those of the release that readers see included.
     Raises StoreError, and readers see what they saw, where the counts do not add up, the store lost lists, or it fails.
     """
     live = store.state.live
-    if release.id == live:
+    if release.id == live and previous is not None:
         return Outcome(release.id, live, "unchanged")
     if release.id == store.state.other:
         store.flip(release.id)

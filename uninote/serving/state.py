@@ -45,11 +45,12 @@ class State:
     def begun(self, release: int, lake: str) -> State:
         """Return the state in which lists of `release` may be put. Raises StoreError.
 
-        `other` goes: a list that is put takes the place of the one that readers of `other` took.
+        `other` goes: a list that is put takes the place of the one that readers of `other` took. Those of the live release
+        may be put again, where a server lost some.
         """
         if self.lake not in (None, lake):
             raise StoreError(f"the online store holds lists of the lake {self.lake}, not of {lake}; name another place")
-        if release in self.whole:
+        if release == self.other:
             raise StoreError(f"release {release} is whole in the online store; flip to it, or drop it first")
         self._check_idle(release)
         if self.dropping is not None:
@@ -70,7 +71,7 @@ class State:
     def sealed(self, release: int) -> State:
         """Return the state once all lists of `release` are there."""
         self.check_push(release)
-        return replace(self, other=release, pushing=None)
+        return replace(self, other=None if release == self.live else release, pushing=None)
 
     def flipped(self, release: int) -> State:
         """Return the state in which readers see `release`. Raises StoreError where it is not whole."""
@@ -84,8 +85,8 @@ class State:
         return replace(self, live=release, other=self.live)
 
     def without(self, release: int) -> State:
-        """Return the state while lists of `release` are cleaned up. Raises StoreError for the live one."""
-        if release == self.live:
+        """Return the state while lists of `release` are cleaned up. Raises StoreError for the live one, if that is whole."""
+        if release == self.live and release not in (self.pushing, self.dropping):
             raise StoreError(f"release {release} is live in the online store; flip to another one before it is dropped")
         self._check_idle(release)
         return replace(self, other=None if release == self.other else self.other, pushing=None, dropping=release)

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import sys
 import tarfile
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,8 @@ from deltalake import DeltaTable
 
 from uninote.config.types import find_key
 from uninote.lake.generation_record import RECORD
+from uninote.lake.releases.pointer import change_pointer
+from uninote.lake.releases.record import IndexPin, Release, write_release
 from uninote.model.qwen.trainable import Shape, make_trainable_checkpoint
 from uninote.neighbours.list_changes import TableVersion
 from uninote.serving.opening import open_store
@@ -95,7 +98,20 @@ def place(tmp_path_factory):
     store = open_store(f"lmdb://{folder}/store", create=True)
     publish(store, Published(1, "docs", {"neighbours": lists}), None)
     store.close()
+    make_release(folder / "lake", generation)
     return SimpleNamespace(folder=folder, lake=folder / "lake", generation=generation)
+
+
+def make_release(lake: Path, generation: str) -> None:
+    """Let readers see the tables as they stand."""
+    names = ["notes", *(f"{generation}/{name}" for name in ("items", "neighbours", "similar_other_author"))]
+    versions = {name: DeltaTable(str(lake / name)).version() for name in names}
+    manifest = max((lake / generation / "index" / "w64").glob("manifest*.json")).name
+    pins = {"w64": IndexPin(f"{generation}/index/w64", manifest)}
+    lake_id = json.loads((lake / "lake.json").read_text())["lake_id"]
+    made = Release(0, "2026-11-27T00:00:00+00:00", "docs", lake_id, generation, versions, pins, {})
+    number = write_release(str(lake), made, 0).id
+    change_pointer(str(lake), lambda before: replace(before, live=number, kept=(number,), change="docs"))
 
 
 def filled(text: str, place: SimpleNamespace) -> str:

@@ -1,6 +1,6 @@
 """Faults that operators meet, by what Java, Rust and Python print of them, each with one sentence for a person.
 
-docs/operations.md lists them. `{at}` in a sentence is the table or file it is about. A new fault costs one entry here, and
+docs/runbook.md lists them. `{at}` in a sentence is the table or file it is about. A new fault costs one entry here, and
 its text, as the real thing prints it, one in the tests.
 """
 
@@ -23,7 +23,7 @@ def _fault(sentence: str, *texts: str) -> Fault:
 
 
 _REBUILD = (
-    "Restore it from a backup; without one, move the table's folder away and run the job that makes it (docs/operations.md, "
+    "Restore it from a backup; without one, move the table's folder away and run the job that makes it (docs/runbook.md, "
     '"A damaged table")'
 )
 

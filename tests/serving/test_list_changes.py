@@ -12,6 +12,8 @@ from pushes import rows_of
 from uninote.lake.delta_files import DeltaFilesError
 from uninote.neighbours import list_changes
 from uninote.neighbours.list_changes import TableVersion, compare
+from uninote.serving.encoding import encoded
+from uninote.serving.layout import neighbours_in
 
 
 def drawn(rng: random.Random, ids: list) -> dict:
@@ -100,3 +102,16 @@ def test_files_that_are_gone_are_said(tmp_path):
     Path(DeltaTable(uri).file_uris()[0].removeprefix("file://")).unlink()
     with pytest.raises(DeltaFilesError, match="is gone"):
         found(None, version)
+
+
+def test_files_that_deltalake_wrote_anew_are_read_as_others(tmp_path):
+    lists = {f"n{number}": [("n1", 0.5), ("n2", 0.25)] for number in range(9)}
+    uri = str(tmp_path / "lists")
+    old = write(uri, lists, 2)
+    DeltaTable(uri).delete("note_id = 'n3'")
+    new = TableVersion(uri, DeltaTable(uri).version())
+    del lists["n3"]
+    assert found(old, new)[:3] == ({}, ["n3"], 8)
+    (parts, more) = compare(None, new)
+    assert {key: neighbours_in(body) for rows in (parts, more) for key, body in encoded(rows.changed)} == lists
+    assert sum(len(list(encoded(part.sample))) for part in compare(new, new)) == 2

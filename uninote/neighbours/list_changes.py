@@ -97,7 +97,7 @@ def _equal_lists(one: pa.Array, other: pa.Array) -> np.ndarray:
 def _same_file(path: str) -> Iterator[Changes]:
     with open_parquet(path, by_batches=True) as file:
         for first in file.iter_batches(1, columns=list(_COLUMNS), use_threads=False):
-            rows = pa.table(first)
+            rows = _plain(pa.Table.from_batches([first]))
             yield Changes(rows.slice(0, 0), [], file.metadata.num_rows, rows)
             return
 
@@ -125,7 +125,7 @@ def _rows(files: Sequence[DataFile], low: Any, high: Any) -> pa.Table | None:
             with open_parquet(file.path) as stored:
                 groups = range(stored.num_row_groups)
                 inside = [one for one in groups if _meets(_bounds(stored.metadata, one), low, high)]
-                parts.append(stored.read_row_groups(inside, columns=list(_COLUMNS), use_threads=False))
+                parts.append(_plain(stored.read_row_groups(inside, columns=list(_COLUMNS), use_threads=False)))
     if not parts:
         return None
     rows = pa.concat_tables(parts)
@@ -133,6 +133,13 @@ def _rows(files: Sequence[DataFile], low: Any, high: Any) -> pa.Table | None:
         if bound is not None:
             rows = rows.filter(keeps(rows["note_id"], bound))
     return rows if len(rows) else None
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Return rows with the types that lists are written with: files that deltalake wrote anew have views of strings."""
+    kind = pa.int64() if pa.types.is_integer(rows.schema.field("note_id").type) else pa.string()
+    entry = pa.struct([("note_id", kind), ("score", pa.float32())])
+    return rows.select(_COLUMNS).cast(pa.schema([("note_id", kind), ("neighbours", pa.list_(entry))]))
 
 
 def _meets(bounds: tuple[Any, Any] | None, low: Any, high: Any) -> bool:

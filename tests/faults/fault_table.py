@@ -56,6 +56,7 @@ MORE = [
     Fault("index", "second", "path"),
     Fault("neighbours", "second", "commit", "driver", ("vacuum",)),
     Fault("neighbours", "second", "start", then=("flip */neighbour_state/*/*.parquet",)),
+    Fault("release", "second", "path"),
     Fault("report", "first", "path"),
 ]
 LONG = [
@@ -103,6 +104,10 @@ LONG = [
     Fault("neighbours", "second", "start", then=("delete */neighbour_cells/*.parquet",)),
     Fault("neighbours", "second", "start", then=("delete */neighbour_state/*",)),
     Fault("neighbours", "second", "start", then=("flip */embeddings/w32/*.parquet",), refused="embeddings/w32"),
+    Fault("release", "first", "path", "jvm"),
+    Fault("release", "first", "commit", "driver"),
+    Fault("release", "second", "path", "driver", ("history ahead",)),
+    Fault("release", "second", "start", then=("delete runs",), refused="run jobs/embed.py"),
     Fault("report", "first", "commit", "driver"),
     Fault("report", "second", "path", "jvm", ("history ahead",)),
 ]

@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 from lake_reader import LakeReader, manifest_of
+
+from uninote.lake.releases.pointer import read_pointer
+from uninote.releases.open_release import open_release
 
 COSINE = 1e-5
 SCORE = 1e-3  # of a stored score against the vectors, which scores may have been rounded from
@@ -25,11 +29,13 @@ def check_after(stage: str, lake: Path, expected: Path, may_rename: bool) -> Non
     if stage != "ingest":
         check_items(found)
         same_items(found, wanted, may_rename)
-    if stage in ("index", "report"):
+    if stage in ("index", "release", "report"):
         check_indexes(found)
-    if stage in ("neighbours", "report"):
+    if stage in ("neighbours", "release", "report"):
         check_lists(found)
         same_lists(found, wanted)
+    if stage in ("release", "report"):
+        check_release(found)
     if stage == "report":
         page = (lake / "report.html").read_text(encoding="utf-8")
         assert page.rstrip().endswith("</html>")
@@ -54,6 +60,23 @@ def check_items(lake: LakeReader) -> None:
         np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), 1, atol=COSINE)
         prefix = full[:, :width] / np.linalg.norm(full[:, :width], axis=1, keepdims=True)
         np.testing.assert_allclose(matrix, prefix, atol=COSINE)
+
+
+def check_release(lake: LakeReader) -> None:
+    """Readers see one release whose tables and indexes belong together, and every kept one can be read."""
+    root = str(lake.root)
+    live = open_release(root)
+    lists = live.table("neighbours").to_pyarrow_table()
+    assert {row["note_id"]: len(row["neighbours"]) for row in lists.to_pylist()} == {
+        owner: len(entries) for owner, entries in lake.lists("neighbours").items()
+    }
+    for number in read_pointer(root).kept:
+        kept = open_release(root, number)
+        items = kept.table("items").to_pyarrow_table()
+        notes = items.filter(pc.equal(items["kind"], "note"))["note_id"].to_pylist()
+        assert sorted(notes) == sorted(kept.table("neighbours").to_pyarrow_table()["note_id"].to_pylist())
+        for name in kept.release.indexes:
+            assert kept.index(int(name[1:])).verify()["live"] == len(items)
 
 
 def same_items(found: LakeReader, wanted: LakeReader, may_rename: bool) -> None:

@@ -12,7 +12,7 @@ from watching import Watcher
 
 from uninote.model.hashing.folder import write_card
 
-STAGES = ("ingest", "embed", "index", "neighbours", "report")
+STAGES = ("ingest", "embed", "index", "neighbours", "release", "report")
 NIGHTS = ("first", "second")
 STEPS = tuple((stage, night) for night in NIGHTS for stage in STAGES)
 WIDTHS = (32, 16)

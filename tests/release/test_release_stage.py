@@ -15,11 +15,19 @@ from uninote.lake.vacuum import RetentionError
 from uninote.neighbours.lookup import lookup
 from uninote.pipelines.release.errors import GateError
 from uninote.pipelines.stages import run_stage
+from uninote.releases.explaining import explain
 
 pytestmark = pytest.mark.spark
 
 WORDS = ("bread", "soup", "garden", "river", "temple", "ramen", "camera", "hiking")
-SETTINGS = ("neighbours.k=4", "embed.widths=[64]", "index.nlist=4", "index.num_shards=2", "index.pq_m=8")
+SETTINGS = (
+    "neighbours.k=4",
+    "neighbours.tables={other_category: {different: [category]}, far: {min_score: 2}}",
+    "embed.widths=[64]",
+    "index.nlist=4",
+    "index.num_shards=2",
+    "index.pq_m=8",
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +53,7 @@ def test_what_a_run_left_becomes_a_release_for_readers_of_every_kind(run_of, fol
     lake, run = f"{folder}/lake", run_of()
     with pytest.raises(ReleaseError, match="has no release yet"):
         uninote.open_release(lake)
-    notes = [make_note(str(n), title=WORDS[n % 8], body=f"{WORDS[n % 5]} {n}") for n in range(30)]
+    notes = [make_note(str(n), title=WORDS[n % 8], body=f"{WORDS[n % 5]} {n}", category=f"c{n % 2}") for n in range(30)]
     write_source(folder / "source", [*notes, make_note("bad", title="", body="")])
     for stage in ("ingest", "embed", "index", "neighbours"):
         run_stage(run, stage)
@@ -64,6 +72,25 @@ def test_what_a_run_left_becomes_a_release_for_readers_of_every_kind(run_of, fol
     assert command(["releases", "show", "--lake", lake]) == 0
     assert "30 with a vector and 1 set aside" in capsys.readouterr().out
     assert run_stage(run, "release")["state"] == "unchanged"
+
+
+def test_it_says_why_a_note_is_a_neighbour_or_is_not(folder, capsys):
+    opened = uninote.open_release(f"{folder}/lake")
+    entries = opened.lookup(["4"])["4"]
+    first = explain(opened, "4", entries[0][0])
+    assert (first["rank"], first["excluded_by"], first["found"]) == (1, None, "by its own search")
+    assert first["scores"][64] == pytest.approx(entries[0][1], abs=1e-3)
+    far = next(str(n) for n in range(30) if str(n) not in {"4", *(one for one, _ in opened.lookup(["4"])["4"])})
+    why = explain(opened, "4", far)["why"]
+    assert why.startswith("'4' has 4 nearer")
+    same = next(str(n) for n in range(6, 30, 2))
+    assert explain(opened, "4", same, "other_category")["excluded_by"] == "different: category is 'c0' for both"
+    assert explain(opened, "4", same, "far")["excluded_by"].startswith("min_score: their score is")
+    assert explain(opened, "4", "4")["why"] == "a note is never its own neighbour"
+    assert explain(opened, "4", "bad")["why"].startswith("'bad' has no vector in this release (note_empty: ")
+    assert explain(opened, "4", "nobody")["why"].endswith("(the release has no such note)")
+    assert command(["explain", "4", "bad", "--lake", f"{folder}/lake"]) == 0
+    assert "note_empty" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
     uninote status --max-age 26h       what ran last, and what runs now; exits with 3 where neighbours are older
     uninote neighbours n17 n4          the lists of some notes, as the recommenders read them
     uninote show n17                   what the lake holds of a note, and what could not be used of it
+    uninote explain n17 n9             why n9 is, or is not, among the neighbours of n17
     uninote releases list              which releases there are, and which one readers see
     uninote releases rollback          back to the one before: at once for readers, and for the next refresh
     uninote publish --store URI        the live release into an online store
@@ -20,6 +21,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from uninote.cli.explaining import add_explain
 from uninote.cli.online_store import add_hide, add_publish, hide_notes, print_hidden, print_published, publish_live
 from uninote.cli.options import common_options, config_of, lake_of, print_json
 from uninote.cli.plan_arguments import add_plan
@@ -146,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     add_publish(commands, common).set_defaults(run=_publish)
     add_hide(commands).set_defaults(run=_hide)
     add_releases(commands, common)
+    add_explain(commands, common)
     return parser
 
 

@@ -30,7 +30,7 @@ class NotFoundError(UninoteError):
 
 def neighbours_of(lake: str, notes: Sequence[str], table: str, generation: str | None) -> dict[str, Any]:
     """Return the list of each note in `table`, best first, with titles. Raises NotFoundError where a note has none."""
-    ids = _typed(lake, notes)
+    ids = typed(lake, notes)
     found = open_table(lake, table, generation).get(ids)
     missing = [str(one) for one in ids if one not in found]
     if missing:
@@ -57,7 +57,7 @@ def print_neighbours(found: dict[str, Any]) -> None:
 
 def notes_of(lake: str, notes: Sequence[str]) -> dict[str, Any]:
     """Return the row of each note, its items by generation, and its rows in quarantine. Raises NotFoundError."""
-    ids = _typed(lake, notes)
+    ids = typed(lake, notes)
     stored = {row["note_id"]: row for row in _rows(lake, "notes", ids)}
     quarantine = _quarantine(lake, ids)
     shown = []
@@ -87,7 +87,7 @@ def print_notes(found: dict[str, Any]) -> None:
         write(sys.stdout, "\n")
 
 
-def _typed(lake: str, notes: Sequence[str]) -> list[str | int]:
+def typed(lake: str, notes: Sequence[str]) -> list[str | int]:
     """Return ids as the lake has them: numbers where its note_id is a bigint. Raises UninoteError."""
     read_record(lake)
     uri = Lake(lake).uri("notes")

@@ -53,9 +53,9 @@ class Release:
     """Which versions belong together.
 
     `tables`: path of a Delta table relative to the lake -> version. `indexes`: width -> pin. `entries`: "stage/unit" ->
-    sequence of the ledger's entry that had made it so. `metrics` are those that the next release is compared with. `forced`
-    says that it went live although a gate failed. `made_at` is the time in UTC, ISO 8601, by the clock of the host that made
-    it.
+    sequence of the ledger's entry that had made it so. `metrics` are those that the next release is compared with. `joined`
+    says how lists were made: `settings` (the section neighbours), `width`, `as_of`, `run_id`. `forced` says that it went
+    live although a gate failed. `made_at` is the time in UTC, ISO 8601, by the clock of the host that made it.
     """
 
     id: int
@@ -69,6 +69,7 @@ class Release:
     gates: tuple[GateResult, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     forced: bool = False
+    joined: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from uninote.errors import UninoteError
 from uninote.index.files.manifest import ManifestError
@@ -14,6 +15,7 @@ from uninote.lake.releases.registry import LAKE, VERSION, pinned_by
 from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.lease.fencing import tables_below
+from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.lake.run import Run, newest_entries
 from uninote.storage.lake_files import relative
@@ -45,7 +47,18 @@ def candidate(run: Run) -> Release:
             if stage in _STAGES and entry["state"] in _ENDED
         },
         metrics={name: value for name, value in metrics.items() if name.endswith("_share")},
+        joined=_joined(run, entries["neighbours", "all"]),
     )
+
+
+def _joined(run: Run, entry: Entry) -> dict[str, Any]:
+    """Return how the lists were made, for whoever asks why a note is in one or not."""
+    return {
+        "settings": run.config.neighbours.model_dump(mode="json"),
+        "width": entry["counts"]["width"],
+        "as_of": None if entry["as_of"] is None else entry["as_of"].isoformat(),
+        "run_id": entry["run_id"],
+    }
 
 
 def _versions(run: Run, snapshot: Snapshot) -> Iterator[tuple[str, int]]:

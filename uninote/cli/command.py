@@ -8,6 +8,7 @@
     uninote releases rollback          back to the one before: at once for readers, and for the next refresh
     uninote publish --store URI        the live release into an online store
     uninote hide add n17 --store URI   a note out of it at once
+    uninote takedown add n17 --why …   a note that nobody is to see any more, at once
     uninote plan --notes 50000000      what a lake of that size takes: hours, memory, storage, money
 
 The lake is the one of conf/local.yaml below the working folder, of the file that --config names, or --lake itself. With --json
@@ -27,6 +28,7 @@ from uninote.cli.options import common_options, config_of, lake_of, print_json
 from uninote.cli.plan_arguments import add_plan
 from uninote.cli.releases import add_releases
 from uninote.cli.status import TooOldError, check_age, parse_age, print_status, status_of
+from uninote.cli.takedown import add_takedown, print_takedowns, take_down
 from uninote.errors import ConfigError, UninoteError
 from uninote.storage.lake_files import is_folder
 from uninote.terminal import write
@@ -116,6 +118,14 @@ def _hide(options: argparse.Namespace) -> None:
         print_hidden(found)
 
 
+def _takedown(options: argparse.Namespace) -> None:
+    found = take_down(lake_of(options), options)
+    if options.json:
+        print_json(found)
+    else:
+        print_takedowns(found)
+
+
 def _failed(error: Exception, code: int) -> int:
     write(sys.stderr, f"error: {error}\n")
     return code
@@ -149,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     add_hide(commands).set_defaults(run=_hide)
     add_releases(commands, common)
     add_explain(commands, common)
+    add_takedown(commands, common).set_defaults(run=_takedown)
     return parser
 
 

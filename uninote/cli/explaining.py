@@ -38,12 +38,13 @@ def add_explain(commands: Commands[argparse.ArgumentParser], common: argparse.Ar
 
 def _explain(options: argparse.Namespace) -> None:
     # Here, and not above: reading tables takes a second of imports.
-    from uninote.cli.notes import typed
+    from uninote.cli.notes import check_shown, typed
     from uninote.releases.explaining import explain
     from uninote.releases.open_release import open_release
 
     lake = lake_of(options)
     note, other = typed(lake, [options.note, options.other])
+    check_shown(lake, [note, other])
     found = explain(open_release(lake, options.release), note, other, options.table)
     if options.json:
         return print_json(found)

@@ -16,6 +16,7 @@ from uninote.lake.delta_files import columns_of, has_log
 from uninote.lake.paths import Lake
 from uninote.lake.record import read_record
 from uninote.lake.rows_by_id import RowsById
+from uninote.lake.takedowns.watch import taken_down
 from uninote.neighbours.lookup import open_table
 from uninote.storage.lake_files import folders_in
 from uninote.terminal import write
@@ -31,6 +32,7 @@ class NotFoundError(UninoteError):
 def neighbours_of(lake: str, notes: Sequence[str], table: str, generation: str | None) -> dict[str, Any]:
     """Return the list of each note in `table`, best first, with titles. Raises NotFoundError where a note has none."""
     ids = typed(lake, notes)
+    check_shown(lake, ids)
     found = open_table(lake, table, generation).get(ids)
     missing = [str(one) for one in ids if one not in found]
     if missing:
@@ -58,6 +60,7 @@ def print_neighbours(found: dict[str, Any]) -> None:
 def notes_of(lake: str, notes: Sequence[str]) -> dict[str, Any]:
     """Return the row of each note, its items by generation, and its rows in quarantine. Raises NotFoundError."""
     ids = typed(lake, notes)
+    check_shown(lake, ids)
     stored = {row["note_id"]: row for row in _rows(lake, "notes", ids)}
     quarantine = _quarantine(lake, ids)
     shown = []
@@ -87,6 +90,14 @@ def print_notes(found: dict[str, Any]) -> None:
         write(sys.stdout, "\n")
 
 
+def check_shown(lake: str, ids: Sequence[str | int]) -> None:
+    """Raise NotFoundError where one of some notes is taken down."""
+    taken = taken_down(lake)
+    hidden = [str(note) for note in ids if taken.hides(note)]
+    if hidden:
+        raise NotFoundError(f"{', '.join(hidden)}: taken down; `uninote takedown list` says when and why")
+
+
 def typed(lake: str, notes: Sequence[str]) -> list[str | int]:
     """Return ids as the lake has them: numbers where its note_id is a bigint. Raises UninoteError."""
     read_record(lake)
@@ -100,6 +111,11 @@ def typed(lake: str, notes: Sequence[str]) -> list[str | int]:
         return [int(note) for note in notes]
     except ValueError as error:
         raise UninoteError(f"notes of this lake have numbers, and one of {', '.join(notes)} is none") from error
+
+
+def typed_if_known(lake: str, notes: Sequence[str]) -> list[str | int]:
+    """Return ids as `typed` does; as they are where the lake has no notes yet."""
+    return typed(lake, notes) if notes and has_log(Lake(lake).uri("notes")) else list(notes)
 
 
 def _rows(

@@ -26,10 +26,14 @@ class ConstraintError(UninoteError):
 
 @dataclass(frozen=True)
 class Constraint:
-    """Which notes may be found: `only` and `never` hold (attribute, values). A null attribute is in no set of values."""
+    """Which notes may be found: `only` and `never` hold (attribute, values). A null attribute is in no set of values.
+
+    `without` are ids, as texts, of notes that are not found whatever their attributes.
+    """
 
     only: tuple[tuple[str, tuple[str, ...]], ...] = ()
     never: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    without: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -40,7 +44,7 @@ class Constraint:
 
     def __bool__(self) -> bool:
         """Say whether anything is excluded at all."""
-        return bool(self.only or self.never)
+        return bool(self.only or self.never or self.without)
 
 
 def _sets_of(asked: Mapping[str, Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -92,6 +96,9 @@ class NoteKeys:
             for name, values in sets:
                 inside = pc.is_in(self._table[name], value_set=pa.array(values, pa.string()), skip_nulls=True)
                 mask &= np.asarray(inside) == wanted
+        if constraint.without:
+            ids = self._table[NOTE].cast(pa.string())
+            mask &= ~np.asarray(pc.is_in(ids, value_set=pa.array(constraint.without, pa.string())))
         return mask
 
 

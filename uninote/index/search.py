@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -17,9 +18,11 @@ from uninote.index.merging import depth, distinct, merge, rank_again, ranked
 from uninote.index.note_keys import Constraint
 from uninote.index.open_shard import OpenShard
 from uninote.index.shard_vectors import have_unit_length
+from uninote.index.taken_down import watch_around
 from uninote.index.template.fit import check_fit
 from uninote.index.template.template import Template, load_template
 from uninote.index.voided import read_voided
+from uninote.lake.takedowns.watch import Watch
 from uninote.storage.types import S3Options
 from uninote.vectors.kmeans import check_vectors
 
@@ -38,8 +41,11 @@ class Index:
     twice. To see what is new, open again.
     """
 
-    def __init__(self, folder: IndexFolder, manifest: Manifest, template: Template) -> None:
+    def __init__(
+        self, folder: IndexFolder, manifest: Manifest, template: Template, takedowns: Watch | None = None
+    ) -> None:
         self.manifest = manifest
+        self._takedowns = takedowns
         self.template = template
         self._folder = folder
         self._places: list[tuple[int, ShardFile]] = []  # (number of its segment, shard)
@@ -59,6 +65,7 @@ class Index:
         cache: str | None = None,
         lake_id: str | None = None,
         manifest: str | None = None,
+        takedowns: Watch | None = None,
     ) -> Index:
         """Open the index at `uri`: reads the manifest and the template, and checks the size of every file.
 
@@ -66,13 +73,17 @@ class Index:
         `uri` is a folder, or `s3://…`, whose files are fetched to a folder below `cache` when first needed. A file's
         checksum is checked when a query first touches it. Raises IndexDamagedError, or ManifestError when there is no
         manifest to read; IndexRefusedError where nobody keeps the index fresh, or it is not that of the lake `lake_id`.
+
+        Notes that are taken down are not found: `takedowns` is the lake's list; null: that of the lake that the folder lies in
+        as jobs lay it there. Of an index that lies elsewhere nobody but the caller knows the lake.
         """
         folder = uri if isinstance(uri, IndexFolder) else IndexFolder(str(uri), options or S3Options(), cache)
+        takedowns = takedowns or watch_around(folder)
         found = read_manifest(folder, manifest)
         found.check_use(lake_id)
         while True:
             try:
-                return cls._open_as(folder, found)
+                return cls._open_as(folder, found, takedowns)
             except IndexDamagedError:
                 # The index is damaged, or it was published twice since its manifest was read: then it is opened again.
                 newer = read_manifest(folder, manifest)
@@ -81,13 +92,13 @@ class Index:
                 found = newer
 
     @classmethod
-    def _open_as(cls, folder: IndexFolder, manifest: Manifest) -> Index:
+    def _open_as(cls, folder: IndexFolder, manifest: Manifest, takedowns: Watch | None) -> Index:
         template = load_template(folder, manifest.template)
         check_fit(manifest, template)
         sizes = folder.sizes()
         for file in manifest.files:
             folder.check_size(file, sizes)
-        return cls(folder, manifest, template)
+        return cls(folder, manifest, template, takedowns)
 
     def search(
         self,
@@ -101,10 +112,12 @@ class Index:
 
         `vectors` are float32 (n, width) of unit length. The `nprobe` nearest lists of each are searched, null: as many as
         the manifest says; a query that finds fewer than `k` looks into more, until it has them or has seen every list.
-        Slots are free, -1 and -inf, only where the index holds fewer than `k` that the constraint allows. Where vectors lie
+        Slots are free, -1 and -inf, only where the index holds fewer than `k` that the constraint allows; notes that are taken
+        down count as none. Where vectors lie
         beside the codes, scores are theirs, and the best of `depth(k)` candidates; without `rerank`, those of the codes.
         """
         check_vectors(vectors, self.template.width)
+        constraint = self._without_taken_down(constraint)
         nprobe = self.manifest.lists_searched if nprobe is None else nprobe
         if k < 1 or nprobe < 1:
             raise SearchError(f"k is {k} and nprobe {nprobe}; both must be at least 1")
@@ -182,6 +195,14 @@ class Index:
                 f"{self.manifest.live}; build the index again"
             )
         return {"files": len(self.manifest.files), "segments": len(self.manifest.segments), "live": len(keys)}
+
+    def _without_taken_down(self, constraint: Constraint) -> Constraint:
+        """Return the constraint that leaves out notes that are taken down as well."""
+        if self._takedowns is None:
+            return constraint
+        names = self._takedowns.now().names
+        # Sorted, since what a constraint allows is found once for each that is asked with.
+        return replace(constraint, without=tuple(sorted(names.union(constraint.without)))) if names else constraint
 
     def _search(
         self, rotated: np.ndarray, k: int, nprobe: int, constraint: Constraint, rerank: bool

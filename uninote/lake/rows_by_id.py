@@ -32,11 +32,16 @@ class RowsById:
         self._schema = pa.schema([stored.field(name) for name in columns])
         self._files = files_of(uri, version)
 
+    @property
+    def kind(self) -> pa.DataType:
+        """The type of note_id."""
+        return self._schema.field(_KEY).type
+
     def find(self, note_ids: Sequence[NoteId]) -> pa.Table:
         """Return the rows whose note_id is one of these, in no order. Raises DamagedFileError."""
         wanted = sorted(set(note_ids))
         rows = self._read([(one, one) for one in wanted])
-        return rows.filter(pc.is_in(rows[_KEY], pa.array(wanted, self._schema.field(_KEY).type)))
+        return rows.filter(pc.is_in(rows[_KEY], pa.array(wanted, self.kind)))
 
     def near(self, ranges: Sequence[tuple[NoteId, NoteId]]) -> pa.Table:
         """Return all rows whose note_id is in one of these ranges, ends included, and others. Raises DamagedFileError."""

@@ -13,7 +13,9 @@ from uninote.lake.delta_files import has_log
 from uninote.lake.parquet_files import DamagedFileError
 from uninote.lake.record import read_record
 from uninote.lake.releases.pointer import live_release
+from uninote.lake.releases.watching import watch_release
 from uninote.lake.rows_by_id import RowsById
+from uninote.lake.takedowns.watch import InLake, Taken, Watch
 from uninote.storage import lake_files
 
 NoteId = str | int
@@ -31,6 +33,8 @@ def lookup(
 ) -> dict[NoteId, list[tuple[NoteId, float]]]:
     """Return note_id -> [(note_id, score)], best first, of those of `note_ids` that have a list in the live release.
 
+    Notes that are taken down are left out, as query and as neighbour, so that a list may be shorter.
+
     `lake` is the lake's folder, or its URI in an object store. `generation` may be left out where the table is there for one
     encoder only. The table is ordered by note_id, so a look-up reads the files and row groups that hold the ids, and nothing
     else. Raises NeighbourTableError when there is no such table, or several.
@@ -41,11 +45,13 @@ def lookup(
 class NeighbourTable:
     """One version of a neighbour table, for many look-ups: its list of files is read once.
 
-    `version` null: the newest. Raises NeighbourTableError where nobody keeps the table fresh any more, or where the version's
-    files are not to be had.
+    `version` null: the newest. Notes that `takedowns` names have no list and stand in none; null: whoever asks leaves them out.
+    Raises NeighbourTableError where nobody keeps the table fresh any more, or where the version's files are not to be had.
     """
 
-    def __init__(self, uri: str, version: int | None = None) -> None:
+    def __init__(self, uri: str, version: int | None = None, takedowns: Watch | None = None) -> None:
+        # Asked before the table is opened: what is erased in between is told apart from a damaged table.
+        self._takedowns = takedowns
         try:
             table = DeltaTable(uri, version=version)
         except DeltaError as error:
@@ -61,15 +67,16 @@ class NeighbourTable:
 
     def get(self, note_ids: Sequence[NoteId]) -> dict[NoteId, list[tuple[NoteId, float]]]:
         """Return what `lookup` does."""
+        taken = Taken() if self._takedowns is None else self._takedowns.now()
         try:
-            found = self._rows.find(note_ids)
+            found = self._rows.find([one for one in note_ids if not taken.hides(one)])
         except DamagedFileError as error:
             raise NeighbourTableError(
                 f"{error}; remove that file and run jobs/neighbours.py, which makes it anew"
             ) from error
         lists = {}
         for note_id, neighbours in zip(found["note_id"].to_pylist(), found["neighbours"].to_pylist(), strict=True):
-            lists[note_id] = [(one["note_id"], one["score"]) for one in neighbours]
+            lists[note_id] = [(one["note_id"], one["score"]) for one in neighbours if not taken.hides(one["note_id"])]
         return lists
 
 
@@ -84,7 +91,7 @@ def open_table(lake: str | Path, table: str = "neighbours", generation: str | No
     live = live_release(root)
     if live is not None and generation in (None, live.generation):
         path = live.path(table)
-        return NeighbourTable(lake_files.join(root, path), live.tables[path])
+        return NeighbourTable(lake_files.join(root, path), live.tables[path], watch_release(root, live.id))
     generations = lake_files.folders_in(root) if generation is None else [generation]
     made = [name for name in generations if has_log(lake_files.join(root, name, table))]
     if len(made) > 1:
@@ -97,4 +104,4 @@ def open_table(lake: str | Path, table: str = "neighbours", generation: str | No
         raise NeighbourTableError(
             f"{root}: no table {table!r} there; there are {', '.join(sorted(states)) or 'none'}. Run jobs/neighbours.py"
         )
-    return NeighbourTable(lake_files.join(root, made[0], table))
+    return NeighbourTable(lake_files.join(root, made[0], table), takedowns=Watch(InLake(root)))

@@ -12,6 +12,7 @@ from uninote.index.search import Index
 from uninote.lake.record import read_record
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.releases.record import Release, ReleaseError, read_release
+from uninote.lake.releases.watching import watch_release
 from uninote.neighbours.lookup import NeighbourTable, NoteId
 from uninote.storage.lake_files import join
 from uninote.storage.types import S3Options, is_object_store
@@ -26,12 +27,14 @@ class OpenRelease:
     """A release for readers, without Spark.
 
     It stays as it is until the object is dropped: its files are kept for `retention.reader_hours` after it was live. To see
-    what is new, open again.
+    what is new, open again. Notes that are taken down are left out of look-ups and searches within a second; once they are
+    erased, a release that held them is gone, and every method raises ReleaseEndedError.
     """
 
     def __init__(self, lake: str, release: Release) -> None:
         self.lake = lake
         self.release = release
+        self._takedowns = watch_release(lake, release.id)
         self._lists: dict[str, NeighbourTable] = {}
 
     @classmethod
@@ -64,12 +67,18 @@ class OpenRelease:
         return found
 
     def table(self, name: str) -> DeltaTable:
-        """Open a table at the release's version. Raises ReleaseError where the release has none of that name."""
+        """Open a table at the release's version. Raises ReleaseError where the release has none of that name.
+
+        It has the rows of notes that are taken down, until they are erased: `taken_down(lake)` of
+        `uninote.lake.takedowns.watch` says which those are.
+        """
+        self._takedowns.now()
         path = self.release.path(name)
         return DeltaTable(join(self.lake, path), version=self.release.tables[path])
 
     def read(self, spark: Any, name: str) -> Any:
-        """Return a table as a frame of the Spark session `spark`."""
+        """Return a table as a frame of the Spark session `spark`, with all its rows, as `table` does."""
+        self._takedowns.now()
         path = self.release.path(name)
         reader = spark.read.format("delta").option("versionAsOf", self.release.tables[path])
         return reader.load(join(self.lake, path))
@@ -78,11 +87,13 @@ class OpenRelease:
         """Return what `uninote.neighbours.lookup.lookup` does, out of this release."""
         if table not in self._lists:
             path = self.release.path(table)
-            self._lists[table] = NeighbourTable(join(self.lake, path), self.release.tables[path])
+            uri = join(self.lake, path)
+            self._lists[table] = NeighbourTable(uri, self.release.tables[path], self._takedowns)
         return self._lists[table].get(note_ids)
 
     def index(self, width: int | None = None, options: S3Options | None = None, cache: str | None = None) -> Index:
         """Open the index of a width, null: the widest. Raises ReleaseError where the release has none of that width."""
+        self._takedowns.now()
         widths = sorted((int(name.removeprefix("w")) for name in self.release.indexes), reverse=True)
         chosen = width or (widths[0] if widths else 0)
         if chosen not in widths:
@@ -92,4 +103,4 @@ class OpenRelease:
         pin = self.release.indexes[f"w{chosen}"]
         inside = not pin.folder.startswith("/") and not is_object_store(pin.folder)
         folder = IndexFolder(join(self.lake, pin.folder) if inside else pin.folder, options or S3Options(), cache)
-        return Index.open(folder, lake_id=self.release.lake_id, manifest=pin.manifest)
+        return Index.open(folder, lake_id=self.release.lake_id, manifest=pin.manifest, takedowns=self._takedowns)

@@ -19,9 +19,11 @@ from uninote.errors import UninoteError
 from uninote.index.files.folder import IndexFolder
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.index.search import Index
+from uninote.lake.takedowns.watch import InLake, Watch
 from uninote.model.encoder import AUTO, KINDS
 from uninote.redaction import has_credentials
 from uninote.search.query import Query, Wanted, nearest_notes
+from uninote.storage.environment import export
 from uninote.storage.types import S3Options
 from uninote.terminal import write
 
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "--endpoint holds credentials in its URL; give them in the environment, a profile or a role"
             )
         place = IndexFolder(options.index, S3Options(options.endpoint))
-        index = Index.open(place)
+        index = Index.open(place, takedowns=_takedowns(options))
         lines = [index.verify()] if options.verify else _found(index, place, options)
     except UninoteError as error:
         write(sys.stderr, f"error: {error}\n")
@@ -44,6 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # In ASCII: ids come from data, and may hold what a terminal obeys.
         sys.stdout.write(json.dumps(line) + "\n")
     return 0
+
+
+def _takedowns(options: argparse.Namespace) -> Watch | None:
+    """Return the list of the lake that is named; null: the index says by its place which lake it is of."""
+    if options.lake is None:
+        return None
+    export(S3Options(options.endpoint))
+    return Watch(InLake(options.lake))
 
 
 def _found(index: Index, place: IndexFolder, options: argparse.Namespace) -> list[dict[str, object]]:
@@ -69,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model",
         help="folder or s3://… of the checkpoint that made the index, or e5, or demo; the default is what its lake recorded",
+    )
+    parser.add_argument(
+        "--lake", help="of an index outside of its lake: the lake, whose taken-down notes are not to be found"
     )
     parser.add_argument("--kind", choices=(AUTO, *KINDS), default=AUTO, help="kind of that checkpoint")
     parser.add_argument("--title", default="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -15,6 +16,7 @@ from uninote.errors import ConfigError, UninoteError
 from uninote.index.files.manifest import read_manifest
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.lake.schemas import found_table
+from uninote.lake.takedowns.watch import taken_down
 from uninote.notes.ingest.sources import find_source
 from uninote.pipelines.embed.steps.model_run import model_tasks, with_inline
 from uninote.pipelines.index.target import index_folder
@@ -46,11 +48,13 @@ def _of_items(run: Run, wanted: IndexSearch, snapshot: Snapshot) -> dict[str, in
     kind = str(run.config.search.items)
     output = str(run.config.search.output)
     stored = StoredVectors(run, snapshot, snapshot.widths[0], (kind,))
-    total = stored.count
-    if not total:
+    if not stored.count:
         raise ConfigError(f"search.items is {kind!r}, and no such item is embedded; add it to embed.kinds")
     rejects = F.lit(None).cast("array<struct<reason: string>>")
-    staged = stored.rows(("item_id", "vector")).withColumn("rejects", rejects)
+    names = wanted.constraint.without
+    rows = stored.rows(("item_id", "note_id", "vector")).where(~F.col("note_id").cast("string").isin(*names))
+    staged = rows.drop("note_id").withColumn("rejects", rejects)
+    total = rows.count() if names else stored.count
     tables.overwrite(_answers(run, staged, wanted, snapshot), found_table(run.note_id), output)
     return _counts(run, output, total)
 
@@ -96,7 +100,9 @@ def _places(settings: SearchConfig) -> tuple[str | None, str]:
 
 def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch:
     try:
-        constraint = Constraint.of(settings.only, settings.never)
+        constraint = replace(
+            Constraint.of(settings.only, settings.never), without=tuple(sorted(taken_down(run.lake.root).names))
+        )
     except ConstraintError as error:
         raise ConfigError(f"search: {error}") from error
     width = settings.width or max(run.config.index.widths or snapshot.widths)

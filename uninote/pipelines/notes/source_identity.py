@@ -10,6 +10,7 @@ from uninote.demo.workspace import demo_corpus
 from uninote.digests import digest
 from uninote.errors import UninoteError
 from uninote.lake.small_tables import may_have_entries
+from uninote.lake.takedowns.orders import read_orders
 from uninote.notes.ingest.source_hash import hash_source
 from uninote.notes.ingest.sources import Source
 from uninote.pipelines.lake import ledger, tables
@@ -63,9 +64,14 @@ def check_source(run: Run, identity: str) -> None:
 
 
 def state_of(run: Run, source: Source) -> str:
-    """Return a digest of what the source holds and of how it is read; "" where that is not known without reading it."""
+    """Return a digest of what the source holds, of how it is read, and of the notes that are left out as taken down.
+
+    "" where that is not known without reading it.
+    """
     content = hash_source(source)
-    return digest(content, run.ingest.model_dump(mode="json"), __version__) if content else ""
+    # By their hashes, which stay as they are when the notes are erased.
+    left_out = sorted(order.digest for order in read_orders(run.lake.root))
+    return digest(content, run.ingest.model_dump(mode="json"), __version__, *left_out) if content else ""
 
 
 def signature(run: Run, state: str) -> str:

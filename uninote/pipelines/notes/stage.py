@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from uninote.config.sections.base import DEMO
 from uninote.errors import UninoteError
 from uninote.lake.schemas import TableSpec, notes_table, quarantine_table
+from uninote.lake.takedowns.watch import taken_down
 from uninote.notes.ingest.sources import Source, SourceError, find_source
 from uninote.ocr.reader import TextReader
 from uninote.pipelines.lake import tables
@@ -30,6 +31,7 @@ from uninote.pipelines.notes.source_identity import (
     state_of,
 )
 from uninote.pipelines.notes.source_rows import read_source
+from uninote.pipelines.notes.taken_down import count_taken_down, images_of, without_taken_down
 from uninote.pipelines.runtime.progress import say
 
 STAGE = "ingest"
@@ -72,7 +74,9 @@ def _record(run: Run, state: str, counts: dict[str, int], state_of_source: str, 
 def _read(run: Run, source: Source, reader: TextReader | None, state_of_source: str, started: float) -> dict[str, Any]:
     """Read the source, and bring the notes up to it."""
     found = read_source(run, source, run.ingest, STAGE)
-    notes = found.notes.persist()
+    taken = taken_down(run.lake.root)
+    notes, left_out = without_taken_down(found.notes, taken)
+    notes = notes.persist()
     rejects = found.rejects
     spec = notes_table(tables.note_id_type(notes.schema))
     total = check_note_ids(notes)
@@ -82,10 +86,11 @@ def _read(run: Run, source: Source, reader: TextReader | None, state_of_source: 
         {"notes": total}
         | _write(run, notes, source, account.characters, total)
         | {"rows_in": account.rows, "quarantined": account.rejects, "times_unreadable": account.times_unreadable}
+        | {"taken_down": left_out}
     )
-    if counts["rows_in"] != counts["notes"] + counts["quarantined"]:
+    if counts["rows_in"] != counts["notes"] + counts["quarantined"] + counts["taken_down"]:
         raise UninoteError(f"rows in and rows out differ: {counts}")
-    counts["images_stored"] = store_image_bytes(run, found.images)
+    counts["images_stored"] = store_image_bytes(run, images_of(notes, found.images, taken))
     _quarantine(run, rejects, spec, account.rejects)
     state = "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
     _record(run, state, counts, state_of_source, started)
@@ -118,7 +123,9 @@ def _write(run: Run, notes: DataFrame, source: Source, characters: int, total: i
         counts[row["kind"]] = row["rows"]
         characters += row["size"]
     if "deleted" in counts:
-        check_deleted(run, counts["deleted"], before.count())
+        # Those that are taken down go by an order, whatever the source lacks.
+        ordered = count_taken_down(before, taken_down(run.lake.root))
+        check_deleted(run, counts["deleted"] - ordered, before.count())
     _describe_source(run, spec, source)
     if counts:
         rows = sum(counts.values()) if characters <= MOST_CHARACTERS else None

@@ -9,6 +9,8 @@ from typing import Any
 from uninote.lake.releases.pointer import Pointer, change_pointer, now, read_pointer
 from uninote.lake.releases.record import Release, read_release, release_ids, write_release
 from uninote.lake.table_retention import keep_versions
+from uninote.lake.takedowns.held import held
+from uninote.lake.takedowns.watch import taken_down
 from uninote.pipelines.lake.lease.fencing import tables_below
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.release.candidate import candidate
@@ -42,10 +44,21 @@ def release(run: Run) -> dict[str, Any]:
         _record(run, "failed", written, started)
         change_pointer(run.lake.root, lambda before: _with_failed(before, written.id))
         raise GateError(message(written, pointer.live))
+    # Asked as late as can be: what was taken down since ingest is in the release, and nobody may think that it is not.
+    waiting = _taken_down_meanwhile(run, written)
     change_pointer(run.lake.root, lambda before: _with_live(before, written.id))
-    _record(run, "done", written, started)
+    _record(run, "done", written, started, waiting)
     say(f"release {written.id} is live" + (f", forced: {message(written, None)}" if forced else ""))
-    return {"tables": {}, "state": "done", "release": written.id, "gates": _states(written), "forced": forced}
+    if waiting:
+        say(f"{waiting:,} notes of it were taken down meanwhile: readers leave them out, the next refresh erases them")
+    counts = {"release": written.id, "forced": forced, "taken_down_meanwhile": waiting}
+    return {"tables": {}, "state": "done", "gates": _states(written), **counts}
+
+
+def _taken_down_meanwhile(run: Run, made: Release) -> int:
+    """Return how many notes of a release are taken down: they were when ingest had read its source already."""
+    names = taken_down(run.lake.root).names
+    return len(held(run.lake.uri("notes"), names, made.tables["notes"]))
 
 
 def _with_live(before: Pointer, release_id: int) -> Pointer:
@@ -63,8 +76,9 @@ def _with_failed(before: Pointer, release_id: int) -> Pointer:
     return replace(before, change=f"release {release_id} did not pass its gates")
 
 
-def _record(run: Run, state: str, made: Release, started: float) -> None:
+def _record(run: Run, state: str, made: Release, started: float, waiting: int = 0) -> None:
     counts = {"release": made.id, "gates": len(made.gates), "gates_failed": len(made.failed_gates)}
+    counts["taken_down_meanwhile"] = waiting
     record(run, STAGE, _UNIT, Outcome(state, counts), started)
 
 

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from uninote.lake.delta_files import columns_of, rows_of
 from uninote.lake.schemas import duplicates_table
+from uninote.lake.takedowns.watch import taken_down
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
@@ -89,8 +90,14 @@ def duplicates(run: Run, snapshot: Snapshot, width: int) -> Duplicates | None:
 
 
 def _members(run: Run, rows: DataFrame, groups: DataFrame, stored: StoredVectors) -> _Members:
-    """Return the members of the groups whose least score is lowest, _MEMBERS at most, with their vectors."""
+    """Return the members of the groups whose least score is lowest, _MEMBERS at most, with their vectors.
+
+    Notes that are taken down are left out.
+    """
     worst = groups.orderBy("least", "group_id").limit(_GROUPS).select("group_id")
+    names = taken_down(run.lake.root).names
+    for column in ("note_id", "group_id"):
+        rows = rows.where(~F.col(column).cast("string").isin(*names))
     found = rows.join(F.broadcast(worst), "group_id").orderBy("score", "note_id").limit(_MEMBERS)
     members = found.select("note_id", "group_id").toArrow()
     note_ids = members["note_id"].to_pylist()

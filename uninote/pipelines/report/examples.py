@@ -9,6 +9,7 @@ from typing import Any
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from uninote.lake.takedowns.watch import taken_down
 from uninote.media.fetching import MediaError, load_image
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
@@ -69,14 +70,17 @@ def _headline(note: GalleryNote) -> str:
 
 
 def find_examples(run: Run, count: int) -> Examples:
-    """Return up to `count` notes that have neighbours, in two queries."""
+    """Return up to `count` notes that have neighbours, in two queries; those that are taken down are left out."""
+    taken = taken_down(run.lake.root)
     lists = tables.read_table(run.spark, run.generation.uri("neighbours")).where("size(neighbours) > 0")
+    lists = lists.where(~F.col("note_id").cast("string").isin(*taken.names))
     chosen = lists.orderBy(F.xxhash64("note_id"), "note_id").limit(count)
     best = F.slice("neighbours", 1, run.config.report.gallery_neighbours).alias("neighbours")
     found = {row["note_id"]: row["neighbours"] for row in chosen.select("note_id", best).collect()}
     wanted = set(found)
     for others in found.values():
         wanted.update(one["note_id"] for one in others)
+    wanted = {note_id for note_id in wanted if not taken.hides(note_id)}
     rows = {row["note_id"]: row for row in _of(run, wanted).collect()}
     return Examples(found, rows)
 
@@ -103,10 +107,12 @@ def sample_of(run: Run, examples: Examples, count: int) -> Sample | None:
         shown.add(note_id)
         found = []
         for one in examples.lists[note_id]:
-            shown.add(one["note_id"])
-            found.append((str(one["note_id"]), float(one["score"])))
+            # As above: what is gone, or taken down, is not named either.
+            if one["note_id"] in examples.rows:
+                shown.add(one["note_id"])
+                found.append((str(one["note_id"]), float(one["score"])))
         lists[str(note_id)] = tuple(found)
-    notes = tuple(_card(run, examples.rows[note_id], False) for note_id in sorted(shown & examples.rows.keys()))
+    notes = tuple(_card(run, examples.rows[note_id], False) for note_id in sorted(shown))
     return Sample(notes, lists) if lists else None
 
 

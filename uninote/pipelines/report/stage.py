@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from uninote.evaluation.estimates import AT_K, Estimate, name_of
 from uninote.index.planning.choose import recall_wanted
 from uninote.lake.schemas import quarantine_table
+from uninote.lake.takedowns.watch import taken_down
 from uninote.pipelines.embed.steps.accounting import CUT_COUNTS
 from uninote.pipelines.index.recall import RECALL_TARGET
 from uninote.pipelines.index.stage import unit_of
@@ -124,6 +125,9 @@ def _quarantine(run: Run) -> tuple[QuarantineReason, ...]:
         return ()
     history = tables.read_table(run.spark, uri)
     mine = F.col("generation").isNull() | (F.col("generation") == run.model.generation)
+    # A part's id is its note's, and its position behind "#".
+    note = F.substring_index("item_id", "#", 1)
+    mine &= ~F.coalesce(note.isin(*taken_down(run.lake.root).names), F.lit(False))
     once = history.where(mine).groupBy("reason", "item_id").agg(F.max_by("message", "quarantined_at").alias("message"))
     sample = F.slice(F.array_sort(F.collect_list(F.struct("item_id", "message"))), 1, SAMPLES)
     rows = once.groupBy("reason").agg(F.count("*").alias("rows"), sample.alias("samples"))

@@ -1,0 +1,103 @@
+"""`uninote takedown`: notes that nobody is to see any more, from the moment it is said."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from uninote.errors import ConfigError, UninoteError
+from uninote.terminal import write
+
+_HELP = """\
+Take notes down: from the moment this returns, look-ups, searches and reports leave them out, and the next refresh erases them
+from the lake. It waits for no run. An id that the lake does not know is left out as soon as it comes.
+
+    uninote takedown add n17 n4 --why "order 2026-11"
+    uninote takedown add n17 --why "order 2026-11" --store redis://cache:6379/0    # and hide it in an online store
+    uninote takedown list
+    uninote takedown remove n4             # lets it in again, with the next ingest
+
+Once a note is erased the list keeps a keyed hash of its id: `remove` takes the id still."""
+
+
+def add_takedown(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> argparse.ArgumentParser:
+    """Add the command with its arguments, and return its parser: who asks says what it runs."""
+    parser = commands.add_parser(
+        "takedown",
+        parents=[common],
+        help="notes that nobody is to see any more",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("action", choices=("add", "list", "remove"))
+    parser.add_argument("notes", nargs="*", metavar="NOTE", help="a note_id")
+    parser.add_argument(
+        "--why", metavar="TEXT", help="of add: the reason, which the list keeps until the note is erased"
+    )
+    parser.add_argument("--store", metavar="URI", help="an online store that is to hide, or show, the notes as well")
+    return parser
+
+
+def take_down(lake: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Change or read the list of a lake. Raises UninoteError, and ConfigError for arguments that do not go together."""
+    from uninote.cli.notes import typed_if_known
+    from uninote.lake.record import read_record
+    from uninote.lake.takedowns import orders
+
+    _check(options)
+    if read_record(lake) is None:
+        raise UninoteError(f"{lake} is no lake: it has no lake.json; name another place")
+    notes = [str(one) for one in typed_if_known(lake, options.notes)]
+    found: dict[str, Any] = {"lake": lake, "action": options.action}
+    if options.action == "list":
+        return found | {"orders": [asdict(one) for one in orders.read_orders(lake)]}
+    if options.action == "add":
+        given = orders.add(lake, notes, options.why)
+        found["orders"] = [asdict(one) for one in given]
+    else:
+        orders.remove(lake, notes)
+    if options.store is not None:
+        _tell_store(options.store, options.action, notes)
+    return found | {"notes": len(set(notes))}
+
+
+def _check(options: argparse.Namespace) -> None:
+    is_listing = options.action == "list"
+    if bool(options.notes) == is_listing:
+        raise ConfigError("name the notes to add or remove; `uninote takedown list` takes none")
+    if options.action == "add" and not (options.why or "").strip():
+        raise ConfigError("say why with --why: the list keeps it until the note is erased")
+    if options.store is not None and is_listing:
+        raise ConfigError("--store goes with add and remove; `uninote hide list` prints what a store hides")
+
+
+def _tell_store(uri: str, action: str, notes: list[str]) -> None:
+    """Hide or show notes in an online store. The lake's list holds them already, whatever becomes of this."""
+    from uninote.serving.layout import StoreError
+    from uninote.serving.opening import open_store
+
+    try:
+        store = open_store(uri)
+        try:
+            (store.hide if action == "add" else store.unhide)(notes)
+        finally:
+            store.close()
+    except StoreError as error:
+        raise StoreError(
+            f"the lake's list of takedowns was changed, and the online store was not: {error}. Run the same `uninote hide "
+            f"{action}` until it succeeds"
+        ) from error
+
+
+def print_takedowns(found: dict[str, Any]) -> None:
+    """Print the list, or what became of it, for people."""
+    for one in found.get("orders", []):
+        name = one["note_id"] or f"(erased) {one['digest'][:12]}…"
+        state = f"erased {one['erased_at']}" if one["erased_at"] else f"not erased yet: {one['why']}"
+        write(sys.stdout, f"{name:<24} ordered {one['ordered_at']}, {state}\n")
+    if found["action"] == "remove":
+        write(sys.stdout, f"{found['notes']:,} notes are let in again by the next ingest\n")

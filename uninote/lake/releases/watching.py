@@ -1,0 +1,23 @@
+"""What a reader of a release asks: which notes are taken down, and whether the release is there still."""
+
+from __future__ import annotations
+
+from uninote.lake.releases.pointer import read_pointer
+from uninote.lake.releases.record import ReleaseError
+from uninote.lake.takedowns.watch import InLake, Watch
+
+
+class ReleaseEndedError(ReleaseError):
+    """The release held notes that were taken down and erased, so it is not there any more."""
+
+
+def watch_release(lake: str, release_id: int) -> Watch:
+    """Return the takedowns of a lake for a reader of one release: it raises ReleaseEndedError once that is gone with them."""
+
+    def check() -> None:
+        if release_id not in read_pointer(lake).kept:
+            raise ReleaseEndedError(
+                f"release {release_id} ended because notes were taken down; open the live one: uninote.open_release(lake)"
+            )
+
+    return Watch(InLake(lake), check)

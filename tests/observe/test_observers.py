@@ -20,6 +20,7 @@ from uninote.observe.observers import Observers, observers_of
 from uninote.observe.openlineage import OpenLineage, run_uuid
 from uninote.observe.prometheus import Prometheus
 from uninote.observe.records import RunStart, StageEnd, Table, now
+from uninote.pipelines.runtime.progress import say
 
 NOTES = Table("s3a://bucket/lake/notes", 7)
 STAGE = StageEnd(
@@ -238,6 +239,24 @@ def test_one_that_fails_leaves_the_others_working(tmp_path, capsys):
     (warned,) = tell(OpenLineage(sink_of(str(gone)), "uninote"), JsonLog(), Prometheus(str(path)))
     assert warned.startswith("observe.openlineage: FileNotFoundError")
     assert len(capsys.readouterr().err.splitlines()) == 2
+    assert path.is_file()
+
+
+def test_a_terminal_that_is_gone_fails_nobody(tmp_path, monkeypatch):
+    class Gone:
+        encoding = "utf-8"
+
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    path = tmp_path / "uninote.prom"
+    told = Observers(start(), [JsonLog(), Prometheus(str(path))], say)
+    told.stage_ended(lambda: STAGE)
+    told.run_ended(0, None)
     assert path.is_file()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from uninote.config.sections.observe import ObserveConfig
@@ -39,7 +40,7 @@ class Observers:
         try:
             end = describe()
         except Exception as error:
-            self._warn(f"observe: what a stage did cannot be told: {type(error).__name__}: {error}; the run goes on")
+            self._say(f"observe: what a stage did cannot be told: {type(error).__name__}: {error}; the run goes on")
             return
         self._stages[end.stage] = end
         self._tell(lambda one: one.stage_ended(self.run, end))
@@ -56,9 +57,14 @@ class Observers:
                 call(one)
             except Exception as error:
                 self._observers.remove(one)
-                self._warn(
+                self._say(
                     f"{one.key}: {type(error).__name__}: {error}; the run goes on, and is not told there any more"
                 )
+
+    def _say(self, text: str) -> None:
+        # stderr itself may be what is gone: then nobody hears it, and the others are told all the same.
+        with suppress(OSError):
+            self._warn(text)
 
 
 def observers_of(config: ObserveConfig) -> list[Observer]:

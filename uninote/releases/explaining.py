@@ -154,6 +154,6 @@ def _sentence(
     if score is not None and last is not None and len(entries or ()) >= k and score <= last + _ROUNDED:
         return f"{note!r} has {k} nearer ones: the last has the score {last:.4f}, {other!r} has {score:.4f}"
     return (
-        f"{other!r} would belong to the list, and the join, which looks for neighbours among near notes alone, did not find it: "
-        "the gate neighbour_recall says how often that happens"
+        f"{other!r} would belong to the list, and the join, which looks for neighbours among near notes alone, did not find "
+        "it: the gate neighbour_recall says how often that happens"
     )

@@ -13,8 +13,9 @@ from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.releases.record import ReleaseError, read_release
 from uninote.lake.vacuum import RetentionError
 from uninote.neighbours.lookup import lookup
+from uninote.pipelines.preview import preview
 from uninote.pipelines.release.errors import GateError
-from uninote.pipelines.stages import run_stage
+from uninote.pipelines.stages import STAGES, run_stage
 from uninote.releases.explaining import explain
 
 pytestmark = pytest.mark.spark
@@ -72,6 +73,20 @@ def test_what_a_run_left_becomes_a_release_for_readers_of_every_kind(run_of, fol
     assert command(["releases", "show", "--lake", lake]) == 0
     assert "30 with a vector and 1 set aside" in capsys.readouterr().out
     assert run_stage(run, "release")["state"] == "unchanged"
+
+
+def test_a_dry_run_says_what_a_refresh_would_do(run_of, folder):
+    before = read_pointer(f"{folder}/lake")
+    stages = preview(run_of())["stages"]
+    assert {name: one["would"] for name, one in stages.items()} == dict.fromkeys(STAGES, "unchanged")
+    source = folder / "source" / "items.jsonl"
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace("soup 1", "soup and more 1"), encoding="utf-8")
+    found = preview(run_of())
+    assert found["stages"]["ingest"]["would"] == "reads the source"
+    assert found["stages"]["neighbours"]["seconds"] > 0
+    assert read_pointer(f"{folder}/lake") == before
+    source.write_text(text, encoding="utf-8")
 
 
 def test_it_says_why_a_note_is_a_neighbour_or_is_not(folder, capsys):

@@ -15,6 +15,7 @@ from uninote.cli import command
 from uninote.lake.record import read_record
 from uninote.lake.releases.pointer import Pointer, change_pointer, read_pointer
 from uninote.lake.releases.record import Release, write_release
+from uninote.lake.takedowns import orders as takedowns
 from uninote.releases.changes import roll_back
 from uninote.serving.opening import open_store
 
@@ -131,6 +132,38 @@ def test_a_failing_store_leaves_the_pointer_and_exits_with_1(lake, place, capsys
     broken.write_bytes(content)
     asked(capsys, "publish", "--store", place, "--lake", lake)
     assert held(place, lake, second)
+
+
+def test_notes_that_are_taken_down_are_hidden_and_once_erased_forgotten(lake, place, capsys):
+    first = make_release(lake)
+    asked(capsys, "publish", "--store", place, "--lake", lake)
+    (uri,) = map(str, Path(lake).glob("*/neighbours"))
+    rows = DeltaTable(uri).to_pyarrow_table()
+    taken = max(rows["note_id"].to_pylist())
+    orders = takedowns.add(lake, [taken, "never-seen"], "an order")
+    assert asked(capsys, "publish", "--store", place, "--lake", lake)["state"] == "unchanged"
+    store = open_store(place)
+    assert store.hidden() == sorted([taken, "never-seen"])
+    assert store.get([taken]) == {}
+    store.close()
+    # The refresh erases it: no list has it, the release that had it is not kept, and the order knows it by its hash alone.
+    left = []
+    for row in rows.to_pylist():
+        if row["note_id"] != taken:
+            row["neighbours"] = [one for one in row["neighbours"] if one["note_id"] != taken]
+            left.append(row)
+    write_deltalake(uri, rows.from_pylist(left, rows.schema), mode="overwrite")
+    second = make_release(lake)
+    change_pointer(lake, lambda before: replace(before, kept=(second,)))
+    takedowns.mark_erased(lake, [one.digest for one in orders])
+    assert asked(capsys, "publish", "--store", place, "--lake", lake)["previous"] == first
+    store = open_store(place)
+    assert store.state.whole == (second,)
+    assert store.hidden() == []
+    held_now = [pair for batch in store._backend.scan() for pair in batch if pair[0].startswith(b"neighbours:")]
+    assert len(held_now) == len(left)
+    assert not [key for key, value in held_now if taken.encode() in key + value]
+    store.close()
 
 
 def test_a_lake_without_a_release_says_so(lake, place, capsys):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import pyarrow as pa
 import pytest
 from builders import make_note, write_source
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 import uninote
 from uninote.cli.command import main as command
@@ -155,6 +159,16 @@ def test_a_forced_release_says_so(run_of, folder, capsys):
     assert "live; gates not passed: set_aside; forced" in capsys.readouterr().out
     assert command(["releases", "rollback", "--lake", lake]) == 0
     assert read_pointer(lake).live < said["release"]
+
+
+def test_retention_leaves_tables_of_others_alone(run_of, folder):
+    uri = f"{folder}/lake/mine/table"
+    for number in range(2):
+        write_deltalake(uri, pa.table({"a": [number]}), mode="overwrite")
+    for path in Path(uri).rglob("*"):
+        os.utime(path, (10**9, 10**9))
+    run_stage(run_of("retention.reader_hours=0"), "retention")
+    assert DeltaTable(uri, version=0).to_pyarrow_table()["a"].to_pylist() == [0]
 
 
 def test_a_table_that_forgets_too_soon_is_refused(run_of):

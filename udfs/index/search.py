@@ -22,10 +22,10 @@ _QUERIES = 1024  # searched together: each shard is searched once for all of the
 
 @dataclass(frozen=True)
 class IndexSearch:
-    """Which index is searched, as published with its last segment `segment_id`, for how many items a query, and how."""
+    """Which index is searched, by the name of its `manifest`, for how many items a query, and how."""
 
     folder: IndexFolder
-    segment_id: str
+    manifest: str
     width: int
     k: int
     nprobe: int | None
@@ -34,7 +34,9 @@ class IndexSearch:
     def open(self) -> Index:
         """Return the index, opened once a process."""
         compute_in_one_thread()
-        return load_once(f"index {self.folder} {self.segment_id}", lambda: Index.open(self.folder))
+        return load_once(
+            f"index {self.folder} {self.manifest}", lambda: Index.open(self.folder, manifest=self.manifest)
+        )
 
 
 def make_search(search: IndexSearch) -> ArrowMap:

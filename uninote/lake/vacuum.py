@@ -14,6 +14,7 @@ from deltalake.exceptions import DeltaError
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import files_of
 from uninote.storage import lake_files
+from uninote.storage.types import is_object_store
 
 _LOG = "_delta_log"
 _GRACE_S = 3600.0  # of a file in nobody's log: a writer may be about to commit it
@@ -55,9 +56,17 @@ def remove_unneeded(uri: str, needed: Needed, grace_hours: float = 0.0) -> Remov
         if name.startswith(f"{_LOG}/") or not name.endswith(".parquet") or name in used or modified > before:
             continue
         lake_files.remove(lake_files.join(uri, name))
+        if not is_object_store(uri):
+            # On a disk Spark keeps a checksum beside each file.
+            lake_files.remove(lake_files.join(uri, _checksum_of(name)))
         files += 1
         size += length
     return Removed(files, size)
+
+
+def _checksum_of(name: str) -> str:
+    folder, slash, file = name.rpartition("/")
+    return f"{folder}{slash}.{file}.crc"
 
 
 def _needed_paths(uri: str, needed: Needed) -> Iterator[str]:

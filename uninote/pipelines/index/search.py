@@ -13,15 +13,18 @@ from udfs.index.search import IndexSearch, make_scores, make_search
 from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.config.sections.index import SearchConfig
 from uninote.errors import ConfigError, UninoteError
-from uninote.index.files.manifest import read_manifest
+from uninote.index.files.folder import IndexFolder
+from uninote.index.files.manifest import ManifestError, read_manifest
+from uninote.index.files.published import newest
 from uninote.index.note_keys import Constraint, ConstraintError
+from uninote.lake.releases.pointer import live_release
 from uninote.lake.schemas import found_table
 from uninote.lake.takedowns.watch import taken_down
 from uninote.notes.ingest.sources import find_source
 from uninote.pipelines.embed.steps.model_run import model_tasks, with_inline
 from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot
+from uninote.pipelines.lake.reading.snapshot import Snapshot, readers_snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.items import items_of
@@ -29,6 +32,7 @@ from uninote.pipelines.notes.media_roots import policy_with
 from uninote.pipelines.notes.note_ids import check_note_ids
 from uninote.pipelines.notes.source_rows import read_source
 from uninote.pipelines.runtime.progress import say
+from uninote.storage.types import MissingFileError
 
 STAGING = "staging/search"
 
@@ -37,7 +41,7 @@ def search(run: Run) -> dict[str, Any]:
     """Write the `k` nearest notes of each query to `search.output`: one row for every row of `search.queries`, or item."""
     settings = run.config.search
     queries, output = _places(settings)
-    snapshot = newest_snapshot(run)
+    snapshot = readers_snapshot(run)
     wanted = _wanted(run, settings, snapshot)
     counts = _of_items(run, wanted, snapshot) if queries is None else _of_source(run, queries, wanted, snapshot)
     return {"state": "done", "tables": {"found": output}, "width": wanted.width, **counts}
@@ -107,7 +111,8 @@ def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch
         raise ConfigError(f"search: {error}") from error
     width = settings.width or max(run.config.index.widths or snapshot.widths)
     folder = index_folder(run, width)
-    manifest = read_manifest(folder)
+    name = _manifest_name(run, folder, width)
+    manifest = read_manifest(folder, name)
     manifest.check_use(run.lake_id)
     if manifest.generation != run.model.generation:
         raise UninoteError(
@@ -117,7 +122,17 @@ def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch
         raise ConfigError("search.rerank_width needs an index of notes alone; index.kinds names more")
     k = settings.k * settings.rerank_depth if settings.rerank_width is not None else settings.k
     say(f"search: index w{width}, {manifest.live:,} rows, {settings.nprobe or manifest.lists_searched} lists a query")
-    return IndexSearch(folder, manifest.segments[-1].segment_id, width, k, settings.nprobe, constraint)
+    return IndexSearch(folder, name, width, k, settings.nprobe, constraint)
+
+
+def _manifest_name(run: Run, folder: IndexFolder, width: int) -> str:
+    """Return the manifest that the live release pins; where readers see no release of this model, the newest."""
+    live = live_release(run.lake.root)
+    pin = None if live is None or live.generation != run.model.generation else live.indexes.get(f"w{width}")
+    try:
+        return newest(folder) if pin is None else pin.manifest
+    except MissingFileError as error:
+        raise ManifestError(str(error)) from error
 
 
 def _items(run: Run, notes: DataFrame) -> DataFrame:

@@ -22,11 +22,12 @@ from uninote.lake.vacuum import Needed, remove_unneeded
 from uninote.pipelines.index.kept import manifests_of
 from uninote.pipelines.index.messages import find_unused
 from uninote.pipelines.lake.encoders import s3_of
-from uninote.pipelines.lake.lease.fencing import indexes_of, tables_below
+from uninote.pipelines.lake.lease.fencing import indexes_of
 from uninote.pipelines.lake.ledger import entries
 from uninote.pipelines.lake.run import Outcome, Run, all_entries, record
+from uninote.pipelines.release.own_tables import own_tables
 from uninote.pipelines.runtime.progress import say, step
-from uninote.storage.lake_files import join, relative, remove_folder
+from uninote.storage.lake_files import join, remove_folder
 
 STAGE = "retention"
 
@@ -89,14 +90,28 @@ def _remove_files(run: Run, kept: list[Release]) -> dict[str, int]:
     """Remove files of tables; returns how many, and their bytes."""
     removed = size = 0
     read = _read_feeds(run)
-    for uri in tables_below(run.lake.root):
-        path = relative(run.lake.root, uri)
-        versions = {one.tables[path] for one in kept if path in one.tables}
+    ledger = _versions_in_ledger(run)
+    for path in own_tables(run.lake.root):
+        uri = run.lake.uri(path)
+        versions = {one.tables[path] for one in kept if path in one.tables} | ledger.get(path, set())
         look()
         one = remove_unneeded(uri, Needed(frozenset(versions), read.get(path)), run.config.retention.reader_hours)
         removed += one.files
         size += one.bytes
     return {"files_removed": removed, "bytes_removed": size}
+
+
+def _versions_in_ledger(run: Run) -> dict[str, set[int]]:
+    """Return, by the path of a table, the versions that the last run of embed left: one that was killed is undone by them."""
+    of_embed = [entry for entry in all_entries(run) if entry["stage"] == "embed"]
+    found: dict[str, set[int]] = {}
+    for entry in of_embed:
+        if entry["run_id"] != of_embed[-1]["run_id"]:
+            continue
+        for name, version in entry["outputs"].items():
+            if version >= 0:
+                found.setdefault(f"{run.model.generation}/{name}", set()).add(version)
+    return found
 
 
 def _read_feeds(run: Run) -> Mapping[str, int]:

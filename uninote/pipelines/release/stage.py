@@ -11,12 +11,12 @@ from uninote.lake.releases.record import Release, read_release, release_ids, wri
 from uninote.lake.table_retention import keep_versions
 from uninote.lake.takedowns.held import held
 from uninote.lake.takedowns.watch import taken_down
-from uninote.pipelines.lake.lease.fencing import tables_below
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.release.candidate import candidate
 from uninote.pipelines.release.case import Case
 from uninote.pipelines.release.errors import GateError
 from uninote.pipelines.release.gates import judge
+from uninote.pipelines.release.own_tables import own_tables
 from uninote.pipelines.runtime.progress import say, step
 
 STAGE = "release"
@@ -31,8 +31,8 @@ def release(run: Run) -> dict[str, Any]:
     started = time.time()
     pointer = read_pointer(run.lake.root)
     live = None if pointer.live is None else read_release(run.lake.root, pointer.live)
-    for uri in tables_below(run.lake.root):
-        keep_versions(uri, run.config.retention.reader_hours)
+    for path in own_tables(run.lake.root):
+        keep_versions(run.lake.uri(path), run.config.retention.reader_hours)
     made = candidate(run)
     if live is not None and live.consists_of_the_same(made):
         return {"tables": {}, "state": "unchanged", "release": live.id}

@@ -9,8 +9,11 @@ from pyspark.sql import DataFrame
 
 from uninote.errors import UninoteError
 from uninote.lake.paths import embeddings_name
+from uninote.lake.releases.pointer import live_release
 from uninote.pipelines.lake.run import Run, last_entry
 from uninote.pipelines.lake.tables import MissingTableError, has_table, read_table
+
+_OF_ITEMS = ("items", "set_aside")
 
 
 class LedgerError(UninoteError):
@@ -60,3 +63,18 @@ def newest_snapshot(run: Run) -> Snapshot:
             f"nothing is embedded yet in {run.lake.root} with the model {run.model.generation}; run jobs/embed.py first"
         )
     return Snapshot(run, done["outputs"])
+
+
+def readers_snapshot(run: Run) -> Snapshot:
+    """Return the embeddings that the live release has, for jobs that read; the newest where it is of another model, or none.
+
+    Raises MissingTableError as `newest_snapshot` does.
+    """
+    live = live_release(run.lake.root)
+    if live is None or live.generation != run.model.generation:
+        return newest_snapshot(run)
+    start = f"{live.generation}/"
+    names = {path.removeprefix(start): version for path, version in live.tables.items() if path.startswith(start)}
+    prefix = embeddings_name(0)[:-1]
+    of_embed = {name: version for name, version in names.items() if name in _OF_ITEMS or name.startswith(prefix)}
+    return Snapshot(run, of_embed)

@@ -154,7 +154,7 @@ def test_rates_are_those_that_a_lakes_runs_had(lake, capsys):
     assert rates["embed.write"]["value"] == pytest.approx(2 * metrics["write_s"] / counts["computed"])
     assert rates["embed.tokens"]["value"] == pytest.approx(counts["tokens"] / counts["computed"])
     measured = {name for name, rate in rates.items() if rate["origin"] == "measured"}
-    assert measured >= {"ingest.note", "index.factor", "storage.note"}
+    assert measured >= {"ingest.note", "index.factor", "storage.note", "report.constant"}
     assert plan["workload"]["widths"] == [64, 16]
     assert plan["workload"]["notes"] == 49
     # Its runs were of a release that did not write down what a join took.

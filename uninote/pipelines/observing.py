@@ -16,7 +16,7 @@ from uninote.lake.reserved import is_of_lake
 from uninote.observe.observers import Observers, observers_of
 from uninote.observe.records import RunStart, StageEnd, Table, now
 from uninote.pipelines.embed.steps.accounting import CHUNK
-from uninote.pipelines.lake.run import Run
+from uninote.pipelines.lake.run import Outcome, Run
 from uninote.pipelines.runtime.failures import explained
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.runtime.signals import Stopped
@@ -68,8 +68,9 @@ def observed_stage(work: Callable[[Run, str], Summary]) -> Callable[[Run, str], 
         try:
             summary = work(run, name)
         except BaseException as error:
+            # Without tables: what the model is, and so where they lie, may be what could not be found.
             failed = StageEnd(name, "failed", at, time.monotonic() - started, error=sentence_of(error))
-            run.observers.stage_ended(lambda: failed)
+            run.observers.stage_ended(lambda: _with_counts(failed, _outcomes(run, name)))
             raise
         done = StageEnd(name, "done", at, time.monotonic() - started)
         run.observers.stage_ended(lambda: _with_results(run, summary, done))
@@ -80,9 +81,7 @@ def observed_stage(work: Callable[[Run, str], Summary]) -> Callable[[Run, str], 
 
 def _with_results(run: Run, summary: Summary, end: StageEnd) -> StageEnd:
     """Return the end of a stage with what its summary and its entries in the ledger say: tables, versions, counts."""
-    outcomes = {
-        unit: outcome for unit, outcome in run.outcomes.get(end.stage, {}).items() if not unit.startswith(CHUNK)
-    }
+    outcomes = _outcomes(run, end.stage)
     inputs: dict[str, Table] = {}
     outputs: dict[str, Table] = {}
     made = summary.get("tables")
@@ -93,13 +92,21 @@ def _with_results(run: Run, summary: Summary, end: StageEnd) -> StageEnd:
         outputs |= _tables(run, outcome.outputs)
     if end.stage == "ingest" and run.ingest.source != DEMO:
         inputs["source"] = Table(run.ingest.source)
+    state = summary.get("state", end.state)
+    read, left = tuple(inputs.values()), tuple(outputs.values())
+    return _with_counts(replace(end, state=state, inputs=read, outputs=left), outcomes)
+
+
+def _outcomes(run: Run, stage: str) -> dict[str, Outcome]:
+    """Return what a stage wrote into the ledger, by unit, without single chunks."""
+    return {unit: outcome for unit, outcome in run.outcomes.get(stage, {}).items() if not unit.startswith(CHUNK)}
+
+
+def _with_counts(end: StageEnd, outcomes: Mapping[str, Outcome]) -> StageEnd:
     return replace(
         end,
-        state=summary.get("state", end.state),
         counts={unit: dict(outcome.counts) for unit, outcome in outcomes.items()},
         metrics={unit: dict(outcome.metrics) for unit, outcome in outcomes.items()},
-        inputs=tuple(inputs.values()),
-        outputs=tuple(outputs.values()),
     )
 
 

@@ -11,6 +11,7 @@ from uninote.index.planning.plan import IndexOverrides
 from uninote.neighbours.planning.costs import JOIN_S, PASS_S
 from uninote.planning import neighbours
 from uninote.planning.rates import DEFAULTS, Rate
+from uninote.planning.samples import STAGES
 
 Entry = Mapping[str, Any]  # of the ledger
 WHOLE = "all"  # the unit of a whole run; others are chunks, or texts of images
@@ -46,6 +47,7 @@ def measured_rates(ledger: Ledger, defaults: Mapping[str, float]) -> Iterator[Ra
     yield from _embed_rates(ledger, defaults)
     yield from _index_rates(ledger)
     yield from _neighbour_rates(ledger)
+    yield from _constants(ledger)
 
 
 def tokens_of(ledger: Ledger) -> Rate | None:
@@ -127,6 +129,16 @@ def _neighbour_rates(ledger: Ledger) -> Iterator[Rate]:
     if update is not None:
         taken = update["metrics"][PASS_S] * ledger.cores
         yield _rate("neighbours.pass", taken / update["counts"]["notes"], update, "notes")
+
+
+def _constants(ledger: Ledger) -> Iterator[Rate]:
+    """Yield what stages took that do not grow with the notes, in a lake that has enough of them."""
+    if ledger.newest("ingest", "notes", lambda entry: True) is None:
+        return
+    for stage in STAGES:
+        ended = [entry for entry in ledger.entries if (entry["stage"], entry["state"]) == (stage, "done")]
+        if ended:
+            yield Rate(f"{stage}.constant", ended[-1]["seconds"], "s", "measured", f"run {ended[-1]['run_id']}")
 
 
 def _rate(name: str, value: float, entry: Entry, count: str, unit: str | None = None) -> Rate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from uninote.planning import embed, index, ingest, neighbours, report, storage
+from uninote.planning import embed, index, ingest, neighbours, samples, storage
 from uninote.planning.case import Case
 from uninote.planning.stage_cost import StageCost
 from uninote.planning.workload import Machines
@@ -19,14 +19,9 @@ def make_plan(case: Case, kept_nights: int) -> dict[str, Any]:
 
     `kept_nights` are those whose files stay before a clean-up takes them.
     """
-    first_run = [
-        ingest.first(case),
-        embed.first(case),
-        index.first(case),
-        neighbours.first(case),
-        report.every_run(case),
-    ]
-    night = [ingest.night(case), embed.night(case), index.night(case), neighbours.night(case), report.every_run(case)]
+    others = [samples.every_run(case, stage) for stage in samples.STAGES]
+    first_run = [ingest.first(case), embed.first(case), index.first(case), neighbours.first(case), *others]
+    night = [ingest.night(case), embed.night(case), index.night(case), neighbours.night(case), *others]
     nightly = _run(night, case.machines)
     stored = _storage(case, kept_nights, sum(stage.written_bytes for stage in night))
     return {

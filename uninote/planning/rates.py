@@ -59,6 +59,8 @@ DEFAULTS = (
     _default("neighbours.factor", 1.0, "times the CPU-seconds of the join's formula", f"{_BENCHMARKS}, on Spark"),
     _default("neighbours.pass", 17e-6, "core-s a note and table of an update", f"{_BENCHMARKS}, night in eight cells"),
     _default("neighbours.constant", 6.0, "s", _TEXTS),
+    _default("release.constant", 10.0, "s", "assumed"),
+    _default("retention.constant", 5.0, "s", "assumed"),
     _default("report.constant", 9.2, "s", f"{_BENCHMARKS}, A small run: the demo"),
     _default("storage.note", 500.0, "bytes of a note's row", "assumed: half of what its text takes"),
     _default("storage.item", 84.0, "bytes of an item's row", _TEXTS),

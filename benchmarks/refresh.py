@@ -7,7 +7,8 @@ The last line on stdout is one JSON object:
 night_1pct_wall: seconds of a refresh after every hundredth note was edited, over those of the first refresh;
 night_1pct_cpu: the same of CPU-seconds (user and system, of all processes of the job, the last half second of each apart),
 less what a job takes that only starts Spark, on both sides; unchanged_night_s, one_note_night_s: seconds of a refresh where
-nothing, or one note, changed, Spark's start included; runs: wall and CPU-seconds and memory of each, and seconds by stage;
+nothing, or one note, changed, Spark's start included; release_cost: the share of the night of 1 % that gates, release and retention
+take; runs: wall and CPU-seconds and memory of each, and seconds by stage;
 checks: what was compared after each.
 A table that is not as it must be ends the benchmark.
 """
@@ -130,6 +131,12 @@ def edit(updates: Updates, name: str, texts: list[str], edited: Sequence[int]) -
     return {**counts, "embedded_again": len(changed), "in_change_feed": len(named)}
 
 
+def release_cost(night: dict[str, Any]) -> float:
+    """Return which share of a night its gates, its release and its retention took."""
+    seconds = [night["stages"][stage] for stage in ("release", "retention")]
+    return round(sum(seconds) / night["wall_s"], 4)
+
+
 def main() -> None:
     """Run all of it and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -153,6 +160,7 @@ def main() -> None:
         "notes": len(texts),
         "night_1pct_wall": round(night["wall_s"] / full["wall_s"], 4),
         "night_1pct_cpu": round((night["cpu_s"] - start["cpu_s"]) / (full["cpu_s"] - start["cpu_s"]), 4),
+        "release_cost": release_cost(night),
         "unchanged_night_s": runs["nothing"]["wall_s"],
         "one_note_night_s": runs["one_note"]["wall_s"],
         "start": start,

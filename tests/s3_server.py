@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import time
@@ -39,6 +40,17 @@ s3proxy.ignore-unknown-headers=true
 jclouds.provider=filesystem
 jclouds.filesystem.basedir={folder}
 """
+# A line for each request, and what is wrong.
+LOGGING = """\
+<configuration>
+  <appender name="lines" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%m%n%ex</pattern></encoder>
+  </appender>
+  <logger name="org.gaul.s3proxy.S3ProxyHandler" level="debug"/>
+  <root level="warn"><appender-ref ref="lines"/></root>
+</configuration>
+"""
+REQUEST = re.compile(r"^request: .*\{([A-Z]+)@\S+ https?://[^/]+(/\S*) HTTP")
 # The name that Ivy gives to what Maven calls a classifier: it looks like an address, and nothing is fetched from it.
 IVY_MAVEN = "/".join(("http:", "", ".".join(("ant", "apache", "org")), "ivy", "maven"))
 IVY_MODULE = f"""\
@@ -67,6 +79,7 @@ class S3Server:
         config, log = self.folder / "s3proxy.properties", self.folder / "s3proxy.log"
         identity, credential = ENVIRONMENT["AWS_ACCESS_KEY_ID"], ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]
         (self.folder / "buckets").mkdir(parents=True, exist_ok=True)
+        (self.folder / "logback.xml").write_text(LOGGING)
         config.write_text(
             PROPERTIES.format(
                 endpoint=self.endpoint, identity=identity, credential=credential, folder=self.folder / "buckets"
@@ -76,6 +89,7 @@ class S3Server:
             "java",
             "-Xmx256m",
             "-XX:TieredStopAtLevel=1",
+            f"-Dlogback.configurationFile={self.folder / 'logback.xml'}",
             "-jar",
             str(server_jar()),
             "--properties",
@@ -95,6 +109,14 @@ class S3Server:
             self.process.kill()  # as an outage does, and without waiting
             self.process.wait(START_S)
             self.process = None
+
+    def requests(self) -> list[str]:
+        """Return all requests so far, as the server logged them: command and path, with the query."""
+        found = []
+        for line in (self.folder / "s3proxy.log").read_text(errors="replace").splitlines():
+            if request := REQUEST.match(line):
+                found.append(f"{request[1]} {request[2]}")
+        return found
 
     @cached_property
     def client(self):

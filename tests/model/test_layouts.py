@@ -19,6 +19,7 @@ from uninote.demo.workspace import demo_checkpoint
 from uninote.model.encoder import SENTENCES, UNINOTE, Arithmetic, describe, load_encoder, load_in_layout
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.frames import FRAME
+from uninote.model.identity.identity import BFLOAT16, DTYPES, FLOAT32
 from uninote.model.identity.layouts import LAYOUTS, Layout
 from uninote.model.qwen import checkpoint
 from uninote.model.qwen.checkpoint import identify, read_card
@@ -97,6 +98,9 @@ def test_an_upgrade_of_a_library_changes_no_name(tmp_path, monkeypatch):
     assert describe(SENTENCES, write_sentences(tmp_path / "sentences")).generation == SENTENCE_MODEL
 
 
+FIRST = (1, FLOAT32)
+
+
 def test_names_that_other_installations_gave_are_known(tmp_path, monkeypatch):
     """Pillow 12.1.1 and 12.3.0 beside others' generations; sentence-transformers 6.3.1 with transformers 5.23.0."""
     now = identify(write_declared(tmp_path / "declared"))
@@ -106,20 +110,22 @@ def test_names_that_other_installations_gave_are_known(tmp_path, monkeypatch):
         before[pillow] = now.generation(LAYOUTS[1])
     monkeypatch.undo()
     assert len({*before.values(), DECLARED}) == 4
-    assert now.find(["0" * 16, before["12.1.1"]]) == {1: before["12.1.1"]}
-    assert now.find(before.values()) == {1: before["12.3.0"]}  # the later one is in use
-    assert now.find([*before.values(), DECLARED]) == {1: DECLARED}
+    assert now.find(["0" * 16, before["12.1.1"]]) == {FIRST: before["12.1.1"]}
+    assert now.find(before.values()) == {FIRST: before["12.3.0"]}  # the later one is in use
+    assert now.find([*before.values(), DECLARED]) == {FIRST: DECLARED}
     assert now.find([before["7.7.7"]]) == now.find([]) == {}
     sentences = sentence_models.identify(write_sentences(tmp_path / "sentences"))
     monkeypatch.setattr(sentence_models, "SENTENCE_TRANSFORMERS", "6.3.1")
-    assert sentences.find([sentences.generation(LAYOUTS[1])]) == {1: sentences.generation(LAYOUTS[1])}
+    assert sentences.find([sentences.generation(LAYOUTS[1])]) == {FIRST: sentences.generation(LAYOUTS[1])}
 
 
 def test_no_two_layouts_and_no_two_installations_share_a_name(tmp_path, later):
     found = identify(write_published(tmp_path / "published"))
     former = list(islice(found.former_generations(), 500))
-    names = {*former, *(found.generation(layout) for layout in LAYOUTS.values())}
-    assert len(names) == len(former) + len(LAYOUTS) - 1  # that of layout 1 is among them
+    names = {*former, *(found.generation(layout, dtype) for layout in LAYOUTS.values() for dtype in DTYPES)}
+    assert len(names) == len(former) + 2 * len(LAYOUTS) - 1  # that of layout 1 in float32 is among them
+    other = found.generation(LAYOUTS[1], BFLOAT16)
+    assert found.find([other]) == {(1, BFLOAT16): other}
     assert PUBLISHED in former
 
 

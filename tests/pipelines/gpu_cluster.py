@@ -19,8 +19,8 @@ from builders import make_note, write_notes
 
 from uninote.config.loading import load_config
 from uninote.pipelines.embed.stage import embed
-from uninote.pipelines.embed.steps.gpus import model_profile
 from uninote.pipelines.lake.run import Run
+from uninote.pipelines.runtime.gpus import model_profile
 from uninote.pipelines.runtime.session import open_session
 
 SCHEMA = "address string, begun double, ended double"

@@ -11,6 +11,7 @@ from uninote.config.loading import load_config
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError, UninoteError
 from uninote.lake.generation_record import RECORD
+from uninote.model.hashing.folder import write_card
 from uninote.model.identity.layouts import LAYOUTS, Layout
 from uninote.model.qwen import checkpoint
 from uninote.model.qwen.checkpoint import identify
@@ -87,7 +88,7 @@ def test_the_record_tells_a_generation_whatever_its_name(lake, opened, config_fi
     record_generation(str(lake), model)
     written = json.loads((lake / DEMO / RECORD).read_text())
     made = {"format": 1, "kind": "uninote", "weights": model.identity.weights, "layout": 1}
-    assert written == made | {"checkpoint": "demo"}
+    assert written == made | {"checkpoint": "demo", "dtype": "float32"}
     assert [path.name for path in (lake / DEMO).iterdir()] == [RECORD]
     record_generation(str(lake), replace(model, layout=2))
     assert json.loads((lake / DEMO / RECORD).read_text()) == written  # written once
@@ -102,12 +103,55 @@ def test_a_lake_of_a_later_release_is_refused_not_embedded_again(lake, opened, c
     model = open_model(load_config(config_file, ()))
     record_generation(str(lake), replace(model, layout=4, generation="3" * 16))
     (lake / ("3" * 16) / "items").mkdir()
-    message = (
-        rf"model\.layout: the generation {'3' * 16} in .* layout 4; this release knows 1, 2\. .* set model\.layout=2"
-    )
+    message = rf"model\.layout: the generation {'3' * 16} in .* layout 4 in float32; this release knows 1, 2 in .* set model\.layout=2"
     with pytest.raises(ConfigError, match=message):
         opened()
     assert opened("model.layout=1") == (DEMO, 1)
+
+
+def test_a_new_lake_is_of_the_type_that_its_devices_suit_and_stays_so(lake, opened, config_file):
+    config = load_config(config_file, ())
+    assert (open_model(config).generation, open_model(config).dtype) == (DEMO, "float32")
+    half = open_model(config, on_gpus=lambda: True)
+    assert half.dtype == "bfloat16"
+    assert half.generation not in (DEMO, open_model(load_config(config_file, ["model.layout=2"])).generation)
+    record_generation(str(lake), half)
+    (lake / half.generation / "items").mkdir()
+    # Wherever it computes later.
+    assert open_model(config) == replace(half)
+    # The other type is another generation, which is made only where it is asked for.
+    assert opened("model.dtype=float32") == (DEMO, 1)
+    make_generation(lake, DEMO)
+    with pytest.raises(ConfigError, match=r"vectors of this model in bfloat16 and in float32, .*name one"):
+        opened()
+    assert opened("model.dtype=bfloat16") == (half.generation, 1)
+    hashing = load_config(config_file, ["model.dtype=bfloat16", f"model.checkpoint={written_card(lake)}"])
+    assert open_model(hashing, on_gpus=lambda: True).dtype == "float32"
+
+
+def written_card(folder):
+    write_card(folder / "card", (64,))
+    return folder / "card"
+
+
+def test_a_lake_of_before_is_of_float32_and_says_so_from_the_next_run_on(lake, opened, config_file):
+    make_generation(lake, DEMO)
+    model = open_model(load_config(config_file, ()), on_gpus=lambda: True)
+    assert (model.generation, model.dtype) == (DEMO, "float32")
+    record_generation(str(lake), model)
+    record = lake / DEMO / RECORD
+    before = json.loads(record.read_text())
+    del before["dtype"]
+    record.write_text(json.dumps(before))
+    assert open_model(load_config(config_file, ()), on_gpus=lambda: True) == model
+    record_generation(str(lake), model)
+    assert json.loads(record.read_text()) == before | {"dtype": "float32"}
+    assert opened("model.dtype=bfloat16")[0] != DEMO
+    record.write_text(json.dumps(before | {"dtype": "float8"}))
+    with pytest.raises(
+        ConfigError, match=r"with layout 1 in float8; this release knows 1, 2 in float32 and bfloat16\."
+    ):
+        opened()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"weights": "a"}', '{"weights": 1, "layout": 1}'])

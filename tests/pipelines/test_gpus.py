@@ -12,7 +12,7 @@ import pytest
 from pyspark import SparkConf
 
 from uninote.errors import ConfigError
-from uninote.pipelines.embed.steps.gpus import EXECUTOR, device_for, model_profile
+from uninote.pipelines.runtime.gpus import EXECUTOR, device_for, model_profile
 
 SCRIPT = Path(__file__).parent / "gpu_cluster.py"
 INVENTED = ["3", "5"]  # no GPU is there

@@ -68,13 +68,14 @@ def encoder_of(place: IndexFolder, generation: str, model: str | None = None, ki
     kind = recorded_kind if kind == AUTO else kind
     folder, kind = with_axes(place.uri, model_folder(model, place.options), kind)
     found = describe(kind, folder)
-    layouts = found.identity.find([generation])
-    if not layouts:
+    made = found.identity.find([generation])
+    if not made:
         raise UninoteError(
             f"the index was made by the encoder {generation}, {folder} is {found.generation}; their vectors do not compare: "
             "name the index's own checkpoint"
         )
-    return load_in_layout(folder, kind, max(layouts), Arithmetic())
+    layout, dtype = max(made)
+    return load_in_layout(folder, kind, layout, Arithmetic(dtype=dtype))
 
 
 def _embedded(query: Query, encoder: Encoder) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from uninote.config.sections.base import AUTO, E5
@@ -12,19 +13,20 @@ from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND, identify, widths_of
 from uninote.foreign_vectors.table import open_table
 from uninote.model.e5.folder import check_identity
-from uninote.model.encoder import describe, kind_of
-from uninote.pipelines.lake.generations import ModelFolder, choose_generation, recorded_width
+from uninote.model.encoder import WITHOUT_TORCH, describe, kind_of
+from uninote.model.identity.identity import BFLOAT16, FLOAT32
+from uninote.pipelines.lake.generations import Asked, ModelFolder, choose_generation, recorded_width
 from uninote.pipelines.lake.model_choice import OURS, choose_checkpoint
 from uninote.pipelines.lake.rotation import choose_folder
 from uninote.storage.folder_copies import fetched_checkpoint
 from uninote.storage.types import S3Options, is_remote
 
 
-def open_model(config: Config) -> ModelFolder:
-    """Return the configured checkpoint without loading it, in the layout that the lake has of it, or that is asked for.
+def open_model(config: Config, on_gpus: Callable[[], bool] = bool) -> ModelFolder:
+    """Return the configured checkpoint without loading it, in the layout and type that the lake has of it, or that are set.
 
-    Raises CheckpointError when the folder is none, ConfigError for a lake of a layout that this release does not know,
-    and as `choose_checkpoint`.
+    A lake that has none gets bfloat16 where `on_gpus` says that GPUs compute, else float32. Raises CheckpointError when the
+    folder is none, ConfigError for a lake of a layout that this release does not know, and as `choose_checkpoint`.
     """
     if config.embed.vectors_from is not None:
         return _foreign(config, config.embed.vectors_from)
@@ -38,7 +40,7 @@ def open_model(config: Config) -> ModelFolder:
     turned_from = None if used == folder else found.identity.weights
     if turned_from is not None:
         found = describe(kind, used)
-    chosen = choose_generation(config.lake, found.identity, config.model.layout)
+    chosen = choose_generation(config.lake, found.identity, _asked(config, kind, on_gpus))
     # What this project made lies where it was made; everything else workers find where the configuration says.
     is_copy = checkpoint in OURS or turned_from is not None
     return ModelFolder(
@@ -52,7 +54,15 @@ def open_model(config: Config) -> ModelFolder:
         found.sees_images,
         checkpoint,
         turned_from,
+        chosen.dtype,
     )
+
+
+def _asked(config: Config, kind: str, on_gpus: Callable[[], bool]) -> Asked:
+    if kind in WITHOUT_TORCH:
+        # It computes in float32 whatever is asked for.
+        return Asked(config.model.layout, FLOAT32)
+    return Asked(config.model.layout, config.model.dtype, BFLOAT16 if on_gpus() else FLOAT32)
 
 
 def s3_of(config: Config) -> S3Options:
@@ -72,7 +82,7 @@ def require_encoder(model: ModelFolder) -> None:
 def _foreign(config: Config, settings: VectorsConfig) -> ModelFolder:
     """Return the table of vectors as a model: its width is that of the generation in the lake, if there is one."""
     identity = identify(settings)
-    chosen = choose_generation(config.lake, identity, None)
+    chosen = choose_generation(config.lake, identity, Asked(None, FLOAT32))
     width = recorded_width(config.lake, chosen.name) or open_table(settings, s3_of(config)).find_width()
     widths = widths_of(settings, width)
     table = settings.table

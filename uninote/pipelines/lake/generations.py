@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uninote.config.sections.base import AUTO
 from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND
 from uninote.lake.generation_record import read_record, record_of
-from uninote.model.identity.identity import Identity
+from uninote.model.identity.identity import DTYPES, FLOAT32, Identity
 from uninote.model.identity.layouts import LAYOUTS, known
 from uninote.storage import lake_files
 
 ITEMS = "items"
 FORMAT = 1
+DTYPE = "dtype"  # in the record: the type that the model computes in
 _GENERATION = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
 class Generation:
-    """The name of a model's vectors in a lake, and the number of their layout."""
+    """The name of a model's vectors in a lake, the number of their layout, and the type that they are computed in."""
 
     name: str
     layout: int
+    dtype: str
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A checkpoint on the driver's disk. `uri` is where workers find it, `generation` and `layout` what its vectors are.
+    """A checkpoint on the driver's disk. `uri` is where workers find it; `generation`, `layout`, `dtype`: what its vectors are.
 
     `widths` are those it declares, widest first; `sees_images` says whether a picture moves its vectors; `checkpoint` is what
     `model.checkpoint` calls it; `turned_from` the hash of the model's own weights where axes were added to it.
@@ -46,6 +50,7 @@ class ModelFolder:
     sees_images: bool
     checkpoint: str
     turned_from: str | None = None
+    dtype: str = FLOAT32
 
     @property
     def full_width(self) -> int:
@@ -53,20 +58,47 @@ class ModelFolder:
         return self.widths[0]
 
 
-def choose_generation(lake: str, identity: Identity, asked: int | None) -> Generation:
-    """Return the generation to work on: that of the layout `asked` for, else the newest that the lake at `lake` has.
+@dataclass(frozen=True)
+class Asked:
+    """What the configuration asks of a generation: a layout, null for the lake's; and a type, AUTO for the lake's.
+
+    `new_dtype` is that of a lake which has no vectors of the model.
+    """
+
+    layout: int | None = None
+    dtype: str = AUTO
+    new_dtype: str = FLOAT32
+
+
+def choose_generation(lake: str, identity: Identity, asked: Asked) -> Generation:
+    """Return the generation to work on: the one that is asked for, else the newest that the lake at `lake` has.
 
     A lake that has none of this model gets the layout that the checkpoint declares, or else the newest there is. Raises
-    ConfigError where the lake's is of a layout that this release does not know.
+    ConfigError where the lake's is of a layout or a type that this release does not know, or of two types.
     """
     held = _held(lake, identity)
-    layout = asked or max(held, default=identity.own.number)
-    if layout not in LAYOUTS:
+    dtype = _dtype(lake, held, asked)
+    mine = {one.layout: one.name for one in held if one.dtype == dtype}
+    layout = asked.layout or max(mine or [one.layout for one in held], default=identity.own.number)
+    if layout not in LAYOUTS or dtype not in DTYPES:
         raise ConfigError(
-            f"model.layout: the generation {held[layout]} in {lake} was made with layout {layout}; this release knows "
-            f"{known()}. Install the release that made it, or set model.layout={max(LAYOUTS)}, which embeds all notes again"
+            f"model.layout: the generation {mine[layout]} in {lake} was made with layout {layout} in {dtype}; this release "
+            f"knows {known()} in {' and '.join(DTYPES)}. Install the release that made it, or set model.layout={max(LAYOUTS)} "
+            f"and model.dtype={FLOAT32}, which embeds all notes again"
         )
-    return Generation(held.get(layout) or identity.generation(LAYOUTS[layout]), layout)
+    return Generation(mine.get(layout) or identity.generation(LAYOUTS[layout], dtype), layout, dtype)
+
+
+def _dtype(lake: str, held: Sequence[Generation], asked: Asked) -> str:
+    if asked.dtype != AUTO:
+        return asked.dtype
+    found = sorted({one.dtype for one in held})
+    if len(found) > 1:
+        raise ConfigError(
+            f"model.dtype: auto: the lake {lake} has vectors of this model in {' and in '.join(found)}, which are not "
+            "compared; name one of them"
+        )
+    return found[0] if found else asked.new_dtype
 
 
 def has_generation(lake: str, identity: Identity) -> bool:
@@ -77,10 +109,11 @@ def has_generation(lake: str, identity: Identity) -> bool:
 def record_generation(lake: str, model: ModelFolder) -> None:
     """Write what the generation of `model` is made with into its folder, once; the file appears whole.
 
-    Where the model lies is written anew when it was moved, so that jobs find it that are not told.
+    Where the model lies is written anew when it was moved, so that jobs find it that are not told; and the type that vectors
+    are computed in, into records of earlier releases.
     """
     known = read_record(lake, model.generation) or {}
-    if known.get("checkpoint") == model.checkpoint:
+    if known.get("checkpoint") == model.checkpoint and DTYPE in known:
         return
     made: dict[str, Any] = {
         "format": FORMAT,
@@ -91,7 +124,7 @@ def record_generation(lake: str, model: ModelFolder) -> None:
     if model.kind == KIND:
         # Of vectors without a model nothing else declares the width.
         made["width"] = model.full_width
-    values = (known or made) | {"checkpoint": model.checkpoint}
+    values = (known or made) | {"checkpoint": model.checkpoint, DTYPE: known.get(DTYPE, model.dtype)}
     lake_files.write(record_of(lake, model.generation), json.dumps(values, indent=2).encode())
 
 
@@ -111,8 +144,11 @@ def find_generations(lake: str) -> list[str]:
     return found
 
 
-def _held(lake: str, identity: Identity) -> dict[int, str]:
-    """Return the generations of this model that hold anything, by layout; a record tells more than a name."""
+def _held(lake: str, identity: Identity) -> list[Generation]:
+    """Return the generations of this model that hold anything; a record tells more than a name.
+
+    Where a record names a layout and a type, no name counts that means the same.
+    """
     recorded = {}
     unrecorded = []
     for name in find_generations(lake):
@@ -120,5 +156,7 @@ def _held(lake: str, identity: Identity) -> dict[int, str]:
         if values is None:
             unrecorded.append(name)
         elif values["weights"] == identity.weights:
-            recorded[values["layout"]] = name
-    return identity.find(unrecorded) | recorded
+            # Earlier releases recorded no type, and computed in float32.
+            recorded[values["layout"], str(values.get(DTYPE, FLOAT32))] = name
+    found = identity.find(unrecorded) | recorded
+    return [Generation(name, layout, dtype) for (layout, dtype), name in found.items()]

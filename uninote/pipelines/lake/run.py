@@ -26,6 +26,7 @@ from uninote.pipelines.lake.encoders import open_model, s3_of
 from uninote.pipelines.lake.generations import ModelFolder
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.source import ingest_settings
+from uninote.pipelines.runtime.gpus import computes_on_gpus
 
 
 def new_run_id() -> str:
@@ -68,7 +69,7 @@ class Run:
         """The configured checkpoint; its weights are hashed once a run."""
         # Opened first: the choice may depend on the ledger, which must be of the present format.
         lake_migrations.open_lake(self.config.lake, self.reads_only)
-        return open_model(self.config)
+        return open_model(self.config, lambda: computes_on_gpus(self.spark.sparkContext, self.config.model.gpu))
 
     @cached_property
     def vector_table(self) -> VectorTable | None:

@@ -29,7 +29,6 @@ from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.lake.schemas import CUTS, IMAGE_BYTES, VECTOR, items_table, struct_of
 from uninote.media.fetching import MediaPolicy
 from uninote.model.encoder import WITHOUT_TORCH, modules_of
-from uninote.pipelines.embed.steps.gpus import device_for, model_profile
 from uninote.pipelines.embed.steps.outcomes import PHASES
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths, require_encoder
@@ -38,6 +37,7 @@ from uninote.pipelines.notes.image_bytes import INLINE
 from uninote.pipelines.notes.items import ITEM_KEY, items_of
 from uninote.pipelines.notes.media_roots import media_policy, s3_options
 from uninote.pipelines.runtime.environment import importing
+from uninote.pipelines.runtime.gpus import device_for, model_profile
 from uninote.pipelines.runtime.progress import watched
 from uninote.storage.private_folders import own_folder
 
@@ -149,11 +149,10 @@ class Tasks:
         model = self.run.model
         threads = int(self.run.spark.conf.get("spark.task.cpus", "1"))  # type: ignore[arg-type]
         options = s3_options(self.run.config)
-        dtype = self.run.config.model.dtype
         application = str(self.run.spark.sparkContext.applicationId)
         device = device_for(self.run.config.model.gpu)
         return WorkerModel(
-            model.generation, model.kind, dtype, threads, model.uri, options, application, model.layout, device
+            model.generation, model.kind, model.dtype, threads, model.uri, options, application, model.layout, device
         )
 
     def _files(self) -> Files | None:

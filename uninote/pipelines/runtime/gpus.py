@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 
 from pyspark import SparkContext
 from pyspark.resource import ExecutorResourceRequests, ResourceProfile, ResourceProfileBuilder, TaskResourceRequests
@@ -14,6 +15,7 @@ from uninote.errors import ConfigError
 
 EXECUTOR = "spark.executor.resource.gpu."
 TASK = "spark.task.resource.gpu.amount"
+_DRIVER = Path("/proc/driver/nvidia/gpus")  # a folder for each GPU of this machine
 _ONE_MACHINE = re.compile(r"local(\[.*\])?")  # masters under which Spark knows no resources
 
 
@@ -22,6 +24,16 @@ def device_for(gpu: Gpu) -> str | None:
     if gpu == "auto":
         return None
     return "cuda" if gpu else "cpu"
+
+
+def computes_on_gpus(context: SparkContext, gpu: Gpu) -> bool:
+    """Say whether tasks that compute a model have GPUs, by the settings; of Spark on one machine, by what is in it."""
+    if gpu != "auto":
+        return gpu
+    if _ONE_MACHINE.fullmatch(str(context.master)):
+        return _DRIVER.is_dir() and any(_DRIVER.iterdir())
+    settings = dict(context.getConf().getAll())
+    return TASK in settings or int(settings.get(f"{EXECUTOR}amount", "0")) > 0
 
 
 # Executors belong to a profile by its number: another one like it would ask for executors of its own.

@@ -9,8 +9,8 @@ s3_vs_local_embed, s3_vs_local_index, s3_vs_local_neighbours: seconds of the sta
 less on both sides what runs and commits cost at any size (`constants`: seconds of a stage that finds nothing to do, and of a
 commit, by the store); two_workers_vs_one: of a cluster with the lake in S3, the wall time of the model's and the cells'
 stages by Spark's clock, of one worker of one core over that of two; requests_per_1000_notes by stage, as the server logged
-them; stages: seconds, commits and requests of each, and with_constants, the ratio with nothing taken off; clusters: seconds
-by kind of stage.
+them; stages: seconds, CPU-seconds (driver, workers and server), commits and requests of each, and with_constants and
+cpu_with_constants, the ratios with nothing taken off; clusters: seconds by kind of stage.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from deltalake import DeltaTable, write_deltalake
 from lake_cluster import compare_clusters
 from lake_session import Place, open_places, s3_jars
 from neighbour_sets import growing
+from processes import cpu_seconds
 from s3_server import S3Server, s3_server
 from stored_lake import make_lake
 from texts import installed_minilm, real_texts
@@ -47,15 +48,19 @@ from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.notes.stage import ingest
 
 COMMITS = 20  # that are timed
-WARM_TEXTS, WARM_ROWS = 400, 25_000
+WARM_TEXTS, WARM_ROWS = 400, 20_000
 LOCAL, STORE = "local", "s3"
 
 
 @dataclass
 class Took:
-    """What a stage took on one lake: seconds, commits, requests to the store, and seconds of the same with nothing to do."""
+    """What a stage took on one lake, and with `empty_s` the seconds of the same with nothing to do.
+
+    `cpu_s` are of all processes, the server's too.
+    """
 
     seconds: float
+    cpu_s: float
     commits: int
     requests: int
     empty_s: float
@@ -75,11 +80,13 @@ class Bench:
         lake = run().config.lake
         before = versions(lake)
         asked = len(self.server.requests())
+        cpu = cpu_seconds()
         seconds = seconds_of(lambda: stage(run()))
+        cpu = round(cpu_seconds() - cpu, 2)
         requests = len(self.server.requests()) - asked
         commits = versions(lake) - before
         empty_s = seconds_of(lambda: stage(run()))
-        self.took.setdefault(name, {})[place] = Took(seconds, commits, requests, empty_s)
+        self.took.setdefault(name, {})[place] = Took(seconds, cpu, commits, requests, empty_s)
         print(name, place, self.took[name][place], "load", os.getloadavg(), file=sys.stderr, flush=True)
 
     def ratio(self, name: str) -> float:
@@ -95,6 +102,7 @@ class Bench:
         for name, took in self.took.items():
             stages[name] = {place: vars(one) for place, one in took.items()}
             stages[name]["with_constants"] = round(took[STORE].seconds / took[LOCAL].seconds, 3)
+            stages[name]["cpu_with_constants"] = round(took[STORE].cpu_s / took[LOCAL].cpu_s, 3)
         requests = {name: round(1000 * took[STORE].requests / notes[name], 1) for name, took in self.took.items()}
         empty = {
             name: {place: round(one.empty_s, 2) for place, one in took.items()} for name, took in self.took.items()

@@ -36,7 +36,12 @@ BOUNDED = {
     ("uninote/pipelines/embed/steps/chunks.py:take_first_census", "collect"): KINDS,
     ("uninote/pipelines/embed/steps/chunks.py:with_chunks", "collect"): "one row with a bound for each chunk",
     ("uninote/pipelines/embed/foreign/accounting.py:account", "collect"): ONE,
-    ("uninote/pipelines/embed/guards/canaries.py:_embedded", "collect"): "embed.canaries notes",
+    ("uninote/pipelines/embed/guards/canaries.py:_content", "collect"): "embed.canaries notes",
+    (
+        "uninote/pipelines/embed/guards/devices.py:_as_tasks_get_them",
+        "toArrow",
+    ): "devices.ITEMS items with their content",
+    ("uninote/pipelines/embed/guards/devices.py:pilot", "toArrow"): "vectors of devices.ITEMS items",
     ("uninote/pipelines/embed/guards/canaries.py:_stored", "toArrow"): "keys below embed.canaries x KEYS",
     ("uninote/pipelines/embed/guards/health.py:measure", "collect"): ONE,
     ("uninote/pipelines/embed/keys.py:_starts", "collect"): "a count for each bucket of ROWS_PER_BUCKET new items",

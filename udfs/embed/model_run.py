@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.arrow import ArrowMap, to_batch, to_nullable
+from udfs.embed.devices import Known, have_moved
 from udfs.embed.prefetch import map_ahead, run_ahead
 from udfs.embed.window import COSTS, FACTS, Work, prepare
 from uninote.media.fetching import UNREACHABLE, MediaPolicy
@@ -32,13 +33,15 @@ class EmbedTask:
     """What a task needs beside the model. `fetch_threads` fetch and decode while the model computes.
 
     `batch_tokens` is the most padded tokens of a batch, null for as many as suit the encoder's device.
-    `narrowest` is the least width that vectors are cut to, null where they are not.
+    `narrowest` is the least width that vectors are cut to, null where they are not. `known` are items that devices of other
+    kinds than made them embed before any other, null where all devices are of one kind.
     """
 
     batch_tokens: int | None
     fetch_threads: int
     media: MediaPolicy
     narrowest: int | None = None
+    known: Known | None = None
 
 
 @dataclass
@@ -64,17 +67,42 @@ def make_embed(
     """Map rows with MODEL_COLUMNS, content_hash and inline to `schema`: those of them it names, and the results.
 
     Results are vector (null when nothing usable was left), degraded, rejects, CUTS of items, and what it took, on the first row
-    of a content: tokens, padded_tokens, unseen_images, images_opened and seconds. `load` returns the process' encoder;
-    `count` is called with the number of rows done, while they are.
+    of a content: tokens, padded_tokens, unseen_images, images_opened and seconds; and the device that computed. `load` returns
+    the process' encoder; `count` is called with the number of rows done, while they are. On a device that makes others of
+    the `known` vectors nothing is embedded: one row says so, with the mean cosine as known_cosine, and no item.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         encoder = load()
         with ThreadPoolExecutor(task.fetch_threads) as pool:
+            cosines = _known_cosines(encoder, task, pool)
+            if have_moved(cosines):
+                # Spark waits for whoever leaves rows unread.
+                for _ in batches:
+                    pass
+                yield _moved(encoder.device, float(cosines.mean()), schema)
+                return
             for window in embed_windows(encoder, batches, task, pool, count):
-                yield _results(window, schema)
+                yield _results(window, encoder.device, schema)
 
     return run
+
+
+def _known_cosines(encoder: Encoder, task: EmbedTask, pool: ThreadPoolExecutor) -> np.ndarray:
+    """Return the cosines of what this device makes to what is known; none where nothing is, or its kind was compared."""
+    if task.known is None or encoder.device in task.known.kinds:
+        return np.empty(0, np.float32)
+
+    def embedded(rows: Iterable[pa.RecordBatch]) -> Iterator[list[np.ndarray | None]]:
+        for window in embed_windows(encoder, rows, task, pool):
+            yield [window.works[position].vector for position in window.work_of]
+
+    return task.known.cosines(embedded)
+
+
+def _moved(device: str, cosine: float, schema: pa.Schema) -> pa.RecordBatch:
+    said = {name: pa.nulls(1) for name in schema.names}
+    return to_batch(said | {"device": pa.array([device]), "known_cosine": pa.array([cosine])}, schema)
 
 
 def embed_windows(
@@ -184,7 +212,7 @@ def shares(batches: Sequence[Sequence[int] | np.ndarray], works: Sequence[Work])
     return counted
 
 
-def _results(window: Window, schema: pa.Schema) -> pa.RecordBatch:
+def _results(window: Window, device: str, schema: pa.Schema) -> pa.RecordBatch:
     """Return one row for each row of the window, in order.
 
     What lacks an image for a reason that may pass has no content_hash of its own: it is compared unequal, and tried again.
@@ -203,6 +231,8 @@ def _results(window: Window, schema: pa.Schema) -> pa.RecordBatch:
     columns["content_hash"] = pa.array(hashes, pa.string())
     columns["vector"] = to_nullable(vectors)
     columns["rejects"] = pa.array(rejects, schema.field("rejects").type)
+    columns["device"] = pa.array([device] * len(hashes), pa.string())
+    columns["known_cosine"] = pa.nulls(len(hashes))
     for name in FACTS:
         columns[name] = pa.array(_by_row(window, name))
     # What a content took counts once, in its first row: sums over rows are then what the task took.

@@ -72,6 +72,8 @@ class Encoder(Protocol):
     """Turns notes into vectors, in two steps: prepare in any threads, embed in the one that computes, at the same time."""
 
     sees_images: bool
+    device: str
+    """What computes: "cpu", or the name of a GPU."""
 
     @property
     def full_width(self) -> int:

@@ -20,10 +20,11 @@ class ModelConfig(Section):
     and "e5" for all other notes. `kind` auto is read off the folder. `allow_demo` lets the demo encoder embed notes that are
     not the demo's, of which it knows nothing. `rotate` turns the vectors of sentence-transformers models that declare no
     narrow widths to axes that hold at them; auto does so in lakes that have no vectors of the model yet. `dtype` is part of a
-    generation: auto is that of the lake's vectors, and where it has none bfloat16 on GPUs and float32 on CPUs. `layout` is the number of what moves vectors beside the weights
-    (docs/encoders.md); null: the one that the lake has of this model, or else the checkpoint's, or else the newest. `gpu` auto
-    gives each task of the model a GPU where Spark's executors have any, and no other task; true asks for executors with one
-    where they may come and go, and refuses a cluster without; false computes on CPUs.
+    generation: auto is that of the lake's vectors, and where it has none bfloat16 on GPUs and float32 on CPUs. `layout` is the
+    number of what moves vectors beside the weights (docs/encoders.md); null: the one that the lake has of this model, or else
+    the checkpoint's, or else the newest. `gpu` auto gives each task of the model a GPU where Spark's executors have any, and
+    no other task; true asks for executors with one where they may come and go, and refuses a cluster without; false computes
+    on CPUs.
     """
 
     checkpoint: Location = AUTO

@@ -56,6 +56,11 @@ def _device(name: str | None) -> torch.device:
     return device
 
 
+def kind_of(device: torch.device) -> str:
+    """Return what computes: "cpu", or the name of the GPU. Two that differ may round otherwise."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def convert_parameters(module: nn.Module, dtype: torch.dtype) -> None:
     """Convert weights in place, and leave buffers alone: rotary tables in bfloat16 would move every vector."""
     for parameter in module.parameters():

@@ -53,6 +53,7 @@ class HashingEncoder:
 
     sees_images = True
     batch_tokens = None
+    device = "cpu"
 
     def __init__(self, card: HashingCard) -> None:
         self.widths = card.widths

@@ -11,7 +11,7 @@ import torch
 from PIL.Image import Image
 
 from uninote.model.compute.batches import Batches
-from uninote.model.compute.hardware import Placement
+from uninote.model.compute.hardware import Placement, kind_of
 from uninote.model.compute.transfer import to_device
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import Layout
@@ -32,6 +32,7 @@ class NoteEncoder:
         self._tower = tower
         self._device = next(tower.parameters()).device
         self._batches = Batches(self._device)
+        self.device = kind_of(self._device)
 
     @classmethod
     def load(cls, folder: str | Path, placement: Placement, layout: Layout | None = None) -> NoteEncoder:

@@ -11,7 +11,7 @@ import torch
 from PIL.Image import Image
 
 from uninote.model.compute.batches import Batches
-from uninote.model.compute.hardware import Placement
+from uninote.model.compute.hardware import Placement, kind_of
 from uninote.model.compute.transfer import to_device
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.input.text import text_of
@@ -31,6 +31,7 @@ class SentenceEncoder:
         self._model = model
         self._device = next(model.parameters()).device
         self._batches = Batches(self._device)
+        self.device = kind_of(self._device)
         prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
         self._inputs = make_inputs(model[0], prompt or "")
 

@@ -59,6 +59,7 @@ class TurnedEncoder:
 
     def __init__(self, plain: SentenceEncoder, widths: tuple[int, ...], reading: Reading, axes: Axes | None) -> None:
         self.widths = widths
+        self.device = plain.device
         self._plain = plain
         self._reading = reading
         self._axes = axes

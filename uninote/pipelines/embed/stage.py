@@ -24,9 +24,10 @@ from uninote.pipelines.embed.commit import (
 )
 from uninote.pipelines.embed.foreign.rows import FOREIGN
 from uninote.pipelines.embed.foreign.work import ForeignTasks, tasks_of
-from uninote.pipelines.embed.guards.canaries import check_canaries
+from uninote.pipelines.embed.guards.canaries import checked_tasks
 from uninote.pipelines.embed.guards.checks import Checks
 from uninote.pipelines.embed.guards.damage import drop_damaged
+from uninote.pipelines.embed.guards.devices import check_devices
 from uninote.pipelines.embed.guards.health import measure
 from uninote.pipelines.embed.guards.recomputed import check_recomputed
 from uninote.pipelines.embed.image_files import record_files
@@ -149,8 +150,8 @@ def _work(plan: Plan, done: Outcomes, checks: Checks, started: float) -> None:
     with tasks_of(run) as tasks:
         for chunk in _chunks(plan, tasks, keyed):
             # Foreign vectors come of no model that could have moved.
-            if checks.canaries is None and isinstance(tasks, Tasks) and chunk.census.of(*changes.MODEL):
-                checks.canaries = check_canaries(plan, tasks, checks.version)
+            if isinstance(tasks, Tasks) and chunk.census.of(*changes.MODEL):
+                tasks = checked_tasks(plan, tasks, chunk.for_model, checks, done)
             _chunk(plan, tasks, chunk, done, checks)
     by_chunk = widths_by_chunk(plan.widths, plan.before)
     with described(run.spark.sparkContext, "embed: widths cut anew"):
@@ -184,8 +185,9 @@ def _chunk(plan: Plan, tasks: Tasks | ForeignTasks, chunk: Chunk, done: Outcomes
     run = plan.run
     started = time.time()
     rows = chunk.census.of(*changes.MODEL)
-    staged = tasks.stage(chunk.work.where(F.col("change").isin(*changes.MODEL)), rows, f"embed: {chunk.name}, model")
+    staged = tasks.stage(chunk.for_model, rows, f"embed: {chunk.name}, model")
     got = outcomes(staged)
+    check_devices(got)
     if got.items["given"] != rows:
         raise UninoteError(f"{rows:,} items went to the model and {got.items['given']:,} came back; {UNPUBLISHED}")
     if got.items["embedded"]:

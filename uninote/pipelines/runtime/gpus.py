@@ -26,11 +26,16 @@ def device_for(gpu: Gpu) -> str | None:
     return "cuda" if gpu else "cpu"
 
 
+def is_one_machine(context: SparkContext) -> bool:
+    """Say whether workers are on this machine alone, and compute on what it has."""
+    return _ONE_MACHINE.fullmatch(str(context.master)) is not None
+
+
 def computes_on_gpus(context: SparkContext, gpu: Gpu) -> bool:
     """Say whether tasks that compute a model have GPUs, by the settings; of Spark on one machine, by what is in it."""
     if gpu != "auto":
         return gpu
-    if _ONE_MACHINE.fullmatch(str(context.master)):
+    if is_one_machine(context):
         return _DRIVER.is_dir() and any(_DRIVER.iterdir())
     settings = dict(context.getConf().getAll())
     return TASK in settings or int(settings.get(f"{EXECUTOR}amount", "0")) > 0
@@ -45,7 +50,7 @@ def model_profile(context: SparkContext, gpu: Gpu) -> ResourceProfile | None:
     """
     settings = dict(context.getConf().getAll())
     # Where the settings give every task of the application a GPU, those of a model have theirs too.
-    if gpu is False or TASK in settings or _ONE_MACHINE.fullmatch(str(context.master)):
+    if gpu is False or TASK in settings or is_one_machine(context):
         return None
     given = int(settings.get(f"{EXECUTOR}amount", "0"))
     is_elastic = settings.get("spark.dynamicAllocation.enabled", "false") == "true"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import rows_with
@@ -76,6 +77,11 @@ class Chunk:
     def name(self) -> str:
         """The unit in the ledger."""
         return f"{CHUNK}{self.number}"
+
+    @property
+    def for_model(self) -> DataFrame:
+        """The work that the model is asked about."""
+        return self.work.where(F.col("change").isin(*changes.MODEL))
 
 
 def check_reachable(plan: Plan, chunk: Chunk, got: Outcomes) -> None:

@@ -22,6 +22,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
+from udfs.embed.devices import Known
 from udfs.embed.model_files import fits_broadcast, read_files
 from udfs.embed.model_run import EmbedTask, make_embed
 from udfs.embed.worker_model import Files, WorkerModel, make_load
@@ -103,12 +104,13 @@ def _is_at_hand(run: Run) -> bool:
 
 @dataclass(frozen=True)
 class Tasks:
-    """The model, ready for executors."""
+    """The model, ready for executors; `known` as in EmbedTask."""
 
     run: Run
     files: Broadcast[dict[str, bytes]] | None
     media: MediaPolicy
     staging: str
+    known: Known | None = None
 
     def with_content(self, notes: DataFrame, keyed: DataFrame) -> DataFrame:
         """Add what the model sees of each item."""
@@ -162,7 +164,7 @@ class Tasks:
     def _task(self) -> EmbedTask:
         config = self.run.config
         narrowest = check_widths(self.run.model, config.embed)[-1]
-        return EmbedTask(config.embed.batch_tokens, config.media.threads, self.media, narrowest)
+        return EmbedTask(config.embed.batch_tokens, config.media.threads, self.media, narrowest, self.known)
 
 
 def _arranged(items: DataFrame, rows: int, tasks: int) -> DataFrame:
@@ -189,4 +191,5 @@ def staged_schema(run: Run) -> StructType:
         columns[name] = items[name].dataType
     columns |= dict.fromkeys(("tokens", "padded_tokens", "unseen_images", "images_opened"), IntegerType())
     columns |= dict.fromkeys(PHASES, DoubleType())
+    columns |= {"device": StringType(), "known_cosine": DoubleType()}
     return struct_of(**columns)

@@ -16,29 +16,36 @@ PHASES = ("fetch_s", "decode_s", "tokenise_s", "model_s")
 
 @dataclass
 class Outcomes:
-    """What the model said of the items it was given: counts by name, the same of notes alone, and seconds by phase."""
+    """What the model said of the items it was given: counts by name, the same of notes alone, and seconds by phase.
+
+    `devices`: the items of each kind of device; `moved`: of each that makes other vectors than are known, the mean cosine.
+    """
 
     items: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    devices: Counter[str] = field(default_factory=Counter)
+    moved: dict[str, float] = field(default_factory=dict)
 
     def add(self, other: Outcomes) -> None:
         """Add what was said of other items."""
         self.items += other.items
         self.notes += other.notes
+        self.devices += other.devices
         for phase, seconds in other.seconds.items():
             self.seconds[phase] += seconds
 
     def metrics(self) -> dict[str, float]:
-        """Return the seconds by phase, of all threads together, and the share of padding in what the model computed."""
+        """Return the seconds by phase, of all threads together, the share of padding in what was computed, and devices."""
         padded = self.items["padded_tokens"]
-        return {**self.seconds, "padding_share": 1 - self.items["tokens"] / padded if padded else 0.0}
+        devices = {f"items_on {device}": float(items) for device, items in self.devices.items()}
+        return {**self.seconds, "padding_share": 1 - self.items["tokens"] / padded if padded else 0.0, **devices}
 
 
 def outcomes(staged: DataFrame) -> Outcomes:
     """Count what the model said of the items it was given, in one pass over everything but the vectors."""
     counts = {
-        "given": F.count("*"),
+        "given": F.count("item_key"),
         "embedded": F.count("vector"),
         "unusable": F.count_if(F.col("vector").isNull()),
         "degraded": F.count_if("degraded"),
@@ -55,12 +62,18 @@ def outcomes(staged: DataFrame) -> Outcomes:
         "images_opened": F.sum("images_opened"),
     }
     seconds = {name: F.sum(name) for name in PHASES}
-    made = tables.named(counts | seconds)
+    made = tables.named(counts | seconds | {"known_cosine": F.min("known_cosine")})
     got = Outcomes()
-    for row in staged.groupBy((F.col("kind") == "note").alias("is_note")).agg(*made).collect():
+    for row in staged.groupBy((F.col("kind") == "note").alias("is_note"), "device").agg(*made).collect():
+        if row["known_cosine"] is not None:
+            # No items: the device says that it would make others than are known.
+            got.moved[row["device"]] = row["known_cosine"]
+            continue
         values = Counter({name: row[name] for name in counts})
         got.items.update(values)
         got.notes.update(values if row["is_note"] else {})
+        if row["device"] is not None:
+            got.devices[row["device"]] += row["given"]
         for name in PHASES:
             got.seconds[name] += row[name]
     return got

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-BROADCAST_LIMIT_BYTES = 2 << 30
+BROADCAST_LIMIT_BYTES = 2 << 30  # a broadcast holds no more
 SUFFIXES = (".json", ".jinja", ".model", ".safetensors", ".txt")
 
 
@@ -18,9 +18,9 @@ def files_of(folder: Path) -> list[Path]:
     return found
 
 
-def fits_broadcast(folder: Path) -> bool:
-    """Say whether the checkpoint is small enough for `read_files`."""
-    return sum(path.stat().st_size for path in files_of(folder)) <= BROADCAST_LIMIT_BYTES
+def fits_broadcast(folder: Path, limit: int = BROADCAST_LIMIT_BYTES) -> bool:
+    """Say whether the checkpoint has `limit` bytes at most, to be sent with `read_files`."""
+    return sum(path.stat().st_size for path in files_of(folder)) <= limit
 
 
 def read_files(folder: Path) -> dict[str, bytes]:

@@ -24,7 +24,7 @@ class ModelConfig(Section):
     number of what moves vectors beside the weights (docs/encoders.md); null: the one that the lake has of this model, or else
     the checkpoint's, or else the newest. `gpu` auto gives each task of the model a GPU where Spark's executors have any, and
     no other task; true asks for executors with one where they may come and go, and refuses a cluster without; false computes
-    on CPUs.
+    on CPUs. A checkpoint of up to `broadcast_mib` goes to workers with the job; each host fetches a larger one.
     """
 
     checkpoint: Location = AUTO
@@ -34,6 +34,7 @@ class ModelConfig(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     layout: int | None = None
     gpu: Gpu = "auto"
+    broadcast_mib: int = Field(2048, ge=0, le=2048)
 
     @field_validator("layout")
     @classmethod

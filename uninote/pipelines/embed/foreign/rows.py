@@ -77,6 +77,6 @@ def _read(run: Run, table: VectorTable, schema: StructType) -> DataFrame:
         key = numbered.columns[frame.columns.index(settings.key)]
         vector = numbered.columns[frame.columns.index(settings.vector)]
         return numbered.select(key, vector).mapInArrow(make_table_rows(columns, arrow), schema)
-    tasks = max(1, min(len(table.pieces), 4 * run.spark.sparkContext.defaultParallelism))
+    tasks = max(1, min(len(table.pieces), max(4 * run.spark.sparkContext.defaultParallelism, len(table.pieces) // 8)))
     numbers = run.spark.range(0, len(table.pieces), 1, tasks)
     return numbers.mapInArrow(make_file_rows(table.pieces, columns, table.s3, arrow), schema)

@@ -83,7 +83,7 @@ def model_tasks(run: Run, media: MediaPolicy | None = None, staging: str | None 
     """
     require_encoder(run.model)
     folder = run.model.folder
-    is_sent = fits_broadcast(folder) and not _is_at_hand(run)
+    is_sent = fits_broadcast(folder, run.config.model.broadcast_mib << 20) and not _is_at_hand(run)
     files = run.spark.sparkContext.broadcast(read_files(folder)) if is_sent else None
     try:
         yield Tasks(run, files, media or media_policy(run), staging or run.staging(STAGED))
@@ -132,13 +132,7 @@ class Tasks:
         return run.spark.read.schema(schema).parquet(uri)
 
     def _tasks(self, rows: int) -> int:
-        """Return how many tasks: bounded by what each may hold, and where that would leave cores idle, more.
-
-        They are the same number for each core: of three tasks on two cores, the last would have one for itself.
-        """
-        cores = self.run.spark.sparkContext.defaultParallelism
-        bounded = -(-rows // self.run.config.embed.items_per_task)
-        return min(-(-bounded // cores) * cores, max(bounded, -(-rows // WORTH_A_TASK)))
+        return task_count(rows, self.run.config.embed.items_per_task, self.run.spark.sparkContext.defaultParallelism)
 
     def _profile(self) -> ResourceProfile | None:
         """Return what the model's tasks need beyond those of other stages."""
@@ -165,6 +159,16 @@ class Tasks:
         config = self.run.config
         narrowest = check_widths(self.run.model, config.embed)[-1]
         return EmbedTask(config.embed.batch_tokens, config.media.threads, self.media, narrowest, self.known)
+
+
+def task_count(rows: int, most: int, cores: int) -> int:
+    """Return how many tasks: so many that none holds more than `most` rows, and where that would leave cores idle, more.
+
+    They are the same number for each core: of three tasks on two cores, the last would have one for itself. Where executors
+    come and go `cores` are those of the moment, few at the start: it is the rows then that make the tasks, for whoever comes.
+    """
+    bounded = -(-rows // most)
+    return min(-(-bounded // cores) * cores, max(bounded, -(-rows // WORTH_A_TASK)))
 
 
 def _arranged(items: DataFrame, rows: int, tasks: int) -> DataFrame:

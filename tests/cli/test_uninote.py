@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,3 +113,28 @@ def test_ages(text, seconds):
 def test_what_is_no_age(text):
     with pytest.raises(ValueError, match="is no age"):
         parse_age(text)
+
+
+@pytest.fixture
+def damaged(lake, tmp_path) -> str:
+    """A lake whose tables have logs of which a line is cut off."""
+    shutil.copytree(lake, tmp_path / "damaged")
+    for log in (tmp_path / "damaged").rglob("_delta_log/*.json"):
+        log.write_text('{"a')
+    return str(tmp_path / "damaged")
+
+
+@pytest.mark.parametrize("words", [("status",), ("neighbours", "n1"), ("show", "n1")])
+def test_a_damaged_table_is_told_in_a_sentence(damaged, capsys, words):
+    code, said = refused(capsys, *words, "--lake", damaged)
+    assert code == command.FAILED
+    assert said.startswith(f"error: the log of {damaged}")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", ["list", "show", "diff 1", "rollback", "pin 1 --why x", "unpin 1"])
+def test_releases_of_what_is_no_lake(tmp_path, capsys, words):
+    (tmp_path / "file").write_text("")
+    for place, why in ((tmp_path / "none", "it has no lake.json"), (tmp_path / "file", "is a file")):
+        code, said = refused(capsys, "releases", *words.split(), "--lake", str(place))
+        assert (code, why in said) == (command.FAILED, True)

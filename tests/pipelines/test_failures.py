@@ -11,10 +11,10 @@ from functools import partial
 import deltalake
 import pytest
 
+from uninote.failures.explaining import explained
 from uninote.lake.paths import Lake
 from uninote.pipelines.job import run_job
 from uninote.pipelines.lake import tables
-from uninote.pipelines.runtime.failures import explained
 from uninote.storage.types import StorageError
 
 JAVA = "An error occurred while calling o9.load.\n: {}\n\tat java.base/java.io.Foo(Foo.java:1)\n"

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from uninote.cli.explaining import add_explain
@@ -30,6 +31,7 @@ from uninote.cli.releases import add_releases
 from uninote.cli.status import TooOldError, check_age, parse_age, print_status, status_of
 from uninote.cli.takedown import add_takedown, print_takedowns, take_down
 from uninote.errors import ConfigError, UninoteError
+from uninote.failures.explaining import TRACE, explained
 from uninote.storage.lake_files import is_folder
 from uninote.terminal import write
 
@@ -37,10 +39,14 @@ DONE = 0
 FAILED = 1
 BAD_CONFIG = 2
 TOO_OLD = 3
+STOPPED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 when done, 2 for wrong arguments, 3 where lists are too old, 1 on any other failure."""
+    """Run one command. Returns 0 when done, 2 for wrong arguments, 3 where lists are too old, 1 on any other failure.
+
+    Each failure is told in one sentence; UNINOTE_TRACE=1 in the environment adds the trace. 130: stopped by Ctrl-C.
+    """
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
@@ -53,6 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read the output, `head` perhaps, has enough. What Python still holds of it goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return _failed("stopped by a signal", STOPPED)
+    except Exception as error:
+        if os.environ.get(TRACE, "0") not in ("", "0"):
+            write(sys.stderr, traceback.format_exc())
+        return _failed(explained(error), FAILED)
     return DONE
 
 
@@ -126,7 +138,7 @@ def _takedown(options: argparse.Namespace) -> None:
         print_takedowns(found)
 
 
-def _failed(error: Exception, code: int) -> int:
+def _failed(error: Exception | str, code: int) -> int:
     write(sys.stderr, f"error: {error}\n")
     return code
 

@@ -7,6 +7,8 @@ import sys
 from typing import Any
 
 from uninote.cli.options import Commands, lake_of, print_json
+from uninote.errors import UninoteError
+from uninote.lake.record import read_record
 from uninote.lake.releases.pointer import Pointer, history, read_pointer
 from uninote.lake.releases.record import Release, read_release, release_ids
 from uninote.terminal import write
@@ -96,7 +98,7 @@ def releases_of(lake: str) -> dict[str, Any]:
 
 
 def _list(options: argparse.Namespace) -> None:
-    found = releases_of(lake_of(options))
+    found = releases_of(_lake_of(options))
     if options.json:
         return print_json(found)
     for one in found["releases"]:
@@ -109,6 +111,14 @@ def _list(options: argparse.Namespace) -> None:
         write(sys.stdout, f"        {one['at']}  {one['change']}\n")
 
 
+def _lake_of(options: argparse.Namespace) -> str:
+    """Return the lake that is meant. Raises UninoteError where there is none: a wrong name is no lake without releases."""
+    lake = lake_of(options)
+    if read_record(lake) is None:
+        raise UninoteError(f"{lake} is no lake: it has no lake.json; run jobs/refresh.py, or name another place")
+    return lake
+
+
 def _chosen(lake: str, number: int | None) -> Release:
     from uninote.releases.open_release import open_release
 
@@ -116,7 +126,7 @@ def _chosen(lake: str, number: int | None) -> Release:
 
 
 def _show(options: argparse.Namespace) -> None:
-    lake = lake_of(options)
+    lake = _lake_of(options)
     release = _chosen(lake, options.release)
     state = state_of(release.id, read_pointer(lake))
     if options.json:
@@ -138,10 +148,12 @@ def _plain(release: Release) -> dict[str, Any]:
 def _diff(options: argparse.Namespace) -> None:
     from uninote.releases.differences import differences
 
-    lake = lake_of(options)
+    lake = _lake_of(options)
     found = differences(lake, read_release(lake, options.old), _chosen(lake, options.new))
     if options.json:
         return print_json(found)
+    if not found["tables"]:
+        write(sys.stdout, f"releases {found['old']} and {found['new']} have the same versions of all tables\n")
     for name, counts in found["tables"].items():
         write(sys.stdout, f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()) + "\n")
 
@@ -149,19 +161,19 @@ def _diff(options: argparse.Namespace) -> None:
 def _rollback(options: argparse.Namespace) -> None:
     from uninote.releases.changes import roll_back
 
-    _said(options, roll_back(lake_of(options), options.to))
+    _said(options, roll_back(_lake_of(options), options.to))
 
 
 def _pin(options: argparse.Namespace) -> None:
     from uninote.releases.changes import pin
 
-    _said(options, pin(lake_of(options), options.release, options.why))
+    _said(options, pin(_lake_of(options), options.release, options.why))
 
 
 def _unpin(options: argparse.Namespace) -> None:
     from uninote.releases.changes import unpin
 
-    _said(options, unpin(lake_of(options), options.release))
+    _said(options, unpin(_lake_of(options), options.release))
 
 
 def _said(options: argparse.Namespace, state: Pointer) -> None:

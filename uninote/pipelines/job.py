@@ -19,6 +19,7 @@ from uninote.config.sections.observe import ObserveConfig
 from uninote.config.settings import Config
 from uninote.config.store_settings import store_settings
 from uninote.errors import ConfigError, UninoteError
+from uninote.failures.explaining import TRACE, explained
 from uninote.observe.observers import Observers
 from uninote.observe.records import RunStart, now
 from uninote.pipelines.lake.encoders import s3_of
@@ -26,7 +27,6 @@ from uninote.pipelines.lake.lease.writing import writing
 from uninote.pipelines.lake.run import Run, new_run_id
 from uninote.pipelines.observing import observed_run
 from uninote.pipelines.release.errors import GateError
-from uninote.pipelines.runtime.failures import TRACE, explained
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.runtime.progress_file import progress_file
 from uninote.pipelines.runtime.session import open_session

@@ -12,12 +12,12 @@ from typing import Any
 from uninote.config.sections.base import DEMO
 from uninote.config.sections.observe import ObserveConfig
 from uninote.errors import UninoteError
+from uninote.failures.explaining import explained
 from uninote.lake.reserved import is_of_lake
 from uninote.observe.observers import Observers, observers_of
 from uninote.observe.records import RunStart, StageEnd, Table, now
 from uninote.pipelines.embed.steps.accounting import CHUNK
 from uninote.pipelines.lake.run import Outcome, Run
-from uninote.pipelines.runtime.failures import explained
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.runtime.signals import Stopped
 

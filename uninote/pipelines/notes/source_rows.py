@@ -15,6 +15,7 @@ from pyspark.sql.types import LongType, StringType
 from udfs.arrow import counting
 from udfs.notes.source_rows import Reading, make_contents, make_rows, make_table_contents, make_table_rows
 from uninote.config.sections.sources import IngestConfig
+from uninote.failures.explaining import explained
 from uninote.lake.schemas import IMAGE_BYTES, notes_table
 from uninote.notes.ingest.column_types import NUMBER, check_types, has_bytes
 from uninote.notes.ingest.columns import map_columns
@@ -26,7 +27,6 @@ from uninote.pipelines.notes.inspection import Inspection
 from uninote.pipelines.notes.media_roots import s3_options
 from uninote.pipelines.notes.source_inspection import inspect_files, inspect_table, over_pieces
 from uninote.pipelines.runtime.compilation import compile_for
-from uninote.pipelines.runtime.failures import explained
 from uninote.pipelines.runtime.progress import say, watched
 
 EXAMPLES = 3

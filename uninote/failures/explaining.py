@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from uninote.pipelines.runtime.faults import FAULTS
+from uninote.failures.faults import FAULTS
 
 TRACE = "UNINOTE_TRACE"  # in the environment: print the trace as well
 

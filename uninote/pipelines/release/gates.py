@@ -8,7 +8,7 @@ import numpy as np
 
 from uninote.evaluation.estimates import AT_K, Estimate, estimate_recall
 from uninote.lake.delta_files import rows_in_log
-from uninote.lake.releases.record import GateResult
+from uninote.lake.releases.record import GateResult, Release
 from uninote.pipelines.index.recall import recall_of_searches
 from uninote.pipelines.neighbours.output.cell_rows import open_cell_rows
 from uninote.pipelines.neighbours.planning.join import open_join
@@ -138,6 +138,9 @@ def _lost(case: Case) -> Iterator[GateResult]:
         if live is None or not any(path.endswith(f"/{name}") for path in live.tables):
             yield skipped(gate, "no live release has this table")
             continue
+        if _made_otherwise(live, case.release, name):
+            yield skipped(gate, f"K, width or rule of {name} are not those of release {live.id}")
+            continue
         is_same_model = live.generation == case.release.generation
         limit = gates.lost_neighbours if is_same_model else gates.lost_neighbours_new_model
 
@@ -146,6 +149,16 @@ def _lost(case: Case) -> Iterator[GateResult]:
 
         what = f"the share of the neighbours in {name} of release {live.id} that are neighbours still"
         yield at_least(gate, measure, 1 - limit, what, f"uninote releases diff {live.id}")
+
+
+def _made_otherwise(live: Release, release: Release, name: str) -> bool:
+    """Say whether the settings of a table's lists changed since the live release, as far as that says what they were."""
+    before, now = live.joined.get("settings"), release.joined["settings"]
+    if before is None:
+        return False
+    of_table = ("k", "width", "duplicate_score")
+    is_same = all(before.get(key) == now[key] for key in of_table)
+    return not is_same or before["tables"].get(name) != now["tables"].get(name)
 
 
 def _kept(case: Case, name: str, times: int) -> Estimate:

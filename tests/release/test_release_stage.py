@@ -133,6 +133,14 @@ def test_a_gate_just_beyond_its_limit_keeps_a_release_from_readers(run_of, folde
     assert "did not pass its gates" in read_pointer(lake).change
 
 
+def test_lists_that_were_asked_for_otherwise_are_not_compared(run_of):
+    change(run_of())
+    assert run_stage(run_of(), "release")["gates"]["lost_neighbours neighbours"] == "passed"
+    run = run_of("neighbours.k=3")
+    change(run)
+    assert run_stage(run, "release")["gates"]["lost_neighbours neighbours"] == "skipped"
+
+
 def test_lists_of_other_items_do_not_go_live(run_of, folder):
     run = run_of()
     uri = run.generation.uri("neighbours")

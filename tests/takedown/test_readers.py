@@ -129,7 +129,7 @@ def test_readers_of_what_was_erased_are_told_so(lake):
     release, table = uninote.open_release(lake), open_table(lake)
     kept = release.index(index.manifest.width)
     add(lake, ["n9"], "why")
-    change_pointer(lake, lambda before: replace(before, live=2, kept=(2,)))
+    change_pointer(lake, lambda before: replace(before, live=2, kept=(2,), ended=(1,)))
     mark_erased(lake, [read_orders(lake)[1].digest])
     asked = (
         lambda: release.lookup(["n8"]),
@@ -167,11 +167,28 @@ def test_the_command_takes_down_lists_and_lets_in_again(lake, capsys):
     assert asked(capsys, "show", taken, "--lake", lake)["notes"]
 
 
+def test_prove_says_what_is_left_and_exits_with_1(lake, tmp_path, capsys):
+    # Of other notes of this lake every piece of the text stands in another note, too.
+    arguments = ["takedown", "prove", "n8", "--lake", lake, "--json"]
+    assert command.main(arguments) == command.FAILED
+    found = json.loads(capsys.readouterr().out)
+    assert {one["what"] for one in found["traces"]} == {"id", "item_key", "text"}
+    assert {"column note_id", "column neighbour_keys", "ids of the index"} <= {one["where"] for one in found["traces"]}
+    assert command.main(["takedown", "prove", "not-there", "--lake", lake]) == command.DONE
+    assert "nothing is left of 1 notes" in capsys.readouterr().out
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/notes.txt").write_text("as it was said in a note")
+    more = ["--text", "said in a note", "--also", f"{tmp_path}/more"]
+    assert command.main(["takedown", "prove", "not-there", "--lake", lake, *more]) == command.FAILED
+    assert "text in" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["add", "n7"], "say why with --why"),
         (["add", "--why", "x"], "name the notes"),
+        (["prove"], "name the notes"),
         (["list", "n7"], "takes none"),
         (["list", "--store", "lmdb:///x"], "go"),
     ],

@@ -27,6 +27,7 @@ from uninote.cli.explaining import add_explain
 from uninote.cli.online_store import add_hide, add_publish, hide_notes, print_hidden, print_published, publish_live
 from uninote.cli.options import common_options, config_of, lake_of, print_json
 from uninote.cli.plan_arguments import add_plan
+from uninote.cli.prove import check_traces
 from uninote.cli.releases import add_releases
 from uninote.cli.status import TooOldError, check_age, parse_age, print_status, status_of
 from uninote.cli.takedown import add_takedown, print_takedowns, take_down
@@ -136,6 +137,7 @@ def _takedown(options: argparse.Namespace) -> None:
         print_json(found)
     else:
         print_takedowns(found)
+    check_traces(found)
 
 
 def _failed(error: Exception | str, code: int) -> int:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from uninote.cli.prove import print_traces
 from uninote.errors import ConfigError, UninoteError
 from uninote.terminal import write
 
@@ -18,6 +19,7 @@ from the lake. It waits for no run. An id that the lake does not know is left ou
     uninote takedown add n17 --why "order 2026-11" --store redis://cache:6379/0    # and hide it in an online store
     uninote takedown list
     uninote takedown remove n4             # lets it in again, with the next ingest
+    uninote takedown prove n17 --text "how its text began"    # exits with 1 where anything is left of it
 
 Once a note is erased the list keeps a keyed hash of its id: `remove` takes the id still."""
 
@@ -33,10 +35,20 @@ def add_takedown(
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("action", choices=("add", "list", "remove"))
+    parser.add_argument("action", choices=("add", "list", "remove", "prove"))
     parser.add_argument("notes", nargs="*", metavar="NOTE", help="a note_id")
     parser.add_argument(
         "--why", metavar="TEXT", help="of add: the reason, which the list keeps until the note is erased"
+    )
+    parser.add_argument(
+        "--text", action="append", default=[], help="of prove: a text of the notes, looked for in pieces; several times"
+    )
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="of prove: a folder outside of the lake; several times",
     )
     parser.add_argument("--store", metavar="URI", help="an online store that is to hide, or show, the notes as well")
     return parser
@@ -53,6 +65,8 @@ def take_down(lake: str, options: argparse.Namespace) -> dict[str, Any]:
         raise UninoteError(f"{lake} is no lake: it has no lake.json; name another place")
     notes = [str(one) for one in typed_if_known(lake, options.notes)]
     found: dict[str, Any] = {"lake": lake, "action": options.action}
+    if options.action == "prove":
+        return found | _proof(lake, notes, options)
     if options.action == "list":
         return found | {"orders": [asdict(one) for one in orders.read_orders(lake)]}
     if options.action == "add":
@@ -65,13 +79,25 @@ def take_down(lake: str, options: argparse.Namespace) -> dict[str, Any]:
     return found | {"notes": len(set(notes))}
 
 
+def _proof(lake: str, notes: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    from uninote.cli.options import config_of
+    from uninote.cli.prove import search_for
+
+    config = config_of(options) if options.lake is None or options.config is not None else None
+    elsewhere = list(options.also)
+    if config is not None and config.index.folder is not None:
+        elsewhere.append(config.index.folder)
+    traces = search_for(lake, notes, options.text, elsewhere)
+    return {"notes": len(set(notes)), "searched": [lake, *elsewhere], "traces": traces}
+
+
 def _check(options: argparse.Namespace) -> None:
     is_listing = options.action == "list"
     if bool(options.notes) == is_listing:
-        raise ConfigError("name the notes to add or remove; `uninote takedown list` takes none")
+        raise ConfigError("name the notes that are meant; `uninote takedown list` takes none")
     if options.action == "add" and not (options.why or "").strip():
         raise ConfigError("say why with --why: the list keeps it until the note is erased")
-    if options.store is not None and is_listing:
+    if options.store is not None and options.action not in ("add", "remove"):
         raise ConfigError("--store goes with add and remove; `uninote hide list` prints what a store hides")
 
 
@@ -95,6 +121,8 @@ def _tell_store(uri: str, action: str, notes: list[str]) -> None:
 
 def print_takedowns(found: dict[str, Any]) -> None:
     """Print the list, or what became of it, for people."""
+    if found["action"] == "prove":
+        return print_traces(found)
     for one in found.get("orders", []):
         name = one["note_id"] or f"(erased) {one['digest'][:12]}…"
         state = f"erased {one['erased_at']}" if one["erased_at"] else f"not erased yet: {one['why']}"

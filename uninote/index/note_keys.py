@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,9 +97,17 @@ class NoteKeys:
                 inside = pc.is_in(self._table[name], value_set=pa.array(values, pa.string()), skip_nulls=True)
                 mask &= np.asarray(inside) == wanted
         if constraint.without:
-            ids = self._table[NOTE].cast(pa.string())
-            mask &= ~np.asarray(pc.is_in(ids, value_set=pa.array(constraint.without, pa.string())))
+            mask &= ~self._named(constraint.without)
         return mask
+
+    def names_any(self, note_ids: Collection[str]) -> bool:
+        """Say whether one of some notes, ids as texts, has a row."""
+        return bool(self._named(note_ids).any())
+
+    def _named(self, note_ids: Collection[str]) -> np.ndarray:
+        """Return a mask (rows,) of the rows of some notes, ids as texts."""
+        ids = self._table[NOTE].cast(pa.string())
+        return np.asarray(pc.is_in(ids, value_set=pa.array([*note_ids], pa.string())))
 
 
 def write_keys(rows: Sequence[pa.RecordBatch], lists: np.ndarray, path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from uninote.index.files.folder import IndexFolder
+from uninote.index.files.records import Manifest
+from uninote.index.note_keys import NoteKeys
 from uninote.lake.takedowns.orders import FOLDER
 from uninote.lake.takedowns.watch import Watch
 from uninote.storage.lake_files import join, parent
@@ -26,6 +29,11 @@ class _BesideIndex:
             return self.folder.read(name)
         except MissingFileError:
             return None
+
+
+def holds_any(folder: IndexFolder, manifest: Manifest, names: Collection[str]) -> bool:
+    """Say whether a file that a manifest names has one of some notes, ids as texts, found by searches or not."""
+    return bool(names) and any(NoteKeys(folder.local(shard.keys.name)).names_any(names) for shard in manifest.shards)
 
 
 def watch_around(folder: IndexFolder) -> Watch | None:

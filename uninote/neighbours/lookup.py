@@ -71,6 +71,8 @@ class NeighbourTable:
         try:
             found = self._rows.find([one for one in note_ids if not taken.hides(one)])
         except DamagedFileError as error:
+            if self._takedowns is not None:
+                self._takedowns.check()
             raise NeighbourTableError(
                 f"{error}; remove that file and run jobs/neighbours.py, which makes it anew"
             ) from error

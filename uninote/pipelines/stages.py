@@ -20,6 +20,7 @@ from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.notes.source_identity import may_hold_demo
 from uninote.pipelines.notes.stage import ingest
 from uninote.pipelines.observing import observed_stage
+from uninote.pipelines.release.erasure import erase
 from uninote.pipelines.release.errors import GateError, OutOfTimeError
 from uninote.pipelines.release.resume import resume
 from uninote.pipelines.release.retention import retain
@@ -42,6 +43,7 @@ STAGES: Mapping[str, Stage] = {
     "release": release,
     "report": report,
     "retention": retain,
+    "erasure": erase,
 }
 LEARNING = ("train", "evaluate")  # jobs that need notes alone, and torch in the driver
 

@@ -12,7 +12,7 @@ from uninote.index.search import Index
 from uninote.lake.record import read_record
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.releases.record import Release, ReleaseError, read_release
-from uninote.lake.releases.watching import watch_release
+from uninote.lake.releases.watching import check_ended, watch_release
 from uninote.neighbours.lookup import NeighbourTable, NoteId
 from uninote.storage.lake_files import join
 from uninote.storage.types import S3Options, is_object_store
@@ -48,6 +48,7 @@ class OpenRelease:
             raise ReleaseError(
                 f"{root} has no release yet; run jobs/refresh.py, or jobs/release.py once its tables are made"
             )
+        check_ended(pointer, wanted)
         if wanted not in pointer.kept:
             kept = ", ".join(map(str, pointer.kept)) or "none"
             raise ReleaseError(f"release {wanted} of {root} is not kept; kept are: {kept}")

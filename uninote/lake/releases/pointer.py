@@ -30,8 +30,9 @@ class Pointer:
     `live` is the release that readers see, null before the first. `kept`: those whose files are kept, ascending, `live` among
     them. `pinned`: id, as a string, -> why it is kept until it is released. `rejected`: those that somebody rolled back from.
     `replaced`: id, as a string, -> when it stopped being live (UTC, ISO 8601). `work_from`: the release that the next refresh
-    brings the tables back to before it does anything, null where it goes on from where they stand. `change` says what made this
-    state, `at` when; `holder` is the number of the last lease under which a run changed it.
+    brings the tables back to before it does anything, null where it goes on from where they stand. `ended`: those that are
+    gone because notes of them were taken down. `change` says what made this state, `at` when; `holder` is the number of the
+    last lease under which a run changed it.
     """
 
     live: int | None = None
@@ -40,6 +41,7 @@ class Pointer:
     rejected: tuple[int, ...] = ()
     replaced: Mapping[str, str] = field(default_factory=dict)
     work_from: int | None = None
+    ended: tuple[int, ...] = ()
     holder: int = 0
     change: str = ""
     at: str = ""
@@ -53,7 +55,8 @@ class Pointer:
         """Return what a file of the chain says. Raises ReleaseError where it says nothing."""
         try:
             values = json.loads(link.content)
-            values["kept"], values["rejected"] = tuple(values["kept"]), tuple(values["rejected"])
+            for name in ("kept", "rejected", "ended"):
+                values[name] = tuple(values.get(name, ()))
             return Pointer(**values)
         except (ValueError, TypeError, KeyError) as error:
             raise ReleaseError(

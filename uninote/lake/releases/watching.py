@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uninote.lake.releases.pointer import read_pointer
+from uninote.lake.releases.pointer import Pointer, read_pointer
 from uninote.lake.releases.record import ReleaseError
 from uninote.lake.takedowns.watch import InLake, Watch
 
@@ -14,10 +14,12 @@ class ReleaseEndedError(ReleaseError):
 def watch_release(lake: str, release_id: int) -> Watch:
     """Return the takedowns of a lake for a reader of one release: it raises ReleaseEndedError once that is gone with them."""
 
-    def check() -> None:
-        if release_id not in read_pointer(lake).kept:
-            raise ReleaseEndedError(
-                f"release {release_id} ended because notes were taken down; open the live one: uninote.open_release(lake)"
-            )
+    return Watch(InLake(lake), lambda: check_ended(read_pointer(lake), release_id))
 
-    return Watch(InLake(lake), check)
+
+def check_ended(pointer: Pointer, release_id: int) -> None:
+    """Raise ReleaseEndedError where a release is gone because notes of it were taken down."""
+    if release_id in pointer.ended:
+        raise ReleaseEndedError(
+            f"release {release_id} ended because notes were taken down; open the live one: uninote.open_release(lake)"
+        )

@@ -91,6 +91,11 @@ class Watch:
                 self._erased_before = taken.erased
             return taken
 
+    def check(self) -> None:
+        """Raise the error of `on_erased` where what the reader reads is gone: for one that finds files missing."""
+        if self._on_erased is not None:
+            self._on_erased()
+
     def _look(self) -> Taken:
         now = time.monotonic()
         if now - self._looked >= _PERIOD_S:

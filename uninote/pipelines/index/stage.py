@@ -12,9 +12,11 @@ from uninote.errors import UninoteError
 from uninote.index.files.checks import find_damage
 from uninote.index.files.manifest import ManifestError, publish_manifest, read_manifest
 from uninote.index.files.records import Manifest
+from uninote.index.taken_down import holds_any
 from uninote.index.template.template import load_template
 from uninote.lake.lease.fence import holder, look
 from uninote.lake.paths import index_name
+from uninote.lake.takedowns.watch import taken_down
 from uninote.pipelines.index.base import make_base
 from uninote.pipelines.index.changes import IndexChanges, find_changes
 from uninote.pipelines.index.decision import (
@@ -110,8 +112,12 @@ def _refresh(target: Target, before: Manifest | None, entry: Entry | None, start
 
 
 def _damage_of(target: Target, before: Manifest) -> str | None:
+    """Return why no file of an index may stay, null where they all may."""
     damaged = find_damage(target.folder, before, target.run.as_of)
-    return f"{damaged[0]} ({len(damaged)} file(s) in all)" if damaged else None
+    if damaged:
+        return f"{damaged[0]} ({len(damaged)} file(s) in all)"
+    names = taken_down(target.run.lake.root).names
+    return "it holds notes that are taken down" if holds_any(target.folder, before, names) else None
 
 
 def _carry_out(

@@ -267,6 +267,11 @@ def delete_keys(keys: DataFrame, spec: TableSpec, uri: str) -> None:
         merge.execute()
 
 
+def forget_logs(spark: SparkSession) -> None:
+    """Let Spark read the logs of all tables anew: files of them are gone that it has seen."""
+    spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
+
+
 def _same_key(spec: TableSpec) -> str:
     """Return the condition of a MERGE on the key; `<=>`, since with `=` a null in a key would match nothing."""
     return " AND ".join(f"old.{column} <=> new.{column}" for column in spec.key)

@@ -14,6 +14,8 @@ from typing import Any
 
 from uninote.digests import digest
 from uninote.lake.delta_files import DeltaFilesError
+from uninote.lake.takedowns.held import held
+from uninote.lake.takedowns.watch import taken_down
 from uninote.neighbours.planning.costs import Costs, estimate_costs
 from uninote.pipelines.lake.damage import damage
 from uninote.pipelines.lake.ledger import Entry
@@ -113,6 +115,9 @@ def _look(join: Join, last: LastRun | None) -> Present:
 
 def _decide(join: Join, last: LastRun | None, present: Present) -> Decision:
     """Decide, and say why lists are made; what changed is looked up only where that matters."""
+    if last is not None and _hold_taken_down(join):
+        say("neighbours: the lists were made with notes that are taken down; joining all of them")
+        return FullJoin("notes are taken down")
     changes = None
     if last is not None and needs_changes(last, present):
         changed = changed_notes(join, last)
@@ -127,6 +132,13 @@ def _decide(join: Join, last: LastRun | None, present: Present) -> Decision:
     elif isinstance(decision, Update):
         say(f"neighbours: {decision.reason}; updating the lists")
     return decision
+
+
+def _hold_taken_down(join: Join) -> bool:
+    """Say whether the private tables hold notes that are taken down: an update would leave their rows where they are."""
+    names = taken_down(join.run.lake.root).names
+    private = ["neighbour_rows", *(f"neighbour_state/{rule}" for rule in join.rules)]
+    return any(held(join.run.generation.uri(name), names) for name in private)
 
 
 def _costs(join: Join, present: Present, changed: ChangedNotes | None) -> Costs | None:

@@ -17,6 +17,7 @@ from uninote.ocr.reader import TextReader
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.lake.source import remember_source
+from uninote.pipelines.notes.erasing import erase_rows, without_quoted
 from uninote.pipelines.notes.image_bytes import store_image_bytes
 from uninote.pipelines.notes.image_texts import choose_reader, read_image_texts
 from uninote.pipelines.notes.media_roots import remember_media_root
@@ -91,7 +92,8 @@ def _read(run: Run, source: Source, reader: TextReader | None, state_of_source: 
     if counts["rows_in"] != counts["notes"] + counts["quarantined"] + counts["taken_down"]:
         raise UninoteError(f"rows in and rows out differ: {counts}")
     counts["images_stored"] = store_image_bytes(run, images_of(notes, found.images, taken))
-    _quarantine(run, rejects, spec, account.rejects)
+    _quarantine(run, without_quoted(rejects, taken), spec, account.rejects)
+    erase_rows(run, notes, taken)
     state = "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
     _record(run, state, counts, state_of_source, started)
     counts |= read_image_texts(run, notes, reader)

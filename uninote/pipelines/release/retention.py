@@ -45,7 +45,7 @@ def retain(run: Run) -> dict[str, Any]:
         remove_release(run.lake.root, number)
     with step("retention: files that no release needs"):
         _remove_generations(run, kept)
-        counts = _remove_files(run, kept) | _remove_index_files(run, kept)
+        counts = _remove_files(run, kept) | remove_index_files(run, kept)
     counts |= {"releases_kept": len(kept), "releases_removed": len(gone)}
     if not counts["files_removed"]:
         return {"tables": {}, "state": "unchanged", **counts}
@@ -132,7 +132,7 @@ def _read_feeds(run: Run) -> Mapping[str, int]:
     return oldest
 
 
-def _remove_index_files(run: Run, kept: list[Release]) -> dict[str, int]:
+def remove_index_files(run: Run, kept: list[Release]) -> dict[str, int]:
     """Remove manifests that no kept release names, and files that no manifest names any more."""
     removed = 0
     for folder in indexes_of(run.lake.root, run.config.index.folder, s3_of(run.config)):

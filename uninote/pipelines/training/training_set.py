@@ -19,10 +19,13 @@ from uninote.digests import digest
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import columns_of
 from uninote.lake.schemas import duplicates_table
+from uninote.lake.takedowns.orders import read_orders
+from uninote.lake.takedowns.watch import taken_down
 from uninote.pipelines.embed.steps.model_run import with_stored
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.media_roots import media_policy
+from uninote.pipelines.notes.taken_down import without_taken_down
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.teacher import teach
 from uninote.training.dataset import TrainingSet
@@ -46,18 +49,24 @@ LEAKED = ("leaked_images", "leaked_texts")
 
 
 def training_set(run: Run) -> TrainingSet:
-    """Return the training set of the notes as they are, made unless it has been; the folder appears once it is complete."""
+    """Return the training set of the notes as they are, made unless it has been; the folder appears once it is complete.
+
+    Notes that are taken down are left out.
+    """
     settings = run.config.training
     notes_uri = run.lake.uri("notes")
     version = tables.table_version(notes_uri)
     made_with = settings.of_set()
     teacher = run.model.generation if settings.teacher == "model" else None
-    folder = Path(run.lake.uri(f"training/set-{digest(FORMAT, made_with, version, teacher)}"))
+    # A set that was made before a note was taken down is another one.
+    left_out = sorted(order.digest for order in read_orders(run.lake.root) if order.note_id is not None)
+    folder = Path(run.lake.uri(f"training/set-{digest(FORMAT, made_with, version, teacher, *left_out)}"))
     if not (folder / MANIFEST).exists():
         # Made beside and renamed: a killed run leaves nothing that looks like a complete set.
         scratch = folder.with_name(f".{folder.name}-{run.run_id}")
         try:
-            _make(run, tables.read_table(run.spark, notes_uri, version), scratch, {"notes": version})
+            notes, _ = without_taken_down(tables.read_table(run.spark, notes_uri, version), taken_down(run.lake.root))
+            _make(run, notes, scratch, {"notes": version})
             scratch.rename(folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

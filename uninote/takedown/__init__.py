@@ -1,0 +1,1 @@
+"""What a lake still holds of a note: every format decoded, every place named."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from uninote.config.sections.base import DEMO
 from uninote.lake.releases.pointer import read_pointer
+from uninote.lake.takedowns.watch import taken_down
 from uninote.notes.ingest.sources import find_source
 from uninote.pipelines.embed.preview import preview as preview_embed
 from uninote.pipelines.lake import tables
@@ -43,6 +44,7 @@ def preview(run: Run) -> dict[str, Any]:
     is_settled = changed == 0 and not reads_source and pointer.work_from is None
     for name in _AFTER:
         stages[name] = _stage("unchanged" if is_settled else "runs", last.get(name))
+    stages["erasure"] = _stage("runs" if taken_down(run.lake.root).names else "unchanged", last.get("erasure"))
     known = [one["seconds"] for one in stages.values() if one["would"] != "unchanged"]
     seconds = None if None in known else round(sum(known), 1)
     for name, one in stages.items():

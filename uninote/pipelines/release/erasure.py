@@ -16,6 +16,7 @@ from uninote.index.files.manifest import read_manifest
 from uninote.lake.delta_files import files_of, has_log
 from uninote.lake.lease.fence import look
 from uninote.lake.log_erasure import forget_versions
+from uninote.lake.paths import STAGING
 from uninote.lake.releases.pointer import Pointer, change_pointer, read_pointer
 from uninote.lake.releases.record import Release, read_release
 from uninote.lake.releases.registry import FILES, LISTS, NOTHING, ROWS, artefact_of
@@ -165,6 +166,8 @@ def _owner(work: Work, path: str) -> tuple[str, str]:
     try:
         # A file that lies in the lake itself is called as the artefact is: report.html.
         first, _, rest = name.partition("/")
+        if first == STAGING:
+            return name, FILES
         artefact = artefact_of(name if rest else first.partition(".")[0], generations)
     except ValueError:
         say(f"erasure: {name} is no file of this program and holds a note that is taken down; remove it by hand")
@@ -174,9 +177,8 @@ def _owner(work: Work, path: str) -> tuple[str, str]:
 
 def _is_other_generation(run: Run, place: str, generations: set[str]) -> bool:
     """Say whether a place belongs to a model that neither a kept release nor this run has: all that it made goes."""
-    first = place.partition("/")[0]
-    is_generation = has_log(run.lake.uri(f"{first}/items"))
-    return is_generation and first not in generations
+    first, _, rest = place.partition("/")
+    return bool(rest) and has_log(run.lake.uri(f"{first}/items")) and first not in generations
 
 
 def _from_table(work: Work, place: str, paths: Sequence[str]) -> None:

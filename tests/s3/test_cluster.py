@@ -82,11 +82,13 @@ def test_a_cluster_makes_what_one_machine_makes_whatever_dies(
     # A night on which a worker dies while the model runs, another has lost its copies, and tasks are started twice.
     changed = [make_note(f"n{number:03d}", body=f"another text, {number}") for number in range(0, NOTES, 2)]
     put_source(f"{bucket}/notes", tmp_path, [*notes[1::2], *changed])
-    alone.refresh()
+    # Half of all notes: more than the gates of a release let pass.
+    forced = "refresh.force=true"
+    alone.refresh(forced)
     shutil.rmtree(cluster.workers[1].folder / "tmp" / f"uninote-{os.getuid()}", ignore_errors=True)
     cluster.add_worker()
     killed = kill_when_embedding(lake, cluster)
-    summary = lake.refresh("spark.spark.speculation=true", "spark.spark.speculation.multiplier=1")
+    summary = lake.refresh(forced, "spark.spark.speculation=true", "spark.spark.speculation.multiplier=1")
     killed.join(1)
     assert cluster.workers[0].process.poll() is not None
     assert summary["stages"]["embed"]["embedded"] == len(changed)

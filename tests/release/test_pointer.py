@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from uninote.cli.releases import releases_of
 from uninote.lake.lease.fence import commits_under
 from uninote.lake.lease.lease import LeaseLostError, take
 from uninote.lake.releases.pointer import change_pointer, fence_releases, history, live_release, read_pointer
@@ -21,6 +22,8 @@ from uninote.lake.releases.record import (
     release_ids,
     write_release,
 )
+from uninote.pipelines.release.resume import as_wanted
+from uninote.pipelines.release.stage import _with_live
 from uninote.releases.changes import pin, roll_back, unpin
 from uninote.storage import lake_files, objects
 from uninote.storage.environment import variables
@@ -50,6 +53,7 @@ def lake(request, tmp_path, monkeypatch):
 
 
 def publish(lake, number):
+    write_release(lake, release(), number - 1)
     return change_pointer(
         lake, lambda before: replace(before, live=number, kept=(*before.kept, number), change=f"release {number}")
     )
@@ -77,10 +81,13 @@ def test_a_damaged_or_newer_release_says_so(lake):
     lake_files.create(place(lake, 1), b"{}")
     with pytest.raises(ReleaseError, match="cannot be read"):
         read_release(lake, 1)
+    lake_files.create(place(lake, 3), release().text())
+    with pytest.raises(ReleaseError, match="it is that of release 0"):
+        read_release(lake, 3)
     lake_files.create(place(lake, 2), release(format=99).text())
     with pytest.raises(ReleaseError, match="it has format 99"):
         read_release(lake, 2)
-    with pytest.raises(ReleaseError, match="has no release 7; there are: 1, 2"):
+    with pytest.raises(ReleaseError, match="has no release 7; there are: 1, 2, 3"):
         read_release(lake, 7)
 
 
@@ -125,3 +132,67 @@ def test_rolling_back_pinning_and_letting_go(lake):
     with pytest.raises(ReleaseError, match="not pinned; pinned are: 2"):
         unpin(lake, 3)
     assert unpin(lake, 2).pinned == {}
+
+
+def test_a_release_that_one_goes_forth_to_is_not_rejected(lake):
+    for number in (1, 2, 3):
+        publish(lake, number)
+    roll_back(lake, 1)
+    state = roll_back(lake, 3)
+    assert (state.live, state.rejected) == (3, (2,))
+    assert roll_back(lake).live == 1
+
+
+@pytest.mark.parametrize("content", [None, b"{}", b'{"format": 1, "tables": [], "indexes": null, "gates": []}'])
+def test_a_release_whose_file_is_gone_or_damaged_is_let_go_by_a_rollback(lake, content):
+    for number in (1, 2, 3):
+        publish(lake, number)
+    for number in (1, 3):
+        lake_files.remove(place(lake, number))
+        if content is not None:
+            lake_files.create(place(lake, number), content)
+    with pytest.raises(ReleaseError, match="uninote releases rollback --to"):
+        live_release(lake)
+    pin(lake, 1, "audit")
+    with pytest.raises(ReleaseError, match="restore it from a backup"):
+        roll_back(lake, 1)
+    state = roll_back(lake)
+    assert (state.live, state.kept) == (2, (1, 2))
+    assert state.change.endswith("their files cannot be read: 3")
+    unpin(lake, 1)
+    assert roll_back(lake, 2).kept == (2,)
+
+
+def test_a_damaged_pointer_names_its_file(lake):
+    publish(lake, 1)
+    for number, content in enumerate(
+        (b"{", b"{}", b"[]", b'{"kept": ["a"], "rejected": []}', b'{"kept": 1, "rejected": 2}'), 2
+    ):
+        file = lake_files.join(lake, "releases", f"live-{number:012d}.json")
+        lake_files.create(file, content)
+        with pytest.raises(ReleaseError, match=f"live-{number:012d}.json of the lake is damaged"):
+            read_pointer(lake)
+    assert [state.live for state in history(lake)] == [1, None, None, None, None, None]
+
+
+def test_a_rollback_while_a_release_is_made_is_not_undone(lake):
+    publish(lake, 1)
+    publish(lake, 2)
+    roll_back(lake)
+    with pytest.raises(ReleaseError, match="readers were taken back to release 1"):
+        change_pointer(lake, lambda before: _with_live(before, 3))
+    assert read_pointer(lake).live == 1
+    # Nor is one to yet another release, while the tables are brought back to the first.
+    assert change_pointer(lake, lambda before: as_wanted(before, 2)).work_from == 1
+    assert change_pointer(lake, lambda before: as_wanted(before, 1)).work_from is None
+    assert change_pointer(lake, lambda before: _with_live(before, 3)).live == 3
+
+
+def test_the_list_names_releases_that_cannot_be_read(tmp_path):
+    lake = str(tmp_path)
+    for number in (1, 2, 3):
+        publish(lake, number)
+    lake_files.remove(place(lake, 3))
+    lake_files.write(place(lake, 2), b"{}")
+    states = {one["release"]: one["state"] for one in releases_of(lake)["releases"]}
+    assert states == {1: "kept", 2: "kept, its file is damaged", 3: "live, its file is gone"}

@@ -10,7 +10,7 @@ from uninote.cli.options import Commands, lake_of, print_json
 from uninote.errors import UninoteError
 from uninote.lake.record import read_record
 from uninote.lake.releases.pointer import Pointer, history, read_pointer
-from uninote.lake.releases.record import Release, read_release, release_ids
+from uninote.lake.releases.record import Release, ReleaseError, read_release, release_ids
 from uninote.terminal import write
 
 _DESCRIPTION = """\
@@ -79,22 +79,33 @@ def state_of(number: int, pointer: Pointer) -> str:
 def releases_of(lake: str) -> dict[str, Any]:
     """Return the releases that have a file, newest first, and the changes of what readers see, newest first."""
     pointer = read_pointer(lake)
-    found = []
-    for number in reversed(release_ids(lake)):
-        release = read_release(lake, number)
-        found.append(
-            {
-                "release": number,
-                "state": state_of(number, pointer),
-                "made_at": release.made_at,
-                "run_id": release.run_id,
-                "generation": release.generation,
-                "failed_gates": [gate.name for gate in release.failed_gates],
-                "forced": release.forced,
-            }
-        )
+    found = [_line_of(lake, number, state_of(number, pointer)) for number in reversed(release_ids(lake))]
+    lost = [number for number in pointer.kept if number not in {one["release"] for one in found}]
+    found += [_damaged(number, f"{state_of(number, pointer)}, its file is gone") for number in lost]
     changes = [{"at": state.at, "change": state.change, "live": state.live} for state in reversed(history(lake))]
     return {"lake": lake, "live": pointer.live, "releases": found, "changes": changes}
+
+
+def _line_of(lake: str, number: int, state: str) -> dict[str, Any]:
+    """Return what a list says of a release; one that cannot be read is named all the same: whoever lists wants to roll back."""
+    try:
+        release = read_release(lake, number)
+    except ReleaseError:
+        return _damaged(number, f"{state}, its file is damaged")
+    return {
+        "release": number,
+        "state": state,
+        "made_at": release.made_at,
+        "run_id": release.run_id,
+        "generation": release.generation,
+        "failed_gates": [gate.name for gate in release.failed_gates],
+        "forced": release.forced,
+    }
+
+
+def _damaged(number: int, state: str) -> dict[str, Any]:
+    unknown = dict.fromkeys(("made_at", "run_id", "generation"))
+    return {"release": number, "state": state, **unknown, "failed_gates": [], "forced": False}
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -104,7 +115,7 @@ def _list(options: argparse.Namespace) -> None:
     for one in found["releases"]:
         failed = f"; gates not passed: {', '.join(one['failed_gates'])}" if one["failed_gates"] else ""
         forced = "; forced" if one["forced"] else ""
-        write(sys.stdout, f"{one['release']:>6}  {one['made_at']}  {one['state']}{failed}{forced}\n")
+        write(sys.stdout, f"{one['release']:>6}  {one['made_at'] or '?':<25}  {one['state']}{failed}{forced}\n")
     if not found["releases"]:
         write(sys.stdout, f"{found['lake']} has no release yet\n")
     for one in found["changes"][:10]:

@@ -55,12 +55,16 @@ class Pointer:
         """Return what a file of the chain says. Raises ReleaseError where it says nothing."""
         try:
             values = json.loads(link.content)
-            for name in ("kept", "rejected", "ended"):
-                values[name] = tuple(values.get(name, ()))
+            values["kept"], values["rejected"] = tuple(values["kept"]), tuple(values["rejected"])
+            values["ended"] = tuple(values.get("ended", ()))
+            numbers = (*values["kept"], *values["rejected"], *values["ended"])
+            numbers += (values["live"] or 0, values["work_from"] or 0)
+            if not all(isinstance(number, int) for number in numbers):
+                raise ValueError("releases are not named by numbers")
             return Pointer(**values)
         except (ValueError, TypeError, KeyError) as error:
             raise ReleaseError(
-                f"file {link.number} of the lake's chain of releases is damaged ({error}); remove that file, and the state "
+                f"releases/{_PREFIX}{link.number:012d}.json of the lake is damaged ({error}); remove that file, and the state "
                 "before it counts"
             ) from error
 
@@ -72,8 +76,14 @@ def read_pointer(lake: str) -> Pointer:
 
 
 def history(lake: str) -> list[Pointer]:
-    """Return the states of a lake's releases that are still known, oldest first."""
-    return [Pointer.of(link) for link in _chain(lake).links()]
+    """Return the states of a lake's releases that are still known, oldest first; of a damaged file one that says so."""
+    found = []
+    for link in _chain(lake).links():
+        try:
+            found.append(Pointer.of(link))
+        except ReleaseError as error:
+            found.append(Pointer(change=str(error)))
+    return found
 
 
 def live_release(lake: str) -> Release | None:

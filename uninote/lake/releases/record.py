@@ -16,6 +16,10 @@ FORMAT = 1
 _DIGITS = 12
 _START, _END = "release-", ".json"
 _ATTEMPTS = 100
+_REMEDY = (
+    "restore it from a backup, or let go of it: unpin it if it is pinned, then roll back to another release, which may be the "
+    "live one (uninote releases rollback --to …)"
+)
 
 
 class ReleaseError(UninoteError):
@@ -100,6 +104,9 @@ class Release:
         values: dict[str, Any] = json.loads(content)
         if values["format"] > FORMAT:
             raise ValueError(f"it has format {values['format']}, this version of uninote knows formats up to {FORMAT}")
+        for name in ("tables", "indexes", "entries"):
+            if not isinstance(values[name], dict):
+                raise ValueError(f"its {name} are no object")
         values["indexes"] = {width: IndexPin(**pin) for width, pin in values["indexes"].items()}
         values["gates"] = tuple(GateResult(**gate) for gate in values["gates"])
         return Release(**values)
@@ -124,15 +131,18 @@ def read_release(lake: str, release_id: int) -> Release:
     """Return a release. Raises ReleaseError where there is none of this id, or its file is damaged."""
     where = place(lake, release_id)
     try:
-        return Release.of(lake_files.read(where))
+        found = Release.of(lake_files.read(where))
+        if found.id != release_id:
+            raise ValueError(f"it is that of release {found.id}")
+        return found
     except FileNotFoundError as error:
         known = ", ".join(map(str, release_ids(lake))) or "none"
-        raise ReleaseError(f"{lake} has no release {release_id}; there are: {known}") from error
-    except (ValueError, KeyError, TypeError) as error:
         raise ReleaseError(
-            f"{where} cannot be read ({type(error).__name__}: {error}); restore it from a backup, or roll back to another "
-            "release: uninote releases rollback"
+            f"{lake} has no release {release_id}; there are: {known}. If it is one that is kept, its file was removed: "
+            f"{_REMEDY}"
         ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReleaseError(f"{where} cannot be read ({type(error).__name__}: {error}); {_REMEDY}") from error
 
 
 def write_release(lake: str, release: Release, after: int) -> Release:

@@ -16,7 +16,7 @@ from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import publish_manifest, read_manifest
 from uninote.lake.delta_files import add_files, has_log, restore
 from uninote.lake.lease.fence import holder
-from uninote.lake.releases.pointer import change_pointer, read_pointer
+from uninote.lake.releases.pointer import Pointer, change_pointer, read_pointer
 from uninote.lake.releases.record import IndexPin, Release, ReleaseError, read_release
 from uninote.pipelines.index.kept import kept_manifests
 from uninote.pipelines.lake import tables
@@ -47,10 +47,18 @@ def resume(run: Run) -> bool:
         _write_entries(run, wanted, moved)
         for pin in wanted.indexes.values():
             _restore_index(run, pin, moved)
-    change_pointer(
-        run.lake.root, lambda before: replace(before, work_from=None, change=f"tables are as in release {wanted.id}")
-    )
+    state = change_pointer(run.lake.root, lambda before: as_wanted(before, wanted.id))
+    if state.work_from is not None:
+        # Somebody rolled back further meanwhile.
+        resume(run)
     return True
+
+
+def as_wanted(before: Pointer, release_id: int) -> Pointer:
+    """Return the state once the tables are as in a release; as it was where another one is wanted by now."""
+    if before.work_from != release_id:
+        return before
+    return replace(before, work_from=None, change=f"tables are as in release {release_id}")
 
 
 def _restore_tables(run: Run, wanted: Release) -> Moved:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from uninote.lake.releases.pointer import Pointer, change_pointer, now, read_pointer
-from uninote.lake.releases.record import Release, read_release, release_ids, write_release
+from uninote.lake.releases.record import Release, ReleaseError, read_release, release_ids, write_release
 from uninote.lake.table_retention import keep_versions
 from uninote.lake.takedowns.held import held
 from uninote.lake.takedowns.watch import taken_down
@@ -26,13 +26,15 @@ _UNIT = "all"
 def release(run: Run) -> dict[str, Any]:
     """Let readers see what the stages left, if it passes its gates. Raises GateError where it does not.
 
-    Without effect where it is what readers see already.
+    Without effect where it is what readers see already. Raises ReleaseError after a rollback, until `resume` brought the tables
+    back: what they hold was rejected.
     """
     started = time.time()
     pointer = read_pointer(run.lake.root)
     live = None if pointer.live is None else read_release(run.lake.root, pointer.live)
     for path in own_tables(run.lake.root):
         keep_versions(run.lake.uri(path), run.config.retention.reader_hours)
+    _check_not_rolled_back(pointer)
     made = candidate(run)
     if live is not None and live.consists_of_the_same(made):
         return {"tables": {}, "state": "unchanged", "release": live.id}
@@ -61,8 +63,20 @@ def _taken_down_meanwhile(run: Run, made: Release) -> int:
     return len(held(run.lake.uri("notes"), names, made.tables["notes"]))
 
 
+def _check_not_rolled_back(state: Pointer) -> None:
+    if state.work_from is not None:
+        raise ReleaseError(
+            f"readers were taken back to release {state.work_from} (uninote releases rollback), and the tables are still as "
+            "they were before that: nothing was published. Run jobs/refresh.py, which brings the tables back first"
+        )
+
+
 def _with_live(before: Pointer, release_id: int) -> Pointer:
-    """Return the state in which a release is live, and the one before it has just been replaced."""
+    """Return the state in which a release is live, and the one before it has just been replaced.
+
+    Raises ReleaseError where somebody rolled back while the release was made.
+    """
+    _check_not_rolled_back(before)
     replaced = dict(before.replaced)
     if before.live is not None:
         replaced[str(before.live)] = now()

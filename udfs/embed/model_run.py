@@ -11,11 +11,12 @@ from time import perf_counter
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import ArrowMap, to_batch, to_nullable
+from udfs.arrow import ArrowMap
+from udfs.embed.answers import Window, moved, results
 from udfs.embed.devices import Known, have_moved
 from udfs.embed.prefetch import map_ahead, run_ahead
-from udfs.embed.window import COSTS, FACTS, Work, prepare
-from uninote.media.fetching import UNREACHABLE, MediaPolicy
+from udfs.embed.window import Work, prepare
+from uninote.media.fetching import MediaPolicy
 from uninote.model.compute.batching import token_batches
 from uninote.model.encoder import Encoder
 
@@ -52,15 +53,6 @@ class Part:
     window: Window | None = None
 
 
-@dataclass(frozen=True)
-class Window:
-    """Rows read together. `work_of` holds the position in `works` of each row's content."""
-
-    rows: pa.RecordBatch
-    works: Sequence[Work]
-    work_of: Sequence[int]
-
-
 def make_embed(
     load: Callable[[], Encoder], task: EmbedTask, count: Callable[[int], None], schema: pa.Schema
 ) -> ArrowMap:
@@ -80,10 +72,10 @@ def make_embed(
                 # Spark waits for whoever leaves rows unread.
                 for _ in batches:
                     pass
-                yield _moved(encoder.device, float(cosines.mean()), schema)
+                yield moved(encoder.device, float(cosines.mean()), schema)
                 return
             for window in embed_windows(encoder, batches, task, pool, count):
-                yield _results(window, encoder.device, schema)
+                yield results(window, encoder.device, schema)
 
     return run
 
@@ -98,11 +90,6 @@ def _known_cosines(encoder: Encoder, task: EmbedTask, pool: ThreadPoolExecutor) 
             yield [window.works[position].vector for position in window.work_of]
 
     return task.known.cosines(embedded)
-
-
-def _moved(device: str, cosine: float, schema: pa.Schema) -> pa.RecordBatch:
-    said = {name: pa.nulls(1) for name in schema.names}
-    return to_batch(said | {"device": pa.array([device]), "known_cosine": pa.array([cosine])}, schema)
 
 
 def embed_windows(
@@ -210,40 +197,3 @@ def shares(batches: Sequence[Sequence[int] | np.ndarray], works: Sequence[Work])
     for share in np.diff(ends, prepend=0):
         counted.append(int(share))
     return counted
-
-
-def _results(window: Window, device: str, schema: pa.Schema) -> pa.RecordBatch:
-    """Return one row for each row of the window, in order.
-
-    What lacks an image for a reason that may pass has no content_hash of its own: it is compared unequal, and tried again.
-    """
-    columns = dict(zip(window.rows.schema.names, window.rows.columns, strict=True))
-    item_ids = columns["item_id"].to_pylist()
-    hashes = columns["content_hash"].to_pylist()
-    vectors = []
-    rejects = []
-    for row, position in enumerate(window.work_of):
-        work = window.works[position]
-        vectors.append(work.vector)
-        rejects.append(work.rejects_of(item_ids[row]))
-        if work.is_transient:
-            hashes[row] = UNREACHABLE
-    columns["content_hash"] = pa.array(hashes, pa.string())
-    columns["vector"] = to_nullable(vectors)
-    columns["rejects"] = pa.array(rejects, schema.field("rejects").type)
-    columns["device"] = pa.array([device] * len(hashes), pa.string())
-    columns["known_cosine"] = pa.nulls(len(hashes))
-    for name in FACTS:
-        columns[name] = pa.array(_by_row(window, name))
-    # What a content took counts once, in its first row: sums over rows are then what the task took.
-    is_first = np.zeros(len(hashes), bool)
-    is_first[np.unique(window.work_of, return_index=True)[1]] = True
-    for name in COSTS:
-        columns[name] = pa.array(np.where(is_first, _by_row(window, name), 0))
-    return to_batch(columns, schema)
-
-
-def _by_row(window: Window, name: str) -> np.ndarray:
-    """Return an attribute of each row's work."""
-    values = np.array([getattr(work, name) for work in window.works])
-    return values[np.asarray(window.work_of, np.intp)]

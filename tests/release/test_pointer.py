@@ -196,3 +196,14 @@ def test_the_list_names_releases_that_cannot_be_read(tmp_path):
     lake_files.write(place(lake, 2), b"{}")
     states = {one["release"]: one["state"] for one in releases_of(lake)["releases"]}
     assert states == {1: "kept", 2: "kept, its file is damaged", 3: "live, its file is gone"}
+
+
+def test_the_list_tells_what_failed_from_what_is_not_kept(tmp_path):
+    lake = str(tmp_path)
+    publish(lake, 1)
+    passed = replace(release(), gates=())
+    write_release(lake, passed, 0)
+    write_release(lake, release(), 0)
+    publish(lake, 4)
+    states = {one["release"]: one["state"] for one in releases_of(lake)["releases"]}
+    assert states == {1: "kept", 2: "not kept", 3: "not published", 4: "live"}

@@ -58,17 +58,17 @@ def add_releases(commands: Commands[argparse.ArgumentParser], common: argparse.A
     unpin.set_defaults(run=_unpin)
 
 
-def state_of(number: int, pointer: Pointer) -> str:
-    """Return what a release is to readers, in a word or two."""
+def state_of(number: int, pointer: Pointer, release: Release | None) -> str:
+    """Return what a release is to readers, in a word or two; `release` null where its file cannot be read."""
     words = []
     if number == pointer.live:
         words.append("live")
     elif number in pointer.kept:
         words.append("kept")
-    elif number > min(pointer.kept, default=0):
+    elif release is not None and release.failed_gates and not release.forced:
         words.append("not published")
     else:
-        words.append("removed")
+        words.append("not kept")
     if number in pointer.rejected:
         words.append("rejected")
     if str(number) in pointer.pinned:
@@ -79,22 +79,22 @@ def state_of(number: int, pointer: Pointer) -> str:
 def releases_of(lake: str) -> dict[str, Any]:
     """Return the releases that have a file, newest first, and the changes of what readers see, newest first."""
     pointer = read_pointer(lake)
-    found = [_line_of(lake, number, state_of(number, pointer)) for number in reversed(release_ids(lake))]
+    found = [_line_of(lake, number, pointer) for number in reversed(release_ids(lake))]
     lost = [number for number in pointer.kept if number not in {one["release"] for one in found}]
-    found += [_damaged(number, f"{state_of(number, pointer)}, its file is gone") for number in lost]
+    found += [_damaged(number, f"{state_of(number, pointer, None)}, its file is gone") for number in lost]
     changes = [{"at": state.at, "change": state.change, "live": state.live} for state in reversed(history(lake))]
     return {"lake": lake, "live": pointer.live, "releases": found, "changes": changes}
 
 
-def _line_of(lake: str, number: int, state: str) -> dict[str, Any]:
+def _line_of(lake: str, number: int, pointer: Pointer) -> dict[str, Any]:
     """Return what a list says of a release; one that cannot be read is named all the same: whoever lists wants to roll back."""
     try:
         release = read_release(lake, number)
     except ReleaseError:
-        return _damaged(number, f"{state}, its file is damaged")
+        return _damaged(number, f"{state_of(number, pointer, None)}, its file is damaged")
     return {
         "release": number,
-        "state": state,
+        "state": state_of(number, pointer, release),
         "made_at": release.made_at,
         "run_id": release.run_id,
         "generation": release.generation,
@@ -139,7 +139,7 @@ def _chosen(lake: str, number: int | None) -> Release:
 def _show(options: argparse.Namespace) -> None:
     lake = _lake_of(options)
     release = _chosen(lake, options.release)
-    state = state_of(release.id, read_pointer(lake))
+    state = state_of(release.id, read_pointer(lake), release)
     if options.json:
         return print_json({"state": state, **vars(release), **_plain(release)})
     lines = [f"release {release.id}: {state}; made {release.made_at} by run {release.run_id}"]

@@ -7,7 +7,7 @@ import re
 from uninote.lake.delta_files import KEEPING, property_of, set_property
 from uninote.lake.vacuum import RetentionError
 
-_HOURS = {"hour": 1, "day": 24, "week": 168, "month": 720, "year": 8760}
+_HOURS = {"second": 1 / 3600, "minute": 1 / 60, "hour": 1, "day": 24, "week": 168, "month": 720, "year": 8760}
 
 
 def keep_versions(uri: str, hours: float) -> None:
@@ -29,6 +29,9 @@ def keep_versions(uri: str, hours: float) -> None:
 
 
 def hours_of(interval: str) -> float | None:
-    """Return the hours of an interval as Delta writes it, null where it is of another form."""
-    found = re.fullmatch(r"(?:interval\s+)?(\d+)\s+(hour|day|week|month|year)s?", interval.strip().lower())
-    return None if found is None else float(found[1]) * _HOURS[found[2]]
+    """Return the hours of an interval as Delta takes it, of one unit or more; null where it is of another form."""
+    text = interval.strip().lower().removeprefix("interval")
+    units = "|".join(_HOURS)
+    if not re.fullmatch(rf"(\s*\d+\s+({units})s?)+\s*", text):
+        return None
+    return sum(float(count) * _HOURS[unit] for count, unit in re.findall(rf"(\d+)\s+({units})", text))

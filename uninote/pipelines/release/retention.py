@@ -2,7 +2,8 @@
 
 Nothing here is judged by the age of a file alone. A file stays that the newest version of its table needs, that a version of a
 kept release needs, or that the change feed of versions needs which a stage has not read yet. Releases go only when they are not
-live, not pinned, not among the last `retention.releases`, and were replaced `retention.reader_hours` ago or earlier.
+live, not pinned, not among the last `retention.releases` that nobody rolled back from, and were replaced
+`retention.reader_hours` ago or earlier.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from uninote.config.sections.releases import RetentionConfig
 from uninote.index.files.manifest import read_manifest
 from uninote.index.files.published import newest, places
 from uninote.lake.lease.fence import look
@@ -35,12 +37,12 @@ STAGE = "retention"
 def retain(run: Run) -> dict[str, Any]:
     """Let go of releases that need not be kept, and remove the files that nothing needs any more."""
     started = time.time()
-    pointer = change_pointer(run.lake.root, lambda before: without_expired(before, run))
+    pointer = change_pointer(run.lake.root, lambda before: without_expired(before, run.config.retention))
     if pointer.live is None:
         return {"tables": {}, "state": "unchanged"}
     kept = [read_release(run.lake.root, number) for number in pointer.kept]
     # Files of what did not pass its gates are kept for reading about it: as long as the ledger of the chain is.
-    gone = [number for number in release_ids(run.lake.root) if number < min(pointer.kept)]
+    gone = [number for number in release_ids(run.lake.root) if number not in pointer.kept and number < oldest(pointer)]
     for number in gone:
         remove_release(run.lake.root, number)
     with step("retention: files that no release needs"):
@@ -53,11 +55,17 @@ def retain(run: Run) -> dict[str, Any]:
     return {"tables": {}, "state": "done", **counts}
 
 
-def without_expired(before: Pointer, run: Run) -> Pointer:
+def oldest(state: Pointer) -> int:
+    """Return the oldest release that is kept, but for pinned ones, which may be of long ago."""
+    return min((number for number in state.kept if str(number) not in state.pinned), default=state.live or 0)
+
+
+def without_expired(before: Pointer, settings: RetentionConfig) -> Pointer:
     """Return the state without the releases that need not be kept any more."""
-    settings = run.config.retention
     since = datetime.now(UTC) - timedelta(hours=settings.reader_hours)
-    kept = {*before.kept[-settings.releases :], before.live, *map(int, before.pinned)}
+    # Those that were rolled back from are no place to go back to: counted here, they would drive out the ones that are.
+    sound = [number for number in before.kept if number not in before.rejected]
+    kept = {*sound[-settings.releases :], before.live, *map(int, before.pinned)}
     if before.work_from is not None:
         kept.add(before.work_from)
     for number, when in before.replaced.items():

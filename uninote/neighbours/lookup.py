@@ -56,7 +56,8 @@ class NeighbourTable:
             table = DeltaTable(uri, version=version)
         except DeltaError as error:
             raise NeighbourTableError(
-                f"version {version} of {uri} cannot be read ({str(error).splitlines()[0]})"
+                f"version {version} of {uri} cannot be read ({str(error).splitlines()[0]}). Roll back to another release "
+                "(uninote releases rollback), or run jobs/neighbours.py and jobs/release.py"
             ) from error
         if stale := table.metadata().configuration.get(STALE):
             raise NeighbourTableError(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from uninote.index.files.folder import IndexFolder
 from uninote.index.search import Index
@@ -68,14 +69,21 @@ class OpenRelease:
         return found
 
     def table(self, name: str) -> DeltaTable:
-        """Open a table at the release's version. Raises ReleaseError where the release has none of that name.
+        """Open a table at the release's version. Raises ReleaseError where the release has none of that name, or it is lost.
 
         It has the rows of notes that are taken down, until they are erased: `taken_down(lake)` of
         `uninote.lake.takedowns.watch` says which those are.
         """
         self._takedowns.now()
         path = self.release.path(name)
-        return DeltaTable(join(self.lake, path), version=self.release.tables[path])
+        uri, version = join(self.lake, path), self.release.tables[path]
+        try:
+            return DeltaTable(uri, version=version)
+        except DeltaError as error:
+            raise ReleaseError(
+                f"version {version} of {uri}, which release {self.id} needs, cannot be read ({str(error).splitlines()[0]}); "
+                "roll back to another release: uninote releases rollback"
+            ) from error
 
     def read(self, spark: Any, name: str) -> Any:
         """Return a table as a frame of the Spark session `spark`, with all its rows, as `table` does."""

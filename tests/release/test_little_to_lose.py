@@ -1,15 +1,22 @@
-"""The gate on neighbours that are lost, where there is little to lose."""
+"""Where there is little to lose, and where what a release needs is lost."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
+import pytest
 from deltalake import write_deltalake
 
 from uninote.config.loading import load_config
-from uninote.lake.releases.record import Release
+from uninote.errors import UninoteError
+from uninote.lake.releases.pointer import change_pointer
+from uninote.lake.releases.record import Release, write_release
+from uninote.neighbours.lookup import lookup
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.release.case import Case
 from uninote.pipelines.release.gates import _kept
+from uninote.releases.open_release import open_release
 
 LISTS = pa.schema(
     [
@@ -44,3 +51,16 @@ def test_a_night_that_keeps_half_and_one_that_keeps_nothing(tmp_path, config_fil
     half = {"a": ["b", "x"], "b": ["a", "x"], "c": ["a", "x"], "x": ["a", "b"]}
     assert kept_of(tmp_path / "half", config_file, before, half) == 0.5
     assert kept_of(tmp_path / "other", config_file, before, {"x": ["y"], "y": ["x"]}) == 0
+
+
+def test_readers_of_a_version_that_is_lost_are_told_what_to_do(tmp_path):
+    lake = str(tmp_path)
+    write_deltalake(f"{lake}/g/neighbours", LISTS.empty_table())
+    made = write_release(lake, Release(0, "", "r", "l", "g", {"g/neighbours": 7}, {}, {}), 0)
+    change_pointer(lake, lambda before: replace(before, live=made.id, kept=(made.id,)))
+    opened = open_release(lake)
+    for read in (lambda: opened.table("neighbours"), lambda: opened.lookup(["a"]), lambda: lookup(lake, ["a"])):
+        with pytest.raises(
+            UninoteError, match=r"version 7 of .*neighbours.* cannot be read .*uninote releases rollback"
+        ):
+            read()

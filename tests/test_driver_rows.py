@@ -42,7 +42,11 @@ BOUNDED = {
         "toArrow",
     ): "devices.ITEMS items with their content",
     ("uninote/pipelines/embed/guards/devices.py:pilot", "toArrow"): "vectors of devices.ITEMS items",
-    ("uninote/pipelines/embed/guards/canaries.py:_stored", "toArrow"): "keys below embed.canaries x KEYS",
+    ("uninote/pipelines/embed/guards/canaries.py:_touched", "toArrow"): "keys below embed.canaries x KEYS",
+    (
+        "uninote/pipelines/embed/steps/model_run.py:Tasks.answer",
+        "toArrow",
+    ): "vectors of at most small_changes.MOST_NOTES notes",
     ("uninote/pipelines/embed/guards/health.py:measure", "collect"): ONE,
     ("uninote/pipelines/embed/keys.py:_starts", "collect"): "a count for each bucket of ROWS_PER_BUCKET new items",
     ("uninote/pipelines/embed/steps/outcomes.py:outcomes", "collect"): KINDS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -99,10 +100,26 @@ def test_readers_that_skip_files_by_their_bounds_find_every_row(tmp_path):
         assert row["k"] in dataset.to_table(filter=wanted & (pc.field("k") == row["k"]))["k"].to_pylist()
 
 
-def test_a_table_whose_log_bounds_times_is_left_to_spark(tmp_path):
-    times = pa.table({"k": [1], "at": pa.array([0], pa.timestamp("us", "UTC"))})
-    write_deltalake(str(tmp_path / "t"), times)
-    assert not can_apply(str(tmp_path / "t"))
+def test_readers_that_skip_files_by_times_find_every_row(tmp_path):
+    uri = str(tmp_path / "t")
+    schema = pa.schema([("k", pa.int64()), ("at", pa.timestamp("us", "UTC"))])
+    write_deltalake(uri, pa.Table.from_pylist([{"k": 1, "at": datetime(2026, 1, 1, tzinfo=UTC)}], schema))
+    assert can_apply(uri)
+    times = [
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(2026, 1, 5, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        None,
+    ]
+    for k, at in enumerate(times, 2):  # a file each
+        row = pa.Table.from_pylist(
+            [{"k": k, "at": at, "_deleted": False}], schema.append(pa.field("_deleted", pa.bool_()))
+        )
+        RowChanges(uri, row, ["k"]).apply()
+    dataset = DeltaTable(uri).to_pyarrow_dataset()
+    for k, at in enumerate(times, 2):
+        wanted = pc.field("at").is_null() if at is None else pc.field("at") == pa.scalar(at, schema.field("at").type)
+        assert dataset.to_table(filter=wanted)["k"].to_pylist() == [k]
 
 
 def test_many_small_files_become_one_again(tmp_path):

@@ -22,6 +22,17 @@ def counting(mapped: ArrowMap, count: Callable[[int], None]) -> ArrowMap:
     return run
 
 
+def over_parts(parts: Sequence[bytes], mapped: ArrowMap) -> ArrowMap:
+    """Map (id), the numbers of `parts`, to what `mapped` makes of their rows: of few rows that go along with the function."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number in numbers_in(batches):
+            with pa.ipc.open_stream(parts[number]) as stream:
+                yield from mapped(iter(stream))
+
+    return run
+
+
 def to_batch(columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
     """Return the columns that `schema` names, in its order and of its types; `columns` may have others beside."""
     arrays = []

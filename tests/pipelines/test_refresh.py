@@ -120,10 +120,16 @@ def test_quarantine_holds_what_was_broken_on_purpose_with_its_reason(refreshed, 
 
 def test_a_second_run_finds_nothing_to_do(refreshed):
     summary, _ = refreshed(again=True)
-    states = {name: stage.get("state") for name, stage in summary["stages"].items()}
-    assert states == {"ingest": "unchanged", "embed": "unchanged", "index": "unchanged", "neighbours": "unchanged"} | {
-        "report": None
-    }
+    states = {name: stage["state"] for name, stage in summary["stages"].items()}
+    assert states == dict.fromkeys(("ingest", "embed", "index", "neighbours", "report"), "unchanged")
+
+
+def test_a_report_that_is_gone_or_cut_short_is_made_again_by_an_unchanged_night(refreshed):
+    before = Path(refreshed()[0]["report"])
+    before.write_text("cut short", encoding="utf-8")
+    summary, _ = refreshed(again=True)
+    assert summary["stages"]["report"]["state"] == "done"
+    assert "<title>UniNote: sound" in before.read_text(encoding="utf-8")
 
 
 def test_tables_are_read_without_a_jvm(refreshed):

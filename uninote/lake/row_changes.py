@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -31,6 +32,7 @@ _SMALL_FILES = 16
 _SMALL = 1 << 20  # bytes
 _BOUND = 32  # characters of a text that bounds a file, as Spark's Delta has it
 _LAST = "\U0010ffff"  # sorts behind every other character
+_LAST_TIME = datetime.max.replace(tzinfo=UTC) - timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -183,12 +185,13 @@ def can_apply(uri: str) -> bool:
 
 
 def _has_plain_bounds(schema: pa.Schema, name: str) -> bool:
-    """Say whether the log has a column's bounds as JSON has its values; times, for one, it rounds."""
+    """Say whether `_bound` writes a column's bounds as the log has them."""
     if name not in schema.names:
         # The log names a field of a struct by its path, which is no column here.
         return False
     kind = schema.field(name).type
-    return bool(pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    is_time = pa.types.is_timestamp(kind) and kind.tz is not None
+    return bool(is_time or pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _files(table: DeltaTable, key: str) -> list[_Stored]:
@@ -229,13 +232,28 @@ def _statistics(rows: pa.Table) -> dict[str, Any]:
         bounds = pc.min_max(rows[name]).as_py()
         nulls[name] = rows[name].null_count
         if bounds["min"] is not None:
-            least[name] = _shortened(bounds["min"])
-            most[name] = _shortened(bounds["max"], _LAST)
+            least[name] = _bound(bounds["min"])
+            most[name] = _bound(bounds["max"], _LAST)
     return {"numRecords": len(rows), "minValues": least, "maxValues": most, "nullCount": nulls}
 
 
-def _shortened(bound: Any, end: str = "") -> Any:
-    """Return the first characters of a long text, with `end` behind: titles and bodies would fill the log."""
+def _bound(bound: Any, end: str = "") -> Any:
+    """Return a bound as the log has it, an upper one where there is an `end`.
+
+    Of a long text it is the first characters, with `end` behind: titles and bodies would fill the log. Times are in
+    milliseconds, and no value lies beyond.
+    """
+    if isinstance(bound, datetime):
+        return _bound_of_time(bound, is_upper=bool(end))
     if not isinstance(bound, str) or len(bound) <= _BOUND or bound[_BOUND] == end:
         return bound
     return bound[:_BOUND] + end
+
+
+def _bound_of_time(bound: datetime, is_upper: bool) -> str:
+    rest = timedelta(microseconds=bound.microsecond % 1000)
+    bound -= rest
+    # The last millisecond that Python has is no bound of what comes within it, as in a log that Spark wrote.
+    if is_upper and rest and bound < _LAST_TIME:
+        bound += timedelta(milliseconds=1)
+    return f"{bound.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

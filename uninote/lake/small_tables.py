@@ -13,17 +13,17 @@ from uninote.lake.delta_files import DeltaFilesError, columns_of, files_of, has_
 from uninote.lake.parquet_files import open_parquet
 
 
-def read_batches(uri: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a table in batches, without Spark, checksums compared.
+def read_batches(uri: str, columns: Sequence[str], version: int | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a table, as of `version` or the newest, in batches, without Spark, checksums compared.
 
     What a file lacks, as one from before a column was added does, is null. Raises DeltaFilesError, as `files_of` does, and
     DamagedFileError.
     """
     # In this thread alone. A dataset of deltalake's reads in threads of Arrow, which call back into Python; one that still does
     # when the interpreter ends is cut off there, and C++ then ends the process: "terminate called without an active exception".
-    schema = pa.schema(DeltaTable(uri, without_files=True).schema().to_arrow())
+    schema = pa.schema(DeltaTable(uri, version=version, without_files=True).schema().to_arrow())
     wanted = pa.schema([schema.field(name) for name in columns])
-    for file in files_of(uri):
+    for file in files_of(uri, version):
         with open_parquet(file.path) as stored:
             there = [name for name in columns if name in stored.schema_arrow.names]
             for batch in stored.iter_batches(columns=there, use_threads=False):

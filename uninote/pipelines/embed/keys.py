@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from uninote.digests import spark_xxhash64
 from uninote.pipelines.notes.items import ITEM_KEY
 
 ROWS_PER_BUCKET = 1_000_000  # one task numbers a bucket, and sorts it in memory
@@ -39,3 +42,11 @@ def _starts(new: DataFrame, buckets: int, first_key: int) -> list[int]:
     counts = {row["_bucket"]: row["count"] for row in new.groupBy("_bucket").count().collect()}
     sizes = [counts.get(number, 0) for number in range(buckets - 1)]
     return list(accumulate(sizes, initial=first_key))
+
+
+def give_new_keys(items: Sequence[dict[str, Any]], change: str, first_key: int) -> list[dict[str, Any]]:
+    """Return a few items, those of that `change` with the keys that `with_new_keys` would give them."""
+    new = [row for row in items if row["change"] == change]
+    new.sort(key=lambda row: (spark_xxhash64(row["note_id"]), row["note_id"], *(row[name] for name in ITEM_KEY)))
+    numbered = [row | {"item_key": first_key + place} for place, row in enumerate(new)]
+    return [row for row in items if row["change"] != change] + numbered

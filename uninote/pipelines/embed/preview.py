@@ -40,7 +40,7 @@ def preview(run: Run) -> dict[str, Any]:
     found = reasons(plan)
     computed = plan.census.of(*changes.MODEL)
     seconds = seconds_by_ledger([entry for entry in ledger(run, STAGE) if entry["unit"] == WHOLE], computed)
-    plan.looked.unpersist()
+    plan.release()
     texts = count_unread(run, tables.read_table(run.spark, run.lake.uri("notes"), version))
     stopped = too_much(plan)
     parts = ", ".join(f"{reason} {count:,}" for reason, count in found.items()) or "nothing changed"

@@ -33,10 +33,12 @@ from uninote.pipelines.embed.guards.recomputed import check_recomputed
 from uninote.pipelines.embed.image_files import record_files
 from uninote.pipelines.embed.keys import with_new_keys
 from uninote.pipelines.embed.planning import make_plan
+from uninote.pipelines.embed.small_work import work_small
 from uninote.pipelines.embed.steps import changes
 from uninote.pipelines.embed.steps.accounting import (
     UNPUBLISHED,
     Chunk,
+    Frames,
     Plan,
     check_cuts,
     check_quarantine,
@@ -91,12 +93,15 @@ def _embed(run: Run) -> dict[str, Any]:
         check_recomputed(plan)
     keep_axes(run.lake.root, run.model)
     record_generation(run.lake.root, run.model)
-    record_files(run, plan.looked, plan.census)
+    if isinstance(plan.work, Frames):
+        record_files(run, plan.work.looked, plan.census)
     done = Outcomes()
     checks = Checks(version)
     is_settled = not plan.census.items and before.has_all(widths)
-    if not is_settled:
-        _work(plan, done, checks, started)
+    if not is_settled and isinstance(plan.work, Frames):
+        _work(plan, plan.work, done, checks, started)
+    elif not is_settled and not isinstance(plan.work, Frames):
+        work_small(plan, plan.work, done, checks, started)
     _mark_stale(run, widths)
     counts = reconcile(plan, done)
     outcome = Outcome(
@@ -109,7 +114,7 @@ def _embed(run: Run) -> dict[str, Any]:
         next_key=before.next_key + plan.census.of(changes.NEW),
     )
     record(run, STAGE, WHOLE, outcome, started)
-    plan.looked.unpersist()
+    plan.release()
     state = "unchanged" if is_settled else "done"
     return _summary(plan, counts, time.time() - started) | {"state": state}
 
@@ -138,17 +143,17 @@ def _mark_stale(run: Run, widths: tuple[int, ...]) -> None:
     mark_stale(run, STAGE, former, "embed.widths")
 
 
-def _work(plan: Plan, done: Outcomes, checks: Checks, started: float) -> None:
+def _work(plan: Plan, frames: Frames, done: Outcomes, checks: Checks, started: float) -> None:
     run = plan.run
     widest = plan.widths[0]
     new = plan.census.of(changes.NEW)
     start(run, plan.widths, plan.before, started)
     if not plan.before.has(widest):
         remove_orphans(run, widest)
-    found = plan.found.where(F.col("change") != changes.POSTPONED)
+    found = frames.found.where(F.col("change") != changes.POSTPONED)
     keyed = with_new_keys(found, f"change = '{changes.NEW}'", plan.before.next_key, new)
     with tasks_of(run) as tasks:
-        for chunk in _chunks(plan, tasks, keyed):
+        for chunk in _chunks(plan, tasks, frames.notes, keyed):
             # Foreign vectors come of no model that could have moved.
             if isinstance(tasks, Tasks) and chunk.census.of(*changes.MODEL):
                 tasks = checked_tasks(plan, tasks, chunk.for_model, checks, done)
@@ -160,12 +165,12 @@ def _work(plan: Plan, done: Outcomes, checks: Checks, started: float) -> None:
         tables.remove(run.staging(name))
 
 
-def _chunks(plan: Plan, tasks: Tasks | ForeignTasks, keyed: DataFrame) -> Iterator[Chunk]:
+def _chunks(plan: Plan, tasks: Tasks | ForeignTasks, notes: DataFrame, keyed: DataFrame) -> Iterator[Chunk]:
     run = plan.run
     count = max(1, -(-plan.census.of(*changes.MODEL) // run.config.embed.chunk_items))
     uri = run.staging(SPOOL)
     with described(run.spark.sparkContext, f"embed: work for {count} chunk(s)"):
-        work = tasks.with_content(plan.notes, with_chunks(keyed, count))
+        work = tasks.with_content(notes, with_chunks(keyed, count))
         work.write.mode("overwrite").option("partitionOverwriteMode", "static").partitionBy("chunk").parquet(uri)
     spool = run.spark.read.schema(work.schema).parquet(uri)
     for number, census in sorted(_census_by_chunk(plan, spool, count).items()):

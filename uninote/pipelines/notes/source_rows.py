@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark.errors import PySparkException
@@ -46,6 +47,15 @@ class Account:
 
 
 @dataclass(frozen=True)
+class InspectedSource:
+    """What is known of a source before a row of it is read, and how its rows become notes."""
+
+    inspection: Inspection
+    mapping: Mapping[str, str]
+    reading: Reading
+
+
+@dataclass(frozen=True)
 class SourceRows:
     """What a source holds. Each of `rows`, persisted, is one of `notes` or of `rejects` (reason, message).
 
@@ -64,34 +74,47 @@ def read_source(run: Run, source: Source, settings: IngestConfig, stage: str) ->
 
     Raises SourceError when it has no rows, when none of them is a note, or when rows were lost on the way.
     """
-    try:
-        return _read(run, source, settings, stage)
-    except PySparkException as error:
-        # An error of ours in a task comes within a page of Spark's text.
-        if (why := explained(error)) is None:
-            raise
-        raise SourceError(why) from error
+    return read_inspected(run, inspect_source(run, source, settings, stage), stage)
 
 
-def _read(run: Run, source: Source, settings: IngestConfig, stage: str) -> SourceRows:
+def inspect_source(run: Run, source: Source, settings: IngestConfig, stage: str) -> InspectedSource:
+    """Look at what a source holds. Raises SourceError when none of it can be read."""
     say(f"{stage}: reading {source.uri}")
     text = TextSource(settings.encoding, s3_options(run.config))
-    inspection = inspect_table(run, source) if source.kind == "delta" else inspect_files(run, source, text, stage)
-    compile_for(run.spark, inspection.num_expected)
+    with _explaining():
+        inspection = inspect_table(run, source) if source.kind == "delta" else inspect_files(run, source, text, stage)
     mapping = map_columns(inspection.columns, settings.columns)
     _say_columns(stage, inspection.columns, mapping)
     for field, column in mapping.items():
         for kind in inspection.types_of(column):
             check_types({field: kind})
     reading = _reading(source, mapping, inspection.id_kind(mapping["note_id"]), text)
-    images = _images(run, inspection, mapping.get("images"), text)
-    with watched(run.spark.sparkContext, f"{stage}: rows read", inspection.num_expected) as done:
-        rows = _rows(run, inspection, reading, done.add).persist()
+    return InspectedSource(inspection, mapping, reading)
+
+
+def read_inspected(run: Run, inspected: InspectedSource, stage: str) -> SourceRows:
+    """Read the rows of a source with Spark. Raises SourceError as `read_source` does."""
+    inspection = inspected.inspection
+    compile_for(run.spark, inspection.num_expected)
+    images = _images(run, inspection, inspected.mapping.get("images"), inspected.reading.text)
+    with _explaining(), watched(run.spark.sparkContext, f"{stage}: rows read", inspection.num_expected) as done:
+        rows = _rows(run, inspection, inspected.reading, done.add).persist()
         notes = rows.where(F.col(REASON).isNull()).select(*notes_table(StringType()).columns)
         rejects = rows.where(F.col(REASON).isNotNull())
         rejects = rejects.select(F.col(REASON).alias("reason"), F.col(MESSAGE).alias("message"))
         account = _account(rows, rejects, inspection)
     return SourceRows(rows, notes, rejects, images, account)
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """Make an error of ours in a task, which comes within a page of Spark's text, the SourceError that it is."""
+    try:
+        yield
+    except PySparkException as error:
+        if (why := explained(error)) is None:
+            raise
+        raise SourceError(why) from error
 
 
 def _say_columns(stage: str, columns: Sequence[str], mapping: Mapping[str, str]) -> None:

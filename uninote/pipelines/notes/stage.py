@@ -22,6 +22,7 @@ from uninote.pipelines.notes.image_bytes import store_image_bytes
 from uninote.pipelines.notes.image_texts import choose_reader, read_image_texts
 from uninote.pipelines.notes.media_roots import remember_media_root
 from uninote.pipelines.notes.note_ids import NoteIdError, check_note_ids
+from uninote.pipelines.notes.small_source import Comparison, compare
 from uninote.pipelines.notes.source_identity import (
     check_deleted,
     check_source,
@@ -31,7 +32,7 @@ from uninote.pipelines.notes.source_identity import (
     signature,
     state_of,
 )
-from uninote.pipelines.notes.source_rows import read_source
+from uninote.pipelines.notes.source_rows import inspect_source, read_inspected
 from uninote.pipelines.notes.taken_down import count_taken_down, images_of, without_taken_down
 from uninote.pipelines.runtime.progress import say
 
@@ -74,8 +75,13 @@ def _record(run: Run, state: str, counts: dict[str, int], state_of_source: str, 
 
 def _read(run: Run, source: Source, reader: TextReader | None, state_of_source: str, started: float) -> dict[str, Any]:
     """Read the source, and bring the notes up to it."""
-    found = read_source(run, source, run.ingest, STAGE)
+    inspected = inspect_source(run, source, run.ingest, STAGE)
     taken = taken_down(run.lake.root)
+    # Notes that were taken down are found among the others by Spark.
+    compared = None if taken else compare(inspected, run.lake.uri("notes"))
+    if compared is not None:
+        return _apply(run, source, compared, state_of_source, started)
+    found = read_inspected(run, inspected, STAGE)
     notes, left_out = without_taken_down(found.notes, taken)
     notes = notes.persist()
     rejects = found.rejects
@@ -94,12 +100,31 @@ def _read(run: Run, source: Source, reader: TextReader | None, state_of_source: 
     counts["images_stored"] = store_image_bytes(run, images_of(notes, found.images, taken))
     _quarantine(run, without_quoted(rejects, taken), spec, account.rejects)
     erase_rows(run, notes, taken)
-    state = "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
+    state = _state(counts)
     _record(run, state, counts, state_of_source, started)
     counts |= read_image_texts(run, notes, reader)
     notes.unpersist()
     found.rows.unpersist()
     return {"state": state, "tables": {"notes": uri}, **counts}
+
+
+def _apply(run: Run, source: Source, compared: Comparison, state_of_source: str, started: float) -> dict[str, Any]:
+    """Bring the notes up to a small source without images, all of whose rows are notes, without Spark."""
+    uri = run.lake.uri("notes")
+    check_deleted(run, compared.counts["deleted"], compared.stored)
+    _describe_source(run, notes_table(run.note_id), source)
+    compared.apply(uri)
+    read = {"rows_in": compared.rows, "quarantined": 0, "times_unreadable": compared.times_unreadable}
+    read["taken_down"] = 0
+    counts = {"notes": compared.rows} | compared.counts | read | {"images_stored": store_image_bytes(run, None)}
+    say(f"ingest: rows read and compared: {compared.rows:,}")
+    state = _state(counts)
+    _record(run, state, counts, state_of_source, started)
+    return {"state": state, "tables": {"notes": uri}, **counts}
+
+
+def _state(counts: dict[str, int]) -> str:
+    return "done" if counts["inserted"] + counts["updated"] + counts["deleted"] else "unchanged"
 
 
 def _write(run: Run, notes: DataFrame, source: Source, characters: int, total: int) -> dict[str, int]:

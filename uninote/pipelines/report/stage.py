@@ -25,6 +25,7 @@ from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
 from uninote.pipelines.neighbours.recall import Recalls
 from uninote.pipelines.report.duplicates import duplicates
 from uninote.pipelines.report.examples import Examples, find_examples, gallery, sample_of
+from uninote.pipelines.report.freshness import BYTES, stands, state_shown
 from uninote.pipelines.report.quality import agreements
 from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, seconds_of, stage_rows, when
 from uninote.pipelines.report.trends import trends
@@ -43,14 +44,22 @@ _BEST = 0  # instead of a rank: the best neighbour, on an axis of its own
 
 
 def report(run: Run) -> dict[str, Any]:
-    """Write `report.html` into the lake and return where it is."""
+    """Write `report.html` into the lake and return where it is.
+
+    As the end of a refresh that found nothing to do it is left as it stands: that of the run which last changed anything.
+    """
     started = time.time()
     snapshot = newest_snapshot(run)
     path = run.lake.uri(FILE)
-    page = render(_collect(run, snapshot, newest_entries(run))).encode()
+    entries = newest_entries(run)
+    state = state_shown(run, snapshot, entries)
+    # Whoever asks for the report alone gets one that is about the newest run, be it one that changed nothing.
+    if run.stage_seconds and stands(run, path, state):
+        return {"tables": {}, "report": path, "state": "unchanged"}
+    page = render(_collect(run, snapshot, entries)).encode()
     lake_files.write(path, page)
-    record(run, REPORT, "all", Outcome("done", {"bytes": len(page)}), started)
-    return {"tables": {}, "report": path}
+    record(run, REPORT, "all", Outcome("done", {BYTES: len(page)}, fingerprint=state), started)
+    return {"tables": {}, "report": path, "state": "done"}
 
 
 def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:

@@ -64,10 +64,20 @@ def _row(run: Run, entry: Entry, shown: str) -> StageRow:
 
 def _unfinished(run: Run, shown: str) -> tuple[StageRow, ...]:
     """Return embed, which alone says that it begins, where its newest entry is that."""
-    newest = next(iter(ledger(run, "embed")), None)
-    if newest is None or newest["state"] != "started":
+    newest = _newest_embed(run)
+    if newest is None or not has_unfinished_embed(run):
         return ()
     return (StageRow("embed", "unfinished", 0.0, {}, when(newest["started_at"]), newest["run_id"] == shown),)
+
+
+def has_unfinished_embed(run: Run) -> bool:
+    """Say whether the newest run of embed began and did not end."""
+    newest = _newest_embed(run)
+    return newest is not None and newest["state"] == "started"
+
+
+def _newest_embed(run: Run) -> Entry | None:
+    return next(iter(ledger(run, "embed")), None)
 
 
 def when(time: datetime) -> str:

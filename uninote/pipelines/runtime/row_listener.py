@@ -6,6 +6,7 @@ import hmac
 import secrets
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 
 from pyspark import SparkContext
@@ -48,6 +49,9 @@ class RowListener:
         """Close the port."""
         found, self._socket = self._socket, None
         if found is not None:
+            # It waits for a datagram: one of ours ends that at once.
+            with suppress(OSError):
+                found.sendto(b"", found.getsockname())
             self._thread.join()
             found.close()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, LongType, StringType
@@ -41,6 +43,26 @@ class VectorHealth:
         return found | {"health_equal_share": self.equal / self.contents} if self.contents else found
 
 
+class Shared(NamedTuple):
+    """How many contents have one vector, and the first and the last of their items."""
+
+    contents: int
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How many `contents` there are, `equal` of them with no vector of their own.
+
+    `shared`: the vector that most have; null where there are none.
+    """
+
+    contents: int
+    equal: int
+    shared: Shared | None
+
+
 def measure(run: Run, staged: DataFrame, widths: Sequence[int], so_far: VectorHealth) -> None:
     """Add the vectors of a chunk. Raises UninoteError where one of them stands for too many different contents.
 
@@ -65,12 +87,41 @@ def measure(run: Run, staged: DataFrame, widths: Sequence[int], so_far: VectorHe
         F.max(F.struct("contents", "first", "last")).alias("most"),
         F.flatten(F.collect_list("health")).alias("health"),
     ).collect()[0]
-    for packed in found["health"]:
-        so_far.health.add(Health.unpack(packed, widths))
-    so_far.contents += found["contents"]
-    so_far.equal += found["equal"]
-    if found["most"] is not None:
-        _check(run, found["most"]["contents"], found["contents"], (found["most"]["first"], found["most"]["last"]))
+    most = found["most"]
+    shared = None if most is None else Shared(most["contents"], most["first"], most["last"])
+    _take(run, widths, so_far, found["health"], Marks(found["contents"], found["equal"], shared))
+
+
+def measure_few(run: Run, said: pa.Table, widths: Sequence[int], so_far: VectorHealth) -> None:
+    """Add the vectors of a few items, which this process holds. Raises UninoteError as `measure` does."""
+    rows = said.filter(said["vector"].is_valid()).select(["content_hash", "item_id", "vector", "tokens_cut"])
+    packed = []
+    by_mark: dict[int, list[tuple[str, str]]] = {}
+    for batch in make_health(widths)(iter(rows.combine_chunks().to_batches())):
+        for row in batch.to_pylist():
+            if row["mark"] is None:
+                packed.append(row["health"])
+            else:
+                by_mark.setdefault(row["mark"], []).append((row["content_hash"], row["item_id"]))
+    contents = equal = 0
+    shared = None
+    for found in by_mark.values():
+        distinct = len({content for content, _ in found})
+        contents += distinct
+        equal += distinct if distinct > 1 else 0
+        ids = [item_id for _, item_id in found]
+        one = Shared(distinct, min(ids), max(ids))
+        shared = one if shared is None else max(shared, one)
+    _take(run, widths, so_far, packed, Marks(contents, equal, shared))
+
+
+def _take(run: Run, widths: Sequence[int], so_far: VectorHealth, packed: Sequence[bytes], marks: Marks) -> None:
+    for one in packed:
+        so_far.health.add(Health.unpack(one, widths))
+    so_far.contents += marks.contents
+    so_far.equal += marks.equal
+    if marks.shared is not None:
+        _check(run, marks.shared.contents, marks.contents, (marks.shared.first, marks.shared.last))
 
 
 def _check(run: Run, sharing: int, contents: int, examples: tuple[str, str]) -> None:

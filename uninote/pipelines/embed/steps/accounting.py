@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,25 +35,43 @@ CHUNK = "chunk "  # before its number: the unit of a chunk in the ledger
 UNPUBLISHED = "this chunk was not published, and readers keep what they had"
 
 
+Items = list[dict[str, Any]]
+"""A few items in the driver, each with the columns that `find_changes` gives them, and what the model sees of it."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The work of a run. `notes` are those in scope, `found` their items that changed.
+
+    `looked`, persisted, has further items: those of which files were opened.
+    """
+
+    notes: DataFrame
+    looked: DataFrame
+    found: DataFrame
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to do.
+    """What a run is to do: its `work`, as items in the driver where these are few; `census` is what it comes to.
 
-    `notes` are those in scope, of `notes_in` in all; `found` are their items that changed, `census` what these come to;
-    `looked`, persisted, has further items: those of which files were opened. `set_aside` is the number of notes that were
-    before the run. `vector_rows` counts the rows of foreign vectors.
+    There are `notes_in` notes in all. `set_aside` is the number of notes that were before the run. `vector_rows` counts the
+    rows of foreign vectors.
     """
 
     run: Run
-    notes: DataFrame
+    work: Frames | Items
     notes_in: int
-    looked: DataFrame
-    found: DataFrame
     census: Census
     widths: tuple[int, ...]
     before: Before
     set_aside: int
     vector_rows: Mapping[str, int] = field(default_factory=dict)
+
+    def release(self) -> None:
+        """Let go of what Spark keeps for the run."""
+        if isinstance(self.work, Frames):
+            self.work.looked.unpersist()
 
     def census_with_keys(self) -> Census:
         """Return the census of all its items once the new ones have their keys."""

@@ -110,7 +110,7 @@ def _look(run: Run, joined: DataFrame) -> DataFrame:
     # Where workers of their own compute the model, those that hash need not import it.
     model = None if shares_imports(run.spark.sparkContext) else module_of(run.model.kind)
     task = HashTask(media_policy(run), run.config.media.threads, run.model.sees_images, model)
-    schema = _hashed_schema(run)
+    schema = hashed_schema(run)
     return joined.mapInArrow(make_content_hashes(task, to_arrow_schema(schema)), schema)
 
 
@@ -154,7 +154,8 @@ def _items(run: Run, notes: DataFrame, scope: DataFrame | None) -> DataFrame:
     return items.join(within(tables.read_table(run.spark, uri), scope), "note_id", "left")
 
 
-def _hashed_schema(run: Run) -> StructType:
+def hashed_schema(run: Run) -> StructType:
+    """Return what is known of an item once it is hashed: the columns that `make_content_hashes` gives."""
     known: dict[str, DataType] = {
         "note_id": run.note_id,
         **dict.fromkeys((*ITEM_KEY, "old_content", "old_meta"), StringType()),

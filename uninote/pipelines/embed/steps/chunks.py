@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
@@ -46,7 +47,7 @@ class Census:
         """Return the same of notes alone."""
         return sum(self.items["note", change] for change in chosen)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Row | Mapping[str, Any]) -> None:
         """Count one group."""
         if row["change"] in changes.SETTLED:
             # It is among the rows for its files alone.

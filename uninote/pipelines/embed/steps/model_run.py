@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import pyarrow as pa
 from pyspark import Broadcast
 from pyspark.resource import ResourceProfile
 from pyspark.sql import DataFrame
@@ -22,12 +24,13 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from udfs.embed.devices import Known
+from udfs.arrow import over_parts
+from udfs.embed.devices import Known, to_stream
 from udfs.embed.model_files import fits_broadcast, read_files
 from udfs.embed.model_run import EmbedTask, make_embed
 from udfs.embed.worker_model import Files, WorkerModel, make_load
 from udfs.notes.fingerprints import MODEL_COLUMNS
-from uninote.lake.schemas import CUTS, IMAGE_BYTES, VECTOR, items_table, struct_of
+from uninote.lake.schemas import CUTS, IMAGE_BYTES, VECTOR, items_table, notes_table, struct_of
 from uninote.media.fetching import MediaPolicy
 from uninote.model.encoder import WITHOUT_TORCH, modules_of
 from uninote.pipelines.embed.steps.outcomes import PHASES
@@ -131,6 +134,18 @@ class Tasks:
             said.write.mode("overwrite").parquet(uri)
         return run.spark.read.schema(schema).parquet(uri)
 
+    def answer(self, rows: Sequence[Mapping[str, Any]], label: str) -> pa.Table:
+        """Run the model over a few items (PASSED and content) that this process holds, and return what it said of each."""
+        run = self.run
+        schema = staged_schema(run)
+        parts = _parted(rows, _few_schema(run), self._tasks(len(rows)))
+        with watched(run.spark.sparkContext, label, len(rows)) as done:
+            embed = make_embed(make_load(self._model(), self._files()), self._task(), done.add, to_arrow_schema(schema))
+            with importing(run.spark.sparkContext, modules_of(run.model.kind)):
+                numbers = run.spark.range(0, len(parts), 1, len(parts))
+                said = numbers.mapInArrow(over_parts(parts, embed), schema, profile=self._profile())
+            return said.toArrow()
+
     def _tasks(self, rows: int) -> int:
         return task_count(rows, self.run.config.embed.items_per_task, self.run.spark.sparkContext.defaultParallelism)
 
@@ -182,6 +197,27 @@ def _arranged(items: DataFrame, rows: int, tasks: int) -> DataFrame:
     wanted = items.select(*PASSED, *MODEL_COLUMNS, "inline")
     part = F.pmod(F.xxhash64("content_hash"), F.lit(-(-rows // (tasks * SORTED_ROWS))))
     return wanted.repartition(tasks, "content_hash").sortWithinPartitions(part, length.desc(), "content_hash")
+
+
+def _parted(rows: Sequence[Mapping[str, Any]], schema: pa.Schema, tasks: int) -> list[bytes]:
+    """Return a few items for each task, as Arrow streams: equal contents in one task, and items of similar length together."""
+    parts: list[list[Mapping[str, Any]]] = [[] for _ in range(tasks)]
+    for row in sorted(rows, key=_length, reverse=True):
+        parts[int(row["content_hash"][:8], 16) % tasks].append(row)
+    return [to_stream(pa.Table.from_pylist(part, schema)) for part in parts if part]
+
+
+def _length(row: Mapping[str, Any]) -> int:
+    return len("".join([row["title"] or "", row["body"] or "", *filter(None, row["topics"] or ())]))
+
+
+def _few_schema(run: Run) -> pa.Schema:
+    """Return PASSED and what the model sees of an item without images."""
+    passed = staged_schema(run)
+    notes = notes_table(run.note_id).schema
+    columns: dict[str, DataType] = {name: passed[name].dataType for name in PASSED}
+    columns |= {name: notes[name].dataType for name in MODEL_COLUMNS}
+    return to_arrow_schema(struct_of(**columns, inline=ArrayType(IMAGE_BYTES.schema)))
 
 
 def staged_schema(run: Run) -> StructType:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -77,3 +79,35 @@ def outcomes(staged: DataFrame) -> Outcomes:
         for name in PHASES:
             got.seconds[name] += row[name]
     return got
+
+
+def outcomes_of(said: pa.Table) -> Outcomes:
+    """Count what the model said of a few items, which this process holds."""
+    got = Outcomes()
+    has_vector = said["vector"].is_valid().to_pylist()
+    for row, is_embedded in zip(said.drop_columns(["vector"]).to_pylist(), has_vector, strict=True):
+        values = _counts_of(row, is_embedded)
+        got.items.update(values)
+        got.notes.update(values if row["kind"] == "note" else {})
+        if row["device"] is not None:
+            got.devices[row["device"]] += 1
+        for name in PHASES:
+            got.seconds[name] += row[name]
+    return got
+
+
+def _counts_of(row: dict[str, Any], is_embedded: bool) -> Counter[str]:
+    is_unreachable = row["content_hash"] == UNREACHABLE
+    return Counter(
+        given=1,
+        embedded=is_embedded,
+        unusable=not is_embedded,
+        degraded=bool(row["degraded"]),
+        unreachable=is_unreachable,
+        incomplete=not is_embedded or is_unreachable,
+        rejects=len(row["rejects"]),
+        computed=row["padded_tokens"] > 0,
+        lacking_texts=is_embedded and row["tokens_cut"] > 0,
+        lacking_images=is_embedded and row["images_left_out"] > 0,
+        **{name: row[name] for name in ("tokens", "padded_tokens", "unseen_images", "images_opened")},
+    )

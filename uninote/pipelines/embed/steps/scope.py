@@ -33,6 +33,21 @@ def settings_digest(run: Run) -> str:
     return digest(table, run.config.embed.kinds, media.roots, *searched, *read)
 
 
+def has_nothing_to_look_at(run: Run, since: int | None, version: int) -> bool:
+    """Say whether no note can need work: none changed after version `since`, and nothing else of notes is looked at again."""
+    if since != version or run.vector_table is not None or run.config.embed.retry_quarantined:
+        return False
+    return not looks_at_images(run)
+
+
+def looks_at_images(run: Run) -> bool:
+    """Say whether notes with images are looked at though they did not change, and there are such notes."""
+    # What is written in an image may have been read since, which the notes' feed says nothing of.
+    looks_again = (run.config.embed.recheck_media or reads_texts(run)) and run.vector_table is None
+    # The log and one column tell it in tenths of a second; a frame that may have rows costs queries, whatever is in it.
+    return looks_again and may_have_entries(run.lake.uri("notes"), "images")
+
+
 def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFrame | None:
     """Return the distinct note_ids that may have changed between two versions of the notes; None: any may have.
 
@@ -47,10 +62,7 @@ def find_scope(run: Run, notes: DataFrame, since: int, version: int) -> DataFram
         say("embed: the notes have no change feed back to the last run; comparing all of them")
         return None
     ids = [changed]
-    # What is written in an image may have been read since, which the notes' feed says nothing of.
-    looks_again = (run.config.embed.recheck_media or reads_texts(run)) and run.vector_table is None
-    # The log and one column tell it in tenths of a second; a frame that may have rows costs queries, whatever is in it.
-    if looks_again and may_have_entries(run.lake.uri("notes"), "images"):
+    if looks_at_images(run):
         ids.append(notes.where(F.exists("images", lambda image: image["uri"].isNotNull())).select("note_id"))
     if run.config.embed.retry_quarantined:
         aside = set_aside_table(run.note_id)

@@ -18,7 +18,7 @@ from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import read_manifest
 from uninote.pipelines.index.search import search
 from uninote.pipelines.notes.source_identity import demo_folder
-from uninote.pipelines.stages import refresh
+from uninote.pipelines.stages import STAGES, refresh
 from uninote.search import command as terminal
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -121,7 +121,7 @@ def test_quarantine_holds_what_was_broken_on_purpose_with_its_reason(refreshed, 
 def test_a_second_run_finds_nothing_to_do(refreshed):
     summary, _ = refreshed(again=True)
     states = {name: stage["state"] for name, stage in summary["stages"].items()}
-    assert states == dict.fromkeys(("ingest", "embed", "index", "neighbours", "report"), "unchanged")
+    assert states == dict.fromkeys(STAGES, "unchanged")
 
 
 def test_a_report_that_is_gone_or_cut_short_is_made_again_by_an_unchanged_night(refreshed):

@@ -11,6 +11,7 @@ from uninote.model.hashing.folder import write_card
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.notes.stage import ingest
+from uninote.pipelines.report import examples
 from uninote.pipelines.report.examples import worked_example
 from uninote.pipelines.report.stage import report
 
@@ -36,6 +37,24 @@ def test_a_lake_of_one_note_has_a_report(run_on, tmp_path):
         stage(run_on())
     assert "all 1 notes accounted for" in page_of(run_on())
     assert worked_example(run_on()) == ""
+
+
+def test_examples_are_the_same_whoever_reads_the_tables(run_on, tmp_path, monkeypatch):
+    notes = [
+        make_note(f"n{number}", title=f"title {number % 5}", topics=["a", str(number % 3)]) for number in range(20)
+    ]
+    write_source(tmp_path / "source", notes)
+    for stage in (ingest, embed, neighbours):
+        stage(run_on("neighbours.k=3"))
+    run = run_on("neighbours.k=3")
+    here = examples.find_examples(run, 7)
+    monkeypatch.setattr(examples, "_SMALL_BYTES", 0)
+    by_spark = examples.find_examples(run, 7)
+    assert len(here.lists) == 7
+    assert {note_id: [dict(one) for one in others] for note_id, others in here.lists.items()} == {
+        note_id: [one.asDict() for one in others] for note_id, others in by_spark.lists.items()
+    }
+    assert here.rows == {note_id: row.asDict(recursive=True) for note_id, row in by_spark.rows.items()}
 
 
 @pytest.mark.long

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import nsmallest
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from uninote.lake.takedowns.watch import taken_down
+from uninote.digests import spark_xxhash64
+from uninote.lake.delta_files import DeltaFilesError, files_of
+from uninote.lake.small_tables import read_batches
+from uninote.lake.takedowns.watch import Taken, taken_down
 from uninote.media.fetching import MediaError, load_image
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
@@ -22,7 +28,9 @@ from uninote.storage.types import StorageError
 from uninote.terminal import visible
 
 TEXT_CHARACTERS = 240
+_SMALL_BYTES = 64 << 20  # of a table's files, which this process reads
 _EXAMPLES = 9
+Fields = Row | Mapping[str, Any]  # of a note, or of an entry in a list
 _SHOWN = ("note_id", "title", "body", "topics", "category", "images")
 
 
@@ -33,8 +41,8 @@ class Examples:
     `rows` are these notes and their neighbours, as far as they are still there.
     """
 
-    lists: Mapping[Any, Sequence[Row]]
-    rows: Mapping[Any, Row]
+    lists: Mapping[Any, Sequence[Fields]]
+    rows: Mapping[Any, Fields]
 
     def listed(self, count: int) -> list[Any]:
         """Return the ids of up to `count` notes of which at least one neighbour is still there."""
@@ -70,19 +78,61 @@ def _headline(note: GalleryNote) -> str:
 
 
 def find_examples(run: Run, count: int) -> Examples:
-    """Return up to `count` notes that have neighbours, in two queries; those that are taken down are left out."""
+    """Return up to `count` notes that have neighbours; those that are taken down are left out.
+
+    Small tables are read in this process: after a refresh that changed nothing these would be the session's only queries.
+    """
     taken = taken_down(run.lake.root)
+    if all(map(_is_small, (run.generation.uri("neighbours"), run.lake.uri("notes")))):
+        return _find_here(run, count, taken)
     lists = tables.read_table(run.spark, run.generation.uri("neighbours")).where("size(neighbours) > 0")
     lists = lists.where(~F.col("note_id").cast("string").isin(*taken.names))
     chosen = lists.orderBy(F.xxhash64("note_id"), "note_id").limit(count)
     best = F.slice("neighbours", 1, run.config.report.gallery_neighbours).alias("neighbours")
     found = {row["note_id"]: row["neighbours"] for row in chosen.select("note_id", best).collect()}
-    wanted = set(found)
-    for others in found.values():
-        wanted.update(one["note_id"] for one in others)
-    wanted = {note_id for note_id in wanted if not taken.hides(note_id)}
-    rows = {row["note_id"]: row for row in _of(run, wanted).collect()}
+    rows = {row["note_id"]: row for row in _of(run, _wanted(found, taken)).collect()}
     return Examples(found, rows)
+
+
+def _wanted(lists: Mapping[Any, Sequence[Any]], taken: Taken) -> set[Any]:
+    """Return the ids of some notes and of their neighbours, without those that are taken down."""
+    wanted = set(lists)
+    for others in lists.values():
+        wanted.update(one["note_id"] for one in others)
+    return {note_id for note_id in wanted if not taken.hides(note_id)}
+
+
+def _is_small(uri: str) -> bool:
+    try:
+        return sum(file.size for file in files_of(uri)) <= _SMALL_BYTES
+    except DeltaFilesError:
+        return False
+
+
+def _find_here(run: Run, count: int, taken: Taken) -> Examples:
+    """Return what `find_examples` does, of tables whose files this process reads."""
+    uri = run.generation.uri("neighbours")
+    ids: list[Any] = []
+    for batch in read_batches(uri, ["note_id", "neighbours"]):
+        ids += batch["note_id"].filter(pc.greater(pc.list_value_length(batch["neighbours"]), 0)).to_pylist()
+    shown = [note_id for note_id in ids if str(note_id) not in taken.names]
+    # In the order of Spark's hash: the same notes whatever the size of the tables.
+    chosen = nsmallest(count, shown, key=lambda note_id: (spark_xxhash64(note_id), note_id))
+    rows = _rows_here(uri, ("note_id", "neighbours"), chosen)
+    best = run.config.report.gallery_neighbours
+    found = {note_id: rows[note_id]["neighbours"][:best] for note_id in chosen}
+    return Examples(found, _rows_here(run.lake.uri("notes"), _SHOWN, _wanted(found, taken)))
+
+
+def _rows_here(uri: str, columns: Sequence[str], note_ids: Iterable[Any]) -> dict[Any, dict[str, Any]]:
+    """Return note_id -> row of some notes of a table."""
+    wanted = list(note_ids)
+    found = {}
+    for batch in read_batches(uri, columns):
+        mine = pc.is_in(batch["note_id"], pa.array(wanted, batch["note_id"].type))
+        for row in batch.filter(mine).to_pylist():
+            found[row["note_id"]] = row
+    return found
 
 
 def gallery(run: Run, examples: Examples, count: int, pictures: bool = True) -> tuple[GalleryRow, ...]:
@@ -122,7 +172,7 @@ def _of(run: Run, note_ids: set[object]) -> DataFrame:
     return among(run, notes, note_ids)
 
 
-def _card(run: Run, note: Row, pictures: bool) -> GalleryNote:
+def _card(run: Run, note: Fields, pictures: bool) -> GalleryNote:
     return GalleryNote(
         note_id=str(note["note_id"]),
         title=note["title"] or "",

@@ -91,14 +91,14 @@ class Updates:
 
 def measured(arguments: list[str]) -> tuple[dict[str, Any], str]:
     """Run Python with `arguments`; return its seconds and CPU-seconds, and what it wrote to stdout."""
-    own = time.process_time()
     started = time.perf_counter()
     # Watched from outside: Spark ends workers without waiting for them, and no parent is given what they computed.
     with Watch() as watch:
         done = subprocess.run([sys.executable, *arguments], stdout=subprocess.PIPE, text=True, check=False)
         wall = time.perf_counter() - started
     require(done.returncode == 0, f"{arguments[0]} ended with {done.returncode}")
-    cpu = watch.cpu_s - (time.process_time() - own)
+    # Less all that this process has computed so far, which the watch counts from its start.
+    cpu = watch.cpu_s - time.process_time()
     return {"wall_s": round(wall, 1), "cpu_s": round(cpu, 1), "peak_mib": round(watch.all_mib)}, done.stdout
 
 

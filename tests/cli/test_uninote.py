@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from uninote.cli import command, status
 from uninote.cli.status import parse_age
 from uninote.lake.lease import lease
 from uninote.lake.paths import Lake
+from uninote.lake.releases.pointer import change_pointer
+from uninote.lake.releases.record import Release, write_release
 from uninote.neighbours.lookup import lookup
 from uninote.pipelines.lake import ledger
 
@@ -94,6 +97,17 @@ def test_show_has_the_note_its_items_and_what_was_set_aside(lake, capsys):
     assert [len(items) > 0 for items in found[0]["items"].values()] == [True]
     assert found[0]["quarantine"] == []
     assert rows[0]["reason"] in {row["reason"] for row in found[1]["quarantine"]}
+
+
+def test_notes_are_those_of_the_live_release(lake, tmp_path, capsys):
+    copy = shutil.copytree(lake, tmp_path / "lake")
+    before = asked(capsys, "show", "n4", "--lake", str(copy))["notes"][0]["note"]["title"]
+    notes = DeltaTable(f"{copy}/notes")
+    made = Release(0, "2026-11-27T00:00:00+00:00", "r", "lake", "g", {"notes": notes.version()}, {}, {})
+    number = write_release(str(copy), made, 0).id
+    change_pointer(str(copy), lambda state: replace(state, live=number, kept=(number,), change="test"))
+    notes.update({"title": "'in no release yet'"}, predicate="note_id = 'n4'")
+    assert asked(capsys, "show", "n4", "--lake", str(copy))["notes"][0]["note"]["title"] == before
 
 
 def test_what_is_not_there_is_said_in_a_sentence(lake, tmp_path, capsys, monkeypatch):

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from uninote.errors import UninoteError
-from uninote.lake.delta_files import columns_of, has_log
+from uninote.lake.delta_files import has_log
 from uninote.lake.paths import Lake
 from uninote.lake.record import read_record
+from uninote.lake.releases.pointer import live_release
 from uninote.lake.rows_by_id import RowsById
 from uninote.lake.takedowns.watch import taken_down
 from uninote.neighbours.lookup import open_table
@@ -121,14 +122,19 @@ def typed_if_known(lake: str, notes: Sequence[str]) -> list[str | int]:
 def _rows(
     lake: str, table: str, ids: Sequence[str | int], columns: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return the rows of a table whose note_id is one of `ids`: files whose bounds hold none of them are not read."""
+    """Return the rows of a table whose note_id is one of `ids`: files whose bounds hold none of them are not read.
+
+    As the live release has the table; the newest version of one that is in no release, such as those of a model in the making.
+    """
     uri = Lake(lake).uri(table)
     if not has_log(uri):
         return []
-    stored = columns_of(uri)
+    live = live_release(lake)
+    version = None if live is None else live.tables.get(table)
+    stored = [field.name for field in DeltaTable(uri, version=version, without_files=True).schema().fields]
     there = stored if columns is None else [name for name in columns if name in stored]
     found: list[dict[str, Any]] = (
-        RowsById(uri, None, ["note_id", *(name for name in there if name != "note_id")]).find(ids).to_pylist()
+        RowsById(uri, version, ["note_id", *(name for name in there if name != "note_id")]).find(ids).to_pylist()
     )
     return found
 

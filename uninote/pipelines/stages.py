@@ -85,9 +85,10 @@ def _right_to_write(run: Run, name: str) -> Iterator[None]:
         yield
 
 
-def release_and_retain(run: Run) -> Summary:
+def release_and_clean_up(run: Run) -> Summary:
     """Run the stages after neighbours that a refresh runs, but for the report."""
-    return {**run_stage(run, "release"), "retention": run_stage(run, "retention")}
+    released = run_stage(run, "release")
+    return {**released, "retention": run_stage(run, "retention"), "erasure": run_stage(run, "erasure")}
 
 
 def _check_time(run: Run, name: str, started: float) -> None:

@@ -13,7 +13,7 @@ from uninote.pipelines.embed.steps import model_run
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import ledger
 
-pytestmark = [pytest.mark.spark, pytest.mark.more]
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 NOTES = 110  # for two tasks, the second on a device of another kind
 
 

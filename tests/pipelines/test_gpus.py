@@ -84,7 +84,7 @@ def check_tasks(found, by_purpose):
     assert set().union(*by_purpose.values()) == {0}
 
 
-@pytest.mark.more
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_stage_of_the_model_has_a_gpu_for_each_task_and_no_other_stage_has_any(on_cluster):
     found, by_purpose = on_cluster("local-cluster[1,4,1024]", {f"{EXECUTOR}amount": "2"}, "model.gpu=true")
@@ -95,7 +95,7 @@ def test_a_stage_of_the_model_has_a_gpu_for_each_task_and_no_other_stage_has_any
     assert max(task["begun"] for task in plain) < min(task["ended"] for task in plain)
 
 
-@pytest.mark.more
+@pytest.mark.long
 @pytest.mark.slow
 def test_executors_with_gpus_come_for_the_model_alone_where_executors_come_and_go(on_cluster):
     settings = {

@@ -12,7 +12,7 @@ from uninote.lake.releases.record import ReleaseError
 from uninote.pipelines.stages import run_stage
 from uninote.releases.changes import roll_back
 
-pytestmark = [pytest.mark.spark, pytest.mark.more]
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 SETTINGS = ("neighbours.k=4", "embed.widths=[64]", "index.nlist=1", "index.num_shards=1", "index.pq_m=8")
 
 

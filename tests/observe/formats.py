@@ -9,7 +9,7 @@ from datetime import datetime
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{(.*)\} (\S+)")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)')
-URI = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
+URI = re.compile(r"[a-z][a-z0-9+.-]*:\S+")  # RFC 3986: a scheme need not be followed by slashes
 KINDS = ("START", "COMPLETE", "FAIL")
 
 

@@ -15,7 +15,7 @@ from uninote.cli.command import main as command
 from uninote.lake.delta_files import set_property
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.releases.record import ReleaseError, read_release
-from uninote.lake.vacuum import RetentionError
+from uninote.lake.upkeep.vacuum import RetentionError
 from uninote.neighbours.lookup import lookup
 from uninote.pipelines.preview import preview
 from uninote.pipelines.release.errors import GateError

@@ -11,7 +11,7 @@ from typing import Any
 from uninote.observe.records import RunEnd, RunStart, StageEnd, Table, iso, now
 from uninote.redaction import redact
 
-PRODUCER = "https://pypi.org/project/uninote"
+PRODUCER = "urn:uninote"
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _FACETS = "https://openlineage.io/spec/facets"
 _PARENT = f"{_FACETS}/1-2-0/ParentRunFacet.json#/$defs/ParentRunFacet"

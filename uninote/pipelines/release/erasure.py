@@ -15,12 +15,12 @@ from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import read_manifest
 from uninote.lake.delta_files import files_of, has_log
 from uninote.lake.lease.fence import look
-from uninote.lake.log_erasure import forget_versions
 from uninote.lake.paths import STAGING
 from uninote.lake.releases.pointer import Pointer, change_pointer, read_pointer
 from uninote.lake.releases.record import Release, read_release
 from uninote.lake.releases.registry import FILES, LISTS, NOTHING, ROWS, artefact_of
 from uninote.lake.takedowns.orders import mark_erased, read_orders
+from uninote.lake.upkeep.log_erasure import forget_versions
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.lease.fencing import indexes_of, tables_below

@@ -20,7 +20,7 @@ from uninote.index.files.published import newest, places
 from uninote.lake.lease.fence import look
 from uninote.lake.releases.pointer import Pointer, change_pointer
 from uninote.lake.releases.record import Release, read_release, release_ids, remove_release
-from uninote.lake.vacuum import Needed, remove_unneeded
+from uninote.lake.upkeep.vacuum import Needed, remove_unneeded
 from uninote.pipelines.index.kept import manifests_of
 from uninote.pipelines.index.messages import find_unused
 from uninote.pipelines.lake.encoders import s3_of

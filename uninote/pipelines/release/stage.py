@@ -8,9 +8,9 @@ from typing import Any
 
 from uninote.lake.releases.pointer import Pointer, change_pointer, now, read_pointer
 from uninote.lake.releases.record import Release, ReleaseError, read_release, release_ids, write_release
-from uninote.lake.table_retention import keep_versions
 from uninote.lake.takedowns.held import held
 from uninote.lake.takedowns.watch import taken_down
+from uninote.lake.upkeep.table_retention import keep_versions
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.release.candidate import candidate
 from uninote.pipelines.release.case import Case

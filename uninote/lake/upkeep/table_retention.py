@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from uninote.lake.delta_files import KEEPING, property_of, set_property
-from uninote.lake.vacuum import RetentionError
+from uninote.lake.upkeep.vacuum import RetentionError
 
 _HOURS = {"second": 1 / 3600, "minute": 1 / 60, "hour": 1, "day": 24, "week": 168, "month": 720, "year": 8760}
 

@@ -16,7 +16,7 @@ from uninote.lake.releases.record import Release, ReleaseError, read_release
 from uninote.lake.releases.watching import check_ended, watch_release
 from uninote.neighbours.lookup import NeighbourTable, NoteId
 from uninote.storage.lake_files import join
-from uninote.storage.types import S3Options, is_object_store
+from uninote.storage.types import S3Options
 
 
 def open_release(lake: str, release: int | None = None) -> OpenRelease:
@@ -110,6 +110,5 @@ class OpenRelease:
                 f"release {self.id} has no index of width {chosen}; it has {', '.join(map(str, widths)) or 'none'}"
             )
         pin = self.release.indexes[f"w{chosen}"]
-        inside = not pin.folder.startswith("/") and not is_object_store(pin.folder)
-        folder = IndexFolder(join(self.lake, pin.folder) if inside else pin.folder, options or S3Options(), cache)
+        folder = IndexFolder(pin.place(self.lake), options or S3Options(), cache)
         return Index.open(folder, lake_id=self.release.lake_id, manifest=pin.manifest, takedowns=self._takedowns)

@@ -33,6 +33,11 @@ class IndexPin:
     folder: str
     manifest: str
 
+    def place(self, lake: str) -> str:
+        """Return where the folder lies, for the lake at `lake`."""
+        is_elsewhere = self.folder.startswith("/") or "://" in self.folder
+        return self.folder if is_elsewhere else join(lake, self.folder)
+
 
 @dataclass(frozen=True)
 class GateResult:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from uninote.index.files.folder import IndexFolder
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.releases.record import Release, read_release
-from uninote.storage.lake_files import join
 
 
 def kept_manifests(lake: str, folder: IndexFolder) -> set[str]:
@@ -20,6 +19,6 @@ def manifests_of(releases: Iterable[Release], lake: str, folder: IndexFolder) ->
     names = set()
     for release in releases:
         for pin in release.indexes.values():
-            if folder.uri in (pin.folder, join(lake, pin.folder)):
+            if folder.uri == pin.place(lake):
                 names.add(pin.manifest)
     return names

@@ -120,7 +120,7 @@ def _needed_by(run: Run, release: Release) -> Iterator[str]:
     for path, version in release.tables.items():
         yield from (file.path for file in files_of(run.lake.uri(path), version))
     for pin in release.indexes.values():
-        place = pin.folder if pin.folder.startswith("/") or "://" in pin.folder else run.lake.uri(pin.folder)
+        place = pin.place(run.lake.root)
         manifest = read_manifest(IndexFolder(place, s3_of(run.config)), pin.manifest)
         yield from (join(place, file.name) for file in manifest.files)
 

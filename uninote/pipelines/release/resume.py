@@ -25,12 +25,9 @@ from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours.decision import signature_of
 from uninote.pipelines.notes.media_roots import s3_options
 from uninote.pipelines.runtime.progress import say, step
-from uninote.storage.lake_files import join
-from uninote.storage.types import is_object_store
 
-Moved = Mapping[
-    tuple[str, int], int
-]  # (name of a table, version in the release) -> the version that has its content now
+# (name of a table, version in the release) -> the version that has its content now
+Moved = Mapping[tuple[str, int], int]
 _BEFORE_JOIN = ("notes", "image_bytes", "image_files", "image_digests", "image_texts", "items", "set_aside")
 _OTHER = "roll back to another release"
 
@@ -119,8 +116,7 @@ def _with_new_versions(versions: Mapping[str, int], moved: Moved) -> dict[str, i
 
 def _restore_index(run: Run, pin: IndexPin, moved: Moved) -> None:
     """Make the release's manifest the newest again: the files that it names were kept for it."""
-    place = pin.folder if is_object_store(pin.folder) or pin.folder.startswith("/") else join(run.lake.root, pin.folder)
-    folder = IndexFolder(place, s3_options(run.config))
+    folder = IndexFolder(pin.place(run.lake.root), s3_options(run.config))
     manifest = read_manifest(folder, pin.manifest)
     last = replace(manifest.segments[-1], versions=_with_new_versions(manifest.segments[-1].versions, moved))
     again = replace(manifest, segments=(*manifest.segments[:-1], last))

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from uninote.index.files.folder import IndexFolder
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.releases.record import Release, read_release
+from uninote.storage.local import local_path
+from uninote.storage.types import is_object_store
 
 
 def kept_manifests(lake: str, folder: IndexFolder) -> set[str]:
@@ -19,6 +21,11 @@ def manifests_of(releases: Iterable[Release], lake: str, folder: IndexFolder) ->
     names = set()
     for release in releases:
         for pin in release.indexes.values():
-            if folder.uri == pin.place(lake):
+            if _plain(folder.uri) == _plain(pin.place(lake)):
                 names.add(pin.manifest)
     return names
+
+
+def _plain(place: str) -> str:
+    """Return a folder in one spelling: one on a disk may be written as a path or as `file:`."""
+    return place if is_object_store(place) else str(local_path(place))

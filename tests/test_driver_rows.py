@@ -51,9 +51,9 @@ BOUNDED = {
     ("uninote/pipelines/embed/keys.py:_starts", "collect"): "a count for each bucket of ROWS_PER_BUCKET new items",
     ("uninote/pipelines/embed/steps/outcomes.py:outcomes", "collect"): KINDS,
     ("uninote/pipelines/embed/steps/recovery.py:_digest", "collect"): ONE,
-    ("uninote/pipelines/index/build.py:Build._shards", "collect"): FILES,
+    ("uninote/pipelines/index/build.py:Build._shards_by_tasks", "collect"): FILES,
     ("uninote/pipelines/index/build.py:Build._train_in_groups", "toArrow"): "the centroids of the index",
-    ("uninote/pipelines/index/changes.py:_index_changes", "toArrow"): CHANGED,
+    ("uninote/pipelines/index/changes.py:_keys_of", "toArrow"): CHANGED,
     ("uninote/pipelines/index/owner.py:_names_our_notes", "collect"): SAMPLE,
     ("uninote/pipelines/index/search.py:_counts", "collect"): ONE,
     (
@@ -70,9 +70,9 @@ BOUNDED = {
         "collect",
     ): "K neighbours of a sample",
     (
-        "uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.pick",
+        "uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.held",
         "collect",
-    ): "a sample and K neighbours of it",
+    ): "a sample and K neighbours of it, or at most rows.MOST_ROWS rows of an index",
     ("uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.sample", "collect"): SAMPLE,
     ("uninote/pipelines/lake/tables.py:_apply_here", "toArrow"): "at most row_changes.MOST_ROWS rows",
     ("uninote/pipelines/neighbours/planning/join.py:Join.attributes_of", "toArrow"): SAMPLE,

@@ -8,6 +8,7 @@ from deltalake import DeltaTable
 
 from uninote.errors import UninoteError
 from uninote.model.hashing.folder import write_card
+from uninote.pipelines.embed.guards import health
 from uninote.pipelines.embed.preview import preview
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.run import ledger
@@ -46,7 +47,8 @@ def check_preview(run_of, run):
 
 
 @pytest.mark.more
-def test_a_preview_tells_why_and_a_model_that_moved_is_stopped(run_of, tmp_path):
+def test_a_preview_tells_why_and_a_model_that_moved_is_stopped(run_of, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(health, "ENOUGH", 14)
     for name in ("a", "b"):
         make_image(tmp_path / "media" / f"{name}.png", "red")
     notes = [make_note(number) for number in range(12)]
@@ -71,6 +73,7 @@ def test_a_preview_tells_why_and_a_model_that_moved_is_stopped(run_of, tmp_path)
     assert metrics["canary_least_cosine"] > 1 - 1e-5
     assert 0 < metrics["health_mean_cosine"] < 1
     assert {"health_spread_w256", "health_equal_share", "change_of_health_mean_cosine"} <= set(metrics)
+    assert "embed: health_" not in capsys.readouterr().err, "three vectors say nothing of the model"
 
     vectors = f"delta.`{run.generation.uri('embeddings/w256')}`"
     run.spark.sql(f"UPDATE {vectors} SET vector = reverse(vector)")

@@ -13,6 +13,7 @@ from uninote.index.search import Index
 from uninote.lake.paths import embeddings_name
 from uninote.lake.schemas import embeddings_table
 from uninote.pipelines.index import build as index_build
+from uninote.pipelines.index import rows as index_rows
 from uninote.pipelines.index.search import search
 from uninote.pipelines.index.stage import index
 from uninote.pipelines.index.target import index_folder
@@ -55,7 +56,9 @@ def check(run, vectors, least=0.92, slack=0.0):
     return opened
 
 
-def test_updates_become_segments_and_segments_a_base_again(run_of, lake):
+@pytest.mark.parametrize("held_rows", [0, index_rows.MOST_ROWS], ids=["tasks", "here"])
+def test_updates_become_segments_and_segments_a_base_again(run_of, lake, held_rows, monkeypatch):
+    monkeypatch.setattr(index_rows, "MOST_ROWS", held_rows)
     run = run_of()
     built = index(run)
     assert built["indexes"]["w16"]["rows"] == ROWS
@@ -91,6 +94,23 @@ def test_updates_become_segments_and_segments_a_base_again(run_of, lake):
     left = {name for name in index_folder(run, WIDTH).sizes() if name.startswith(("shard", "gone"))}
     after = read_manifest(index_folder(run, WIDTH)).files
     assert left == {file.name for file in (*before, *after)}  # for whoever still reads the one before
+
+
+def test_this_process_gives_shards_the_bytes_that_tasks_give_them(run_of, lake, monkeypatch, tmp_path):
+    def shards_of(held_rows, folder):
+        monkeypatch.setattr(index_rows, "MOST_ROWS", held_rows)
+        run = run_of(f"index.folder={tmp_path / folder}")
+        index(run)
+        return run, [shard.files for shard in read_manifest(index_folder(run, WIDTH)).shards]
+
+    assert shards_of(0, "by-tasks")[1] == shards_of(index_rows.MOST_ROWS, "here")[1]
+    lake.update(dict(zip(range(1000, 1020), unit_vectors(20, 1), strict=True)), deleted=range(100, 120))
+    run, segment = shards_of(index_rows.MOST_ROWS, "here")
+    assert read_manifest(index_folder(run, WIDTH)).since.rows == 20
+    assert shards_of(0, "by-tasks")[1] == segment
+    # Nothing but carried rows.
+    lake.update(deleted=[1000])
+    assert shards_of(0, "by-tasks")[1] == shards_of(index_rows.MOST_ROWS, "here")[1]
 
 
 def test_a_build_that_was_killed_goes_on_with_its_template_and_finished_shards(run_of, lake, monkeypatch, capsys):

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +20,7 @@ from uninote.storage.lake_files import for_arrow, join, make_folder
 
 EMBEDDINGS = "embeddings/"  # in the paths of tables of vectors
 _STREAMED_BYTES = 8 << 20  # of a column that are fetched at once: a request to a bucket takes as long as a few MiB
+Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
 class DamagedFileError(UninoteError):
@@ -92,6 +94,14 @@ def read_columns(path: str, columns: Sequence[str]) -> pa.Table:
     """Return some columns of a file. Raises DamagedFileError."""
     with open_parquet(path) as file:
         return file.read(list(columns), use_threads=False)
+
+
+def filled(rows: Rows, schema: pa.Schema) -> Rows:
+    """Return the columns of `schema`, of its types; what a file lacks, as one from before a column was added does, is null."""
+    for name in schema.names:
+        if name not in rows.schema.names:
+            rows = rows.append_column(name, pa.nulls(len(rows)))
+    return rows.select(schema.names).cast(schema)
 
 
 def remedy_of(path: str) -> str:

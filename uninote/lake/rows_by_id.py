@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from uninote.lake.delta_files import files_of
-from uninote.lake.parquet_files import DataFile, open_parquet
+from uninote.lake.parquet_files import DataFile, filled, open_parquet
 
 NoteId = str | int
 _KEY = "note_id"
@@ -60,7 +60,7 @@ class RowsById:
             column = stored.schema_arrow.names.index(_KEY)
             for number in range(stored.num_row_groups):
                 if _meets(ranges, *_bounds(stored.metadata.row_group(number).column(column).statistics)):
-                    yield stored.read_row_group(number, columns=names).select(names).cast(self._schema)
+                    yield filled(stored.read_row_group(number, columns=names), self._schema)
 
 
 def _bounds(statistics: Any) -> tuple[Any, Any]:

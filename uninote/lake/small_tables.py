@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from uninote.lake.delta_files import DeltaFilesError, columns_of, files_of, has_log
-from uninote.lake.parquet_files import open_parquet
+from uninote.lake.parquet_files import filled, open_parquet
 
 
 def read_batches(uri: str, columns: Sequence[str], version: int | None = None) -> Iterator[pa.RecordBatch]:
@@ -27,10 +27,7 @@ def read_batches(uri: str, columns: Sequence[str], version: int | None = None) -
         with open_parquet(file.path) as stored:
             there = [name for name in columns if name in stored.schema_arrow.names]
             for batch in stored.iter_batches(columns=there, use_threads=False):
-                found = []
-                for name in columns:
-                    found.append(batch[name] if name in there else pa.nulls(len(batch)))
-                yield pa.RecordBatch.from_arrays(found, names=list(columns)).cast(wanted)
+                yield filled(batch, wanted)
 
 
 def may_have_entries(uri: str, column: str) -> bool:

@@ -7,10 +7,11 @@ from uninote.index.files.records import Manifest, Segment
 from uninote.index.files.stored_file import IndexDamagedError
 from uninote.index.planning.choose import overrides_of, plan_index
 from uninote.index.template.template import Template, load_template
-from uninote.pipelines.index.build import Build, SegmentRows, with_attributes
+from uninote.pipelines.index.build import Build, SegmentRows
 from uninote.pipelines.index.messages import describe, fits, now
 from uninote.pipelines.index.recall import calibrate
-from uninote.pipelines.index.target import ROW_COLUMNS, Target
+from uninote.pipelines.index.rows import all_rows, with_attributes
+from uninote.pipelines.index.target import Target
 from uninote.pipelines.runtime.progress import say
 
 
@@ -32,8 +33,7 @@ def make_base(target: Target, template: str | None) -> tuple[Manifest, dict[str,
         trained = template, old
     else:
         trained = build.template(target.vectors, plan)
-    vectors = target.vectors.rows(ROW_COLUMNS)
-    shards = build.segment(SegmentRows(with_attributes(run, vectors), rows), trained, plan.num_shards)
+    shards = build.segment(SegmentRows(with_attributes(run, all_rows(target)), rows), trained, plan.num_shards)
     manifest = Manifest(
         generation=run.model.generation,
         width=target.width,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType
@@ -18,19 +20,18 @@ from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import shard_from
 from uninote.index.files.records import ShardFile, rows_in
 from uninote.index.files.stored_file import IndexDamagedError
-from uninote.index.note_keys import COLUMNS
 from uninote.index.planning.plan import IndexPlan
 from uninote.index.template.centroids import Centroids
 from uninote.index.template.template import Template, load_template
 from uninote.index.template.training import finish_template, fit_rotation, train_template
 from uninote.lake.schemas import VECTOR
-from uninote.notes.attributes import NOTE_ATTRIBUTES
+from uninote.pipelines.index.rows import Rows
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, with_bytes
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.progress import say, step, watched
 from uninote.storage.types import MissingFileError
-from uninote.vectors.kmeans import fit_kmeans
+from uninote.vectors.kmeans import fit_kmeans, threads_unchanged
 from uninote.vectors.sampling import share_of, training_seed
 
 _DRIVER_ROWS = 65_536
@@ -52,7 +53,7 @@ NOTHING = Carried((), np.empty(0, np.int64))
 class SegmentRows:
     """What a segment is made of: new `rows` (note_keys.COLUMNS, and vector as bytes), and what is carried; `count` in all."""
 
-    rows: DataFrame
+    rows: Rows
     count: int
     carried: Carried = NOTHING
 
@@ -110,14 +111,24 @@ class Build:
         return tuple(finished[shard] for shard in sorted(finished))
 
     def _shards(self, wanted: SegmentRows, build: SegmentBuild, missing: list[int]) -> list[ShardFile]:
-        """Build the shards `missing`, each in a task of its own."""
+        """Build the shards `missing`."""
+        if isinstance(wanted.rows, pa.Table):
+            records = _shards_here(wanted.rows, wanted.carried, build, missing)
+        else:
+            records = self._shards_by_tasks(wanted.rows, wanted, build, missing)
+        return [shard_from(json.loads(record)) for record in records]
+
+    def _shards_by_tasks(
+        self, rows: DataFrame, wanted: SegmentRows, build: SegmentBuild, missing: list[int]
+    ) -> list[str]:
+        """Build the shards `missing`, each in a task of its own; returns their records."""
         places = [StructField("list", IntegerType()), StructField("shard", IntegerType())]
-        routed_schema = StructType([*wanted.rows.schema, *places])
+        routed_schema = StructType([*rows.schema, *places])
         record_schema = StructType([StructField("shard", StringType())])
         context = self.run.spark.sparkContext
         shared = context.broadcast(wanted.carried.dropped)
         with watched(context, f"index {self.folder.uri.rsplit('/', 1)[-1]}: rows", wanted.count) as done:
-            routed = wanted.rows.mapInArrow(make_route(build), routed_schema).where(F.col("shard").isin(missing))
+            routed = rows.mapInArrow(make_route(build), routed_schema).where(F.col("shard").isin(missing))
             routed = routed.union(self._shard_numbers(routed_schema, missing))
             # By id, so that a partition is a shard; in order of key, so that the same rows give the same bytes.
             place = F.array_position(F.lit(missing), F.col("shard")) - 1
@@ -125,7 +136,7 @@ class Build:
             make = make_shards(build, missing, lambda: shared.value, done.add)
             records = by_shard.mapInArrow(make, record_schema).collect()
         shared.destroy()
-        return [shard_from(json.loads(row["shard"])) for row in records]
+        return [row["shard"] for row in records]
 
     def _shard_numbers(self, routed: StructType, shards: list[int]) -> DataFrame:
         """Return a row for each shard that has nothing but its number.
@@ -175,10 +186,18 @@ class Build:
             return finish_template(rotated, rotation, Centroids(centres, groups), trained, seed)
 
 
-def with_attributes(run: Run, vectors: DataFrame) -> DataFrame:
-    """Add what filters know of each row's note: note_keys.COLUMNS and vector."""
-    notes = tables.read_table(run.spark, run.lake.uri("notes")).select("note_id", *NOTE_ATTRIBUTES)
-    return vectors.join(notes, "note_id", "left").select(*COLUMNS, "vector")
+def _shards_here(rows: pa.Table, carried: Carried, build: SegmentBuild, missing: list[int]) -> list[str]:
+    """Build the shards `missing` in this process, one after the other, with the bytes that tasks give them."""
+    made: list[str] = []
+    batches = rows.to_batches() or [pa.RecordBatch.from_pylist([], rows.schema)]
+    with threads_unchanged():
+        routed = pa.Table.from_batches(make_route(build)(iter(batches)))
+        for shard in missing:
+            mine = routed.filter(pc.field("shard") == shard).sort_by("item_key")
+            make = make_shards(build, [shard], lambda: carried.dropped, lambda _: None)
+            for record in make(iter(mine.to_batches())):
+                made += record.column("shard").to_pylist()
+    return made
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from pyspark.sql import DataFrame
+import pyarrow as pa
 
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.records import Manifest, Segment
@@ -15,6 +15,7 @@ from uninote.index.note_keys import NoteKeys
 from uninote.index.template.template import Template, load_template
 from uninote.index.voided import read_voided
 from uninote.pipelines.index.decision import Changes
+from uninote.pipelines.index.rows import Rows, are_few
 from uninote.pipelines.index.target import ROW_COLUMNS, Target
 from uninote.pipelines.lake.reading.changed_items import ChangedItems, changed_items
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
@@ -39,7 +40,7 @@ class IndexChanges:
     before, changed or deleted since; `voided` are their keys, and those of earlier runs. `template` is the index's own.
     """
 
-    vectors: DataFrame
+    vectors: Rows
     removed: int
     voided: VoidedKeys
     template: Template
@@ -58,6 +59,9 @@ def find_changes(target: Target, before: Manifest) -> Iterator[IndexChanges | No
     if feed is None:
         yield None
         return
+    if are_few(target, len(feed.keys)):
+        yield _index_changes(target, before, feed, target.vectors.held(ROW_COLUMNS, feed.keys))
+        return
     wanted = target.run.spark.sparkContext.broadcast(feed.keys)
     vectors = target.vectors.rows(ROW_COLUMNS, lambda: wanted.value).persist()
     try:
@@ -67,11 +71,11 @@ def find_changes(target: Target, before: Manifest) -> Iterator[IndexChanges | No
         wanted.destroy()
 
 
-def _index_changes(target: Target, before: Manifest, feed: ChangedItems, vectors: DataFrame) -> IndexChanges:
+def _index_changes(target: Target, before: Manifest, feed: ChangedItems, vectors: Rows) -> IndexChanges:
     added = np.empty(0, np.int64)
     if len(feed.keys):
         # Looked up, since the feed also names items that have no vector.
-        added = vectors.select("item_key").toArrow()["item_key"].to_numpy()
+        added = _keys_of(vectors)
     removed = feed.keys[feed.existed]
     template = load_template(target.folder, before.template)
     voided = _voided_keys(target.folder, before, removed)
@@ -83,6 +87,11 @@ def _index_changes(target: Target, before: Manifest, feed: ChangedItems, vectors
         drift=measure_drift(template, target.vectors, added, before.live),
     )
     return IndexChanges(vectors, len(removed), voided, template, summary)
+
+
+def _keys_of(rows: Rows) -> np.ndarray:
+    table = rows if isinstance(rows, pa.Table) else rows.select("item_key").toArrow()
+    return np.asarray(table["item_key"].to_numpy())
 
 
 def _voided_keys(folder: IndexFolder, before: Manifest, removed: np.ndarray) -> VoidedKeys:

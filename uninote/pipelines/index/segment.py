@@ -10,10 +10,11 @@ from uninote.digests import digest
 from uninote.index.files.records import Manifest, Segment, ShardFile
 from uninote.index.files.stored_file import StoredFile
 from uninote.index.voided import write_voided
-from uninote.pipelines.index.build import Build, Carried, SegmentRows, with_attributes
+from uninote.pipelines.index.build import Build, Carried, SegmentRows
 from uninote.pipelines.index.changes import IndexChanges, keys_in
 from uninote.pipelines.index.messages import now
 from uninote.pipelines.index.recall import calibrate
+from uninote.pipelines.index.rows import with_attributes
 from uninote.pipelines.index.target import Target
 from uninote.pipelines.runtime.progress import say
 

@@ -19,4 +19,4 @@ class Checks:
     def metrics(self, run: Run) -> dict[str, float]:
         """Return what the ledger keeps of them, compared with the last run."""
         health = self.health.metrics()
-        return health | compared(run, health) | (self.canaries or {})
+        return health | compared(run, health, self.health.health.count) | (self.canaries or {})

@@ -25,6 +25,8 @@ from uninote.vectors.health import Health, differences
 LEAST_EQUAL = 5
 # Of a change of the mean cosine, or of a width's spread, from run to run.
 WORTH_SAYING = 0.1
+# Vectors that say something of the model: those of one edited note all point the same way.
+ENOUGH = 100
 _KINDS = (LongType(), StringType(), StringType(), BinaryType())
 _SCHEMA = struct_of(**dict(zip(MEASURED, _KINDS, strict=True)))
 
@@ -134,15 +136,18 @@ def _check(run: Run, sharing: int, contents: int, examples: tuple[str, str]) -> 
         )
 
 
-def compared(run: Run, now: dict[str, float]) -> dict[str, float]:
-    """Return by how much the figures differ from those of the last run that computed vectors; say so where it is much."""
+def compared(run: Run, now: dict[str, float], vectors: int) -> dict[str, float]:
+    """Return by how much the figures of so many vectors differ from those of the last run; say so where it is much.
+
+    That is the last run that computed ENOUGH vectors, or nothing is compared; of fewer vectors now, nothing is said.
+    """
     before = _last_measured(run)
     if before is None:
         return {}
     changed = {}
     for name, by in differences(now, before["metrics"]).items():
         changed[f"change_of_{name}"] = by
-        if abs(by) >= WORTH_SAYING and not name.startswith("health_norm"):
+        if abs(by) >= WORTH_SAYING and vectors >= ENOUGH and not name.startswith("health_norm"):
             say(f"embed: {name} is {now[name]:.3f}, in run {before['run_id']} it was {before['metrics'][name]:.3f}")
     return changed
 
@@ -150,6 +155,7 @@ def compared(run: Run, now: dict[str, float]) -> dict[str, float]:
 def _last_measured(run: Run) -> Entry | None:
     for entry in ledger(run, STAGE):
         is_done = entry["unit"] == WHOLE and entry["state"] == "done"
-        if is_done and "health_mean_cosine" in entry["metrics"]:
+        is_enough = entry["counts"].get("embedded", 0) >= ENOUGH
+        if is_done and is_enough and "health_mean_cosine" in entry["metrics"]:
             return entry
     return None

@@ -128,12 +128,16 @@ class StoredVectors:
 
     def pick(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (keys int64 ascending, vectors float32) of those of `keys` that are there."""
-        columns = ("item_key", "vector")
-        with shared(self.run, self.files, np.unique(keys)) as wanted:
-            rows = self._rows(columns, wanted).collect(vectors_as_bytes, self._as_bytes(columns))
+        rows = self.held(("item_key", "vector"), np.unique(keys))
         found, matrix = read_rows(rows.to_batches())
         order = np.argsort(found)
         return found[order], matrix.reshape(-1, self.width)[order]
+
+    def held(self, columns: Sequence[str], keys: np.ndarray | None = None) -> pa.Table:
+        """Return what `rows` does, held by this process: some columns of all rows, or of those of `keys` that are there."""
+        with shared(self.run, self.files, np.empty(0, np.int64) if keys is None else keys) as wanted:
+            rows = self._rows(columns, None if keys is None else wanted)
+            return rows.collect(vectors_as_bytes, self._as_bytes(columns))
 
     def rows(self, columns: Sequence[str], keys: Keys | None = None) -> DataFrame:
         """Return some columns of all rows, or of those of `keys` that are there; vectors are bytes.

@@ -13,7 +13,7 @@ from uninote.config.sections.index import IndexConfig, SearchConfig
 from uninote.config.sections.model import EmbedConfig, ModelConfig
 from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.config.sections.observe import ObserveConfig
-from uninote.config.sections.releases import GatesConfig, RefreshConfig, RetentionConfig
+from uninote.config.sections.releases import CompactionConfig, GatesConfig, RefreshConfig, RetentionConfig
 from uninote.config.sections.report import ReportConfig
 from uninote.config.sections.sources import DemoConfig, IngestConfig, MediaConfig, S3Config
 from uninote.config.sections.training import TrainingConfig
@@ -43,6 +43,7 @@ class Config(Section):
     refresh: RefreshConfig = RefreshConfig()
     gates: GatesConfig = GatesConfig()
     retention: RetentionConfig = RetentionConfig()
+    compaction: CompactionConfig = CompactionConfig()
     report: ReportConfig = ReportConfig()
     observe: ObserveConfig = ObserveConfig()
     as_of: str | None = None

@@ -82,7 +82,10 @@ def _changed_bytes(actions: Sequence[dict[str, Any]]) -> int:
     size = {"cdc": 0, "add": 0, "remove": 0}
     for action in actions:
         for name in size:
-            size[name] += action.get(name, {}).get("size") or 0
+            found = action.get(name, {})
+            # Of a compaction nothing is read: its rows were there before.
+            if name == "cdc" or found.get("dataChange"):
+                size[name] += found.get("size") or 0
     return size["cdc"] or size["add"] + size["remove"]
 
 

@@ -96,15 +96,18 @@ def _sum_up(uri: str) -> None:
     table.cleanup_metadata()
 
 
-def add_action(path: str, size: int, stats: dict[str, Any]) -> dict[str, Any]:
-    """Return the action that adds a data file, `path` relative to the table."""
-    known = {"path": path, "partitionValues": {}, "size": size, "modificationTime": _now(), "dataChange": True}
+def add_action(path: str, size: int, stats: dict[str, Any], *, changes_data: bool = True) -> dict[str, Any]:
+    """Return the action that adds a data file, `path` relative to the table.
+
+    One whose rows were there in other files before does not change data: readers of the change feed see none of them.
+    """
+    known = {"path": path, "partitionValues": {}, "size": size, "modificationTime": _now(), "dataChange": changes_data}
     return {"add": known | {"stats": json.dumps(stats)}}
 
 
-def remove_action(path: str, size: int) -> dict[str, Any]:
-    """Return the action that takes a data file out of the table."""
-    known = {"path": path, "deletionTimestamp": _now(), "dataChange": True, "extendedFileMetadata": True}
+def remove_action(path: str, size: int, *, changes_data: bool = True) -> dict[str, Any]:
+    """Return the action that takes a data file out of the table; see `add_action`."""
+    known = {"path": path, "deletionTimestamp": _now(), "dataChange": changes_data, "extendedFileMetadata": True}
     return {"remove": known | {"partitionValues": {}, "size": size}}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -19,8 +18,10 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from uninote.errors import UninoteError
-from uninote.lake.commits import add_action, can_commit, change_action, commit, has_feed, remove_action
-from uninote.lake.parquet_files import DataFile, open_parquet, write_file
+from uninote.lake.commits import add_action, change_action, commit, has_feed, remove_action
+from uninote.lake.parquet_files import DataFile, write_file
+from uninote.lake.rewriting import StoredFile, bounded_columns, read_rows, statistics, stored_files
+from uninote.lake.rewriting import can_apply as can_apply
 from uninote.storage.lake_files import join, relative
 
 DELETED = "_deleted"  # the column of a table of changes that marks rows to remove
@@ -30,19 +31,6 @@ _CHANGE = "_change_type"
 # Each commit may add a file. Where so many are small, all of them are written again as one.
 _SMALL_FILES = 16
 _SMALL = 1 << 20  # bytes
-_BOUND = 32  # characters of a text that bounds a file, as Spark's Delta has it
-_LAST = "\U0010ffff"  # sorts behind every other character
-_LAST_TIME = datetime.max.replace(tzinfo=UTC) - timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """A data file: its path relative to the table, its bytes, and the bounds of the first key column, null if unknown."""
-
-    path: str
-    size: int
-    low: Any
-    high: Any
 
 
 @dataclass
@@ -69,8 +57,8 @@ class RowChanges:
         self._deleted = changes[DELETED].to_numpy()
         self._rows = changes.select(self._schema.names).cast(self._schema).combine_chunks()
         self._check_keys()
-        self._files = _files(table, key[0])
-        self._indexed = _indexed(table)
+        self._files = stored_files(table, key[0])
+        self._indexed = bounded_columns(table)
 
     def _check_keys(self) -> None:
         distinct = self._rows.select(self._key).group_by(self._key).aggregate([])
@@ -85,7 +73,7 @@ class RowChanges:
         """The size of the files whose bounds hold a changed key."""
         return sum(file.size for file in self._touched())
 
-    def _touched(self) -> list[_Stored]:
+    def _touched(self) -> list[StoredFile]:
         keys = self._rows[self._key[0]]
         if not len(keys):
             return []
@@ -105,9 +93,9 @@ class RowChanges:
             made.actions.append(self._write_feed(made.feed))
         return commit(self._uri, self._version, made.actions, "MERGE")
 
-    def _rewrite(self, file: _Stored, made: _Rewrite, is_found: np.ndarray) -> None:
+    def _rewrite(self, file: StoredFile, made: _Rewrite, is_found: np.ndarray) -> None:
         """Replace `file` by one without what is removed and with what is updated, unless no changed row is in it."""
-        old = self._read(file)
+        old = read_rows(self._uri, file.path, self._schema)
         change = self._change_of(old)
         is_changed = change >= 0
         if not is_changed.any():
@@ -124,16 +112,6 @@ class RowChanges:
             _named(self._rows.take(change[is_updated]), "update_postimage"),
         ]
 
-    def _read(self, file: _Stored) -> pa.Table:
-        """Return a file's rows in the table's columns: one from before a column was added has null there."""
-        with open_parquet(join(self._uri, file.path)) as stored:
-            names = stored.schema_arrow.names
-            rows = stored.read([name for name in self._schema.names if name in names])
-        for position, column in enumerate(self._schema):
-            if column.name not in names:
-                rows = rows.add_column(position, column, pa.nulls(len(rows), column.type))
-        return rows.cast(self._schema)
-
     def _change_of(self, old: pa.Table) -> np.ndarray:
         """Return for each old row the number of the change with its key, -1 where there is none; int64."""
         mine = old.select(self._key).append_column("_row", pa.array(np.arange(len(old))))
@@ -143,7 +121,7 @@ class RowChanges:
         change[both["_row"].to_numpy()] = both["_change"].to_numpy()
         return change
 
-    def _replace(self, file: _Stored, rows: pa.Table, made: _Rewrite) -> None:
+    def _replace(self, file: StoredFile, rows: pa.Table, made: _Rewrite) -> None:
         made.actions.append(remove_action(quote(file.path), file.size))
         if len(rows):
             made.actions.append(self._add(rows))
@@ -160,14 +138,16 @@ class RowChanges:
                 taken.add(unquote(action["remove"]["path"]))
         small = [file for file in self._files if file.size < _SMALL and file.path not in taken]
         if len(small) >= _SMALL_FILES:
+            old = []
             for file in small:
                 made.actions.append(remove_action(quote(file.path), file.size))
-            new = pa.concat_tables([*map(self._read, small), new])
+                old.append(read_rows(self._uri, file.path, self._schema))
+            new = pa.concat_tables([*old, new])
         made.actions.append(self._add(new.sort_by(self._key[0])))
 
     def _add(self, rows: pa.Table) -> dict[str, Any]:
         written = write_file(rows, self._uri)
-        return add_action(self._relative(written), written.size, _statistics(rows.select(self._indexed)))
+        return add_action(self._relative(written), written.size, statistics(rows.select(self._indexed)))
 
     def _write_feed(self, parts: list[pa.Table]) -> dict[str, Any]:
         written = write_file(pa.concat_tables(parts), join(self._uri, "_change_data"))
@@ -177,83 +157,9 @@ class RowChanges:
         return quote(relative(self._uri, file.path))
 
 
-def can_apply(uri: str) -> bool:
-    """Say whether the table at `uri` asks nothing of its writers that RowChanges does not do."""
-    table = DeltaTable(uri)
-    schema = pa.schema(table.schema().to_arrow())
-    return can_commit(table) and all(_has_plain_bounds(schema, name) for name in _indexed(table))
-
-
-def _has_plain_bounds(schema: pa.Schema, name: str) -> bool:
-    """Say whether `_bound` writes a column's bounds as the log has them."""
-    if name not in schema.names:
-        # The log names a field of a struct by its path, which is no column here.
-        return False
-    kind = schema.field(name).type
-    is_time = pa.types.is_timestamp(kind) and kind.tz is not None
-    return bool(is_time or pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
-def _files(table: DeltaTable, key: str) -> list[_Stored]:
-    actions = pa.table(table.get_add_actions(flatten=True))
-    found = []
-    for action in actions.to_pylist():
-        low, high = action.get(f"min.{key}"), action.get(f"max.{key}")
-        is_bounded = low is not None and high is not None
-        place = unquote(action["path"])
-        found.append(_Stored(place, action["size_bytes"], low if is_bounded else None, high if is_bounded else None))
-    return found
-
-
-def _overlaps(file: _Stored, bounds: dict[str, Any]) -> bool:
+def _overlaps(file: StoredFile, bounds: dict[str, Any]) -> bool:
     return bool(file.low <= bounds["max"] and bounds["min"] <= file.high)
 
 
 def _named(rows: pa.Table, change: str) -> pa.Table:
     return rows.append_column(_CHANGE, pa.array([change] * len(rows), pa.string()))
-
-
-def _indexed(table: DeltaTable) -> list[str]:
-    """Return the columns whose bounds the log has of any file: it must have them of all.
-
-    Readers by deltalake take the bounds that one file lacks for null, and find none of its rows.
-    """
-    found = []
-    for name in pa.schema(table.get_add_actions(flatten=True).schema).names:
-        if name.startswith("min."):
-            found.append(name.removeprefix("min."))
-    return found
-
-
-def _statistics(rows: pa.Table) -> dict[str, Any]:
-    """Return what the log says of a file: its rows, and the bounds by which readers skip it."""
-    least, most, nulls = {}, {}, {}
-    for name in rows.column_names:
-        bounds = pc.min_max(rows[name]).as_py()
-        nulls[name] = rows[name].null_count
-        if bounds["min"] is not None:
-            least[name] = _bound(bounds["min"])
-            most[name] = _bound(bounds["max"], _LAST)
-    return {"numRecords": len(rows), "minValues": least, "maxValues": most, "nullCount": nulls}
-
-
-def _bound(bound: Any, end: str = "") -> Any:
-    """Return a bound as the log has it, an upper one where there is an `end`.
-
-    Of a long text it is the first characters, with `end` behind: titles and bodies would fill the log. Times are in
-    milliseconds, and no value lies beyond.
-    """
-    if isinstance(bound, datetime):
-        return _bound_of_time(bound, is_upper=bool(end))
-    if not isinstance(bound, str) or len(bound) <= _BOUND or bound[_BOUND] == end:
-        return bound
-    return bound[:_BOUND] + end
-
-
-def _bound_of_time(bound: datetime, is_upper: bool) -> str:
-    rest = timedelta(microseconds=bound.microsecond % 1000)
-    bound -= rest
-    # The last millisecond that Python has is no bound of what comes within it, as in a log that Spark wrote.
-    if is_upper and rest and bound < _LAST_TIME:
-        bound += timedelta(milliseconds=1)
-    return f"{bound.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

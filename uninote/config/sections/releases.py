@@ -41,6 +41,18 @@ class GatesConfig(Section):
     sample: int = Field(2000, ge=100)
 
 
+class CompactionConfig(Section):
+    """When small files of a table are joined; docs/tables.md says why these are the defaults.
+
+    `files`: so many, each smaller than `small_mib`, must lie in one range of the table. `most_mib`: as many bytes of a table
+    are read for it in one run, and at least one range.
+    """
+
+    files: int = Field(16, ge=2)
+    small_mib: int = Field(4, ge=1)
+    most_mib: int = Field(1024, ge=1)
+
+
 class RetentionConfig(Section):
     """What is kept: the last `releases` that were live, pinned ones, and those that were live within `reader_hours`."""
 

@@ -93,5 +93,6 @@ def _fed(uri: str, since: int, newest: int) -> Iterator[str]:
         for line in (content or b"").splitlines():
             action = json.loads(line)
             for kind in ("cdc", "add", "remove"):
-                if kind in action:
+                # What a compaction joined was there before: no feed is read from it.
+                if kind in action and (kind == "cdc" or action[kind]["dataChange"]):
                     yield unquote(action[kind]["path"])

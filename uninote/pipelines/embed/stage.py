@@ -59,6 +59,7 @@ from uninote.pipelines.embed.steps.recovery import (
 )
 from uninote.pipelines.embed.steps.scope import settings_digest
 from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.compacting import join_small_files
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.generations import record_generation
 from uninote.pipelines.lake.rotation import keep_axes
@@ -103,6 +104,8 @@ def _embed(run: Run) -> dict[str, Any]:
     elif not is_settled and not isinstance(plan.work, Frames):
         work_small(plan, plan.work, done, checks, started)
     _mark_stale(run, widths)
+    if not is_settled:
+        join_small_files(run, [run.generation.uri(name) for name in published(widths)])
     counts = reconcile(plan, done)
     outcome = Outcome(
         "done",

@@ -23,6 +23,7 @@ from uninote.lake.releases.record import Release, read_release, release_ids, rem
 from uninote.lake.upkeep.vacuum import Needed, remove_unneeded
 from uninote.pipelines.index.kept import manifests_of
 from uninote.pipelines.index.messages import find_unused
+from uninote.pipelines.lake.compacting import join_small_files
 from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.lease.fencing import indexes_of
 from uninote.pipelines.lake.ledger import entries
@@ -32,6 +33,7 @@ from uninote.pipelines.runtime.progress import say, step
 from uninote.storage.lake_files import join, remove_folder
 
 STAGE = "retention"
+_APPENDED = ("runs", "quarantine")  # tables that no release pins, and every run appends to
 
 
 def retain(run: Run) -> dict[str, Any]:
@@ -48,8 +50,9 @@ def retain(run: Run) -> dict[str, Any]:
     with step("retention: files that no release needs"):
         _remove_generations(run, kept)
         counts = _remove_files(run, kept) | remove_index_files(run, kept)
+    counts["files_joined"] = join_small_files(run, [run.lake.uri(name) for name in _APPENDED])
     counts |= {"releases_kept": len(kept), "releases_removed": len(gone)}
-    if not counts["files_removed"]:
+    if not counts["files_removed"] + counts["files_joined"]:
         return {"tables": {}, "state": "unchanged", **counts}
     record(run, STAGE, "all", Outcome("done", counts), started)
     return {"tables": {}, "state": "done", **counts}

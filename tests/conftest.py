@@ -12,6 +12,9 @@ from uninote.config.loading import load_config
 from uninote.model.hashing.folder import write_card
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.session import open_session
+from uninote.storage import objects
+from uninote.storage.environment import variables
+from uninote.storage.types import S3Options
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +51,23 @@ def s3(tmp_path_factory):
     """A real S3 server for the whole run, and the environment that boto3 needs for it."""
     with s3_server(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture
+def bucket(s3, monkeypatch, request):
+    """A bucket of the test's own on a real S3 server, which this process and its children reach."""
+    for name, value in variables(S3Options(s3.endpoint)).items():
+        monkeypatch.setenv(name, value)
+    objects.forget()
+    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name.lower()).strip("-")
+    yield s3.make_bucket(name[:60].rstrip("-")).replace("s3:", "s3a:")
+    objects.forget()
+
+
+@pytest.fixture(params=["disk", "s3"])
+def lake_place(request, tmp_path):
+    """A folder for a lake: on a disk, or in a bucket of its own."""
+    return str(tmp_path / "lake") if request.param == "disk" else request.getfixturevalue("bucket")
 
 
 @pytest.fixture(scope="session")

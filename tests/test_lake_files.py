@@ -18,63 +18,49 @@ from uninote.storage.environment import export, variables
 from uninote.storage.types import S3Options
 
 
-@pytest.fixture(params=["disk", "s3"])
-def root(request, tmp_path, monkeypatch):
-    """A folder for a lake: on a disk, or in a bucket of its own."""
-    if request.param == "disk":
-        yield str(tmp_path / "lake")
-        return
-    server = request.getfixturevalue("s3")
-    for name, value in variables(S3Options(server.endpoint)).items():
-        monkeypatch.setenv(name, value)
-    objects.forget()
-    yield server.make_bucket(f"lake-{tmp_path.name.replace('_', '-')[-40:].strip('-')}").replace("s3:", "s3a:")
-    objects.forget()
+def test_files_are_written_read_listed_and_removed(lake_place):
+    lake_files.write(f"{lake_place}/one.json", b"1")
+    lake_files.write(f"{lake_place}/below/two", b"22")
+    lake_files.write(f"{lake_place}/below/deeper/three", b"333")
+    lake_files.write(f"{lake_place}/one.json", b"1111")
+    assert lake_files.read(f"{lake_place}/one.json") == b"1111"
+    assert lake_files.size_of(f"{lake_place}/below/two") == 2
+    assert lake_files.files_below(lake_place) == ["below/deeper/three", "below/two", "one.json"]
+    assert lake_files.names_in(f"{lake_place}/below") == ["two"]
+    assert (lake_files.folders_in(lake_place), lake_files.folders_in(f"{lake_place}/below")) == (["below"], ["deeper"])
+    assert lake_files.is_file(f"{lake_place}/below/two")
+    assert not lake_files.is_file(f"{lake_place}/below")
+    lake_files.remove(f"{lake_place}/one.json")
+    lake_files.remove(f"{lake_place}/one.json")
+    lake_files.remove_folder(f"{lake_place}/below")
+    assert lake_files.files_below(lake_place) == []
 
 
-def test_files_are_written_read_listed_and_removed(root):
-    lake_files.write(f"{root}/one.json", b"1")
-    lake_files.write(f"{root}/below/two", b"22")
-    lake_files.write(f"{root}/below/deeper/three", b"333")
-    lake_files.write(f"{root}/one.json", b"1111")
-    assert lake_files.read(f"{root}/one.json") == b"1111"
-    assert lake_files.size_of(f"{root}/below/two") == 2
-    assert lake_files.files_below(root) == ["below/deeper/three", "below/two", "one.json"]
-    assert lake_files.names_in(f"{root}/below") == ["two"]
-    assert (lake_files.folders_in(root), lake_files.folders_in(f"{root}/below")) == (["below"], ["deeper"])
-    assert lake_files.is_file(f"{root}/below/two")
-    assert not lake_files.is_file(f"{root}/below")
-    lake_files.remove(f"{root}/one.json")
-    lake_files.remove(f"{root}/one.json")
-    lake_files.remove_folder(f"{root}/below")
-    assert lake_files.files_below(root) == []
-
-
-def test_what_is_not_there_is_not_there(root):
-    assert lake_files.read_or_none(f"{root}/none") is None
-    assert lake_files.names_in(f"{root}/none") == lake_files.folders_in(f"{root}/none") == []
-    assert lake_files.files_below(f"{root}/none") == []
-    lake_files.remove_folder(f"{root}/none")
+def test_what_is_not_there_is_not_there(lake_place):
+    assert lake_files.read_or_none(f"{lake_place}/none") is None
+    assert lake_files.names_in(f"{lake_place}/none") == lake_files.folders_in(f"{lake_place}/none") == []
+    assert lake_files.files_below(f"{lake_place}/none") == []
+    lake_files.remove_folder(f"{lake_place}/none")
     for ask in (lake_files.read, lake_files.size_of):
         with pytest.raises(FileNotFoundError):
-            ask(f"{root}/none")
+            ask(f"{lake_place}/none")
 
 
-def test_a_file_is_created_once(root):
-    lake_files.create(f"{root}/chain/1", b"first")
+def test_a_file_is_created_once(lake_place):
+    lake_files.create(f"{lake_place}/chain/1", b"first")
     with pytest.raises(FileExistsError):
-        lake_files.create(f"{root}/chain/1", b"second")
-    assert lake_files.read(f"{root}/chain/1") == b"first"
+        lake_files.create(f"{lake_place}/chain/1", b"second")
+    assert lake_files.read(f"{lake_place}/chain/1") == b"first"
 
 
-def test_of_many_that_create_a_file_one_succeeds(root):
+def test_of_many_that_create_a_file_one_succeeds(lake_place):
     writers = 8
     start = threading.Barrier(writers)
 
     def create(number: int, name: str) -> bool:
         start.wait()
         try:
-            lake_files.create(f"{root}/race/{name}", str(number).encode())
+            lake_files.create(f"{lake_place}/race/{name}", str(number).encode())
         except FileExistsError:
             return False
         return True
@@ -83,13 +69,13 @@ def test_of_many_that_create_a_file_one_succeeds(root):
         for race in range(25):
             won = list(pool.map(create, range(writers), [str(race)] * writers))
             assert won.count(True) == 1
-            assert lake_files.read(f"{root}/race/{race}") == str(won.index(True)).encode()
+            assert lake_files.read(f"{lake_place}/race/{race}") == str(won.index(True)).encode()
 
 
-def test_parquet_files_are_written_and_read_with_checksums(root):
+def test_parquet_files_are_written_and_read_with_checksums(lake_place):
     values = np.random.default_rng(0).normal(size=1000)
-    written = write_file(pa.table({"x": values}), f"{root}/table")
-    assert written.path.startswith(f"{root}/table/part-")
+    written = write_file(pa.table({"x": values}), f"{lake_place}/table")
+    assert written.path.startswith(f"{lake_place}/table/part-")
     assert (written.size, written.rows) == (lake_files.size_of(written.path), 1000)
     assert np.array_equal(read_columns(written.path, ["x"])["x"].to_numpy(), values)
     whole = bytearray(lake_files.read(written.path))

@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 
 from uninote.install.s3 import LOG_STORE_JAR
-from uninote.storage import objects
-from uninote.storage.environment import variables
-from uninote.storage.types import S3Options
 
 JARS = Path(os.environ.get("UNINOTE_S3_JARS", Path(__file__).parents[2] / ".venv" / "s3-jars"))
 
@@ -27,14 +24,3 @@ def s3_folder() -> Path:
 def s3_jars(s3_folder) -> str:
     """These jars, as `spark.jars` takes them."""
     return ",".join(sorted(map(str, s3_folder.glob("*.jar"))))
-
-
-@pytest.fixture
-def bucket(s3, monkeypatch, request):
-    """A bucket of the test's own on a real S3 server, which this process and its children reach."""
-    for name, value in variables(S3Options(s3.endpoint)).items():
-        monkeypatch.setenv(name, value)
-    objects.forget()
-    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name.lower()).strip("-")
-    yield s3.make_bucket(name[:60].rstrip("-")).replace("s3:", "s3a:")
-    objects.forget()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from deltalake import DeltaTable
 
@@ -29,17 +30,23 @@ class JobLake:
         self.root = root
         self.printed = ""
         # What the driver keeps on its disk lies beside the configuration.
-        self._tmp = str(config.parent)
+        self._tmp = config.parent
         self._arguments = ["--config", str(config), "--set", f"lake={root}", "--set", f"ingest.source={source}"]
         for override in (*overrides, *(f"spark.{name}={value}" for name, value in settings.items())):
             self._arguments += ["--set", override]
 
-    def refresh(self, *overrides: str) -> dict[str, object]:
+    def refresh(self, *overrides: str) -> dict[str, Any]:
         """Return the summary of a refresh."""
-        command = [sys.executable, str(ROOT / "jobs" / "refresh.py"), *self._arguments, "--allow-deletes"]
+        return self.run("refresh", *overrides, arguments=("--allow-deletes",))
+
+    def run(
+        self, job: str, *overrides: str, tmp: Path | None = None, arguments: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        """Return the summary of a job, which keeps its copies in `tmp`."""
+        command = [sys.executable, str(ROOT / "jobs" / f"{job}.py"), *self._arguments, *arguments]
         for override in overrides:
             command += ["--set", override]
-        environment = os.environ | {"TMPDIR": self._tmp}
+        environment = os.environ | {"TMPDIR": str(tmp or self._tmp)}
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         self.printed += done.stdout + done.stderr
         assert done.returncode == 0, done.stderr

@@ -20,8 +20,11 @@ from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.evaluate import encoder_of, measure, write_evaluation
+from uninote.pipelines.training.outputs import Outputs
 from uninote.pipelines.training.scores import EVALUATION
 from uninote.pipelines.training.training_set import NO_PAIRS, training_set
+from uninote.storage import lake_files
+from uninote.storage.lake_folders import on_disk
 from uninote.training.dataset import TrainingSet
 from uninote.training.dataset.schemas import TRAIN
 from uninote.training.trainer import CHECKPOINT, train
@@ -36,17 +39,19 @@ def train_model(run: Run) -> dict[str, Any]:
     data = training_set(run)
     if not data.strategies(TRAIN):
         raise UninoteError(NO_PAIRS)
-    folder = Path(settings.output or run.lake.uri(f"training/run-{_settings_digest(run, data)}"))
-    checkpoints = [_start(run, data, folder)]
+    outputs = Outputs.at(settings.output or run.lake.uri(f"training/run-{_settings_digest(run, data)}"))
+    checkpoints = [_start(run, data, outputs)]
+    checkpoint = str(checkpoints[0])
     for name, stage in (("contrastive", settings.contrastive), ("ranking", settings.ranking)):
         if stage is not None:
             say(f"train: {name}, {stage.steps:,} steps of {stage.batch:,}")
-            checkpoints.append(_train(checkpoints[-1], data, folder / name, stage, settings.processes))
+            outputs.fetch(name)
+            checkpoints.append(_train(checkpoints[-1], data, outputs.folder / name, stage, settings.processes))
+            checkpoint = lake_files.join(outputs.put(name), CHECKPOINT)
     tables = _measure(run, checkpoints, data)
-    write_evaluation(str(checkpoints[-1] / EVALUATION), data, tables, run.lake_id)
+    write_evaluation(lake_files.join(checkpoint, EVALUATION), data, tables, run.lake_id)
     counts = data.manifest["counts"]
     record(run, STAGE, "all", Outcome("done", counts), started)
-    checkpoint = str(checkpoints[-1])
     return {
         "state": "done",
         "tables": {},
@@ -61,12 +66,14 @@ def _settings_digest(run: Run, data: TrainingSet) -> str:
     return digest(data.digest, settings)
 
 
-def _start(run: Run, data: TrainingSet, folder: Path) -> Path:
+def _start(run: Run, data: TrainingSet, outputs: Outputs) -> Path:
     """Return the checkpoint that training starts at; a new, small one has the vocabulary of the training split."""
     if run.config.training.start != DEMO:
-        return Path(run.config.training.start)
-    start = folder / "start"
+        return on_disk(run.config.training.start)
+    start = outputs.folder / "start"
+    outputs.fetch(start.name)
     make_trainable_checkpoint(start, _texts(data), run.config.training.seed)
+    outputs.put(start.name)
     return start
 
 

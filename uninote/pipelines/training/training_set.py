@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -28,6 +26,8 @@ from uninote.pipelines.notes.media_roots import media_policy
 from uninote.pipelines.notes.taken_down import without_taken_down
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.teacher import teach
+from uninote.storage import lake_files
+from uninote.storage.lake_folders import move_folder, on_disk
 from uninote.training.dataset import TrainingSet
 from uninote.training.dataset.schemas import EVAL, FORMAT, MANIFEST, TABLES
 from uninote.training.from_notes.assembly import Assembly, assemble, examples_and_halves
@@ -60,22 +60,23 @@ def training_set(run: Run) -> TrainingSet:
     teacher = run.model.generation if settings.teacher == "model" else None
     # A set that was made before a note was taken down is another one.
     left_out = sorted(order.digest for order in read_orders(run.lake.root) if order.note_id is not None)
-    folder = Path(run.lake.uri(f"training/set-{digest(FORMAT, made_with, version, teacher, *left_out)}"))
-    if not (folder / MANIFEST).exists():
-        # Made beside and renamed: a killed run leaves nothing that looks like a complete set.
-        scratch = folder.with_name(f".{folder.name}-{run.run_id}")
+    name = f"set-{digest(FORMAT, made_with, version, teacher, *left_out)}"
+    folder = run.lake.uri(f"training/{name}")
+    if not lake_files.is_file(lake_files.join(folder, MANIFEST)):
+        # Made beside and moved: a killed run leaves nothing that looks like a complete set.
+        scratch = run.lake.uri(f"training/.{name}-{run.run_id}")
         try:
             notes, _ = without_taken_down(tables.read_table(run.spark, notes_uri, version), taken_down(run.lake.root))
             _make(run, notes, scratch, {"notes": version})
-            scratch.rename(folder)
+            move_folder(scratch, folder, MANIFEST)
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    data = TrainingSet(folder)
+            lake_files.remove_folder(scratch)
+    data = TrainingSet(on_disk(folder))
     _report_leaks(data)
     return data
 
 
-def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -> None:
+def _make(run: Run, notes: DataFrame, scratch: str, versions: dict[str, int]) -> None:
     settings = run.config.training
     sources = _sources(run, notes, f"{scratch}/sources")
     rows = sources.select("note_id", "digests", "unreadable").toArrow().to_pylist()
@@ -93,14 +94,17 @@ def _make(run: Run, notes: DataFrame, scratch: Path, versions: dict[str, int]) -
     if settings.teacher == "model":
         teach(run, assembly, sources)
     for name, rows in assembly.tables().items():
-        (scratch / name).mkdir(parents=True)
-        parquet.write_table(pa.Table.from_pylist(list(rows), TABLES[name]), scratch / name / "part-00000.parquet")
-    _write_images(run, sources, assembly.digests(), scratch / "images")
+        place = lake_files.join(scratch, name)
+        lake_files.make_folder(place)
+        files, path = lake_files.for_arrow(lake_files.join(place, "part-00000.parquet"))
+        parquet.write_table(pa.Table.from_pylist(list(rows), TABLES[name]), path, filesystem=files)
+    _write_images(run, sources, assembly.digests(), f"{scratch}/images")
     # These are all images of all notes; the set holds those that it uses.
-    shutil.rmtree(scratch / "sources")
+    lake_files.remove_folder(f"{scratch}/sources")
     counts = {"notes": len(digests), "kept": len(used), **_group_counts(run, governed), **_counts(assembly)}
     made = {"settings": settings.of_set(), "versions": versions}
-    (scratch / MANIFEST).write_text(json.dumps({"format": FORMAT, "counts": counts, **made}, indent=2) + "\n")
+    manifest = json.dumps({"format": FORMAT, "counts": counts, **made}, indent=2) + "\n"
+    lake_files.write(f"{scratch}/{MANIFEST}", manifest.encode())
 
 
 def _group_counts(run: Run, governed: dict[str, Governed]) -> dict[str, int]:
@@ -182,11 +186,11 @@ def _assembled(run: Run, sources: DataFrame, used: set[str], governed: dict[str,
     return assembly
 
 
-def _write_images(run: Run, sources: DataFrame, digests: set[str], folder: Path) -> None:
+def _write_images(run: Run, sources: DataFrame, digests: set[str], folder: str) -> None:
     wanted = run.spark.createDataFrame(pa.table({"digest": pa.array(sorted(digests), pa.string())}))
     # Reposts share images: a set holds each content once, and examples name it by digest.
     files = sources.select(F.explode("files").alias("file")).select("file.*").dropDuplicates(["digest"])
-    files.join(F.broadcast(wanted), "digest", "left_semi").write.parquet(str(folder))
+    files.join(F.broadcast(wanted), "digest", "left_semi").write.parquet(folder)
 
 
 def _report_leaks(data: TrainingSet) -> None:

@@ -42,10 +42,10 @@ from texts import installed_minilm, real_texts
 
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.index.stage import index
-from uninote.pipelines.lake.lease.fencing import tables_below
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.notes.stage import ingest
+from uninote.upkeep.places import tables_below
 
 COMMITS = 20  # that are timed
 WARM_TEXTS, WARM_ROWS = 400, 20_000

@@ -23,11 +23,11 @@ from uninote.lake.lease.chain import Chain
 from uninote.lake.lease.fence import APP, commits_under, look
 from uninote.lake.lease.lease import FOLDER, LakeBusyError, LeaseLostError, take
 from uninote.lake.lease.process import Process
-from uninote.pipelines.lake.lease.fencing import tables_below
-from uninote.pipelines.lake.lease.writing import writing
 from uninote.storage import lake_files, objects
 from uninote.storage.environment import variables
 from uninote.storage.types import S3Options
+from uninote.upkeep.places import tables_below
+from uninote.upkeep.writing import writing
 
 HOLDER = Path(__file__).parent / "lease_holder.py"
 TERM_S = 1.0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TextIO
+
+from uninote.redaction import redact
 
 # Controls (C0, DEL, C1: ANSI's escapes begin with one), separators of lines, marks that turn the direction of a text, and
 # halves of surrogate pairs, which no stream can write.
@@ -20,6 +23,11 @@ def write(stream: TextIO, text: str) -> None:
     encoding = stream.encoding or "utf-8"
     stream.write(visible(text, keep="\n").encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
+
+
+def say(text: str) -> None:
+    """Write one line for people, without secrets and control characters; stdout is kept for the summary."""
+    write(sys.stderr, f"{redact(text)}\n")
 
 
 def _escaped(character: str) -> str:

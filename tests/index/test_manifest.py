@@ -12,8 +12,8 @@ from uninote.index.files.manifest import ManifestError, checksum_of, publish_man
 from uninote.index.files.published import PublishedSinceError, fence, newest, places
 from uninote.lake.paths import Lake
 from uninote.lake.record import lake_id
-from uninote.pipelines.lake.lease.fencing import fence_indexes, highest_number
 from uninote.storage.types import S3Options
+from uninote.upkeep.fencing import fence_indexes, highest_number
 
 
 def path_of(published):

@@ -7,7 +7,7 @@ import pytest
 from uninote.config.sections.releases import RetentionConfig
 from uninote.lake.releases.pointer import Pointer
 from uninote.lake.upkeep.table_retention import hours_of
-from uninote.pipelines.release.retention import oldest, without_expired
+from uninote.upkeep.retention import oldest, without_expired
 
 OLD = "2020-01-01T00:00:00+00:00"
 

@@ -6,7 +6,7 @@ import pytest
 
 from uninote.index.files.folder import IndexFolder
 from uninote.lake.releases.record import IndexPin, Release
-from uninote.pipelines.index.kept import manifests_of
+from uninote.upkeep.index_files import manifests_of
 
 
 @pytest.mark.parametrize(

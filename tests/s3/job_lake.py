@@ -11,8 +11,8 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from uninote.pipelines.lake.lease.fencing import tables_below
 from uninote.storage import lake_files
+from uninote.upkeep.places import tables_below
 
 ROOT = Path(__file__).parents[2]
 # What differs between two runs whatever they do.

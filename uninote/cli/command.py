@@ -9,10 +9,11 @@
     uninote publish --store URI        the live release into an online store
     uninote hide add n17 --store URI   a note out of it at once
     uninote takedown add n17 --why …   a note that nobody is to see any more, at once
+    uninote vacuum --dry-run           which files nothing needs any more; without --dry-run they go
     uninote plan --notes 50000000      what a lake of that size takes: hours, memory, storage, money
 
 The lake is the one of conf/local.yaml below the working folder, of the file that --config names, or --lake itself. With --json
-each command prints one JSON object. It starts no Spark, writes to no table of the lake, and never waits for a run.
+each command prints one JSON object. None starts Spark; but for `vacuum`, none writes to a table or waits for a run.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from uninote.cli.prove import check_traces
 from uninote.cli.releases import add_releases
 from uninote.cli.status import TooOldError, check_age, parse_age, print_status, status_of
 from uninote.cli.takedown import add_takedown, print_takedowns, take_down
+from uninote.cli.vacuum import add_vacuum
 from uninote.errors import ConfigError, UninoteError
 from uninote.failures.explaining import TRACE, explained
 from uninote.storage.lake_files import is_folder
@@ -173,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     add_hide(commands).set_defaults(run=_hide)
     add_releases(commands, common)
     add_explain(commands, common)
+    add_vacuum(commands, common)
     add_takedown(commands, common).set_defaults(run=_takedown)
     return parser
 

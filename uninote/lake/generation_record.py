@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from uninote.errors import UninoteError
 from uninote.storage import lake_files
 
 RECORD = "generation.json"
+ITEMS = "items"
+_GENERATION = re.compile("[0-9a-f]{16}")
 
 
 def read_record(lake: str, generation: str) -> dict[str, Any] | None:
@@ -34,3 +37,13 @@ def read_record(lake: str, generation: str) -> dict[str, Any] | None:
 def record_of(lake: str, generation: str) -> str:
     """Return where the record of a generation lies."""
     return lake_files.join(lake, generation, RECORD)
+
+
+def find_generations(lake: str) -> list[str]:
+    """Return the generations that hold anything, sorted by name."""
+    found = []
+    for name in lake_files.folders_in(lake):
+        # A layout that was asked for once, by a run that made nothing of it, is not the lake's.
+        if _GENERATION.fullmatch(name) and ITEMS in lake_files.folders_in(lake_files.join(lake, name)):
+            found.append(name)
+    return found

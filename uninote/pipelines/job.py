@@ -23,7 +23,6 @@ from uninote.failures.explaining import TRACE, explained
 from uninote.observe.observers import Observers
 from uninote.observe.records import RunStart, now
 from uninote.pipelines.lake.encoders import s3_of
-from uninote.pipelines.lake.lease.writing import writing
 from uninote.pipelines.lake.run import Run, new_run_id
 from uninote.pipelines.observing import observed_run
 from uninote.pipelines.release.errors import GateError
@@ -33,6 +32,7 @@ from uninote.pipelines.runtime.session import open_session
 from uninote.pipelines.runtime.signals import Stopped, stopped_by_signals
 from uninote.storage.environment import export
 from uninote.storage.types import is_object_store
+from uninote.upkeep.writing import writing
 
 Work = Callable[[Run], dict[str, Any]]
 Plan = Callable[[Config, int | None, int | None], dict[str, Any]]  # of a configuration, rows and width

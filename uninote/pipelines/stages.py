@@ -13,7 +13,6 @@ from uninote.lake.delta_files import rows_of
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.index.stage import index
 from uninote.pipelines.lake.encoders import s3_of
-from uninote.pipelines.lake.lease.writing import writing
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.tables import MissingTableError
 from uninote.pipelines.neighbours.stage import neighbours
@@ -31,6 +30,7 @@ from uninote.pipelines.runtime.compilation import compile_for
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.runtime.progress_file import publish, publish_stage
 from uninote.terminal import write
+from uninote.upkeep.writing import writing
 
 Summary = dict[str, Any]
 Stage = Callable[[Run], Summary]

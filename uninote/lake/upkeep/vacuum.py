@@ -43,11 +43,11 @@ class Removed:
     bytes: int = 0
 
 
-def remove_unneeded(uri: str, needed: Needed, grace_hours: float = 0.0) -> Removed:
+def remove_unneeded(uri: str, needed: Needed, grace_hours: float = 0.0, *, dry_run: bool = False) -> Removed:
     """Remove the files of the table at `uri` that nothing needs and that are older than a grace; returns what went.
 
     A file that a version added or took away within `grace_hours`, or an hour, stays: readers of no release may be at it. Raises
-    RetentionError where a needed version cannot be read: then nothing is removed.
+    RetentionError where a needed version cannot be read: then nothing is removed. `dry_run` counts alone.
     """
     used = set(_needed_paths(uri, needed))
     before = time.time() - max(_GRACE_S, grace_hours * 3600)
@@ -55,13 +55,18 @@ def remove_unneeded(uri: str, needed: Needed, grace_hours: float = 0.0) -> Remov
     for name, modified, length in lake_files.files_with_times(uri):
         if name.startswith(f"{_LOG}/") or not name.endswith(".parquet") or name in used or modified > before:
             continue
-        lake_files.remove(lake_files.join(uri, name))
-        if not is_object_store(uri):
-            # On a disk Spark keeps a checksum beside each file.
-            lake_files.remove(lake_files.join(uri, _checksum_of(name)))
+        if not dry_run:
+            _remove(uri, name)
         files += 1
         size += length
     return Removed(files, size)
+
+
+def _remove(uri: str, name: str) -> None:
+    lake_files.remove(lake_files.join(uri, name))
+    if not is_object_store(uri):
+        # On a disk Spark keeps a checksum beside each file.
+        lake_files.remove(lake_files.join(uri, _checksum_of(name)))
 
 
 def _checksum_of(name: str) -> str:

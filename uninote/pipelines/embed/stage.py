@@ -59,7 +59,6 @@ from uninote.pipelines.embed.steps.recovery import (
 )
 from uninote.pipelines.embed.steps.scope import settings_digest
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.compacting import join_small_files
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.generations import record_generation
 from uninote.pipelines.lake.rotation import keep_axes
@@ -67,6 +66,7 @@ from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
 from uninote.pipelines.notes.media_roots import copies_of
 from uninote.pipelines.runtime.progress import described, say
+from uninote.upkeep.compacting import join_small_files
 
 # What a run has to do, content included: each chunk reads its part, not all notes, and what was read once stays as it was
 # read. Plans that begin at a file are short as well, and there are many of them.
@@ -105,7 +105,8 @@ def _embed(run: Run) -> dict[str, Any]:
         work_small(plan, plan.work, done, checks, started)
     _mark_stale(run, widths)
     if not is_settled:
-        join_small_files(run, [run.generation.uri(name) for name in published(widths)])
+        paths = [f"{run.model.generation}/{name}" for name in published(widths)]
+        join_small_files(run.lake.root, paths, run.config.compaction)
     counts = reconcile(plan, done)
     outcome = Outcome(
         "done",

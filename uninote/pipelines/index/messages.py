@@ -1,11 +1,9 @@
-"""What is said of an index: its plan, its counts; and which of its files nobody needs any more."""
+"""What is said of an index: its plan, its counts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from uninote.index.files.folder import IndexFolder
 from uninote.index.files.records import Manifest
 from uninote.index.planning.plan import IndexPlan
 from uninote.index.template.template import Template
@@ -35,20 +33,6 @@ def describe(plan: IndexPlan, rerank: bool) -> str:
         f"{plan.num_shards} shard(s) of about {plan.bytes_per_shard / 2**20:,.1f} MiB; at most "
         f"{plan.task_bytes / 2**20:,.0f} MiB a task; about {plan.cpu_seconds / 3600:,.2f} CPU-hours"
     )
-
-
-def find_unused(folder: IndexFolder, manifests: Sequence[Manifest]) -> list[str]:
-    """Return the names of the files of builds that none of `manifests` names."""
-    used = set()
-    for manifest in manifests:
-        used |= {file.name for file in manifest.files}
-        # By their names, since manifests of format 2 do not list the template's files.
-        used |= {f"template-{manifest.template}.faiss", f"template-{manifest.template}.npz"}
-    unused = []
-    for name in folder.sizes():
-        if name.startswith(("shard-", "template-", "gone-", "trained-")) and name not in used:
-            unused.append(name)
-    return unused
 
 
 def counts_of(manifest: Manifest) -> dict[str, int]:

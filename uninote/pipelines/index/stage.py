@@ -30,8 +30,7 @@ from uninote.pipelines.index.decision import (
     keeps_settings,
     needs_changes,
 )
-from uninote.pipelines.index.kept import kept_manifests
-from uninote.pipelines.index.messages import counts_of, find_unused
+from uninote.pipelines.index.messages import counts_of
 from uninote.pipelines.index.owner import owned
 from uninote.pipelines.index.recall import calibrate
 from uninote.pipelines.index.segment import make_segment, void_all
@@ -42,6 +41,7 @@ from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.lake.run import Outcome, Run, last_entry, newest_entries, record
 from uninote.pipelines.lake.stale import say_stale
 from uninote.pipelines.runtime.progress import say
+from uninote.upkeep.index_files import find_unused, kept_manifests
 
 STAGE = "index"
 

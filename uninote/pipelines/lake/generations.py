@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,13 @@ from typing import Any
 from uninote.config.sections.base import AUTO
 from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND
-from uninote.lake.generation_record import read_record, record_of
+from uninote.lake.generation_record import find_generations, read_record, record_of
 from uninote.model.identity.identity import DTYPES, FLOAT32, Identity
 from uninote.model.identity.layouts import LAYOUTS, known
 from uninote.storage import lake_files
 
-ITEMS = "items"
 FORMAT = 1
 DTYPE = "dtype"  # in the record: the type that the model computes in
-_GENERATION = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -132,16 +129,6 @@ def recorded_width(lake: str, generation: str) -> int | None:
     """Return the full width that the record of a generation of foreign vectors names, null where there is none."""
     width = (read_record(lake, generation) or {}).get("width")
     return width if isinstance(width, int) else None
-
-
-def find_generations(lake: str) -> list[str]:
-    """Return the generations that hold anything, sorted by name."""
-    found = []
-    for name in lake_files.folders_in(lake):
-        # A layout that was asked for once, by a run that made nothing of it, is not the lake's.
-        if _GENERATION.fullmatch(name) and ITEMS in lake_files.folders_in(lake_files.join(lake, name)):
-            found.append(name)
-    return found
 
 
 def _held(lake: str, identity: Identity) -> list[Generation]:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 
 from pyspark.sql.types import StringType
 
+from uninote.lake.generation_record import ITEMS, find_generations
 from uninote.lake.paths import Lake
 from uninote.lake.record import FORMAT, LakeFormatError, LakeRecord, read_record, write_record
 from uninote.lake.schemas import items_table
 from uninote.pipelines.lake import ledger, tables
-from uninote.pipelines.lake.generations import ITEMS, find_generations
 
 
 def _count_cuts(lake: Lake) -> None:

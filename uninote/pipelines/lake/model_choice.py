@@ -10,12 +10,11 @@ from uninote.config.settings import Config
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND as FOREIGN
-from uninote.lake.generation_record import read_record
+from uninote.lake.generation_record import find_generations, read_record
 from uninote.lake.paths import Lake
 from uninote.model.e5.folder import e5_folder
 from uninote.model.encoder import describe
 from uninote.pipelines.lake import ledger
-from uninote.pipelines.lake.generations import find_generations
 from uninote.pipelines.lake.source import ingest_settings, is_demo, known_source
 from uninote.pipelines.runtime.progress import say
 

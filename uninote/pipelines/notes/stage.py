@@ -15,7 +15,6 @@ from uninote.lake.takedowns.watch import taken_down
 from uninote.notes.ingest.sources import Source, SourceError, find_source
 from uninote.ocr.reader import TextReader
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.compacting import join_small_files
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.lake.source import remember_source
 from uninote.pipelines.notes.erasing import erase_rows, without_quoted
@@ -36,6 +35,7 @@ from uninote.pipelines.notes.source_identity import (
 from uninote.pipelines.notes.source_rows import inspect_source, read_inspected
 from uninote.pipelines.notes.taken_down import count_taken_down, images_of, without_taken_down
 from uninote.pipelines.runtime.progress import say
+from uninote.upkeep.compacting import join_small_files
 
 STAGE = "ingest"
 _TABLES = ("notes", "image_bytes", "image_files", "image_texts")  # to which each ingest may append
@@ -71,7 +71,7 @@ def ingest(run: Run, reader: TextReader | None = None) -> dict[str, Any]:
 
 def _record(run: Run, state: str, counts: dict[str, int], state_of_source: str, started: float) -> None:
     if state == "done":
-        join_small_files(run, [run.lake.uri(name) for name in _TABLES])
+        join_small_files(run.lake.root, _TABLES, run.config.compaction)
     outputs = {"notes": tables.table_version(run.lake.uri("notes"))}
     outcome = Outcome(state, counts, outputs=outputs, fingerprint=signature(run, state_of_source))
     record(run, STAGE, "all", outcome, started)

@@ -14,12 +14,12 @@ from uninote.lake.releases.record import IndexPin, Release
 from uninote.lake.releases.registry import LAKE, VERSION, pinned_by
 from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.lease.fencing import tables_below
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.lake.run import Run, newest_entries
 from uninote.storage.lake_files import relative
 from uninote.storage.types import MissingFileError
+from uninote.upkeep.places import tables_below
 
 _STAGES = ("ingest", "embed", "index", "neighbours")
 _ENDED = ("done", "unchanged")

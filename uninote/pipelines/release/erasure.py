@@ -23,14 +23,15 @@ from uninote.lake.takedowns.orders import mark_erased, read_orders
 from uninote.lake.upkeep.log_erasure import forget_versions
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import s3_of
-from uninote.pipelines.lake.lease.fencing import indexes_of, tables_below
 from uninote.pipelines.lake.run import Outcome, Run, record
-from uninote.pipelines.release.retention import remove_index_files
+from uninote.pipelines.release.retention import household_of
 from uninote.pipelines.runtime.progress import say, step
 from uninote.storage import lake_files
 from uninote.storage.lake_files import join, relative
 from uninote.takedown.traces import traces_in
 from uninote.takedown.wanted import Wanted, stored_pieces, wanted_of
+from uninote.upkeep.places import indexes_of, tables_below
+from uninote.upkeep.retention import remove_index_files
 
 STAGE = "erasure"
 
@@ -93,7 +94,7 @@ def _erase(run: Run, wanted: Wanted) -> int:
             lake_files.remove_folder(run.lake.uri(place.partition("/")[0]))
         else:
             ERASERS[way](work, place, paths)
-    remove_index_files(run, kept)
+    remove_index_files(household_of(run), kept)
     tables.forget_logs(run.spark)
     return ended
 

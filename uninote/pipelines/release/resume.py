@@ -18,13 +18,13 @@ from uninote.lake.delta_files import add_files, has_log, restore
 from uninote.lake.lease.fence import holder
 from uninote.lake.releases.pointer import Pointer, change_pointer, read_pointer
 from uninote.lake.releases.record import IndexPin, Release, ReleaseError, read_release
-from uninote.pipelines.index.kept import kept_manifests
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.ledger import append, entries
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours.decision import signature_of
 from uninote.pipelines.notes.media_roots import s3_options
 from uninote.pipelines.runtime.progress import say, step
+from uninote.upkeep.index_files import kept_manifests
 
 # (name of a table, version in the release) -> the version that has its content now
 Moved = Mapping[tuple[str, int], int]

@@ -16,8 +16,8 @@ from uninote.pipelines.release.candidate import candidate
 from uninote.pipelines.release.case import Case
 from uninote.pipelines.release.errors import GateError
 from uninote.pipelines.release.gates import judge
-from uninote.pipelines.release.own_tables import own_tables
 from uninote.pipelines.runtime.progress import say, step
+from uninote.upkeep.places import own_tables
 
 STAGE = "release"
 _UNIT = "all"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,19 +13,13 @@ from udfs.row_reports import RowCount
 from uninote.pipelines.runtime.pace import Pace
 from uninote.pipelines.runtime.progress_file import publish, publish_nothing
 from uninote.pipelines.runtime.row_listener import RowListener, host_of
-from uninote.redaction import redact
-from uninote.terminal import write
+from uninote.terminal import say as say
 
 PERIOD_S = 5.0
 # How often counts are looked at between two lines, so that steps are seen when they come.
 LOOK_S = 0.5
 SLOW_S = 2.0  # a step that takes longer is announced
 DESCRIPTION = "spark.job.description"
-
-
-def say(text: str) -> None:
-    """Write one line for people, without secrets and control characters; stdout is kept for the summary."""
-    write(sys.stderr, f"{redact(text)}\n")
 
 
 @contextmanager

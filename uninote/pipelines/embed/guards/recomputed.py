@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import rows_of
+from uninote.lake.generation_record import find_generations
 from uninote.pipelines.embed.steps import changes
 from uninote.pipelines.embed.steps.accounting import Plan
-from uninote.pipelines.lake.generations import find_generations
 from uninote.pipelines.lake.run import Run
 
 # Items that a run may compute again where no share is set: a small lake is its owner's to change.

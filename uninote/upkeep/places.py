@@ -1,19 +1,16 @@
-"""What keeps a run that lost its lease from writing: a number of the next holder in every table and every index."""
+"""Where the tables and indexes of a lake lie, and which of its tables are ours: a user may have others in the same folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
 
-from deltalake import DeltaTable
-
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import ManifestError, read_manifest
-from uninote.index.files.published import fence, places
-from uninote.lake.commits import CommitConflictError, commit
-from uninote.lake.lease.fence import OPERATION, highest_holder
+from uninote.lake.generation_record import find_generations
 from uninote.lake.record import read_record
-from uninote.storage.lake_files import folders_in, join
+from uninote.lake.releases.registry import VACUUM, artefact_of
+from uninote.storage.lake_files import folders_in, join, relative
 from uninote.storage.local import local_path
 from uninote.storage.types import S3Options, is_object_store
 
@@ -22,35 +19,17 @@ _DEPTH = 3  # of tables below a lake: <generation>/embeddings/w64
 _INDEX = "index"
 
 
-def fence_tables(lake: str) -> None:
-    """Commit this run's number to every table of a lake and nothing else. The run before may commit until that is done."""
+def own_tables(lake: str) -> Iterator[str]:
+    """Yield the paths, relative to the lake, of the tables whose files go when nothing needs them, as the registry says."""
+    generations = find_generations(lake)
     for uri in tables_below(lake):
-        while True:
-            try:
-                commit(uri, DeltaTable(uri, without_files=True).version(), [], OPERATION)
-            except CommitConflictError:
-                continue
-            break
-
-
-def fence_indexes(lake: str, elsewhere: str | None, options: S3Options, holder: int) -> None:
-    """Give every index of a lake a manifest of this run, the lease's `holder`, that says what the one before did.
-
-    `elsewhere` is the folder of indexes that do not lie in the lake, null where they do.
-    """
-    for folder in indexes_of(lake, elsewhere, options):
-        fence(folder, holder)
-
-
-def highest_number(lake: str, elsewhere: str | None, options: S3Options) -> int:
-    """Return the highest number of a lease that tables or indexes of a lake have seen; 0 where they have seen none."""
-    found = 0
-    for uri in tables_below(lake):
-        found = max(found, highest_holder(DeltaTable(uri, without_files=True)))
-    for folder in indexes_of(lake, elsewhere, options):
-        for place in places(folder):
-            found = max(found, place.holder)
-    return found
+        path = relative(lake, uri)
+        try:
+            if artefact_of(path, generations).removed == VACUUM:
+                yield path
+        except ValueError:
+            # Nobody registered it: it is no table of ours.
+            continue
 
 
 def tables_below(uri: str, depth: int = _DEPTH) -> Iterator[str]:

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from uninote.lake.generation_record import find_generations
 from uninote.lake.lease.chain import Chain
 from uninote.lake.lease.fence import commits_under
 from uninote.lake.lease.lease import FOLDER as LEASES
 from uninote.lake.lease.lease import take, took_part
 from uninote.lake.paths import RUN_PREFIX, STAGING
 from uninote.lake.releases.pointer import fence_releases
-from uninote.pipelines.lake.generations import find_generations
-from uninote.pipelines.lake.lease.fencing import fence_indexes, fence_tables, highest_number
-from uninote.pipelines.runtime.progress import say
 from uninote.storage.files import end_uploads
 from uninote.storage.lake_files import folders_in, is_folder, join, names_in, remove_folder
 from uninote.storage.types import S3Options, StorageError
+from uninote.terminal import say
+from uninote.upkeep.fencing import fence_indexes, fence_tables, highest_number
 
 _IN_STORE = S3Options()
 _OLD_S = 3600.0  # of an upload that nobody is at work on any more

@@ -1,10 +1,11 @@
-"""Which manifests of an index releases keep."""
+"""Which manifests of an index releases keep, and which of its files nobody needs any more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from uninote.index.files.folder import IndexFolder
+from uninote.index.files.records import Manifest
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.releases.record import Release, read_release
 from uninote.storage.local import local_path
@@ -29,3 +30,17 @@ def manifests_of(releases: Iterable[Release], lake: str, folder: IndexFolder) ->
 def _plain(place: str) -> str:
     """Return a folder in one spelling: one on a disk may be written as a path or as `file:`."""
     return place if is_object_store(place) else str(local_path(place))
+
+
+def find_unused(folder: IndexFolder, manifests: Sequence[Manifest]) -> list[str]:
+    """Return the names of the files of builds that none of `manifests` names."""
+    used = set()
+    for manifest in manifests:
+        used |= {file.name for file in manifest.files}
+        # By their names, since manifests of format 2 do not list the template's files.
+        used |= {f"template-{manifest.template}.faiss", f"template-{manifest.template}.npz"}
+    unused = []
+    for name in folder.sizes():
+        if name.startswith(("shard-", "template-", "gone-", "trained-")) and name not in used:
+            unused.append(name)
+    return unused

@@ -37,6 +37,10 @@ class Worker:
     folder: Path
     process: subprocess.Popen[bytes]
 
+    def take_away(self) -> None:
+        """Tell the worker that its host goes, as the cloud does of a spot machine."""
+        os.kill(self.process.pid, signal.SIGPWR)
+
     def kill(self) -> None:
         """End the worker and its executors at once."""
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -66,7 +70,7 @@ class Cluster:
             "TMPDIR": str(folder / "tmp"),
             "SPARK_LOCAL_DIRS": str(folder / "tmp"),
             "HOME": str(folder),
-            "SPARK_WORKER_OPTS": "-Dspark.worker.cleanup.enabled=false",
+            "SPARK_WORKER_OPTS": "-Dspark.worker.cleanup.enabled=false -Dspark.decommission.enabled=true",
         }
         command = [
             "worker.Worker",

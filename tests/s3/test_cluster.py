@@ -8,7 +8,9 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from uninote.storage import lake_files
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 NOTES = 90
+PURPOSE = "spark.job.description"
 
 
 @pytest.fixture
@@ -49,18 +52,53 @@ def make_notes() -> list[dict[str, object]]:
     return notes
 
 
-def kill_when_embedding(lake: JobLake, cluster: Cluster) -> threading.Thread:
-    """Kill a worker with its executors as soon as the run of `lake` is at embed."""
+def once(is_time: Callable[[], bool], act: Callable[[], None]) -> threading.Thread:
+    """Call `act` as soon as it is time."""
 
     def wait() -> None:
-        while b'"stage": "embed"' not in (lake_files.read_or_none(f"{lake.root}/progress.json") or b""):
+        while not is_time():
             time.sleep(0.1)
-        cluster.workers[0].kill()
+        act()
 
     # It is over when the test is, whatever became of the run.
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     return thread
+
+
+def is_embedding(lake: JobLake) -> bool:
+    """Say whether the run of `lake` is at embed."""
+    return b'"stage": "embed"' in (lake_files.read_or_none(f"{lake.root}/progress.json") or b"")
+
+
+def has_answers(lake: JobLake) -> bool:
+    """Say whether a task of the model has ended, and left what it found in the lake."""
+    return any("/answers/" in name and name.endswith(".parquet") for name in lake_files.files_below(lake.root))
+
+
+@dataclass
+class Seen:
+    """What Spark logged: how often each (stage, partition) of the model's stages was computed, and why executors went."""
+
+    computed: Counter[tuple[int, int]] = field(default_factory=Counter)
+    removed: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, events: Path) -> Seen:
+        """Read the logs below a folder."""
+        seen = cls()
+        model = set()
+        for path in events.rglob("events_*"):
+            for event in map(json.loads, path.read_text().splitlines()):
+                name = event["Event"]
+                if name == "SparkListenerStageSubmitted" and event["Properties"].get(PURPOSE, "").endswith("model"):
+                    model.add(event["Stage Info"]["Stage ID"])
+                elif name == "SparkListenerTaskEnd" and event["Task End Reason"]["Reason"] == "Success":
+                    if event["Stage ID"] in model:
+                        seen.computed[event["Stage ID"], event["Task Info"]["Partition ID"]] += 1
+                elif name == "SparkListenerExecutorRemoved":
+                    seen.removed.append(event["Removed Reason"])
+        return seen
 
 
 def test_a_cluster_makes_what_one_machine_makes_whatever_dies(
@@ -87,9 +125,40 @@ def test_a_cluster_makes_what_one_machine_makes_whatever_dies(
     alone.refresh(forced)
     shutil.rmtree(cluster.workers[1].folder / "tmp" / f"uninote-{os.getuid()}", ignore_errors=True)
     cluster.add_worker()
-    killed = kill_when_embedding(lake, cluster)
+    killed = once(lambda: is_embedding(lake), cluster.workers[0].kill)
     summary = lake.refresh(forced, "spark.spark.speculation=true", "spark.spark.speculation.multiplier=1")
     killed.join(1)
     assert cluster.workers[0].process.poll() is not None
     assert summary["stages"]["embed"]["embedded"] == len(changed)
+    assert lake.tables() == alone.tables()
+
+
+def test_finished_work_outlives_a_worker_that_is_taken_away(
+    cluster, bucket, tmp_path, demo_folder, s3_jars, quick_model
+):
+    source = put_source(f"{bucket}/notes", tmp_path, make_notes())
+    config = write_config(tmp_path, demo_folder)
+    (tmp_path / "events").mkdir()
+    elastic = {
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.minExecutors": "2",
+        "spark.decommission.enabled": "true",
+        "spark.storage.decommission.enabled": "true",
+        "spark.storage.decommission.shuffleBlocks.enabled": "true",
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": str(tmp_path / "events"),
+        "spark.eventLog.compress": "false",
+    }
+    media = (f"media.roots=[{bucket}/notes]", "embed.items_per_task=3")
+    alone = JobLake(str(tmp_path / "lake"), config, source, {"spark.jars": s3_jars}, *media, *quick_model)
+    lake = JobLake(f"{bucket}/lake", config, source, cluster.settings() | elastic, *media, *quick_model)
+    taken = once(lambda: has_answers(lake), cluster.workers[0].take_away)
+    assert lake.refresh()["stages"]["embed"]["embedded"] == NOTES
+    taken.join(1)
+    assert not taken.is_alive()
+    seen = Seen.read(tmp_path / "events")
+    assert any("decommission" in reason for reason in seen.removed)
+    assert len(seen.computed) >= NOTES / 3
+    assert set(seen.computed.values()) == {1}
+    assert alone.refresh()["stages"]["embed"]["embedded"] == NOTES
     assert lake.tables() == alone.tables()

@@ -22,7 +22,7 @@ from uninote.pipelines.observing import observed_stage
 from uninote.pipelines.release.erasure import erase
 from uninote.pipelines.release.errors import GateError, OutOfTimeError
 from uninote.pipelines.release.resume import resume
-from uninote.pipelines.release.retention import retain
+from uninote.pipelines.release.retention import check_upkeep, retain
 from uninote.pipelines.release.stage import release
 from uninote.pipelines.report.examples import worked_example
 from uninote.pipelines.report.stage import report
@@ -117,6 +117,7 @@ def _work(name: str) -> Stage:
 def refresh(run: Run) -> Summary:
     """Run every stage; each skips what did not change since it last ran."""
     started = time.time()
+    check_upkeep(run)
     # Before the encoder is asked for: after a rollback over an upgrade it is that of the release rolled back to.
     resume(run)
     # Asked for here, so that an encoder which is missing stops the run before it writes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ from uninote.storage.lake_files import join, parent
 from uninote.storage.types import S3Options
 from uninote.upkeep.compacting import join_small_files
 from uninote.upkeep.places import own_tables
-from uninote.upkeep.retention import Cleared, Entry, Household, clear, without_expired
+from uninote.upkeep.retention import Cleared, Household, clear, keep_all_needed, without_expired, worked_with
 from uninote.upkeep.writing import writing
 
 JOB = "vacuum"
@@ -61,7 +61,7 @@ def clean(lake: str, asked: Asked) -> dict[str, Any]:
     with nullcontext() if asked.dry_run else writing(lake, JOB, run_id, indexes, asked.options):
         known = sorted(read_all(join(lake, "runs")), key=lambda entry: int(entry["sequence"]))
         house = Household(
-            lake, _worked_with(known), known, asked.retention, indexes, asked.options, dry_run=asked.dry_run
+            lake, worked_with(known), known, asked.retention, indexes, asked.options, dry_run=asked.dry_run
         )
         kept, cleared = _clear(house)
         joined = join_small_files(lake, _appended(lake, cleared), asked.compaction, dry_run=asked.dry_run)
@@ -76,12 +76,6 @@ def _elsewhere(release: Release) -> str | None:
     return None
 
 
-def _worked_with(known: Sequence[Entry]) -> str | None:
-    """Return the model of the last run of embed, null where none ran."""
-    found = [entry["generation"] for entry in known if entry["stage"] == "embed"]
-    return found[-1] if found else None
-
-
 def _clear(house: Household) -> tuple[list[int], Cleared]:
     """Let releases expire and remove files; returns the releases that are kept. Before the first release every file stays."""
     if house.dry_run:
@@ -89,6 +83,8 @@ def _clear(house: Household) -> tuple[list[int], Cleared]:
     else:
         pointer = change_pointer(house.lake, lambda before: without_expired(before, house.settings))
     kept = [read_release(house.lake, number) for number in pointer.kept]
+    if not house.dry_run:
+        keep_all_needed(house, kept)
     return list(pointer.kept), _NONE if pointer.live is None else clear(house, pointer, kept)
 
 

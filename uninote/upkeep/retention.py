@@ -8,17 +8,19 @@ live, not pinned, not among the last `retention.releases` that nobody rolled bac
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from uninote.config.sections.releases import RetentionConfig
-from uninote.index.files.manifest import read_manifest
+from uninote.index.files.manifest import ManifestError, read_manifest
 from uninote.index.files.published import newest, places
 from uninote.lake.lease.fence import look
 from uninote.lake.releases.pointer import Pointer
 from uninote.lake.releases.record import Release, release_ids, remove_release
+from uninote.lake.upkeep.table_retention import keep_versions
 from uninote.lake.upkeep.vacuum import Needed, Removed, remove_unneeded
 from uninote.storage.lake_files import files_with_times, join, remove_folder
 from uninote.storage.types import S3Options
@@ -127,15 +129,31 @@ def _remove_generations(house: Household, kept: Sequence[Release]) -> dict[str, 
 def _remove_files(house: Household, kept: Sequence[Release]) -> dict[str, Removed]:
     """Remove files of tables; returns how many of each, and their bytes."""
     removed = {}
-    read = _read_feeds(house)
-    ledger = _versions_in_ledger(house)
-    for path in own_tables(house.lake):
-        versions = {one.tables[path] for one in kept if path in one.tables} | ledger.get(path, set())
-        needed = Needed(frozenset(versions), read.get(path))
+    for path, needed in _needed_by_table(house, kept):
         look()
         hours = house.settings.reader_hours
         removed[path] = remove_unneeded(join(house.lake, path), needed, hours, dry_run=house.dry_run)
     return removed
+
+
+def keep_all_needed(house: Household, kept: Sequence[Release]) -> None:
+    """Let Delta itself remove nothing of any table that is needed. Raises RetentionError where somebody's settings would."""
+    for path, needed in _needed_by_table(house, kept):
+        keep_versions(join(house.lake, path), needed, house.settings.reader_hours)
+
+
+def _needed_by_table(house: Household, kept: Sequence[Release]) -> Iterator[tuple[str, Needed]]:
+    read = _read_feeds(house)
+    ledger = _versions_in_ledger(house)
+    for path in own_tables(house.lake):
+        versions = {one.tables[path] for one in kept if path in one.tables} | ledger.get(path, set())
+        yield path, Needed(frozenset(versions), read.get(path))
+
+
+def worked_with(known: Sequence[Entry]) -> str | None:
+    """Return the model of the last run of embed, null where none ran."""
+    found = [entry["generation"] for entry in known if entry["stage"] == "embed"]
+    return found[-1] if found else None
 
 
 def _own_entries(house: Household, *stages: str) -> list[Entry]:
@@ -165,8 +183,9 @@ def _read_feeds(house: Household) -> Mapping[str, int]:
             newest_of[entry["stage"], entry["unit"]] = entry["inputs"]
     inputs = list(newest_of.values())
     for folder in indexes_of(house.lake, house.indexes, house.options):
-        # A segment holds all that changed since the base was built.
-        inputs.append(read_manifest(folder).base.versions)
+        # A segment holds all that changed since the base was built. A damaged index is built anew, from all rows.
+        with suppress(ManifestError):
+            inputs.append(read_manifest(folder).base.versions)
     for versions in inputs:
         for name, version in versions.items():
             path = name if name == "notes" else f"{house.generation}/{name}"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
-from uninote.lake.releases.pointer import change_pointer
-from uninote.lake.releases.record import read_release
+from uninote.lake.releases.pointer import change_pointer, read_pointer
+from uninote.lake.releases.record import ReleaseError, read_release
 from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.ledger import entries
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.runtime.progress import step
 from uninote.upkeep.compacting import join_small_files
-from uninote.upkeep.retention import Household, clear, without_expired
+from uninote.upkeep.retention import Household, clear, keep_all_needed, without_expired, worked_with
 
 STAGE = "retention"
 _APPENDED = ("runs", "quarantine")  # tables that no release pins, and every run appends to
@@ -36,8 +37,22 @@ def retain(run: Run) -> dict[str, Any]:
     return {"tables": {}, "state": "done", **counts}
 
 
+def check_upkeep(run: Run) -> None:
+    """Raise RetentionError where properties of a table let Delta remove what releases need, perhaps at our next checkpoint."""
+    kept = []
+    for number in read_pointer(run.lake.root).kept:
+        # One whose file is damaged is said to be so by whoever needs it.
+        with suppress(ReleaseError):
+            kept.append(read_release(run.lake.root, number))
+    # The model is not asked for: after a rollback over an upgrade it is another one until the tables are brought back.
+    keep_all_needed(_household(run, worked_with(entries(run.lake))), kept)
+
+
 def household_of(run: Run) -> Household:
     """Return a run's lake as what is to be cleaned up."""
+    return _household(run, run.model.generation)
+
+
+def _household(run: Run, generation: str | None) -> Household:
     config = run.config
-    known = entries(run.lake)
-    return Household(run.lake.root, run.model.generation, known, config.retention, config.index.folder, s3_of(config))
+    return Household(run.lake.root, generation, entries(run.lake), config.retention, config.index.folder, s3_of(config))

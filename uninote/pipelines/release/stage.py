@@ -10,14 +10,13 @@ from uninote.lake.releases.pointer import Pointer, change_pointer, now, read_poi
 from uninote.lake.releases.record import Release, ReleaseError, read_release, release_ids, write_release
 from uninote.lake.takedowns.held import held
 from uninote.lake.takedowns.watch import taken_down
-from uninote.lake.upkeep.table_retention import keep_versions
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.release.candidate import candidate
 from uninote.pipelines.release.case import Case
 from uninote.pipelines.release.errors import GateError
 from uninote.pipelines.release.gates import judge
+from uninote.pipelines.release.retention import check_upkeep
 from uninote.pipelines.runtime.progress import say, step
-from uninote.upkeep.places import own_tables
 
 STAGE = "release"
 _UNIT = "all"
@@ -32,8 +31,7 @@ def release(run: Run) -> dict[str, Any]:
     started = time.time()
     pointer = read_pointer(run.lake.root)
     live = None if pointer.live is None else read_release(run.lake.root, pointer.live)
-    for path in own_tables(run.lake.root):
-        keep_versions(run.lake.uri(path), run.config.retention.reader_hours)
+    check_upkeep(run)
     _check_not_rolled_back(pointer)
     made = candidate(run)
     if live is not None and live.consists_of_the_same(made):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from watching import Watcher
 ROOT = Path(__file__).parent.parent.parent
 AHEAD = Path(__file__).parent / "ahead"  # a sitecustomize.py whose clock is an hour ahead
 VICTIMS = ("group", "driver", "jvm", "worker")
+NO_WRITES = "no writes of "  # before a victim: it lives, and its files can grow no more
 PATIENCE_S = 300
 
 
@@ -33,7 +35,10 @@ class Job:
 
     def __init__(self, stage: str, arguments: list[str], log: Path, is_ahead: bool) -> None:
         path = os.pathsep.join([str(AHEAD)] * is_ahead + [str(ROOT)])
-        with log.open("w") as out:
+        # Another process writes the log: those of the job may lose the right to.
+        self._log = subprocess.Popen(["tee", str(log)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        assert self._log.stdin is not None
+        with self._log.stdin as out:
             self._process = subprocess.Popen(
                 [sys.executable, str(ROOT / "jobs" / f"{stage}.py"), *arguments],
                 start_new_session=True,
@@ -43,11 +48,14 @@ class Job:
             )
 
     def kill(self, victim: str) -> bool:
-        """Kill one part of it, or all; says whether there was one to kill."""
-        pids = self._pids(victim)
+        """Kill one part of it, or all, or let its writes fail from now on; says whether there was one to strike."""
+        pids = self._pids(victim.removeprefix(NO_WRITES))
         for pid in pids:
             try:
-                os.kill(pid, signal.SIGKILL)
+                if victim.startswith(NO_WRITES):
+                    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+                else:
+                    os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         return bool(pids)
@@ -63,6 +71,7 @@ class Job:
         while _session(self._process.pid):
             assert time.monotonic() < deadline, "processes of a job outlive it"
             time.sleep(0.1)
+        self._log.wait(PATIENCE_S)
         return code
 
     def _pids(self, victim: str) -> list[int]:

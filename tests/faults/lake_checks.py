@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
-from lake_reader import LakeReader, manifest_of
+from lake_reader import LakeReader, manifest_of, rows_of
 
 from uninote.lake.releases.pointer import read_pointer
 from uninote.releases.open_release import open_release
@@ -77,6 +78,19 @@ def check_release(lake: LakeReader) -> None:
         assert sorted(notes) == sorted(kept.table("neighbours").to_pyarrow_table()["note_id"].to_pylist())
         for name in kept.release.indexes:
             assert kept.index(int(name[1:])).verify()["live"] == len(items)
+
+
+def same_release(lake: Path, expected: Path) -> None:
+    """Raise AssertionError unless the live release has the undisturbed one's tables, with the rows that stand in them now."""
+    found, wanted = open_release(str(lake)), open_release(str(expected))
+    assert set(found.tables) == set(wanted.tables)
+    assert set(found.release.indexes) == set(wanted.release.indexes)
+    for name, (uri, _) in found.tables.items():
+        pinned = Counter(map(repr, found.table(name).to_pyarrow_table().to_pylist()))
+        assert pinned == Counter(map(repr, rows_of(Path(uri)))), (
+            f"{name}: the release has other rows than the newest version"
+        )
+        assert pinned.total() == wanted.table(name).to_pyarrow_table().num_rows, f"{name} has more rows, or less"
 
 
 def same_items(found: LakeReader, wanted: LakeReader, may_rename: bool) -> None:

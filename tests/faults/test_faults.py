@@ -6,7 +6,6 @@ passed with this seed and this code is not tried again by the latter two: a run 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import shutil
@@ -16,7 +15,8 @@ from pathlib import Path
 import pytest
 from aftermath import befall
 from fault_table import LONG, MORE, SHORT, Fault
-from killing import ROOT, Job, killed_run
+from finished import Finished
+from killing import Job, killed_run
 from lake_checks import check_after
 from scene import Scene, run_here
 
@@ -38,14 +38,13 @@ def scene(spark, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(request):
-    """The file that remembers which points passed, for this seed and this very code."""
-    folder = request.config.cache.mkdir("faults")
-    return folder / f"{SEED}-{_code_digest()}"
+    """Which points passed, for this seed and this very code."""
+    return Finished(request.config.cache.mkdir("faults"), SEED)
 
 
 @pytest.mark.parametrize("fault", POINTS, ids=lambda fault: fault.name)
 def test_a_stage_that_is_disturbed_and_run_again(fault, scene, finished, tmp_path, capfd):
-    if fault not in SHORT and finished.exists() and fault.name in finished.read_text().splitlines():
+    if fault not in SHORT and finished.has(fault.name):
         pytest.skip(f"passed before with seed {SEED}")
     lake = tmp_path / "lake"
     disturb(fault, scene, lake, tmp_path / "killed.log")
@@ -60,8 +59,7 @@ def test_a_stage_that_is_disturbed_and_run_again(fault, scene, finished, tmp_pat
         assert codes == [0, 0]
         check_after(fault.stage, lake, scene.after(fault.stage, fault.night).lake, fault.may_rename)
     shutil.rmtree(tmp_path)
-    with finished.open("a") as file:
-        file.write(f"{fault.name}\n")
+    finished.add(fault.name)
 
 
 def disturb(fault: Fault, scene: Scene, lake: Path, log: Path) -> None:
@@ -82,12 +80,3 @@ def disturb(fault: Fault, scene: Scene, lake: Path, log: Path) -> None:
         assert "unexpected " not in said, said[-3000:]
     for what in fault.then:
         befall(what, lake, dice, must_find=not fault.kills)
-
-
-def _code_digest() -> str:
-    """Return a mark of the code: what passed with other code is tried again."""
-    digest = hashlib.sha256()
-    for top in ("jobs", "udfs", "uninote", "tests/faults"):
-        for path in sorted((ROOT / top).rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]

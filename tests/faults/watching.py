@@ -1,18 +1,19 @@
-"""What happens below a lake while a job runs: new paths, commits and new tables, as they appear."""
+"""What happens below a lake while a job runs: new paths, commits, new tables, and paths that go, as they do."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 PERIOD_S = 0.005
 COMMIT = re.compile(r"/_delta_log/\d{20}\.json$")
-KINDS = ("path", "commit", "table")
+PROGRESS = "progress.json"
 
 
 def kinds_of(path: str) -> Iterator[str]:
@@ -30,8 +31,20 @@ def table_of(path: str) -> str:
     return Path(path.partition("/_delta_log")[0]).name
 
 
+def stage_in(lake: Path) -> str:
+    """Return the stage that the newest job of a lake is in, as its progress file says; empty between stages."""
+    try:
+        found: str = json.loads((lake / PROGRESS).read_bytes())["stage"]
+    except (OSError, ValueError):
+        return ""
+    return found
+
+
 class Watcher:
-    """Counts, by kind, what appears below `root`, and tells `seen` of every new path in the thread that found it."""
+    """Counts, by kind, what appears below `root` or goes from there ("removal"), and tells `seen` of each, in its own thread.
+
+    Each kind is counted as a whole and by stage, as "commit in embed".
+    """
 
     def __init__(self, root: Path, seen: Callable[[Counter[str]], None] = lambda counts: None) -> None:
         self._root = root
@@ -60,18 +73,26 @@ class Watcher:
         self._look()
 
     def _look(self) -> None:
-        for path in sorted(set(_paths(self._root)) - self._known):
-            self._known.add(path)
-            self._counts.update(kinds_of(path))
-            self._seen(self._counts)
+        stage = stage_in(self._root)
+        found = set(_paths(self._root))
+        for path in sorted(found - self._known):
+            self._count(kinds_of(path), stage)
+        for _ in self._known - found:
+            self._count(("removal",), stage)
+        self._known = found
+
+    def _count(self, kinds: Iterable[str], stage: str) -> None:
+        for kind in kinds:
+            self._counts.update((kind, f"{kind} in {stage}"))
+        self._seen(self._counts)
 
 
 def _paths(root: Path) -> Iterator[str]:
-    """Yield every path below `root`, checksum files apart; what vanishes meanwhile is left out."""
+    """Yield every path below `root`, checksum files and the progress file apart; what vanishes meanwhile is left out."""
     try:
         with os.scandir(root) as entries:
             for entry in entries:
-                if not entry.name.endswith(".crc"):
+                if not entry.name.endswith(".crc") and PROGRESS not in entry.name:
                     yield entry.path
                     if entry.is_dir(follow_symlinks=False):
                         yield from _paths(Path(entry.path))

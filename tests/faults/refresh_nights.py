@@ -1,0 +1,70 @@
+"""Three nights of whole refreshes, by the way of small nights and by Spark's, each made once, undisturbed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builders import write_source
+from refresh_points import DRIVER, FIRST, NIGHTS, THIRD
+from scene import Scene, Undisturbed, make_notes, run_here
+from watching import Watcher
+
+from uninote.lake.takedowns.orders import add
+
+TAKEN = "6"
+SETTINGS = (
+    "retention.releases=2",
+    "retention.reader_hours=0",
+    "index.kinds=[note]",
+    "embed.kinds=[note]",
+)
+LONG_AGO = 10**9
+
+
+def notes_of(way: str, night: str) -> list[dict[str, object]]:
+    """Return the notes of a night; those of the small way have no images, which are Spark's to read."""
+    notes = make_notes("first" if night == FIRST else "second")
+    if night == THIRD:
+        notes = [note | {"body": "once more"} if note["note_id"] in ("11", "33") else note for note in notes[1:]]
+    if way == DRIVER:
+        notes = [{name: value for name, value in note.items() if name != "images"} for note in notes]
+    return notes
+
+
+@dataclass
+class Nights:
+    """The lakes that refreshes left, by way and night, below a scene's folder."""
+
+    scene: Scene
+    made: dict[tuple[str, str], Undisturbed] = field(default_factory=dict)
+
+    def arguments(self, way: str, lake: Path) -> list[str]:
+        """Return the arguments of a refresh of `lake`."""
+        return self.scene.arguments(lake, (*SETTINGS, f"ingest.source={self.scene.folder / way}"))
+
+    def before(self, way: str, night: str, lake: Path) -> None:
+        """Make `lake` what it is before the night, with files of long ago that retention may take, and the source likewise."""
+        if night != FIRST:
+            shutil.copytree(self.after(way, NIGHTS[NIGHTS.index(night) - 1]).lake, lake)
+            for path in lake.rglob("*.parquet"):
+                os.utime(path, (LONG_AGO, LONG_AGO))
+        source = self.scene.folder / way
+        if way != DRIVER:
+            shutil.copytree(self.scene.folder / "source", source, dirs_exist_ok=True)
+        write_source(source, notes_of(way, night))
+        if night == THIRD:
+            add(str(lake), [TAKEN], "an order")
+
+    def after(self, way: str, night: str) -> Undisturbed:
+        """Return what an undisturbed refresh left, made with all nights before it on first use."""
+        if (way, night) not in self.made:
+            lake = self.scene.folder / f"{way}-after-{night}"
+            self.before(way, night, lake)
+            with Watcher(lake) as watcher:
+                code = run_here("refresh", self.arguments(way, lake))
+            assert code == 0, f"an undisturbed night failed: {way}, {night}"
+            self.made[way, night] = Undisturbed(lake, watcher.counts())
+        return self.made[way, night]

@@ -54,6 +54,26 @@ def test_a_ledger_of_format_1_gets_the_order_of_its_commits(tmp_path):
     assert [entry["sequence"] for entry in ledger.entries(lake)] == [0, 1, 2, 3]
 
 
+def test_a_ledger_that_lacks_the_cores_of_runs_is_read_written_and_completed(tmp_path):
+    lake = Lake(str(tmp_path))
+    lake_id(lake)
+    ledger.append(lake, {"run_id": "first", "stage": "embed", "unit": "all", "state": "done", "counts": {}, "cores": 8})
+    write_deltalake(
+        lake.uri("runs"),
+        DeltaTable(lake.uri("runs")).to_pyarrow_table().drop_columns(["cores"]),
+        mode="overwrite",
+        schema_mode="overwrite",
+    )
+    open_lake(lake.root, reads_only=True)
+    ledger.append(
+        lake, {"run_id": "reader", "stage": "search", "unit": "all", "state": "done", "counts": {}, "cores": 8}
+    )
+    assert "cores" not in ledger.entries(lake)[1]
+    open_lake(lake.root)
+    ledger.append(lake, {"run_id": "third", "stage": "embed", "unit": "all", "state": "done", "cores": 4})
+    assert [entry["cores"] for entry in ledger.entries(lake)] == [None, None, 4]
+
+
 def test_what_was_among_the_counts_of_an_older_ledger_has_columns_of_its_own(tmp_path):
     lake = Lake(str(tmp_path))
     write_old_ledger(lake, "next_key", "as_of")

@@ -43,7 +43,11 @@ def refused(capsys, *arguments: str) -> tuple[int, str]:
 
 def test_status_says_what_ran_last(lake, capsys):
     found = asked(capsys, "status", "--lake", lake)
-    assert [one["stage"] for one in found["stages"]][:2] == ["ingest", "embed"]
+    assert [(one["stage"], one["unit"]) for one in found["stages"]][:3] == [
+        ("ingest", "all"),
+        ("embed", "all"),
+        ("index", "w16"),
+    ]
     assert found["stages"][0]["counts"]["notes"] == len(DeltaTable(f"{lake}/notes").to_pyarrow_table())
     assert found["writing"] is None
     assert command.main(["status", "--lake", lake]) == 0

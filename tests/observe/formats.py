@@ -10,7 +10,7 @@ NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{(.*)\} (\S+)")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)')
 URI = re.compile(r"[a-z][a-z0-9+.-]*:\S+")  # RFC 3986: a scheme need not be followed by slashes
-KINDS = ("START", "COMPLETE", "FAIL")
+KINDS = {"START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"}
 
 
 def read_prometheus(text: str) -> dict[tuple, float]:

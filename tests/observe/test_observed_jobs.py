@@ -15,6 +15,7 @@ from formats import check_event, read_prometheus
 from uninote.errors import ConfigError, UninoteError
 from uninote.pipelines.job import run_job
 from uninote.pipelines.release.errors import GateError
+from uninote.pipelines.runtime.progress_file import publish
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,6 +62,38 @@ def test_the_exit_code_is_the_one_that_is_told(config_file, watched, monkeypatch
     assert last["eventType"] == ("FAIL" if code else "COMPLETE")
     (line,) = [json.loads(one) for one in capsys.readouterr().err.splitlines() if one.startswith('{"event"')]
     assert (line["exit_code"], line["error"] is None) == (code, code == 0)
+
+
+def test_the_next_run_tells_the_end_of_one_that_was_killed(config_file, watched, monkeypatch, capsys):
+    monkeypatch.setattr("uninote.pipelines.job.open_session", lambda *_: None)
+    settings, _, events = watched
+    arguments = ["--config", str(config_file), *settings]
+
+    def die(run):
+        publish(stage="embed")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if (child := os.fork()) == 0:
+        run_job("refresh", die, __file__, arguments)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert [run_job("refresh", lambda run: {}, __file__, arguments) for _ in range(2)] == [0, 0]
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    for event in told:
+        check_event(event)
+    assert [event["eventType"] for event in told] == [
+        "START",
+        "START",
+        "ABORT",
+        "ABORT",
+        "COMPLETE",
+        "START",
+        "COMPLETE",
+    ]
+    assert told[2]["run"]["facets"]["parent"]["run"]["runId"] == told[3]["run"]["runId"] == told[0]["run"]["runId"]
+    assert (told[2]["job"]["name"], told[3]["job"]["name"]) == ("refresh.embed", "refresh")
+    said = [json.loads(one) for one in capsys.readouterr().err.splitlines() if one.startswith('{"event"')]
+    assert [(one["state"], one.get("stage")) for one in said] == [("killed", "embed"), ("done", None), ("done", None)]
 
 
 def test_a_lake_that_cannot_be_is_told_before_spark_starts(config_file, watched, tmp_path, monkeypatch):

@@ -15,6 +15,8 @@ from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.index.planning.choose import plan_index
 from uninote.neighbours.planning.cells import capacity, cells_planned, task_bytes
 from uninote.neighbours.planning.costs import MOST_ROWS
+from uninote.planning.measured import Ledger, measured_rates
+from uninote.planning.rates import DEFAULTS
 
 ROOT = Path(__file__).parents[2]
 ARCHIVE = ROOT / "tests" / "golden" / "lake-4.tar.xz"
@@ -159,6 +161,15 @@ def test_rates_are_those_that_a_lakes_runs_had(lake, capsys):
     assert plan["workload"]["notes"] == 49
     # Its runs were of a release that did not write down what a join took.
     assert rates["neighbours.factor"]["origin"] == "default"
+
+
+@pytest.mark.parametrize(("given", "had", "counted"), [(None, 64, 64), (2, 64, 2), (3, None, 3)])
+def test_a_run_counts_the_cores_that_its_entry_or_somebody_says(given, had, counted):
+    entry = {"stage": "ingest", "unit": "all", "state": "done", "run_id": "a", "seconds": 110.0, "metrics": {}}
+    entries = [entry | {"counts": {"rows_in": 1000, "notes": 1000}, "cores": had}]
+    defaults = {rate.name: rate.value for rate in DEFAULTS} | {"ingest.constant": 10.0}
+    (rate, *_) = measured_rates(Ledger(entries, given, 0, 10), defaults)
+    assert (rate.name, rate.value) == ("ingest.note", pytest.approx(counted * 100 / 1000))
 
 
 def test_runs_of_few_rows_do_not_count(lake, capsys):

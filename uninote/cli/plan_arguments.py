@@ -59,10 +59,9 @@ def _add_machines(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_rates(group: argparse._ArgumentGroup) -> None:
-    cores = os.cpu_count() or 1
     group.add_argument("--model-speed", type=float, help="items a second of one GPU, or of one core")
     group.add_argument("--parameters", type=int, help="of the model, where its speed is not known (2e9; on cores 21e6)")
-    group.add_argument("--ledger-cores", type=int, default=cores, help="that the lake's runs had (this machine's)")
+    group.add_argument("--ledger-cores", type=int, help="that the lake's runs had (the ledger's, else this machine's)")
     group.add_argument("--ledger-gpus", type=int, default=0, help="that the lake's runs had (0)")
     group.add_argument("--min-rows", type=int, default=1000, help="that a run must have for its rates to count (1000)")
 

@@ -11,7 +11,7 @@ from typing import Any
 from uninote.errors import UninoteError
 from uninote.lake.lease.chain import Chain
 from uninote.lake.lease.lease import FOLDER, HELD, Entry
-from uninote.lake.paths import Lake
+from uninote.lake.paths import CHUNK, Lake
 from uninote.lake.record import read_record
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.releases.record import read_release
@@ -111,7 +111,8 @@ def _stages(lake: str) -> list[dict[str, Any]]:
     """Return the newest finished entry of each unit of each stage, in the order in which stages run."""
     newest: dict[tuple[int, str], dict[str, Any]] = {}
     for entry in sorted(read_all(Lake(lake).uri("runs")), key=lambda entry: entry["sequence"]):
-        if entry["state"] in _ENDED and entry["stage"] in _STAGES:
+        # Of chunks the entry of their run has the sum.
+        if entry["state"] in _ENDED and entry["stage"] in _STAGES and not entry["unit"].startswith(CHUNK):
             newest[_STAGES.index(entry["stage"]), entry["unit"]] = entry
     found = []
     for _, entry in sorted(newest.items()):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 STAGING = "staging"  # the folder, below a lake and below a generation
 RUN_PREFIX = "write-"  # of the folders there of runs that have the lease
+CHUNK = "chunk "  # before its number: the unit of a chunk in the ledger
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,10 @@ class JsonLog:
     def run_started(self, run: RunStart) -> None:
         """Write nothing: a line is the end of something."""
 
+    def run_was_killed(self, run: RunStart, stage: str) -> None:
+        """Write the line of an earlier run, which had none: nobody knows by which code it ended."""
+        _write("run", run, {"state": "killed", "stage": stage or None})
+
     def stage_started(self, run: RunStart, stage: str, at: datetime) -> None:
         """Write nothing."""
 

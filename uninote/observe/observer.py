@@ -16,6 +16,9 @@ class Observer(Protocol):
     def run_started(self, run: RunStart) -> None:
         """A job begins."""
 
+    def run_was_killed(self, run: RunStart, stage: str) -> None:
+        """An earlier job was killed, in a stage or, where that is empty, in none, and could tell nobody."""
+
     def stage_started(self, run: RunStart, stage: str, at: datetime) -> None:
         """A stage begins."""
 

@@ -28,6 +28,10 @@ class Observers:
         """The run begins."""
         self._tell(lambda one: one.run_started(self.run))
 
+    def run_was_killed(self, run: RunStart, stage: str) -> None:
+        """An earlier run was killed in a stage, or in none."""
+        self._tell(lambda one: one.run_was_killed(run, stage))
+
     def stage_started(self, stage: str) -> None:
         """A stage of it begins."""
         at = now()

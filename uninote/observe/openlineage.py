@@ -25,7 +25,10 @@ Event = dict[str, Any]
 
 
 class OpenLineage:
-    """Sends an event at the start and at the end of the run and of each of its stages, whose parent the run is."""
+    """Sends an event at the start and at the end of the run and of each of its stages, whose parent the run is.
+
+    Of a run that was killed the next one sends the end.
+    """
 
     key = "observe.openlineage"
 
@@ -36,6 +39,11 @@ class OpenLineage:
     def run_started(self, run: RunStart) -> None:
         """Send START of the run."""
         self._send(self._event("START", run.started_at, run, None))
+
+    def run_was_killed(self, run: RunStart, stage: str) -> None:
+        """Send ABORT of the stage that an earlier run was in, and of that run: their START has no end yet."""
+        for one in (stage, None) if stage else (None,):
+            self._send(self._event("ABORT", now(), run, one))
 
     def stage_started(self, run: RunStart, stage: str, at: datetime) -> None:
         """Send START of a stage."""

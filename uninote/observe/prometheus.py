@@ -58,6 +58,9 @@ class Prometheus:
     def run_started(self, run: RunStart) -> None:
         """Write nothing: a run that was killed leaves the times of the one before, which grow old."""
 
+    def run_was_killed(self, run: RunStart, stage: str) -> None:
+        """Write nothing, as the run itself did."""
+
     def stage_started(self, run: RunStart, stage: str, at: datetime) -> None:
         """Write nothing."""
 

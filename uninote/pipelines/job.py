@@ -24,7 +24,7 @@ from uninote.observe.observers import Observers
 from uninote.observe.records import RunStart, now
 from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.run import Run, new_run_id
-from uninote.pipelines.observing import observed_run
+from uninote.pipelines.observing import observed_run, tell_of_killed
 from uninote.pipelines.release.errors import GateError
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.runtime.progress_file import progress_file
@@ -111,6 +111,8 @@ def _work(
     name, run_id = observers.run.job, observers.run.run_id
     # Before a session is made: a second run is told so at once.
     with writing(config.lake, name, run_id, config.index.folder, s3_of(config)) if writes else nullcontext():
+        if writes:
+            tell_of_killed(observers, config.lake, WRITING)
         spark = open_session(name, store_settings(_places(config), s3_of(config)) | config.spark)
         allow_deletes = name in INGESTING and options.allow_deletes
         run = Run(spark, config, tuple(options.set), allow_deletes, not writes, run_id, observers=observers)

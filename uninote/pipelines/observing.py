@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
@@ -13,12 +14,13 @@ from uninote.config.sections.base import DEMO
 from uninote.config.sections.observe import ObserveConfig
 from uninote.errors import UninoteError
 from uninote.failures.explaining import explained
+from uninote.lake.paths import CHUNK
 from uninote.lake.reserved import is_of_lake
 from uninote.observe.observers import Observers, observers_of
 from uninote.observe.records import RunStart, StageEnd, Table, now
-from uninote.pipelines.embed.steps.accounting import CHUNK
 from uninote.pipelines.lake.run import Outcome, Run
 from uninote.pipelines.runtime.progress import say
+from uninote.pipelines.runtime.progress_file import unended
 from uninote.pipelines.runtime.signals import Stopped
 
 Summary = dict[str, Any]
@@ -38,6 +40,17 @@ def observed_run(config: ObserveConfig, start: RunStart) -> Iterator[Observers]:
         observers.run_ended(exit_code_of(error), sentence_of(error))
         raise
     observers.run_ended(0, None)
+
+
+def tell_of_killed(observers: Observers, lake: str, jobs: Collection[str]) -> None:
+    """Tell observers of the run before this one if it was killed: one of `jobs` that still runs, as the lake's progress says.
+
+    Whoever asks has the lease, and those jobs take it: so none of them is alive.
+    """
+    found = unended(lake)
+    if found is not None and found["job"] in jobs and found["run_id"] != observers.run.run_id:
+        killed = RunStart(found["run_id"], found["job"], lake, datetime.fromisoformat(found["started_at"]))
+        observers.run_was_killed(killed, found["stage"])
 
 
 def exit_code_of(error: BaseException) -> int:

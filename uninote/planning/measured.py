@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,15 +21,20 @@ _UNITS = {rate.name: rate.unit for rate in DEFAULTS}
 
 @dataclass(frozen=True)
 class Ledger:
-    """A lake's entries, oldest first, and the `cores` and `gpus` that its runs had, which the ledger does not say.
+    """A lake's entries, oldest first, and the `gpus` that its runs had, which the ledger does not say.
 
-    Runs of fewer than `least` rows are passed over: starting tasks is most of what they take.
+    `cores`: those that all runs had; null: what each entry says, and this machine's where one does not. Runs of fewer than
+    `least` rows are passed over: starting tasks is most of what they take.
     """
 
     entries: Sequence[Entry]
-    cores: int
+    cores: int | None
     gpus: int
     least: int
+
+    def cores_of(self, entry: Entry) -> int:
+        """Return the cores that a run had."""
+        return self.cores or entry.get("cores") or os.cpu_count() or 1
 
     def newest(self, stage: str, count: str, fits: Callable[[Entry], bool]) -> Entry | None:
         """Return the newest finished whole run of a stage with at least `least` of a count; null where there is none."""
@@ -66,7 +72,7 @@ def _ingest_rates(ledger: Ledger, defaults: Mapping[str, float]) -> Iterator[Rat
     entry = ledger.newest("ingest", "rows_in", lambda entry: entry["seconds"] > defaults["ingest.constant"])
     if entry is not None:
         seconds = entry["seconds"] - defaults["ingest.constant"]
-        yield _rate("ingest.note", seconds * ledger.cores / entry["counts"]["rows_in"], entry, "rows_in")
+        yield _rate("ingest.note", seconds * ledger.cores_of(entry) / entry["counts"]["rows_in"], entry, "rows_in")
 
 
 def _embed_rates(ledger: Ledger, defaults: Mapping[str, float]) -> Iterator[Rate]:
@@ -80,15 +86,15 @@ def _embed_rates(ledger: Ledger, defaults: Mapping[str, float]) -> Iterator[Rate
         yield from _item_rates(first, ledger, defaults)
     night = ledger.newest("embed", "notes_in", lambda entry: "write_s" in entry["metrics"] and _is_night(entry))
     if night is not None:
-        written = night["metrics"]["write_s"] * ledger.cores / night["counts"]["notes_in"]
+        written = night["metrics"]["write_s"] * ledger.cores_of(night) / night["counts"]["notes_in"]
         yield _rate("embed.rewrite", written, night, "notes_in")
 
 
 def _item_rates(entry: Entry, ledger: Ledger, defaults: Mapping[str, float]) -> Iterator[Rate]:
     items = entry["counts"]["computed"]
     model = entry["metrics"]["model_s"] / items
-    write = entry["metrics"].get("write_s", 0.0) * ledger.cores / items
-    in_all = max(0.0, entry["seconds"] - defaults["embed.constant"]) * ledger.cores / items
+    write = entry["metrics"].get("write_s", 0.0) * ledger.cores_of(entry) / items
+    in_all = max(0.0, entry["seconds"] - defaults["embed.constant"]) * ledger.cores_of(entry) / items
     # A GPU computes beside the cores, a model on cores takes theirs.
     prepare = in_all - write - (0.0 if ledger.gpus else model)
     yield _rate("embed.prepare", max(0.0, prepare), entry, "computed")
@@ -109,7 +115,7 @@ def _index_rates(ledger: Ledger) -> Iterator[Rate]:
     counts = entry["counts"]
     width = int(entry["unit"].removeprefix("w"))
     plan = plan_index(counts["rows"], width, IndexOverrides(nlist=counts["nlist"]))
-    yield _rate("index.factor", entry["seconds"] * ledger.cores / plan.cpu_seconds, entry, "rows")
+    yield _rate("index.factor", entry["seconds"] * ledger.cores_of(entry) / plan.cpu_seconds, entry, "rows")
 
 
 def _is_base(entry: Entry) -> bool:
@@ -123,11 +129,11 @@ def _neighbour_rates(ledger: Ledger) -> Iterator[Rate]:
     if join is not None:
         counts = join["counts"]
         foretold = neighbours.join_seconds(counts["notes"], counts["cells"], counts["overlap"], counts["width"])
-        taken = join["metrics"][JOIN_S] * min(ledger.cores, counts["cells"])
+        taken = join["metrics"][JOIN_S] * min(ledger.cores_of(join), counts["cells"])
         yield _rate("neighbours.factor", taken / foretold, join, "notes")
     update = ledger.newest("neighbours", "notes", lambda entry: PASS_S in entry["metrics"])
     if update is not None:
-        taken = update["metrics"][PASS_S] * ledger.cores
+        taken = update["metrics"][PASS_S] * ledger.cores_of(update)
         yield _rate("neighbours.pass", taken / update["counts"]["notes"], update, "notes")
 
 

@@ -26,6 +26,7 @@ RUNS = TableSpec(
         metrics=MapType(StringType(), DoubleType()),
         next_key=LongType(),
         as_of=TimestampType(),
+        cores=LongType(),
     ),
     ("run_id", "stage", "unit"),
 )
@@ -33,4 +34,5 @@ RUNS = TableSpec(
 
 `sequence` is the order of entries; `started_at` is what some host's clock said, for people. `next_key`: the first item_key
 that embed had not committed; `as_of`: the time that neighbours counted ages from. Both are null in entries of other stages.
+`cores`: those of all executors when the entry was written, null where that is not known.
 """

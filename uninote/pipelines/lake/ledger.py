@@ -23,6 +23,7 @@ from uninote.lake.small_tables import read_all
 Entry = Mapping[str, Any]  # the columns of RUNS
 SEQUENCE = "sequence"
 _ATTEMPTS = 10
+_LATER = {"cores"}  # columns that ledgers of this format may lack: they are null there
 
 
 def exists(lake: Lake) -> bool:
@@ -50,24 +51,30 @@ def append(lake: Lake, entry: Entry) -> None:
     for attempt in range(_ATTEMPTS):
         last = largest(uri, SEQUENCE) if has_log(uri) else None
         try:
-            return append_rows(uri, _table([{**entry, SEQUENCE: 0 if last is None else last + 1}]))
+            return append_rows(uri, _fitting(uri, {**entry, SEQUENCE: 0 if last is None else last + 1}))
         except CommitFailedError:
             # Jobs that read a lake write here as well, at any time: the sequence is taken, and the next one is free.
             if attempt + 1 == _ATTEMPTS:
                 raise
 
 
+def _fitting(uri: str, entry: Entry) -> pa.Table:
+    """Return an entry with the columns that its ledger has: a job that only reads a lake gives it none."""
+    row = _table([entry])
+    return row.select([name for name in RUNS.columns if name in columns_of(uri)]) if has_log(uri) else row
+
+
 def is_present(lake: Lake) -> bool:
-    """Say whether the ledger, if there is one, has the columns of the present format."""
+    """Say whether the ledger, if there is one, can be read and written as one of the present format."""
     uri = lake.uri(RUNS.name)
-    return not has_log(uri) or columns_of(uri) == RUNS.columns
+    return not has_log(uri) or set(RUNS.columns) - set(columns_of(uri)) <= _LATER
 
 
 def upgrade(lake: Lake) -> None:
     """Give a ledger of an older format the columns of the present one, in one commit."""
     # Every run asks, so the table's log must do: entries are read once in the life of a lake.
-    if not is_present(lake):
-        uri = lake.uri(RUNS.name)
+    uri = lake.uri(RUNS.name)
+    if has_log(uri) and columns_of(uri) != RUNS.columns:
         old = entries(lake) if SEQUENCE in columns_of(uri) else _in_order_of_commits(uri)
         replace_rows(uri, _table(list(map(_upgraded, old))))
 

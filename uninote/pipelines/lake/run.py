@@ -26,6 +26,7 @@ from uninote.pipelines.lake.encoders import open_model, s3_of
 from uninote.pipelines.lake.generations import ModelFolder
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.source import ingest_settings
+from uninote.pipelines.runtime.cores import cores_of
 from uninote.pipelines.runtime.gpus import computes_on_gpus
 
 
@@ -142,6 +143,7 @@ def record(run: Run, stage: str, unit: str, outcome: Outcome, started: float) ->
         "metrics": dict(outcome.metrics),
         "next_key": outcome.next_key,
         "as_of": outcome.as_of,
+        "cores": cores_of(run.spark),
     }
     ledger_table.append(run.lake, entry)
     if outcome.state != "started":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from uninote.pipelines.embed.steps.accounting import CHUNK
+from uninote.lake.paths import CHUNK
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.run import Run, ledger

@@ -89,6 +89,15 @@ def progress_file(lake: str, job: str, run_id: str) -> Iterator[None]:
         opened.update(state=state, stage="", **_NOTHING)
 
 
+def unended(lake: str) -> dict[str, Any] | None:
+    """Return the values of a lake's newest job where that has not said that it ended; null where it has, or there is none."""
+    try:
+        values = dict(json.loads(lake_files.read_or_none(lake_files.join(lake, FILE)) or b"{}"))
+    except ValueError:
+        return None
+    return values if values.get("state") == "running" else None
+
+
 def publish(**values: Any) -> None:
     """Change values of the file of the job that this process runs, if it runs one."""
     if _open is not None:

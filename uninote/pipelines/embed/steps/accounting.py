@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import rows_with
+from uninote.lake.paths import CHUNK
 from uninote.lake.schemas import CUTS, items_table, set_aside_table
 from uninote.lake.small_tables import read_batches
 from uninote.pipelines.embed.steps import changes
@@ -31,7 +32,6 @@ CUT_COUNTS = (
     "images_left_out",
     "cut_unknown",
 )
-CHUNK = "chunk "  # before its number: the unit of a chunk in the ledger
 UNPUBLISHED = "this chunk was not published, and readers keep what they had"
 
 

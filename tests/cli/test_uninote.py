@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tarfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -52,6 +54,15 @@ def test_status_says_what_ran_last(lake, capsys):
     assert found["writing"] is None
     assert command.main(["status", "--lake", lake]) == 0
     assert "neighbours  up to date" in capsys.readouterr().out
+
+
+def test_status_imports_no_more_than_it_needs(lake):
+    program = (
+        f"import sys; from uninote.cli.command import main; main(['status', '--lake', {lake!r}]); "
+        "sys.exit(' '.join({'pandas', 'faiss', 'pyspark', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "\n")
 
 
 def test_status_counts_a_run_that_found_nothing_to_do(lake, capsys):

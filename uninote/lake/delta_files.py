@@ -29,6 +29,7 @@ from uninote.storage import lake_files
 LOG_KEPT = "delta.logRetentionDuration"
 FILES_KEPT = "delta.deletedFileRetentionDuration"
 KEEPING = {LOG_KEPT: "interval 3650 days", FILES_KEPT: "interval 3650 days"}  # properties of every table
+_OF_FILES = ("path", "size_bytes", "num_records", "min.note_id", "max.note_id")  # of what a log says of a file
 _VECTORS_OF_DELETES = "delta.enableDeletionVectors"
 _MADE_FROM = "uninote.made-from"
 
@@ -39,6 +40,12 @@ class DeltaFilesError(UninoteError):
 
 class MissingFilesError(DeltaFilesError):
     """Files that a version of a table consists of are not there any more."""
+
+
+def actions_of(table: DeltaTable) -> pa.Table:
+    """Return what the log says of each file of a table, statistics as columns of their own."""
+    # `pa.table` would import pandas to see whether it was given a frame, a third of what `uninote status` takes.
+    return pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
 
 
 def files_of(uri: str, version: int | None = None) -> list[DataFile]:
@@ -52,7 +59,8 @@ def files_of(uri: str, version: int | None = None) -> list[DataFile]:
             f"{uri} has deletion vectors, which readers of its files would not see; set the table property "
             f"{_VECTORS_OF_DELETES} to false and run REORG TABLE … APPLY (PURGE)"
         )
-    actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    found = actions_of(table)
+    actions = found.select([name for name in _OF_FILES if name in found.column_names]).to_pylist()
     return sorted((_data_file(uri, action) for action in actions), key=_place)
 
 
@@ -88,7 +96,7 @@ def plain_files(uri: str, version: int | None = None, *, most: int) -> list[str]
     is_mapped = about.configuration.get("delta.columnMapping.mode", "none") != "none"
     if table.protocol().min_reader_version > 2 or is_mapped or about.partition_columns:
         return None
-    names = pa.table(table.get_add_actions())["path"].to_pylist()
+    names = actions_of(table)["path"].to_pylist()
     if len(names) > most:
         return None
     paths = [lake_files.join(uri, unquote(name)) for name in names]
@@ -203,7 +211,7 @@ def rows_in_log(uri: str, version: int | None = None) -> int | None:
     # The feature stays in the protocol, and vectors beside files, where the property is taken back.
     if "deletionVectors" in (table.protocol().reader_features or ()):
         return None
-    rows = pa.table(table.get_add_actions(flatten=True))
+    rows = actions_of(table)
     if "num_records" not in rows.column_names or rows["num_records"].null_count:
         return None
     return int(sum(rows["num_records"].to_pylist()))
@@ -262,7 +270,7 @@ def largest(uri: str, column: str) -> Any:
     The log's statistics tell it without a look into files, where every file has them.
     """
     table = DeltaTable(uri)
-    actions = pa.table(table.get_add_actions(flatten=True))
+    actions = actions_of(table)
     name = f"max.{column}"
     if name in actions.schema.names and not actions[name].null_count:
         return pc.max(actions[name]).as_py()
@@ -308,7 +316,7 @@ def commits_of(uri: str) -> dict[str, int]:
 def _data_file(uri: str, action: dict[str, Any]) -> DataFile:
     bounds = (action.get("min.note_id"), action.get("max.note_id"))
     path = lake_files.join(uri, unquote(action["path"]))
-    return DataFile(path, action["size_bytes"], action["num_records"] or 0, *bounds)
+    return DataFile(path, action["size_bytes"], action.get("num_records") or 0, *bounds)
 
 
 def _place(file: DataFile) -> tuple[bool, Any, str]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from uninote.lake.commits import can_commit
+from uninote.lake.delta_files import actions_of
 from uninote.lake.parquet_files import open_parquet
 from uninote.storage.lake_files import join
 
@@ -33,7 +34,7 @@ class StoredFile:
 
 def stored_files(table: DeltaTable, column: str) -> list[StoredFile]:
     """Return the files of a version of a table, with the bounds of a column."""
-    actions = pa.table(table.get_add_actions(flatten=True))
+    actions = actions_of(table)
     found = []
     for action in actions.to_pylist():
         low, high = action.get(f"min.{column}"), action.get(f"max.{column}")

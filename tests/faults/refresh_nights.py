@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builders import write_source
@@ -13,6 +13,7 @@ from scene import Scene, Undisturbed, make_notes, run_here
 from watching import Watcher
 
 from uninote.lake.takedowns.orders import add
+from uninote.takedown.wanted import Wanted, stored_pieces, wanted_of
 
 TAKEN = "6"
 SETTINGS = (
@@ -32,6 +33,11 @@ def notes_of(way: str, night: str) -> list[dict[str, object]]:
     if way == DRIVER:
         notes = [{name: value for name, value in note.items() if name != "images"} for note in notes]
     return notes
+
+
+def held_of(lake: Path, note_ids: list[str]) -> Wanted:
+    """Return what a lake, if there is one, has of some notes: their ids, the keys of their items and pieces of their texts."""
+    return replace(wanted_of(str(lake), note_ids), pieces=stored_pieces(str(lake), note_ids))
 
 
 @dataclass

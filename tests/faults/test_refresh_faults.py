@@ -17,11 +17,12 @@ from finished import Finished
 from killing import NO_WRITES, Job, killed_run
 from lake_checks import check_after, same_release
 from onlookers import Reader, contents_of
-from refresh_nights import TAKEN, Nights
+from refresh_nights import TAKEN, Nights, held_of
 from refresh_points import FIRST, POINTS, SHORT, THIRD, Point
 from scene import Scene, run_here
 
 from uninote.cli.command import main as command
+from uninote.takedown.traces import traces_in
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -64,6 +65,7 @@ def try_point(point: Point, nights: Nights, folder: Path, capfd: pytest.CaptureF
     nights.before(point.way, point.night, lake)
     reader = Reader(lake, None if point.night == FIRST else contents_of(lake), contents_of(expected.lake))
     arguments = nights.arguments(point.way, lake)
+    held = held_of(lake, [TAKEN])
     with reader.looking():
         strike(point, arguments, lake, expected.events)
         codes = [run_here("refresh", arguments) for _ in range(2)]
@@ -76,6 +78,7 @@ def try_point(point: Point, nights: Nights, folder: Path, capfd: pytest.CaptureF
     check_after("report", lake, expected.lake, may_rename=False)
     same_release(lake, expected.lake)
     if point.night == THIRD:
+        assert list(traces_in({str(lake): ""}, held.marks_for)) == []
         assert command(["takedown", "prove", TAKEN, "--lake", str(lake)]) == 0
 
 

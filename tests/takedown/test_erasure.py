@@ -66,7 +66,7 @@ def night(run):
 def places(lake: str, wanted) -> set[str]:
     """Return the tables and artefacts in which something was found, by the first two parts of their files' names."""
     found = set()
-    for trace in traces_in([lake], wanted.marks_for):
+    for trace in traces_in({lake: ""}, wanted.marks_for):
         name = trace.path.removeprefix(f"{lake}/")
         parts = [part for part in name.split("/") if not part.startswith(("part-", "cell=", "_change", "set-"))]
         found.add("/".join(parts[-2:]) if "_delta_log" in name else "/".join(parts))
@@ -178,12 +178,12 @@ def test_a_leftover_is_found_in_each_format(tmp_path):
     wanted = wanted_of(lake, [TAKEN], ["some words that tell this note"])
     assert wanted.keys["g"] == {41: TAKEN}
     (items / "a.parquet").unlink()
-    assert not list(traces_in([lake], wanted.marks_for))
+    assert not list(traces_in({lake: ""}, wanted.marks_for))
     for name, content in plant(tmp_path).items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        found = {(trace.note_id, trace.path) for trace in traces_in([lake], wanted.marks_for)}
+        found = {(trace.note_id, trace.path) for trace in traces_in({lake: ""}, wanted.marks_for)}
         assert found == {(TAKEN, str(path))}, name
         path.unlink()
 
@@ -193,11 +193,11 @@ def test_what_only_looks_like_a_note_is_none(tmp_path):
     pq.write_table(pa.table({"note_id": pa.array([70, 8]), "rows": pa.array([7, 7])}), tmp_path / "a.parquet")
     (tmp_path / "b.json").write_text('{"version": 7, "note_id": 77, "x": "n77", "y": "see n7"}')
     (tmp_path / "c.html").write_text("<td>7</td> n7")
-    assert not list(traces_in([str(tmp_path)], wanted.marks_for))
+    assert not list(traces_in({str(tmp_path): ""}, wanted.marks_for))
     pq.write_table(pa.table({"note_id": pa.array([7, 8])}), tmp_path / "a.parquet")
     (tmp_path / "b.json").write_text('{"stats": "{\\"minValues\\": {\\"note_id\\": 7}}"}')
     (tmp_path / "c.html").write_text('<td data-note="n7">')
-    assert {(trace.note_id, Path(trace.path).name) for trace in traces_in([str(tmp_path)], wanted.marks_for)} == {
+    assert {(trace.note_id, Path(trace.path).name) for trace in traces_in({str(tmp_path): ""}, wanted.marks_for)} == {
         ("7", "a.parquet"),
         ("7", "b.json"),
         ("n7", "c.html"),

@@ -15,18 +15,25 @@ class LeftoverError(UninoteError):
     """The lake holds something of a note."""
 
 
-def search_for(lake: str, notes: Sequence[str], texts: Sequence[str], elsewhere: Sequence[str]) -> list[dict[str, str]]:
-    """Return what is left of some notes in a lake and in folders `elsewhere`: "note_id", "path", "where" and "what" of each.
+def search_for(
+    lake: str, notes: Sequence[str], texts: Sequence[str], elsewhere: Sequence[str]
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Return what is left of some notes in a lake, in folders `elsewhere`, and in indexes of kept releases that lie elsewhere.
 
-    Looked for are the ids, the keys of their items and pieces of their texts as far as the lake names them still, and pieces
-    of `texts`.
+    That is "note_id", "path", "where" and "what" of each, and the folders that were searched. Looked for are the ids, keys of
+    items and pieces of texts as far as the lake names them still, and pieces of `texts`.
     """
+    from uninote.lake.releases.elsewhere import pinned_elsewhere
     from uninote.takedown.traces import traces_in
     from uninote.takedown.wanted import stored_pieces, wanted_of
 
     wanted = wanted_of(lake, notes, texts)
     wanted = replace(wanted, pieces={**stored_pieces(lake, notes), **wanted.pieces})
-    return [asdict(trace) for trace in traces_in([lake.rstrip("/"), *elsewhere], wanted.marks_for)]
+    roots = {lake.rstrip("/"): "", **dict.fromkeys(elsewhere, "")}
+    for folder, place in pinned_elsewhere(lake).items():
+        if not any(folder.startswith(f"{one.rstrip('/')}/") for one in elsewhere):
+            roots[folder] = place
+    return [asdict(trace) for trace in traces_in(roots, wanted.marks_for)], list(roots)
 
 
 def print_traces(found: dict[str, Any]) -> None:

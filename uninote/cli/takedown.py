@@ -87,8 +87,8 @@ def _proof(lake: str, notes: list[str], options: argparse.Namespace) -> dict[str
     elsewhere = list(options.also)
     if config is not None and config.index.folder is not None:
         elsewhere.append(config.index.folder)
-    traces = search_for(lake, notes, options.text, elsewhere)
-    return {"notes": len(set(notes)), "searched": [lake, *elsewhere], "traces": traces}
+    traces, searched = search_for(lake, notes, options.text, elsewhere)
+    return {"notes": len(set(notes)), "searched": searched, "traces": traces}
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import io
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,17 +32,19 @@ class Trace:
     what: str
 
 
-def traces_in(roots: Sequence[str], marks_for: Callable[[str], Marks]) -> Iterator[Trace]:
+def traces_in(roots: Mapping[str, str], marks_for: Callable[[str], Marks]) -> Iterator[Trace]:
     """Yield what is left of notes in all files below some folders, but for the list of takedowns itself.
 
-    `marks_for` says what to look for in a file of a name, relative to its folder. A file that cannot be decoded may hold
-    anything: it is searched as text.
+    `roots` says what each folder would be called in the lake: "" is the lake itself, or a folder that has generations as the
+    lake does, "<generation>/index/w64" an index that lies elsewhere. `marks_for` says what to look for in a file of such a
+    name. A file that cannot be decoded may hold anything: it is searched as text.
     """
-    for root in roots:
+    for root, place in roots.items():
         for name in lake_files.files_below(root):
             if not name.startswith(f"{FOLDER}/"):
                 path = join(root, name)
-                for note_id, what, where in dict.fromkeys(_in_file(path, marks_for(name))):
+                marks = marks_for(join(place, name) if place else name)
+                for note_id, what, where in dict.fromkeys(_in_file(path, marks)):
                     yield Trace(note_id, path, where, what)
 
 

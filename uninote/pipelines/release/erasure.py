@@ -7,7 +7,7 @@ in which a note was found end, then the file goes, and the table's log forgets e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from uninote.index.files.manifest import read_manifest
 from uninote.lake.delta_files import files_of, has_log
 from uninote.lake.lease.fence import look
 from uninote.lake.paths import STAGING
+from uninote.lake.releases.elsewhere import pinned_elsewhere
 from uninote.lake.releases.pointer import Pointer, change_pointer, read_pointer
 from uninote.lake.releases.record import Release, read_release
 from uninote.lake.releases.registry import FILES, LISTS, NOTHING, ROWS, artefact_of
@@ -23,6 +24,7 @@ from uninote.lake.takedowns.orders import mark_erased, read_orders
 from uninote.lake.upkeep.log_erasure import forget_versions
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import s3_of
+from uninote.pipelines.lake.generations import ITEMS, find_generations
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.release.retention import household_of
 from uninote.pipelines.runtime.progress import say, step
@@ -75,7 +77,7 @@ def _erase(run: Run, wanted: Wanted) -> int:
     """Remove whatever holds one of the notes and is not needed; returns how many releases ended."""
     traces = list(traces_in(_roots(run), wanted.marks_for))
     live = read_release(run.lake.root, read_pointer(run.lake.root).live or 0)
-    needed = {*_needed_by(run, live), *_newest(run)}
+    needed = {*_needed_by(run, live), *_newest(run, {live.generation, run.model.generation})}
     blocked = {trace.note_id for trace in traces if trace.path in needed}
     held = frozenset(trace.path for trace in traces if trace.note_id not in blocked)
     if not held:
@@ -84,36 +86,59 @@ def _erase(run: Run, wanted: Wanted) -> int:
     kept = [read_release(run.lake.root, number) for number in read_pointer(run.lake.root).kept]
     needed.update(*(_needed_by(run, release) for release in kept))
     work = Work(run, held, kept, frozenset(needed))
-    generations = {release.generation for release in kept} | {run.model.generation}
+    used = {release.generation for release in kept} | {run.model.generation}
     by_artefact: dict[tuple[str, str], list[str]] = {}
     for path in sorted(held):
         by_artefact.setdefault(_owner(work, path), []).append(path)
-    for (place, way), paths in by_artefact.items():
-        look()
-        if _is_other_generation(run, place, generations):
-            lake_files.remove_folder(run.lake.uri(place.partition("/")[0]))
-        else:
-            ERASERS[way](work, place, paths)
+    others = [name for name in find_generations(run.lake.root) if name not in used]
+    _remove_generations(run, {place.partition("/")[0] for place, _ in by_artefact}.intersection(others))
     remove_index_files(household_of(run), kept)
+    # A run that is killed here is followed by one that asks notes and items what to look for elsewhere: they go last.
+    for place, way in sorted(by_artefact, key=lambda one: (_tells_what_to_look_for(one[0]), one)):
+        look()
+        if place.partition("/")[0] not in others:
+            ERASERS[way](work, place, by_artefact[place, way])
     tables.forget_logs(run.spark)
     return ended
 
 
-def _roots(run: Run) -> list[str]:
-    """Return the folders in which anything of the lake lies: indexes may have one of their own."""
-    elsewhere = []
-    for folder in indexes_of(run.lake.root, run.config.index.folder, s3_of(run.config)):
-        if not folder.uri.startswith(f"{run.lake.root.rstrip('/')}/"):
-            elsewhere.append(folder.uri)
-    return [run.lake.root.rstrip("/"), *elsewhere]
+def _tells_what_to_look_for(place: str) -> bool:
+    """Say whether a table has the keys or the texts that other files are searched for."""
+    return place == "notes" or place.endswith(f"/{ITEMS}")
 
 
-def _newest(run: Run) -> Iterator[str]:
-    """Yield the files of the newest versions of all tables, and those of the newest index of each width."""
+def _remove_generations(run: Run, generations: Collection[str]) -> None:
+    """Remove all that was made with some models, their items last, and their indexes that lie elsewhere."""
+    for generation in sorted(generations):
+        look()
+        if run.config.index.folder is not None:
+            lake_files.remove_folder(join(run.config.index.folder, generation))
+        for name in lake_files.folders_in(run.lake.uri(generation)):
+            if name != ITEMS:
+                lake_files.remove_folder(run.lake.uri(f"{generation}/{name}"))
+        lake_files.remove_folder(run.lake.uri(generation))
+
+
+def _roots(run: Run) -> dict[str, str]:
+    """Return the folders in which anything of the lake lies, each with its name in the lake: indexes may lie elsewhere."""
+    lake = run.lake.root.rstrip("/")
+    roots = {lake: "", **pinned_elsewhere(lake)}
+    for folder in indexes_of(lake, run.config.index.folder, s3_of(run.config)):
+        if not folder.uri.startswith(f"{lake}/"):
+            # It ends as in the lake: <generation>/index/w<width>.
+            roots[folder.uri] = "/".join(folder.uri.rstrip("/").split("/")[-3:])
+    return roots
+
+
+def _newest(run: Run, generations: Collection[str]) -> Iterator[str]:
+    """Yield the files of the newest versions of all tables, and of the newest indexes, but for those of other generations."""
+    others = {join(run.lake.root, name) for name in find_generations(run.lake.root) if name not in generations}
     for uri in tables_below(run.lake.root):
-        yield from (file.path for file in files_of(uri))
+        if not any(uri.startswith(f"{one}/") for one in others):
+            yield from (file.path for file in files_of(uri))
     for folder in indexes_of(run.lake.root, run.config.index.folder, s3_of(run.config)):
-        yield from (join(folder.uri, file.name) for file in read_manifest(folder).files)
+        if folder.uri.rstrip("/").split("/")[-3] in generations:
+            yield from (join(folder.uri, file.name) for file in read_manifest(folder).files)
 
 
 def _needed_by(run: Run, release: Release) -> Iterator[str]:
@@ -163,23 +188,16 @@ def _owner(work: Work, path: str) -> tuple[str, str]:
     for uri in tables_below(root):
         if path.startswith(f"{uri}/"):
             name = relative(root, uri)
-    generations = [one for one in lake_files.folders_in(root) if has_log(join(root, one, "items"))]
     try:
         # A file that lies in the lake itself is called as the artefact is: report.html.
         first, _, rest = name.partition("/")
         if first == STAGING:
             return name, FILES
-        artefact = artefact_of(name if rest else first.partition(".")[0], generations)
+        artefact = artefact_of(name if rest else first.partition(".")[0], find_generations(root))
     except ValueError:
         say(f"erasure: {name} is no file of this program and holds a note that is taken down; remove it by hand")
         return name, NOTHING
     return name, artefact.erased
-
-
-def _is_other_generation(run: Run, place: str, generations: set[str]) -> bool:
-    """Say whether a place belongs to a model that neither a kept release nor this run has: all that it made goes."""
-    first, _, rest = place.partition("/")
-    return bool(rest) and has_log(run.lake.uri(f"{first}/items")) and first not in generations
 
 
 def _from_table(work: Work, place: str, paths: Sequence[str]) -> None:

@@ -17,8 +17,9 @@ from uninote.lake.parquet_files import DataFile, write_file
 
 # Of the files of lists: an update writes each of them again, in one task.
 FILE_ROWS = 100_000
-# Rows of a row group: a look-up, or a sample, reads only the groups it needs.
+# Rows of a row group: a sample reads only the groups it needs, and a look-up decodes a whole one for each note.
 _GROUP_ROWS = 4096
+_PUBLIC_GROUP_ROWS = 1024
 FILE_RECORD = ("kind", "path", "size", "rows", "low", "high")
 """What a task reports of each file that it wrote; `low` and `high` are the bounds of note_id, as JSON."""
 
@@ -73,7 +74,7 @@ def write_partial(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa
 def write_public(rows: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
     """Write rows of a table for readers, which come in order of note_id, and yield a FILE_RECORD for each file."""
     for table in _files(rows):
-        yield file_record(PUBLIC, write_file(table, folder, _GROUP_ROWS))
+        yield file_record(PUBLIC, write_file(table, folder, _PUBLIC_GROUP_ROWS))
 
 
 def public_lists(owners: pa.Array, lengths: np.ndarray, ids: pa.Array, scores: pa.Array, k: int) -> pa.RecordBatch:

@@ -118,6 +118,11 @@ def change_notes(run, folder, changed: Callable[[int], dict[str, object]]) -> No
         run_stage(run, stage)
 
 
+def named(note_ids) -> str:
+    """Return the condition that a note is one of these, of which there may be none."""
+    return f"note_id in ({', '.join(map(repr, ('nobody', *note_ids)))})"
+
+
 def lose_note(run, folder, faults):
     case = case_of(run)
     DeltaTable(run.lake.uri("notes")).delete(
@@ -130,7 +135,7 @@ def lose_note(run, folder, faults):
 def lose_list(run, folder, faults):
     lists = lists_of(run)
     uri = run.generation.uri("neighbours")
-    DeltaTable(uri).delete(f"note_id in ('', {', '.join(map(repr, list(lists)[:faults]))})")
+    DeltaTable(uri).delete(named(list(lists)[:faults]))
     return case_of(run)
 
 

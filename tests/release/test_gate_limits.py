@@ -125,9 +125,7 @@ def named(note_ids) -> str:
 
 def lose_note(run, folder, faults):
     case = case_of(run)
-    DeltaTable(run.lake.uri("notes")).delete(
-        f"note_id in ('', {', '.join(repr(str(number)) for number in range(faults))})"
-    )
+    DeltaTable(run.lake.uri("notes")).delete(named(map(str, range(faults))))
     tables = {**case.release.tables, "notes": DeltaTable(run.lake.uri("notes")).version()}
     return replace(case, release=replace(case.release, tables=tables))
 
@@ -229,7 +227,9 @@ def empty_notes(run, folder, faults):
 
 
 def cut_texts(run, folder, faults):
-    DeltaTable(run.generation.uri("items")).update({"tokens_cut": "7"}, predicate=f"item_key < {faults}")
+    items = DeltaTable(run.generation.uri("items"))
+    keys = sorted(items.to_pyarrow_table()["item_key"].to_pylist())[:faults]
+    items.update({"tokens_cut": "7"}, predicate=f"item_key in ({', '.join(map(str, keys))})")
     change_notes(run, folder, lambda number: note(number, "edited" if number == 700 else ""))
     return case_of(run)
 

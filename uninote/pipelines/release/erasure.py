@@ -14,6 +14,7 @@ from typing import Any
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import read_manifest
 from uninote.lake.delta_files import files_of, has_log
+from uninote.lake.generation_record import ITEMS, find_generations
 from uninote.lake.lease.fence import look
 from uninote.lake.paths import STAGING
 from uninote.lake.releases.elsewhere import pinned_elsewhere
@@ -24,7 +25,6 @@ from uninote.lake.takedowns.orders import mark_erased, read_orders
 from uninote.lake.upkeep.log_erasure import forget_versions
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import s3_of
-from uninote.pipelines.lake.generations import ITEMS, find_generations
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.release.retention import household_of
 from uninote.pipelines.runtime.progress import say, step

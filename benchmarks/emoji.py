@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
@@ -24,7 +23,8 @@ from uninote.evaluation.tables import Table
 from uninote.model.encoder import load_encoder
 from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.training.dataset import TrainingSet
-from uninote.training.from_notes.negatives import Window, choose_negatives
+from uninote.training.from_notes.mining import Composites, mine
+from uninote.training.from_notes.negatives import Window
 from uninote.training.settings import ContrastiveConfig, RankingConfig, TrainConfig
 from uninote.training.trainer import train
 
@@ -133,10 +133,7 @@ def _mined(data: TrainingSet, checkpoint: Path) -> dict[int, list[int]]:
     items = np.unique(examples.candidates[:, 0])
     encoder = load_encoder(checkpoint, threads=1)
     vectors = encoder.embed([encoder.prepare(data.note(int(item)), []) for item in items])
-    return dict(_windows(items, vectors @ vectors.T, data.groups))
-
-
-def _windows(items: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Iterable[tuple[int, list[int]]]:
-    for row, item in enumerate(items):
-        others = groups[items] != groups[item]
-        yield int(item), choose_negatives(items[others], scores[row][others], None, Window(count=2)).tolist()
+    marks = items.astype(np.int64)
+    texts = Composites.of(marks, data.groups[items], marks, [[row] for row in range(len(items))])
+    mined = mine(texts, np.full(len(items), np.inf), texts, vectors, Window(count=2))
+    return {int(item): mined.of(row)[0].tolist() for row, item in enumerate(items)}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from uninote.errors import UninoteError
 from uninote.model.encoder import describe
 from uninote.pipelines.lake import tables
 from uninote.pipelines.stages import run_stage
@@ -84,10 +85,16 @@ def losses(folder):
 @pytest.mark.long
 def test_a_teacher_scores_every_example_and_finds_hard_negatives(run_of):
     run_stage(run_of(), "ingest")
-    data = training_set(run_of("training.teacher=model", "training.window=[-0.9, 0.99]"))
+    teacher = ("training.teacher=model", "training.window=[0.5, 0.9]")
+    data = training_set(run_of(*teacher, "training.window_unit=quantile"))
     examples = data.examples(Strategy.TEXT_TO_NOTE, "train")
     assert examples.scores is not None
     assert (examples.candidates[:, 1:] >= 0).sum() > 2 * len(examples)
+    counts = data.manifest["counts"]
+    assert counts["unscored/text_to_note"] == 0
+    assert counts["without_negatives/text_to_note"] < len(examples) / 2
+    with pytest.raises(UninoteError, match=r"image_to_text \(\d+ of \d+\).*window_unit: quantile"):
+        training_set(run_of("training.teacher=model", "training.window=[0.9999, 1.0]"))
     plain = training_set(run_of())
     assert plain.digest != data.digest
     assert plain.examples(Strategy.TEXT_TO_NOTE, "train").scores is None

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from udfs.training.mining import TeacherVectors, make_answers
 from uninote.training.dataset import TrainingSet
 from uninote.training.dataset.writer import write_training_set
 from uninote.training.from_notes.assembly import assemble, examples_and_halves
@@ -15,7 +18,7 @@ from uninote.training.from_notes.groups import Governed, content_digests, govern
 from uninote.training.from_notes.leaks import find_leaks
 from uninote.training.from_notes.negatives import Window
 from uninote.training.from_notes.note_rows import SourceImage, SourceNote
-from uninote.training.from_notes.soft_scores import Elements, score_examples
+from uninote.training.from_notes.soft_scores import Elements, pools_of, questions_of, take_scores
 
 
 def note(number, digests=(), title=None, **fields):
@@ -89,7 +92,7 @@ def test_equal_contents_are_one_item_of_a_split_and_noise_is_of_other_groups():
     assert assembly.digests() == {f"{n}{side}" for n in range(8) for side in "ab"}
 
 
-def test_a_teacher_scores_pairs_and_finds_negatives_in_its_window():
+def test_a_teacher_scores_pairs_and_finds_negatives_in_its_window(tmp_path):
     notes = [note(n, [f"{n}a", f"{n}b"], caption=f"cup {n}") for n in range(30)]
     assembly = made(notes, {one.note_id: Governed(n, "train", True) for n, one in enumerate(notes)})
     elements = Elements.of(assembly.items)
@@ -104,8 +107,21 @@ def test_a_teacher_scores_pairs_and_finds_negatives_in_its_window():
     silent = elements.of_item[assembly.examples[0]["query"]][0]
     vectors[silent] = np.nan
     before = len(assembly.examples)
-    score_examples(assembly, elements, vectors, Window(0.1, 0.6, 0.01, 5))
+    known = np.flatnonzero(np.isfinite(vectors[:, 0]))
+    pq.write_table(pa.table({"item_key": known, "vector": list(vectors[known])}), tmp_path / "said.parquet")
+    pools = pools_of(assembly, elements)
+    teacher = TeacherVectors(str(tmp_path), len(vectors), 16, "test")
+    answer = make_answers(teacher, lambda: pools, dict.fromkeys(pools, Window(0.1, 0.6, 0.01, 5)))
+    answers = pa.Table.from_batches(answer(iter(questions_of(assembly, elements).to_batches())))
+    counts = take_scores(assembly, answers, 5)
     assert 0 < before - len(assembly.examples) < before / 4
+    assert sum(count for name, count in counts.items() if name.startswith("unscored/")) == before - len(
+        assembly.examples
+    )
+    for name, count in counts.items():
+        kind, _, strategy = name.partition("/")
+        if kind == "without_negatives":
+            assert count == sum(not one["negatives"] for one in assembly.examples if one["strategy"] == strategy)
     mined = 0
     for one in assembly.examples:
         assert len(one["negatives"]) == len(one["negative_scores"]) <= 5

@@ -31,6 +31,14 @@ def once_per_host(name: str, fill: Callable[[Path], None], checked_for: str = ""
     return copy.folder
 
 
+def drop(name: str) -> None:
+    """Delete this host's private folder `name`; what a process has mapped stays until it ends."""
+    copy = _Copy(own_folder(), name)
+    shutil.rmtree(copy.folder, ignore_errors=True)
+    for path in (copy.hashes, copy.checked, copy.cache / f"{name}.lock"):
+        path.unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class _Copy:
     """A folder of the cache, and beside it what its files were, and for whom they were last compared byte by byte."""

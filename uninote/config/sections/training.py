@@ -95,11 +95,13 @@ class TrainingConfig(Section):
 
     Near-duplicates are one group, of which `group_cap` are used; `eval_share` of the groups are held out. With
     `modal_replacement` the note that an image asks for has its description in its place; with `note_pairs` the halves of a
-    note are a pair, which the paper leaves to its second stage. `noise` notes stand beside the
-    relevant ones of a ranked list. `teacher` model scores candidates with the configured encoder (none: captions are the
-    only truth); of its candidates between `window` similarities, `negatives` are hard negatives, and what comes within
-    `margin` of the positive is none. Training starts at `start` (demo: a new, small model), `contrastive` before
-    `ranking`; null leaves one out. `processes` share each batch. `output` null is a folder in the lake.
+    note are a pair, which the paper leaves to its second stage. `noise` notes stand beside the relevant ones of a ranked list.
+    `teacher` model scores candidates with the configured encoder (none: captions are the only truth); of all candidates
+    between `window` similarities, `negatives` drawn ones are hard negatives, and what comes within `margin` of the positive
+    is none. With `window_unit` quantile the window lies between such shares of the teacher's own scores. A set in which
+    more than `max_without_negatives` of a strategy's examples have none is refused. Training starts at `start` (demo: a new,
+    small model), `contrastive` before `ranking`; null leaves one out. `processes` share each batch. `output` null is a folder
+    in the lake.
     """
 
     max_notes: int | None = Field(100_000, ge=1)
@@ -111,8 +113,10 @@ class TrainingConfig(Section):
     noise: int = Field(20, ge=1)
     teacher: Literal["none", "model"] = "none"
     window: tuple[float, float] = Field((0.5, 0.7), strict=False)
+    window_unit: Literal["cosine", "quantile"] = "cosine"
     margin: float = Field(0.01, ge=0)
     negatives: int = Field(8, ge=0)
+    max_without_negatives: float = Field(0.5, ge=0, le=1)
     seed: int = 0
     start: Location = DEMO
     contrastive: TrainConfig | None = TrainConfig()

@@ -29,11 +29,12 @@ from uninote.pipelines.training.teacher import teach
 from uninote.storage import lake_files
 from uninote.storage.lake_folders import move_folder, on_disk
 from uninote.training.dataset import TrainingSet
-from uninote.training.dataset.schemas import EVAL, FORMAT, MANIFEST, TABLES
+from uninote.training.dataset.schemas import EVAL, FORMAT, MANIFEST, TABLES, TRAIN
 from uninote.training.from_notes.assembly import Assembly, assemble, examples_and_halves
 from uninote.training.from_notes.examples import Making
 from uninote.training.from_notes.groups import Governed, govern
 from uninote.training.from_notes.leaks import find_leaks
+from uninote.training.from_notes.soft_scores import UNSCORED
 
 NO_PAIRS = (
     "no note gives a pair to train on: pairs need a caption, an image, or text read in an image; fill the caption column, or "
@@ -91,8 +92,10 @@ def _make(run: Run, notes: DataFrame, scratch: str, versions: dict[str, int]) ->
     )
     used = {note_id for note_id, place in governed.items() if place.used}
     assembly = _assembled(run, sources, used, governed)
+    taught: Counter[str] = Counter()
     if settings.teacher == "model":
-        teach(run, assembly, sources)
+        taught = teach(run, assembly, sources)
+        _check_taught(run, assembly, taught)
     for name, rows in assembly.tables().items():
         place = lake_files.join(scratch, name)
         lake_files.make_folder(place)
@@ -101,10 +104,33 @@ def _make(run: Run, notes: DataFrame, scratch: str, versions: dict[str, int]) ->
     _write_images(run, sources, assembly.digests(), f"{scratch}/images")
     # These are all images of all notes; the set holds those that it uses.
     lake_files.remove_folder(f"{scratch}/sources")
-    counts = {"notes": len(digests), "kept": len(used), **_group_counts(run, governed), **_counts(assembly)}
+    counts = {"notes": len(digests), "kept": len(used), **_group_counts(run, governed), **_counts(assembly), **taught}
     made = {"settings": settings.of_set(), "versions": versions}
     manifest = json.dumps({"format": FORMAT, "counts": counts, **made}, indent=2) + "\n"
     lake_files.write(f"{scratch}/{MANIFEST}", manifest.encode())
+
+
+def _check_taught(run: Run, assembly: Assembly, taught: Counter[str]) -> None:
+    """Say by strategy which examples have no score or no negative. Raises UninoteError where too many have no negative."""
+    scored = Counter(row["strategy"] for row in assembly.examples if row["split"] == TRAIN)
+    allowed = run.config.training.max_without_negatives
+    lacking = []
+    for name, count in sorted(taught.items()):
+        kind, _, strategy = name.partition("/")
+        if count and kind == UNSCORED:
+            say(
+                f"training set: {count:,} examples of {strategy} are left out: the teacher has no vector of a part of them"
+            )
+        elif count:
+            say(f"training set: {count:,} of {scored[strategy]:,} examples of {strategy} have no negative")
+            if count > allowed * scored[strategy]:
+                lacking.append(f"{strategy} ({count:,} of {scored[strategy]:,})")
+    if lacking and run.config.training.negatives:
+        raise UninoteError(
+            f"examples without any negative: {', '.join(lacking)}, more than training.max_without_negatives={allowed}: no "
+            f"candidate scores within training.window={list(run.config.training.window)}, and where negatives of the batch do "
+            "not count such an example teaches nothing; give a window that this teacher's scores lie in (window_unit: quantile)"
+        )
 
 
 def _group_counts(run: Run, governed: dict[str, Governed]) -> dict[str, int]:

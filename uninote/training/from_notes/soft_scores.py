@@ -1,24 +1,52 @@
-"""Soft scores of examples, and their hard negatives, out of a teacher's vectors of single images and texts."""
+"""Examples as a teacher scores them: items taken apart into elements, pools of candidates, and what was found, put in place."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from uninote.training.dataset.schemas import TRAIN
 from uninote.training.dataset.strategies import Strategy
 from uninote.training.from_notes.assembly import Assembly
-from uninote.training.from_notes.negatives import Window, choose_negatives, max_sim, with_rule
+from uninote.training.from_notes.mining import Composites
 from uninote.training.from_notes.note_rows import Content, elements_of
-from uninote.vectors.top_k import best_columns
 
-# Nearest ones of a query that are looked at.
-_MOST_CANDIDATES = 64
-_BLOCK = 1024
+UNSCORED = "unscored"
+WITHOUT_NEGATIVES = "without_negatives"
+_SHOWN = ("kind", "title", "body", "topics", "images")
+
+QUESTIONS = pa.schema(
+    [
+        pa.field("pool", pa.string()),
+        pa.field("example", pa.int64()),
+        pa.field("group", pa.int64()),
+        pa.field("mark", pa.int64()),
+        pa.field("query", pa.list_(pa.int64())),
+        pa.field("positive", pa.list_(pa.int64())),
+        pa.field("by_rule", pa.list_(pa.int64())),
+    ]
+)
+"""One example a row: the elements of its items, `by_rule` null where it has no negative by rule, and the name of its `pool`."""
+
+ANSWERS = pa.schema(
+    [
+        pa.field("example", pa.int64()),
+        pa.field("positive_score", pa.float32()),
+        pa.field("rule_score", pa.float32()),
+        pa.field("negatives", pa.list_(pa.int64())),
+        pa.field("negative_scores", pa.list_(pa.float32())),
+        pa.field("inside", pa.int64()),
+    ]
+)
+"""What was found: scores NaN where the teacher has no vector; `inside` candidates of the pool lie in the window."""
 
 
 @dataclass(frozen=True)
@@ -44,76 +72,77 @@ class Elements:
         return cls([part.as_row() for part in numbers], of_item)
 
 
-def score_examples(assembly: Assembly, elements: Elements, vectors: np.ndarray, window: Window) -> None:
-    """Give each example the scores of its positive and of its negatives, by rule and mined, in place.
+def mark_of(item: Mapping[str, Any]) -> int:
+    """Return 64 bits, signed, of a hash of what an item shows: the same whatever its number."""
+    shown = json.dumps([item[name] for name in _SHOWN], sort_keys=True)
+    return int.from_bytes(hashlib.sha256(shown.encode("utf-8", "surrogatepass")).digest()[:8], "big", signed=True)
 
-    `vectors` float32 (elements, width), L2-normalised, NaN where the teacher had none; an example with such an element is
-    taken out, since its loss needs every score. Candidates are items of the target kind in the same split and of another
-    group; the nearest by the mean of their elements' vectors are scored by MaxSim.
+
+def pools_of(assembly: Assembly, elements: Elements) -> dict[str, Composites]:
+    """Return the candidates of each strategy and split, by `pool` of QUESTIONS.
+
+    They are what is a right answer of the same kind in the same split, no negatives by rule.
     """
-    # MaxSim cannot be looked up: the nearest by mean vectors are scored by it, 64 for each query.
-    means = np.stack([_mean(vectors[parts]) for parts in elements.of_item])
-    groups = np.array([item["group"] for item in assembly.items])
-    scored = []
-    for (strategy, split), examples in _by_strategy(assembly).items():
-        gallery = _gallery(assembly, Strategy(strategy).target_kind, split, means)
-        for start in range(0, len(examples), _BLOCK):
-            some = examples[start : start + _BLOCK]
-            near = _nearest(means, [one["query"] for one in some], gallery)
-            for one, candidates in zip(some, near, strict=True):
-                others = candidates[groups[candidates] != groups[one["query"]]]
-                if _score(one, others, elements, vectors, window):
-                    scored.append(one)
-    assembly.examples[:] = scored
-
-
-def _score(
-    one: dict[str, Any], candidates: np.ndarray, elements: Elements, vectors: np.ndarray, window: Window
-) -> bool:
-    """Fill in one example; say whether every score is known."""
-    query = vectors[elements.of_item[one["query"]]]
-
-    def scores(items: Sequence[int]) -> np.ndarray:
-        found = np.empty(len(items), dtype=np.float32)
-        for place, item in enumerate(items):
-            found[place] = max_sim(query, vectors[elements.of_item[item]])
-        return found
-
-    positive = float(scores([one["positive"]])[0])
-    mined = choose_negatives(candidates, scores(candidates.tolist()), positive, window)
-    by_rule = one["negatives"][0] if one["negatives"] else None
-    negatives = with_rule(mined, by_rule, window.count).tolist()
-    one |= {"negatives": negatives, "positive_score": positive, "negative_scores": scores(negatives).tolist()}
-    return bool(np.isfinite([positive, *one["negative_scores"]]).all())
-
-
-def _by_strategy(assembly: Assembly) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    targets: dict[tuple[str, str], set[int]] = {}
+    names = {}
     for one in assembly.examples:
-        found[one["strategy"], one["split"]].append(one)
-    return found
+        kind = (Strategy(one["strategy"]).target_kind, one["split"])
+        names[_pool(one)] = kind
+        targets.setdefault(kind, set()).add(one["positive"])
+    of_kind = {kind: _composites(assembly, elements, sorted(found)) for kind, found in targets.items()}
+    return {name: of_kind[kind] for name, kind in names.items()}
 
 
-def _gallery(assembly: Assembly, kind: str, split: str, means: np.ndarray) -> np.ndarray:
-    """Return the numbers of the items that may be candidates: targets of some example, not a negative by rule."""
-    targets = {one["positive"] for one in assembly.examples if one["split"] == split}
-    numbers = []
-    for item in sorted(targets):
-        if assembly.items[item]["kind"] == kind and np.isfinite(means[item]).all():
-            numbers.append(item)
-    return np.array(numbers, dtype=np.int64)
+def _composites(assembly: Assembly, elements: Elements, numbers: Sequence[int]) -> Composites:
+    items = [assembly.items[number] for number in numbers]
+    groups = np.array([item["group"] for item in items], np.int64)
+    marks = np.array(list(map(mark_of, items)), np.int64)
+    return Composites.of(np.array(numbers, np.int64), groups, marks, [elements.of_item[number] for number in numbers])
 
 
-def _nearest(means: np.ndarray, queries: Sequence[int], gallery: np.ndarray) -> list[np.ndarray]:
-    """Return for each of `queries`, numbers of items, those of `gallery` that are nearest to it, nearest first."""
-    if not len(gallery):
-        return [gallery] * len(queries)
-    # A query without a vector is near to nothing: its example is taken out later.
-    scores = np.nan_to_num(means[queries], nan=0.0) @ means[gallery].T
-    columns, _ = best_columns(scores, _MOST_CANDIDATES)
-    return list(gallery[columns])
+def questions_of(assembly: Assembly, elements: Elements) -> pa.Table:
+    """Return QUESTIONS, those of one pool beside each other."""
+    rows = []
+    for number, one in enumerate(assembly.examples):
+        query = assembly.items[one["query"]]
+        row = {
+            "pool": _pool(one),
+            "example": number,
+            "group": query["group"],
+            "mark": mark_of(query),
+            "query": elements.of_item[one["query"]],
+            "positive": elements.of_item[one["positive"]],
+            "by_rule": elements.of_item[one["negatives"][0]] if one["negatives"] else None,
+        }
+        rows.append(row)
+    return pa.Table.from_pylist(rows, QUESTIONS).sort_by([("pool", "ascending"), ("example", "ascending")])
 
 
-def _mean(vectors: np.ndarray) -> np.ndarray:
-    total = vectors.sum(axis=0)
-    return np.asarray(total / max(float(np.linalg.norm(total)), 1e-12), dtype=np.float32)
+def take_scores(assembly: Assembly, answers: pa.Table, count: int) -> Counter[str]:
+    """Give the examples their scores and at most `count` negatives, the one by rule first, in place.
+
+    An example with an element that the teacher has no vector of is taken out, since its loss needs every score. Returns how
+    many of a strategy were taken out, UNSCORED/<strategy>, and how many are without any negative,
+    WITHOUT_NEGATIVES/<strategy>, both of the training split alone.
+    """
+    counts: Counter[str] = Counter()
+    scored = []
+    for answer in answers.sort_by("example").to_pylist():
+        one = assembly.examples[answer["example"]]
+        # The paper takes both kinds and does not say how many of each: one by rule, as a note has one for each image, is ours.
+        negatives = (one["negatives"][:1] + answer["negatives"])[:count]
+        by_rule = [answer["rule_score"]] if one["negatives"] else []
+        scores = (by_rule + answer["negative_scores"])[:count]
+        one |= {"negatives": negatives, "positive_score": answer["positive_score"], "negative_scores": scores}
+        is_scored = bool(np.isfinite([answer["positive_score"], *scores]).all())
+        if is_scored:
+            scored.append(one)
+        if one["split"] == TRAIN:
+            counts[f"{UNSCORED}/{one['strategy']}"] += not is_scored
+            counts[f"{WITHOUT_NEGATIVES}/{one['strategy']}"] += is_scored and not negatives
+    assembly.examples[:] = scored
+    return counts
+
+
+def _pool(example: Mapping[str, Any]) -> str:
+    return f"{example['strategy']}/{example['split']}"

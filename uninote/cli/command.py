@@ -6,7 +6,7 @@
     uninote explain n17 n9             why n9 is, or is not, among the neighbours of n17
     uninote releases list              which releases there are, and which one readers see
     uninote releases rollback          back to the one before: at once for readers, and for the next refresh
-    uninote publish --store URI        the live release into an online store
+    uninote publish --store URI        the live release into an online store (default: serving.store)
     uninote hide add n17 --store URI   a note out of it at once
     uninote takedown add n17 --why …   a note that nobody is to see any more, at once
     uninote vacuum --dry-run           which files nothing needs any more; without --dry-run they go
@@ -172,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_plan(commands, common).set_defaults(run=_plan)
     add_publish(commands, common).set_defaults(run=_publish)
-    add_hide(commands).set_defaults(run=_hide)
+    add_hide(commands, common).set_defaults(run=_hide)
     add_releases(commands, common)
     add_explain(commands, common)
     add_vacuum(commands, common)

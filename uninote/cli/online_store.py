@@ -9,15 +9,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from uninote.cli.options import required_store
 from uninote.errors import ConfigError
 from uninote.terminal import write
 
-_STORE = "redis://host:6379/0, rediss://…, unix:///socket, or lmdb:///folder"
+_STORE = "redis://host:6379/0, rediss://…, unix:///socket or lmdb:///folder (default: serving.store)"
 _PUBLISH = """\
 Push the lists that the live release changed to an online store, count them, and let all its readers see them by one flip.
 
     uninote publish --store redis://cache:6379/0 --lake /data/my-lake
     uninote publish --store lmdb:///srv/neighbours                      # the lake of conf/local.yaml
+    uninote publish --config lake.yaml                                  # the store that it names: serving.store
 
 Where it fails it exits with 1, readers see what they saw, and the same command goes on. After `uninote releases rollback` it
 flips back. A password is taken from UNINOTE_STORE_PASSWORD, a user from UNINOTE_STORE_USER."""
@@ -28,7 +30,7 @@ list.
     uninote hide add n17 n4 --store redis://cache:6379/0
     uninote hide add --from deleted.txt --store redis://cache:6379/0    # an id in each line
     uninote hide remove n4 --store redis://cache:6379/0
-    uninote hide list --store redis://cache:6379/0"""
+    uninote hide list                                                   # the store of conf/local.yaml: serving.store"""
 
 Commands = argparse._SubParsersAction
 
@@ -38,7 +40,7 @@ def add_publish(
 ) -> argparse.ArgumentParser:
     """Add the command with its arguments, and return its parser: who asks says what it runs."""
     parser = _command(commands, "publish", "push the live release to an online store", _PUBLISH, [common])
-    parser.add_argument("--store", required=True, metavar="URI", help=_STORE)
+    parser.add_argument("--store", metavar="URI", help=_STORE)
     parser.add_argument("--all", action="store_true", help="push every list, also those that did not change")
     parser.add_argument(
         "--drop-previous", action="store_true", help="then remove all that is not live: there is no way back"
@@ -46,14 +48,13 @@ def add_publish(
     return parser
 
 
-def add_hide(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+def add_hide(commands: Commands[argparse.ArgumentParser], common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Add the command with its arguments, and return its parser: who asks says what it runs."""
-    parser = _command(commands, "hide", "leave notes out of an online store at once", _HIDE, [])
+    parser = _command(commands, "hide", "leave notes out of an online store at once", _HIDE, [common])
     parser.add_argument("action", choices=("add", "remove", "list"))
     parser.add_argument("notes", nargs="*", metavar="NOTE", help="a note_id")
     parser.add_argument("--from", dest="file", type=Path, metavar="FILE", help="a file with a note_id in each line")
-    parser.add_argument("--store", required=True, metavar="URI", help=_STORE)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--store", metavar="URI", help=_STORE)
     return parser
 
 
@@ -74,7 +75,8 @@ def publish_live(lake: str, options: argparse.Namespace) -> dict[str, Any]:
     from uninote.serving.releases import publish_release
 
     began = time.monotonic()
-    store = open_store(options.store, create=True)
+    uri = required_store(options)
+    store = open_store(uri, create=True)
     try:
         outcome = publish_release(store, lake, everything=options.all)
         other = store.state.other
@@ -82,7 +84,7 @@ def publish_live(lake: str, options: argparse.Namespace) -> dict[str, Any]:
             store.drop(other)
     finally:
         store.close()
-    return {"store": options.store, **asdict(outcome), "seconds": round(time.monotonic() - began, 3)}
+    return {"store": uri, **asdict(outcome), "seconds": round(time.monotonic() - began, 3)}
 
 
 def print_published(found: dict[str, Any]) -> None:
@@ -104,15 +106,16 @@ def hide_notes(options: argparse.Namespace) -> dict[str, Any]:
     from uninote.serving.opening import open_store
 
     notes = _named(options)
-    store = open_store(options.store)
+    uri = required_store(options)
+    store = open_store(uri)
     try:
         if options.action == "list":
-            return {"store": options.store, "hidden": store.hidden()}
+            return {"store": uri, "hidden": store.hidden()}
         if options.action == "add":
             store.hide(notes)
         else:
             store.unhide(notes)
-        return {"store": options.store, "action": options.action, "notes": len(notes)}
+        return {"store": uri, "action": options.action, "notes": len(notes)}
     finally:
         store.close()
 

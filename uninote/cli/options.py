@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,34 @@ def config_of(options: argparse.Namespace) -> Config | None:
     from uninote.config.loading import load_config
 
     return load_config(path)
+
+
+def config_of_lake(options: argparse.Namespace) -> Config | None:
+    """Return what `config_of` does, but null where --lake names another lake than the one of the working folder's."""
+    config = config_of(options)
+    if config is None or options.config is not None or options.lake is None:
+        return config
+    return config if _plain(options.lake) == _plain(config.lake) else None
+
+
+def _plain(lake: str) -> str:
+    return lake.replace("s3a://", "s3://", 1).rstrip("/") if "://" in lake else os.path.realpath(lake)
+
+
+def store_of(options: argparse.Namespace) -> str | None:
+    """Return the online store that is named, or else the one of the configuration; null where there is neither."""
+    if options.store is not None:
+        return str(options.store)
+    config = config_of_lake(options)
+    return None if config is None else config.serving.store
+
+
+def required_store(options: argparse.Namespace) -> str:
+    """Return what `store_of` does. Raises ConfigError where no store is named."""
+    store = store_of(options)
+    if store is None:
+        raise ConfigError("no online store is named; name one with --store, or as serving.store in the configuration")
+    return store
 
 
 def print_json(found: object) -> None:

@@ -7,10 +7,13 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from uninote.cli.options import store_of
 from uninote.cli.prove import print_traces
 from uninote.errors import ConfigError, UninoteError
+from uninote.redaction import redact
 from uninote.terminal import write
 
+_STORE = "an online store that is to hide, or show, the notes as well (default: serving.store of the configuration)"
 _HELP = """\
 Take notes down: from the moment this returns, look-ups, searches and reports leave them out, and the next refresh erases them
 from the lake. It waits for no run. An id that the lake does not know is left out as soon as it comes.
@@ -20,6 +23,9 @@ from the lake. It waits for no run. An id that the lake does not know is left ou
     uninote takedown list
     uninote takedown remove n4             # lets it in again, with the next ingest
     uninote takedown prove n17 --text "how its text began"    # exits with 1 where anything is left of it
+
+An online store that the configuration names (serving.store) is told without --store. Where it does not answer, the exit code
+is 1, and the note is taken down in the lake all the same.
 
 Once a note is erased the list keeps a keyed hash of its id: `remove` takes the id still."""
 
@@ -50,7 +56,7 @@ def add_takedown(
         metavar="FOLDER",
         help="of prove: a folder outside of the lake; several times",
     )
-    parser.add_argument("--store", metavar="URI", help="an online store that is to hide, or show, the notes as well")
+    parser.add_argument("--store", metavar="URI", help=_STORE)
     return parser
 
 
@@ -74,9 +80,10 @@ def take_down(lake: str, options: argparse.Namespace) -> dict[str, Any]:
         found["orders"] = [asdict(one) for one in given]
     else:
         orders.remove(lake, notes)
-    if options.store is not None:
-        _tell_store(options.store, options.action, notes)
-    return found | {"notes": len(set(notes))}
+    store = _store(options)
+    if store is not None:
+        _tell_store(store, options.action, notes)
+    return found | {"notes": len(set(notes)), "store": store}
 
 
 def _proof(lake: str, notes: list[str], options: argparse.Namespace) -> dict[str, Any]:
@@ -101,6 +108,15 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("--store goes with add and remove; `uninote hide list` prints what a store hides")
 
 
+def _store(options: argparse.Namespace) -> str | None:
+    try:
+        return store_of(options)
+    except ConfigError as error:
+        raise ConfigError(
+            f"the lake's list of takedowns was changed, and whether it has an online store is not known: {error}"
+        ) from error
+
+
 def _tell_store(uri: str, action: str, notes: list[str]) -> None:
     """Hide or show notes in an online store. The lake's list holds them already, whatever becomes of this."""
     from uninote.serving.layout import StoreError
@@ -113,9 +129,10 @@ def _tell_store(uri: str, action: str, notes: list[str]) -> None:
         finally:
             store.close()
     except StoreError as error:
+        place = redact(uri)
         raise StoreError(
-            f"the lake's list of takedowns was changed, and the online store was not: {error}. Run the same `uninote hide "
-            f"{action}` until it succeeds"
+            f"the lake's list of takedowns was changed, and the online store {place} was not: {error}. Run `uninote hide "
+            f"{action}` with the same notes and --store {place} until it succeeds; the next `uninote publish` hides them too"
         ) from error
 
 
@@ -127,5 +144,11 @@ def print_takedowns(found: dict[str, Any]) -> None:
         name = one["note_id"] or f"(erased) {one['digest'][:12]}…"
         state = f"erased {one['erased_at']}" if one["erased_at"] else f"not erased yet: {one['why']}"
         write(sys.stdout, f"{name:<24} ordered {one['ordered_at']}, {state}\n")
+    if found["action"] in ("add", "remove"):
+        done = "hidden" if found["action"] == "add" else "shown again"
+        told = (
+            f"they are {done} in {found['store']}" if found["store"] else "no online store is named, and none was told"
+        )
+        write(sys.stdout, f"{told}\n")
     if found["action"] == "remove":
         write(sys.stdout, f"{found['notes']:,} notes are let in again by the next ingest\n")

@@ -127,7 +127,8 @@ def _credentials(name: str, value: Any) -> Iterator[str]:
     elif isinstance(value, str) and has_credentials(value):
         yield (
             f"{name}: holds credentials in its URL, which would be stored with the lake; take them out, and give them in "
-            f"the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), a profile or a role; got {redact_value(name, value)}"
+            "the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; of an online store UNINOTE_STORE_USER and "
+            f"UNINOTE_STORE_PASSWORD), a profile or a role; got {redact_value(name, value)}"
         )
 
 

@@ -15,6 +15,7 @@ from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.config.sections.observe import ObserveConfig
 from uninote.config.sections.releases import CompactionConfig, GatesConfig, RefreshConfig, RetentionConfig
 from uninote.config.sections.report import ReportConfig
+from uninote.config.sections.serving import ServingConfig
 from uninote.config.sections.sources import DemoConfig, IngestConfig, MediaConfig, S3Config
 from uninote.config.sections.training import TrainingConfig
 from uninote.config.spark_settings import find_conflicts
@@ -44,6 +45,7 @@ class Config(Section):
     gates: GatesConfig = GatesConfig()
     retention: RetentionConfig = RetentionConfig()
     compaction: CompactionConfig = CompactionConfig()
+    serving: ServingConfig = ServingConfig()
     report: ReportConfig = ReportConfig()
     observe: ObserveConfig = ObserveConfig()
     as_of: str | None = None

@@ -15,7 +15,7 @@ from uninote.pipelines.lake.run import Run, all_entries
 from uninote.pipelines.notes.source_identity import counts_if_unchanged, demo_folder, state_of
 from uninote.pipelines.runtime.progress import say
 
-_AFTER = ("index", "neighbours", "release", "report", "retention")  # what follows where vectors change
+_AFTER = ("index", "neighbours", "release", "publish", "report", "retention")  # what follows where vectors change
 
 
 def preview(run: Run) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from uninote.pipelines.notes.source_identity import may_hold_demo
 from uninote.pipelines.notes.stage import ingest
 from uninote.pipelines.observing import observed_stage
 from uninote.pipelines.release.erasure import erase
-from uninote.pipelines.release.errors import GateError, OutOfTimeError
+from uninote.pipelines.release.errors import GateError, OutOfTimeError, PublishError
+from uninote.pipelines.release.online import publish as publish_online
 from uninote.pipelines.release.resume import resume
 from uninote.pipelines.release.retention import check_upkeep, retain
 from uninote.pipelines.release.stage import release
@@ -41,6 +42,7 @@ STAGES: Mapping[str, Stage] = {
     "index": index,
     "neighbours": neighbours,
     "release": release,
+    "publish": publish_online,
     "report": report,
     "retention": retain,
     "erasure": erase,
@@ -88,7 +90,8 @@ def _right_to_write(run: Run, name: str) -> Iterator[None]:
 def release_and_clean_up(run: Run) -> Summary:
     """Run the stages after neighbours that a refresh runs, but for the report."""
     released = run_stage(run, "release")
-    return {**released, "retention": run_stage(run, "retention"), "erasure": run_stage(run, "erasure")}
+    cleaned = {name: run_stage(run, name) for name in ("retention", "erasure")}
+    return {**released, **cleaned, "publish": run_stage(run, "publish")}
 
 
 def _check_time(run: Run, name: str, started: float) -> None:
@@ -123,14 +126,23 @@ def refresh(run: Run) -> Summary:
     # Asked for here, so that an encoder which is missing stops the run before it writes.
     say(f"refresh: the encoder is {run.model.checkpoint}")
     stages = {}
+    unpublished = None
     for name in STAGES:
         _check_time(run, name, started)
         try:
             stages[name] = run_stage(run, name)
+        except PublishError as error:
+            # The lake has the release: what comes after it is done, and the failure is told at the end.
+            unpublished = error
         except GateError:
             # Said in the report too, for whoever finds it in the morning; readers keep what they have.
             run_stage(run, "report")
             raise
+    if unpublished is not None:
+        raise unpublished
+    if stages["erasure"]["state"] == "done":
+        # What the erasure ended goes from the store as well.
+        stages["publish"] = run_stage(run, "publish")
     made = {name: uri for summary in stages.values() for name, uri in summary["tables"].items()}
     write(
         sys.stdout,

@@ -11,5 +11,9 @@ class GateError(UninoteError):
     exit_code = 3
 
 
+class PublishError(UninoteError):
+    """The online store did not take a release, which is live in the lake."""
+
+
 class OutOfTimeError(UninoteError):
     """A refresh reached refresh.max_hours before its release was complete."""

@@ -9,7 +9,7 @@ from clustered import all_scores, make_vectors
 from uninote.neighbours.kernel.approximate import rank_again, top_k
 from uninote.neighbours.kernel.assignments import MOST_RECORDED, Recorder
 from uninote.neighbours.kernel.candidates import NO_ROW, key_position
-from uninote.neighbours.kernel.codes import encode
+from uninote.neighbours.kernel.codes import encode, mean_of
 from uninote.neighbours.kernel.join import join_codes
 from uninote.neighbours.kernel.settings import Settings
 from uninote.neighbours.recall import tie_aware_recall
@@ -51,8 +51,8 @@ def test_a_join_ends_once_the_sample_has_found_enough():
     vectors, ran = make_vectors(2000), {}
     for recall in (0.2, 0.999):
         assignments = []
-        settings = Settings(assignments=4, leaf_rows=100, rounds=0, length=16, recall=recall)
-        join_codes(encode(vectors), settings, 0, Recorder(vectors, assignments))
+        settings = Settings(assignments=4, leaf_rows=40, rounds=0, length=16, recall=recall)
+        join_codes(encode(vectors), settings, 0, Recorder(mean_of(vectors), assignments))
         ran[recall] = len(assignments)
     assert ran[0.2] < ran[0.999] == MOST_RECORDED
 

@@ -45,7 +45,7 @@ def test_a_join_that_will_end_early_says_so():
     """Of 70 assignments that it may take, far fewer find what is asked: what they found says how far it is."""
     rows, seen = vectors(2000), []
     with watching(seen.append):
-        top_k(rows, 5, settings=Settings(assignments=70, leaf_rows=300, rounds=0, recall=0.9))
+        top_k(rows, 5, settings=Settings(assignments=70, leaf_rows=100, rounds=0, recall=0.9))
     assert 2 < len(seen) < 35
     assert max(seen) > 0.6
 

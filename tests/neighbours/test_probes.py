@@ -10,10 +10,10 @@ from uninote.neighbours.kernel.approximate import top_k
 from uninote.neighbours.kernel.assignments import Assignment
 from uninote.neighbours.kernel.codes import encode_around
 from uninote.neighbours.kernel.leaves import make_workspace
-from uninote.neighbours.kernel.pivots import pivots_within
 from uninote.neighbours.kernel.settings import Settings
 from uninote.neighbours.update import changed_join, probes
 from uninote.neighbours.update.changed_join import ChangedRows
+from uninote.neighbours.update.near_pivots import pivots_within
 from uninote.neighbours.update.probes import join_probed
 from uninote.neighbours.update.reach import Plan
 

@@ -1,7 +1,7 @@
 """Approximate neighbours: the best K of each row of one array in memory, one thread, no Spark.
 
 Rows are coded in int8 and scored in small groups by one instruction for 64 products. Several assignments, each around
-other random pivots, give each row most of its neighbours; local joins find more; the candidates that remain are ranked
+other pivots, give each row most of its neighbours; local joins find more; the candidates that remain are ranked
 again by the vectors themselves.
 """
 
@@ -58,7 +58,7 @@ def top_k(
     chosen = settings or settings_for(len(rows), k, recall)
     if chosen.depth != k:
         chosen = replace(chosen, length=max(chosen.length, list_length(k)), depth=k)
-    recorder = None if assignments is None else Recorder(vectors, assignments)
+    recorder = None if assignments is None else Recorder(mean, assignments)
     order, candidates = join_codes(codes, chosen, seed, recorder, in_codes(excluded, mean, vectors))
     return rank_again(vectors, order, candidates.keys, k)
 

@@ -1,4 +1,4 @@
-"""Assignments of rows to pivots: each random pivot has a leaf, the rows that are nearest to it.
+"""Assignments of rows to pivots: each pivot has a leaf, the rows that are nearest to it.
 
 Those of a full join are stored, so that rows which change later are scored only against the rows in the leaves near them.
 """
@@ -15,7 +15,7 @@ MOST_RECORDED = 4  # a later join finds enough in the leaves of so many
 
 
 class Assignment(NamedTuple):
-    """One round: `pivots` float32 (p, width), the vectors of random rows; `leaves` int32 (n, fan), the numbers of each
+    """One round: `pivots` float32 (p, width), vectors; `leaves` int32 (n, fan), the numbers of each
     row's nearest pivots, nearest first, -1 for none."""
 
     pivots: np.ndarray
@@ -35,18 +35,18 @@ class Groups(NamedTuple):
 class Recorder:
     """Appends the first MOST_RECORDED assignments of a join to a list.
 
-    `vectors` float32 or float16 (n, width) are those of the joined rows.
+    `mean` float32 (width,) is what the codes of the joined rows are centred around.
     """
 
-    def __init__(self, vectors: np.ndarray, assignments: list[Assignment]) -> None:
-        self._vectors = vectors
+    def __init__(self, mean: np.ndarray, assignments: list[Assignment]) -> None:
+        self._mean = mean
         self._assignments = assignments
         self._room = MOST_RECORDED
 
     def add(self, pivots: np.ndarray, leaves: np.ndarray) -> None:
-        """Append one if there is room: `pivots` are rows of `vectors`, int64 (p,), and `leaves` int32 (n, fan)."""
+        """Append one if there is room: centred `pivots`, float32 (p, at least width), and `leaves` int32 (n, fan)."""
         if self._room > 0:
-            self._assignments.append(Assignment(self._vectors[pivots].astype(np.float32), leaves))
+            self._assignments.append(Assignment(pivots[:, : len(self._mean)] + self._mean, leaves))
             self._room -= 1
 
 

@@ -10,7 +10,7 @@ from uninote.neighbours.kernel.codes import Codes, reordered
 from uninote.neighbours.kernel.exclusions import NOBODY, Exclusions, in_order
 from uninote.neighbours.kernel.leaves import Workspace, join_hubs, join_leaves, join_with_first, make_workspace
 from uninote.neighbours.kernel.local_join import join_neighbours
-from uninote.neighbours.kernel.pivots import nearest_pivots
+from uninote.neighbours.kernel.pivots import MOVES, draw_pivots, encode_pivots, nearest_pivots
 from uninote.neighbours.kernel.sample import Sample
 from uninote.neighbours.kernel.settings import Settings, num_pivots, workspace_rows
 from uninote.neighbours.kernel.simd.vector_ir import compiled
@@ -20,6 +20,8 @@ SAMPLE_ROWS = 512  # whose true candidates say when to stop
 _MOST_HUBS = 256
 # Rows that a join of all pairs meets at once with all after them: 20,000 rows report 20 times.
 _TOGETHER = 1024
+# Means find more than random rows do, but part the same neighbours again and again: the first assignments are around means.
+_AROUND_MEANS = 2
 # Times the pivots. So few rows are scored with all others at about the cost of some assignments.
 _FEW_TARGETS = 8
 # The spread of squared lengths, in parts of the mean squared distance from the centre, from which
@@ -61,9 +63,9 @@ def join_codes(
         if enough:
             break
         came_to(max(number / settings.assignments, join.share_found))
-        pivots, leaves = _assign(workspace, join.codes, settings, generator)
+        pivots, leaves = _assign(workspace, join.codes, settings, generator, MOVES if number < _AROUND_MEANS else 0)
         if recorder and record:
-            recorder.add(order[pivots], _put_back(leaves, order))
+            recorder.add(pivots, _put_back(leaves, order))
         enough = join.join_leaves(leaves, len(pivots))
     join.complete(enough)
     return order, join.candidates
@@ -149,12 +151,11 @@ def _join_targets(codes: Codes, settings: Settings, excluded: Exclusions, target
 
 
 def _assign(
-    workspace: Workspace, codes: Codes, settings: Settings, generator: np.random.Generator
+    workspace: Workspace, codes: Codes, settings: Settings, generator: np.random.Generator, moves: int = MOVES
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (random rows to be pivots, int64 (p,), ascending; leaves int32 (n, fan), each row's nearest of them)."""
-    rows = len(codes.squares)
-    pivots = np.sort(generator.choice(rows, num_pivots(rows, settings), replace=False))
-    return pivots, nearest_pivots(workspace, codes, pivots, min(settings.fan, len(pivots)))
+    """Return (pivots as `draw_pivots` does, leaves int32 (n, fan), each row's nearest of them)."""
+    pivots = draw_pivots(workspace, codes, num_pivots(len(codes.squares), settings), generator, moves)
+    return pivots, nearest_pivots(workspace, codes, encode_pivots(pivots), min(settings.fan, len(pivots)))
 
 
 def _put_back(rows: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -1,26 +1,29 @@
-"""Pivots: random rows, around which the other rows gather.
+"""Pivots: the means of rows that gathered around random rows, around which all rows then gather.
 
 Each row is scored against each pivot. With leaves that grow as the root of n that stays below the cost of the leaves
 themselves; looking only near some pivots of the pivots lost recall wherever the clusters have no order among them.
+
+A row is nearer to the mean of its kind than to one of them at random, so fewer neighbours part. Of a sample the means cost a
+quarter of what assigning all rows does.
 
 Nearest means the greatest <x, p> - |p|^2 / 2: half the squared distance, negated, less what is the same for all pivots.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from uninote.neighbours.kernel.assignments import Groups
 from uninote.neighbours.kernel.candidates import insert_sorted, key_position, key_score, pack_key
-from uninote.neighbours.kernel.codes import Codes
+from uninote.neighbours.kernel.codes import Codes, encode_around, reordered
 from uninote.neighbours.kernel.leaves import Coded, Workspace, gather, pack, score_rows
 from uninote.neighbours.kernel.settings import MOST_FAN
 from uninote.neighbours.kernel.simd.lists import push_best, take_best
 from uninote.neighbours.kernel.simd.tiles import TILE_COLUMNS, TILE_ROWS, aligned_empty
-from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled
+from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled, summing_borrowed
 
+# One row in so many is sampled, and so often the pivots become the means of those that are nearest to them.
+_SAMPLED_PART = 16
+MOVES = 4
 # So many tiles of a row are swept: each lane keeps its best, without a branch. Past them a score that is of use is rare, and
 # a branch that is hardly ever taken costs less than the sweep.
 _SWEPT_GROUPS = MOST_FAN // TILE_COLUMNS
@@ -30,20 +33,57 @@ _PLACE_BITS = _SWEPT_GROUPS * TILE_COLUMNS - 1
 _LEAST = -(2**31)
 
 
-def nearest_pivots(workspace: Workspace, codes: Codes, pivots: np.ndarray, fan: int) -> np.ndarray:
-    """Return int32 (n, fan), nearest first: which of `pivots`, distinct row numbers int64 (p,), are nearest to each row.
+def draw_pivots(
+    workspace: Workspace, codes: Codes, count: int, generator: np.random.Generator, moves: int = MOVES
+) -> np.ndarray:
+    """Return so many pivots, float32 (count, width of the codes), for n >= count rows, as the codes have them: centred.
 
-    There are at least `fan` pivots, and the workspace holds as many rows.
+    They are random rows where there are no `moves`. The workspace holds as many rows as there are pivots.
+    """
+    rows = len(codes.squares)
+    sampled = generator.choice(rows, max(count, rows // _SAMPLED_PART), replace=False)
+    sample = reordered(codes, np.sort(sampled))
+    chosen = np.sort(generator.choice(len(sampled), count, replace=False))
+    pivots: np.ndarray = sample.rows[chosen] * sample.meta[0, chosen, None]
+    for _ in range(moves):
+        leaves = nearest_pivots(workspace, sample, encode_pivots(pivots), 1)
+        _move_to_means(sample, leaves, pivots, np.zeros_like(pivots), np.zeros(count, dtype=np.int64))
+    return pivots
+
+
+def encode_pivots(pivots: np.ndarray) -> Codes:
+    """Return the codes of centred `pivots`, float32 (p, width of the codes)."""
+    return encode_around(pivots, np.zeros(pivots.shape[1], dtype=np.float32))
+
+
+@summing_borrowed
+def _move_to_means(codes: Codes, leaves: np.ndarray, pivots: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> None:
+    """Replace each pivot by the mean of the rows that are nearest to it, if there are any; `sums` and `counts` are zero."""
+    for row in range(len(leaves)):
+        pivot = leaves[row, 0]
+        counts[pivot] += 1
+        for j in range(pivots.shape[1]):
+            sums[pivot, j] += codes.rows[row, j] * codes.meta[0, row]
+    for pivot in range(len(pivots)):
+        if counts[pivot] > 0:
+            for j in range(pivots.shape[1]):
+                pivots[pivot, j] = sums[pivot, j] / np.float32(counts[pivot])
+
+
+def nearest_pivots(workspace: Workspace, codes: Codes, pivots: Codes, fan: int) -> np.ndarray:
+    """Return int32 (n, fan), nearest first: which of the `pivots` are nearest to each row.
+
+    There are at least `fan` of them, and the workspace holds as many rows.
     """
     leaves = np.zeros((len(codes.squares), fan), dtype=np.int32)
     best = np.empty((TILE_ROWS, fan), dtype=np.int64)
     swept = aligned_empty((TILE_ROWS, fan, TILE_COLUMNS), np.int32)
-    _lay_out(workspace, codes, pivots)
-    _rank_pivots(workspace, _without_bias(codes), leaves, best, swept)
+    lay_out(workspace, pivots)
+    _rank_pivots(workspace, without_bias(codes), leaves, best, swept)
     return leaves
 
 
-def _without_bias(codes: Codes) -> Codes:
+def without_bias(codes: Codes) -> Codes:
     """Return codes with a meta of their own, whose scores with pivots order as distances do."""
     meta = codes.meta.copy()
     # The bias of a row is the same with every pivot, so it decides nothing here.
@@ -53,13 +93,14 @@ def _without_bias(codes: Codes) -> Codes:
 
 
 @compiled
-def _lay_out(workspace: Workspace, codes: Codes, pivots: np.ndarray) -> None:
+def lay_out(workspace: Workspace, pivots: Codes) -> None:
     """Lay out pivots as columns whose scores are <x, p> - |p|^2 / 2."""
-    gather(workspace, codes, codes.meta[1], pivots, len(pivots))
-    pack(workspace, len(pivots))
-    workspace.meta[1, : len(pivots)] = np.float32(-0.5) * codes.squares[pivots]
+    count = len(pivots.squares)
+    gather(workspace, pivots, pivots.meta[1], np.arange(count), count)
+    pack(workspace, count)
+    workspace.meta[1, :count] = np.float32(-0.5) * pivots.squares
     workspace.meta[2] = np.inf
-    workspace.columns[0] = len(pivots)
+    workspace.columns[0] = count
 
 
 @borrowing
@@ -91,76 +132,3 @@ def _rank_pivots(workspace: Workspace, codes: Codes, leaves: np.ndarray, best: n
         for i in range(count):
             for slot in range(fan):
                 leaves[row + i, slot] = key_position(best[i, slot])
-
-
-class _Near(NamedTuple):
-    """What 12 rows know of the pivots: `best` int64 (12, fan), keys; `scores` float32 (12, pivots), -inf where too far.
-
-    A pivot is near enough whose score is at most `margin` below the best one's.
-    """
-
-    best: np.ndarray
-    scores: np.ndarray
-    margin: float
-
-
-def pivots_within(
-    workspace: Workspace, codes: Codes, pivots: Codes, fan: int, margin: float
-) -> tuple[np.ndarray, Groups]:
-    """Return (leaves int32 (n, fan) as `nearest_pivots` does, the rows by the pivots that they look at).
-
-    Those are the nearest and all whose half squared distance exceeds its by less than `margin`. The pivots, on a workspace
-    that holds them, need not be among the rows.
-    """
-    _lay_out(workspace, pivots, np.arange(len(pivots.squares)))
-    leaves, pairs = _find_within(workspace, _without_bias(codes), fan, margin)
-    pairs.sort()
-    starts = np.searchsorted(pairs, np.arange(len(pivots.squares) + 1) << 32)
-    return leaves, Groups(starts, (pairs & 0xFFFFFFFF).astype(np.int32))
-
-
-@compiled
-def _find_within(workspace: Workspace, codes: Codes, fan: int, margin: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return (leaves int32 (n, fan), int64: pivot << 32 | row, for each pivot that a row looks at)."""
-    count = len(codes.squares)
-    pivots = workspace.columns[0]
-    leaves = np.zeros((count, fan), dtype=np.int32)
-    near = _Near(np.empty((TILE_ROWS, fan), dtype=np.int64), np.empty((TILE_ROWS, pivots), dtype=np.float32), margin)
-    # Room for 16 pivots a row, which is doubled where they are more.
-    pairs = np.empty(16 * count, dtype=np.int64)
-    filled = 0
-    for row in range(0, count, TILE_ROWS):
-        rows = min(TILE_ROWS, count - row)
-        _score_pivots(workspace, codes, near, row, rows)
-        for i in range(rows):
-            for slot in range(fan):
-                leaves[row + i, slot] = key_position(near.best[i, slot])
-            least = key_score(near.best[i, 0]) - margin
-            if filled + pivots > len(pairs):
-                pairs = np.concatenate((pairs, np.empty(len(pairs) + pivots, dtype=np.int64)))
-            for pivot in range(pivots):
-                if near.scores[i, pivot] >= least:
-                    pairs[filled] = (pivot << 32) | (row + i)
-                    filled += 1
-    return leaves, pairs[:filled]
-
-
-@borrowing
-def _score_pivots(workspace: Workspace, codes: Codes, near: _Near, row: int, rows: int) -> None:
-    """Write into `near` the nearest pivots of up to 12 rows, and the scores of those that may be near enough."""
-    mine = Coded(codes.rows, codes.sums, codes.meta)
-    fan = near.best.shape[1]
-    limits = codes.meta[2]
-    near.best[:] = pack_key(np.float32(-np.inf), 0)
-    near.scores[:] = -np.inf
-    limits[row : row + rows] = -np.inf
-    for group in range((workspace.columns[0] + TILE_COLUMNS - 1) // TILE_COLUMNS):
-        for hit in range(score_rows(workspace, mine, row, group)):
-            place = np.int64(workspace.hits[hit])
-            i = place >> 5
-            pivot = group * TILE_COLUMNS + (place & 31)
-            score = workspace.scores[i, place & 31]
-            near.scores[i, pivot] = score
-            insert_sorted(near.best[i], fan, pack_key(score, pivot))
-            # What is neither among the nearest nor near enough is no hit from now on.
-            limits[row + i] = min(key_score(near.best[i, fan - 1]), key_score(near.best[i, 0]) - near.margin)

@@ -12,10 +12,10 @@ from uninote.neighbours.kernel.codes import encode_around, reordered
 from uninote.neighbours.kernel.join import short_lists
 from uninote.neighbours.kernel.leaves import make_workspace
 from uninote.neighbours.kernel.local_join import take_edges
-from uninote.neighbours.kernel.pivots import pivots_within
 from uninote.neighbours.results.lists import Pairs
 from uninote.neighbours.results.progress import part_of_join
 from uninote.neighbours.update.changed_join import ChangedJoin, ChangedRows
+from uninote.neighbours.update.near_pivots import pivots_within
 from uninote.neighbours.update.reach import Plan, Sample, cheapest_plan
 
 _SAMPLE_ROWS = 512  # changed rows that show in which leaves their neighbours are

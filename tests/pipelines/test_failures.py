@@ -24,6 +24,7 @@ JAVA = "An error occurred while calling o9.load.\n: {}\n\tat java.base/java.io.F
     ("text", "told"),
     [
         ("java.io.IOException: No space left on device", "the disk is full"),
+        ("OSError: [Errno 27] File too large", "a file was to grow larger"),
         ("OSError: [Errno 122] Disk quota exceeded", "the disk is full"),
         ("java.io.IOException: Mkdirs failed to create file:/proc/lake/notes/_delta_log", "a folder cannot be made at /proc"),
         ("[DELTA_CANNOT_CREATE_LOG_PATH] Cannot create file:/x/notes/_delta_log", "a folder cannot be made at /x/notes"),

@@ -39,6 +39,12 @@ FAULTS = (
         r"ENOSPC",
     ),
     _fault(
+        "a file was to grow larger than this user's processes may make one, or than the file system takes. Raise the limit "
+        "(ulimit -f), or name another place",
+        r"File too large",
+        r"EFBIG",
+    ),
+    _fault(
         "{at} is on a file system that is mounted read-only. Mount it for writing, or name another lake",
         r"Read-only file system",
     ),

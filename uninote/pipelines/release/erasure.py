@@ -60,8 +60,10 @@ def erase(run: Run) -> dict[str, Any]:
     with step(f"erasure: {len(pending):,} notes, in all files of the lake"):
         found = wanted_of(run.lake.root, pending)
         wanted = replace(found, pieces=stored_pieces(run.lake.root, pending))
-        ended = _erase(run, wanted)
-        left = list(traces_in(_roots(run), wanted.marks_for))
+        # Asked once: of releases that end, indexes that lie elsewhere are nobody's afterwards.
+        roots = _roots(run)
+        ended = _erase(run, wanted, roots)
+        left = list(traces_in(roots, wanted.marks_for))
     waiting = {trace.note_id for trace in left}
     done = [digest for note_id, digest in pending.items() if note_id not in waiting]
     mark_erased(run.lake.root, done)
@@ -73,9 +75,9 @@ def erase(run: Run) -> dict[str, Any]:
     return {"tables": {}, "state": "done", **counts}
 
 
-def _erase(run: Run, wanted: Wanted) -> int:
-    """Remove whatever holds one of the notes and is not needed; returns how many releases ended."""
-    traces = list(traces_in(_roots(run), wanted.marks_for))
+def _erase(run: Run, wanted: Wanted, roots: Mapping[str, str]) -> int:
+    """Remove whatever below `roots` holds one of the notes and is not needed; returns how many releases ended."""
+    traces = list(traces_in(roots, wanted.marks_for))
     live = read_release(run.lake.root, read_pointer(run.lake.root).live or 0)
     needed = {*_needed_by(run, live), *_newest(run, {live.generation, run.model.generation})}
     blocked = {trace.note_id for trace in traces if trace.path in needed}
@@ -211,9 +213,13 @@ def _from_table(work: Work, place: str, paths: Sequence[str]) -> None:
 
 
 def _from_lists(work: Work, place: str, paths: Sequence[str]) -> None:
-    """As `_from_table`; of an index, files that no kept manifest names go, which is done for all of them at once."""
-    if lake_files.is_folder(work.run.lake.uri(place)) and has_log(work.run.lake.uri(place)):
+    """As `_from_table`; of an index, files that no kept manifest names go."""
+    if has_log(work.run.lake.uri(place)):
         _from_table(work, place, paths)
+        return
+    for path in paths:
+        if path not in work.needed:
+            lake_files.remove(path)
 
 
 def _from_files(work: Work, place: str, paths: Sequence[str]) -> None:

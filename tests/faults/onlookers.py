@@ -6,10 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from deltalake.exceptions import DeltaError
 
 import uninote
 from uninote.lake.releases.watching import ReleaseEndedError
 from uninote.neighbours.lookup import lookup
+from uninote.releases.open_release import OpenRelease
 
 Contents = frozenset[tuple[str, str]]
 PAUSE_S = 0.05
@@ -19,6 +23,15 @@ def contents_of(lake: Path) -> Contents:
     """Return (item_id, content hash) of every item of the live release: what tells one night from another."""
     items = uninote.open_release(str(lake)).table("items").to_pyarrow_table(columns=["item_id", "content_hash"])
     return frozenset(zip(items["item_id"].to_pylist(), items["content_hash"].to_pylist(), strict=True))
+
+
+def rows_of(opened: OpenRelease, name: str) -> list[dict[str, Any]]:
+    """Return the rows of a table of a release. Raises ReleaseEndedError where the release ended while deltalake read it."""
+    try:
+        return opened.table(name).to_pyarrow_table().to_pylist()
+    except DeltaError:
+        uninote.open_release(opened.lake, opened.id)
+        raise
 
 
 class Reader:
@@ -61,16 +74,14 @@ class Reader:
     def look(self) -> None:
         """Read the live release. Raises AssertionError where it is no whole night, or an older one than was seen before."""
         opened = uninote.open_release(str(self.lake))
-        rows = (
-            opened.table("items").to_pyarrow_table(columns=["item_id", "note_id", "kind", "content_hash"]).to_pylist()
-        )
+        rows = rows_of(opened, "items")
         night = self._known.get(frozenset((row["item_id"], row["content_hash"]) for row in rows))
         assert night is not None, f"release {opened.id} has the items of no whole night"
         assert (night, self.seen[-1:]) != ("before", ["after"]), f"release {opened.id} is yesterday's again"
         self.seen.append(night)
         notes = {row["note_id"] for row in rows if row["kind"] == "note"}
         for name in ("neighbours", "same_category", "collapsed"):
-            lists = {row["note_id"]: row["neighbours"] for row in opened.table(name).to_pyarrow_table().to_pylist()}
+            lists = {row["note_id"]: row["neighbours"] for row in rows_of(opened, name)}
             assert set(lists) == notes, f"release {opened.id}: {name} has lists of other notes"
             named = {one["note_id"] for entries in lists.values() for one in entries}
             assert named <= notes, f"release {opened.id}: {name} names {sorted(named - notes)}"

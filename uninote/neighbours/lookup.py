@@ -54,7 +54,10 @@ class NeighbourTable:
         self._takedowns = takedowns
         try:
             table = DeltaTable(uri, version=version)
+            self._rows = RowsById(uri, version, ("note_id", "neighbours"))
         except DeltaError as error:
+            if takedowns is not None:
+                takedowns.check()
             raise NeighbourTableError(
                 f"version {version} of {uri} cannot be read ({str(error).splitlines()[0]}). Roll back to another release "
                 "(uninote releases rollback), or run jobs/neighbours.py and jobs/release.py"
@@ -64,7 +67,6 @@ class NeighbourTable:
                 f"{uri} is stale ({stale}): it may name notes that are gone; put it back into neighbours.tables and run "
                 "jobs/neighbours.py, or remove its folder"
             )
-        self._rows = RowsById(uri, version, ("note_id", "neighbours"))
 
     def get(self, note_ids: Sequence[NoteId]) -> dict[NoteId, list[tuple[NoteId, float]]]:
         """Return what `lookup` does."""

@@ -8,6 +8,7 @@ from typing import Any
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from uninote.errors import UninoteError
 from uninote.index.files.folder import IndexFolder
 from uninote.index.search import Index
 from uninote.lake.record import read_record
@@ -80,6 +81,7 @@ class OpenRelease:
         try:
             return DeltaTable(uri, version=version)
         except DeltaError as error:
+            self._takedowns.check()
             raise ReleaseError(
                 f"version {version} of {uri}, which release {self.id} needs, cannot be read ({str(error).splitlines()[0]}); "
                 "roll back to another release: uninote releases rollback"
@@ -111,4 +113,9 @@ class OpenRelease:
             )
         pin = self.release.indexes[f"w{chosen}"]
         folder = IndexFolder(pin.place(self.lake), options or S3Options(), cache)
-        return Index.open(folder, lake_id=self.release.lake_id, manifest=pin.manifest, takedowns=self._takedowns)
+        try:
+            return Index.open(folder, lake_id=self.release.lake_id, manifest=pin.manifest, takedowns=self._takedowns)
+        except UninoteError:
+            # Its files go with a release that ends.
+            self._takedowns.check()
+            raise

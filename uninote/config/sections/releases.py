@@ -10,7 +10,8 @@ from uninote.config.sections.base import Section
 class RefreshConfig(Section):
     """`force` lets a release go live although a gate failed, which is recorded with it.
 
-    After `max_hours`, null: never, a refresh begins no further stage; readers keep the release that they have.
+    After `max_hours`, null: never, a refresh begins no further stage, and embed no further chunk; readers keep the release that
+    they have.
     """
 
     force: bool = False

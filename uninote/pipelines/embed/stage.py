@@ -59,6 +59,7 @@ from uninote.pipelines.embed.steps.recovery import (
 )
 from uninote.pipelines.embed.steps.scope import settings_digest
 from uninote.pipelines.lake import tables
+from uninote.pipelines.lake.deadline import check_deadline
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.generations import record_generation
 from uninote.pipelines.lake.rotation import keep_axes
@@ -158,6 +159,7 @@ def _work(plan: Plan, frames: Frames, done: Outcomes, checks: Checks, started: f
     keyed = with_new_keys(found, f"change = '{changes.NEW}'", plan.before.next_key, new)
     with tasks_of(run) as tasks:
         for chunk in _chunks(plan, tasks, frames.notes, keyed):
+            check_deadline(run, f"embed stopped before its {chunk.name}")
             # Foreign vectors come of no model that could have moved.
             if isinstance(tasks, Tasks) and chunk.census.of(*changes.MODEL):
                 tasks = checked_tasks(plan, tasks, chunk.for_model, checks, done)

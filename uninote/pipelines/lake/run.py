@@ -43,6 +43,7 @@ class Run:
     lake but its entries in the ledger. `stage_seconds`: what each stage of this run took so far, in
     the order in which they ended; one that found nothing to do leaves no entry in the ledger. `outcomes`: what each stage of
     this run that ended wrote there, by unit. `observers` are told of stages; null where nobody is.
+    After `deadline`, seconds since the epoch, a refresh begins no more; null: never.
     """
 
     spark: SparkSession
@@ -54,6 +55,7 @@ class Run:
     stage_seconds: dict[str, float] = field(default_factory=dict)
     outcomes: dict[str, dict[str, Outcome]] = field(default_factory=dict)
     observers: Observers | None = None
+    deadline: float | None = None
 
     @cached_property
     def lake(self) -> Lake:

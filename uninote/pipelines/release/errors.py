@@ -13,7 +13,3 @@ class GateError(UninoteError):
 
 class PublishError(UninoteError):
     """The online store did not take a release, which is live in the lake."""
-
-
-class OutOfTimeError(UninoteError):
-    """A refresh reached refresh.max_hours before its release was complete."""

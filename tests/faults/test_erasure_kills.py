@@ -103,6 +103,7 @@ def check(lake: Path, places: dict[str, str], held) -> None:
     assert command(["takedown", "prove", TAKEN, "--lake", str(lake)]) == 0
     assert [order.note_id for order in read_orders(str(lake))] == [None]
     opened = uninote.open_release(str(lake))
-    assert read_pointer(str(lake)).kept == (opened.id,)
+    # Both that had it ended; one that a killed run had published, without it, may be kept.
+    assert min(read_pointer(str(lake)).kept) > 2
     assert len(opened.lookup([f"note-{number:05d}" for number in range(40)])) == 39
     assert opened.index().verify()["live"] == 39

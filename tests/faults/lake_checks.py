@@ -12,6 +12,7 @@ from lake_reader import LakeReader, manifest_of, rows_of
 
 from uninote.lake.releases.pointer import read_pointer
 from uninote.releases.open_release import open_release
+from uninote.serving.opening import open_store
 
 COSINE = 1e-5
 SCORE = 1e-3  # of a stored score against the vectors, which scores may have been rounded from
@@ -91,6 +92,22 @@ def same_release(lake: Path, expected: Path) -> None:
             f"{name}: the release has other rows than the newest version"
         )
         assert pinned.total() == wanted.table(name).to_pyarrow_table().num_rows, f"{name} has more rows, or less"
+
+
+def same_store(lake: Path, uri: str) -> None:
+    """Raise AssertionError unless an online store has the lists of the live release, of all tables and no other notes."""
+    live = open_release(str(lake))
+    notes = sorted(live.table("notes").to_pyarrow_table()["note_id"].to_pylist())
+    store = open_store(uri)
+    try:
+        assert store.state().live == live.id
+        for name in neighbour_tables(LakeReader(lake)):
+            found, wanted = store.get(notes, name), live.lookup(notes, name)
+            assert {note: [other for other, _ in entries] for note, entries in found.items()} == {
+                note: [other for other, _ in entries] for note, entries in wanted.items()
+            }, f"the store has other lists of {name}"
+    finally:
+        store.close()
 
 
 def same_items(found: LakeReader, wanted: LakeReader, may_rename: bool) -> None:

@@ -17,6 +17,7 @@ from uninote.takedown.wanted import Wanted, stored_pieces, wanted_of
 
 TAKEN = "6"
 SETTINGS = (
+    "serving.publish=true",
     "retention.releases=2",
     "retention.reader_hours=0",
     "index.kinds=[note]",
@@ -35,6 +36,16 @@ def notes_of(way: str, night: str) -> list[dict[str, object]]:
     return notes
 
 
+def store_of(lake: Path) -> str:
+    """Return the URI of the online store of a lake: files beside it."""
+    return f"lmdb://{lake}-store"
+
+
+def folder_of(store: str) -> Path:
+    """Return where the files of a store lie."""
+    return Path(store.removeprefix("lmdb://"))
+
+
 def held_of(lake: Path, note_ids: list[str]) -> Wanted:
     """Return what a lake, if there is one, has of some notes: their ids, the keys of their items and pieces of their texts."""
     return replace(wanted_of(str(lake), note_ids), pieces=stored_pieces(str(lake), note_ids))
@@ -49,12 +60,15 @@ class Nights:
 
     def arguments(self, way: str, lake: Path) -> list[str]:
         """Return the arguments of a refresh of `lake`."""
-        return self.scene.arguments(lake, (*SETTINGS, f"ingest.source={self.scene.folder / way}"))
+        settings = (*SETTINGS, f"ingest.source={self.scene.folder / way}", f"serving.store={store_of(lake)}")
+        return self.scene.arguments(lake, settings)
 
     def before(self, way: str, night: str, lake: Path) -> None:
         """Make `lake` what it is before the night, with files of long ago that retention may take, and the source likewise."""
         if night != FIRST:
-            shutil.copytree(self.after(way, NIGHTS[NIGHTS.index(night) - 1]).lake, lake)
+            before = self.after(way, NIGHTS[NIGHTS.index(night) - 1]).lake
+            shutil.copytree(before, lake)
+            shutil.copytree(folder_of(store_of(before)), folder_of(store_of(lake)))
             for path in lake.rglob("*.parquet"):
                 os.utime(path, (LONG_AGO, LONG_AGO))
         source = self.scene.folder / way

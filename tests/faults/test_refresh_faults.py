@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from finished import Finished
 from killing import NO_WRITES, Job, killed_run
-from lake_checks import check_after, same_release
+from lake_checks import check_after, same_release, same_store
 from onlookers import Reader, contents_of
-from refresh_nights import TAKEN, Nights, held_of
+from refresh_nights import TAKEN, Nights, held_of, store_of
 from refresh_points import FIRST, POINTS, SHORT, THIRD, Point
 from scene import Scene, run_here
 
@@ -77,6 +77,7 @@ def try_point(point: Point, nights: Nights, folder: Path, capfd: pytest.CaptureF
     assert reader.seen[-1] == "after"
     check_after("report", lake, expected.lake, may_rename=False)
     same_release(lake, expected.lake)
+    same_store(lake, store_of(lake))
     if point.night == THIRD:
         assert list(traces_in({str(lake): ""}, held.marks_for)) == []
         assert command(["takedown", "prove", TAKEN, "--lake", str(lake)]) == 0

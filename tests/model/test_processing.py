@@ -47,6 +47,16 @@ def is_framed(processor: NoteProcessor, ids: np.ndarray) -> bool:
     return ids[: len(opening)].tolist() == opening and ids[-len(closing) :].tolist() == closing
 
 
+def test_the_description_of_an_image_that_is_not_shown_comes_first_and_is_not_cut(processor, decode):
+    note = note_with(1, title="T", body="long " * 5000, described="a red bag")
+    small = limited(processor, max_tokens=64)
+    shown = decode(small.prepare(note, [picture()]).input_ids)
+    assert "user\na red bag\n<|vision_start|>" in shown
+    assert "T\nlon" in shown
+    without = small.prepare(replace(note, described=""), [picture()])
+    assert decode(without.input_ids) != shown
+
+
 def test_a_note_is_laid_out_part_by_part(processor, decode):
     prepared = processor.prepare(note_with(2, title="T", body="B", topics=("x", "y")), [picture(), picture(96, 32)])
     assert decode(prepared.input_ids) == (

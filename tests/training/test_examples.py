@@ -46,9 +46,12 @@ def test_a_note_with_everything_gives_all_nine_with_the_kinds_they_say():
 def test_the_query_image_leaves_its_note_and_its_description_comes_in():
     example = next(e for e in by_strategy(FULL)[Strategy.IMAGE_TO_NOTE] if digests(e.query) == ["a"])
     assert digests(example.positive) == ["b", "c"]
-    assert example.positive.body == "First. Second. Third.\na red bag"
+    assert (example.positive.body, example.positive.described) == (FULL.body, "a red bag")
     assert digests(example.by_rule) == ["b", "c"]
-    assert example.by_rule.body == "First. Second. Third."
+    assert (example.by_rule.body, example.by_rule.described) == (FULL.body, "")
+    # MaxSim tells them apart: the description is an element of its own.
+    alone = set(elements_of(example.positive)) - set(elements_of(example.by_rule))
+    assert alone == {Content("text", body="a red bag")}
     assert "SALE" not in str(example.by_rule.images)
 
 
@@ -56,6 +59,15 @@ def test_without_replacement_the_note_keeps_the_query_image():
     example = by_strategy(FULL, replace=False)[Strategy.IMAGE_TO_NOTE][0]
     assert digests(example.positive) == ["a", "b", "c"]
     assert example.positive.body == FULL.body
+
+
+def test_an_image_that_models_may_not_see_in_its_place_comes_first():
+    images = tuple(SourceImage(str(number), f"sign {number}", f"caption {number}") for number in range(6))
+    found = by_strategy(SourceNote("n", "Signs", images=images))
+    for strategy in (Strategy.TEXT_TO_NOTE, Strategy.OCR_TO_NOTE):
+        shown = {example.query.body[-1]: digests(example.positive) for example in found[strategy]}
+        assert shown["3"] == ["0", "1", "2", "3", "4", "5"]
+        assert shown["5"] == ["5", "0", "1", "2", "3", "4"]
 
 
 def test_an_image_without_description_is_never_told_from_its_own_note():

@@ -15,9 +15,13 @@ class NoteImage:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What of a note reaches a model. Texts are "" when absent, never None; captions stay out: they are training targets."""
+    """What of a note reaches a model. Texts are "" when absent, never None; captions stay out: they are training targets.
+
+    `described` alone is of training: the description that stands in the place of an image which a query shows.
+    """
 
     title: str = ""
     body: str = ""
     topics: tuple[str, ...] = ()
     images: tuple[NoteImage, ...] = ()
+    described: str = ""

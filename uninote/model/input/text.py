@@ -6,9 +6,12 @@ from uninote.notes.note import Note
 
 
 def text_of(note: Note) -> str:
-    """Return title, body, topics (#a #b) and the OCR texts of images, one below the other; blank ones are left out."""
+    """Return title, body, topics (#a #b) and the OCR texts of images, one below the other; blank ones are left out.
+
+    Before all, since long texts are cut from their end, stands the description of an image that is not shown.
+    """
     topics = " ".join(f"#{topic.strip()}" for topic in note.topics if topic.strip())
-    texts = [note.title, note.body, topics]
+    texts = [note.described, note.title, note.body, topics]
     for image in note.images:
         texts.append(image.ocr)
     return "\n".join(filter(None, map(str.strip, texts)))

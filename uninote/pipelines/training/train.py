@@ -81,7 +81,7 @@ def _texts(data: TrainingSet) -> Iterator[str]:
     """Yield the texts to train on: a vocabulary that also knew those of the other split would flatter the evaluation."""
     for row in data.rows():
         if row["split"] == TRAIN:
-            yield from filter(None, (row["title"], row["body"]))
+            yield from filter(None, (row["title"], row["body"], row["described"]))
 
 
 def _train(start: Path, data: TrainingSet, folder: Path, stage: TrainConfig, processes: int) -> Path:

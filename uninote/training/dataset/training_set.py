@@ -22,6 +22,8 @@ from uninote.training.dataset.media import ImageStore
 from uninote.training.dataset.schemas import EXAMPLES, FORMAT, ITEMS, MANIFEST, NO_ITEM, RANKED, TABLES
 from uninote.training.dataset.strategies import Strategy
 
+_OF_NOTE = ["title", "body", "topics", "images", "described"]
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -90,11 +92,12 @@ class TrainingSet:
 
     def note(self, item: int) -> Note:
         """Return what of an item reaches a model; image URIs are digests."""
-        row = self._items.slice(item, 1).select(["title", "body", "topics", "images"]).to_pylist()[0]
+        row = self._items.slice(item, 1).select(_OF_NOTE).to_pylist()[0]
         images = []
         for image in row["images"] or ():
             images.append(NoteImage(image["digest"], image["ocr"] or ""))
-        return Note(row["title"] or "", row["body"] or "", tuple(row["topics"] or ()), tuple(images))
+        texts = row["title"] or "", row["body"] or "", tuple(row["topics"] or ())
+        return Note(*texts, tuple(images), row["described"] or "")
 
     def images(self, note: Note) -> list[Image.Image]:
         """Return the images of one of this set's notes, in order, in RGB."""

@@ -22,6 +22,7 @@ from uninote.training.from_notes.note_rows import (
     text_content,
 )
 
+_SURELY_SEEN = 4  # images of a note: models of the published limits see as many
 LEAST_OCR = 2  # characters: a single letter read in an image names nothing
 
 
@@ -76,14 +77,14 @@ def note_without(note: SourceNote, image: SourceImage, replace: bool, caption: s
     image without description is only taken out [ours]. Without, the note as it is.
     """
     if not replace:
-        return note_content(note, note.images)
+        return note_content(note, _in_sight(note, image))
     return note_content(note, _others(note, image), caption)
 
 
 def _all(note: SourceNote, replace: bool) -> Iterator[Example]:
     captions = captions_of(note)
-    unchanged = note_content(note, note.images)
     for image in note.images:
+        unchanged = note_content(note, _in_sight(note, image))
         caption = captions.get(image.digest, "")
         yield from _of_image(note, image, caption, replace)
         if caption:
@@ -93,6 +94,7 @@ def _all(note: SourceNote, replace: bool) -> Iterator[Example]:
         if len(image.ocr.strip()) >= LEAST_OCR:
             yield Example(Strategy.OCR_TO_NOTE, ocr_content(image.ocr), unchanged, _rule(note, image))
     if not note.images and note.caption.strip():
+        unchanged = note_content(note, ())
         described = text_content(note.caption)
         yield Example(Strategy.TEXT_TO_NOTE, described, unchanged)
         yield Example(Strategy.NOTE_TO_TEXT, unchanged, described)
@@ -133,9 +135,20 @@ def _rule(note: SourceNote, image: SourceImage) -> Content | None:
     return without if _shows_anything(without) else None
 
 
+def _in_sight(note: SourceNote, image: SourceImage) -> Sequence[SourceImage]:
+    """Return the note's images, this one first where models may not look as far as its place.
+
+    What an example is about is in what it shows: else its right answer would be the same as its negative by rule.
+    """
+    if image in note.images[:_SURELY_SEEN]:
+        return note.images
+    return [image, *_others(note, image)]
+
+
 def _others(note: SourceNote, image: SourceImage) -> Sequence[SourceImage]:
     return [other for other in note.images if other.digest != image.digest]
 
 
 def _shows_anything(content: Content) -> bool:
-    return bool(content.title.strip() or content.body.strip() or content.topics or content.images)
+    texts = (content.title, content.body, content.described)
+    return bool(content.topics or content.images or any(map(str.strip, texts)))

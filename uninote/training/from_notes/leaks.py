@@ -30,5 +30,5 @@ def find_leaks(items: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
 def _content(row: Mapping[str, Any]) -> dict[str, Any]:
     content = {"images": row["images"]}
     if row["kind"] in (NOTE, TEXT):
-        content |= {"title": row["title"], "body": row["body"]}
+        content |= {"title": row["title"], "body": f"{row['body'] or ''}\n{row['described'] or ''}"}
     return content

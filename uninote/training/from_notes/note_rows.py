@@ -42,9 +42,10 @@ class Content:
     body: str = ""
     topics: tuple[str, ...] = ()
     images: tuple[tuple[str, str], ...] = ()  # digest, ocr
+    described: str = ""  # stands in the place of an image
 
     def as_row(self) -> dict[str, Any]:
-        """Return the columns of `schemas.ITEMS` that it fills: kind, title, body, topics, images."""
+        """Return the columns of `schemas.ITEMS` that it fills: kind, title, body, topics, images, described."""
         images = []
         for digest, ocr in self.images:
             images.append({"digest": digest, "ocr": ocr})
@@ -54,6 +55,7 @@ class Content:
             "body": self.body,
             "topics": list(self.topics),
             "images": images,
+            "described": self.described,
         }
 
 
@@ -72,14 +74,17 @@ def ocr_content(text: str) -> Content:
     return Content(OCR, body=text.strip())
 
 
-def note_content(note: SourceNote, images: Sequence[SourceImage], added: str = "") -> Content:
-    """Return the note with these of its images, and `added` as a last paragraph of its body."""
-    body = "\n".join(filter(None, (note.body.strip(), added.strip())))
-    return Content(NOTE, note.title, body, note.topics, tuple(map(attrgetter("digest", "ocr"), images)))
+def note_content(note: SourceNote, images: Sequence[SourceImage], described: str = "") -> Content:
+    """Return the note with these of its images, and in the place of another one its description."""
+    shown = tuple(map(attrgetter("digest", "ocr"), images))
+    return Content(NOTE, note.title, note.body.strip(), note.topics, shown, described.strip())
 
 
 def elements_of(content: Content) -> list[Content]:
-    """Return the parts of an item, each alone, for MaxSim: its images, their OCR strings, and its text as one."""
+    """Return the parts of an item, each alone, for MaxSim: its images, their OCR strings, a description, and its text as one.
+
+    As a part of the text a description would be lost in it, and the note would score as the same note without it.
+    """
     images = []
     read = []
     for digest, ocr in content.images:
@@ -87,6 +92,8 @@ def elements_of(content: Content) -> list[Content]:
         if ocr.strip():
             read.append(ocr_content(ocr))
     elements = images + read
+    if content.described.strip():
+        elements.append(text_content(content.described))
     if content.title.strip() or content.body.strip() or content.topics:
         elements.append(Content(TEXT, content.title, content.body, content.topics))
     return elements

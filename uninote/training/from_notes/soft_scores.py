@@ -21,7 +21,7 @@ from uninote.training.from_notes.note_rows import Content, elements_of
 
 UNSCORED = "unscored"
 WITHOUT_NEGATIVES = "without_negatives"
-_SHOWN = ("kind", "title", "body", "topics", "images")
+_SHOWN = ("kind", "title", "body", "topics", "images", "described")
 
 QUESTIONS = pa.schema(
     [
@@ -63,7 +63,8 @@ class Elements:
         of_item = []
         for item in items:
             images = tuple(map(itemgetter("digest", "ocr"), item["images"]))
-            content = Content(item["kind"], item["title"], item["body"], tuple(item["topics"]), images)
+            texts = item["kind"], item["title"], item["body"], tuple(item["topics"])
+            content = Content(*texts, images, item["described"])
             own = []
             for part in elements_of(content):
                 # An element that several items have is embedded once.

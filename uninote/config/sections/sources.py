@@ -27,7 +27,8 @@ class IngestConfig(Section):
     `max_deleted_share` of the notes, and at least 100, is refused: a source that was written by half looks just so.
     `--allow-deletes` lets it pass once. `ocr`: texts in images are read (docs/sources.md) with auto where the extra `ocr` is
     installed and the source has no OCR; with on for each note that has none. Each image is read once, whatever version of
-    the reader did it; `ocr_again` reads again what another version read.
+    the reader did it; `ocr_again` reads again what another version read. `accept_columns` takes the columns of a source whose
+    schema changed as they are now.
     """
 
     source: Location = AUTO
@@ -36,6 +37,7 @@ class IngestConfig(Section):
     encoding: str = "utf-8"
     ocr: Literal["auto", "off", "on"] = "auto"
     ocr_again: bool = False
+    accept_columns: bool = False
 
     @field_validator("encoding")
     @classmethod

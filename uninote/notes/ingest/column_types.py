@@ -22,10 +22,10 @@ class ColumnTypeError(UninoteError):
 def check_types(types: Mapping[str, pa.DataType]) -> None:
     """Raise ColumnTypeError where a field, with the type of its column, could hold no value that is one."""
     for field, kind in types.items():
-        if field in TEXTS and not (_is_scalar(kind) or (_is_list(kind) and _is_scalar(kind.value_type))):
+        if field in TEXTS and not (_is_scalar(kind) or (is_list(kind) and _is_scalar(kind.value_type))):
             raise ColumnTypeError(f"{field} must be text; the source's column is {kind}. {_remedy(field)}")
     topics = types.get("topics", pa.null())
-    if not (_is_scalar(topics) or (_is_list(topics) and _is_scalar(topics.value_type))):
+    if not (_is_scalar(topics) or (is_list(topics) and _is_scalar(topics.value_type))):
         raise ColumnTypeError(f"topics must be an array of strings, or one string; it is {topics}. {_remedy('topics')}")
     if "images" in types:
         _check_images(types["images"])
@@ -35,7 +35,7 @@ def check_types(types: Mapping[str, pa.DataType]) -> None:
 
 def id_kind(kind: pa.DataType) -> str:
     """Return whether ids of a type are NUMBER or TEXT. Raises ColumnTypeError for others."""
-    kind = _plain(kind)
+    kind = plain(kind)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return NUMBER
     if _is_scalar(kind) and not pa.types.is_boolean(kind):
@@ -49,15 +49,15 @@ def has_bytes(kind: pa.DataType | None) -> bool:
     """Say whether images of a type may be bytes."""
     if kind is None:
         return False
-    element = kind.value_type if _is_list(kind) else kind
+    element = kind.value_type if is_list(kind) else kind
     if pa.types.is_struct(element):
-        return any(_is_binary(field.type) for field in element)
-    return _is_binary(element)
+        return any(is_binary(field.type) for field in element)
+    return is_binary(element)
 
 
 def _check_images(kind: pa.DataType) -> None:
-    element = _plain(kind.value_type if _is_list(kind) else kind)
-    if pa.types.is_null(element) or _is_text(element) or _is_binary(element):
+    element = plain(kind.value_type if is_list(kind) else kind)
+    if pa.types.is_null(element) or is_text(element) or is_binary(element):
         return
     if not pa.types.is_struct(element):
         raise ColumnTypeError(
@@ -73,24 +73,28 @@ def _remedy(field: str) -> str:
     return f"Name another column: --set ingest.columns.{field}=<column>"
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a column's values: of a dictionary that of its entries."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
+    """Say whether a type is a list of any kind."""
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
-def _is_binary(kind: pa.DataType) -> bool:
+def is_binary(kind: pa.DataType) -> bool:
+    """Say whether a type holds bytes."""
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Say whether a type holds text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _is_scalar(kind: pa.DataType) -> bool:
-    kind = _plain(kind)
+    kind = plain(kind)
     if isinstance(kind, pa.UuidType):
         return True
-    return not (pa.types.is_nested(kind) or _is_binary(kind) or pa.types.is_fixed_size_binary(kind))
+    return not (pa.types.is_nested(kind) or is_binary(kind) or pa.types.is_fixed_size_binary(kind))

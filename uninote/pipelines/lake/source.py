@@ -11,10 +11,12 @@ from uninote.config.sections.sources import IngestConfig
 from uninote.config.settings import Config
 from uninote.lake.delta_files import DeltaFilesError, files_of, set_property
 from uninote.lake.paths import Lake
+from uninote.notes.ingest.known_columns import KnownColumns
 from uninote.pipelines.lake import tables
 
 SOURCE = "uninote.source"  # property of the notes table: DEMO, or the place of the last source
 READING = "uninote.reading"  # likewise: JSON of the settings it was read with, where they are not the defaults
+COLUMNS = "uninote.source-columns"  # likewise: JSON of the columns that gave the notes, of sources with a schema
 _READING = ("columns", "encoding")
 _DEMO_FOLDER = re.compile(r"corpus-\d+-\d+")  # as lakes of format 1 name the demo: by its folder
 _NOTES = "notes"
@@ -64,3 +66,16 @@ def remember_source(uri: str, source: str, settings: IngestConfig) -> None:
     set_property(uri, SOURCE, source)
     read = settings.model_dump(mode="json", include={*_READING}, exclude_defaults=True)
     set_property(uri, READING, json.dumps(read, sort_keys=True) if read else "")
+
+
+def known_columns(lake: Lake) -> KnownColumns | None:
+    """Return which columns gave the lake's notes, null where it has none, or nobody said so."""
+    uri = lake.uri(_NOTES)
+    text = tables.table_property(uri, COLUMNS) if tables.has_table(uri) and _has_rows(uri) else None
+    return KnownColumns.of(text) if text else None
+
+
+def remember_columns(uri: str, columns: KnownColumns | None) -> None:
+    """Store with the notes table at `uri` which columns gave its notes; null leaves what it knows."""
+    if columns is not None:
+        set_property(uri, COLUMNS, columns.text())

@@ -16,6 +16,7 @@ from udfs.notes.source_rows import Piece, make_rows
 from uninote.lake.delta_files import DeltaFilesError, columns_of, files_of, has_log
 from uninote.lake.row_changes import DELETED, MOST_BYTES, MOST_ROWS, RowChanges, can_apply
 from uninote.lake.small_tables import read_batches
+from uninote.notes.ingest.known_columns import KnownColumns
 from uninote.notes.ingest.note_rows import FILE, LINES, REASON, TIME_UNREADABLE
 from uninote.pipelines.notes.source_rows import InspectedSource
 
@@ -26,13 +27,17 @@ _IMAGES = "images"
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a source changes in the notes. `changes` has their columns and DELETED; `stored` is how many there were."""
+    """What a source changes in the notes. `changes` has their columns and DELETED; `stored` is how many there were.
+
+    `columns`: see InspectedSource.
+    """
 
     changes: pa.Table
     counts: dict[str, int]
     rows: int
     times_unreadable: int
     stored: int
+    columns: KnownColumns | None = None
 
     def apply(self, uri: str) -> None:
         """Commit the changes to the notes at `uri`, if there are any."""
@@ -56,7 +61,9 @@ def compare(inspected: InspectedSource, uri: str) -> Comparison | None:
     changes, counts = _changes(old, new.cast(old.schema))
     if len(changes) > MOST_ROWS or (len(changes) and RowChanges(uri, changes, ["note_id"]).touched_bytes > MOST_BYTES):
         return None
-    return Comparison(changes, counts, len(read), pc.sum(read[TIME_UNREADABLE]).as_py() or 0, len(old))
+    return Comparison(
+        changes, counts, len(read), pc.sum(read[TIME_UNREADABLE]).as_py() or 0, len(old), inspected.columns
+    )
 
 
 def _is_small(inspected: InspectedSource, uri: str) -> bool:

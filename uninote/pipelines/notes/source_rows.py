@@ -21,6 +21,7 @@ from uninote.lake.schemas import IMAGE_BYTES, notes_table
 from uninote.notes.ingest.column_types import NUMBER, check_types, has_bytes
 from uninote.notes.ingest.columns import map_columns
 from uninote.notes.ingest.formats.text_files import TextSource
+from uninote.notes.ingest.known_columns import KnownColumns, check_kinds, follow, kind_of, new_names
 from uninote.notes.ingest.note_rows import FILE, LINES, MESSAGE, REASON, TIME_UNREADABLE, rows_schema
 from uninote.notes.ingest.sources import Source, SourceError
 from uninote.pipelines.lake.run import Run
@@ -31,6 +32,7 @@ from uninote.pipelines.runtime.compilation import compile_for
 from uninote.pipelines.runtime.progress import say, watched
 
 EXAMPLES = 3
+_WITH_SCHEMA = ("parquet", "delta", "csv")
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,15 @@ class Account:
 
 @dataclass(frozen=True)
 class InspectedSource:
-    """What is known of a source before a row of it is read, and how its rows become notes."""
+    """What is known of a source before a row of it is read, and how its rows become notes.
+
+    `columns` are null where the source has no schema: keys of JSON come and go with their values.
+    """
 
     inspection: Inspection
     mapping: Mapping[str, str]
     reading: Reading
+    columns: KnownColumns | None = None
 
 
 @dataclass(frozen=True)
@@ -77,19 +83,28 @@ def read_source(run: Run, source: Source, settings: IngestConfig, stage: str) ->
     return read_inspected(run, inspect_source(run, source, settings, stage), stage)
 
 
-def inspect_source(run: Run, source: Source, settings: IngestConfig, stage: str) -> InspectedSource:
-    """Look at what a source holds. Raises SourceError when none of it can be read."""
+def inspect_source(
+    run: Run, source: Source, settings: IngestConfig, stage: str, known: KnownColumns | None = None
+) -> InspectedSource:
+    """Look at what a source holds; its columns are those that are `known`. Raises SourceError when none of it can be read."""
     say(f"{stage}: reading {source.uri}")
     text = TextSource(settings.encoding, s3_options(run.config))
     with _explaining():
         inspection = inspect_table(run, source) if source.kind == "delta" else inspect_files(run, source, text, stage)
     mapping = map_columns(inspection.columns, settings.columns)
+    columns = _columns_of(inspection, mapping)
+    has_schema = source.kind in _WITH_SCHEMA
+    if known is not None and has_schema and not settings.accept_columns:
+        mapping = follow(known, columns, settings.columns)
+        _say_new(stage, known, columns, mapping)
+        columns = _columns_of(inspection, mapping)
+        check_kinds(known, columns)
     _say_columns(stage, inspection.columns, mapping)
     for field, column in mapping.items():
         for kind in inspection.types_of(column):
             check_types({field: kind})
     reading = _reading(source, mapping, inspection.id_kind(mapping["note_id"]), text)
-    return InspectedSource(inspection, mapping, reading)
+    return InspectedSource(inspection, mapping, reading, columns if has_schema else None)
 
 
 def read_inspected(run: Run, inspected: InspectedSource, stage: str) -> SourceRows:
@@ -115,6 +130,20 @@ def _explaining() -> Iterator[None]:
         if (why := explained(error)) is None:
             raise
         raise SourceError(why) from error
+
+
+def _columns_of(inspection: Inspection, mapping: Mapping[str, str]) -> KnownColumns:
+    fields = {field: (column, kind_of(inspection.types_of(column))) for field, column in mapping.items()}
+    return KnownColumns(fields, inspection.columns)
+
+
+def _say_new(stage: str, known: KnownColumns, now: KnownColumns, mapping: Mapping[str, str]) -> None:
+    for field, (column, _) in now.fields.items():
+        if column in new_names(known, now) and mapping.get(field) != column:
+            say(
+                f"{stage}: the source's column {column} is new and could be the {field} of notes; it is not read. Name it to "
+                f"take it: --set ingest.columns.{field}={column}"
+            )
 
 
 def _say_columns(stage: str, columns: Sequence[str], mapping: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from uninote.notes.ingest.sources import Source, SourceError, find_source
 from uninote.ocr.reader import TextReader
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
-from uninote.pipelines.lake.source import remember_source
+from uninote.pipelines.lake.source import known_columns, remember_columns, remember_source
 from uninote.pipelines.notes.erasing import erase_rows, without_quoted
 from uninote.pipelines.notes.image_bytes import store_image_bytes
 from uninote.pipelines.notes.image_texts import choose_reader, read_image_texts
@@ -79,7 +79,7 @@ def _record(run: Run, state: str, counts: dict[str, int], state_of_source: str, 
 
 def _read(run: Run, source: Source, reader: TextReader | None, state_of_source: str, started: float) -> dict[str, Any]:
     """Read the source, and bring the notes up to it."""
-    inspected = inspect_source(run, source, run.ingest, STAGE)
+    inspected = inspect_source(run, source, run.ingest, STAGE, known_columns(run.lake))
     taken = taken_down(run.lake.root)
     # Notes that were taken down are found among the others by Spark.
     compared = None if taken else compare(inspected, run.lake.uri("notes"))
@@ -105,6 +105,7 @@ def _read(run: Run, source: Source, reader: TextReader | None, state_of_source: 
     _quarantine(run, without_quoted(rejects, taken), spec, account.rejects)
     erase_rows(run, notes, taken)
     state = _state(counts)
+    remember_columns(uri, inspected.columns)
     _record(run, state, counts, state_of_source, started)
     counts |= read_image_texts(run, notes, reader)
     notes.unpersist()
@@ -118,6 +119,7 @@ def _apply(run: Run, source: Source, compared: Comparison, state_of_source: str,
     check_deleted(run, compared.counts["deleted"], compared.stored)
     _describe_source(run, notes_table(run.note_id), source)
     compared.apply(uri)
+    remember_columns(uri, compared.columns)
     read = {"rows_in": compared.rows, "quarantined": 0, "times_unreadable": compared.times_unreadable}
     read["taken_down"] = 0
     counts = {"notes": compared.rows} | compared.counts | read | {"images_stored": store_image_bytes(run, None)}

@@ -70,3 +70,14 @@ def test_lists_name_rows_through_the_order():
     half, _ = rank_again(vectors.astype(np.float16), order, candidates.keys, 10)
     assert (half == ids).mean() > 0.95
     assert (scores[:, :-1] >= scores[:, 1:]).all()
+
+
+def test_rows_that_share_a_further_pivot_meet_too():
+    """Rows lie on an arc that is cut in twenty: those beside a cut have neighbours beyond it, which one leaf a row misses."""
+    turn = np.linspace(0, np.pi / 2, 1000)
+    vectors = np.stack([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
+    one, two = (
+        measure(vectors, 5, settings=Settings(1, leaf_rows=50 * fan, fan=fan, rounds=0, length=32)) for fan in (1, 2)
+    )
+    assert one < 0.995
+    assert two > 0.999

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from uninote.neighbours.kernel.assignments import Groups
 from uninote.neighbours.kernel.candidates import Candidates, offer
 from uninote.neighbours.kernel.codes import Codes
 from uninote.neighbours.kernel.exclusions import may_meet
@@ -190,6 +191,24 @@ def join_leaves(
         for part in range(parts):
             leaf = rows[first + size * part // parts : first + size * (part + 1) // parts]
             join_leaf(workspace, codes, candidates, leaf, (len(leaf), len(leaf)))
+
+
+@compiled
+def join_further(workspace: Workspace, codes: Codes, candidates: Candidates, nearest: Groups, further: Groups) -> None:
+    """Join in each leaf the rows of `further` with each other and with those of `nearest`, which have met."""
+    most = len(workspace.sums)
+    leaf = np.empty(most, dtype=np.int32)
+    for group in range(len(nearest.starts) - 1):
+        old = nearest.rows[nearest.starts[group] : nearest.starts[group + 1]]
+        new = further.rows[further.starts[group] : further.starts[group + 1]]
+        parts = (len(old) + len(new) + most - 1) // most
+        for part in range(parts):
+            some = new[len(new) * part // parts : len(new) * (part + 1) // parts]
+            others = old[len(old) * part // parts : len(old) * (part + 1) // parts]
+            count = len(some) + len(others)
+            leaf[: len(some)] = some
+            leaf[len(some) : count] = others
+            join_leaf(workspace, codes, candidates, leaf, (count, len(some)))
 
 
 @compiled

@@ -3,8 +3,8 @@
 Each row is scored against each pivot. With leaves that grow as the root of n that stays below the cost of the leaves
 themselves; looking only near some pivots of the pivots lost recall wherever the clusters have no order among them.
 
-A row is nearer to the mean of its kind than to one of them at random, so fewer neighbours part. Of a sample the means cost a
-quarter of what assigning all rows does.
+A row is nearer to the mean of its kind than to one of them at random, so fewer neighbours part. Of a sample the means cost
+half of what assigning all rows does.
 
 Nearest means the greatest <x, p> - |p|^2 / 2: half the squared distance, negated, less what is the same for all pivots.
 """
@@ -16,13 +16,12 @@ import numpy as np
 from uninote.neighbours.kernel.candidates import insert_sorted, key_position, key_score, pack_key
 from uninote.neighbours.kernel.codes import Codes, encode_around, reordered
 from uninote.neighbours.kernel.leaves import Coded, Workspace, gather, pack, score_rows
-from uninote.neighbours.kernel.settings import MOST_FAN
+from uninote.neighbours.kernel.settings import MOST_FAN, SAMPLED_PART
 from uninote.neighbours.kernel.simd.lists import push_best, take_best
 from uninote.neighbours.kernel.simd.tiles import TILE_COLUMNS, TILE_ROWS, aligned_empty
 from uninote.neighbours.kernel.simd.vector_ir import borrowing, compiled, summing_borrowed
 
-# One row in so many is sampled, and so often the pivots become the means of those that are nearest to them.
-_SAMPLED_PART = 16
+# So often pivots become the means of the sampled rows that are nearest to them.
 MOVES = 4
 # So many tiles of a row are swept: each lane keeps its best, without a branch. Past them a score that is of use is rare, and
 # a branch that is hardly ever taken costs less than the sweep.
@@ -41,7 +40,7 @@ def draw_pivots(
     They are random rows where there are no `moves`. The workspace holds as many rows as there are pivots.
     """
     rows = len(codes.squares)
-    sampled = generator.choice(rows, max(count, rows // _SAMPLED_PART), replace=False)
+    sampled = generator.choice(rows, max(count, rows // SAMPLED_PART), replace=False)
     sample = reordered(codes, np.sort(sampled))
     chosen = np.sort(generator.choice(len(sampled), count, replace=False))
     pivots: np.ndarray = sample.rows[chosen] * sample.meta[0, chosen, None]

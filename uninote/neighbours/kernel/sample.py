@@ -33,8 +33,14 @@ class Sample:
         """Say whether enough of it is among the candidates."""
         if not len(self._truth):
             return False
-        self._missing.append(1 - share_found(candidates.keys, self._truth, self._settings.depth))
+        self._missing.append(self.missing(candidates))
         return self._missing[-1] <= 1 - self._settings.recall
+
+    def missing(self, candidates: Candidates) -> float:
+        """Return the share that is not among the candidates; 1 of no rows."""
+        if not len(self._truth):
+            return 1.0
+        return 1 - share_found(candidates.keys, self._truth, self._settings.depth)
 
     @property
     def progress(self) -> float:
@@ -58,9 +64,8 @@ class Sample:
         return share_within_reach(candidates.keys, self._truth, rows, settings.edges, settings.depth) >= settings.recall
 
     def _is_next_enough(self) -> bool:
-        if len(self._missing) < 2:
-            return False
-        expected = self._missing[-1] ** 2 / self._missing[-2]
+        before = self._missing[-2] if len(self._missing) > 1 else 1.0
+        expected = self._missing[-1] ** 2 / before
         return _DOUBT * expected <= 1 - self._settings.recall
 
 

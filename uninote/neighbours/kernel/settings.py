@@ -15,6 +15,7 @@ from uninote.errors import UninoteError
 SPARE = 4
 # A leaf may hold that many times the rows meant: cutting dense ones costs recall, not only time.
 LEAF_PARTS = 6
+SAMPLED_PART = 8  # one row in so many is sampled for pivots
 WIDTH_STEP = 64  # codes are padded to whole vectors of bytes
 MOST_FAN = 256
 # Up to so many rows, exact float32 products cost about as much as codes that must be ranked again.
@@ -133,16 +134,17 @@ def num_pivots(rows: int, settings: Settings) -> int:
 def needed_bytes(rows: int, width: int, k: int, settings: Settings) -> int:
     """Return about the bytes that `top_k` holds at its peak, beside its input and the code itself.
 
-    Each row: its code twice while rows are put in order, meta and limits, the list, two groups' places, the edges of
-    local joins both ways, and what is returned. The workspace holds a leaf's codes twice.
+    Each row: its code twice while rows are put in order, meta and limits, the list, two groups' places, the sample that
+    pivots are means of or the edges of local joins both ways, and what is returned. The workspace holds a leaf's codes twice.
     """
     length = max(settings.length, list_length(k))
     forward = settings.forward if settings.rounds else 0
     codes = 2 * (code_width(width) + 24) + 8 * length
     working = max(3 * 4 * settings.fan + 16, 4 * forward + 2 * 4 * forward + 16)
+    sample = 12 + 4 * settings.fan + (code_width(width) + 24) // SAMPLED_PART
     result = 8 * k
     workspace = workspace_rows(rows, settings) * 2 * (code_width(width) + 16)
-    return rows * (codes + 16 + max(working, result)) + workspace
+    return rows * (codes + 16 + max(working, sample, result)) + workspace
 
 
 def _round_up(number: int, step: int) -> int:

@@ -100,7 +100,7 @@ def same_store(lake: Path, uri: str) -> None:
     notes = sorted(live.table("notes").to_pyarrow_table()["note_id"].to_pylist())
     store = open_store(uri)
     try:
-        assert store.state().live == live.id
+        assert store.state.live == live.id
         for name in neighbour_tables(LakeReader(lake)):
             found, wanted = store.get(notes, name), live.lookup(notes, name)
             assert {note: [other for other, _ in entries] for note, entries in found.items()} == {

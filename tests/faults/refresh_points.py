@@ -37,10 +37,12 @@ class Point:
         return BLOWS[(POINTS.index(self) * 5 + seed) % len(BLOWS)]
 
     def moment(self, events: dict[str, int], dice: random.Random) -> Moment:
-        """Draw the event, from those that an undisturbed night showed in this stage; after it comes a short while, or none."""
-        kinds = [kind for kind in ("path", "commit", "removal") if f"{kind} in {self.stage}" in events]
-        assert kinds, f"an undisturbed {self.stage} was seen to do nothing"
-        kind = f"{dice.choice(kinds)} in {self.stage}"
+        """Draw the event, from those that an undisturbed night showed in this stage; after it comes a short while, or none.
+
+        Of a stage that was over before it was seen, it is any event of the night.
+        """
+        kinds = [f"{kind} in {self.stage}" for kind in ("begin", "path", "commit", "removal")]
+        kind = dice.choice([one for one in kinds if one in events] or ["path"])
         return Moment(kind, dice.randint(1, events[kind]), dice.choice((0.0, dice.uniform(0, 0.3))))
 
 

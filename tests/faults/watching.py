@@ -43,7 +43,7 @@ def stage_in(lake: Path) -> str:
 class Watcher:
     """Counts, by kind, what appears below `root` or goes from there ("removal"), and tells `seen` of each, in its own thread.
 
-    Each kind is counted as a whole and by stage, as "commit in embed".
+    Each kind is counted as a whole and by stage, as "commit in embed"; "begin in embed" is that stage itself.
     """
 
     def __init__(self, root: Path, seen: Callable[[Counter[str]], None] = lambda counts: None) -> None:
@@ -74,6 +74,8 @@ class Watcher:
 
     def _look(self) -> None:
         stage = stage_in(self._root)
+        if stage and not self._counts[f"begin in {stage}"]:
+            self._count(("begin",), stage)
         found = set(_paths(self._root))
         for path in sorted(found - self._known):
             self._count(kinds_of(path), stage)

@@ -114,7 +114,7 @@ def test_an_index_outside_of_the_lake_is_told_which_lake(lake, tmp_path, capsys)
     assert search_command([str(moved), "--verify"]) == 0
 
 
-def test_readers_of_what_was_erased_are_told_so(lake):
+def test_readers_of_what_was_erased_are_told_so(lake, capsys):
     make_release(lake)
     release, table, index = uninote.open_release(lake), open_table(lake), Index.open(index_of(lake))
     kept, query = release.index(index.manifest.width), np.eye(1, index.template.width, dtype=np.float32)
@@ -129,7 +129,8 @@ def test_readers_of_what_was_erased_are_told_so(lake):
     release, table = uninote.open_release(lake), open_table(lake)
     kept = release.index(index.manifest.width)
     add(lake, ["n9"], "why")
-    change_pointer(lake, lambda before: replace(before, live=2, kept=(2,), ended=(1,)))
+    endings = {"1": "a time; it was pinned: audit"}
+    change_pointer(lake, lambda before: replace(before, live=2, kept=(2,), ended=(1,), endings=endings))
     mark_erased(lake, [read_orders(lake)[1].digest])
     asked = (
         lambda: release.lookup(["n8"]),
@@ -138,9 +139,12 @@ def test_readers_of_what_was_erased_are_told_so(lake):
         lambda: release.table("notes"),
         lambda: release.index(),
     )
+    said = r"release 1 ended because notes were taken down \(a time; it was pinned: audit\): .* Open the live one, release 2,"
     for ask in asked:
-        with pytest.raises(ReleaseEndedError, match="release 1 ended because notes were taken down"):
+        with pytest.raises(ReleaseEndedError, match=said):
             ask()
+    assert command.main(["releases", "list", "--lake", lake]) == 0
+    assert "ended, as notes of it were taken down (a time; it was pinned: audit)" in capsys.readouterr().out
 
 
 def asked(capsys, *arguments: str) -> dict[str, object]:

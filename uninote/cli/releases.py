@@ -65,6 +65,8 @@ def state_of(number: int, pointer: Pointer, release: Release | None) -> str:
         words.append("live")
     elif number in pointer.kept:
         words.append("kept")
+    elif number in pointer.ended:
+        words.append(_ended(pointer, number))
     elif release is not None and release.failed_gates and not release.forced:
         words.append("not published")
     else:
@@ -82,6 +84,10 @@ def releases_of(lake: str) -> dict[str, Any]:
     found = [_line_of(lake, number, pointer) for number in reversed(release_ids(lake))]
     lost = [number for number in pointer.kept if number not in {one["release"] for one in found}]
     found += [_damaged(number, f"{state_of(number, pointer, None)}, its file is gone") for number in lost]
+    gone = sorted(set(pointer.ended), reverse=True)
+    found += [
+        _damaged(number, _ended(pointer, number)) for number in gone if number not in {one["release"] for one in found}
+    ]
     changes = [{"at": state.at, "change": state.change, "live": state.live} for state in reversed(history(lake))]
     return {"lake": lake, "live": pointer.live, "releases": found, "changes": changes}
 
@@ -101,6 +107,11 @@ def _line_of(lake: str, number: int, pointer: Pointer) -> dict[str, Any]:
         "failed_gates": [gate.name for gate in release.failed_gates],
         "forced": release.forced,
     }
+
+
+def _ended(pointer: Pointer, number: int) -> str:
+    ending = pointer.endings.get(str(number), "")
+    return "ended, as notes of it were taken down" + (f" ({ending})" if ending else "")
 
 
 def _damaged(number: int, state: str) -> dict[str, Any]:

@@ -31,7 +31,8 @@ class Pointer:
     them. `pinned`: id, as a string, -> why it is kept until it is released. `rejected`: those that somebody rolled back from.
     `replaced`: id, as a string, -> when it stopped being live (UTC, ISO 8601). `work_from`: the release that the next refresh
     brings the tables back to before it does anything, null where it goes on from where they stand. `ended`: those that are
-    gone because notes of them were taken down. `change` says what made this state, `at` when; `holder` is the number of the
+    gone because notes of them were taken down; `endings`: id, as a string, -> when, and why it was pinned if it was.
+    `change` says what made this state, `at` when; `holder` is the number of the
     last lease under which a run changed it.
     """
 
@@ -42,6 +43,7 @@ class Pointer:
     replaced: Mapping[str, str] = field(default_factory=dict)
     work_from: int | None = None
     ended: tuple[int, ...] = ()
+    endings: Mapping[str, str] = field(default_factory=dict)
     holder: int = 0
     change: str = ""
     at: str = ""

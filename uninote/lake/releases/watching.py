@@ -20,6 +20,10 @@ def watch_release(lake: str, release_id: int) -> Watch:
 def check_ended(pointer: Pointer, release_id: int) -> None:
     """Raise ReleaseEndedError where a release is gone because notes of it were taken down."""
     if release_id in pointer.ended:
+        ending = pointer.endings.get(str(release_id), "")
+        when = f" ({ending})" if ending else ""
         raise ReleaseEndedError(
-            f"release {release_id} ended because notes were taken down; open the live one: uninote.open_release(lake)"
+            f"release {release_id} ended because notes were taken down{when}: a version that held them cannot lose "
+            f"them, and nothing of it can be read any more. Open the live one, release {pointer.live}, which is without "
+            "them: uninote.open_release(lake)"
         )

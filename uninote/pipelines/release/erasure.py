@@ -18,7 +18,7 @@ from uninote.lake.generation_record import ITEMS, find_generations
 from uninote.lake.lease.fence import look
 from uninote.lake.paths import STAGING
 from uninote.lake.releases.elsewhere import pinned_elsewhere
-from uninote.lake.releases.pointer import Pointer, change_pointer, read_pointer
+from uninote.lake.releases.pointer import Pointer, change_pointer, now, read_pointer
 from uninote.lake.releases.record import Release, read_release
 from uninote.lake.releases.registry import FILES, LISTS, NOTHING, ROWS, artefact_of
 from uninote.lake.takedowns.orders import mark_erased, read_orders
@@ -161,7 +161,8 @@ def _end_releases(run: Run, held: frozenset[str], live: Release) -> int:
         if number != live.id and not held.isdisjoint(_needed_by(run, release)):
             ended.append(number)
     if ended:
-        names = ", ".join(map(str, ended))
+        pinned = read_pointer(run.lake.root).pinned
+        names = ", ".join(f"{one} (pinned: {pinned[str(one)]})" if str(one) in pinned else str(one) for one in ended)
         say(f"erasure: releases {names} held notes that were taken down, and end")
         change_pointer(run.lake.root, lambda before: without(before, ended))
     return len(ended)
@@ -177,8 +178,14 @@ def without(before: Pointer, ended: Sequence[int]) -> Pointer:
         rejected=tuple(number for number in before.rejected if number not in ended),
         replaced={number: when for number, when in before.replaced.items() if number not in texts},
         ended=tuple(sorted({*before.ended, *ended})),
+        endings={**before.endings, **{str(number): _ending(before, number) for number in ended}},
         change=f"releases {', '.join(map(str, ended))} ended because notes were taken down",
     )
+
+
+def _ending(before: Pointer, number: int) -> str:
+    why = before.pinned.get(str(number))
+    return now() + (f"; it was pinned: {why}" if why is not None else "")
 
 
 def _owner(work: Work, path: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ _GIVEN = "spark.default.parallelism"
 
 
 def cores_of(spark: SparkSession | None) -> int | None:
-    """Return the cores of all executors that there are now; null without a session, or where a setting replaces their number."""
+    """Return the cores of all executors that there are now; null without a session, or where a setting replaces that."""
     if spark is None:
         return None
     context = spark.sparkContext

@@ -7,9 +7,11 @@ from builders import make_note, write_source
 from deltalake import DeltaTable
 
 import uninote
+from uninote.config.sections.releases import CompactionConfig
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.small_tables import read_all
 from uninote.pipelines.stages import STAGES, run_stage
+from uninote.upkeep.cleaning import Asked, clean
 
 pytestmark = [pytest.mark.spark, pytest.mark.more]
 SETTINGS = ("neighbours.k=4", "embed.widths=[64]", "index.nlist=2", "index.num_shards=1", "index.pq_m=8")
@@ -55,3 +57,16 @@ def test_nights_of_few_notes(make_run, tmp_path, quick_model):
     assert read_pointer(lake).live == after.id
     assert len(DeltaTable(f"{lake}/runs").file_uris()) < 4
     assert len(read_all(f"{lake}/runs")) > 20
+
+    # What a vacuum joined is no news for the night after it: nothing is embedded, and lists stay as they are.
+    night(39, files=16)
+    lists = uninote.open_release(lake).lookup(["4", "38"])
+    joined = clean(lake, Asked(compaction=CompactionConfig(files=2)))["joined"]
+    assert {path.partition("/")[2] or path for path in joined} >= {"items", "embeddings/w64"}
+    stages = night(39, files=16)
+    assert stages["embed"]["computed"] == 0
+    last = uninote.open_release(lake)
+    assert last.lookup(["4", "38"]) == lists
+    assert last.index().verify()["live"] == 39
+    assert {len(last.table(name).file_uris()) for name in TABLES} == {1}
+    assert night(39, files=16)["release"]["state"] == "unchanged"

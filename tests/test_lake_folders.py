@@ -63,7 +63,12 @@ def test_what_one_machine_finished_another_goes_on_from(bucket, tmp_path):
     write_all(str(there.folder / ".contrastive"), {"of-a-killed-fetch": b"0"})
     there.fetch("contrastive")
     there.fetch("ranking")
+    (there.folder / "contrastive/_whole").unlink()
     assert read_all(str(there.folder)) == {f"contrastive/{name}": content for name, content in FILES.items()}
+    lake_files.remove(f"{bucket}/run/contrastive/_whole")
+    elsewhere = Outputs(f"{bucket}/run", tmp_path / "elsewhere")
+    elsewhere.fetch("contrastive")
+    assert not (elsewhere.folder / "contrastive").exists(), "what was put by halves is fetched by nobody"
     # What a machine has itself is newer than what it finished.
     write_all(str(here.folder / "contrastive"), {"items/part-0": b"newer"})
     here.fetch("contrastive")

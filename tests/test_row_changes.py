@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from uninote.errors import UninoteError
 from uninote.lake.commits import CommitConflictError, commit
 from uninote.lake.parquet_files import DamagedFileError
-from uninote.lake.row_changes import RowChanges, can_apply
+from uninote.lake.rewriting import can_apply
+from uninote.lake.row_changes import RowChanges
 
 FEED = {"delta.enableChangeDataFeed": "true"}
 SCHEMA = pa.schema([("k", pa.int64()), ("v", pa.string()), ("numbers", pa.list_(pa.float32()))])

@@ -84,10 +84,9 @@ def releases_of(lake: str) -> dict[str, Any]:
     found = [_line_of(lake, number, pointer) for number in reversed(release_ids(lake))]
     lost = [number for number in pointer.kept if number not in {one["release"] for one in found}]
     found += [_damaged(number, f"{state_of(number, pointer, None)}, its file is gone") for number in lost]
-    gone = sorted(set(pointer.ended), reverse=True)
-    found += [
-        _damaged(number, _ended(pointer, number)) for number in gone if number not in {one["release"] for one in found}
-    ]
+    listed = {one["release"] for one in found}
+    for number in sorted(set(pointer.ended) - listed, reverse=True):
+        found.append(_damaged(number, _ended(pointer, number)))
     changes = [{"at": state.at, "change": state.change, "live": state.live} for state in reversed(history(lake))]
     return {"lake": lake, "live": pointer.live, "releases": found, "changes": changes}
 

@@ -146,9 +146,9 @@ def print_takedowns(found: dict[str, Any]) -> None:
         write(sys.stdout, f"{name:<24} ordered {one['ordered_at']}, {state}\n")
     if found["action"] in ("add", "remove"):
         done = "hidden" if found["action"] == "add" else "shown again"
-        told = (
-            f"they are {done} in {found['store']}" if found["store"] else "no online store is named, and none was told"
-        )
-        write(sys.stdout, f"{told}\n")
+        line = "no online store is named, and none was told"
+        if found["store"]:
+            line = f"they are {done} in {found['store']}"
+        write(sys.stdout, f"{line}\n")
     if found["action"] == "remove":
         write(sys.stdout, f"{found['notes']:,} notes are let in again by the next ingest\n")

@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 
 from uninote.lake.commits import can_commit
 from uninote.lake.delta_files import actions_of
-from uninote.lake.parquet_files import open_parquet
+from uninote.lake.parquet_files import filled, open_parquet
 from uninote.storage.lake_files import join
 
 _BOUND = 32  # characters of a text that bounds a file, as Spark's Delta has it
@@ -52,11 +52,7 @@ def read_rows(uri: str, path: str, schema: pa.Schema) -> pa.Table:
     """
     with open_parquet(join(uri, path)) as stored:
         names = stored.schema_arrow.names
-        rows = stored.read([name for name in schema.names if name in names])
-    for position, column in enumerate(schema):
-        if column.name not in names:
-            rows = rows.add_column(position, column, pa.nulls(len(rows), column.type))
-    return rows.cast(schema)
+        return filled(stored.read([name for name in schema.names if name in names]), schema)
 
 
 def can_apply(uri: str) -> bool:

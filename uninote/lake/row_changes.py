@@ -21,7 +21,6 @@ from uninote.errors import UninoteError
 from uninote.lake.commits import add_action, change_action, commit, has_feed, remove_action
 from uninote.lake.parquet_files import DataFile, write_file
 from uninote.lake.rewriting import StoredFile, bounded_columns, read_rows, statistics, stored_files
-from uninote.lake.rewriting import can_apply as can_apply
 from uninote.storage.lake_files import join, relative
 
 DELETED = "_deleted"  # the column of a table of changes that marks rows to remove

@@ -71,7 +71,7 @@ def clean(lake: str, asked: Asked) -> dict[str, Any]:
 def _elsewhere(release: Release) -> str | None:
     """Return the folder of indexes that are not in their lake: `<generation>/index/w<width>` lies below it; else null."""
     for pin in release.indexes.values():
-        if pin.folder.startswith("/") or "://" in pin.folder:
+        if pin.is_elsewhere:
             return parent(parent(parent(pin.folder)))
     return None
 

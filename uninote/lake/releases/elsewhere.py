@@ -13,7 +13,6 @@ def pinned_elsewhere(lake: str) -> dict[str, str]:
     for number in read_pointer(lake).kept:
         release = read_release(lake, number)
         for name, pin in release.indexes.items():
-            place = pin.place(lake)
-            if place == pin.folder:
-                found[place] = f"{release.generation}/{index_name(int(name.removeprefix('w')))}"
+            if pin.is_elsewhere:
+                found[pin.folder] = f"{release.generation}/{index_name(int(name.removeprefix('w')))}"
     return found

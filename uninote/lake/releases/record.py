@@ -33,10 +33,14 @@ class IndexPin:
     folder: str
     manifest: str
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the folder lies outside of the lake."""
+        return self.folder.startswith("/") or "://" in self.folder
+
     def place(self, lake: str) -> str:
         """Return where the folder lies, for the lake at `lake`."""
-        is_elsewhere = self.folder.startswith("/") or "://" in self.folder
-        return self.folder if is_elsewhere else join(lake, self.folder)
+        return self.folder if self.is_elsewhere else join(lake, self.folder)
 
 
 @dataclass(frozen=True)

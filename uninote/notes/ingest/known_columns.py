@@ -66,15 +66,15 @@ def follow(known: KnownColumns, now: KnownColumns, chosen: Mapping[str, str]) ->
     where a column is gone.
     """
     mapping = {field: column for field, (column, _) in now.fields.items() if field in chosen}
-    gone = []
+    problems = []
     for field, (column, _) in known.fields.items():
         if field in chosen:
             continue
         if column not in now.names:
-            gone.append(_gone(field, column, new_names(known, now)))
+            problems.append(_gone(field, column, new_names(known, now)))
         mapping[field] = column
-    if gone:
-        raise SourceColumnsError(f"{_CHANGED}: {'; '.join(gone)}")
+    if problems:
+        raise SourceColumnsError(f"{_CHANGED}: {'; '.join(problems)}")
     return mapping
 
 

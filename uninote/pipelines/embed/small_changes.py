@@ -14,7 +14,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from udfs.notes.fingerprints import MODEL_COLUMNS, HashTask, make_content_hashes
 from uninote.lake.change_feed import changed_values
 from uninote.lake.delta_files import DeltaFilesError, files_of
-from uninote.lake.row_changes import can_apply
+from uninote.lake.rewriting import can_apply
 from uninote.lake.schemas import CUTS, notes_table
 from uninote.lake.small_tables import read_batches
 from uninote.notes.attributes import NOTE_ATTRIBUTES

@@ -18,8 +18,9 @@ from pyspark.sql.types import DataType, StructField, StructType
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import columns_of, create_table, has_files, has_log, plain_files
 from uninote.lake.lease import fence
+from uninote.lake.rewriting import can_apply
 from uninote.lake.row_changes import DELETED as DELETED
-from uninote.lake.row_changes import MOST_BYTES, RowChanges, can_apply
+from uninote.lake.row_changes import MOST_BYTES, RowChanges
 from uninote.lake.row_changes import MOST_ROWS as MOST_ROWS
 from uninote.lake.schemas import TableSpec
 from uninote.storage import lake_files

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from udfs.notes.source_rows import Piece, make_rows
 from uninote.lake.delta_files import DeltaFilesError, columns_of, files_of, has_log
-from uninote.lake.row_changes import DELETED, MOST_BYTES, MOST_ROWS, RowChanges, can_apply
+from uninote.lake.rewriting import can_apply
+from uninote.lake.row_changes import DELETED, MOST_BYTES, MOST_ROWS, RowChanges
 from uninote.lake.small_tables import read_batches
 from uninote.notes.ingest.known_columns import KnownColumns
 from uninote.notes.ingest.note_rows import FILE, LINES, REASON, TIME_UNREADABLE

@@ -28,6 +28,15 @@ def tiny_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def lines_folder(tmp_path_factory) -> Path:
+    """One in whose vocabulary a mark and the line break after it are one token, as in published ones."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "lines"
+    lines = [f"Bread{mark}{end}soy sauce" for mark in (".", "!", "?!", "...", "。", ")") for end in ("\n", "\n\n")]
+    make_tiny_checkpoint(folder, [*TEXTS, *lines * 3], seed=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def encoder(tiny_folder):
     return load_encoder(tiny_folder, threads=1)
 

@@ -30,6 +30,7 @@ from uninote.notes.note import Note, NoteImage
 # Lakes, indexes and states of training hold these. Whoever changes one embeds every lake again: add a layout instead.
 DEMO = "ee908f99412d545d"
 PUBLISHED_SHARING = "b4fd471907267a87"  # in layout 2
+PUBLISHED_JOINED = "27d788f1fc19aea6"  # in layout 3
 PUBLISHED, DECLARED, SENTENCE_MODEL = "b138bd60373d0aa0", "80e2af81474c9fac", "71dda8bffde11c0c"
 # What layout 1 makes of one note for the demo's model: SHA-256 over its tokens and pixels.
 PREPARED = "8a406613eae6c93fc0f14fdbce9b496e6cf1e8a08d704909cee8310a5988f656"
@@ -39,8 +40,8 @@ PREPARED = "8a406613eae6c93fc0f14fdbce9b496e6cf1e8a08d704909cee8310a5988f656"
 def later(monkeypatch):
     """A layout that a later release might add."""
     limits = replace(LAYOUTS[1].published_limits, max_images=2)
-    layout = Layout(3, "another instruction", replace(FRAME, opening=FRAME.opening.replace("input", "note")), limits)
-    monkeypatch.setitem(LAYOUTS, 3, layout)
+    layout = Layout(4, "another instruction", replace(FRAME, opening=FRAME.opening.replace("input", "note")), limits)
+    monkeypatch.setitem(LAYOUTS, 4, layout)
     return layout
 
 
@@ -64,7 +65,8 @@ def edit_card(folder, *removed, **values):
 def test_the_names_of_todays_models_stay(tmp_path):
     assert describe(UNINOTE, demo_checkpoint()).generation == DEMO
     published = describe(UNINOTE, write_published(tmp_path / "published"))
-    assert published.generation == PUBLISHED_SHARING
+    assert published.generation == PUBLISHED_JOINED
+    assert published.identity.generation(LAYOUTS[2]) == PUBLISHED_SHARING
     assert published.identity.generation(LAYOUTS[1]) == PUBLISHED
     assert describe(UNINOTE, write_declared(tmp_path / "declared")).generation == DECLARED
     assert describe(SENTENCES, write_sentences(tmp_path / "sentences")).generation == SENTENCE_MODEL
@@ -148,7 +150,7 @@ def test_a_later_layout_is_another_generation_with_another_prompt_and_other_limi
     found = describe(UNINOTE, published).identity
     assert found.own is later
     assert found.generation(later) != found.generation(LAYOUTS[1])
-    one, two = (load_in_layout(published, UNINOTE, number, Arithmetic(device="cpu")) for number in (1, 3))
+    one, two = (load_in_layout(published, UNINOTE, number, Arithmetic(device="cpu")) for number in (1, 4))
     note, pictures = Note("bread", images=(NoteImage("a"),) * 3), [Image.new("RGB", (64, 64))] * 3
     prepared = [encoder.prepare(note, pictures) for encoder in (one, two)]
     assert [len(item.pixels) for item in prepared] == [3, 2]
@@ -161,11 +163,11 @@ def test_checkpoints_keep_the_layout_they_were_made_with(tiny_folder, tmp_path, 
     older = shutil.copytree(tiny_folder, tmp_path / "older")
     edit_card(older, "layout", prompt_version="1")
     assert read_card(older) == replace(read_card(tiny_folder), layout=LAYOUTS[1])
-    assert read_card(tiny_folder).layout is LAYOUTS[2]
+    assert read_card(tiny_folder).layout is LAYOUTS[3]
     assert describe(UNINOTE, older).generation == describe(UNINOTE, tiny_folder).identity.generation(LAYOUTS[1])
     make_tiny_checkpoint(tmp_path / "new", ["some words"] * 3)
-    assert json.loads((tmp_path / "new" / "uninote.json").read_text())["layout"] == 3
-    ours, asked = load_encoder(tiny_folder, device="cpu"), load_in_layout(tiny_folder, UNINOTE, 3, Arithmetic())
+    assert json.loads((tmp_path / "new" / "uninote.json").read_text())["layout"] == 4
+    ours, asked = load_encoder(tiny_folder, device="cpu"), load_in_layout(tiny_folder, UNINOTE, 4, Arithmetic())
     ids = [encoder.prepare(Note("bread"), []).input_ids.tolist() for encoder in (ours, asked)]
     assert ids[0] == NoteProcessor.from_pretrained(older).prepare(Note("bread"), []).input_ids.tolist() != ids[1]
 
@@ -175,9 +177,9 @@ def test_checkpoints_keep_the_layout_they_were_made_with(tiny_folder, tmp_path, 
     [
         (
             {"layout": 7},
-            r"uninote\.json: made with layout 7; this release knows 1, 2\. Install the release that made it",
+            r"uninote\.json: made with layout 7; this release knows 1, 2, 3\. Install the release that made it",
         ),
-        ({"layout": "1"}, r"made with layout '1'; this release knows 1, 2"),
+        ({"layout": "1"}, r"made with layout '1'; this release knows 1, 2, 3"),
         ({"layout": True}, r"made with layout True"),
         ({"layout": [1]}, r"made with layout \[1\]"),
         ({"layout": 1, "prompt_version": "1"}, r"unknown \['layout'\]"),
@@ -197,7 +199,7 @@ def test_layouts_that_are_not_known_are_refused(tiny_folder, tmp_path, changes, 
 
 
 def test_an_unknown_layout_is_refused_when_asked_for(tiny_folder):
-    with pytest.raises(CheckpointError, match="made with layout 9; this release knows 1, 2"):
+    with pytest.raises(CheckpointError, match="made with layout 9; this release knows 1, 2, 3"):
         load_in_layout(tiny_folder, UNINOTE, 9, Arithmetic())
 
 

@@ -8,10 +8,13 @@ from tokenizers import Tokenizer
 
 from uninote.errors import UninoteError
 from uninote.media.images import ImageError
+from uninote.model.identity.layouts import LAYOUTS, Layout, newest
 from uninote.model.input.cuts import Cut
 from uninote.model.qwen.checkpoint import CheckpointError
 from uninote.model.qwen.processing import NoteProcessor
 from uninote.notes.note import Note, NoteImage
+
+WITHOUT_SHARING = replace(newest(), shares_pixels=False)
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +28,8 @@ def decode(tiny_folder):
     return lambda ids: tokenizer.decode([int(number) for number in ids], skip_special_tokens=False)
 
 
-def limited(processor: NoteProcessor, **limits: int) -> NoteProcessor:
-    return NoteProcessor(processor.tokenizer, processor._images, replace(processor.limits, **limits))
+def limited(processor: NoteProcessor, layout: Layout = WITHOUT_SHARING, **limits: int) -> NoteProcessor:
+    return NoteProcessor(processor.tokenizer, processor._images, replace(processor.limits, **limits), layout)
 
 
 def picture(width: int = 64, height: int = 64, seed: int = 0) -> Image.Image:
@@ -156,17 +159,12 @@ def test_no_more_images_are_asked_for_than_are_seen(processor):
     assert [small.sees_more([small.fit(picture())] * count) for count in (0, 1, 2)] == [True, True, False]
 
 
-def sharing(processor, **limits):
-    limited_to = replace(processor.limits, **limits)
-    return NoteProcessor(processor.tokenizer, processor._images, limited_to, shares_pixels=True)
-
-
 def test_a_pixel_budget_is_shared_by_the_images_of_a_note(processor):
     """Four of eight large images would be left out where each takes what it likes."""
     frame = processor.prepare(Note(), []).num_tokens
     room = {"max_tokens": frame + 4 * 38, "max_images": 8, "max_pixels": 36 * 1024}
     large, small = picture(900, 900), picture(32, 32)
-    alone, shared = limited(processor, **room), sharing(processor, **room)
+    alone, shared = limited(processor, LAYOUTS[1], **room), limited(processor, LAYOUTS[2], **room)
     before = alone.prepare(note_with(8), [large] * 8)
     assert (len(before.pixels), before.cut.images) == (4, 4)
     made = shared.prepare(note_with(8, title="a title"), [large] * 8)
@@ -181,7 +179,10 @@ def test_a_pixel_budget_is_shared_by_the_images_of_a_note(processor):
 
 def test_a_note_of_few_images_is_as_without_sharing(processor):
     note, images = note_with(2, title="a title"), [picture(), picture(300, 40)]
-    one, other = processor.prepare(note, images), sharing(processor).prepare(note, images)
+    one, other = (
+        limited(processor, LAYOUTS[1]).prepare(note, images),
+        limited(processor, LAYOUTS[2]).prepare(note, images),
+    )
     np.testing.assert_array_equal(one.input_ids, other.input_ids)
 
 

@@ -47,8 +47,8 @@ def make_generation(lake, name):
 @pytest.fixture
 def later(monkeypatch):
     """A layout that a later release might add."""
-    layout = Layout(3, "later", published_limits=replace(LAYOUTS[1].published_limits, max_images=2))
-    monkeypatch.setitem(LAYOUTS, 3, layout)
+    layout = Layout(4, "later", published_limits=replace(LAYOUTS[1].published_limits, max_images=2))
+    monkeypatch.setitem(LAYOUTS, 4, layout)
     return layout
 
 
@@ -65,8 +65,8 @@ def test_a_lake_goes_on_with_the_generation_that_it_has(lake, opened, before, la
     for name in (before, "0" * 16, "notes"):
         make_generation(lake, name)
     assert opened() == (before, 1) != (DEMO, 1)
-    asked = opened("model.layout=3")
-    assert asked == (identify(demo_checkpoint()).generation(later), 3)
+    asked = opened("model.layout=4")
+    assert asked == (identify(demo_checkpoint()).generation(later), 4)
     assert opened("model.layout=1") == (before, 1)
     (lake / asked[0]).mkdir()
     assert opened() == (before, 1)  # the run that asked for it made nothing
@@ -78,7 +78,7 @@ def test_new_lakes_take_the_newest_layout_of_checkpoints_that_declare_none(tmp_p
     folder = shutil.copytree(demo_checkpoint(), tmp_path / "published")
     (folder / "uninote.json").unlink()
     config = load_config(config_file, [f"model.checkpoint={folder}"])
-    assert open_model(config).layout == 3
+    assert open_model(config).layout == 4
     make_generation(lake, identify(folder).generation(LAYOUTS[1]))
     assert open_model(config).layout == 1
 
@@ -101,10 +101,10 @@ def test_the_record_tells_a_generation_whatever_its_name(lake, opened, config_fi
 
 def test_a_lake_of_a_later_release_is_refused_not_embedded_again(lake, opened, config_file):
     model = open_model(load_config(config_file, ()))
-    record_generation(str(lake), replace(model, layout=4, generation="3" * 16))
+    record_generation(str(lake), replace(model, layout=5, generation="3" * 16))
     (lake / ("3" * 16) / "items").mkdir()
-    known = "layout 4 in float32; this release knows 1, 2 in float32"
-    message = rf"model\.layout: the generation {'3' * 16} in .* {known} .* set model\.layout=2"
+    known = "layout 5 in float32; this release knows 1, 2, 3 in float32"
+    message = rf"model\.layout: the generation {'3' * 16} in .* {known} .* set model\.layout=3"
     with pytest.raises(ConfigError, match=message):
         opened()
     assert opened("model.layout=1") == (DEMO, 1)
@@ -150,7 +150,7 @@ def test_a_lake_of_before_is_of_float32_and_says_so_from_the_next_run_on(lake, o
     assert opened("model.dtype=bfloat16")[0] != DEMO
     record.write_text(json.dumps(before | {"dtype": "float8"}))
     with pytest.raises(
-        ConfigError, match=r"with layout 1 in float8; this release knows 1, 2 in float32 and bfloat16\."
+        ConfigError, match=r"with layout 1 in float8; this release knows 1, 2, 3 in float32 and bfloat16\."
     ):
         opened()
 

@@ -35,7 +35,8 @@ class Layout:
     """One layout. `published_limits` are those of Qwen3-VL folders that declare none; `meaning` is for people.
 
     `shares_pixels`: images of a note that together would take too many tokens become smaller, instead of the last ones being
-    left out. `qwen_only`: it differs from the one before for models of that family alone; all others stay with that.
+    left out. `joins_texts`: texts that no image parts are tokenised as one, as the published processor does. `qwen_only`: it
+    differs from the one before for models of that family alone; all others stay with that.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Layout:
     frame: Frame = FRAME
     published_limits: Limits = PUBLISHED_LIMITS
     shares_pixels: bool = False
+    joins_texts: bool = False
     qwen_only: bool = False
 
 
@@ -56,6 +58,13 @@ LAYOUTS = {
         2,
         "as 1, but images that together would take more than nine tenths of the prompt become smaller, the largest first",
         shares_pixels=True,
+        qwen_only=True,
+    ),
+    3: Layout(
+        3,
+        "as 2, but texts that no image parts are tokenised as one, so that their tokens are those of the published processor",
+        shares_pixels=True,
+        joins_texts=True,
         qwen_only=True,
     ),
 }

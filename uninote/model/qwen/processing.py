@@ -13,12 +13,13 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from uninote.errors import UninoteError
 from uninote.model.identity.folders import CheckpointError
-from uninote.model.identity.layouts import Layout, Limits
+from uninote.model.identity.layouts import Layout, Limits, newest
 from uninote.model.input.cuts import WHOLE, Cut
 from uninote.model.qwen.checkpoint import PROCESSOR_FILES, read_card
 from uninote.model.qwen.image_sizes import check_limits, largest_share, resized, target_size
-from uninote.model.qwen.prompts import Kind, Part, parts_of
-from uninote.model.qwen.tokens import NoteTokenizer, Tokens
+from uninote.model.qwen.prompts import parts_of
+from uninote.model.qwen.texts import read_apart, read_joined
+from uninote.model.qwen.tokens import NoteTokenizer
 from uninote.notes.note import Note
 
 # Of the tokens beside the frame: four images of the published size keep it, and texts have some room.
@@ -51,13 +52,17 @@ class NoteProcessor:
     """Turns notes into what the tower takes: Qwen's image processor on Pillow, and a tokenizer of the Qwen family."""
 
     def __init__(
-        self, tokenizer: NoteTokenizer, images: Qwen2VLImageProcessorPil, limits: Limits, shares_pixels: bool = False
+        self,
+        tokenizer: NoteTokenizer,
+        images: Qwen2VLImageProcessorPil,
+        limits: Limits,
+        layout: Layout | None = None,
     ) -> None:
-        """Raise UninoteError when `limits` leave no room for the prompt and an image. `shares_pixels`: see Layout."""
+        """Raise UninoteError when `limits` leave no room for the prompt and an image. `layout` None is the newest."""
         self.tokenizer = tokenizer
         self.limits = limits
         self._images = images
-        self._shares_pixels = shares_pixels
+        self._layout = layout or newest()
         self.patch_size: int = images.patch_size
         self.merge_size: int = images.merge_size
         self._grid = self.patch_size * self.merge_size
@@ -76,7 +81,7 @@ class NoteProcessor:
         if missing := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
             raise CheckpointError(f"{folder}: {missing} missing; a checkpoint has both tokenizer and image settings")
         tokenizer = NoteTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"), card.layout.frame)
-        return cls(tokenizer, _image_processor(folder), card.limits, card.layout.shares_pixels)
+        return cls(tokenizer, _image_processor(folder), card.limits, card.layout)
 
     def fit(self, image: Image.Image) -> np.ndarray:
         """Return the image as the model will see it, uint8 (height, width, 3). Raises ImageError for an endless strip."""
@@ -84,7 +89,7 @@ class NoteProcessor:
 
     def sees_more(self, images: Sequence[np.ndarray]) -> bool:
         """Say whether of a note whose first images are these, as `fit` returns them, the model may see another."""
-        if self._shares_pixels:
+        if self._layout.shares_pixels:
             return len(images) < self.limits.max_images and (len(images) + 1) * self._least_block <= self._room
         taken = sum(map(len, self._blocks(images)))
         return len(images) < self.limits.max_images and taken + self._least_block <= self._room
@@ -100,26 +105,17 @@ class NoteProcessor:
         if len(images) != len(note.images):
             raise UninoteError(f"{len(images)} images came for a note that names {len(note.images)}; give one for each")
         within = images[: self.limits.max_images]
-        if self._shares_pixels:
+        if self._layout.shares_pixels:
             within = self._shared(self._fitted(within))
         blocks = self._blocks(within)
         # An image is shown in full or not at all: where there is no room for all, the last ones are left out.
         while sum(map(len, blocks)) > self._room:
             blocks.pop()
-        parts = parts_of(note, len(blocks))
-        texts = []
-        beyond = 0
-        is_estimate = False
-        for part in parts:
-            tokens = self.tokenizer.read(part.text, self._room) if part.text else Tokens([])
-            texts.append(tokens.ids)
-            beyond += tokens.beyond
-            is_estimate |= tokens.is_estimate
-        separators = len(self.tokenizer.separator) * (len(parts) - len(blocks))
-        removed = _cut(texts, parts, self._room - separators - sum(map(len, blocks)))
-        cut = Cut(removed + beyond, is_estimate, len(images) - len(blocks))
+        read = read_joined if self._layout.joins_texts else read_apart
+        texts = read(self.tokenizer, parts_of(note, len(blocks)), self._room - sum(map(len, blocks)))
+        cut = Cut(texts.cut, texts.is_estimate, len(images) - len(blocks))
         pixels = tuple(self._fitted(within[: len(blocks)]))
-        return Prepared(self._joined(parts, texts, blocks), pixels, cut)
+        return Prepared(self._prompt(texts.gaps, blocks), pixels, cut)
 
     def collate(self, prepared: Sequence[Prepared]) -> dict[str, torch.Tensor]:
         """Pad a batch on the right. Keys are those of Qwen3VLModel.forward; without images it has none of theirs."""
@@ -181,15 +177,10 @@ class NoteProcessor:
         num_pads = pixels // self._grid**2
         return [self.tokenizer.vision_start, *[self.tokenizer.image_pad] * num_pads, self.tokenizer.vision_end]
 
-    def _joined(self, parts: Sequence[Part], texts: Sequence[list[int]], blocks: Sequence[list[int]]) -> np.ndarray:
-        images = iter(blocks)
-        ids = [*self.tokenizer.opening]
-        separator = list[int]()
-        for part, text in zip(parts, texts, strict=True):
-            is_image = part.kind is Kind.IMAGE
-            if is_image or text:
-                ids += separator + (next(images) if is_image else text)
-                separator = [] if is_image else self.tokenizer.separator
+    def _prompt(self, gaps: Sequence[list[int]], blocks: Sequence[list[int]]) -> np.ndarray:
+        ids = self.tokenizer.opening + gaps[0]
+        for block, gap in zip(blocks, gaps[1:], strict=True):
+            ids += block + gap
         return np.array(ids + self.tokenizer.closing, dtype=np.int32)
 
 
@@ -199,17 +190,3 @@ def _image_processor(folder: Path) -> Qwen2VLImageProcessorPil:
     except Exception as error:
         # The library raises many kinds of exceptions on a damaged file.
         raise CheckpointError(f"{folder / 'preprocessor_config.json'}: not usable image settings: {error}") from error
-
-
-def _cut(texts: list[list[int]], parts: Sequence[Part], room: int) -> int:
-    """Shorten `texts` in place until they fit, in the order of Kind, the last of a kind first; return by how many tokens."""
-    before = sum(map(len, texts))
-    excess = before - room
-    # Bodies lose tokens first, then OCR texts, topics and titles; of two of a kind the later one.
-    for position in sorted(range(len(parts)), key=lambda i: (parts[i].kind.value, -i)):
-        if excess <= 0:
-            break
-        removed = min(excess, len(texts[position]))
-        texts[position] = texts[position][: len(texts[position]) - removed]
-        excess -= removed
-    return before - sum(map(len, texts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.frames import Frame
@@ -37,6 +37,7 @@ class NoteTokenizer:
 
         Raises CheckpointError when the tokenizer is not one of the Qwen family.
         """
+        self.frame = frame
         markup = _parse(definition)
         # Texts are read by a tokenizer without markup: what looks like a special token in a note is text.
         self._plain = _parse(json.dumps(_without_markup(json.loads(definition))))
@@ -48,6 +49,10 @@ class NoteTokenizer:
         self.closing: list[int] = markup.encode(frame.closing, add_special_tokens=True).ids
         self.separator: list[int] = markup.encode(frame.separator, add_special_tokens=False).ids
         self.vocabulary: int = markup.get_vocab_size(with_added_tokens=True)
+
+    def plain(self, text: str) -> Encoding:
+        """Return all tokens of `text`, which UTF-8 can hold, as plain text, with the characters that each stands for."""
+        return self._plain.encode(text, add_special_tokens=False)
 
     def encode(self, text: str, at_most: int) -> list[int]:
         """Return up to `at_most` leading tokens of `text` as plain text."""

@@ -12,6 +12,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from uninote.lake.paths import Lake
 from uninote.lake.record import FORMAT, LakeFormatError, lake_id, read_record
+from uninote.lake.small_tables import read_all
 from uninote.neighbours.lookup import lookup
 from uninote.pipelines.lake import ledger
 from uninote.pipelines.lake import migrations as lake_migrations
@@ -111,6 +112,24 @@ def test_a_migration_that_was_killed_is_run_again(tmp_path, monkeypatch):
     open_lake(lake.root)
     assert [entry["sequence"] for entry in ledger.entries(lake)] == [0, 1, 2]
     assert read_record(lake.root).format == FORMAT
+
+
+def test_images_of_older_notes_get_captions_by_a_commit_of_the_log_alone(tmp_path):
+    lake = Lake(str(tmp_path))
+    lake_id(lake)
+    images = pa.list_(pa.struct([("uri", pa.string()), ("ocr", pa.string())]))
+    rows = [[{"uri": "a.png", "ocr": "sign"}, None], None]
+    write_deltalake(lake.uri("notes"), pa.table({"note_id": ["a", "b"], "images": pa.array(rows, images)}))
+    files = DeltaTable(lake.uri("notes")).file_uris()
+    for _ in range(2):
+        (tmp_path / "lake.json").write_text(json.dumps({"lake_id": "x", "format": 4}))
+        open_lake(lake.root)
+    assert DeltaTable(lake.uri("notes")).version() == 1
+    assert DeltaTable(lake.uri("notes")).file_uris() == files
+    assert [row["images"] for row in read_all(lake.uri("notes"))] == [
+        [{"uri": "a.png", "ocr": "sign", "caption": None}, None],
+        None,
+    ]
 
 
 def test_a_backup_of_an_older_ledger_is_migrated_too(tmp_path):

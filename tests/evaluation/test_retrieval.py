@@ -11,6 +11,7 @@ from uninote.evaluation.left_out import left_out
 from uninote.evaluation.retrieval import evaluate, evaluate_words
 from uninote.notes.note import Note, NoteImage
 from uninote.training.dataset import TrainingSet
+from uninote.training.dataset.strategies import Strategy
 from uninote.training.dataset.writer import write_training_set
 
 COLOURS = ("red", "lime", "blue", "white", "black", "yellow")
@@ -30,7 +31,7 @@ class ColourEncoder:
         return image
 
     def prepare(self, note, images):
-        words = f"{note.title} {note.body} {' '.join(note.topics)}".split()
+        words = f"{note.title} {note.body} {note.described} {' '.join(note.topics)}".split()
         seen = [VALUES[word] for word in words if word in VALUES]
         seen += [image.getpixel((image.width // 2, image.height // 2)) for image in images]
         return np.mean(seen, axis=0) if seen else np.zeros(3)
@@ -67,6 +68,49 @@ def test_note_to_note_has_the_order_metrics_and_leaves_the_query_out(data):
     assert 0 <= in_order <= 1
     reversed_gain = (1 + 2 / np.log2(3)) / (2 + 1 / np.log2(3))
     assert score.ndcg_10 == pytest.approx(in_order + (1 - in_order) * reversed_gain)
+
+
+def with_images_that_ask(forms):
+    """Return rows in which each eval image asks for its note: with its description in it, without, or with the image."""
+    rows = set_rows(COLOURS, train=1)
+    for number, colour in enumerate(COLOURS[1:], 1):
+        shared = {"note_id": colour, "group": number, "split": "eval", "kind": "note", "title": "things", "topics": []}
+        shown = {
+            "described": {"described": f"a {colour} disc"},
+            "bare": {},
+            "shown": {"images": [{"digest": colour, "ocr": ""}]},
+        }
+        for form in forms(number):
+            item = len(rows["items"])
+            rows["items"].append({"item": item, "images": []} | shared | shown[form])
+            ends = {"strategy": "image_to_note", "query": 3 * number, "positive": item, "split": "eval"}
+            rows["examples"].append(ends | {"negatives": [], "positive_score": None, "negative_scores": None})
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("forms", "counts", "found"),
+    [
+        (lambda _: ("described", "bare"), {"": (5, 5), "_described": (5, 5), "_undescribed": (5, 5)}, (1, 1)),
+        (
+            lambda n: ("bare",) if n > 2 else ("described",),
+            {"": (5, 5), "_described": (2, 2), "_undescribed": (3, 3)},
+            (0.4, 1),
+        ),
+        (lambda _: ("shown", "bare"), {"": (5, 5), "_undescribed": (5, 5)}, (1, None)),
+    ],
+    ids=["both of each", "one of each", "the image left in"],
+)
+def test_image_to_note_is_reported_with_the_description_and_without(tmp_path, forms, counts, found):
+    write_training_set(tmp_path / "set", with_images_that_ask(forms))
+    table = evaluate("colours", ColourEncoder(), TrainingSet(tmp_path / "set"), (8,))
+    scores = {score.strategy: score for score in table.scores if score.strategy.startswith("image_to_note")}
+    assert {name.removeprefix("image_to_note"): (one.queries, one.gallery) for name, one in scores.items()} == counts
+    # What knows colours by their names finds a note that names one, and finds nothing by the note alone.
+    assert scores["image_to_note"].recall_1 >= found[0]
+    assert scores["image_to_note_undescribed"].recall_1 < 1
+    if found[1] is not None:
+        assert scores["image_to_note_described"].recall_1 == found[1]
 
 
 def test_an_encoder_shown_less_finds_less(data):
@@ -119,10 +163,10 @@ def test_an_encoder_that_reads_texts_alone_is_not_asked_for_images(data):
 def test_what_is_left_out_has_a_reason(data, tmp_path):
     table = evaluate("colours", ColourEncoder(), data)
     reasons = left_out(data, sees_images=True)
-    assert len(reasons) + len({score.strategy for score in table.scores}) == 10
+    assert len(reasons) + len({score.strategy for score in table.scores}) == len(Strategy)
     assert reasons["ocr_to_note"] == "it needs images with a text that was read in them"
 
     write_training_set(tmp_path / "set", set_rows(COLOURS, train=len(COLOURS)))
     reasons = left_out(TrainingSet(tmp_path / "set"), sees_images=True)
-    assert len(reasons) == 10
+    assert len(reasons) == len(Strategy)
     assert reasons["text_to_note"].startswith("no held-out note gives it")

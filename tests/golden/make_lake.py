@@ -72,7 +72,7 @@ def _note(folder: Path, number: int) -> dict[str, object]:
     note = {"id": f"n{number}", "title": words if number != 40 else "", "body": body, "tags": [words.split()[0]]}
     note |= {"category": CATEGORIES[number % 4], "author": f"a{number % 5}", "lang": "en", "updated_at": "2026-10-01"}
     if number % 4 == 0:
-        note["images"] = [_image(folder, number)]
+        note["images"] = [{"path": _image(folder, number), "caption": f"a picture of {words}"}]
     return note
 
 

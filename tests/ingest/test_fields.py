@@ -16,7 +16,11 @@ from uninote.notes.ingest.list_text import file_in
 
 
 def images(value, ocr=None, folder=None):
-    return images_of(value, ocr, file_in(folder))
+    return [(image.uri, image.ocr) for image in images_of(value, ocr, None, file_in(folder))]
+
+
+def captions(value, described=None):
+    return [(image.uri, image.caption) for image in images_of(value, None, described, file_in(None))]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +134,38 @@ def test_ocr_goes_with_the_images_in_order_and_stands_alone_without(found, ocr, 
 def test_images_and_ocr_of_other_shapes_are_refused(found, ocr, message):
     with pytest.raises(FieldError, match=message):
         images(found, ocr)
+
+
+@pytest.mark.parametrize(
+    ("found", "described", "pairs"),
+    [
+        ([{"path": "a.png", "caption": "a cup"}, {"path": "b.png"}], None, [("a.png", "a cup"), ("b.png", None)]),
+        ([{"src": "a.png", "alt": "a cup"}, "b.png"], [None, "a bowl"], [("a.png", "a cup"), ("b.png", "a bowl")]),
+        ([{"path": "a.png", "caption": "own"}], ["other"], [("a.png", "own")]),
+        ("a.png; b.png", "['a cup', 'a bowl']", [("a.png", "a cup"), ("b.png", "a bowl")]),
+        ("a.png", "a cup, red", [("a.png", "a cup, red")]),
+        (["a.png", None, "c.png"], ["a cup", None, "a fork"], [("a.png", "a cup"), ("c.png", "a fork")]),
+        (["a.png"], ["a cup", None, ""], [("a.png", "a cup")]),
+        ([{"path": "a.png", "caption": ["a cup", "red"]}], None, [("a.png", "a cup\nred")]),
+        (None, ["nothing to describe"], []),
+        (["a.png"], "null", [("a.png", None)]),
+    ],
+)
+def test_captions_are_those_of_images_or_go_with_them_in_order(found, described, pairs):
+    assert captions(found, described) == pairs
+
+
+@pytest.mark.parametrize(
+    ("found", "described", "message"),
+    [
+        (["a.png"], ["a cup", "a bowl"], "image_captions are 2 for 1 images; give one for each image"),
+        (["a.png"], [["nested"], [["twice"]]], "image_captions must be text"),
+        ([{"path": "a.png", "caption": {"en": "a cup", "zh": "杯子"}}], None, "caption must be text"),
+    ],
+)
+def test_captions_that_nobody_can_give_to_an_image_are_refused(found, described, message):
+    with pytest.raises(FieldError, match=message):
+        captions(found, described)
 
 
 def test_images_that_are_bytes_go_by_their_hash():

@@ -55,7 +55,7 @@ def test_lines_of_mixed_types(read, tmp_path):
         "b": ("B", ["tea"]),
         "4": ("D", []),
     }
-    assert [tuple(image) for image in notes["4"]["images"]] == [(None, "SALE 50%")]
+    assert [tuple(image) for image in notes["4"]["images"]] == [(None, "SALE 50%", None)]
     assert [reason for reason, _ in rejects] == ["row_unreadable", "note_id_missing", *["row_unreadable"] * 3]
     places = [message.split("items.jsonl, ")[1][:7] for _, message in rejects]
     assert places == ["line 7:", "line 9:", "line 11", "line 12", "line 13"]

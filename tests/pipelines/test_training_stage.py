@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from uninote.errors import UninoteError
+from uninote.evaluation.retrieval import DESCRIBED, UNDESCRIBED
 from uninote.model.encoder import describe
 from uninote.pipelines.lake import tables
 from uninote.pipelines.stages import run_stage
@@ -53,7 +54,8 @@ def trained(run_of, made):
 def test_a_model_is_trained_measured_and_not_trained_twice(run_of, trained, lake):
     checkpoint = Path(trained["checkpoint"])
     assert describe("uninote", checkpoint).widths == (64, 128, 256)
-    assert {one.value for one in Strategy} == {name.rsplit("_w", 1)[0] for name in trained["recall_at_10"]}
+    measured = {one.value for one in Strategy} - {"image_to_image"} | {DESCRIBED, UNDESCRIBED}
+    assert measured == {name.rsplit("_w", 1)[0] for name in trained["recall_at_10"]}
     evaluation = json.loads((checkpoint / "evaluation.json").read_text())
     names = [table["name"] for table in evaluation["tables"]]
     assert names == ["trained", "TF-IDF", "text_only", "image_only", "random_images", "start", "contrastive"]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from builders import make_image
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 import uninote
 from uninote.lake.releases.pointer import read_pointer
@@ -141,6 +141,28 @@ def test_a_note_of_some_nights_is_erased_everywhere(make_run, tmp_path, quick_mo
     )
     assert after["embed"]["computed"] == 1
     assert places(lake, wanted) == set()
+
+
+def test_descriptions_of_images_are_among_the_texts_of_a_note_and_of_others(tmp_path):
+    former = pa.list_(pa.struct([("uri", pa.string()), ("ocr", pa.string())]))
+    images = pa.list_(pa.struct([*former.value_type, ("caption", pa.string())]))
+
+    def notes(rows, kind):
+        texts = {name: pa.nulls(len(rows), pa.string()) for name in ("title", "body", "caption")}
+        topics = pa.nulls(len(rows), pa.list_(pa.string()))
+        found = pa.array([[image] for image in rows.values()], kind)
+        return pa.table({"note_id": [*rows], **texts, "topics": topics, "images": found})
+
+    mine = {"uri": "a.png", "ocr": None, "caption": "a cup that nobody else describes"}
+    shared = {"uri": "b.png", "ocr": None, "caption": "a bowl that two notes describe alike"}
+    written = {"uri": "c.png", "ocr": "a sign that an older note has too"}
+    uri = str(tmp_path / "notes")
+    write_deltalake(uri, notes({"old": written}, former))
+    write_deltalake(uri, notes({TAKEN: mine, "other": shared}, images), mode="append", schema_mode="merge")
+    write_deltalake(uri, notes({TAKEN: shared | written}, images), mode="append")
+    found = stored_pieces(str(tmp_path), [TAKEN])
+    assert any(piece in mine["caption"] for piece in found)
+    assert not any(piece in text for piece in found for text in (shared["caption"], written["ocr"]))
 
 
 def plant(lake: Path) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ from uninote.training.from_notes.note_rows import (
     Content,
     SourceImage,
     SourceNote,
+    described_images,
     elements_of,
     note_content,
     source_note,
@@ -30,12 +31,13 @@ def digests(content):
 
 
 def test_stage_one_has_all_strategies_but_note_to_note():
-    assert len(Strategy) == 10
+    assert len(Strategy) == 11
     assert set(Strategy) - set(STAGE_ONE) == {Strategy.NOTE_TO_NOTE}
 
 
-def test_a_note_with_everything_gives_all_nine_with_the_kinds_they_say():
-    found = by_strategy(FULL)
+def test_a_note_with_everything_gives_all_nine_and_siblings_with_the_kinds_they_say():
+    assert set(by_strategy(FULL)) == set(STAGE_ONE) - {Strategy.IMAGE_TO_IMAGE}
+    found = by_strategy(FULL, sibling_pairs=True)
     assert set(found) == set(STAGE_ONE)
     for strategy, examples in found.items():
         kinds = {f"{example.query.kind}_to_{example.positive.kind}" for example in examples}
@@ -90,21 +92,74 @@ def test_where_nothing_describes_a_note_its_title_does_if_that_is_asked_for():
         (SourceNote("n", "Dumplings", "Fold. Boil.", ("food",)), "Fold. Boil."),
         (SourceNote("n", "", "Dumplings. Fold. Boil.", ("food",)), "Fold. Boil."),
     ):
-        (there, back) = examples_of(note, Making(titles=True))
+        (there, back) = examples_of(note, Making(held_out=True))
         assert (there.strategy, back.strategy) == (Strategy.TEXT_TO_NOTE, Strategy.NOTE_TO_TEXT)
         assert (there.query, there.positive) == (back.positive, back.query)
         assert there.query.body.rstrip(".") == "Dumplings"
         assert there.positive == Content("note", "", rest, ("food",))
         assert examples_of(note, Making()) == []
     for note in (SourceNote("n", "only a title"), SourceNote("n", "", "only a sentence."), SourceNote("n")):
-        assert examples_of(note, Making(titles=True)) == []
-    assert examples_of(FULL, Making(titles=True)) == examples_of(FULL, Making())
+        assert examples_of(note, Making(held_out=True)) == []
+    assert Strategy.TEXT_TO_NOTE in by_strategy(FULL, held_out=True)
+    assert "Bags" not in [example.query.body for example in by_strategy(FULL, held_out=True)[Strategy.TEXT_TO_NOTE]]
 
 
-def test_a_notes_caption_describes_its_first_image():
-    note = SourceNote("n", "t", images=(SourceImage("x"), SourceImage("y")), caption="first one")
-    (example,) = by_strategy(note)[Strategy.IMAGE_TO_TEXT]
-    assert (digests(example.query), example.positive.body) == (["x"], "first one")
+def test_a_notes_caption_describes_its_first_image_and_no_other():
+    images = [{"uri": "x", "caption": None}, None, {"uri": None}, {"uri": "y", "caption": "a bowl"}, {"uri": "z"}]
+    row = {"images": images, "caption": "first one"}
+    assert [image["caption"] for image in described_images(row)] == ["first one", "a bowl", None]
+    row["images"][0]["caption"] = "its own"
+    assert [image["caption"] for image in described_images(row)] == ["its own", "a bowl", None]
+    assert described_images({"images": None, "caption": "of a note without images"}) == []
+
+
+def test_each_image_is_replaced_by_its_own_description():
+    """Of two images alike the one that is described is not mistaken for the other."""
+    twins = SourceNote("n", "Bags", images=(A, replace(A, caption=""), B))
+    for note, wanted in (
+        (FULL, {("a", "a red bag"), ("b", "a blue shoe"), ("c", "")}),
+        (twins, {("a", "a red bag"), ("a", ""), ("b", "a blue shoe")}),
+    ):
+        pairs = by_strategy(note)[Strategy.IMAGE_TO_NOTE]
+        assert {(*digests(pair.query), pair.positive.described) for pair in pairs} == wanted
+        assert not any(set(digests(pair.query)) & set(digests(pair.positive)) for pair in pairs)
+
+
+def test_an_image_asks_for_its_note_without_its_description_too_where_that_is_asked_for():
+    plain, more = by_strategy(FULL), by_strategy(FULL, undescribed_pairs=True)
+    changed = {strategy for strategy in more if set(more[strategy]) != set(plain[strategy])}
+    assert changed == {Strategy.IMAGE_TO_NOTE, Strategy.NOTE_TO_IMAGE}
+    added = [example for example in more[Strategy.IMAGE_TO_NOTE] if example not in plain[Strategy.IMAGE_TO_NOTE]]
+    # The third has no description: without it is how its note is there already.
+    assert sorted(map(str, [digests(one.query) for one in added])) == ["['a']", "['b']"]
+    for one in added:
+        assert (one.positive.described, one.by_rule) == ("", None)
+        assert set(digests(one.query)) | set(digests(one.positive)) == {"a", "b", "c"}
+        assert len(digests(one.positive)) == 2
+    back = {(one.query, one.positive) for one in more[Strategy.NOTE_TO_IMAGE]}
+    assert {(one.positive, one.query) for one in added} <= back
+
+
+def test_siblings_are_two_different_images_of_a_note():
+    pairs = by_strategy(FULL, sibling_pairs=True)[Strategy.IMAGE_TO_IMAGE]
+    found = {(*digests(one.query), *digests(one.positive)) for one in pairs}
+    assert found == {(one, other) for one in "abc" for other in "abc" if one != other}
+    assert by_strategy(replace(FULL, images=(A, A)), sibling_pairs=True).keys() == by_strategy(FULL).keys()
+    alone = examples_of(FULL, Making(per_note=1, sibling_pairs=True))
+    assert alone[:-1] == examples_of(FULL, Making(per_note=1))  # what was drawn of the others stays
+
+
+def test_a_held_out_image_asks_for_its_note_with_its_description_and_without():
+    for changes in ({}, {"undescribed_pairs": True}, {"replace": False}):
+        kept = examples_of(FULL, replace(Making(per_note=2), **changes | {"undescribed_pairs": False}))
+        drawn = examples_of(FULL, replace(Making(per_note=2, held_out=True), **changes))
+        assert drawn[: len(kept)] == kept
+        twins = {one.query: one.positive for one in drawn[len(kept) :]}
+        told = [one for one in kept if one.strategy is Strategy.IMAGE_TO_NOTE and digests(one.query) != ["c"]]
+        assert set(twins) >= {one.query for one in told}
+        for query, bare in twins.items():
+            assert bare.described == ""
+            assert not set(digests(query)) & set(digests(bare))
 
 
 def test_examples_are_capped_and_depend_on_seed_and_note_only():

@@ -21,9 +21,11 @@ from uninote.training.from_notes.note_rows import SourceImage, SourceNote
 from uninote.training.from_notes.soft_scores import Elements, pools_of, questions_of, take_scores
 
 
-def note(number, digests=(), title=None, **fields):
-    images = tuple(SourceImage(digest, f"sign {digest}") for digest in digests)
-    return SourceNote(str(number), title or f"title {number}", f"first. second {number}.", ("a",), images, **fields)
+def note(number, digests=(), title=None, caption=""):
+    images = tuple(
+        SourceImage(digest, f"sign {digest}", "" if place else caption) for place, digest in enumerate(digests)
+    )
+    return SourceNote(str(number), title or f"title {number}", f"first. second {number}.", ("a",), images)
 
 
 def governed_of(notes, linked=(), **settings):

@@ -15,7 +15,7 @@ from udfs.arrow import ArrowMap
 from udfs.embed.prefetch import map_ahead
 from uninote.media.fetching import MediaError, MediaPolicy, decode, fetch
 from uninote.training.from_notes.groups import content_digests
-from uninote.training.from_notes.note_rows import SourceNote, source_note
+from uninote.training.from_notes.note_rows import SourceNote, described_images, source_note
 
 SOURCES = pa.schema(
     [
@@ -53,9 +53,7 @@ def _source(row: Mapping[str, Any], policy: MediaPolicy) -> dict[str, Any]:
     images = []
     files = {}
     unreadable = 0
-    for image in row["images"] or ():
-        if not image or not image["uri"]:
-            continue
+    for image in described_images(row):
         try:
             content = fetch(image["uri"], policy, inline)
             # Decoded only to see whether it can be: training reads the encoded bytes.
@@ -65,8 +63,8 @@ def _source(row: Mapping[str, Any], policy: MediaPolicy) -> dict[str, Any]:
             continue
         digest = hashlib.sha256(content).hexdigest()
         files[digest] = content
-        images.append({"digest": digest, "ocr": image["ocr"]})
-    note = source_note({**row, "images": images})
+        images.append({"digest": digest, "ocr": image["ocr"], "caption": image["caption"]})
+    note = source_note({**row, "images": images, "caption": None if images else row["caption"]})
     return {
         "note_id": note.note_id,
         "note": json.dumps(asdict(note), ensure_ascii=True),

@@ -23,7 +23,8 @@ DAYS = ("items.jsonl", "next_day.jsonl")
 def make_corpus(folder: Path, num_notes: int = 3000, seed: int = 7) -> None:
     """Write the corpus into `folder`, completely or not at all. One seed gives the same bytes every time.
 
-    - items.jsonl: the notes of the first day. caption describes the first sound image, null without one.
+    - items.jsonl: the notes of the first day. caption describes the first sound image, null without one; sound
+      images have captions of their own.
     - next_day.jsonl: all notes a day later; about 2 % new, 2 % with other content, 1 % with other attributes, 1 % deleted.
     - images/: the files both days refer to. Reposts share files.
     - truth.jsonl, a line for each note of either day: topic, subjects, duplicate_of (the original's note_id),

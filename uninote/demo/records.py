@@ -60,6 +60,12 @@ def _caption(note: DemoNote) -> str | None:
     return None
 
 
+def _image_row(image: DemoImage) -> Row:
+    """Return an image of a line; one that shows no scene has no caption."""
+    row = {"uri": image.uri, "ocr": image.ocr}
+    return row | {"caption": image.description} if image.scene else row
+
+
 def item_row(note: DemoNote) -> Row:
     """Return the note as a line of items.jsonl."""
     return {
@@ -68,7 +74,7 @@ def item_row(note: DemoNote) -> Row:
         "body": note.body,
         "caption": _caption(note),
         "topics": list(note.hashtags),
-        "images": [{"uri": image.uri, "ocr": image.ocr} for image in note.images],
+        "images": [_image_row(image) for image in note.images],
         "category": note.category,
         "author": note.author,
         "language": note.language,

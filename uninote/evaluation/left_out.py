@@ -19,6 +19,7 @@ _NEEDS = {
     Strategy.OCR_TO_IMAGE: _READ,
     Strategy.OCR_TO_NOTE: _READ,
     Strategy.NOTE_TO_NOTE: "notes with two images and a text that can be cut in two",
+    Strategy.IMAGE_TO_IMAGE: "training.sibling_pairs, and notes with two images",
 }
 
 

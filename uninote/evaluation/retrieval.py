@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,12 +26,16 @@ from uninote.vectors.widths import truncate
 View = Callable[[Note, list[Image]], tuple[Note, list[Image]]]
 PORTION = 256
 WORDS = "TF-IDF"  # the name of its table
+# image_to_note by what the note says of the query's image, which it does not show: its description, or nothing.
+DESCRIBED = "image_to_note_described"
+UNDESCRIBED = "image_to_note_undescribed"
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """The queries of one strategy: item numbers, each with its relevant items, best first."""
+    """The queries of one strategy, or of a part of one: item numbers, each with its relevant items, best first."""
 
+    name: str
     strategy: Strategy
     relevant: Mapping[int, Sequence[int]]
     gallery: Sequence[int]
@@ -61,6 +65,7 @@ def evaluate(
 
     A strategy's gallery holds every target of its eval examples; note_to_note is measured on ranked lists, whose gallery
     are all their relevant and noise items. Of an item's own group only its answers count, the others are left out.
+    image_to_note is there once more as DESCRIBED and as UNDESCRIBED.
     `view` changes what the encoder is shown, as baselines do. Strategies without eval examples are not in the table, nor,
     of an encoder that reads texts alone, those of images.
     """
@@ -102,21 +107,52 @@ def evaluate_words(data: TrainingSet) -> Table:
 def _trials(data: TrainingSet) -> Iterable[_Trial]:
     for strategy in data.strategies(EVAL):
         # Note to note is measured on ranked lists, below.
-        if strategy is not Strategy.NOTE_TO_NOTE:
-            yield _trial_of_examples(strategy, data)
+        if strategy is Strategy.IMAGE_TO_NOTE:
+            yield from _trials_of_images(data)
+        elif strategy is not Strategy.NOTE_TO_NOTE:
+            yield _trial_of_pairs(strategy.value, strategy, _pairs(strategy, data))
     if lists := data.ranked(EVAL):
         yield _trial_of_lists(lists)
 
 
-def _trial_of_examples(strategy: Strategy, data: TrainingSet) -> _Trial:
+def _trials_of_images(data: TrainingSet) -> Iterator[_Trial]:
+    """Yield image→note, and the same again by whether the description of the query's image is in the note.
+
+    Each has a gallery of its own. A query whose note is there with the image or its description and without counts in the
+    first by the one with.
+    """
+    strategy = Strategy.IMAGE_TO_NOTE
+    pairs = _pairs(strategy, data)
+    described = [(query, note) for query, note in pairs if data.note(note).described]
+    undescribed = [pair for pair in pairs if not _tells(data, *pair)]
+    bare = set(undescribed)
+    told = {query for query, note in pairs if (query, note) not in bare}
+    yield _trial_of_pairs(strategy.value, strategy, [pair for pair in pairs if pair not in bare or pair[0] not in told])
+    for name, part in ((DESCRIBED, described), (UNDESCRIBED, undescribed)):
+        if part:
+            yield _trial_of_pairs(name, strategy, part)
+
+
+def _tells(data: TrainingSet, query: int, note: int) -> bool:
+    """Say whether a note shows the image of a query, or has its description."""
+    found = data.note(note)
+    ((image, *_), shown) = data.note(query).images, found.images
+    return bool(found.described) or image.uri in {one.uri for one in shown}
+
+
+def _pairs(strategy: Strategy, data: TrainingSet) -> list[tuple[int, int]]:
     examples = data.examples(strategy, EVAL)
+    return list(zip(examples.queries.tolist(), examples.candidates[:, 0].tolist(), strict=True))
+
+
+def _trial_of_pairs(name: str, strategy: Strategy, pairs: Iterable[tuple[int, int]]) -> _Trial:
     relevant: dict[int, list[int]] = defaultdict(list)
     gallery: set[int] = set()
-    for query, positive in zip(examples.queries.tolist(), examples.candidates[:, 0].tolist(), strict=True):
+    for query, positive in pairs:
         gallery.add(positive)
         if positive not in relevant[query]:
             relevant[query].append(positive)
-    return _Trial(strategy, relevant, sorted(gallery))
+    return _Trial(name, strategy, relevant, sorted(gallery))
 
 
 def _trial_of_lists(lists: Sequence[RankedList]) -> _Trial:
@@ -126,7 +162,7 @@ def _trial_of_lists(lists: Sequence[RankedList]) -> _Trial:
         relevant[one.query] = one.relevant
         gallery.update(one.relevant)
         gallery.update(one.noise)
-    return _Trial(Strategy.NOTE_TO_NOTE, relevant, sorted(gallery), is_ranked=True)
+    return _Trial(Strategy.NOTE_TO_NOTE.value, Strategy.NOTE_TO_NOTE, relevant, sorted(gallery), is_ranked=True)
 
 
 def _vectors(encoder: Encoder, data: TrainingSet, items: Sequence[int], view: View | None) -> np.ndarray:
@@ -158,7 +194,7 @@ def _score(trial: _Trial, embedded: _Embedded) -> Score:
     for question in questions:
         chances.append(min(1.0, 10 / (len(trial.gallery) - len(question.left_out))))
     plain = Score(
-        strategy=trial.strategy.value,
+        strategy=trial.name,
         width=embedded.vectors.shape[1],
         queries=len(ranks),
         gallery=len(trial.gallery),

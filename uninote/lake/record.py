@@ -15,7 +15,7 @@ from uninote.errors import UninoteError
 from uninote.lake.paths import Lake
 from uninote.storage import lake_files
 
-FORMAT = 4
+FORMAT = 5
 FILE = "lake.json"
 
 

@@ -101,10 +101,11 @@ def _columns(rows: pa.Table) -> Iterator[pa.ChunkedArray]:
     """Yield the columns of texts in the columns of notes."""
     for name in rows.column_names:
         column = rows[name]
-        while not pa.types.is_string(column.type):
-            if pa.types.is_struct(column.type):
-                yield pc.struct_field(column, "uri").cast(pa.string())
-                column = pc.struct_field(column, "ocr").cast(pa.string())
-            else:
-                column = pc.list_flatten(column) if pa.types.is_list(column.type) else column.cast(pa.string())
-        yield column
+        if pa.types.is_list(column.type):
+            column = pc.list_flatten(column)
+        if pa.types.is_struct(column.type):
+            # Files from before images had captions have structs of fewer fields.
+            for place in range(column.type.num_fields):
+                yield pc.struct_field(column, [place]).cast(pa.string())
+        else:
+            yield column.cast(pa.string())

@@ -27,7 +27,7 @@ class ContrastiveConfig(Section):
     """Stage 1. `loss` symmetric_kl is the paper's and needs a teacher's scores; infonce does not.
 
     `in_batch`: infonce also takes the other positives of the batch as negatives. `negatives`: how many hard ones of an
-    example are used, at most; `strategies` null means every one of the nine that the training set has.
+    example are used, at most; `strategies` null means every one that the training set has, but note_to_note.
     """
 
     loss: Literal["symmetric_kl", "infonce"] = "infonce"
@@ -95,7 +95,9 @@ class TrainingConfig(Section):
 
     Near-duplicates are one group, of which `group_cap` are used; `eval_share` of the groups are held out. With
     `modal_replacement` the note that an image asks for has its description in its place; with `note_pairs` the halves of a
-    note are a pair, which the paper leaves to its second stage. `noise` notes stand beside the relevant ones of a ranked list.
+    note are a pair, which the paper leaves to its second stage; with `undescribed_pairs` an image also asks for its note
+    without it and without its description, and back; with `sibling_pairs` for another image of its note. `noise` notes stand
+    beside the relevant ones of a ranked list.
     `teacher` model scores candidates with the configured encoder (none: captions are the only truth); of all candidates
     between `window` similarities, `negatives` drawn ones are hard negatives, and what comes within `margin` of the positive
     is none. With `window_unit` quantile the window lies between such shares of the teacher's own scores. A set in which
@@ -110,6 +112,8 @@ class TrainingConfig(Section):
     eval_share: float = Field(0.15, gt=0, lt=1)
     modal_replacement: bool = True
     note_pairs: bool = False
+    undescribed_pairs: bool = False
+    sibling_pairs: bool = False
     noise: int = Field(20, ge=1)
     teacher: Literal["none", "model"] = "none"
     window: tuple[float, float] = Field((0.5, 0.7), strict=False)

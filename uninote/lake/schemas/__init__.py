@@ -24,11 +24,12 @@ from uninote.lake.schemas.neighbours import (
     neighbour_state_table,
     neighbours_table,
 )
-from uninote.lake.schemas.notes import IMAGE_BYTES, IMAGE_DIGESTS, IMAGE_TEXTS, notes_table
+from uninote.lake.schemas.notes import CONTENT, IMAGE_BYTES, IMAGE_DIGESTS, IMAGE_TEXTS, notes_table
 from uninote.lake.schemas.runs import RUNS
 from uninote.lake.schemas.specs import VECTOR, TableSchemaError, TableSpec, struct_of
 
 __all__ = [
+    "CONTENT",
     "CUTS",
     "IMAGE_BYTES",
     "IMAGE_DIGESTS",

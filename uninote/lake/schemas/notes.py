@@ -8,8 +8,11 @@ from uninote.lake.schemas.specs import TableSpec, struct_of
 
 
 def notes_table(note_id: DataType) -> TableSpec:
-    """Notes, as ingest makes them. Absent texts are null; `caption` is a training target only."""
-    image = struct_of(uri=StringType(), ocr=StringType())
+    """Notes, as ingest makes them. Absent texts are null; captions are training targets only.
+
+    An image's `caption` describes it, null where nobody did; a note's own describes its first image where that has none.
+    """
+    image = struct_of(uri=StringType(), ocr=StringType(), caption=StringType())
     schema = struct_of(
         note_id=note_id,
         title=StringType(),
@@ -24,6 +27,15 @@ def notes_table(note_id: DataType) -> TableSpec:
         updated_at=TimestampType(),
     )
     return TableSpec("notes", schema, ("note_id",), feed=True)
+
+
+CONTENT = struct_of(
+    title=StringType(),
+    body=StringType(),
+    topics=ArrayType(StringType()),
+    images=ArrayType(struct_of(uri=StringType(), ocr=StringType())),
+)
+"""What of a note an encoder may see: no captions."""
 
 
 IMAGE_BYTES = TableSpec("image_bytes", struct_of(uri=StringType(), content=BinaryType()), ("uri",))

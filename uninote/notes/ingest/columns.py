@@ -15,6 +15,7 @@ GUESSES: Mapping[str, tuple[str, ...]] = {
     "topics": ("topics", "tags", "hashtags", "keywords", "labels"),
     "images": ("images", "image", "image_paths", "image_urls", "pictures", "photos", "img", "media"),
     "ocr": ("ocr", "ocr_texts", "ocr_text"),
+    "image_captions": ("image_captions", "image_alts", "image_descriptions"),
     "category": ("category", "cat", "class", "label", "type"),
     "author": ("author", "author_id", "user", "user_id", "creator"),
     "language": ("language", "lang", "locale"),

@@ -1,10 +1,10 @@
-"""What the values of a source mean for the images of a note: where each lies, its bytes, and the texts read in it."""
+"""What the values of a source mean for the images of a note: where each lies, its bytes, and the texts that go with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from uninote.media.fetching import inline_uri
 from uninote.notes.encodable import encodable
@@ -14,18 +14,40 @@ from uninote.notes.ingest.times import NO_VALUE
 
 URI_FIELDS = ("uri", "path", "url", "src", "file", "file_name")
 OCR_FIELDS = ("ocr", "text")
-Image = tuple[str | None, str | None]  # its URI and the text read in it
+CAPTION_FIELDS = ("caption", "alt", "alt_text")
 
 
-def images_of(images: Any, ocr: Any, exists: Exists) -> list[Image]:
-    """Return the images of a note. Texts of `ocr` go with them in order, or stand alone where there are none."""
-    paired = zip_longest(_images(images, exists), _ocr_texts(ocr), fillvalue=None)
+class FoundImage(NamedTuple):
+    """Where an image lies, what was read in it, and what describes it; each null where there is none."""
+
+    uri: str | None
+    ocr: str | None = None
+    caption: str | None = None
+
+
+_NONE = FoundImage(None)
+
+
+def images_of(images: Any, ocr: Any, captions: Any, exists: Exists) -> list[FoundImage]:
+    """Return the images of a note. Texts of `ocr` go with them in order, or stand alone where there are none.
+
+    `captions` go with them in order too, and mean nothing where a note has no image. Raises FieldError for more of them than
+    there are images: nobody can say which is whose.
+    """
+    named = _images(images, exists)
+    described = _texts("image_captions", captions) if named else []
+    if any(described[len(named) :]):
+        raise FieldError(
+            f"image_captions are {len(described)} for {len(named)} images; give one for each image, in order"
+        )
     found = []
-    for image, text in paired:
-        uri, own_text = image or (None, None)
-        own_text = text if own_text is None else own_text
-        if uri or own_text is not None:
-            found.append((uri, own_text))
+    for one, text, caption in zip_longest(named, _ocr_texts(ocr), described[: len(named)]):
+        image = one or _NONE
+        image = image._replace(
+            ocr=text if image.ocr is None else image.ocr, caption=caption if image.caption is None else image.caption
+        )
+        if image.uri or image.ocr is not None:
+            found.append(image)
     return found
 
 
@@ -40,7 +62,7 @@ def contents_of(images: Any) -> list[bytes]:
     return contents
 
 
-def _images(value: Any, exists: Exists) -> list[Image]:
+def _images(value: Any, exists: Exists) -> list[FoundImage]:
     if value is None or is_nan(value):
         return []
     if isinstance(value, str):
@@ -50,13 +72,13 @@ def _images(value: Any, exists: Exists) -> list[Image]:
     return list(map(_image, value))
 
 
-def _image(value: Any) -> Image:
+def _image(value: Any) -> FoundImage:
     if value is None or is_nan(value):
-        return None, None
+        return _NONE
     if isinstance(value, bytes):
-        return inline_uri(value), None
+        return FoundImage(inline_uri(value))
     if isinstance(value, str):
-        return encodable(value), None
+        return FoundImage(encodable(value))
     if not isinstance(value, Mapping):
         raise FieldError(f"images must be paths, URIs or bytes; here one is {shown(value)}")
     content = _content(value)
@@ -65,10 +87,14 @@ def _image(value: Any) -> Image:
         raise FieldError(f"images need one of {', '.join(URI_FIELDS)}; here one has {', '.join(map(str, value))}")
     # Bytes win over a name beside them: they are what the row itself holds.
     uri = inline_uri(content) if content is not None else _first_place(value, names)
-    for name in OCR_FIELDS:
-        if value.get(name) is not None:
-            return uri, _ocr_text(value[name])
-    return uri, None
+    ocr = _first(value, OCR_FIELDS)
+    caption = text_of("caption", _first(value, CAPTION_FIELDS))
+    return FoundImage(uri, None if ocr is None else _ocr_text(ocr), caption)
+
+
+def _first(image: Mapping[Any, Any], names: Iterable[str]) -> Any:
+    """Return the first value among the fields `names` that is not null, null without one."""
+    return next((image[name] for name in names if image.get(name) is not None), None)
 
 
 def _first_place(image: Mapping[Any, Any], names: Iterable[str]) -> str | None:
@@ -95,6 +121,15 @@ def _has_null_content(image: Mapping[Any, Any]) -> bool:
 
 
 def _ocr_texts(value: Any) -> list[str | None]:
+    return list(map(_ocr_text, _entries(value)))
+
+
+def _texts(field: str, value: Any) -> list[str | None]:
+    return [text_of(field, one) for one in _entries(value)]
+
+
+def _entries(value: Any) -> Sequence[Any]:
+    """Return what goes with images in their order: the entries of a list, also of one written as text, or one value."""
     if isinstance(value, str):
         if value in NO_VALUE:
             return []
@@ -102,7 +137,7 @@ def _ocr_texts(value: Any) -> list[str | None]:
         value = entries if entries is not None else [value]
     if value is None or is_nan(value):
         return []
-    return list(map(_ocr_text, value)) if isinstance(value, list | tuple) else [_ocr_text(value)]
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _ocr_text(value: Any) -> str | None:

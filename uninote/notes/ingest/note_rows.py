@@ -105,8 +105,8 @@ def _note(values: Mapping[str, Any], rules: FieldRules) -> tuple[dict[str, Any],
     note["note_id"] = id_number(given) if rules.id_kind == NUMBER else id_text(given)
     note["topics"] = topics_of(values.get("topics"))
     note["images"] = []
-    for uri, ocr in images_of(values.get("images"), values.get("ocr"), rules.exists):
-        note["images"].append({"uri": uri, "ocr": ocr})
+    for image in images_of(values.get("images"), values.get("ocr"), values.get("image_captions"), rules.exists):
+        note["images"].append(image._asdict())
     try:
         note["updated_at"] = micros(values.get("updated_at"))
     except TimeError:

@@ -10,7 +10,7 @@ from pyspark.sql.types import StringType
 from uninote.lake.generation_record import ITEMS, find_generations
 from uninote.lake.paths import Lake
 from uninote.lake.record import FORMAT, LakeFormatError, LakeRecord, read_record, write_record
-from uninote.lake.schemas import items_table
+from uninote.lake.schemas import items_table, notes_table
 from uninote.pipelines.lake import ledger, tables
 
 
@@ -21,7 +21,19 @@ def _count_cuts(lake: Lake) -> None:
         tables.add_columns(items_table(StringType()), lake.uri(f"{generation}/{ITEMS}"))
 
 
-MIGRATIONS: Mapping[int, Callable[[Lake], None]] = {1: ledger.upgrade, 2: ledger.upgrade, 3: _count_cuts}
+def _describe_images(lake: Lake) -> None:
+    """Add captions to the images of notes, null in all rows."""
+    uri = lake.uri("notes")
+    if tables.has_table(uri):
+        tables.add_fields(notes_table(StringType()), uri, "images")
+
+
+MIGRATIONS: Mapping[int, Callable[[Lake], None]] = {
+    1: ledger.upgrade,
+    2: ledger.upgrade,
+    3: _count_cuts,
+    4: _describe_images,
+}
 """From a format to the next one: each step looks for what it has to do, so one that was killed is run again."""
 
 

@@ -211,12 +211,23 @@ def _numbered(spark: SparkSession, uri: str) -> Iterator[None]:
 
 def add_columns(spec: TableSpec, uri: str) -> None:
     """Give the table at `uri` the columns of `spec` that it lacks, null in all its rows: a commit of its log alone."""
-    lacking = [name for name in spec.columns if name not in columns_of(uri)]
+    lacking = [spec.schema[name] for name in spec.columns if name not in columns_of(uri)]
     if lacking:
-        schema = deltalake.Schema.from_json(StructType([spec.schema[name] for name in lacking]).json())
-        table = deltalake.DeltaTable(uri, without_files=True)
-        with fence.committing(table, uri) as numbered:
-            table.alter.add_columns(schema.fields, commit_properties=numbered)
+        _add(lacking, uri)
+
+
+def add_fields(spec: TableSpec, uri: str, column: str) -> None:
+    """Give the structs of a column of arrays the fields of `spec` that they lack, as `add_columns` gives columns."""
+    if schema_of(uri)[column].dataType != spec.schema[column].dataType:
+        _add([spec.schema[column]], uri)
+
+
+def _add(columns: Iterable[StructField], uri: str) -> None:
+    # deltalake merges a column that is there with the one that is given: fields of structs that it lacks come behind.
+    schema = deltalake.Schema.from_json(StructType(list(columns)).json())
+    table = deltalake.DeltaTable(uri, without_files=True)
+    with fence.committing(table, uri) as numbered:
+        table.alter.add_columns(schema.fields, commit_properties=numbered)
 
 
 def apply_changes(

@@ -117,7 +117,7 @@ def with_read_texts(run: Run, notes: DataFrame) -> DataFrame:
 
     def filled(image: Column) -> Column:
         text = F.coalesce(F.try_element_at(F.col("_read"), image["uri"]), image["ocr"])
-        return F.when(image.isNotNull(), F.struct(image["uri"].alias("uri"), text.alias("ocr")))
+        return F.when(image.isNotNull(), image.withField("ocr", text))
 
     images = F.when(F.col("_read").isNull(), F.col("images")).otherwise(F.transform("images", filled))
     return notes.join(read, "note_id", "left").withColumn("images", images).drop("_read")

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
 
 from udfs.notes.fingerprints import MODEL_COLUMNS
-from uninote.lake.schemas import notes_table
+from uninote.lake.schemas import CONTENT
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.pipelines.lake.tables import filled_columns
 
-_NOTES = notes_table(StringType()).schema
-_FIELDS = [_NOTES[name] for name in MODEL_COLUMNS]
+_FIELDS = [CONTENT[name] for name in MODEL_COLUMNS]
 # Unique together: a note may have the id that another note's image goes by.
 ITEM_KEY = ("item_id", "kind")
 
@@ -43,7 +41,13 @@ def _item(kind: str, part: Column, **content: Column) -> Column:
 
 
 def _note() -> Column:
-    return F.array(_item("note", F.lit(""), **{name: F.col(name) for name in MODEL_COLUMNS}))
+    seen = {name: F.col(name) for name in MODEL_COLUMNS} | {"images": F.transform("images", _seen)}
+    return F.array(_item("note", F.lit(""), **seen))
+
+
+def _seen(image: Column) -> Column:
+    """What an encoder sees of an image, without its caption; notes of other programs may know of none."""
+    return F.when(image.isNotNull(), F.struct(image["uri"].alias("uri"), image["ocr"].alias("ocr")))
 
 
 def _text() -> Column:
@@ -70,8 +74,8 @@ def _ocr() -> Column:
 
 def _present() -> Column:
     """The images as `to_note` counts them: nulls are skipped."""
-    images = F.filter("images", lambda image: image.isNotNull())
-    return F.coalesce(images, F.array().cast(_NOTES["images"].dataType))
+    images = F.filter(F.transform("images", _seen), lambda image: image.isNotNull())
+    return F.coalesce(images, F.array().cast(CONTENT["images"].dataType))
 
 
 def _is_text(text: Column) -> Column:

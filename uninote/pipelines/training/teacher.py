@@ -23,7 +23,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StringType, StructField, StructType
 
 from udfs.training.mining import TeacherVectors, make_answers, make_histograms
-from uninote.lake.schemas import IMAGE_BYTES, notes_table
+from uninote.lake.schemas import CONTENT, IMAGE_BYTES
 from uninote.pipelines.embed.steps.model_run import model_tasks
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
@@ -119,10 +119,7 @@ def _windows(
 def _items(run: Run, elements: Elements, sources: DataFrame) -> DataFrame:
     """Return the elements as the model's tasks take items: content, and the bytes of images beside."""
     rows = list(starmap(_row, enumerate(elements.contents)))
-    notes = notes_table(run.note_id).schema
-    schema = StructType(
-        [StructField("item_key", StringType()), notes["title"], notes["body"], notes["topics"], notes["images"]]
-    )
+    schema = StructType([StructField("item_key", StringType()), *CONTENT])
     frame = run.spark.createDataFrame(rows, schema).withColumn("item_key", F.col("item_key").cast("bigint"))
     files = sources.select(F.explode("files").alias("file")).select("file.*").dropDuplicates(["digest"])
     # An element has one image at most, named by its digest as an inline URI: the bytes come with the row, from no store.

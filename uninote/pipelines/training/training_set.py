@@ -198,13 +198,20 @@ def _linked(run: Run, sources: DataFrame) -> list[tuple[str, str]]:
 
 def _assembled(run: Run, sources: DataFrame, used: set[str], governed: dict[str, Governed]) -> Assembly:
     settings = run.config.training
-    making = Making(settings.seed, settings.modal_replacement, settings.per_note, settings.note_pairs)
+    making = Making(
+        settings.seed,
+        settings.modal_replacement,
+        settings.per_note,
+        settings.note_pairs,
+        settings.undescribed_pairs,
+        settings.sibling_pairs,
+    )
     texts = sources.where(F.size("digests") > 0).select("note_id", "note").orderBy("note_id").toArrow()
     found = []
     for note_id, text in zip(texts["note_id"].to_pylist(), texts["note"].to_pylist(), strict=True):
         if note_id in used:
             # Titles are for measuring alone: what is trained on depends on captions, images and OCR, as it always did.
-            own = replace(making, titles=governed[note_id].split == EVAL)
+            own = replace(making, held_out=governed[note_id].split == EVAL)
             found.append(examples_and_halves(read_source(text), own))
     assembly = assemble(found, governed, settings.noise, settings.seed)
     if not assembly.examples:

@@ -1,4 +1,4 @@
-"""The ten directed search types of the paper, with the kinds of items on either side."""
+"""The ten directed search types of the paper and one more, with the kinds of items on either side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KINDS = (IMAGE, TEXT, OCR, NOTE)
 
 
 class Strategy(Enum):
-    """A directed search type [stated]: its value is `<query kind>_to_<target kind>`."""
+    """A directed search type [stated; IMAGE_TO_IMAGE ours]: its value is `<query kind>_to_<target kind>`."""
 
     IMAGE_TO_TEXT = "image_to_text"
     TEXT_TO_IMAGE = "text_to_image"
@@ -24,6 +24,9 @@ class Strategy(Enum):
     OCR_TO_IMAGE = "ocr_to_image"
     OCR_TO_NOTE = "ocr_to_note"
     NOTE_TO_NOTE = "note_to_note"
+    IMAGE_TO_IMAGE = (
+        "image_to_image"  # another image of the same note; behind the others, whose draws go by their places
+    )
 
     @property
     def target_kind(self) -> str:

@@ -1,12 +1,13 @@
-"""Stage 1's examples out of one note: positives of nine strategies, modal replacement, and the negative by rule.
+"""Stage 1's examples out of one note: positives of its strategies, modal replacement, and the negative by rule.
 
 Pure and deterministic in (seed, note_id), so a Spark job may call it per note, on any worker, in any order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 from uninote.training.dataset.strategies import Strategy
 from uninote.training.from_notes.halves import SENTENCE
@@ -14,7 +15,6 @@ from uninote.training.from_notes.note_rows import (
     Content,
     SourceImage,
     SourceNote,
-    captions_of,
     generator_of,
     image_content,
     note_content,
@@ -40,15 +40,19 @@ class Example:
 class Making:
     """How examples are made. `replace` modal replacement [stated]; `per_note` at most so many of a strategy [ours].
 
-    `note_pairs` makes pairs of a note's halves too, for stage 1 [ours]: the paper leaves note→note to stage 2. `titles`
-    takes a note's title for its description where it has none [ours].
+    `note_pairs` makes pairs of a note's halves too, for stage 1 [ours]: the paper leaves note→note to stage 2.
+    `undescribed_pairs` makes pairs of an image and its note without it and without its description [ours], `sibling_pairs`
+    pairs of two images of a note [ours]. Of a note `held_out` the title is its description where it has none, and what is
+    asked for an image is there with the description and without [ours].
     """
 
     seed: int = 0
     replace: bool = True
     per_note: int = 2
     note_pairs: bool = False
-    titles: bool = False
+    undescribed_pairs: bool = False
+    sibling_pairs: bool = False
+    held_out: bool = False
 
 
 def examples_of(note: SourceNote, making: Making) -> list[Example]:
@@ -57,9 +61,9 @@ def examples_of(note: SourceNote, making: Making) -> list[Example]:
     Strategies that the note has nothing for are absent: no description, no text_to_image; no OCR, no ocr_to_note.
     """
     found: dict[Strategy, list[Example]] = {}
-    for example in _all(note, making.replace):
+    for example in _wanted(note, making):
         found.setdefault(example.strategy, []).append(example)
-    if making.titles and Strategy.TEXT_TO_NOTE not in found:
+    if making.held_out and Strategy.TEXT_TO_NOTE not in found:
         for example in _of_title(note):
             found[example.strategy] = [example]
     generator = generator_of(making.seed, note.note_id)
@@ -67,7 +71,8 @@ def examples_of(note: SourceNote, making: Making) -> list[Example]:
     for strategy in sorted(found, key=list(Strategy).index):
         candidates = found[strategy]
         drawn += generator.sample(candidates, min(making.per_note, len(candidates)))
-    return drawn
+    # Behind the draws, which stay those of a set without them.
+    return drawn + list(_undescribed(drawn)) if making.held_out else drawn
 
 
 def note_without(note: SourceNote, image: SourceImage, replace: bool, caption: str) -> Content:
@@ -81,11 +86,37 @@ def note_without(note: SourceNote, image: SourceImage, replace: bool, caption: s
     return note_content(note, _others(note, image), caption)
 
 
+def _wanted(note: SourceNote, making: Making) -> Iterator[Example]:
+    every = list(_all(note, making.replace))
+    yield from every
+    if making.undescribed_pairs and not making.held_out:
+        for bare in _undescribed(every):
+            yield bare
+            yield Example(Strategy.NOTE_TO_IMAGE, bare.positive, bare.query)
+    if making.sibling_pairs:
+        for image, other in permutations(note.images, 2):
+            if image.digest != other.digest:
+                yield Example(Strategy.IMAGE_TO_IMAGE, image_content(image), image_content(other))
+
+
+def _undescribed(examples: Iterable[Example]) -> Iterator[Example]:
+    """Yield image→note once more without the image and without its description, where the note has one of them.
+
+    There is no negative by rule: it is what the note has become.
+    """
+    for one in examples:
+        if one.strategy is Strategy.IMAGE_TO_NOTE:
+            ((digest, _),) = one.query.images
+            others = tuple(image for image in one.positive.images if image[0] != digest)
+            bare = replace(one.positive, images=others, described="")
+            if bare != one.positive and _shows_anything(bare):
+                yield Example(one.strategy, one.query, bare)
+
+
 def _all(note: SourceNote, replace: bool) -> Iterator[Example]:
-    captions = captions_of(note)
     for image in note.images:
         unchanged = note_content(note, _in_sight(note, image))
-        caption = captions.get(image.digest, "")
+        caption = image.caption.strip()
         yield from _of_image(note, image, caption, replace)
         if caption:
             described = text_content(caption)

@@ -23,7 +23,7 @@ class SourceImage:
 
 @dataclass(frozen=True, slots=True)
 class SourceNote:
-    """A note with sound images only. `caption` describes the note's first image or, without images, the note; "" none."""
+    """A note with sound images only. `caption` describes a note without any; "" none."""
 
     note_id: str
     title: str = ""
@@ -99,15 +99,18 @@ def elements_of(content: Content) -> list[Content]:
     return elements
 
 
-def captions_of(note: SourceNote) -> dict[str, str]:
-    """Return the description of each described image, by digest; the note's caption is its first image's where it has none."""
-    found = {}
-    for image in note.images:
-        if image.caption.strip():
-            found[image.digest] = image.caption.strip()
-    if note.images and note.caption.strip():
-        found.setdefault(note.images[0].digest, note.caption.strip())
-    return found
+def described_images(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the images of a row of notes that lie somewhere, each with its `caption`, null without one.
+
+    The note's caption is that of its first image where that has none: where that cannot be read, it describes no other.
+    """
+    images = []
+    for image in row["images"] or ():
+        if image and image["uri"]:
+            images.append({"caption": None} | image)
+    if images and not (images[0]["caption"] or "").strip():
+        images[0]["caption"] = row["caption"]
+    return images
 
 
 def generator_of(seed: int, note_id: str) -> random.Random:

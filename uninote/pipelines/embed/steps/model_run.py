@@ -30,7 +30,7 @@ from udfs.embed.model_files import fits_broadcast, read_files
 from udfs.embed.model_run import EmbedTask, make_embed
 from udfs.embed.worker_model import Files, WorkerModel, make_load
 from udfs.notes.fingerprints import MODEL_COLUMNS
-from uninote.lake.schemas import CUTS, IMAGE_BYTES, VECTOR, items_table, notes_table, struct_of
+from uninote.lake.schemas import CONTENT, CUTS, IMAGE_BYTES, VECTOR, items_table, struct_of
 from uninote.media.fetching import MediaPolicy
 from uninote.model.encoder import WITHOUT_TORCH, modules_of
 from uninote.pipelines.embed.steps.outcomes import PHASES
@@ -214,9 +214,8 @@ def _length(row: Mapping[str, Any]) -> int:
 def _few_schema(run: Run) -> pa.Schema:
     """Return PASSED and what the model sees of an item without images."""
     passed = staged_schema(run)
-    notes = notes_table(run.note_id).schema
     columns: dict[str, DataType] = {name: passed[name].dataType for name in PASSED}
-    columns |= {name: notes[name].dataType for name in MODEL_COLUMNS}
+    columns |= {name: CONTENT[name].dataType for name in MODEL_COLUMNS}
     return to_arrow_schema(struct_of(**columns, inline=ArrayType(IMAGE_BYTES.schema)))
 
 

@@ -109,7 +109,7 @@ class Trainer:
                 upcoming = self._ahead.submit(self._prepared, self.step + 1)
             loss = self._take(batch, chunks)
             if self.step % self._config.checkpoint_every == 0 or self.step == self._config.steps:
-                self._save()
+                save_state(self._states, self._progress, self._run_digests.now)
         return loss
 
     def _prepared(self, number: int) -> tuple[Step, Chunks]:
@@ -155,11 +155,6 @@ class Trainer:
             f"step {self.step + 1}, {batch.name}: loss {loss}, gradient norm {norm}; training stopped before that step, the "
             f"last state in {self._states} is good. Lower learning_rate or raise tau, or look at the items {batch.items[:5]}"
         )
-
-    def _save(self) -> None:
-        if processes.rank() == 0:
-            save_state(self._states, self._progress, self._run_digests.now)
-        processes.wait_for_all()
 
 
 def _progress(backbone: Backbone, config: TrainConfig) -> Progress:

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from uninote.training.loop import processes
 from uninote.training.loop.errors import TrainingError
 
 PREFIX = "step-"
@@ -35,12 +36,22 @@ class Progress:
 
 
 def save_state(folder: Path, progress: Progress, run_digest: str) -> None:
-    """Write the state after `progress.step` steps, and remove older ones. `run_digest` says which run it belongs to."""
+    """Write the state after `progress.step` steps, and remove older ones. `run_digest` says which run it belongs to.
+
+    All processes call it, the first one writes. It returns once the state is there.
+    """
+    random = _random_numbers(next(iter(progress.parameters.values())).device)
+    if processes.rank() == 0:
+        _write(folder, progress, run_digest, random)
+    processes.wait_for_all()
+
+
+def _write(folder: Path, progress: Progress, run_digest: str, random: Mapping[str, Tensor]) -> None:
     target = folder / f"{PREFIX}{progress.step:08d}"
     scratch = folder / f".{target.name}"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    save_file(_tensors(progress), scratch / TENSORS)
+    save_file({**random, **_tensors(progress)}, scratch / TENSORS)
     values = {"step": progress.step, "fingerprint": run_digest, "scheduler": progress.scheduler.state_dict()}
     (scratch / VALUES).write_text(json.dumps(values))
     older = _states(folder)
@@ -87,11 +98,20 @@ def _read_values(state: Path) -> dict[str, Any]:
         raise TrainingError(f"{state / VALUES}: not the state of a run: {error!r}; remove {state}") from error
 
 
+def _random_numbers(device: torch.device) -> dict[str, Tensor]:
+    """Return the states of all processes' generators: with dropout each has drawn other numbers."""
+    own = {"random/cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        own["random/cuda"] = torch.cuda.get_rng_state(device)
+    states = {}
+    for name, state in own.items():
+        rows = processes.gathered(state[None].to(device))[0].cpu()
+        states |= {name if rank == 0 else f"{name}/{rank}": row.clone() for rank, row in enumerate(rows)}
+    return states
+
+
 def _tensors(progress: Progress) -> dict[str, Tensor]:
-    # With the generators' states, a run that goes on draws what it would have drawn without the stop.
-    tensors = {"random/cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        tensors["random/cuda"] = torch.cuda.get_rng_state()
+    tensors = {}
     for name, parameter in progress.parameters.items():
         tensors[f"weight/{name}"] = parameter.detach().contiguous()
         moments = progress.optimizer.state.get(parameter, {})
@@ -102,9 +122,11 @@ def _tensors(progress: Progress) -> dict[str, Tensor]:
 
 
 def _restore(progress: Progress, tensors: Mapping[str, Tensor]) -> None:
-    torch.set_rng_state(tensors["random/cpu"])
-    if torch.cuda.is_available() and "random/cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random/cuda"])
+    # A run that goes on draws what it would have drawn without the stop. One on more processes than before had no state.
+    own = f"/{processes.rank()}" if f"random/cpu/{processes.rank()}" in tensors else ""
+    torch.set_rng_state(tensors[f"random/cpu{own}"])
+    if torch.cuda.is_available() and f"random/cuda{own}" in tensors:
+        torch.cuda.set_rng_state(tensors[f"random/cuda{own}"])
     for name, parameter in progress.parameters.items():
         with torch.no_grad():
             parameter.copy_(tensors[f"weight/{name}"])

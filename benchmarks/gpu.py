@@ -30,7 +30,7 @@ import PIL
 import pyarrow as pa
 import torch
 import transformers
-from gpu_parts import LARGE, TINY, Parts, Size, farthest, finish, seconds_of, timed
+from gpu_parts import LARGE, TINY, Parts, farthest, finish, seconds_of, timed
 from gpu_training import training
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
@@ -89,14 +89,14 @@ def embedding(parts: Parts, images: int, figures: Figures) -> None:
     name, device = NAMES[images], parts.device
     rows = parts.rows(parts.size.notes[images], images)
     recorder = Recorder(parts.encoder)
-    _embed_rows(recorder, rows, parts.size)  # warms up, and records
+    _embed_rows(recorder, rows)  # warms up, and records
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     vectors = tokens = 0
 
     def ours() -> None:
         nonlocal vectors, tokens
-        vectors, tokens = _embed_rows(parts.encoder, rows, parts.size)
+        vectors, tokens = _embed_rows(parts.encoder, rows)
 
     seconds = timed(ours, device)
     figures |= {
@@ -107,9 +107,7 @@ def embedding(parts: Parts, images: int, figures: Figures) -> None:
     }
     if device.type == "cuda":
         figures[f"{name}_peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
-    batches = [
-        {key: tensor.to(device) for key, tensor in parts.processor.collate(batch).items()} for batch in recorder.batches
-    ]
+    batches = [parts.processor.collate(batch, device) for batch in recorder.batches]
     with torch.inference_mode():
         figures[f"{name}_vs_bare_loop"] = timed(lambda: _bare(parts, batches), device) / seconds
         if device.type == "cuda":
@@ -117,9 +115,9 @@ def embedding(parts: Parts, images: int, figures: Figures) -> None:
             figures[f"{name}_idle_share"] = 1 - busy / seconds
 
 
-def _embed_rows(encoder: Any, rows: pa.Table, size: Size) -> tuple[int, int]:
+def _embed_rows(encoder: Any, rows: pa.Table) -> tuple[int, int]:
     """Return how many notes came out with a vector, and how many tokens they had."""
-    task = EmbedTask(size.batch_tokens, THREADS, MediaPolicy((), MAX_BYTES, MAX_PIXELS))
+    task = EmbedTask(None, THREADS, MediaPolicy((), MAX_BYTES, MAX_PIXELS))
     with ThreadPoolExecutor(THREADS) as pool:
         works = [work for window in embed_windows(encoder, rows.to_batches(), task, pool) for work in window.works]
     if failed := [work.rejects for work in works if work.vector is None]:

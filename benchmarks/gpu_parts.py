@@ -24,6 +24,7 @@ from uninote.media.images import to_image
 from uninote.model.compute.hardware import Placement, convert_parameters
 from uninote.model.identity.layouts import Limits, newest
 from uninote.model.qwen.encoder import NoteEncoder
+from uninote.model.qwen.pixels import PixelReader
 from uninote.model.qwen.processing import NoteProcessor, Prepared
 from uninote.model.qwen.tiny import LIMITS, tiny_config
 from uninote.model.qwen.tiny_tokenizer import train_tokenizer
@@ -33,6 +34,7 @@ from uninote.notes.note import Note, NoteImage
 
 # Of the tokenizer that is trained here; the model's own vocabulary is as large as the published one.
 VOCABULARY = 4096
+FRAME_SCALE = 0.05
 WORDS, PICTURES = 3000, 64
 TEXT_2B = {
     "vocab_size": 151_936,
@@ -77,7 +79,6 @@ class Size:
     steps: int
     join_rows: int
     join_width: int
-    batch_tokens: int = 8192
     chunk_tokens: int = 8192
 
 
@@ -86,7 +87,7 @@ LARGE = Size(
     newest().published_limits,
     512,
     200,
-    {0: 3000, 1: 768, 4: 256},
+    {0: 2000, 1: 512, 4: 160},
     64,
     8,
     64,
@@ -94,7 +95,7 @@ LARGE = Size(
     500_000,
     128,
 )
-TINY = Size("tiny, random weights", LIMITS, 64, 40, {0: 24, 1: 8, 4: 4}, 4, 4, 4, 1, 2000, 32, 1024, 256)
+TINY = Size("tiny, random weights", LIMITS, 64, 40, {0: 24, 1: 8, 4: 4}, 4, 4, 4, 1, 2000, 32, 256)
 
 
 class Parts:
@@ -109,7 +110,7 @@ class Parts:
         self._tokenizer = tokenizer
         self.config = Qwen3VLConfig.from_dict(_config(tokenizer, size))
         self.processor = NoteProcessor(
-            NoteTokenizer(tokenizer.to_str(), frame), _image_processor(self.config), size.limits
+            NoteTokenizer(tokenizer.to_str(), frame), PixelReader(_image_processor(self.config)), size.limits
         )
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         self.pictures = [_jpeg(size.image, seed) for seed in range(PICTURES)]
@@ -119,11 +120,12 @@ class Parts:
         torch.manual_seed(0)
         with torch.device(self.device):
             tower = UniNote(Qwen3VLModel(self.config))
-        # The tokens that every prompt has say nothing, or all vectors would be nearly one
+        # The tokens that every prompt has say little, or all vectors would be nearly one. Not nothing: the first of a prompt
+        # would stay 0 through all layers, and each norm would multiply its gradient by 1,000.
         texts = newest().frame
         frame = self._tokenizer.encode(texts.opening + texts.closing, add_special_tokens=False).ids
         with torch.no_grad():
-            tower.model.language_model.embed_tokens.weight[frame] = 0
+            tower.model.language_model.embed_tokens.weight[frame] *= FRAME_SCALE
         convert_parameters(tower, self.dtype)
         return tower.requires_grad_(False)
 

@@ -77,7 +77,7 @@ class Step:
         return loss
 
     def _embed(self, prepared: list[Prepared]) -> Tensor:
-        batch = {name: tensor.to(self.device) for name, tensor in self.processor.collate(prepared).items()}
+        batch = self.processor.collate(prepared, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             return self.tower(batch)
 

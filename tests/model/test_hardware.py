@@ -20,8 +20,8 @@ class Item:
         self.number, self.num_tokens = number, num_tokens
 
 
-def compute(items) -> np.ndarray:
-    return np.array([[item.number, item.num_tokens] for item in items], dtype=np.float32)
+def compute(items) -> torch.Tensor:
+    return torch.tensor([[item.number, item.num_tokens] for item in items], dtype=torch.float32)
 
 
 # Placement
@@ -118,7 +118,7 @@ def test_on_a_cpu_batches_are_small_and_rows_stay_in_order(monkeypatch):
     np.testing.assert_array_equal(on_cpu.embed(spy, items, 2), compute(items))
     assert all(padded <= 100 or padded in lengths for padded in seen)
     assert len(seen) < len(items)
-    assert on_cpu.tokens == 100
+    assert on_cpu.tokens == on_cpu.call_tokens == 100
     assert on_cpu.embed(spy, [], 2).shape == Batches(GPU).embed(spy, [], 2).shape == (0, 2)
 
 
@@ -151,6 +151,29 @@ def test_the_largest_batch_that_a_gpu_holds_is_found_once(monkeypatch):
     assert len(failed) == 1  # nothing larger is tried again
     with pytest.raises(torch.OutOfMemoryError):
         small.embed(of_memory(30), [*items, Item(100, 31)], 2)
+
+
+class Late:
+    """Vectors that are waited for, and a list of what happens to them."""
+
+    def __init__(self, events, items):
+        self._events, self._items = events, items
+        events.append(("told", items[0].number))
+
+    def cpu(self):
+        self._events.append(("awaited", self._items[0].number))
+        return compute(self._items)
+
+
+def test_a_gpu_has_its_next_batch_before_the_last_one_is_awaited(monkeypatch):
+    monkeypatch.setattr(batches, "GPU_TOKENS", 4)
+    monkeypatch.setattr(batches, "MOST_GPU_TOKENS", 4)
+    events = []
+    items = [Item(number, 4) for number in range(3)]
+    gpu = Batches(GPU)
+    assert gpu.call_tokens == 4 * 4
+    np.testing.assert_array_equal(gpu.embed(lambda batch: Late(events, batch), items, 2), compute(items))
+    assert events == [("told", 0), ("told", 1), ("awaited", 0), ("told", 2), ("awaited", 1), ("awaited", 2)]
 
 
 def test_features_stay_where_they_are_on_a_cpu():

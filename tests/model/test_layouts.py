@@ -13,6 +13,7 @@ import pytest
 import torch
 from literal_folders import write_declared, write_published, write_sentences
 from PIL import Image
+from restored import picture_of
 from tiny_checkpoint import make_tiny_checkpoint
 
 from uninote.demo.workspace import demo_checkpoint
@@ -141,8 +142,8 @@ def test_layout_1_still_makes_what_it_made():
     note = Note("Title", "a body\nof two lines", ("one", "two"), (NoteImage("a", "seen"), NoteImage("b")))
     made = processor.prepare(note, pictures)
     digest = hashlib.sha256(made.input_ids.tobytes())
-    for pixels in made.pixels:
-        digest.update(pixels.tobytes())
+    for image in made.images:
+        digest.update(picture_of(image).tobytes())
     assert digest.hexdigest() == PREPARED
 
 
@@ -153,7 +154,7 @@ def test_a_later_layout_is_another_generation_with_another_prompt_and_other_limi
     one, two = (load_in_layout(published, UNINOTE, number, Arithmetic(device="cpu")) for number in (1, 4))
     note, pictures = Note("bread", images=(NoteImage("a"),) * 3), [Image.new("RGB", (64, 64))] * 3
     prepared = [encoder.prepare(note, pictures) for encoder in (one, two)]
-    assert [len(item.pixels) for item in prepared] == [3, 2]
+    assert [len(item.images) for item in prepared] == [3, 2]
     notes = [encoder.embed([encoder.prepare(Note("bread"), [])])[0] for encoder in (one, two)]
     assert 0.1 < float(notes[0] @ notes[1]) < 1 - 1e-4
 

@@ -3,14 +3,18 @@ from itertools import groupby
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from restored import picture_of
 from tokenizers import Tokenizer
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from uninote.errors import UninoteError
 from uninote.media.images import ImageError
 from uninote.model.identity.layouts import LAYOUTS, Layout, newest
 from uninote.model.input.cuts import Cut
 from uninote.model.qwen.checkpoint import CheckpointError
+from uninote.model.qwen.pixels import PixelReader
 from uninote.model.qwen.processing import NoteProcessor
 from uninote.notes.note import Note, NoteImage
 
@@ -29,7 +33,7 @@ def decode(tiny_folder):
 
 
 def limited(processor: NoteProcessor, layout: Layout = WITHOUT_SHARING, **limits: int) -> NoteProcessor:
-    return NoteProcessor(processor.tokenizer, processor._images, replace(processor.limits, **limits), layout)
+    return NoteProcessor(processor.tokenizer, processor.pixels, replace(processor.limits, **limits), layout)
 
 
 def picture(width: int = 64, height: int = 64, seed: int = 0) -> Image.Image:
@@ -68,7 +72,7 @@ def test_a_note_is_laid_out_part_by_part(processor, decode):
         + f"<|vision_start|>{'<|image_pad|>' * 3}<|vision_end|>seen 1\nT\nB\n#x #y"
         + "<|im_end|>\n<|im_start|>assistant\n"
     )
-    assert [image.shape for image in prepared.pixels] == [(64, 64, 3), (32, 96, 3)]
+    assert [picture_of(image).shape for image in prepared.images] == [(64, 64, 3), (32, 96, 3)]
     assert prepared.num_tokens == len(prepared.input_ids)
 
 
@@ -102,7 +106,7 @@ def test_truncation_keeps_the_frame_the_limit_and_whole_images(processor, max_to
     prepared = small.prepare(note, [picture(seed=i) for i in range(num_images)])
     assert prepared.num_tokens <= max_tokens
     assert is_framed(small, prepared.input_ids)
-    assert image_runs(small, prepared.input_ids) == [4] * len(prepared.pixels)
+    assert image_runs(small, prepared.input_ids) == [4] * len(prepared.images)
 
 
 def test_the_body_is_cut_first_then_ocr_topics_and_title(processor, decode):
@@ -124,12 +128,12 @@ def test_trailing_images_go_whole_when_they_cannot_fit_even_alone(processor):
         small = limited(processor, max_tokens=frame + room, max_pixels=4096)
         prepared = small.prepare(note_with(3, title="long " * 99), [picture(seed=i) for i in range(3)])
         assert image_runs(small, prepared.input_ids) == [4] * expected
-        np.testing.assert_array_equal(prepared.pixels[0], np.asarray(picture(seed=0)))
+        np.testing.assert_array_equal(picture_of(prepared.images[0]), np.asarray(picture(seed=0)))
 
 
 def test_images_beyond_the_limit_are_left_out_with_their_texts(processor, decode):
     prepared = limited(processor, max_images=2).prepare(note_with(3), [picture(seed=i) for i in range(3)])
-    assert len(prepared.pixels) == 2
+    assert len(prepared.images) == 2
     assert "seen 1" in decode(prepared.input_ids)
     assert "seen 2" not in decode(prepared.input_ids)
 
@@ -137,7 +141,7 @@ def test_images_beyond_the_limit_are_left_out_with_their_texts(processor, decode
 def test_any_shape_and_mode_of_image_is_prepared(processor):
     for image in (picture(1, 1), picture(5000, 3), picture(3, 5000), picture(900, 700).convert("L")):
         prepared = processor.prepare(Note(images=(NoteImage("a"),)), [image])
-        height, width, _ = prepared.pixels[0].shape
+        height, width, _ = picture_of(prepared.images[0]).shape
         assert image_runs(processor, prepared.input_ids) == [height * width // 32**2]
         assert height * width <= processor.limits.max_pixels
 
@@ -147,8 +151,8 @@ def test_images_may_be_fitted_before_and_make_the_same_note(processor):
     note = note_with(4, title="a title")
     complete, fitted = processor.prepare(note, images), processor.prepare(note, [processor.fit(one) for one in images])
     np.testing.assert_array_equal(complete.input_ids, fitted.input_ids)
-    for one, other in zip(complete.pixels, fitted.pixels, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for one, other in zip(complete.images, fitted.images, strict=True):
+        np.testing.assert_array_equal(one.patches, other.patches)
 
 
 def test_no_more_images_are_asked_for_than_are_seen(processor):
@@ -166,14 +170,14 @@ def test_a_pixel_budget_is_shared_by_the_images_of_a_note(processor):
     large, small = picture(900, 900), picture(32, 32)
     alone, shared = limited(processor, LAYOUTS[1], **room), limited(processor, LAYOUTS[2], **room)
     before = alone.prepare(note_with(8), [large] * 8)
-    assert (len(before.pixels), before.cut.images) == (4, 4)
+    assert (len(before.images), before.cut.images) == (4, 4)
     made = shared.prepare(note_with(8, title="a title"), [large] * 8)
-    assert (len(made.pixels), made.cut.images) == (8, 0)
+    assert (len(made.images), made.cut.images) == (8, 0)
     assert made.num_tokens <= room["max_tokens"]
-    assert len({pixels.shape for pixels in made.pixels}) == 1
+    assert len({image.grid for image in made.images}) == 1
     mixed = shared.prepare(note_with(8), [large, *[small] * 7])  # small ones leave the large one what they do not need
     whole = alone.prepare(note_with(1), [large])
-    np.testing.assert_array_equal(mixed.pixels[0], whole.pixels[0])
+    np.testing.assert_array_equal(mixed.images[0].patches, whole.images[0].patches)
     assert [shared.sees_more([large] * count) for count in (3, 7, 8)] == [True, True, False]
 
 
@@ -226,6 +230,35 @@ def test_collate_pads_on_the_right_and_marks_images(processor):
     assert batch["mm_token_type_ids"].sum(1).tolist() == [4, 0, 4]
     assert batch["image_grid_thw"].tolist() == [[1, 4, 4], [1, 2, 6], [1, 2, 2]]
     assert batch["pixel_values"].shape == (16 + 12 + 4, 3 * 2 * 16 * 16)
+
+
+def test_pixel_values_are_those_of_the_library_bit_by_bit(processor, tiny_folder):
+    pictures = [picture(96, 32, seed=1), picture(64, 128, seed=2), picture(32, 32, seed=3)]
+    batch = processor.collate([processor.prepare(note_with(3), pictures)])
+    library = Qwen2VLImageProcessorPil.from_pretrained(tiny_folder)
+    expected = library(list(map(np.asarray, pictures)), do_resize=False, input_data_format="channels_last")
+    np.testing.assert_array_equal(batch["pixel_values"], expected["pixel_values"])
+    np.testing.assert_array_equal(batch["image_grid_thw"], expected["image_grid_thw"])
+
+
+@pytest.mark.parametrize("settings", [{"image_mean": [0.1, 0.5, 0.9]}, {"do_normalize": False}, {"do_rescale": False}])
+def test_values_are_read_off_the_image_processor(tiny_folder, settings):
+    library = Qwen2VLImageProcessorPil.from_pretrained(tiny_folder, **settings)
+    image = np.asarray(picture(96, 64))
+    reader = PixelReader(library)
+    expected = library([image], do_resize=False, input_data_format="channels_last")["pixel_values"]
+    found = reader.features([reader.in_patches(image)], torch.device("cpu"))["pixel_values"]
+    np.testing.assert_array_equal(found, np.asarray(expected, np.float32))
+
+
+class _Mirrored(Qwen2VLImageProcessorPil):
+    def patchify(self, image, **sizes):
+        return super().patchify(image[:, :, ::-1], **sizes)
+
+
+def test_a_library_that_orders_pixels_otherwise_is_refused(tiny_folder):
+    with pytest.raises(UninoteError, match="orders pixels in another way"):
+        PixelReader(_Mirrored.from_pretrained(tiny_folder))
 
 
 def test_a_batch_without_images_has_no_image_tensors(processor):

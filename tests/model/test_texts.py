@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from drawn_notes import draw_note
+from restored import picture_of
 from tokenizers import Tokenizer
 
 from uninote.demo.workspace import demo_checkpoint
@@ -26,7 +27,7 @@ FORMER = {
 
 def limited(layout, **limits):
     own = processing.NoteProcessor.from_pretrained(demo_checkpoint(), LAYOUTS[layout])
-    return processing.NoteProcessor(own.tokenizer, own._images, replace(own.limits, **limits), LAYOUTS[layout])
+    return processing.NoteProcessor(own.tokenizer, own.pixels, replace(own.limits, **limits), LAYOUTS[layout])
 
 
 def digest_of(layout):
@@ -37,8 +38,8 @@ def digest_of(layout):
         for _ in range(150):
             made = processor.prepare(*draw_note(drawing, drawing.choice((12, 80))))
             digest.update(made.input_ids.tobytes())
-            for pixels in made.pixels:
-                digest.update(pixels.tobytes())
+            for image in made.images:
+                digest.update(picture_of(image).tobytes())
     return digest.hexdigest()
 
 

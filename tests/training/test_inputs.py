@@ -18,7 +18,7 @@ def test_chunks_hold_every_item_once_within_the_tokens(training_set, start):
 
 def test_varied_items_repeat_for_a_step_and_change_with_it(training_set, start):
     inputs = Inputs(training_set, NoteProcessor.from_pretrained(start), augment=True)
-    pixels = [inputs.chunks(np.array([0]), 96, (0, step)).parts[0][0].pixels[0] for step in (1, 1, 2)]
+    pixels = [inputs.chunks(np.array([0]), 96, (0, step)).parts[0][0].images[0].patches for step in (1, 1, 2)]
     assert np.array_equal(pixels[0], pixels[1])
     assert not np.array_equal(pixels[0], pixels[2])
 

@@ -85,7 +85,7 @@ class Encoder(Protocol):
 
     @property
     def batch_tokens(self) -> int | None:
-        """How many padded tokens a batch should have at most, as far as is known by now; None where nothing sets a bound."""
+        """How many padded tokens `embed` should be given at most, as far as is known; None where nothing sets a bound."""
 
     def fit(self, image: Image) -> np.ndarray:
         """Return what `prepare` needs of an image, in RGB: its pixels as the model will see them, far fewer than a photo's.

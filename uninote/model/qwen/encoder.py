@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from PIL.Image import Image
+from torch import Tensor
 
 from uninote.model.compute.batches import Batches
 from uninote.model.compute.hardware import Placement, kind_of
-from uninote.model.compute.transfer import to_device
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import Layout
 from uninote.model.qwen.checkpoint import read_card
@@ -46,8 +46,8 @@ class NoteEncoder:
 
     @property
     def batch_tokens(self) -> int:
-        """How many padded tokens a batch should have at most."""
-        return self._batches.tokens
+        """How many padded tokens `embed` should be given at most."""
+        return self._batches.call_tokens
 
     @property
     def full_width(self) -> int:
@@ -71,9 +71,8 @@ class NoteEncoder:
         return self._batches.embed(self._embed_batch, prepared, self.full_width)
 
     @torch.inference_mode()
-    def _embed_batch(self, prepared: Sequence[Prepared]) -> np.ndarray:
-        batch = to_device(self._processor.collate(prepared), self._device)
-        vectors: np.ndarray = self._tower(batch).cpu().numpy()
+    def _embed_batch(self, prepared: Sequence[Prepared]) -> Tensor:
+        vectors: Tensor = self._tower(self._processor.collate(prepared, self._device))
         return vectors
 
 

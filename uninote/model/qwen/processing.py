@@ -12,15 +12,19 @@ from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from uninote.errors import UninoteError
+from uninote.model.compute.transfer import to_device
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import Layout, Limits, newest
 from uninote.model.input.cuts import WHOLE, Cut
 from uninote.model.qwen.checkpoint import PROCESSOR_FILES, read_card
 from uninote.model.qwen.image_sizes import check_limits, largest_share, resized, target_size
+from uninote.model.qwen.pixels import PatchedImage, PixelReader
 from uninote.model.qwen.prompts import parts_of
 from uninote.model.qwen.texts import read_apart, read_joined
 from uninote.model.qwen.tokens import NoteTokenizer
 from uninote.notes.note import Note
+
+CPU = torch.device("cpu")
 
 # Of the tokens beside the frame: four images of the published size keep it, and texts have some room.
 IMAGE_SHARE = 0.9
@@ -28,13 +32,13 @@ IMAGE_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A note ready for the model. Images wait as resized bytes: as patches in float32 they take eight times the memory.
+    """A note ready for the model. Images wait as bytes: as numbers they take eight times the memory.
 
-    `input_ids` is int32 (num_tokens,), each of `pixels` uint8 (height, width, 3).
+    `input_ids` is int32 (num_tokens,).
     """
 
     input_ids: np.ndarray
-    pixels: tuple[np.ndarray, ...]
+    images: tuple[PatchedImage, ...]
     cut: Cut = WHOLE
 
     @property
@@ -45,7 +49,7 @@ class Prepared:
     @property
     def nbytes(self) -> int:
         """The memory that the note holds while it waits."""
-        return self.input_ids.nbytes + sum(image.nbytes for image in self.pixels)
+        return self.input_ids.nbytes + sum(image.patches.nbytes for image in self.images)
 
 
 class NoteProcessor:
@@ -54,17 +58,17 @@ class NoteProcessor:
     def __init__(
         self,
         tokenizer: NoteTokenizer,
-        images: Qwen2VLImageProcessorPil,
+        pixels: PixelReader,
         limits: Limits,
         layout: Layout | None = None,
     ) -> None:
         """Raise UninoteError when `limits` leave no room for the prompt and an image. `layout` None is the newest."""
         self.tokenizer = tokenizer
         self.limits = limits
-        self._images = images
+        self.pixels = pixels
         self._layout = layout or newest()
-        self.patch_size: int = images.patch_size
-        self.merge_size: int = images.merge_size
+        self.patch_size: int = pixels.patch_size
+        self.merge_size: int = pixels.merge_size
         self._grid = self.patch_size * self.merge_size
         self._room = limits.max_tokens - len(tokenizer.opening) - len(tokenizer.closing)
         self._least_block = len(self._image_block(self._grid**2))
@@ -81,7 +85,7 @@ class NoteProcessor:
         if missing := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
             raise CheckpointError(f"{folder}: {missing} missing; a checkpoint has both tokenizer and image settings")
         tokenizer = NoteTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"), card.layout.frame)
-        return cls(tokenizer, _image_processor(folder), card.limits, card.layout)
+        return cls(tokenizer, PixelReader(_image_processor(folder)), card.limits, card.layout)
 
     def fit(self, image: Image.Image) -> np.ndarray:
         """Return the image as the model will see it, uint8 (height, width, 3). Raises ImageError for an endless strip."""
@@ -114,11 +118,11 @@ class NoteProcessor:
         read = read_joined if self._layout.joins_texts else read_apart
         texts = read(self.tokenizer, parts_of(note, len(blocks)), self._room - sum(map(len, blocks)))
         cut = Cut(texts.cut, texts.is_estimate, len(images) - len(blocks))
-        pixels = tuple(self._fitted(within[: len(blocks)]))
-        return Prepared(self._prompt(texts.gaps, blocks), pixels, cut)
+        shown = tuple(map(self.pixels.in_patches, self._fitted(within[: len(blocks)])))
+        return Prepared(self._prompt(texts.gaps, blocks), shown, cut)
 
-    def collate(self, prepared: Sequence[Prepared]) -> dict[str, torch.Tensor]:
-        """Pad a batch on the right. Keys are those of Qwen3VLModel.forward; without images it has none of theirs."""
+    def collate(self, prepared: Sequence[Prepared], device: torch.device = CPU) -> dict[str, torch.Tensor]:
+        """Pad a batch on the right. Keys are those of Qwen3VLModel.forward, on `device`; without images none of theirs."""
         shape = len(prepared), max(item.num_tokens for item in prepared)
         input_ids = np.full(shape, self.tokenizer.padding, dtype=np.int64)
         attended = np.zeros(shape, dtype=np.int64)
@@ -127,13 +131,11 @@ class NoteProcessor:
             attended[row, : item.num_tokens] = 1
         is_image = (input_ids == self.tokenizer.image_pad).astype(np.int64)
         arrays = {"input_ids": input_ids, "attention_mask": attended, "mm_token_type_ids": is_image}
-        pixels: list[np.ndarray] = []
-        for item in prepared:
-            pixels += item.pixels
-        if pixels:
-            # They have their size: it was made when the note was prepared, in threads beside the model.
-            arrays |= dict(self._images(pixels, do_resize=False, input_data_format="channels_last"))
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+        features = to_device({name: torch.from_numpy(array) for name, array in arrays.items()}, device)
+        images = [image for item in prepared for image in item.images]
+        if images:
+            features |= self.pixels.features(images, device)
+        return features
 
     def _fitted(self, images: Sequence[Image.Image | np.ndarray]) -> list[np.ndarray]:
         """Return images as `fit` does, those that it returned as they are."""

@@ -50,8 +50,8 @@ class SentenceEncoder:
 
     @property
     def batch_tokens(self) -> int:
-        """How many padded tokens a batch should have at most."""
-        return self._batches.tokens
+        """How many padded tokens `embed` should be given at most."""
+        return self._batches.call_tokens
 
     @property
     def full_width(self) -> int:
@@ -79,11 +79,10 @@ class SentenceEncoder:
         return self._batches.embed(self._embed_batch, prepared, self.full_width)
 
     @torch.inference_mode()
-    def _embed_batch(self, prepared: Sequence[Any]) -> np.ndarray:
+    def _embed_batch(self, prepared: Sequence[Any]) -> torch.Tensor:
         features = to_device(self._inputs.collate(prepared), self._device)
         pooled = self._model(features)["sentence_embedding"]
-        vectors: np.ndarray = torch.nn.functional.normalize(pooled.float(), dim=-1).cpu().numpy()
-        return vectors
+        return torch.nn.functional.normalize(pooled.float(), dim=-1)
 
 
 def _load(folder: Path, placement: Placement) -> Any:

@@ -52,7 +52,7 @@ class Backbone:
 
     def embed(self, prepared: list[Prepared]) -> Tensor:
         """Return float32 (n, full_width), L2-normalised, with a graph where gradients are on."""
-        batch = {name: tensor.to(self.device) for name, tensor in self.processor.collate(prepared).items()}
+        batch = self.processor.collate(prepared, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
             vectors: Tensor = self.tower(batch)
         return vectors

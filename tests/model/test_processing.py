@@ -241,7 +241,15 @@ def test_pixel_values_are_those_of_the_library_bit_by_bit(processor, tiny_folder
     np.testing.assert_array_equal(batch["image_grid_thw"], expected["image_grid_thw"])
 
 
-@pytest.mark.parametrize("settings", [{"image_mean": [0.1, 0.5, 0.9]}, {"do_normalize": False}, {"do_rescale": False}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"image_mean": [0.1, 0.5, 0.9]},
+        {"do_normalize": False},
+        {"do_rescale": False},
+        {"patch_size": 4, "merge_size": 1},
+    ],
+)
 def test_values_are_read_off_the_image_processor(tiny_folder, settings):
     library = Qwen2VLImageProcessorPil.from_pretrained(tiny_folder, **settings)
     image = np.asarray(picture(96, 64))

@@ -19,6 +19,7 @@ from uninote.model.compute.transfer import to_device
 
 BYTES = 256
 CHANNELS = 3
+LEAST_EDGE = 16  # whose square is BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,9 @@ class PixelReader:
         self.patch_size: int = images.patch_size
         self.merge_size: int = images.merge_size
         self._frames: int = images.temporal_patch_size
-        # Wide enough for two merged patches in each direction, and noise, so that another order would show.
-        edge = 2 * self.patch_size * self.merge_size
+        # Room for every byte and for two merged patches in each direction; noise, so that another order would show.
+        grid = self.patch_size * self.merge_size
+        edge = grid * max(2, -(-LEAST_EDGE // grid))
         image = np.random.default_rng(0).integers(0, BYTES, (edge, edge, CHANNELS), np.uint8)
         image.reshape(-1, CHANNELS)[:BYTES] = np.arange(BYTES, dtype=np.uint8)[:, None]
         expected = np.asarray(images([image], do_resize=False, input_data_format="channels_last")["pixel_values"])
@@ -73,13 +75,13 @@ class PixelReader:
     def _pixel_values(self, patches: Tensor) -> Tensor:
         values = self._values.to(patches.device)
         count, _, pixels = patches.shape
-        found = torch.empty(count, CHANNELS, 1, pixels, device=patches.device)
+        # The frames of a still image are equal: each value is written to all of them.
+        found = torch.empty(count, CHANNELS, self._frames, pixels, device=patches.device)
         for channel in range(CHANNELS):
             # One table of 256 values a channel: exact on every device, where the arithmetic's rounding may differ.
             places = patches[:, channel].flatten().int()
-            found[:, channel, 0] = values[channel].index_select(0, places).view(count, pixels)
-        # The frames of a still image are equal.
-        return found.expand(-1, -1, self._frames, -1).reshape(count, -1)
+            found[:, channel] = values[channel].index_select(0, places).view(count, 1, pixels)
+        return found.view(count, -1)
 
     def _read_off(self, patches: np.ndarray, expected: np.ndarray) -> Tensor:
         """Return float32 (3, 256): what the processor makes of each byte in each channel."""

@@ -23,8 +23,8 @@ class PlainLoop:
 
     def step(self, queries: np.ndarray, positives: np.ndarray) -> float:
         """Take one step on pairs of items, and return the loss."""
-        first = self.model(self.processor.collate([self._prepared(int(item)) for item in queries]))
-        second = self.model(self.processor.collate([self._prepared(int(item)) for item in positives]))
+        first = self.embed(queries)
+        second = self.embed(positives)
         target = torch.arange(len(first))
         loss = torch.zeros(())
         for width in (64, 128, 256):
@@ -36,6 +36,19 @@ class PlainLoop:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimizer.step()
         return float(loss.detach())
+
+    def embed(self, items: np.ndarray) -> torch.Tensor:
+        """Return the vectors of items, (n, width)."""
+        batch = self.processor.collate([self._prepared(int(item)) for item in items])
+        hidden = self.model.model(**batch, use_cache=False).last_hidden_state
+        last = batch["attention_mask"].sum(1) - 1
+        return functional.normalize(hidden[torch.arange(len(last)), last], dim=1)
+
+    @torch.no_grad()
+    def embed_only(self, queries: np.ndarray, positives: np.ndarray) -> None:
+        """Embed what a step embeds, without a graph."""
+        self.embed(queries)
+        self.embed(positives)
 
     def _prepared(self, item: int) -> Prepared:
         if item not in self._known:

@@ -3,6 +3,8 @@
     python benchmarks/train.py [--emoji FOLDER --work FOLDER]
 
 `vs_plain_loop`: median CPU-seconds of the plain loop's steps over those of ours, same model, batch and loss, by turns.
+`cached_vs_plain_loop`: the same with cached gradients in at least four chunks; `cached_gradients_differ` says by how much, of
+the plain loop's gradient. `equal_passes`: what it would be if the first pass cost as much as a forward pass of the plain loop.
 `grad_cache_memory`: peak resident memory above that after loading, batch 512 with cached gradients over batch 32 in the
 plain loop, each in a process of its own. With --emoji see emoji.py. The last line on stdout is one JSON object.
 """
@@ -26,12 +28,16 @@ from processes import run_apart
 
 from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.training.dataset import TrainingSet
+from uninote.training.loop.gradient_cache import backward
 from uninote.training.loop.objectives import make_objective
 from uninote.training.settings import TrainConfig
 from uninote.training.trainer import Trainer
 
 PAIRS = 1024
 ROUNDS, WARM_UP = 14, 2  # steps; the first ones are not counted
+CHUNKED = (
+    2  # the tokens of a chunk are so many times fewer where gradients are cached, so that 32 pairs have four or more
+)
 
 
 def make_parts(folder: Path) -> None:
@@ -46,29 +52,53 @@ def settings(batch: int, keep_graphs: bool) -> TrainConfig:
 
 
 def vs_plain_loop(folder: Path, batch: int) -> dict[str, float]:
-    """Time both by turns, after one round to warm up."""
+    """Time all by turns, after two rounds to warm up."""
     config, data = settings(batch, keep_graphs=True), TrainingSet(folder / "set")
+    cached = config.model_copy(update={"keep_graphs": False, "chunk_tokens": config.chunk_tokens // CHUNKED})
     pairs = data.examples(next(iter(data.strategies("train"))), "train")
     plain = PlainLoop(str(folder / "model"), data, config.contrastive.tau, config.learning_rate)
-    cached = config.model_copy(update={"keep_graphs": False})
-    seconds: dict[str, list[float]] = {"ours": [], "cached": [], "plain": []}
+    seconds: dict[str, list[float]] = {"ours": [], "cached": [], "plain": [], "forward": []}
     with (
         Trainer(folder / "model", data, folder / "kept", config, "cpu") as ours,
         Trainer(folder / "model", data, folder / "cached", cached, "cpu") as saving,
     ):
+        found = _compared(saving, plain)
         for turn in range(ROUNDS + WARM_UP):
             rows = slice(turn * batch, (turn + 1) * batch)
+            queries, positives = pairs.queries[rows], pairs.candidates[rows, 0]
             steps: dict[str, Callable[[], object]] = {
                 "ours": lambda: ours.run(until=ours.step + 1),
                 "cached": lambda: saving.run(until=saving.step + 1),
-                "plain": lambda rows=rows: plain.step(pairs.queries[rows], pairs.candidates[rows, 0]),
+                "plain": lambda queries=queries, positives=positives: plain.step(queries, positives),
+                "forward": lambda queries=queries, positives=positives: plain.embed_only(queries, positives),
             }
             for name, step in steps.items():
                 seconds[name].append(_cpu_seconds(step))
-    rate = {name: batch / median(values[WARM_UP:]) for name, values in seconds.items()}
-    return {f"pairs_per_cpu_second_{name}": round(value, 1) for name, value in rate.items()} | {
-        "vs_plain_loop": round(rate["ours"] / rate["plain"], 3)
+    took = {name: median(values[WARM_UP:]) for name, values in seconds.items()}
+    return found | _ratios(took, batch)
+
+
+def _ratios(took: dict[str, float], batch: int) -> dict[str, float]:
+    rates = {f"pairs_per_cpu_second_{name}": round(batch / took[name], 1) for name in ("ours", "cached", "plain")}
+    return rates | {
+        "vs_plain_loop": round(took["plain"] / took["ours"], 3),
+        "cached_vs_plain_loop": round(took["plain"] / took["cached"], 3),
+        "equal_passes": round(took["plain"] / (took["plain"] + took["forward"]), 3),
     }
+
+
+def _compared(trainer: Trainer, plain: PlainLoop) -> dict[str, float]:
+    """Return into how many chunks a step is cut, and how far its gradient is from the plain one, as a share of its norm."""
+    batch, chunks = trainer.prepared(0)
+    backward(trainer.backbone.embed, chunks, lambda vectors: batch.loss_of(vectors, None), keep_graphs=False)
+    cached = trainer.backbone.parameters
+    batch.loss_of(plain.embed(batch.items), None).backward()  # type: ignore[no-untyped-call]
+    apart = whole = 0.0
+    for name, weight in plain.model.named_parameters():
+        if weight.grad is not None:
+            apart += float((weight.grad - cached[name].grad).square().sum())
+            whole += float(weight.grad.square().sum())
+    return {"chunks": len(chunks.parts), "cached_gradients_differ": (apart / whole) ** 0.5}
 
 
 def _cpu_seconds(step: Callable[[], object]) -> float:

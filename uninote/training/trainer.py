@@ -101,18 +101,19 @@ class Trainer:
         """Go on to step `until` (all), and return the last loss, null when there was nothing to do."""
         end = min(until or self._config.steps, self._config.steps)
         loss = None
-        upcoming: Future[tuple[Step, Chunks]] = self._ahead.submit(self._prepared, self.step)
+        upcoming: Future[tuple[Step, Chunks]] = self._ahead.submit(self.prepared, self.step)
         while self.step < end:
             batch, chunks = upcoming.result()
             # Images of the next step are decoded while the model computes this one.
             if self.step + 1 < end:
-                upcoming = self._ahead.submit(self._prepared, self.step + 1)
+                upcoming = self._ahead.submit(self.prepared, self.step + 1)
             loss = self._take(batch, chunks)
             if self.step % self._config.checkpoint_every == 0 or self.step == self._config.steps:
                 save_state(self._states, self._progress, self._run_digests.now)
         return loss
 
-    def _prepared(self, number: int) -> tuple[Step, Chunks]:
+    def prepared(self, number: int) -> tuple[Step, Chunks]:
+        """Return the batch of a step, and this process' items of it in chunks."""
         batch = self._objective.step(number)
         if len(batch.items) < processes.world_size():
             raise TrainingError(

@@ -13,6 +13,7 @@ from transformers import Qwen3VLConfig, Qwen3VLModel
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.qwen.checkpoint import SINGLE, read_config, weight_files
 from uninote.model.qwen.patches import use_linear_patches
+from uninote.model.qwen.pooled_layer import use_pooled_layer
 
 PREFIX = "model."  # of the tower's weights where a language head is, or was, beside it
 HEAD = "lm_head."
@@ -25,6 +26,11 @@ class UniNote(nn.Module):
         super().__init__()
         use_linear_patches(model)
         self.model = model
+        self._is_last_pooled = False
+
+    def pool_early(self) -> None:
+        """Compute of the last layer what is pooled, where the model allows it: the same vectors but for rounding."""
+        self._is_last_pooled = use_pooled_layer(self.model)
 
     @property
     def full_width(self) -> int:
@@ -36,11 +42,14 @@ class UniNote(nn.Module):
 
         The last attended token is pooled from `last_hidden_state`, after the final norm.
         """
-        # hidden_states[-1] would be before the final norm, some 5 % of cosine away
-        hidden = self.model(**batch, use_cache=False).last_hidden_state  # (n, tokens, full_width)
         mask = batch["attention_mask"]
         last = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(dim=1)
-        pooled = hidden[torch.arange(len(last), device=last.device), last]
+        rows = torch.arange(len(last), device=last.device)
+        # hidden_states[-1] would be before the final norm, some 5 % of cosine away
+        if self._is_last_pooled:
+            pooled = self.model(**batch, use_cache=False, pooled=last).last_hidden_state[:, 0]
+        else:
+            pooled = self.model(**batch, use_cache=False).last_hidden_state[rows, last]
         return nn.functional.normalize(pooled.float(), dim=-1)
 
     @classmethod

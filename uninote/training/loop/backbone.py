@@ -31,6 +31,8 @@ class Backbone:
         self.folder = Path(folder)
         self.processor = NoteProcessor.from_pretrained(folder)
         self.tower = UniNote.from_pretrained(folder)
+        # What the last layer makes of other tokens would be computed twice, and carried back once.
+        self.tower.pool_early()
         self.widths = _checked_widths(config.widths or read_card(folder).widths, self.tower.full_width)
         self.device = device
         self._half = config.dtype == "bfloat16"

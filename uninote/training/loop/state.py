@@ -103,7 +103,7 @@ def _random_numbers(device: torch.device) -> dict[str, Tensor]:
     own = {"random/cpu": torch.get_rng_state()}
     if device.type == "cuda":
         own["random/cuda"] = torch.cuda.get_rng_state(device)
-    states = {}
+    states: dict[str, Tensor] = {}
     for name, state in own.items():
         rows = processes.gathered(state[None].to(device))[0].cpu()
         states |= {name if rank == 0 else f"{name}/{rank}": row.clone() for rank, row in enumerate(rows)}

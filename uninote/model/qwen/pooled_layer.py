@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import Qwen3VLModel
-from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextDecoderLayer, rotate_half
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextDecoderLayer
 
 
 def use_pooled_layer(model: Qwen3VLModel) -> bool:
@@ -20,14 +20,14 @@ def use_pooled_layer(model: Qwen3VLModel) -> bool:
     Features of images are added behind the first layers: where the last one is among them it stays as it is.
     """
     layers = model.language_model.layers
-    if len(layers) <= len(model.config.vision_config.deepstack_visual_indexes):
+    if len(layers) <= len(model.visual.deepstack_visual_indexes):
         return False
     # Changing the class keeps parameters, names and hooks, so that weights are found as before.
     layers[-1].__class__ = PooledLayer
     return True
 
 
-class PooledLayer(Qwen3VLTextDecoderLayer):
+class PooledLayer(Qwen3VLTextDecoderLayer):  # type: ignore[no-untyped-call]
     """A decoder layer that computes the output of one token for each row."""
 
     def forward(  # type: ignore[override]
@@ -38,7 +38,8 @@ class PooledLayer(Qwen3VLTextDecoderLayer):
         before = self.input_layernorm(hidden_states)
         attended = self._attended(before, before[rows, pooled], position_embeddings, pooled)
         own = hidden_states[rows, pooled] + self.self_attn.o_proj(attended)
-        return (own + self.mlp(self.post_attention_layernorm(own)))[:, None]
+        output: Tensor = own + self.mlp(self.post_attention_layernorm(own))
+        return output[:, None]
 
     def _attended(
         self, hidden: Tensor, own: Tensor, position_embeddings: tuple[Tensor, Tensor], pooled: Tensor
@@ -67,5 +68,6 @@ class PooledLayer(Qwen3VLTextDecoderLayer):
 
 
 def _rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    rotated: Tensor = heads * cos + rotate_half(heads) * sin
-    return rotated
+    half = heads.shape[-1] // 2
+    turned = torch.cat([-heads[..., half:], heads[..., :half]], dim=-1)
+    return heads * cos + turned * sin

@@ -14,7 +14,7 @@ from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.neighbours.output import duplicates as output
 from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.report.duplicates import duplicates
-from uninote.pipelines.training.training_set import _linked
+from uninote.pipelines.training.groups import linked as linked_notes
 
 pytestmark = pytest.mark.spark
 
@@ -49,8 +49,7 @@ def check(run, lake):
 def linked(run, notes):
     """In how many groups of a training set the first `notes` are; note 0 is not among them."""
     sources = run.spark.createDataFrame([(str(note),) for note in range(1, notes)], "note_id string")
-    _, second = np.array(_linked(run, sources)).T
-    return len({*second.tolist()})
+    return linked_notes(run, sources).select("first").distinct().count()
 
 
 def chain_and_others():

@@ -1,8 +1,10 @@
 from dataclasses import replace
 
+import numpy as np
+
 from uninote.training.dataset.strategies import NOTE, STAGE_ONE, Strategy
 from uninote.training.from_notes.examples import Making, examples_of
-from uninote.training.from_notes.halves import halves_of, noise_of
+from uninote.training.from_notes.halves import Ends, halves_of
 from uninote.training.from_notes.note_rows import (
     Content,
     SourceImage,
@@ -203,10 +205,15 @@ def test_notes_that_cannot_be_halved_are_left_out():
     assert halves_of(SourceNote("n", "title", images=(A, B)), 0) is None
 
 
-def test_noise_is_never_the_query_and_repeats_for_a_seed():
-    found = noise_of("a", ["a", "b", "c", "b"], 5, seed=1)
-    assert sorted(found) == ["b", "c"]
-    assert found == noise_of("a", ["c", "b", "a"], 5, seed=1)
+def test_noise_is_of_other_groups_never_relevant_and_repeats_for_a_seed():
+    ends = Ends(np.arange(0, 400, 2), np.arange(200) // 4)
+    found = ends.noise_of(8, 1, [0, 2], 20, seed=1)
+    assert found == ends.noise_of(8, 1, [0, 2], 20, seed=1)
+    assert len(set(found)) == 20
+    assert not set(found) & {0, 2, 8, 10, 12, 14}
+    assert ends.noise_of(8, 1, [0, 2], 20, seed=2) != found
+    # Of few lists none is missed.
+    assert sorted(Ends(np.arange(4), np.array([0, 1, 1, 2])).noise_of(0, 1, [3], 20, seed=1)) == [0]
 
 
 def test_equal_contents_are_one_item_and_others_are_not():

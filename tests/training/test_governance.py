@@ -1,24 +1,20 @@
-"""Near-duplicates end up together, crowds are thinned, and what both splits show is reported."""
+"""What near-duplicates share, what one note gives, and what a teacher makes of examples: as executors compute them."""
 
 from __future__ import annotations
-
-from collections import Counter
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from udfs.training.mining import TeacherVectors, make_answers
-from uninote.training.dataset import TrainingSet
-from uninote.training.dataset.writer import write_training_set
-from uninote.training.from_notes.assembly import assemble, examples_and_halves
+from udfs.training.mining import POOLS, Pools, TeacherVectors, make_answers, make_scored
+from uninote.training.from_notes.assembly import draft_of, examples_and_halves
 from uninote.training.from_notes.examples import Making
-from uninote.training.from_notes.groups import Governed, content_digests, govern
-from uninote.training.from_notes.leaks import find_leaks
+from uninote.training.from_notes.groups import content_digests
+from uninote.training.from_notes.leaks import shown_digests
 from uninote.training.from_notes.negatives import Window
-from uninote.training.from_notes.note_rows import SourceImage, SourceNote
-from uninote.training.from_notes.soft_scores import Elements, pools_of, questions_of, take_scores
+from uninote.training.from_notes.note_rows import Content, SourceImage, SourceNote, content_of
+from uninote.training.from_notes.soft_scores import QUESTIONS, element_texts
 
 
 def note(number, digests=(), title=None, caption=""):
@@ -28,112 +24,106 @@ def note(number, digests=(), title=None, caption=""):
     return SourceNote(str(number), title or f"title {number}", f"first. second {number}.", ("a",), images)
 
 
-def governed_of(notes, linked=(), **settings):
-    digests = {one.note_id: content_digests(one) for one in notes}
-    return govern(digests, linked, **({"cap": 20, "eval_share": 0.3, "seed": 0} | settings))
+def test_copies_share_the_letters_of_a_text_and_the_images():
+    one, other = note(7, ["d1", "d2"]), SourceNote("102", "TITLE 7!", "first second 7", images=(SourceImage("d1"),))
+    shared = set(content_digests(one)) & set(content_digests(other))
+    assert {"d1"} < shared
+    assert len(shared) == 2
+    assert content_digests(SourceNote("x")) == []
 
 
-def test_duplicates_by_image_text_or_link_are_one_group_of_one_split():
-    notes = [note(n, [f"d{n}"]) for n in range(60)]
-    notes += [note(100, ["d3"]), note(101, ["x"]), SourceNote("102", "TITLE 7!", "first second 7")]
-    found = governed_of(notes, linked=[("101", "5")])
-    for twin, original in (("100", "3"), ("101", "5"), ("102", "7")):
-        assert (found[twin].group, found[twin].split) == (found[original].group, found[original].split)
-    assert len({place.group for place in found.values()}) == 60
-    assert {place.split for place in found.values()} == {"train", "eval"}
-    assert found == governed_of(notes[::-1], linked=[("101", "5")])
-
-
-def test_of_a_crowd_some_are_used_and_stock_pictures_make_no_crowd():
-    crowd = [note(n, ["same"]) for n in range(30)]
-    found = governed_of(crowd, cap=4)
-    assert Counter(place.used for place in found.values()) == {True: 4, False: 26}
-    stock = governed_of([note(n, ["stock"]) for n in range(60)])
-    assert len({place.group for place in stock.values()}) == 60
-
-
-def test_a_leak_across_the_split_is_reported(tmp_path):
-    picture = b"not opened here"
-    row = {"kind": "note", "body": "b", "topics": [], "images": [{"digest": "d", "ocr": ""}]}
-    items = [
-        {"item": 0, "note_id": "a", "group": 0, "split": "train", "title": "A planted twin", **row},
-        {"item": 1, "note_id": "b", "group": 1, "split": "eval", "title": "a  planted, twin", **row},
-        {"item": 2, "note_id": "c", "group": 2, "split": "eval", "title": "another", **row | {"images": []}},
-    ]
-    write_training_set(tmp_path / "set", {"items": items, "images": [{"digest": "d", "content": picture}]})
-    leaks = find_leaks(TrainingSet(tmp_path / "set").rows())
-    assert leaks["images"] == ["d"]
-    assert len(leaks["texts"]) == 1
-
-
-def made(notes, governed):
-    making = Making(seed=1)
-    return assemble([examples_and_halves(one, making) for one in notes], governed, 3, 0)
-
-
-def test_equal_contents_are_one_item_of_a_split_and_noise_is_of_other_groups():
-    notes = [note(n, [f"{n}a", f"{n}b"], caption="a red cup") for n in range(8)]
-    governed = {one.note_id: Governed(n, "eval" if n > 5 else "train", True) for n, one in enumerate(notes)}
-    assembly = made(notes, governed)
-    captions = [item for item in assembly.items if item["body"] == "a red cup"]
-    assert sorted(item["split"] for item in captions) == ["eval", "train"]
-    assert len(assembly.ranked) == 8
-    for row in assembly.ranked:
-        own = assembly.items[row["query"]]
-        others = [assembly.items[item] for item in row["noise"]]
-        assert own["group"] not in {item["group"] for item in others}
-        assert {item["split"] for item in others} <= {own["split"]}
-        assert len(others) == (3 if own["split"] == "train" else 1)
-    with_pairs = assemble([examples_and_halves(one, Making(note_pairs=True)) for one in notes], governed, 3, 0)
-    pairs = [row for row in with_pairs.examples if row["strategy"] == "note_to_note"]
-    assert len(pairs) == 8
-    for row in pairs:
-        query, positive = (with_pairs.items[row[end]] for end in ("query", "positive"))
-        assert query["note_id"] == positive["note_id"]
-        assert not {one["digest"] for one in query["images"]} & {one["digest"] for one in positive["images"]}
-    assert assembly.digests() == {f"{n}{side}" for n in range(8) for side in "ab"}
-
-
-def test_a_teacher_scores_pairs_and_finds_negatives_in_its_window(tmp_path):
-    notes = [note(n, [f"{n}a", f"{n}b"], caption=f"cup {n}") for n in range(30)]
-    assembly = made(notes, {one.note_id: Governed(n, "train", True) for n, one in enumerate(notes)})
-    elements = Elements.of(assembly.items)
-    generator = np.random.default_rng(0)
-    topics = generator.standard_normal((30, 16))
-    owners = [int(item["note_id"]) for item in assembly.items]
-    vectors = np.empty((len(elements.contents), 16), np.float32)
-    for item, parts in enumerate(elements.of_item):
-        for part in parts:
-            vectors[part] = 2 * topics[owners[item]] + generator.standard_normal(16)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    silent = elements.of_item[assembly.examples[0]["query"]][0]
-    vectors[silent] = np.nan
-    before = len(assembly.examples)
-    known = np.flatnonzero(np.isfinite(vectors[:, 0]))
-    pq.write_table(pa.table({"item_key": known, "vector": list(vectors[known])}), tmp_path / "said.parquet")
-    pools = pools_of(assembly, elements)
-    teacher = TeacherVectors(str(tmp_path), len(vectors), 16, "test")
-    answer = make_answers(teacher, lambda: pools, dict.fromkeys(pools, Window(0.1, 0.6, 0.01, 5)))
-    answers = pa.Table.from_batches(answer(iter(questions_of(assembly, elements).to_batches())))
-    counts = take_scores(assembly, answers, 5)
-    assert 0 < before - len(assembly.examples) < before / 4
-    assert sum(count for name, count in counts.items() if name.startswith("unscored/")) == before - len(
-        assembly.examples
+def test_what_items_show_is_compared_but_for_what_is_read_in_images():
+    twin = shown_digests([Content("note", "A planted twin", "b", images=(("d", ""),))])
+    assert twin == shown_digests(
+        [Content("note", "a  planted, twin", "b", images=(("d", "x"),)), Content("ocr", body="z")]
     )
-    for name, count in counts.items():
-        kind, _, strategy = name.partition("/")
-        if kind == "without_negatives":
-            assert count == sum(not one["negatives"] for one in assembly.examples if one["strategy"] == strategy)
+    assert "d" in twin
+    assert len(twin) == 2
+    described = shown_digests([Content("note", "A", "b", described="c")])
+    assert described == shown_digests([Content("text", body="A b c")])
+
+
+def test_a_draft_names_each_content_once():
+    found = examples_and_halves(note(1, ["a", "b"], caption="a red cup"), Making(note_pairs=True))
+    draft = draft_of(found)
+    contents = list(map(content_of, draft["contents"]))
+    assert len(set(contents)) == len(contents)
+    assert len({content["mark"] for content in draft["contents"]}) == len(contents)
+    for row, one in zip(draft["examples"], found.examples, strict=True):
+        assert row["strategy"] == one.strategy.value
+        assert (contents[row["query"]], contents[row["positive"]]) == (one.query, one.positive)
+        assert (one.by_rule is None) == (row["by_rule"] is None)
+    assert tuple(contents[place] for place in draft["halves"]["relevant"]) == found.halves.relevant
+    (pair,) = [one for one in found.examples if one.strategy.value == "note_to_note"]
+    assert not dict(pair.query.images).keys() & dict(pair.positive.images).keys()
+
+
+WIDTH = 16
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """Questions about thirty notes' text to note pairs, the places of their elements' vectors, and what a teacher says."""
+    generator = np.random.default_rng(0)
+    elements: dict[str, int] = {}
+    rows, pool, topics = [], [], []
+
+    def of(content, number):
+        places = []
+        for text in element_texts(content):
+            if text not in elements:
+                topics.append(number)
+            places.append(elements.setdefault(text, len(elements)))
+        return places
+
+    for number in range(30):
+        found = examples_and_halves(note(number, [f"{number}a", f"{number}b"], caption=f"cup {number}"), Making())
+        one = next(one for one in found.examples if one.strategy.value == "text_to_note")
+        parts = [of(content, number) for content in (one.query, one.positive, one.by_rule)]
+        mark = int(generator.integers(0, 2**62))
+        pool.append({"kind": "note", "item": 100 + number, "group": number, "mark": mark, "elements": parts[1]})
+        own = {"query": number, "positive": 100 + number, "by_rule": 200 + number, "group": number, "mark": mark}
+        named = dict(zip(("query_elements", "positive_elements", "rule_elements"), parts, strict=True))
+        rows.append({"strategy": "text_to_note", "kind": "note", **own, **named})
+    centres = generator.standard_normal((30, WIDTH))
+    vectors = 2 * centres[topics] + generator.standard_normal((len(topics), WIDTH))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    pq.write_table(pa.Table.from_pylist(pool[15:], POOLS), tmp_path / "pools.parquet")
+    (tmp_path / "more").mkdir()
+    pq.write_table(pa.Table.from_pylist(pool[:15], POOLS), tmp_path / "more/pools.parquet")
+    return rows, vectors, Pools(str(tmp_path), "test")
+
+
+def test_a_teacher_scores_pairs_and_finds_negatives_in_its_window(asked, tmp_path_factory):
+    rows, vectors, pools = asked
+    vectors[rows[3]["query_elements"][0]] = np.nan
+    known = np.flatnonzero(np.isfinite(vectors[:, 0]))
+    folder = tmp_path_factory.mktemp("said")
+    pq.write_table(pa.table({"item_key": known, "vector": list(vectors[known])}), folder / "said.parquet")
+    teacher = TeacherVectors(str(folder), len(vectors), WIDTH, "test")
+    answer = make_answers(teacher, pools, {"text_to_note": Window(-0.5, 0.6, 0.01, 5)})
+    try:
+        answers = list(answer(iter(pa.Table.from_pylist(rows, QUESTIONS).to_batches())))
+    finally:
+        teacher.drop()
+        pools.drop()
+    scored = []
+    for batch in make_scored(5)(one.append_column("split", pa.array(["train"] * len(one))) for one in answers):
+        scored += batch.to_pylist()
+    assert [row["query"] for row in scored if row["positive_score"] is None] == [3]
+    assert scored[3] | {"negatives": [203], "negative_scores": None} == scored[3]
     mined = 0
-    for one in assembly.examples:
-        assert len(one["negatives"]) == len(one["negative_scores"]) <= 5
-        own = assembly.items[one["query"]]["group"]
-        for item, score in zip(one["negatives"], one["negative_scores"], strict=True):
-            if assembly.items[item]["group"] != own:
-                mined += 1
-                assert 0.1 <= score <= min(0.6, one["positive_score"] - 0.01 + 1e-6)
-                assert assembly.items[item]["kind"] == one["strategy"].split("_to_")[1]
-    assert mined > len(assembly.examples)
-    query = vectors[elements.of_item[one["query"]]]
-    answer = vectors[elements.of_item[one["positive"]]]
-    assert one["positive_score"] == pytest.approx((query @ answer.T).max(axis=1).mean(), abs=1e-5)
+    for row, question in zip(scored, rows, strict=True):
+        if row["positive_score"] is None:
+            continue
+        query, positive = vectors[question["query_elements"]], vectors[question["positive_elements"]]
+        assert row["positive_score"] == pytest.approx((query @ positive.T).max(axis=1).mean(), abs=1e-5)
+        assert row["negatives"][0] == question["by_rule"]
+        assert len(row["negatives"]) == len(row["negative_scores"]) <= 5
+        for item, score in zip(row["negatives"][1:], row["negative_scores"][1:], strict=True):
+            mined += 1
+            assert item != question["positive"]
+            assert -0.5 <= score <= min(0.6, row["positive_score"] - 0.01 + 1e-6)
+            other = vectors[rows[item - 100]["positive_elements"]]
+            assert score == pytest.approx((query @ other.T).max(axis=1).mean(), abs=1e-5)
+    assert mined > 60

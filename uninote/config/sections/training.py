@@ -93,7 +93,7 @@ class TrainConfig(Section):
 class TrainingConfig(Section):
     """What is trained on, and how. Of at most `max_notes` notes (null: all) examples are made, `per_note` of a strategy.
 
-    Near-duplicates are one group, of which `group_cap` are used; `eval_share` of the groups are held out. With
+    Near-duplicates are one group, of which `max_per_group` are used; `eval_share` of the groups are held out. With
     `modal_replacement` the note that an image asks for has its description in its place; with `note_pairs` the halves of a
     note are a pair, which the paper leaves to its second stage; with `undescribed_pairs` an image also asks for its note
     without it and without its description, and back; with `sibling_pairs` for another image of its note. `noise` notes stand
@@ -106,9 +106,9 @@ class TrainingConfig(Section):
     in the lake.
     """
 
-    max_notes: int | None = Field(100_000, ge=1)
+    max_notes: int | None = Field(None, ge=1)
     per_note: int = Field(2, ge=1)
-    group_cap: int = Field(20, ge=1)
+    max_per_group: int = Field(20, ge=1)
     eval_share: float = Field(0.15, gt=0, lt=1)
     modal_replacement: bool = True
     note_pairs: bool = False

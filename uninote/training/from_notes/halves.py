@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from uninote.training.from_notes.note_rows import Content, SourceNote, generator_of, note_content
 
+_SPARE = 100
 SENTENCE = re.compile(r"(?<=[.!?。！？\n])\s*")
 
 
@@ -45,14 +49,25 @@ def halves_of(note: SourceNote, seed: int) -> Halves | None:
     return Halves(note_content(left, mine), tuple(relevant))
 
 
-def noise_of(query_id: str, candidates: list[str], count: int, seed: int) -> list[str]:
-    """Return up to `count` noise notes of `candidates`, never the query's own, drawn by (seed, query_id).
+@dataclass(frozen=True)
+class Ends:
+    """The last relevant items of all ranked lists of a split: `items` int64 (n,), ascending, and `groups` beside."""
 
-    Give notes of other near-duplicate groups; hard ones, such as neighbours, teach more than random ones [ours].
-    """
-    # Sorted, since a set has no order that would be the same in every process.
-    others = sorted(set(candidates) - {query_id})
-    return generator_of(seed, query_id).sample(others, min(count, len(others)))
+    items: np.ndarray
+    groups: np.ndarray
+
+    def noise_of(self, query: int, group: int, relevant: Collection[int], count: int, seed: int) -> list[int]:
+        """Return up to `count` of them as noise for the list of `query`, of other groups than its `group`, none `relevant`.
+
+        They are drawn by (seed, query). Hard ones, such as neighbours, would teach more than random ones [ours].
+        """
+        # More than are wanted, as some may be of the own group; of few lists all are drawn, so none is missed.
+        drawn = min(len(self.items), 2 * count + _SPARE)
+        found: list[int] = []
+        for place in generator_of(seed, str(query)).sample(range(len(self.items)), drawn):
+            if self.groups[place] != group and self.items[place] not in relevant:
+                found.append(int(self.items[place]))
+        return found[:count]
 
 
 def _cut_body(body: str) -> tuple[str, str]:

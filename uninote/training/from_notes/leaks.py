@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from uninote.training.dataset.schemas import EVAL
 from uninote.training.dataset.strategies import NOTE, TEXT
 from uninote.training.from_notes.groups import content_digests
-from uninote.training.from_notes.note_rows import source_note
+from uninote.training.from_notes.note_rows import Content, SourceImage, SourceNote
 
 
-def find_leaks(items: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return the `content_digests` that items of both splits have, sorted: those of `images`, and those of `texts`.
+def shown_digests(contents: Iterable[Content]) -> list[str]:
+    """Return the `content_digests` of items, sorted: what an item of the other split may not have.
 
     Texts are those of notes and descriptions; short ones such as what is read in images are not anybody's copy.
     """
-    seen: dict[bool, set[str]] = {True: set(), False: set()}
-    for row in items:
-        note = source_note({"note_id": row["note_id"], **_content(row)})
-        seen[row["split"] == EVAL].update(content_digests(note))
-    leaks: dict[str, list[str]] = {"images": [], "texts": []}
-    for digest in sorted(seen[True] & seen[False]):
-        kind = "texts" if digest.startswith("text:") else "images"
-        leaks[kind].append(digest)
-    return leaks
-
-
-def _content(row: Mapping[str, Any]) -> dict[str, Any]:
-    content = {"images": row["images"]}
-    if row["kind"] in (NOTE, TEXT):
-        content |= {"title": row["title"], "body": f"{row['body'] or ''}\n{row['described'] or ''}"}
-    return content
+    found: set[str] = set()
+    for content in contents:
+        images = tuple(SourceImage(digest) for digest, _ in content.images)
+        note = SourceNote("", images=images)
+        if content.kind in (NOTE, TEXT):
+            note = SourceNote("", content.title, f"{content.body}\n{content.described}", images=images)
+        found.update(content_digests(note))
+    return sorted(found)

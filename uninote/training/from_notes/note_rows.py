@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,17 @@ class Content:
             "images": images,
             "described": self.described,
         }
+
+
+def mark_of(content: Content) -> str:
+    """Return 32 hexadecimal characters of a hash of what the content shows: the same in every set, whatever its number."""
+    return hashlib.sha256(json.dumps(content.as_row(), sort_keys=True).encode()).hexdigest()[:32]
+
+
+def content_of(row: Mapping[str, Any]) -> Content:
+    """Return the content that `as_row` made the row of; other columns may stand beside."""
+    images = tuple((image["digest"], image["ocr"]) for image in row["images"])
+    return Content(row["kind"], row["title"], row["body"], tuple(row["topics"]), images, row["described"])
 
 
 def image_content(image: SourceImage) -> Content:

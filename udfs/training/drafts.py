@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 import pyarrow as pa
 
 from udfs.arrow import ArrowMap
+from udfs.training.training_set import read_source
 from uninote.training.dataset.schemas import EVAL, ITEMS, TRAIN
 from uninote.training.from_notes.assembly import draft_of, examples_and_halves
 from uninote.training.from_notes.examples import Making
 from uninote.training.from_notes.leaks import shown_digests
-from uninote.training.from_notes.note_rows import content_of, source_note
+from uninote.training.from_notes.note_rows import content_of
 from uninote.training.from_notes.soft_scores import element_texts
 
 SHOWN = ("kind", "title", "body", "topics", "images", "described")
@@ -63,7 +63,7 @@ def make_drafts(making: Making, taught: bool) -> ArrowMap:
 def _draft(row: Mapping[str, Any], making: Making, taught: bool) -> dict[str, Any]:
     # Titles are for measuring alone: what is trained on depends on captions, images and OCR, as it always did.
     own = replace(making, held_out=row["split"] == EVAL)
-    draft = draft_of(examples_and_halves(source_note(json.loads(row["note"])), own))
+    draft = draft_of(examples_and_halves(read_source(row["note"]), own))
     contents = list(map(content_of, draft["contents"]))
     for content, shown in zip(draft["contents"], contents, strict=True):
         content["elements"] = element_texts(shown) if taught and row["split"] == TRAIN else []

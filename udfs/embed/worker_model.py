@@ -11,6 +11,7 @@ from udfs.task import gpu
 from udfs.worker import load_once
 from uninote.model.encoder import WITHOUT_TORCH, Arithmetic, Encoder, load_in_layout
 from uninote.model.host_copy import to_float32
+from uninote.model.identity.limits import NOTHING_SET, SetLimits
 from uninote.storage.files import fetch_folder
 from uninote.storage.host_copies import once_per_host
 from uninote.storage.types import S3Options, is_remote
@@ -24,8 +25,8 @@ class WorkerModel:
 
     `uri`: where hosts get a checkpoint that is too large for a broadcast: an object store, or a folder every host mounts.
     `application`: the first of its workers on a host compares the copy there byte by byte; "": every worker does.
-    `layout` None is the checkpoint's own. `device` is where a task computes that Spark gave no GPU; None is the first GPU of
-    its host, if there is any.
+    `layout` None is the checkpoint's own; `limits` that are set take the place of its own. `device` is where a task computes
+    that Spark gave no GPU; None is the first GPU of its host, if there is any.
     """
 
     generation: str
@@ -37,6 +38,7 @@ class WorkerModel:
     application: str = ""
     layout: int | None = None
     device: str | None = None
+    limits: SetLimits = NOTHING_SET
 
 
 def make_load(model: WorkerModel, files: Files | None) -> Callable[[], Encoder]:
@@ -61,7 +63,9 @@ def _load(model: WorkerModel, files: Files | None, device: str | None) -> Encode
         wide = _computes_in_float32(model, device)
         name = f"{model.generation}-{'float32' if wide else 'stored'}"
         folder = once_per_host(name, lambda scratch: _fill(model, files, scratch, wide), model.application)
-    return load_in_layout(folder, model.kind, model.layout, Arithmetic(model.threads, device, model.dtype))
+    return load_in_layout(
+        folder, model.kind, model.layout, Arithmetic(model.threads, device, model.dtype), model.limits
+    )
 
 
 def _computes_in_float32(model: WorkerModel, device: str | None) -> bool:

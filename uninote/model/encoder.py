@@ -14,6 +14,7 @@ from uninote.model.hashing import folder as hashing_folder
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.identity import Identity
 from uninote.model.identity.layouts import find_layout
+from uninote.model.identity.limits import NOTHING_SET, SetLimits
 from uninote.model.input.cuts import Cut
 from uninote.model.qwen import checkpoint
 from uninote.model.sentence import folder as sentence_folder
@@ -109,10 +110,11 @@ class Encoder(Protocol):
         """
 
 
-def describe(kind: str, folder: str | Path) -> Description:
+def describe(kind: str, folder: str | Path, limits: SetLimits = NOTHING_SET) -> Description:
     """Return what the checkpoint in `folder` declares, and its identity, for which every weight is read once.
 
-    `kind` auto is read off the folder. Raises CheckpointError when the folder is no checkpoint of that kind.
+    `kind` auto is read off the folder; `limits` that are set mean something to the kind "uninote" alone. Raises
+    CheckpointError when the folder is no checkpoint of that kind.
     """
     folder = Path(folder)
     kind = kind_of(folder) if kind == AUTO else _checked(kind)
@@ -123,7 +125,7 @@ def describe(kind: str, folder: str | Path) -> Description:
         widths = hashing_folder.read_card(folder).widths
         return Description(hashing_folder.identify(folder), widths[-1], widths, sees_images=True)
     card = checkpoint.read_card(folder)
-    return Description(checkpoint.identify(folder), card.full_width, card.widths, sees_images=True)
+    return Description(checkpoint.identify(folder, limits), card.full_width, card.widths, sees_images=True)
 
 
 def kind_of(folder: str | Path) -> str:
@@ -143,8 +145,13 @@ def load_encoder(
     return load_in_layout(folder, kind, None, Arithmetic(threads, device, dtype))
 
 
-def load_in_layout(folder: str | Path, kind: str, layout: int | None, arithmetic: Arithmetic) -> Encoder:
-    """Load the encoder of a checkpoint folder in the layout of that number; None is its own. Raises as `load_encoder`."""
+def load_in_layout(
+    folder: str | Path, kind: str, layout: int | None, arithmetic: Arithmetic, limits: SetLimits = NOTHING_SET
+) -> Encoder:
+    """Load the encoder of a checkpoint folder in the layout of that number; None is its own.
+
+    `limits` that are set take the place of its own, of the kind "uninote". Raises as `load_encoder`.
+    """
     # The hashing encoder computes the same on every device, in float32.
     if _checked(kind) == HASHING:
         from uninote.model.hashing.encoder import HashingEncoder
@@ -163,7 +170,8 @@ def load_in_layout(folder: str | Path, kind: str, layout: int | None, arithmetic
         return SentenceEncoder.load(folder, placement)
     from uninote.model.qwen.encoder import NoteEncoder
 
-    return NoteEncoder.load(folder, placement, None if layout is None else find_layout(layout, str(folder)))
+    found = None if layout is None else find_layout(layout, str(folder))
+    return NoteEncoder.load(folder, placement, found, limits)
 
 
 def module_of(kind: str) -> str | None:

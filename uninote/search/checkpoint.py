@@ -8,9 +8,10 @@ from uninote.config.sections.base import DEMO, E5
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import UninoteError
 from uninote.foreign_vectors.identity import KIND as FOREIGN
-from uninote.lake.generation_record import read_record
+from uninote.lake.generation_record import read_record, recorded_limits
 from uninote.model.e5.folder import e5_folder
 from uninote.model.encoder import AUTO, SENTENCES, describe, kind_of
+from uninote.model.identity.limits import NOTHING_SET, SetLimits
 from uninote.model.sentence.turned_copy import turned_copy
 from uninote.storage.folder_copies import fetched_checkpoint
 from uninote.storage.lake_files import join, parent, read_or_none
@@ -38,6 +39,12 @@ def recorded_model(place: str, generation: str) -> tuple[str, str]:
             f"the folder of the checkpoint that made the index, or {' or '.join(NAMED)}"
         )
     return record["checkpoint"], record.get("kind", AUTO)
+
+
+def limits_of(place: str, generation: str) -> SetLimits:
+    """Return the limits that a generation was made with in the place of its model's own, as far as a lake recorded them."""
+    lake = _lake_around(place)
+    return NOTHING_SET if lake is None else recorded_limits(lake, generation)
 
 
 def model_folder(model: str, options: S3Options) -> Path:

@@ -15,7 +15,7 @@ from uninote.index.search import Index
 from uninote.media.fetching import MediaPolicy, load_image
 from uninote.model.encoder import AUTO, Arithmetic, Encoder, describe, load_in_layout
 from uninote.notes.note import Note, NoteImage
-from uninote.search.checkpoint import model_folder, recorded_model, with_axes
+from uninote.search.checkpoint import limits_of, model_folder, recorded_model, with_axes
 from uninote.vectors.widths import truncate
 
 
@@ -67,7 +67,8 @@ def encoder_of(place: IndexFolder, generation: str, model: str | None = None, ki
         model, recorded_kind = recorded_model(place.uri, generation)
     kind = recorded_kind if kind == AUTO else kind
     folder, kind = with_axes(place.uri, model_folder(model, place.options), kind)
-    found = describe(kind, folder)
+    limits = limits_of(place.uri, generation)
+    found = describe(kind, folder, limits)
     made = found.identity.find([generation])
     if not made:
         raise UninoteError(
@@ -75,7 +76,7 @@ def encoder_of(place: IndexFolder, generation: str, model: str | None = None, ki
             "name the index's own checkpoint"
         )
     layout, dtype = max(made)
-    return load_in_layout(folder, kind, layout, Arithmetic(dtype=dtype))
+    return load_in_layout(folder, kind, layout, Arithmetic(dtype=dtype), limits)
 
 
 def _embedded(query: Query, encoder: Encoder) -> np.ndarray:

@@ -75,7 +75,7 @@ class Trainer:
         self.backbone = Backbone(checkpoint, config, _device(device))
         self._objective = make_objective(training_set, config, self.backbone.widths)
         self._inputs = Inputs(training_set, self.backbone.processor, config.augment)
-        self._run_digests = _RunDigests(identify(checkpoint), training_set, config)
+        self._run_digests = _RunDigests(identify(checkpoint, self.backbone.limits), training_set, config)
         self._progress = _progress(self.backbone, config)
         self._open = ExitStack()
         self._reference: Backbone | None = None
@@ -182,7 +182,8 @@ class _RunDigests:
 
     def __init__(self, identity: Identity, training_set: TrainingSet, config: TrainConfig) -> None:
         # How often something is written does not change what is computed.
-        self._settings = config.model_dump_json(exclude={"checkpoint_every", "log_every"})
+        # Limits are part of the generation, and runs of before have none.
+        self._settings = config.model_dump_json(exclude={"checkpoint_every", "log_every", "limits"})
         self._identity = identity
         self._set = training_set.digest
         self.now = self._of(identity.generation(identity.own))

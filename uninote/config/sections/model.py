@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from uninote.config.sections.base import AUTO, Kind, Location, Section, Width
+from uninote.config.sections.limits import LimitsConfig
 from uninote.config.sections.vectors import VectorsConfig
 from uninote.model.identity.layouts import LAYOUTS, known
 
@@ -24,7 +25,8 @@ class ModelConfig(Section):
     number of what moves vectors beside the weights (docs/encoders.md); null: the one that the lake has of this model, or else
     the checkpoint's, or else the newest. `gpu` auto gives each task of the model a GPU where Spark's executors have any, and
     no other task; true asks for executors with one where they may come and go, and refuses a cluster without; false computes
-    on CPUs. A checkpoint of up to `broadcast_mib` goes to workers with the job; each host fetches a larger one.
+    on CPUs. A checkpoint of up to `broadcast_mib` goes to workers with the job; each host fetches a larger one. `limits` say
+    how much of a note it sees; with `checkpoint` auto null is what the lake's vectors were made with.
     """
 
     checkpoint: Location = AUTO
@@ -35,6 +37,7 @@ class ModelConfig(Section):
     layout: int | None = None
     gpu: Gpu = "auto"
     broadcast_mib: int = Field(2048, ge=0, le=2048)
+    limits: LimitsConfig = LimitsConfig()
 
     @field_validator("layout")
     @classmethod

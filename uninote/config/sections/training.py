@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from uninote.config.sections.base import DEMO, Location, Section, Width
+from uninote.config.sections.limits import LimitsConfig
 
 
 class LoraConfig(Section):
@@ -57,13 +58,15 @@ class TrainConfig(Section):
     `batch` counts examples (queries). `widths` null means those that the starting checkpoint declares. `chunk_tokens`
     padded tokens are embedded at once; `keep_graphs` keeps all chunks' graphs (one pass, memory grows with the batch), else
     gradients are cached. `decay` follows a warm-up over `warmup` of the steps. `checkpoint_every` steps the state is written;
-    a run that finds one goes on from it. `lora` null trains all weights. `stored_dtype` is that of the finished checkpoint's
+    a run that finds one goes on from it. `limits` say how much of a note the model sees, null as `model.limits` do; the
+    checkpoint that is written declares them. `lora` null trains all weights. `stored_dtype` is that of the finished checkpoint's
     weights, null as they were trained.
     """
 
     stage: Literal["contrastive", "ranking"] = "contrastive"
     contrastive: ContrastiveConfig = ContrastiveConfig()
     ranking: RankingConfig = RankingConfig()
+    limits: LimitsConfig | None = None
     lora: LoraConfig | None = None
     widths: tuple[Width, ...] | None = Field(None, strict=False, min_length=1)
     steps: int = Field(400, ge=1)

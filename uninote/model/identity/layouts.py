@@ -10,7 +10,8 @@ what differs, which the code asks. A layout that exists is never edited: lakes a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.frames import FRAME, Frame
@@ -18,12 +19,23 @@ from uninote.model.identity.frames import FRAME, Frame
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of a note the model sees. Pixels are those of one image after resizing."""
+    """How much of a note the model sees. Pixels are those of one image after resizing.
+
+    Of the tokens beside the frame, the images of a note take at most `image_share` together, in layouts that share pixels.
+    """
 
     max_tokens: int
     max_images: int
     min_pixels: int
     max_pixels: int
+    image_share: float = 0.9  # four images of the published size keep it, and texts have some room
+
+    def declared(self) -> dict[str, Any]:
+        """Return what cards and names of generations hold: without the share that all had before it could be set."""
+        values = asdict(self)
+        if self.image_share == Limits.image_share:
+            del values["image_share"]
+        return values
 
 
 # Tokens and pixels as in Qwen3-VL-Embedding's reference code; the number of images is this project's choice.

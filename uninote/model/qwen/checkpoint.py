@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from uninote.model.identity.folders import CheckpointError, Content, listing, pi
 from uninote.model.identity.former import PILLOW, pillow_versions
 from uninote.model.identity.identity import FIRST, Identity
 from uninote.model.identity.layouts import LAYOUTS, Layout, Limits, find_layout, newest
+from uninote.model.identity.limits import NOTHING_SET, SetLimits
 
 MODEL_TYPE = "qwen3_vl"
 CARD = "uninote.json"
@@ -26,7 +27,8 @@ PROMPT_VERSION = "prompt_version"
 FIRST_PROMPT = "1"
 POOLING = "last_attended"
 
-_LIMITS = tuple(field.name for field in fields(Limits))
+_LIMITS = ("max_tokens", "max_images", "min_pixels", "max_pixels")
+_SHARE = "image_share"  # which a card may leave out
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,10 @@ class Card:
     layout: Layout
 
 
-def read_card(folder: str | Path, layout: Layout | None = None) -> Card:
+def read_card(folder: str | Path, layout: Layout | None = None, limits: SetLimits = NOTHING_SET) -> Card:
     """Return what the checkpoint in `folder` declares, reading two small files. `layout` takes the place of its own.
+
+    So do `limits`, as far as they are set.
 
     One without `uninote.json` is taken for a published Qwen3-VL-Embedding, with `published_widths` and the layout's limits.
     Raises CheckpointError when the folder is no Qwen3-VL checkpoint, or made with a layout that this release does not know.
@@ -52,14 +56,15 @@ def read_card(folder: str | Path, layout: Layout | None = None) -> Card:
     full_width = int(read_config(folder)["text_config"]["hidden_size"])
     if not (folder / CARD).exists():
         layout = layout or newest()
-        return Card(full_width, published_widths(full_width), layout.published_limits, layout)
+        return Card(full_width, published_widths(full_width), limits.over(layout.published_limits), layout)
     values = read_object(folder / CARD)
     # Cards of the first releases name the version of a prompt in the place of a layout.
-    expected = {"widths", PROMPT_VERSION if PROMPT_VERSION in values else LAYOUT, *_LIMITS}
+    expected = {"widths", PROMPT_VERSION if PROMPT_VERSION in values else LAYOUT, *_LIMITS} | ({_SHARE} & values.keys())
     if problem := _compare(values, expected) or _mistyped(values, full_width):
         raise CheckpointError(f"{folder / CARD}: {problem}")
     own = find_layout(FIRST if PROMPT_VERSION in values else values[LAYOUT], str(folder / CARD))
-    return Card(full_width, tuple(values["widths"]), Limits(**{name: values[name] for name in _LIMITS}), layout or own)
+    declared = Limits(**{name: values[name] for name in (*_LIMITS, _SHARE) if name in values})
+    return Card(full_width, tuple(values["widths"]), limits.over(declared), layout or own)
 
 
 def published_widths(full_width: int) -> tuple[int, ...]:
@@ -78,30 +83,36 @@ def published_widths(full_width: int) -> tuple[int, ...]:
 
 def write_card(folder: Path, card: Card) -> None:
     """Write `uninote.json` into `folder`."""
-    values = {LAYOUT: card.layout.number, "widths": list(card.widths), **asdict(card.limits)}
+    values = {LAYOUT: card.layout.number, "widths": list(card.widths), **card.limits.declared()}
     (folder / CARD).write_text(json.dumps(values, indent=2) + "\n")
 
 
-def identify(folder: str | Path) -> Identity:
+def identify(folder: str | Path, limits: SetLimits = NOTHING_SET) -> Identity:
     """Return what the checkpoint is called, wherever it lies: every weight is read once.
 
-    Hashed are the bytes of weights, configuration, tokenizer and image settings, the layout, and the limits. Declared widths
-    are not: they move no vector.
+    Hashed are the bytes of weights, configuration, tokenizer and image settings, the layout, and the limits, those that are set
+    to others than its own included. Declared widths are not: they move no vector.
     """
     folder = Path(folder)
     card = read_card(folder)
     paths = [folder / "config.json", *(folder / name for name in PROCESSOR_FILES), *weight_files(folder)]
     content = Content(folder, paths)
-    declared = asdict(card.limits) if (folder / CARD).exists() else None
+    own = card.limits if (folder / CARD).exists() else None
+
+    def limits_in(layout: Layout) -> dict[str, Any]:
+        return limits.over(own or layout.published_limits).declared()
 
     def first(pillow: str) -> object:
-        return [FIRST_PROMPT, POOLING, declared or asdict(LAYOUTS[FIRST].published_limits), "pillow", pillow]
+        return [FIRST_PROMPT, POOLING, limits_in(LAYOUTS[FIRST]), "pillow", pillow]
 
     def choices(layout: Layout) -> object:
-        later = [LAYOUT, layout.number, declared or asdict(layout.published_limits)]
+        later = [LAYOUT, layout.number, limits_in(layout)]
         return first(PILLOW) if layout.number == FIRST else later
 
-    weights = content.identity(["weights", MODEL_TYPE, declared])
+    named: list[object] = ["weights", MODEL_TYPE, own.declared() if own else None]
+    # With other limits than its own a model is another one to a lake, which compares no vectors of both.
+    changed = limits.changes(card.limits)
+    weights = content.identity([*named, changed] if changed else named)
     return Identity(weights, card.layout, content, choices, lambda: map(first, pillow_versions()))
 
 
@@ -171,4 +182,8 @@ def _mistyped(values: dict[str, Any], full_width: int) -> str:
     if not is_typed or widths != sorted(set(widths)) or widths[0] < 1 or widths[-1] != full_width:
         return f"widths {widths!r} must be ascending positive integers that end with the full width, {full_width}"
     wrong = [name for name in _LIMITS if type(values[name]) is not int or values[name] < 1]
-    return f"{wrong} must be positive integers" if wrong else ""
+    if wrong:
+        return f"{wrong} must be positive integers"
+    share = values.get(_SHARE, 1)
+    is_share = type(share) in (int, float) and 0 < share <= 1
+    return "" if is_share else f"{_SHARE} is {share!r}, not above 0 and at most 1"

@@ -15,6 +15,7 @@ from uninote.model.compute.batches import Batches
 from uninote.model.compute.hardware import Placement, kind_of
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import Layout
+from uninote.model.identity.limits import NOTHING_SET, SetLimits
 from uninote.model.qwen.checkpoint import read_card
 from uninote.model.qwen.processing import NoteProcessor, Prepared
 from uninote.model.qwen.tower import UniNote
@@ -35,10 +36,16 @@ class NoteEncoder:
         self.device = kind_of(self._device)
 
     @classmethod
-    def load(cls, folder: str | Path, placement: Placement, layout: Layout | None = None) -> NoteEncoder:
-        """Load `folder`, in its own layout or another. Raises CheckpointError."""
+    def load(
+        cls,
+        folder: str | Path,
+        placement: Placement,
+        layout: Layout | None = None,
+        limits: SetLimits = NOTHING_SET,
+    ) -> NoteEncoder:
+        """Load `folder`, in its own layout or another, with `limits` that are set. Raises CheckpointError."""
         card = read_card(folder, layout)
-        processor = NoteProcessor.from_pretrained(folder, layout)
+        processor = NoteProcessor.from_pretrained(folder, layout, limits)
         tower = UniNote.from_pretrained(folder)
         _check_agreement(tower, processor)
         placement.place(tower)

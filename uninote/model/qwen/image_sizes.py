@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
-from uninote.errors import UninoteError
 from uninote.media.images import ImageError
 from uninote.model.identity.layouts import Limits
 
@@ -36,18 +35,6 @@ def largest_share(sizes: Sequence[int], budget: int) -> int:
             return share
         left -= size
     return max(sizes, default=0)
-
-
-def check_limits(limits: Limits, grid: int, frame_tokens: int) -> None:
-    """Raise UninoteError unless every image can be resized within the limits, and one of them fits into a prompt."""
-    least = 4 * max(limits.min_pixels, grid * grid)
-    if limits.max_pixels < least:
-        raise UninoteError(f"max_pixels is {limits.max_pixels}; with these min_pixels the least is {least}")
-    needed = frame_tokens + limits.max_pixels // grid**2
-    if limits.max_tokens < needed:
-        raise UninoteError(
-            f"max_tokens is {limits.max_tokens}; the prompt and one image of {limits.max_pixels} pixels need {needed}"
-        )
 
 
 def resized(image: Image.Image, size: tuple[int, int]) -> np.ndarray:

@@ -15,9 +15,11 @@ from uninote.errors import UninoteError
 from uninote.model.compute.transfer import to_device
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import Layout, Limits, newest
+from uninote.model.identity.limits import NOTHING_SET, SetLimits
 from uninote.model.input.cuts import WHOLE, Cut
 from uninote.model.qwen.checkpoint import PROCESSOR_FILES, read_card
-from uninote.model.qwen.image_sizes import check_limits, largest_share, resized, target_size
+from uninote.model.qwen.image_sizes import largest_share, resized, target_size
+from uninote.model.qwen.limits import MARKUP, check_limits
 from uninote.model.qwen.pixels import PatchedImage, PixelReader
 from uninote.model.qwen.prompts import parts_of
 from uninote.model.qwen.texts import read_apart, read_joined
@@ -25,9 +27,6 @@ from uninote.model.qwen.tokens import NoteTokenizer
 from uninote.notes.note import Note
 
 CPU = torch.device("cpu")
-
-# Of the tokens beside the frame: four images of the published size keep it, and texts have some room.
-IMAGE_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +71,20 @@ class NoteProcessor:
         self._grid = self.patch_size * self.merge_size
         self._room = limits.max_tokens - len(tokenizer.opening) - len(tokenizer.closing)
         self._least_block = len(self._image_block(self._grid**2))
-        check_limits(limits, self._grid, limits.max_tokens - self._room + 2)
+        check_limits(limits, self._grid, limits.max_tokens - self._room + MARKUP)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, layout: Layout | None = None) -> NoteProcessor:
+    def from_pretrained(
+        cls, folder: str | Path, layout: Layout | None = None, limits: SetLimits = NOTHING_SET
+    ) -> NoteProcessor:
         """Read tokenizer, image settings and limits of a checkpoint folder, in its own layout or another.
+
+        `limits` that are set take the place of its own.
 
         Raises CheckpointError.
         """
         folder = Path(folder)
-        card = read_card(folder, layout)
+        card = read_card(folder, layout, limits)
         if missing := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
             raise CheckpointError(f"{folder}: {missing} missing; a checkpoint has both tokenizer and image settings")
         tokenizer = NoteTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"), card.layout.frame)
@@ -161,8 +164,7 @@ class NoteProcessor:
         Each is first what it would be alone, so that a note of few images has the vector that it has without sharing.
         """
         tokens = [image.shape[0] * image.shape[1] // self._grid**2 for image in images]
-        # Two tokens of markup stand around each image.
-        budget = int(self._room * IMAGE_SHARE) - 2 * len(images)
+        budget = int(self._room * self.limits.image_share) - MARKUP * len(images)
         if sum(tokens) <= budget:
             return images
         most = max(largest_share(tokens, budget), -(-self.limits.min_pixels // self._grid**2))

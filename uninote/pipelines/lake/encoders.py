@@ -12,11 +12,16 @@ from uninote.config.settings import Config
 from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND, identify, widths_of
 from uninote.foreign_vectors.table import open_table
+from uninote.lake.generation_record import recorded_limits
+from uninote.lake.paths import Lake
 from uninote.model.e5.folder import check_identity
-from uninote.model.encoder import WITHOUT_TORCH, describe, kind_of
+from uninote.model.encoder import UNINOTE, WITHOUT_TORCH, describe, kind_of
 from uninote.model.identity.identity import BFLOAT16, FLOAT32
+from uninote.model.identity.layouts import LAYOUTS
+from uninote.model.identity.limits import SetLimits
+from uninote.model.qwen.limits import check_set_limits
 from uninote.pipelines.lake.generations import Asked, ModelFolder, choose_generation, recorded_width
-from uninote.pipelines.lake.model_choice import OURS, choose_checkpoint
+from uninote.pipelines.lake.model_choice import OURS, choose_checkpoint, current_generation
 from uninote.pipelines.lake.rotation import choose_folder
 from uninote.storage.folder_copies import fetched_checkpoint
 from uninote.storage.types import S3Options, is_remote
@@ -33,7 +38,8 @@ def open_model(config: Config, on_gpus: Callable[[], bool] = bool) -> ModelFolde
     checkpoint = choose_checkpoint(config)
     folder = _folder_of(checkpoint, config)
     kind = kind_of(folder) if config.model.kind == AUTO else config.model.kind
-    found = describe(kind, folder)
+    limits = _limits(config, kind, folder)
+    found = describe(kind, folder, limits)
     if checkpoint == E5:
         check_identity(found.identity.weights)
     used = choose_folder(config, folder, kind, found)
@@ -41,6 +47,8 @@ def open_model(config: Config, on_gpus: Callable[[], bool] = bool) -> ModelFolde
     if turned_from is not None:
         found = describe(kind, used)
     chosen = choose_generation(config.lake, found.identity, _asked(config, kind, on_gpus))
+    if limits:
+        check_set_limits(used, limits, LAYOUTS[chosen.layout])
     # What this project made lies where it was made; everything else workers find where the configuration says.
     is_copy = checkpoint in OURS or turned_from is not None
     return ModelFolder(
@@ -55,7 +63,22 @@ def open_model(config: Config, on_gpus: Callable[[], bool] = bool) -> ModelFolde
         checkpoint,
         turned_from,
         chosen.dtype,
+        limits,
     )
+
+
+def _limits(config: Config, kind: str, folder: Path) -> SetLimits:
+    """Return the limits that are set; with `checkpoint` auto those that the lake's vectors were made with."""
+    limits = config.model.limits.set_limits()
+    if not limits and config.model.checkpoint == AUTO:
+        current = current_generation(Lake(config.lake))
+        return recorded_limits(config.lake, current) if current else limits
+    if limits and kind != UNINOTE:
+        raise ConfigError(
+            f"model.limits ({', '.join(limits.given())}) are those of Qwen3-VL models; {folder} is of the kind {kind}, whose "
+            "own files say how much it reads. Take model.limits out"
+        )
+    return limits
 
 
 def _asked(config: Config, kind: str, on_gpus: Callable[[], bool]) -> Asked:

@@ -11,9 +11,10 @@ from typing import Any
 from uninote.config.sections.base import AUTO
 from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND
-from uninote.lake.generation_record import find_generations, read_record, record_of
+from uninote.lake.generation_record import LIMITS, find_generations, read_record, record_of
 from uninote.model.identity.identity import DTYPES, FLOAT32, Identity
 from uninote.model.identity.layouts import LAYOUTS, known
+from uninote.model.identity.limits import NOTHING_SET, SetLimits
 from uninote.storage import lake_files
 
 FORMAT = 1
@@ -34,7 +35,8 @@ class ModelFolder:
     """A checkpoint on the driver's disk. `uri` is where workers find it; `generation`, `layout`, `dtype`: what its vectors are.
 
     `widths` are those it declares, widest first; `sees_images` says whether a picture moves its vectors; `checkpoint` is what
-    `model.checkpoint` calls it; `turned_from` the hash of the model's own weights where axes were added to it.
+    `model.checkpoint` calls it; `turned_from` the hash of the model's own weights where axes were added to it. `limits` are
+    those that are set in the place of its own.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class ModelFolder:
     checkpoint: str
     turned_from: str | None = None
     dtype: str = FLOAT32
+    limits: SetLimits = NOTHING_SET
 
     @property
     def full_width(self) -> int:
@@ -118,6 +121,8 @@ def record_generation(lake: str, model: ModelFolder) -> None:
         "weights": model.identity.weights,
         "layout": model.layout,
     }
+    if model.limits:
+        made[LIMITS] = model.limits.given()
     if model.kind == KIND:
         # Of vectors without a model nothing else declares the width.
         made["width"] = model.full_width

@@ -14,8 +14,10 @@ from uninote.config.sections.training import TrainConfig
 from uninote.digests import digest
 from uninote.errors import UninoteError
 from uninote.evaluation.tables import Table
-from uninote.model.encoder import load_encoder
+from uninote.model.encoder import UNINOTE, Arithmetic, load_encoder, load_in_layout
+from uninote.model.identity.limits import NOTHING_SET, SetLimits
 from uninote.model.qwen.checkpoint import identify
+from uninote.model.qwen.limits import check_set_limits
 from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.runtime.progress import say
@@ -36,18 +38,22 @@ def train_model(run: Run) -> dict[str, Any]:
     """Train and measure a model on the lake's notes; killed, the same command goes on from the last state."""
     started = time.time()
     settings = run.config.training
+    stages = _stages(run)
+    if settings.start != DEMO:
+        # Before a training set is made: that may take hours.
+        for stage in stages.values():
+            check_set_limits(on_disk(settings.start), _limits(stage))
     data = training_set(run)
     if not data.strategies(TRAIN):
         raise UninoteError(NO_PAIRS)
     outputs = Outputs.at(settings.output or run.lake.uri(f"training/run-{_settings_digest(run, data)}"))
     checkpoints = [_start(run, data, outputs)]
     checkpoint = str(checkpoints[0])
-    for name, stage in (("contrastive", settings.contrastive), ("ranking", settings.ranking)):
-        if stage is not None:
-            say(f"train: {name}, {stage.steps:,} steps of {stage.batch:,}")
-            outputs.fetch(name)
-            checkpoints.append(_train(checkpoints[-1], data, outputs.folder / name, stage, settings.processes))
-            checkpoint = lake_files.join(outputs.put(name), CHECKPOINT)
+    for name, stage in stages.items():
+        say(f"train: {name}, {stage.steps:,} steps of {stage.batch:,}")
+        outputs.fetch(name)
+        checkpoints.append(_train(checkpoints[-1], data, outputs.folder / name, stage, settings.processes))
+        checkpoint = lake_files.join(outputs.put(name), CHECKPOINT)
     tables = _measure(run, checkpoints, data)
     write_evaluation(lake_files.join(checkpoint, EVALUATION), data, tables, run.lake_id)
     counts = data.manifest["counts"]
@@ -61,9 +67,24 @@ def train_model(run: Run) -> dict[str, Any]:
     }
 
 
+def _stages(run: Run) -> dict[str, TrainConfig]:
+    """Return the stages to train, by name, each with its limits: its own, or those of the model section."""
+    settings = run.config.training
+    stages = {}
+    for name, stage in (("contrastive", settings.contrastive), ("ranking", settings.ranking)):
+        if stage is not None:
+            stages[name] = stage.model_copy(update={"limits": stage.limits or run.config.model.limits})
+    return stages
+
+
+def _limits(stage: TrainConfig | None) -> SetLimits:
+    return stage.limits.set_limits() if stage is not None and stage.limits is not None else NOTHING_SET
+
+
 def _settings_digest(run: Run, data: TrainingSet) -> str:
     settings = run.config.training.model_dump(mode="json", exclude={"output", "processes"})
-    return digest(data.digest, settings)
+    limits = [_limits(stage).given() for stage in _stages(run).values()]
+    return digest(data.digest, settings, *limits)
 
 
 def _start(run: Run, data: TrainingSet, outputs: Outputs) -> Path:
@@ -105,8 +126,11 @@ def _measure(run: Run, checkpoints: Sequence[Path], data: TrainingSet) -> list[T
     """Return the tables of the trained model, shown full notes and parts of them, of each stage's start, and of the teacher."""
     last = checkpoints[-1]
     tables = measure(load_encoder(last), data, "trained", views=True)
-    for name, checkpoint in zip(("start", "contrastive"), checkpoints[:-1], strict=False):
-        tables += measure(load_encoder(checkpoint), data, name)
+    # As it is trained: a start of other limits would be measured on other notes.
+    limits = [_limits(stage) for stage in _stages(run).values()]
+    for name, checkpoint, seen in zip(("start", "contrastive"), checkpoints[:-1], limits, strict=False):
+        encoder = load_in_layout(checkpoint, UNINOTE, None, Arithmetic(), seen)
+        tables += measure(encoder, data, name)
     if run.config.training.teacher == "model" and identify(last).weights != run.model.identity.weights:
         tables += measure(encoder_of(run.model), data, "teacher")
     return tables

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from uninote.config.sections.training import TrainConfig
+from uninote.model.identity.limits import NOTHING_SET
 from uninote.model.qwen.checkpoint import read_card, write_card
+from uninote.model.qwen.limits import check_set_limits
 from uninote.model.qwen.processing import NoteProcessor, Prepared
 from uninote.model.qwen.tower import UniNote
 from uninote.training.loop.adapters import recompute_activations, with_adapters
@@ -27,9 +29,11 @@ class Backbone:
     """The tower of one checkpoint in training, on one device, with its processor."""
 
     def __init__(self, folder: str | Path, config: TrainConfig, device: torch.device) -> None:
-        """Load `folder`. Raises CheckpointError, and TrainingError for widths that it cannot have."""
+        """Load `folder`. Raises CheckpointError, also for limits that it cannot hold, TrainingError for widths of that sort."""
         self.folder = Path(folder)
-        self.processor = NoteProcessor.from_pretrained(folder)
+        self.limits = NOTHING_SET if config.limits is None else config.limits.set_limits()
+        check_set_limits(folder, self.limits)
+        self.processor = NoteProcessor.from_pretrained(folder, None, self.limits)
         self.tower = UniNote.from_pretrained(folder)
         # What the last layer makes of other tokens would be computed twice, and carried back once.
         self.tower.pool_early()
@@ -73,7 +77,7 @@ class Backbone:
         yield frozen
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint in the published layout, adapters merged, declaring the trained widths.
+        """Write a checkpoint in the published layout, adapters merged, declaring the widths and limits it was trained with.
 
         Tokenizer, image settings and other small files come from the starting checkpoint. The folder appears when complete.
         """
@@ -89,7 +93,7 @@ class Backbone:
         if self._stored is not None:
             merged = copy.deepcopy(merged).to(getattr(torch, self._stored))
         UniNote(merged).save_pretrained(scratch)
-        write_card(scratch, replace(read_card(self.folder), widths=self.widths))
+        write_card(scratch, replace(read_card(self.folder, None, self.limits), widths=self.widths))
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)
 

@@ -163,7 +163,16 @@ class Tasks:
         application = str(self.run.spark.sparkContext.applicationId)
         device = device_for(self.run.config.model.gpu)
         return WorkerModel(
-            model.generation, model.kind, model.dtype, threads, model.uri, options, application, model.layout, device
+            model.generation,
+            model.kind,
+            model.dtype,
+            threads,
+            model.uri,
+            options,
+            application,
+            model.layout,
+            device,
+            model.limits,
         )
 
     def _files(self) -> Files | None:

@@ -9,8 +9,11 @@ import pytest
 from builders import make_image, make_note, rows_at, write_notes
 
 from uninote.errors import UninoteError
+from uninote.index.files.folder import IndexFolder
+from uninote.notes.note import Note
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.run import ledger
+from uninote.search.query import encoder_of
 
 pytestmark = pytest.mark.spark
 
@@ -111,6 +114,29 @@ def test_what_the_model_does_not_see_is_counted_and_held_to_a_limit(make_run, so
     assert (items["2"]["tokens_cut"], items["2"]["images_left_out"]) == (0, 0)
     write_notes(run, [note | {"category": "new"} for note in notes])
     assert embed(run_of())["images_left_out"] == 2  # an edit of attributes knows nothing of it
+
+
+def test_other_limits_are_embedded_beside_the_own_ones_and_search_keeps_to_them(make_run, source):
+    def run_of(*overrides):
+        return make_run("embed.widths=[256]", *overrides)
+
+    few = "model.limits={max_tokens: 200, max_images: 3}"
+    run = run_of()
+    write_notes(run, [make_note(0, body="many words " * 60), make_note(1, images=["red.png"] * 6)], source)
+    own = embed(run)
+    assert (own["notes_cut"], own["images_left_out"]) == (0, 2)
+    fewer = embed(run_of(few))
+    assert fewer["generation"] != own["generation"]
+    assert (fewer["computed"], fewer["notes_cut"], fewer["images_left_out"]) == (2, 1, 3)
+    for again in ((few,), (), (few,), ("model.checkpoint=auto",)):
+        assert embed(run_of(*again))["computed"] == 0
+    # The newest vectors are those of few: auto goes on with them, and so does a search from a terminal.
+    assert run_of("model.checkpoint=auto").model.generation == fewer["generation"]
+    place = IndexFolder(run_of(few).generation.uri("index/w256"))
+    encoder = encoder_of(place, fewer["generation"])
+    assert encoder.prepare(Note(body="many words " * 600), []).num_tokens == 200
+    with pytest.raises(UninoteError, match="their vectors do not compare"):
+        encoder_of(place, "0" * 16, model="demo")
 
 
 @pytest.mark.long

@@ -13,6 +13,7 @@ from uninote.errors import ConfigError, UninoteError
 from uninote.lake.generation_record import RECORD
 from uninote.model.hashing.folder import write_card
 from uninote.model.identity.layouts import LAYOUTS, Layout
+from uninote.model.identity.limits import SetLimits
 from uninote.model.qwen import checkpoint
 from uninote.model.qwen.checkpoint import identify
 from uninote.pipelines.embed.stage import embed
@@ -97,6 +98,49 @@ def test_the_record_tells_a_generation_whatever_its_name(lake, opened, config_fi
     assert opened() == ("f" * 16, 1)
     (lake / ("f" * 16) / RECORD).write_text(json.dumps(written | {"weights": "0" * 16}))
     assert opened() == (DEMO, 1)  # that one is of another model
+
+
+def test_other_limits_are_another_generation_which_a_lake_remembers(lake, config_file):
+    own = open_model(load_config(config_file, ()))
+    few = "model.limits={max_tokens: 200, max_images: 2}"
+    model = open_model(load_config(config_file, [few]))
+    assert model.generation != own.generation == DEMO
+    assert model.limits == SetLimits(200, 2)
+    record_generation(str(lake), model)
+    (lake / model.generation / "items").mkdir()
+    assert json.loads((lake / model.generation / RECORD).read_text())["limits"] == {"max_tokens": 200, "max_images": 2}
+    assert open_model(load_config(config_file, [few])) == model
+    # Whoever names the model and no limits means its own; who names nothing means the lake's.
+    assert open_model(load_config(config_file, ())).generation == DEMO
+    assert open_model(load_config(config_file, ["model.checkpoint=auto"])) == model
+    others = ["model.checkpoint=auto", "model.limits={max_tokens: 201}"]
+    assert open_model(load_config(config_file, others)).generation not in (DEMO, model.generation)
+    assert open_model(load_config(config_file, ["model.limits={max_tokens: 512}"])).generation == DEMO  # its own
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "model.limits={max_tokens: 100000}",
+            r"limits \(max_tokens=100000\) do not suit .*config.json has 4096 positions",
+        ),
+        ("model.limits={image_share: 0.5}", "in layout 1 images share nothing"),
+        ("model.limits={min_pixels: 8000, max_pixels: 4000}", "min_pixels 8000 is more than max_pixels 4000"),
+        ("model.limits={max_images: 0}", "model.limits.max_images"),
+    ],
+)
+def test_limits_that_the_model_cannot_hold_are_refused_before_anything_runs(lake, config_file, override, message):
+    with pytest.raises(UninoteError, match=message):
+        open_model(load_config(config_file, [override]))
+
+
+def test_limits_of_a_model_of_another_kind_are_refused(lake, config_file):
+    config = load_config(config_file, ["model.limits={max_tokens: 100}", f"model.checkpoint={written_card(lake)}"])
+    with pytest.raises(
+        ConfigError, match=r"model.limits \(max_tokens\) are those of Qwen3-VL models.* feature-hashing"
+    ):
+        open_model(config)
 
 
 def test_a_lake_of_a_later_release_is_refused_not_embedded_again(lake, opened, config_file):

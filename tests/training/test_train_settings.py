@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from uninote.config.loading import load_config
 from uninote.training.settings import ContrastiveConfig, TrainConfig, paper_stage_one, paper_stage_two
 
 
@@ -9,6 +12,7 @@ def test_the_papers_values():
     assert (one.lora.rank, one.learning_rate, one.warmup, one.steps, one.batch) == (16, 1e-4, 0.1, 4000, 64)
     assert (one.contrastive.loss, one.contrastive.tau, one.contrastive.negatives) == ("symmetric_kl", 0.02, 8)
     assert one.widths == (64, 512, 1024, 4096)
+    assert one.limits.max_tokens == two.limits.max_tokens == 4096
     assert (two.stage, two.learning_rate, two.batch, two.dtype, two.steps * two.batch) == (
         "ranking",
         5e-7,
@@ -16,6 +20,17 @@ def test_the_papers_values():
         "bfloat16",
         60_000,
     )
+
+
+def test_the_papers_file_says_the_same():
+    config = load_config(Path(__file__).parents[2] / "conf" / "train_qwen3vl.yaml")
+    training = config.training
+    assert config.model.limits.max_tokens == 4096
+    assert (training.undescribed_pairs, training.sibling_pairs, training.note_pairs) == (False, False, False)
+    for stage, wanted in ((training.contrastive, paper_stage_one()), (training.ranking, paper_stage_two())):
+        same = ("stage", "lora", "widths", "steps", "batch", "learning_rate", "warmup", "decay", "dtype")
+        assert [getattr(stage, name) for name in same] == [getattr(wanted, name) for name in same]
+    assert training.contrastive.contrastive == paper_stage_one().contrastive
 
 
 def test_settings_are_closed_strict_and_frozen():

@@ -6,8 +6,10 @@ import torch
 from coloured_discs import set_rows
 from safetensors.torch import load_file
 
+from uninote.config.sections.limits import LimitsConfig
 from uninote.config.sections.training import ContrastiveConfig, LoraConfig
 from uninote.model.encoder import describe, load_encoder
+from uninote.model.identity.folders import CheckpointError
 from uninote.model.qwen import checkpoint
 from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet
@@ -62,6 +64,40 @@ def test_trained_widths_are_declared(start, training_set, config, tmp_path):
     assert describe("uninote", train(start, training_set, tmp_path / "run", config).checkpoint).widths == (32, 256)
     with pytest.raises(TrainingError, match="full width, 256"):
         train(start, training_set, tmp_path / "b", config.model_copy(update={"widths": (32, 64)}))
+
+
+def test_limits_hold_in_training_are_declared_and_belong_to_the_run(start, training_set, config, tmp_path):
+    with Trainer(start, training_set, tmp_path / "run", config, None) as trainer:
+        trainer.run(until=3)
+    fewer = config.model_copy(
+        update={"limits": LimitsConfig(max_tokens=30, max_images=2, max_pixels=4096), "log_every": 1}
+    )
+    with pytest.raises(TrainingError, match="other settings, model or training set"):
+        Trainer(start, training_set, tmp_path / "run", fewer, None)
+    # Limits that say what the checkpoint says are no other run.
+    own = config.model_copy(update={"limits": LimitsConfig(max_tokens=512)})
+    assert train(start, training_set, tmp_path / "run", own).resumed_at == 3
+
+    done = train(start, training_set, tmp_path / "few", fewer)
+    limits = checkpoint.read_card(done.checkpoint).limits
+    assert (limits.max_tokens, limits.max_images, limits.max_pixels) == (30, 2, 4096)
+    assert [json.loads(line)["images_left_out"] for line in (tmp_path / "few" / LOG).read_text().splitlines()] == [
+        0
+    ] * 6
+    long = Note(title="red things " * 20)
+    assert load_encoder(done.checkpoint, threads=1).prepare(long, []).num_tokens == 30
+    impossible = config.model_copy(update={"limits": LimitsConfig(max_tokens=5000)})
+    with pytest.raises(CheckpointError, match=r"max_tokens is 5000; config\.json has 4096 positions"):
+        train(start, training_set, tmp_path / "none", impossible)
+
+
+def test_what_is_cut_is_counted(start, training_set, config, tmp_path):
+    config = config.model_copy(
+        update={"limits": LimitsConfig(max_tokens=26, max_images=2, max_pixels=4096), "steps": 2}
+    )
+    train(start, training_set, tmp_path / "run", config)
+    lines = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
+    assert sum(line["cut"] for line in lines) > 0
 
 
 def test_a_finished_run_is_not_trained_again(start, training_set, config, tmp_path):

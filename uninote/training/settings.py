@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from uninote.config.sections.limits import LimitsConfig
 from uninote.config.sections.training import ContrastiveConfig, LoraConfig, RankingConfig, TrainConfig
 
-__all__ = ["ContrastiveConfig", "LoraConfig", "RankingConfig", "TrainConfig", "paper_stage_one", "paper_stage_two"]
+__all__ = ["ContrastiveConfig", "LimitsConfig", "LoraConfig", "RankingConfig", "TrainConfig", "paper_stage_one", "paper_stage_two"]
 
 
 def paper_stage_one() -> TrainConfig:
     """Return the paper's first stage for Qwen3-VL-8B [stated]; decay, LoRA's alpha and clipping are ours."""
     return TrainConfig(
         contrastive=ContrastiveConfig(loss="symmetric_kl", tau=0.02, in_batch=False, negatives=8),
+        limits=LimitsConfig(max_tokens=4096),
         lora=LoraConfig(),
         widths=(64, 512, 1024, 4096),
         steps=4000,

@@ -24,7 +24,7 @@ from uninote.training.loop import processes
 from uninote.training.loop.backbone import Backbone
 from uninote.training.loop.errors import TrainingError
 from uninote.training.loop.gradient_cache import Chunks, backward, embed_all
-from uninote.training.loop.inputs import Inputs
+from uninote.training.loop.inputs import Inputs, cuts
 from uninote.training.loop.objectives import Step, make_objective
 from uninote.training.loop.state import Progress, load_state, save_state
 
@@ -139,6 +139,7 @@ class Trainer:
         progress.step += 1
         if self._log and (progress.step % self._config.log_every == 0 or progress.step == self._config.steps):
             values = {"loss": loss, "gradient_norm": norm, "learning_rate": rate, "items": len(batch.items)}
+            values |= cuts(chunks)
             seconds = round(time.perf_counter() - started, 4)
             self._log.write({"step": progress.step, "strategy": batch.name, **values, "seconds": seconds})
         return loss

@@ -59,8 +59,8 @@ class TrainConfig(Section):
     padded tokens are embedded at once; `keep_graphs` keeps all chunks' graphs (one pass, memory grows with the batch), else
     gradients are cached. `decay` follows a warm-up over `warmup` of the steps. `checkpoint_every` steps the state is written;
     a run that finds one goes on from it. `limits` say how much of a note the model sees, null as `model.limits` do; the
-    checkpoint that is written declares them. `lora` null trains all weights. `stored_dtype` is that of the finished checkpoint's
-    weights, null as they were trained.
+    checkpoint that is written declares them. `lora` null trains all weights. `stored_dtype` is that of the finished
+    checkpoint's weights, null as they were trained.
     """
 
     stage: Literal["contrastive", "ranking"] = "contrastive"

@@ -54,6 +54,12 @@ class Inputs:
         return self._processor.prepare(varied_topics(note, generator), images)
 
 
+def cuts(chunks: Chunks) -> dict[str, int]:
+    """Return how many of this process' items are shown in part: those whose text is `cut`, and the `images_left_out`."""
+    found = [one.cut for part in chunks.parts for one in part]
+    return {"cut": sum(one.tokens > 0 for one in found), "images_left_out": sum(one.images for one in found)}
+
+
 def varied_image(image: Image.Image, generator: random.Random) -> Image.Image:
     """Return a view of about the full image, moved and zoomed a little; never mirrored, as it may hold writing."""
     zoom = generator.uniform(*ZOOM)

@@ -32,9 +32,13 @@ def test_every_shipped_configuration_loads(path):
 
 
 def test_the_recipe_for_real_backbones_is_the_papers():
-    training = load_config(ROOT / "conf" / "train_qwen3vl.yaml").training
-    assert training.contrastive == paper_stage_one()
-    unused = {"contrastive"}  # stage 2 has no contrastive loss
+    config = load_config(ROOT / "conf" / "train_qwen3vl.yaml")
+    training = config.training
+    # Limits of stages are those of the model.
+    assert config.model.limits.max_tokens == paper_stage_one().limits.max_tokens == 4096
+    assert training.contrastive == paper_stage_one().model_copy(update={"limits": None})
+    assert (training.undescribed_pairs, training.sibling_pairs, training.note_pairs) == (False, False, False)
+    unused = {"contrastive", "limits"}  # stage 2 has no contrastive loss
     assert training.ranking.model_dump(exclude=unused) == paper_stage_two().model_dump(exclude=unused)
 
 

@@ -134,7 +134,7 @@ def test_other_limits_are_embedded_beside_the_own_ones_and_search_keeps_to_them(
     assert run_of("model.checkpoint=auto").model.generation == fewer["generation"]
     place = IndexFolder(run_of(few).generation.uri("index/w256"))
     encoder = encoder_of(place, fewer["generation"])
-    assert encoder.prepare(Note(body="many words " * 600), []).num_tokens == 200
+    assert 190 < encoder.prepare(Note(body="many words " * 600), []).num_tokens <= 200
     with pytest.raises(UninoteError, match="their vectors do not compare"):
         encoder_of(place, "0" * 16, model="demo")
 

@@ -1,9 +1,6 @@
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
-from uninote.config.loading import load_config
 from uninote.training.settings import ContrastiveConfig, TrainConfig, paper_stage_one, paper_stage_two
 
 
@@ -20,17 +17,6 @@ def test_the_papers_values():
         "bfloat16",
         60_000,
     )
-
-
-def test_the_papers_file_says_the_same():
-    config = load_config(Path(__file__).parents[2] / "conf" / "train_qwen3vl.yaml")
-    training = config.training
-    assert config.model.limits.max_tokens == 4096
-    assert (training.undescribed_pairs, training.sibling_pairs, training.note_pairs) == (False, False, False)
-    for stage, wanted in ((training.contrastive, paper_stage_one()), (training.ranking, paper_stage_two())):
-        same = ("stage", "lora", "widths", "steps", "batch", "learning_rate", "warmup", "decay", "dtype")
-        assert [getattr(stage, name) for name in same] == [getattr(wanted, name) for name in same]
-    assert training.contrastive.contrastive == paper_stage_one().contrastive
 
 
 def test_settings_are_closed_strict_and_frozen():

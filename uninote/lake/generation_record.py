@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 from uninote.errors import UninoteError
-from uninote.model.identity.limits import SetLimits
 from uninote.storage import lake_files
 
 RECORD = "generation.json"
@@ -34,12 +33,6 @@ def read_record(lake: str, generation: str) -> dict[str, Any] | None:
     raise UninoteError(
         f"{path}: not the record of a generation (weights and layout); remove the file, and run jobs/embed.py, which writes it"
     )
-
-
-def recorded_limits(lake: str, generation: str) -> SetLimits:
-    """Return the limits that were set when a generation was made; none where it has no record. Raises UninoteError."""
-    values = (read_record(lake, generation) or {}).get(LIMITS, {})
-    return SetLimits.of(values, record_of(lake, generation))
 
 
 def record_of(lake: str, generation: str) -> str:

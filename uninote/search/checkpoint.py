@@ -8,7 +8,7 @@ from uninote.config.sections.base import DEMO, E5
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import UninoteError
 from uninote.foreign_vectors.identity import KIND as FOREIGN
-from uninote.lake.generation_record import read_record, recorded_limits
+from uninote.lake.generation_record import LIMITS, read_record
 from uninote.model.e5.folder import e5_folder
 from uninote.model.encoder import AUTO, SENTENCES, describe, kind_of
 from uninote.model.identity.limits import NOTHING_SET, SetLimits
@@ -44,7 +44,8 @@ def recorded_model(place: str, generation: str) -> tuple[str, str]:
 def limits_of(place: str, generation: str) -> SetLimits:
     """Return the limits that a generation was made with in the place of its model's own, as far as a lake recorded them."""
     lake = _lake_around(place)
-    return NOTHING_SET if lake is None else recorded_limits(lake, generation)
+    record = None if lake is None else read_record(lake, generation)
+    return NOTHING_SET if record is None else SetLimits.of(record.get(LIMITS, {}), f"the lake around {place}")
 
 
 def model_folder(model: str, options: S3Options) -> Path:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from uninote.config.sections.limits import LimitsConfig
 from uninote.config.sections.training import ContrastiveConfig, LoraConfig, RankingConfig, TrainConfig
 
-__all__ = ["ContrastiveConfig", "LimitsConfig", "LoraConfig", "RankingConfig", "TrainConfig", "paper_stage_one", "paper_stage_two"]
+__all__ = [
+    "ContrastiveConfig",
+    "LimitsConfig",
+    "LoraConfig",
+    "RankingConfig",
+    "TrainConfig",
+    "paper_stage_one",
+    "paper_stage_two",
+]
 
 
 def paper_stage_one() -> TrainConfig:

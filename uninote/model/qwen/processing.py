@@ -79,9 +79,7 @@ class NoteProcessor:
     ) -> NoteProcessor:
         """Read tokenizer, image settings and limits of a checkpoint folder, in its own layout or another.
 
-        `limits` that are set take the place of its own.
-
-        Raises CheckpointError.
+        `limits` that are set take the place of its own. Raises CheckpointError.
         """
         folder = Path(folder)
         card = read_card(folder, layout, limits)

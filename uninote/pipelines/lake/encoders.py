@@ -12,7 +12,7 @@ from uninote.config.settings import Config
 from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND, identify, widths_of
 from uninote.foreign_vectors.table import open_table
-from uninote.lake.generation_record import recorded_limits
+from uninote.lake.generation_record import LIMITS, read_record, record_of
 from uninote.lake.paths import Lake
 from uninote.model.e5.folder import check_identity
 from uninote.model.encoder import UNINOTE, WITHOUT_TORCH, describe, kind_of
@@ -70,15 +70,16 @@ def open_model(config: Config, on_gpus: Callable[[], bool] = bool) -> ModelFolde
 def _limits(config: Config, kind: str, folder: Path) -> SetLimits:
     """Return the limits that are set; with `checkpoint` auto those that the lake's vectors were made with."""
     limits = config.model.limits.set_limits()
-    if not limits and config.model.checkpoint == AUTO:
-        current = current_generation(Lake(config.lake))
-        return recorded_limits(config.lake, current) if current else limits
     if limits and kind != UNINOTE:
         raise ConfigError(
             f"model.limits ({', '.join(limits.given())}) are those of Qwen3-VL models; {folder} is of the kind {kind}, whose "
             "own files say how much it reads. Take model.limits out"
         )
-    return limits
+    current = None if limits or config.model.checkpoint != AUTO else current_generation(Lake(config.lake))
+    if current is None:
+        return limits
+    record = read_record(config.lake, current) or {}
+    return SetLimits.of(record.get(LIMITS, {}), record_of(config.lake, current))
 
 
 def _asked(config: Config, kind: str, on_gpus: Callable[[], bool]) -> Asked:

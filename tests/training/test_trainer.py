@@ -15,6 +15,7 @@ from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet
 from uninote.training.dataset.writer import write_training_set
 from uninote.training.loop.errors import TrainingError
+from uninote.training.loop.objectives import make_objective
 from uninote.training.trainer import CHECKPOINT, LOG, STATES, Trainer, train
 
 
@@ -164,6 +165,35 @@ def test_a_set_without_teacher_trains_with_infonce_and_refuses_symmetric_kl(star
     soft = ContrastiveConfig(loss="symmetric_kl", tau=0.02)
     with pytest.raises(TrainingError, match="make the set with a teacher"):
         train(start, plain, tmp_path / "soft", config.model_copy(update={"contrastive": soft}))
+
+
+def test_a_strategy_without_scores_is_trained_by_infonce_beside_one_with_them(start, config, tmp_path):
+    rows = set_rows()
+    for row in rows["examples"]:
+        if row["strategy"] == "image_to_text":
+            row |= {"negatives": [], "positive_score": None, "negative_scores": None}
+    write_training_set(tmp_path / "set", rows)
+    soft = config.model_copy(update={"contrastive": ContrastiveConfig(loss="symmetric_kl", tau=0.1, in_batch=False)})
+    mixed = TrainingSet(tmp_path / "set")
+    objective = make_objective(mixed, soft, (16,))
+    rows["examples"] = [row for row in rows["examples"] if row["strategy"] == "image_to_text"]
+    write_training_set(tmp_path / "alone", rows)
+    plain = ContrastiveConfig(tau=0.1, strategies=("image_to_text",))
+    hard = make_objective(TrainingSet(tmp_path / "alone"), config.model_copy(update={"contrastive": plain}), (16,))
+    steps = {}
+    for number in range(3):
+        steps[objective.step(number).name] = objective.step(number)
+    step, expected = steps["image_to_text"], hard.step(0)
+    assert step.items.tolist() == expected.items.tolist()
+    vectors = torch.nn.functional.normalize(torch.randn(len(step.items), 16), dim=1)
+    assert float(step.loss_of(vectors, None)) == float(expected.loss_of(vectors, None)) > 0
+    train(start, mixed, tmp_path / "run", soft.model_copy(update={"steps": 3}))
+    assert np.isfinite(losses(tmp_path / "run")).all()
+
+    rows["examples"][0] |= {"positive_score": 0.5}
+    write_training_set(tmp_path / "some", rows)
+    with pytest.raises(TrainingError, match="examples of image_to_text lack some"):
+        make_objective(TrainingSet(tmp_path / "some"), soft, (16,))
 
 
 def test_symmetric_kl_trains_on_a_teachers_scores(start, training_set, config, tmp_path):

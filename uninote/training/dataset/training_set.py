@@ -121,6 +121,12 @@ class TrainingSet:
             candidates.append([positive, *(negatives or ())])
         return Examples(table["query"].to_numpy(), _padded(candidates, NO_ITEM).astype(np.int64), _scores(table))
 
+    def scored(self, strategy: Strategy, split: str) -> int:
+        """Return of how many examples a teacher scored the positive."""
+        table = self._of_split(self._examples, split)
+        scores = table.filter(pa.compute.equal(table["strategy"], strategy.value))["positive_score"]
+        return len(scores) - int(scores.null_count)
+
     def ranked(self, split: str) -> list[RankedList]:
         """Return the ranked lists of a split."""
         lists = []

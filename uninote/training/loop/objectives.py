@@ -45,14 +45,17 @@ class Contrastive:
 
     def __init__(self, training_set: TrainingSet, config: TrainConfig, widths: tuple[int, ...]) -> None:
         """Raise TrainingError when there are no examples, too few, or no teacher where the loss needs one."""
-        settings = config.contrastive
         self._config = config
         self._groups = training_set.groups
-        self._loss = ContrastiveLoss(settings.loss, settings.tau, widths, settings.in_batch)
         self._examples: dict[Strategy, Examples] = {}
-        for strategy in _chosen(training_set, config):
+        self._losses: dict[Strategy, ContrastiveLoss] = {}
+        chosen = _chosen(training_set, config)
+        without = _without_scores(training_set, chosen, config)
+        for strategy in chosen:
+            loss = _loss(config, widths, strategy in without)
             examples = training_set.examples(strategy, TRAIN)
-            _check(strategy, examples, config)
+            _check(strategy, examples, config, loss)
+            self._losses[strategy] = loss
             self._examples[strategy] = examples
 
     def step(self, number: int) -> Step:
@@ -62,18 +65,18 @@ class Contrastive:
         # A stream of its own for each strategy: 0 and 1 are the order of ranked lists and of turns.
         key = self._config.seed, 2 + list(Strategy).index(strategy)
         rows = rows_of(len(examples), self._config.batch, key, own)
-        return self._step_of(strategy.value, examples.take(rows, self._config.contrastive.negatives))
+        return self._step_of(strategy, examples.take(rows, self._config.contrastive.negatives))
 
-    def _step_of(self, name: str, examples: Examples) -> Step:
+    def _step_of(self, strategy: Strategy, examples: Examples) -> Step:
         # An item that several examples name is embedded once; losses see rows of the embedded items.
         used = np.concatenate([examples.queries[:, None], examples.candidates], axis=1)
         items = np.unique(used[used != NO_ITEM])
         places = np.where(used == NO_ITEM, NO_ITEM, np.searchsorted(items, used))
 
         def loss_of(vectors: Tensor, _: Tensor | None) -> Tensor:
-            return self._loss(vectors, _batch(places, examples.scores, self._groups[items], vectors.device))
+            return self._losses[strategy](vectors, _batch(places, examples.scores, self._groups[items], vectors.device))
 
-        return Step(name, items, loss_of)
+        return Step(strategy.value, items, loss_of)
 
 
 class Ranking:
@@ -131,15 +134,33 @@ def _chosen(training_set: TrainingSet, config: TrainConfig) -> list[Strategy]:
     return found
 
 
-def _check(strategy: Strategy, examples: Examples, config: TrainConfig) -> None:
+def _without_scores(training_set: TrainingSet, chosen: list[Strategy], config: TrainConfig) -> set[Strategy]:
+    """Return the strategies that a teacher said nothing of. Raises TrainingError where the loss needs scores and all are such."""
+    without = {strategy for strategy in chosen if not training_set.scored(strategy, TRAIN)}
+    if config.contrastive.loss == "symmetric_kl" and without == set(chosen):
+        raise TrainingError(
+            f"symmetric_kl needs a teacher's scores, and {training_set.folder} has none: make the set with a teacher, or use "
+            "loss infonce"
+        )
+    return without
+
+
+def _loss(config: TrainConfig, widths: tuple[int, ...], is_without_scores: bool) -> ContrastiveLoss:
     settings = config.contrastive
-    if settings.loss == "symmetric_kl" and examples.scores is None:
+    if settings.loss == "symmetric_kl" and is_without_scores:
+        # A batch is of one strategy, and may have its own loss. Most examples of such a one have nothing but their batch.
+        return ContrastiveLoss("infonce", settings.tau, widths, in_batch=True)
+    return ContrastiveLoss(settings.loss, settings.tau, widths, settings.in_batch)
+
+
+def _check(strategy: Strategy, examples: Examples, config: TrainConfig, loss: ContrastiveLoss) -> None:
+    if loss.kind == "symmetric_kl" and examples.scores is None:
         raise TrainingError(
             f"symmetric_kl needs a teacher's score for every candidate; examples of {strategy.value} lack some: make the "
             "set with a teacher, or use loss infonce"
         )
-    has_negatives = examples.candidates.shape[1] > 1 and settings.negatives > 0
-    if not has_negatives and (len(examples) < 2 or settings.loss == "symmetric_kl" or not settings.in_batch):
+    has_negatives = examples.candidates.shape[1] > 1 and config.contrastive.negatives > 0
+    if not has_negatives and (len(examples) < 2 or loss.kind == "symmetric_kl" or not loss.in_batch):
         raise TrainingError(
             f"{strategy.value} has {len(examples)} examples and no hard negatives, so nothing to tell a positive from; "
             "give more notes, or negatives"

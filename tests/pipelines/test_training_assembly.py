@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -221,3 +222,37 @@ def test_a_teacher_scores_what_is_trained_on_alike_in_other_batches(made, notes,
         np.testing.assert_array_equal(one.candidates, other.candidates)
         # Products of matrices of other shapes differ in their last bits.
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-6)
+
+
+def test_what_a_teacher_without_eyes_cannot_score_is_counted_and_a_strategy_it_knows_too_little_of_has_no_scores(
+    make_run, quick_model, tmp_path, spark
+):
+    shades = np.random.default_rng(0).integers(0, 255, (40, 3)).tolist()
+    rows = []
+    for number, shade in enumerate(shades):
+        path = make_image(tmp_path / f"images/{number}.png", tuple(shade))
+        caption = f"caption {number} of a thing" if number % 4 == 0 else None
+        read = f"sign {number}" if number % 4 == 1 else None
+        rows.append(make_note(f"n{number}", images=[{"uri": str(path), "ocr": read, "caption": caption}]))
+    settings = ("training.teacher=model", "training.window=[-1, 1]", "training.max_without_negatives=1")
+    run = make_run(*quick_model, "training.eval_share=0.2", *settings)
+    write_notes(run, rows, tmp_path / "images")
+    run.__dict__["model"] = replace(run.model, sees_images=False)
+    data = training_set.training_set(run)
+    counts = data.manifest["counts"]
+    # Half of the images have neither a description nor a text.
+    hosts = data.scored(Strategy.IMAGE_TO_NOTE, "train")
+    assert hosts in (0, len(data.examples(Strategy.IMAGE_TO_NOTE, "train")))
+    assert (
+        hosts + counts["unscored/image_to_note"] + counts["without_scores/image_to_note"]
+        == counts["image_to_note/train"]
+    )
+    assert counts["unscored/image_to_note"] + counts["without_scores/image_to_note"] > 0
+    described = data.examples(Strategy.IMAGE_TO_TEXT, "train")
+    assert len(described) == counts["image_to_text/train"] > 3
+    # The description stands in for its image, and is the right answer's text as well.
+    np.testing.assert_allclose(described.scores[:, 0], 1, atol=1e-6)
+    read = data.examples(Strategy.OCR_TO_NOTE, "train")
+    assert len(read) == counts["ocr_to_note/train"] > 3
+    assert read.scores is not None
+    assert len(data.examples(Strategy.IMAGE_TO_NOTE, "eval")) == counts["image_to_note/eval"]

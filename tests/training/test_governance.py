@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +16,7 @@ from uninote.training.from_notes.groups import content_digests
 from uninote.training.from_notes.leaks import shown_digests
 from uninote.training.from_notes.negatives import Window
 from uninote.training.from_notes.note_rows import Content, SourceImage, SourceNote, content_of
-from uninote.training.from_notes.soft_scores import QUESTIONS, element_texts
+from uninote.training.from_notes.soft_scores import QUESTIONS, element_texts, stand_ins_of
 
 
 def note(number, digests=(), title=None, caption=""):
@@ -56,6 +58,21 @@ def test_a_draft_names_each_content_once():
     assert tuple(contents[place] for place in draft["halves"]["relevant"]) == found.halves.relevant
     (pair,) = [one for one in found.examples if one.strategy.value == "note_to_note"]
     assert not dict(pair.query.images).keys() & dict(pair.positive.images).keys()
+
+
+def test_texts_stand_in_for_images_that_a_teacher_does_not_see():
+    images = (SourceImage("a", "SALE", "a red bag"), SourceImage("b", "OPEN"), SourceImage("c"))
+    shown = stand_ins_of(SourceNote("1", images=images))
+    alone = [element_texts(Content("image", images=((digest, ""),)), shown) for digest in "abc"]
+    assert alone == [element_texts(Content("text", body=text)) for text in ("a red bag", "OPEN")] + [[]]
+    note = Content("note", "Bags", images=(("a", "SALE"), ("c", "")), described="a red bag")
+    parts = map(json.loads, element_texts(note, shown))
+    assert [(part["kind"], part["title"] + part["body"]) for part in parts] == [
+        ("text", "a red bag"),
+        ("ocr", "SALE"),
+        ("text", "Bags"),
+    ]
+    assert len(element_texts(note)) == 5
 
 
 WIDTH = 16

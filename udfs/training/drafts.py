@@ -15,7 +15,7 @@ from uninote.training.from_notes.assembly import draft_of, examples_and_halves
 from uninote.training.from_notes.examples import Making
 from uninote.training.from_notes.leaks import shown_digests
 from uninote.training.from_notes.note_rows import content_of
-from uninote.training.from_notes.soft_scores import element_texts
+from uninote.training.from_notes.soft_scores import element_texts, stand_ins_of
 
 SHOWN = ("kind", "title", "body", "topics", "images", "described")
 _CONTENT = pa.struct(
@@ -42,17 +42,18 @@ DRAFTS = pa.schema(
 """
 
 
-def make_drafts(making: Making, taught: bool) -> ArrowMap:
+def make_drafts(making: Making, teacher_sees: bool | None) -> ArrowMap:
     """Map rows of (note_id, note, group, split), `note` as in SOURCES, to DRAFTS. Notes that give nothing have no row.
 
-    With `taught` the contents of the training split have their elements.
+    Contents of the training split have their elements, with texts in the place of images where the teacher sees none;
+    `teacher_sees` null: there is no teacher.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             drafts = []
             for row in batch.to_pylist():
-                draft = _draft(row, making, taught)
+                draft = _draft(row, making, teacher_sees)
                 if draft["contents"]:
                     drafts.append(draft)
             yield pa.RecordBatch.from_pylist(drafts, schema=DRAFTS)
@@ -60,12 +61,15 @@ def make_drafts(making: Making, taught: bool) -> ArrowMap:
     return run
 
 
-def _draft(row: Mapping[str, Any], making: Making, taught: bool) -> dict[str, Any]:
+def _draft(row: Mapping[str, Any], making: Making, teacher_sees: bool | None) -> dict[str, Any]:
     # Titles are for measuring alone: what is trained on depends on captions, images and OCR, as it always did.
     own = replace(making, held_out=row["split"] == EVAL)
-    draft = draft_of(examples_and_halves(read_source(row["note"]), own))
+    note = read_source(row["note"])
+    draft = draft_of(examples_and_halves(note, own))
     contents = list(map(content_of, draft["contents"]))
+    is_taught = teacher_sees is not None and row["split"] == TRAIN
+    stand_ins = None if teacher_sees else stand_ins_of(note)
     for content, shown in zip(draft["contents"], contents, strict=True):
-        content["elements"] = element_texts(shown) if taught and row["split"] == TRAIN else []
+        content["elements"] = element_texts(shown, stand_ins) if is_taught else []
     place = {name: row[name] for name in ("note_id", "group", "split")}
     return {**place, **draft, "shown": shown_digests(contents)}

@@ -139,7 +139,8 @@ def _drafts(run: Run, sources: DataFrame, governed: DataFrame) -> DataFrame:
     )
     used = governed.where(F.col("place") <= settings.max_per_group).select("note_id", "group", "split")
     texts = sources.where(F.size("digests") > 0).select("note_id", "note").join(used, "note_id")
-    return texts.mapInArrow(make_drafts(making, settings.teacher == "model"), from_arrow_schema(DRAFTS))
+    sees = run.model.sees_images if settings.teacher == "model" else None
+    return texts.mapInArrow(make_drafts(making, sees), from_arrow_schema(DRAFTS))
 
 
 def _numbered(drafts: DataFrame, numbers: DataFrame) -> DataFrame:

@@ -44,6 +44,8 @@ def teach(run: Run, assembly: Assembly, sources: DataFrame, working: str) -> Dat
     questions = stored(run, _questions(train, composites), f"{working}/questions")
     _pools(train, composites).write.parquet(f"{working}/pools")
     pools = Pools(f"{working}/pools", str(run.spark.sparkContext.applicationId))
+    if not run.model.sees_images:
+        say("training set: the teacher sees no images; their descriptions, or the texts read in them, stand in")
     say(f"training set: the teacher embeds {ranges.rows:,} images and texts")
     with _embedded(run, elements, ranges.rows, sources) as vectors:
         try:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from uninote.training.from_notes.note_rows import Content, elements_of
+from uninote.training.dataset.strategies import IMAGE
+from uninote.training.from_notes.note_rows import Content, SourceNote, elements_of, text_content
 
 UNSCORED = "unscored"
 WITHOUT_SCORES = "without_scores"
@@ -48,9 +49,27 @@ ANSWERS = pa.schema(
 """What was found: scores NaN where the teacher has no vector; `inside` candidates of the pool lie in the window."""
 
 
-def element_texts(content: Content) -> list[str]:
-    """Return the elements of an item, each as the JSON of its row: equal elements are equal texts, and embedded once."""
-    return [json.dumps(part.as_row(), sort_keys=True) for part in elements_of(content)]
+def stand_ins_of(note: SourceNote) -> dict[str, str]:
+    """Return by digest what a teacher that sees no images reads in the place of a note's images: description, or OCR."""
+    return {image.digest: image.caption.strip() or image.ocr.strip() for image in note.images}
+
+
+def element_texts(content: Content, stand_ins: Mapping[str, str] | None = None) -> list[str]:
+    """Return the elements of an item, each as the JSON of its row: equal elements are equal texts, and embedded once.
+
+    With `stand_ins` an image is the text that stands in for it; one without a text is no element.
+    """
+    found = {}
+    for part in elements_of(content):
+        if stand_ins is not None and part.kind == IMAGE:
+            ((digest, _),) = part.images
+            text = stand_ins.get(digest)
+            if not text:
+                continue
+            part = text_content(text)
+        # A dictionary keeps the order, and each element once: a stand-in may be the item's own text.
+        found[json.dumps(part.as_row(), sort_keys=True)] = True
+    return list(found)
 
 
 def with_scores(row: Mapping[str, Any], count: int) -> dict[str, Any]:

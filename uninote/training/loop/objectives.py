@@ -135,7 +135,7 @@ def _chosen(training_set: TrainingSet, config: TrainConfig) -> list[Strategy]:
 
 
 def _without_scores(training_set: TrainingSet, chosen: list[Strategy], config: TrainConfig) -> set[Strategy]:
-    """Return the strategies that a teacher said nothing of. Raises TrainingError where the loss needs scores and all are such."""
+    """Return the strategies that a teacher said nothing of. Raises TrainingError where the loss needs one and none has any."""
     without = {strategy for strategy in chosen if not training_set.scored(strategy, TRAIN)}
     if config.contrastive.loss == "symmetric_kl" and without == set(chosen):
         raise TrainingError(

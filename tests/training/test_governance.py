@@ -75,6 +75,15 @@ def test_texts_stand_in_for_images_that_a_teacher_does_not_see():
     assert len(element_texts(note)) == 5
 
 
+def test_halves_that_share_images_are_pairs_where_it_is_wanted():
+    making = Making(note_pairs=True, shared_images=True)
+    found = examples_and_halves(note(1, ["a", "b", "c"], caption="a red cup"), making)
+    pairs = [one for one in found.examples if one.strategy.value == "note_to_note"]
+    assert [one.positive for one in pairs] == list(found.halves.relevant)
+    shared = [len(dict(one.query.images).keys() & dict(one.positive.images).keys()) for one in pairs]
+    assert shared == [2, 1, 0]
+
+
 WIDTH = 16
 
 

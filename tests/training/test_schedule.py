@@ -1,5 +1,10 @@
-import numpy as np
+from collections import Counter
 
+import numpy as np
+import pytest
+
+from uninote.training.loop.errors import TrainingError
+from uninote.training.loop.objectives import make_objective
 from uninote.training.loop.schedule import rows_of, turn
 
 
@@ -25,3 +30,17 @@ def test_rows_depend_on_seed_list_and_number_only():
 
 def test_a_list_shorter_than_a_batch_comes_whole():
     assert sorted(rows_of(3, 8, (0, 0), 4).tolist()) == [0, 1, 2]
+
+
+def test_a_strategy_takes_the_turns_that_it_is_given_with_batches_of_its_own(training_set, config):
+    chosen = {"strategies": ("image_to_text", "text_to_image"), "turns": {"image_to_text": 3}}
+    contrastive = config.contrastive.model_copy(update=chosen)
+    objective = make_objective(training_set, config.model_copy(update={"contrastive": contrastive}), (64, 256))
+    steps = [objective.step(number) for number in range(8)]
+    for start in (0, 4):
+        assert Counter(step.name for step in steps[start : start + 4]) == {"image_to_text": 3, "text_to_image": 1}
+    of_images = [tuple(step.items.tolist()) for step in steps if step.name == "image_to_text"]
+    assert len(set(of_images)) == len(of_images)
+    strange = contrastive.model_copy(update={"turns": {"note_to_note": 2}})
+    with pytest.raises(TrainingError, match="note_to_note"):
+        make_objective(training_set, config.model_copy(update={"contrastive": strange}), (64, 256))

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -114,6 +115,20 @@ def test_a_state_of_another_run_is_refused(start, training_set, config, tmp_path
         trainer.run(until=3)
     with pytest.raises(TrainingError, match="other settings, model or training set"):
         Trainer(start, training_set, tmp_path, config.model_copy(update={"learning_rate": 0.5}), None)
+
+
+def test_a_state_from_before_settings_that_it_does_not_use_goes_on(start, training_set, config, tmp_path):
+    with Trainer(start, training_set, tmp_path, config, None) as trainer:
+        trainer.run(until=3)
+    later = {"limits": True, "hide_texts": True, "contrastive": {"turns"}}
+    settings = config.model_dump_json(exclude={"checkpoint_every": True, "log_every": True, **later})
+    described = describe("uninote", start)
+    values = json.dumps([settings, described.generation, training_set.digest])
+    (state,) = (tmp_path / STATES).iterdir()
+    stored = json.loads((state / "state.json").read_text())["fingerprint"]
+    assert stored == hashlib.sha256(values.encode()).hexdigest()[:16]
+    with pytest.raises(TrainingError, match="other settings, model or training set"):
+        Trainer(start, training_set, tmp_path, config.model_copy(update={"hide_texts": 0.5}), None)
 
 
 def test_a_state_written_under_another_pillow_by_an_earlier_release_goes_on(

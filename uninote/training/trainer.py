@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,7 +75,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.backbone = Backbone(checkpoint, config, _device(device))
         self._objective = make_objective(training_set, config, self.backbone.widths)
-        self._inputs = Inputs(training_set, self.backbone.processor, config.augment)
+        self._inputs = Inputs(training_set, self.backbone.processor, config.augment, config.hide_texts)
         self._run_digests = _RunDigests(identify(checkpoint, self.backbone.limits), training_set, config)
         self._progress = _progress(self.backbone, config)
         self._open = ExitStack()
@@ -182,9 +183,10 @@ class _RunDigests:
     """Which run a state belongs to: what is written now, and what earlier releases wrote for the same run."""
 
     def __init__(self, identity: Identity, training_set: TrainingSet, config: TrainConfig) -> None:
-        # How often something is written does not change what is computed.
+        # How often something is written does not change what is computed, nor do settings that came later and are not used.
         # Limits are part of the generation, and runs of before have none.
-        self._settings = config.model_dump_json(exclude={"checkpoint_every", "log_every", "limits"})
+        left_out = {"checkpoint_every": True, "log_every": True, "limits": True, **_unused(config)}
+        self._settings = config.model_dump_json(exclude=left_out)
         self._identity = identity
         self._set = training_set.digest
         self.now = self._of(identity.generation(identity.own))
@@ -200,6 +202,16 @@ class _RunDigests:
     def _of(self, generation: str) -> str:
         values = json.dumps([self._settings, generation, self._set])
         return hashlib.sha256(values.encode()).hexdigest()[:16]
+
+
+def _unused(config: TrainConfig) -> dict[str, Any]:
+    """Return the settings to leave out of a run's digest: those that earlier releases lacked, where they change nothing."""
+    unused: dict[str, Any] = {}
+    if not config.hide_texts:
+        unused["hide_texts"] = True
+    if not config.contrastive.turns:
+        unused["contrastive"] = {"turns"}
+    return unused
 
 
 def _device(name: str | None) -> torch.device:

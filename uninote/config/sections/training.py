@@ -5,7 +5,7 @@ The defaults train the tiny model from scratch in CPU minutes, without a teacher
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,7 +28,8 @@ class ContrastiveConfig(Section):
     """Stage 1. `loss` symmetric_kl is the paper's and needs a teacher's scores; infonce does not.
 
     `in_batch`: infonce also takes the other positives of the batch as negatives. `negatives`: how many hard ones of an
-    example are used, at most; `strategies` null means every one that the training set has, but note_to_note.
+    example are used, at most; `strategies` null means every one that the training set has, but note_to_note. One that
+    `turns` names takes so many turns in each round, the others one.
     """
 
     loss: Literal["symmetric_kl", "infonce"] = "infonce"
@@ -36,6 +37,7 @@ class ContrastiveConfig(Section):
     in_batch: bool = True
     negatives: int = Field(8, ge=0)
     strategies: tuple[str, ...] | None = Field(None, strict=False)
+    turns: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_negatives(self) -> Self:
@@ -60,7 +62,8 @@ class TrainConfig(Section):
     gradients are cached. `decay` follows a warm-up over `warmup` of the steps. `checkpoint_every` steps the state is written;
     a run that finds one goes on from it. `limits` say how much of a note the model sees, null as `model.limits` do; the
     checkpoint that is written declares them. `lora` null trains all weights. `stored_dtype` is that of the finished
-    checkpoint's weights, null as they were trained.
+    checkpoint's weights, null as they were trained. With `augment` items are varied; of a share `hide_texts` of a step's
+    notes that have images these alone are shown.
     """
 
     stage: Literal["contrastive", "ranking"] = "contrastive"
@@ -82,6 +85,7 @@ class TrainConfig(Section):
     keep_graphs: bool = False
     gradient_checkpointing: bool = False
     augment: bool = False
+    hide_texts: float = Field(0.0, ge=0, lt=1)
     checkpoint_every: int = Field(200, ge=1)
     log_every: int = Field(10, ge=1)
     seed: int = 0
@@ -98,9 +102,9 @@ class TrainingConfig(Section):
 
     Near-duplicates are one group, of which `max_per_group` are used; `eval_share` of the groups are held out. With
     `modal_replacement` the note that an image asks for has its description in its place; with `note_pairs` the halves of a
-    note are a pair, which the paper leaves to its second stage; with `undescribed_pairs` an image also asks for its note
-    without it and without its description, and back; with `sibling_pairs` for another image of its note. `noise` notes stand
-    beside the relevant ones of a ranked list.
+    note are a pair, which the paper leaves to its second stage, and with `shared_images` also a half and the other one with
+    images of the first; with `undescribed_pairs` an image also asks for its note without it and without its description, and
+    back; with `sibling_pairs` for another image of its note. `noise` notes stand beside the relevant ones of a ranked list.
     `teacher` model scores candidates with the configured encoder (none: captions are the only truth); of all candidates
     between `window` similarities, `negatives` drawn ones are hard negatives, and what comes within `margin` of the positive
     is none. With `window_unit` quantile the window lies between such shares of the teacher's own scores. A set in which
@@ -115,6 +119,7 @@ class TrainingConfig(Section):
     eval_share: float = Field(0.15, gt=0, lt=1)
     modal_replacement: bool = True
     note_pairs: bool = False
+    shared_images: bool = False
     undescribed_pairs: bool = False
     sibling_pairs: bool = False
     noise: int = Field(20, ge=1)

@@ -130,12 +130,13 @@ def write_images(sources: DataFrame, wanted: DataFrame, folder: str) -> None:
 def _drafts(run: Run, sources: DataFrame, governed: DataFrame) -> DataFrame:
     settings = run.config.training
     making = Making(
-        settings.seed,
-        settings.modal_replacement,
-        settings.per_note,
-        settings.note_pairs,
-        settings.undescribed_pairs,
-        settings.sibling_pairs,
+        seed=settings.seed,
+        replace=settings.modal_replacement,
+        per_note=settings.per_note,
+        note_pairs=settings.note_pairs,
+        shared_images=settings.shared_images,
+        undescribed_pairs=settings.undescribed_pairs,
+        sibling_pairs=settings.sibling_pairs,
     )
     used = governed.where(F.col("place") <= settings.max_per_group).select("note_id", "group", "split")
     texts = sources.where(F.size("digests") > 0).select("note_id", "note").join(used, "note_id")

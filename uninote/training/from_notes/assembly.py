@@ -25,12 +25,14 @@ class NoteExamples:
 def examples_and_halves(note: SourceNote, making: Making) -> NoteExamples:
     """Return what `note` gives; the same for the same note and settings anywhere.
 
-    With `making.note_pairs` the halves are a pair of stage 1 as well: N_B without any image of N_A [ours].
+    With `making.note_pairs` the halves are a pair of stage 1 as well: N_B without any image of N_A [ours], and with
+    `making.shared_images` N_B with some of them too.
     """
     examples = examples_of(note, making)
     halves = halves_of(note, making.seed)
     if making.note_pairs and halves is not None:
-        examples.append(Example(Strategy.NOTE_TO_NOTE, halves.query, halves.relevant[-1]))
+        others = halves.relevant if making.shared_images else halves.relevant[-1:]
+        examples += [Example(Strategy.NOTE_TO_NOTE, halves.query, other) for other in others]
     return NoteExamples(note.note_id, tuple(examples), halves)
 
 

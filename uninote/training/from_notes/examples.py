@@ -40,7 +40,8 @@ class Example:
 class Making:
     """How examples are made. `replace` modal replacement [stated]; `per_note` at most so many of a strategy [ours].
 
-    `note_pairs` makes pairs of a note's halves too, for stage 1 [ours]: the paper leaves note→note to stage 2.
+    `note_pairs` makes pairs of a note's halves too, for stage 1 [ours]: the paper leaves note→note to stage 2; with
+    `shared_images` also of a half and the other one with images of the first, as in stage 2's lists [ours].
     `undescribed_pairs` makes pairs of an image and its note without it and without its description [ours], `sibling_pairs`
     pairs of two images of a note [ours]. Of a note `held_out` the title is its description where it has none, and what is
     asked for an image is there with the description and without [ours].
@@ -53,6 +54,7 @@ class Making:
     undescribed_pairs: bool = False
     sibling_pairs: bool = False
     held_out: bool = False
+    shared_images: bool = False
 
 
 def examples_of(note: SourceNote, making: Making) -> list[Example]:

@@ -13,6 +13,7 @@ from PIL import Image
 from uninote.model.compute.batching import token_batches
 from uninote.model.qwen.processing import NoteProcessor, Prepared
 from uninote.notes.note import Note
+from uninote.training.dataset.strategies import NOTE
 from uninote.training.dataset.training_set import TrainingSet
 from uninote.training.loop.gradient_cache import Chunks
 
@@ -26,30 +27,46 @@ ZOOM = (0.8, 1.15)
 class Inputs:
     """Prepares the items of a training set for one model."""
 
-    def __init__(self, training_set: TrainingSet, processor: NoteProcessor, augment: bool) -> None:
+    def __init__(
+        self, training_set: TrainingSet, processor: NoteProcessor, augment: bool, hide_texts: float = 0.0
+    ) -> None:
         self._set = training_set
         self._processor = processor
         self._augment = augment
+        self._hide_texts = hide_texts
         self._remembered = lru_cache(REMEMBERED)(self._plain)
 
     def chunks(self, items: np.ndarray, tokens: int, key: tuple[int, int]) -> Chunks:
         """Return `items` in chunks of at most `tokens` padded tokens; `key` (seed, step) fixes how items are varied."""
         prepared = []
         for item in items.tolist():
-            prepared.append(self._varied(item, key) if self._augment else self._remembered(item))
+            prepared.append(self._prepared(item, key))
         order = token_batches([one.num_tokens for one in prepared], tokens)
         parts = []
         for batch in order:
             parts.append([prepared[position] for position in batch])
         return Chunks(parts, torch.from_numpy(np.concatenate(order)))
 
-    def _plain(self, item: int) -> Prepared:
-        note = self._set.note(item)
-        return self._processor.prepare(note, self._set.reduced_images(note, self._processor.fit))
-
-    def _varied(self, item: int, key: tuple[int, int]) -> Prepared:
+    def _prepared(self, item: int, key: tuple[int, int]) -> Prepared:
         generator = random.Random(f"{key[0]}/{key[1]}/{item}")
+        if self._augment:
+            return self._varied(item, generator)
+        return self._remembered(item, self._hides(item, generator))
+
+    def _plain(self, item: int, hidden: bool) -> Prepared:
         note = self._set.note(item)
+        images = self._set.reduced_images(note, self._processor.fit)
+        return self._processor.prepare(images_alone(note) if hidden else note, images)
+
+    def _hides(self, item: int, generator: random.Random) -> bool:
+        """Say whether of this item's note the images alone are shown; nothing is drawn where nothing is to be hidden."""
+        is_note = self._set.kinds[item] == NOTE
+        return bool(is_note and self._hide_texts and generator.random() < self._hide_texts)
+
+    def _varied(self, item: int, generator: random.Random) -> Prepared:
+        note = self._set.note(item)
+        if self._hides(item, generator):
+            note = images_alone(note)
         images = self._set.reduced_images(note, lambda image: self._processor.fit(varied_image(image, generator)))
         return self._processor.prepare(varied_topics(note, generator), images)
 
@@ -58,6 +75,13 @@ def cuts(chunks: Chunks) -> dict[str, int]:
     """Return how many of this process' items are shown in part: those whose text is `cut`, and the `images_left_out`."""
     found = [one.cut for part in chunks.parts for one in part]
     return {"cut": sum(one.tokens > 0 for one in found), "images_left_out": sum(one.images for one in found)}
+
+
+def images_alone(note: Note) -> Note:
+    """Return the images of a note, without its texts and what was read in them; a note without images as it is."""
+    if not note.images:
+        return note
+    return Note(images=tuple(replace(image, ocr="") for image in note.images))
 
 
 def varied_image(image: Image.Image, generator: random.Random) -> Image.Image:

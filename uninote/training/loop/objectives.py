@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,10 +57,11 @@ class Contrastive:
             _check(strategy, examples, config, loss)
             self._losses[strategy] = loss
             self._examples[strategy] = examples
+        self._turns = _turns(list(self._examples), config.contrastive.turns)
 
     def step(self, number: int) -> Step:
-        strategies = list(self._examples)
-        strategy, own = turn(strategies, self._config.seed, number)
+        (strategy, which), round_number = turn(self._turns, self._config.seed, number)
+        own = round_number * self._config.contrastive.turns.get(strategy.value, 1) + which
         examples = self._examples[strategy]
         # A stream of its own for each strategy: 0 and 1 are the order of ranked lists and of turns.
         key = self._config.seed, 2 + list(Strategy).index(strategy)
@@ -143,6 +144,17 @@ def _without_scores(training_set: TrainingSet, chosen: list[Strategy], config: T
             "loss infonce"
         )
     return without
+
+
+def _turns(strategies: list[Strategy], counts: Mapping[str, int]) -> list[tuple[Strategy, int]]:
+    """Return the turns of a round: each strategy as often as `counts` says, or once, with the turn's place among its own."""
+    strange = sorted(counts.keys() - {strategy.value for strategy in strategies})
+    if strange:
+        raise TrainingError(f"turns names {strange}; trained are {[strategy.value for strategy in strategies]}")
+    turns = []
+    for strategy in strategies:
+        turns += [(strategy, which) for which in range(counts.get(strategy.value, 1))]
+    return turns
 
 
 def _loss(config: TrainConfig, widths: tuple[int, ...], is_without_scores: bool) -> ContrastiveLoss:

@@ -1,0 +1,70 @@
+"""What learning.py compares, as data: an arm is a training set, a start, and the stages that train it one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+IMAGES = ("image_to_text", "text_to_image")
+NOTES = ("image_to_note", "text_to_note", "note_to_image", "note_to_text")
+READ = ("image_to_ocr", "ocr_to_image", "ocr_to_note")
+NINE = (*IMAGES, *NOTES, *READ)
+TEN = (*NINE, "note_to_note")
+THREE = ("note_to_note", "text_to_note", "image_to_text")
+WHOLE, APART, EMOJI = "whole", "apart", "emoji"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One call of the trainer, for a share of an arm's steps: `changes` to its settings, `contrastive` to that section."""
+
+    share: float = 1.0
+    changes: dict[str, Any] = field(default_factory=dict)
+    contrastive: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is trained: `stages` on the set `data`, from the common start, on emoji from a new model; `seeds` are 0 and on."""
+
+    data: str
+    stages: tuple[Stage, ...]
+    seeds: int = 1
+
+
+def _ten(data: str, contrastive: dict[str, Any] | None = None, **changes: Any) -> Arm:
+    settings = {"strategies": TEN, "negatives": 0, "turns": {"note_to_note": 3}} | (contrastive or {})
+    return Arm(data, (Stage(1.0, changes, settings),))
+
+
+def _replay(*families: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[Stage, ...]:
+    """Return stages, each of a family of which a type has three turns where those replayed have one."""
+    stages = []
+    for own, replayed in families:
+        turns = dict.fromkeys(own, 3)
+        stages.append(Stage(1 / len(families), {}, {"strategies": (*own, *replayed), "turns": turns, "negatives": 0}))
+    return tuple(stages)
+
+
+def _emoji(*settings: dict[str, Any], seeds: int = 1) -> Arm:
+    return Arm(EMOJI, tuple(Stage(1 / len(settings), {}, one) for one in settings), seeds=seeds)
+
+
+_STAGES = _replay((IMAGES, ()), (NOTES, IMAGES), (READ, (*IMAGES, *NOTES)), (("note_to_note",), NINE))
+_IN_BATCH = {"negatives": 0}
+_SOFT = {"loss": "symmetric_kl", "tau": 0.02, "in_batch": False}
+ARMS = {
+    "the start": Arm(WHOLE, ()),
+    "three types": Arm(APART, (Stage(1.0, {}, {"strategies": THREE, "negatives": 0}),)),
+    "ten types": _ten(APART),
+    "stages with replay": Arm(APART, _STAGES),
+    "ten, halves share images": _ten(WHOLE),
+    "ten, halves share images, .3 hidden": _ten(WHOLE, hide_texts=0.3),
+    "as before, with the rule's negatives": _ten(WHOLE, contrastive={"negatives": 8}, hide_texts=0.3),
+    "as before, 128 pixels": _ten(WHOLE, hide_texts=0.3, limits={"max_pixels": 128 * 128}),
+    "as before, 160 pixels": _ten(WHOLE, hide_texts=0.3, limits={"max_pixels": 160 * 160}),
+    "emoji, InfoNCE": _emoji(_IN_BATCH, seeds=3),
+    "emoji, soft labels": _emoji(_SOFT, seeds=3),
+    "emoji, InfoNCE and hard negatives": _emoji({}),
+    "emoji, InfoNCE of hard negatives alone": _emoji({"in_batch": False}),
+}

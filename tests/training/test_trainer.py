@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from uninote.config.sections.limits import LimitsConfig
 from uninote.config.sections.training import ContrastiveConfig, LoraConfig
+from uninote.evaluation.retrieval import evaluate
 from uninote.model.encoder import describe, load_encoder
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.qwen import checkpoint
@@ -91,6 +92,23 @@ def test_limits_hold_in_training_are_declared_and_belong_to_the_run(start, train
     impossible = config.model_copy(update={"limits": LimitsConfig(max_tokens=5000)})
     with pytest.raises(CheckpointError, match=r"max_tokens is 5000; config\.json has 4096 positions"):
         train(start, training_set, tmp_path / "none", impossible)
+
+
+def test_siblings_are_trained_on_unnamed_and_measured(start, config, tmp_path):
+    rows = set_rows()
+    for group in range(0, len(rows["items"]), 3):
+        own = rows["items"][group]
+        other = {"item": len(rows["items"]), **{name: own[name] for name in own if name != "item"}}
+        rows["items"].append(other | {"images": rows["items"][(group + 3) % 30]["images"]})
+        ends = {"strategy": "image_to_image", "query": group, "positive": other["item"], "split": own["split"]}
+        rows["examples"].append(ends | {"negatives": [], "positive_score": None, "negative_scores": None})
+    write_training_set(tmp_path / "set", rows)
+    data = TrainingSet(tmp_path / "set")
+    train(start, data, tmp_path / "run", config)
+    lines = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
+    assert "image_to_image" in {line["strategy"] for line in lines}
+    table = evaluate("trained", load_encoder(tmp_path / "run" / CHECKPOINT, threads=1), data, (256,))
+    assert table.of("image_to_image", 256).queries == 2
 
 
 def test_what_is_cut_is_counted(start, training_set, config, tmp_path):

@@ -6,17 +6,25 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from uninote.training.dataset.errors import TrainingSetError
 from uninote.training.dataset.schemas import SPLITS
 from uninote.training.dataset.strategies import KINDS, Strategy
 
 
-class _Digests(Protocol):
-    def __contains__(self, digest: str) -> bool: ...
+class _Images(Protocol):
+    def missing(self, digests: list[str]) -> list[str]: ...
 
 
-def check_items(items: pa.Table, images: _Digests) -> None:
+def words_of(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of a few words as strings in numpy, without a Python object for each row."""
+    encoded = column.combine_chunks().dictionary_encode()
+    words = np.array(encoded.dictionary.to_pylist(), dtype=np.str_)
+    return np.asarray(words[encoded.indices.to_numpy()])
+
+
+def check_items(items: pa.Table, images: _Images) -> None:
     """Items are dense from 0, of known kinds and splits, their images are there, and no group crosses the split."""
     if not items.num_rows:
         raise TrainingSetError("items: there are none")
@@ -28,11 +36,8 @@ def check_items(items: pa.Table, images: _Digests) -> None:
     if items["group"].null_count:
         raise TrainingSetError("items: group is null in some rows; a note without duplicates is a group of its own")
     _check_leak(items)
-    missing = set()
-    for row in items["images"].to_pylist():
-        for image in row or ():
-            if image["digest"] not in images:
-                missing.add(str(image["digest"]))
+    named = pc.struct_field(pc.list_flatten(items["images"]), "digest").unique()
+    missing = images.missing(list(map(str, named.to_pylist())))
     if missing:
         raise TrainingSetError(f"images: {len(missing)} named by items are not there, such as {sorted(missing)[:3]}")
 
@@ -44,21 +49,21 @@ def check_examples(examples: pa.Table, items: pa.Table) -> None:
     _check_numbers("examples", examples, items, ("query", "positive"), ("negatives",))
     if examples.num_rows:
         # A strategy's name is "<kind of the query>_to_<kind of the positive>".
-        expected = np.array([strategy.split("_to_") for strategy in examples["strategy"].to_pylist()])
-        _check_kinds("query", examples, items, expected[:, 0])
-        _check_kinds("positive", examples, items, expected[:, 1])
+        strategies = words_of(examples["strategy"])
+        _check_kinds("query", examples, items, np.strings.partition(strategies, "_to_")[0])
+        _check_kinds("positive", examples, items, np.strings.partition(strategies, "_to_")[2])
 
 
 def check_ranked(ranked: pa.Table, items: pa.Table) -> None:
     """Ranked lists point to items of their own split and have something relevant."""
     _check_words("ranked", "split", ranked, SPLITS)
     _check_numbers("ranked", ranked, items, ("query",), ("relevant", "noise"))
-    if not all(ranked["relevant"].to_pylist()):
+    if not pc.all(pc.fill_null(pc.greater(pc.list_value_length(ranked["relevant"]), 0), False), min_count=0).as_py():
         raise TrainingSetError("ranked: some rows have no relevant items; leave such queries out")
 
 
 def _check_kinds(column: str, examples: pa.Table, items: pa.Table, expected: np.ndarray) -> None:
-    kinds = np.array(items["kind"].to_pylist())
+    kinds = words_of(items["kind"])
     found = kinds[examples[column].to_numpy()]
     wrong = np.flatnonzero(found != expected)
     if len(wrong):
@@ -78,8 +83,8 @@ def _check_words(table: str, column: str, rows: pa.Table, known: tuple[str, ...]
 def _check_numbers(
     table: str, rows: pa.Table, items: pa.Table, single: tuple[str, ...], listed: tuple[str, ...]
 ) -> None:
-    splits = np.array(items["split"].to_pylist())
-    own = np.array(rows["split"].to_pylist())
+    splits = words_of(items["split"])
+    own = words_of(rows["split"])
     for column in (*single, *listed):
         flat, owners = _flat(rows[column], column in listed)
         if len(flat) and (flat.min() < 0 or flat.max() >= items.num_rows):
@@ -92,20 +97,16 @@ def _check_numbers(
 
 def _flat(column: pa.ChunkedArray, is_list: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the item numbers of a column one after another, and for each the row that it stands in: both int64."""
-    numbers: list[int] = []
-    owners: list[int] = []
-    for row, value in enumerate(column.to_pylist()):
-        named = (value or []) if is_list else [value]
-        numbers.extend(named)
-        owners.extend([row] * len(named))
-    if None in numbers:
+    flat = pc.list_flatten(column) if is_list else column
+    if flat.null_count:
         raise TrainingSetError("a column of item numbers holds null; every number names an item")
-    return np.array(numbers, dtype=np.int64), np.array(owners, dtype=np.int64)
+    owners = pc.list_parent_indices(column).to_numpy() if is_list else np.arange(len(column))
+    return flat.to_numpy(), owners
 
 
 def _check_leak(items: pa.Table) -> None:
     groups = items["group"].to_numpy()
-    splits = np.array(items["split"].to_pylist())
+    splits = words_of(items["split"])
     both = np.intersect1d(groups[splits == SPLITS[0]], groups[splits == SPLITS[1]])
     if len(both):
         raise TrainingSetError(

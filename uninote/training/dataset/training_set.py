@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
-from pyarrow import parquet
 
 from uninote.media.images import Reduced
 from uninote.notes.note import Note, NoteImage
-from uninote.training.dataset.checks import check_examples, check_items, check_ranked
+from uninote.training.dataset.checks import check_examples, check_items, check_ranked, words_of
 from uninote.training.dataset.errors import TrainingSetError
+from uninote.training.dataset.host_copy import HostCopy
 from uninote.training.dataset.media import ImageStore
-from uninote.training.dataset.schemas import EXAMPLES, FORMAT, ITEMS, MANIFEST, NO_ITEM, RANKED, TABLES
+from uninote.training.dataset.schemas import FORMAT, MANIFEST, NO_ITEM, TABLES
 from uninote.training.dataset.strategies import Strategy
 
 _OF_NOTE = ["title", "body", "topics", "images", "described"]
@@ -57,21 +58,23 @@ class RankedList:
 
 
 class TrainingSet:
-    """A training set folder. Everything but image contents is in memory."""
+    """A training set folder. Its tables are mapped from this host's copy, of which all processes share one."""
 
     def __init__(self, folder: str | Path) -> None:
         """Read and check `folder`. Raises TrainingSetError with what is wrong in which table."""
         self.folder = Path(folder)
         self.manifest = _read_manifest(self.folder)
-        self._items = _read(self.folder / "items", ITEMS).sort_by("item")
-        self._examples = _read(self.folder / "examples", EXAMPLES)
-        self._ranked = _read(self.folder / "ranked", RANKED)
-        self._images = ImageStore(_parts(self.folder / "images"))
+        # Kept: it says that this process reads the copy.
+        self._copy = HostCopy(self.folder)
+        self._items = _by_number(self._copy.table("items"))
+        self._examples = self._copy.table("examples")
+        self._ranked = self._copy.table("ranked")
+        self._images = ImageStore(self._copy)
         check_items(self._items, self._images)
         check_examples(self._examples, self._items)
         check_ranked(self._ranked, self._items)
         self.groups: np.ndarray = self._items["group"].to_numpy()
-        self.kinds: np.ndarray = np.array(self._items["kind"].to_pylist())
+        self.kinds: np.ndarray = words_of(self._items["kind"])
 
     def __len__(self) -> int:
         return int(self._items.num_rows)
@@ -109,22 +112,21 @@ class TrainingSet:
 
     def strategies(self, split: str) -> tuple[Strategy, ...]:
         """Return the strategies that have examples in `split`, in the order of the enum."""
-        found = set(self._of_split(self._examples, split)["strategy"].to_pylist())
+        found = set(self._of_split(self._examples, split)["strategy"].unique().to_pylist())
         return tuple(strategy for strategy in Strategy if strategy.value in found)
 
     def examples(self, strategy: Strategy, split: str) -> Examples:
         """Return the examples of one strategy, in the order of their parts."""
         table = self._of_split(self._examples, split)
-        table = table.filter(pa.compute.equal(table["strategy"], strategy.value))
-        candidates = []
-        for positive, negatives in zip(table["positive"].to_pylist(), table["negatives"].to_pylist(), strict=True):
-            candidates.append([positive, *(negatives or ())])
-        return Examples(table["query"].to_numpy(), _padded(candidates, NO_ITEM).astype(np.int64), _scores(table))
+        table = table.filter(pc.equal(table["strategy"], strategy.value))
+        negatives = _padded(table["negatives"], NO_ITEM).astype(np.int64)
+        candidates = np.concatenate([table["positive"].to_numpy()[:, None], negatives], axis=1)
+        return Examples(table["query"].to_numpy(), candidates, _scores(table))
 
     def scored(self, strategy: Strategy, split: str) -> int:
         """Return of how many examples a teacher scored the positive."""
         table = self._of_split(self._examples, split)
-        scores = table.filter(pa.compute.equal(table["strategy"], strategy.value))["positive_score"]
+        scores = table.filter(pc.equal(table["strategy"], strategy.value))["positive_score"]
         return len(scores) - int(scores.null_count)
 
     def ranked(self, split: str) -> list[RankedList]:
@@ -136,57 +138,35 @@ class TrainingSet:
 
     @staticmethod
     def _of_split(table: pa.Table, split: str) -> pa.Table:
-        return table.filter(pa.compute.equal(table["split"], split))
+        return table.filter(pc.equal(table["split"], split))
 
 
 def _scores(table: pa.Table) -> np.ndarray | None:
     """Return float32 (examples, 1 + negatives): the positive's score, then the negatives'; null unless every one is there."""
-    positives = table["positive_score"].to_pylist()
-    negatives = table["negatives"].to_pylist()
-    negative_scores = table["negative_scores"].to_pylist()
-    rows = []
-    for positive, items, scores in zip(positives, negatives, negative_scores, strict=True):
-        row = [positive, *(scores or ())]
-        if None in row or len(row) != 1 + len(items or ()):
-            return None
-        rows.append(row)
-    return _padded(rows, np.nan).astype(np.float32)
+    positives = table["positive_score"]
+    scores = table["negative_scores"]
+    lengths = [pc.fill_null(pc.list_value_length(table[name]), 0) for name in ("negatives", "negative_scores")]
+    if positives.null_count or pc.list_flatten(scores).null_count or not lengths[0].equals(lengths[1]):
+        return None
+    return np.concatenate([positives.to_numpy()[:, None], _padded(scores, np.nan)], axis=1).astype(np.float32)
 
 
-def _padded(rows: list[list[Any]], filler: float) -> np.ndarray:
-    """Return rows of any lengths as a matrix, float64 (len(rows), the longest one's), with `filler` after the short ones."""
-    width = max(map(len, rows), default=1)
-    matrix = np.full((len(rows), width), filler, dtype=np.float64)
-    for number, row in enumerate(rows):
-        matrix[number, : len(row)] = row
+def _padded(column: pa.ChunkedArray, filler: float) -> np.ndarray:
+    """Return lists as a matrix, float64 (rows, the longest one's), with `filler` after short ones; null is an empty list."""
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+    matrix = np.full((len(lengths), int(lengths.max(initial=0))), filler, dtype=np.float64)
+    matrix[np.arange(matrix.shape[1]) < lengths[:, None]] = pc.list_flatten(column).to_numpy()
     return matrix
+
+
+def _by_number(items: pa.Table) -> pa.Table:
+    """Return the items in the order of their numbers: as they lie on the disk where they are in it."""
+    numbers = items["item"].to_numpy()
+    return items if (np.diff(numbers) > 0).all() else items.sort_by("item")
 
 
 def _parts(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
-
-
-def _read(folder: Path, schema: pa.Schema) -> pa.Table:
-    tables = [schema.empty_table()]
-    for part in _parts(folder):
-        tables.append(_conformed(parquet.read_table(part), schema, part))
-    return pa.concat_tables(tables)
-
-
-def _conformed(table: pa.Table, schema: pa.Schema, part: Path) -> pa.Table:
-    missing = [name for name in schema.names if name not in table.column_names]
-    if missing:
-        raise TrainingSetError(f"{part}: columns {missing} are missing; it has {table.column_names}")
-    try:
-        return table.select(schema.names).cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise TrainingSetError(
-            f"{part}: a column is of another type: {error}; expected {_described(schema)}"
-        ) from error
-
-
-def _described(fields: Iterable[pa.Field]) -> str:
-    return ", ".join(f"{field.name} {field.type}" for field in fields)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

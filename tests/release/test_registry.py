@@ -24,6 +24,7 @@ def table_names():
         schemas.neighbours_table(StringType()),
         schemas.duplicates_table(StringType()),
         schemas.found_table(StringType()),
+        schemas.matches_table(StringType()),
         schemas.neighbour_rows_table(StringType(), ()),
         schemas.neighbour_state_table(StringType(), "neighbours"),
     ]
@@ -37,7 +38,7 @@ def test_each_name_that_a_lake_has_is_registered():
     assert len(registered) == len(ARTEFACTS)
     # Whoever adds a function that makes a TableSpec adds it to this test.
     makers = {name for name, value in vars(schemas).items() if name.endswith("_table") and callable(value)}
-    assert len(makers) == 11
+    assert len(makers) == 12
 
 
 def test_what_stands_at_a_path():

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from uninote.config.sections.base import Location, Section
 from uninote.config.sections.index import IndexConfig, SearchConfig
+from uninote.config.sections.match import MatchConfig
 from uninote.config.sections.model import EmbedConfig, ModelConfig
 from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.config.sections.observe import ObserveConfig
@@ -40,6 +41,7 @@ class Config(Section):
     index: IndexConfig = IndexConfig()
     search: SearchConfig = SearchConfig()
     neighbours: NeighboursConfig = NeighboursConfig()
+    match: MatchConfig = MatchConfig()
     training: TrainingConfig = TrainingConfig()
     refresh: RefreshConfig = RefreshConfig()
     gates: GatesConfig = GatesConfig()

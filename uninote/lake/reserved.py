@@ -6,6 +6,7 @@ NEIGHBOURS = "neighbours"  # the table without rules, in every lake
 
 # Tables and folders below a generation, and below the lake; tests compare them with schemas.py.
 _OF_GENERATIONS = {"items", "embeddings", "set_aside", "index", NEIGHBOURS, "duplicates", "staging"}
+_OF_GENERATIONS |= {"gallery", "match_thresholds", "match_scores"}
 _OF_GENERATIONS |= {"neighbour_state", "neighbour_rows", "neighbour_cells", "neighbour_leaders"}
 _OF_LAKES = {
     "notes",
@@ -20,10 +21,11 @@ _OF_LAKES = {
     "evaluations",
     "report",
     "found",
+    "matches",
     "lake",
 }
 # What is planned: a table that a user names so today would have to move tomorrow.
-_PLANNED = {"releases", "leases", "takedown", "takedowns", "gallery", "matches", "judgments", "codes", "codebooks"}
+_PLANNED = {"releases", "leases", "takedown", "takedowns", "judgments", "codes", "codebooks"}
 _PLANNED |= {"canaries", "gates", "neighbour_changes", "templates", "segments", "manifest"}
 RESERVED = frozenset(_OF_GENERATIONS | _OF_LAKES | _PLANNED)
 

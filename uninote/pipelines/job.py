@@ -52,7 +52,15 @@ NOT_RELEASED = 3  # the stages did their work, and a gate failed
 SIGNALLED = 128  # and the signal's number, as shells say it
 SET_HELP = "override one value; texts and places are taken as they are, other values are YAML; the last of a key counts"
 GO_ON = "What was committed before it stays, and the same command can be run again"
-WRITING = ("ingest", "embed", "index", "neighbours", "release", "refresh")  # one at a time: see `uninote.lake.lease`
+WRITING = (
+    "ingest",
+    "embed",
+    "index",
+    "neighbours",
+    "match",
+    "release",
+    "refresh",
+)  # one at a time: see `uninote.lake.lease`
 INGESTING = ("ingest", "refresh")  # jobs that delete the notes which their source lacks
 
 
@@ -124,6 +132,7 @@ def _places(config: Config) -> list[str]:
     """Return where Spark reads and writes tables."""
     vectors = config.embed.vectors_from
     places = [config.lake, config.ingest.source, config.search.queries, config.search.output, vectors and vectors.table]
+    places.append(config.match.gallery)
     return [place for place in places if place]
 
 

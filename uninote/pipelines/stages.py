@@ -17,6 +17,7 @@ from uninote.pipelines.lake.deadline import check_deadline
 from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.tables import MissingTableError
+from uninote.pipelines.matching.stage import is_wanted, match
 from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.notes.source_identity import may_hold_demo
 from uninote.pipelines.notes.stage import ingest
@@ -43,6 +44,7 @@ STAGES: Mapping[str, Stage] = {
     "embed": embed,
     "index": index,
     "neighbours": neighbours,
+    "match": match,
     "release": release,
     "publish": publish_online,
     "report": report,
@@ -127,6 +129,8 @@ def refresh(run: Run) -> Summary:
     stages = {}
     unpublished = None
     for name in STAGES:
+        if name == "match" and not is_wanted(run):
+            continue
         _check_time(run, name)
         try:
             stages[name] = run_stage(run, name)

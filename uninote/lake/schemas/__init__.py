@@ -14,6 +14,7 @@ from uninote.lake.schemas.items import (
     quarantine_table,
     set_aside_table,
 )
+from uninote.lake.schemas.matching import GALLERY, MATCH_SCORES, MATCH_THRESHOLDS, matches_table
 from uninote.lake.schemas.neighbours import (
     NEIGHBOUR_CELLS,
     NEIGHBOUR_LEADERS,
@@ -31,9 +32,12 @@ from uninote.lake.schemas.specs import VECTOR, TableSchemaError, TableSpec, stru
 __all__ = [
     "CONTENT",
     "CUTS",
+    "GALLERY",
     "IMAGE_BYTES",
     "IMAGE_DIGESTS",
     "IMAGE_TEXTS",
+    "MATCH_SCORES",
+    "MATCH_THRESHOLDS",
     "NEIGHBOUR_CELLS",
     "NEIGHBOUR_LEADERS",
     "RUNS",
@@ -46,6 +50,7 @@ __all__ = [
     "found_table",
     "image_files_table",
     "items_table",
+    "matches_table",
     "neighbour_rows_table",
     "neighbour_state_table",
     "neighbours_table",

@@ -22,6 +22,14 @@ GUESSES: Mapping[str, tuple[str, ...]] = {
     "visibility": ("visibility", "privacy"),
     "updated_at": ("updated_at", "modified_at", "mtime", "timestamp", "created_at", "date"),
 }
+# Of an entry of a gallery: the fields of a note stand for its id, who added it and why, and whether it is enabled.
+ENTRY_GUESSES: Mapping[str, tuple[str, ...]] = {
+    **GUESSES,
+    "note_id": ("entry_id", "entry", *GUESSES["note_id"]),
+    "author": ("added_by", *GUESSES["author"]),
+    "caption": ("why", "reason"),
+    "visibility": ("enabled", "active"),
+}
 CONTENT = ("title", "body", "topics", "images", "ocr")
 
 
@@ -29,8 +37,10 @@ class SourceColumnsError(UninoteError):
     """The columns of a source cannot be mapped to a note."""
 
 
-def map_columns(found: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
-    """Return field -> source column: those `chosen`, guesses for the others, nothing for a field the source lacks.
+def map_columns(
+    found: Sequence[str], chosen: Mapping[str, str], known: Mapping[str, tuple[str, ...]] = GUESSES
+) -> dict[str, str]:
+    """Return field -> source column: those `chosen`, of `known` guesses for the others, nothing for a field the source lacks.
 
     Raises SourceColumnsError when a chosen column is missing, when no id can be found, or when nothing could be embedded.
     """
@@ -47,7 +57,7 @@ def map_columns(found: Sequence[str], chosen: Mapping[str, str]) -> dict[str, st
         )
     free = _by_lower_name(found, set(chosen.values()))
     mapping = dict(chosen)
-    for field, guesses in GUESSES.items():
+    for field, guesses in known.items():
         if field in chosen:
             continue
         for name in guesses:

@@ -19,7 +19,7 @@ from uninote.config.sections.sources import IngestConfig
 from uninote.failures.explaining import explained
 from uninote.lake.schemas import IMAGE_BYTES, notes_table
 from uninote.notes.ingest.column_types import NUMBER, check_types, has_bytes
-from uninote.notes.ingest.columns import map_columns
+from uninote.notes.ingest.columns import ENTRY_GUESSES, GUESSES, map_columns
 from uninote.notes.ingest.formats.text_files import TextSource
 from uninote.notes.ingest.known_columns import KnownColumns, check_kinds, follow, kind_of, new_names
 from uninote.notes.ingest.note_rows import FILE, LINES, MESSAGE, REASON, TIME_UNREADABLE, rows_schema
@@ -32,6 +32,7 @@ from uninote.pipelines.runtime.compilation import compile_for
 from uninote.pipelines.runtime.progress import say, watched
 
 EXAMPLES = 3
+ENTRIES = "match"  # the stage whose source is a gallery: its columns have names of their own
 _WITH_SCHEMA = ("parquet", "delta", "csv")
 
 
@@ -91,7 +92,9 @@ def inspect_source(
     text = TextSource(settings.encoding, s3_options(run.config))
     with _explaining():
         inspection = inspect_table(run, source) if source.kind == "delta" else inspect_files(run, source, text, stage)
-    mapping = map_columns(inspection.columns, settings.columns)
+    # A gallery's entries have other names for the same fields.
+    guesses = ENTRY_GUESSES if stage == ENTRIES else GUESSES
+    mapping = map_columns(inspection.columns, settings.columns, guesses)
     columns = _columns_of(inspection, mapping)
     has_schema = source.kind in _WITH_SCHEMA
     if known is not None and has_schema and not settings.accept_columns:

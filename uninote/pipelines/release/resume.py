@@ -29,6 +29,7 @@ from uninote.upkeep.index_files import kept_manifests
 # (name of a table, version in the release) -> the version that has its content now
 Moved = Mapping[tuple[str, int], int]
 _BEFORE_JOIN = ("notes", "image_bytes", "image_files", "image_digests", "image_texts", "items", "set_aside")
+_MATCHING = ("gallery", "matches", "match_thresholds")
 _OTHER = "roll back to another release"
 
 
@@ -85,7 +86,7 @@ def _name(wanted: Release, path: str) -> str:
 
 def _is_of_join(name: str) -> bool:
     """Say whether a table is one that the neighbours stage makes."""
-    return name not in _BEFORE_JOIN and not name.startswith("embeddings/")
+    return name not in (*_BEFORE_JOIN, *_MATCHING) and not name.startswith("embeddings/")
 
 
 def _signature(run: Run, wanted: Release, moved: Moved) -> str:

@@ -84,10 +84,15 @@ class StoredVectors:
         return stored.where(F.col("kind").isin(*self.kinds)).count()
 
     def scan(
-        self, function: ArrowMap, schema: StructType, columns: Sequence[str], parts: int | None = None
+        self,
+        function: ArrowMap,
+        schema: StructType,
+        columns: Sequence[str],
+        parts: int | None = None,
+        keys: Keys | None = None,
     ) -> DataFrame:
-        """Return what `function` makes of some columns of all rows, perhaps in `parts` tasks."""
-        return self._rows(columns).scan(function, schema, parts)
+        """Return what `function` makes of some columns of all rows, or of those of `keys`, perhaps in `parts` tasks."""
+        return self._rows(columns, keys).scan(function, schema, parts)
 
     def _rows(self, columns: Sequence[str], keys: Keys | None = None) -> FileRows:
         return FileRows(self.run, self.files, make_item_reader(columns, self.kinds, self.run.model.generation, keys))

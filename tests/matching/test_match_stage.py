@@ -1,0 +1,192 @@
+"""Nights of edits on both sides: the open matches are those that numpy finds among all pairs, and closed ones stay."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from builders import make_image, make_note, rows_at, write_notes, write_source
+
+from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.lake.run import ledger
+from uninote.pipelines.matching.scores import what_if
+from uninote.pipelines.matching.stage import match
+
+pytestmark = pytest.mark.spark
+
+KINDS = ("note", "image", "text", "ocr")
+LIMITS = {"act": 0.6, "review": 0.25}
+PAIRS = {f"{entry}-{note}": LIMITS for entry, note in itertools.product(KINDS, KINDS)}
+WORDS = [
+    "red",
+    "lamp",
+    "desk",
+    "river",
+    "stone",
+    "cheap",
+    "offer",
+    "click",
+    "winner",
+    "prize",
+    "bread",
+    "oven",
+    "flour",
+    "yeast",
+    "tent",
+    "hike",
+    "lake",
+    "trail",
+]
+
+
+def text_of(seed: int, words: int = 6) -> str:
+    return " ".join(np.random.default_rng(seed).choice(WORDS, words))
+
+
+def corpus(count: int) -> list[dict[str, object]]:
+    notes = []
+    for number in range(count):
+        images = [(f"{number % 5}.png", text_of(1000 + number)), ("9.png", None)] if number % 3 == 0 else []
+        notes.append(make_note(number, title=text_of(number, 3), body=text_of(number), images=images))
+    return notes
+
+
+def entry(entry_id: str, category: str = "scam", **fields: object) -> dict[str, object]:
+    return {"entry_id": entry_id, "category": category, "added_by": "desk", "why": "test", **fields}
+
+
+@pytest.fixture
+def made(make_run, quick_model, tmp_path):
+    """A folder of pictures, and a function from thresholds to a run that matches with the gallery in another folder."""
+    for number in range(10):
+        make_image(tmp_path / "media" / f"{number}.png", f"#{number * 25:02x}{255 - number * 25:02x}40")
+
+    def run_of(*more, thresholds=None):
+        settings = (
+            "embed.widths=[256]",
+            "embed.kinds=[note, image, text, ocr]",
+            f"match.gallery={tmp_path / 'gallery'}",
+            f"match.thresholds={json.dumps(thresholds or {'*': PAIRS})}",
+        )
+        return make_run(*quick_model, *settings, *more)
+
+    run_of.media = tmp_path / "media"
+    run_of.gallery = tmp_path / "gallery"
+    return run_of
+
+
+def vectors_by_kind(rows, owner):
+    found = defaultdict(list)
+    for row in rows:
+        if row["vector"] is not None:
+            found[row[owner]].append((row, np.array(row["vector"], np.float32)))
+    return found
+
+
+def brute_force(run, pairs=PAIRS):
+    """Return {(entry, note): (decision, score)} of all pairs, by numpy over all stored vectors."""
+    gallery = [row for row in rows_at(run.generation.uri("gallery")) if row["enabled"]]
+    entries = vectors_by_kind(gallery, "entry_id")
+    notes = vectors_by_kind(rows_at(run.generation.uri("embeddings/w256")), "note_id")
+    found = {}
+    for (one, parts), (note, items) in itertools.product(entries.items(), notes.items()):
+        best = None
+        for (part, left), (item, right) in itertools.product(parts, items):
+            limits = pairs[f"{part['kind']}-{item['kind']}"]
+            score = float(left @ right)
+            if score >= limits["review"]:
+                acts = score >= limits["act"]
+                key = (acts, score - limits["act" if acts else "review"])
+                best = max(best or key, key)
+        if best is not None:
+            decision = "act" if best[0] else "review"
+            found[one, note] = (decision, best[1] + LIMITS[decision])
+    return found
+
+
+def open_matches(run):
+    rows = [row for row in rows_at(run.lake.uri("matches")) if row["until_run"] is None]
+    assert len({(row["entry_id"], row["note_id"]) for row in rows}) == len(rows)
+    # Identical bytes are found by no score.
+    return {
+        (row["entry_id"], row["note_id"]): (row["decision"], row["score"])
+        for row in rows
+        if row["found_by"] == "embedding"
+    }
+
+
+def check(run):
+    expected = brute_force(run)
+    found = open_matches(run)
+    same_bytes = {
+        (row["entry_id"], row["note_id"])
+        for row in rows_at(run.lake.uri("matches"))
+        if row["until_run"] is None and row["found_by"] == "bytes"
+    }
+    wanted = {pair: value for pair, value in expected.items() if pair not in same_bytes}
+    assert found.keys() == wanted.keys()
+    for pair, (decision, score) in wanted.items():
+        assert found[pair][0] == decision
+        assert found[pair][1] == pytest.approx(score, abs=2e-5)
+    return same_bytes
+
+
+def night(made, notes, entries, **options):
+    run = made(**options)
+    write_notes(run, notes, made.media)
+    write_source(made.gallery, entries)
+    embed(run)
+    summary = match(run)
+    assert summary["items"] == summary["items_compared"] + summary["items_unchanged"]
+    states = ("compared", "disabled", "unreadable", "rejected", "without_part")
+    assert summary["entries_in"] == sum(summary[f"entries_{state}"] for state in states)
+    return run, summary
+
+
+def test_matches_after_nights_of_edits_are_those_of_all_pairs(made):
+    notes = corpus(24)
+    entries = [entry(f"e{number}", body=text_of(number * 3, 5)) for number in range(6)]
+    entries.append(entry("picture", "brand", images=[str(make_image(made.gallery / "p.png", "#00ff40"))]))
+    entries.append(entry("broken", "brand", images=["gone.png"]))
+    run, first = night(made, notes, entries)
+    assert first["entries_unreadable"] == 1
+    assert first["items_compared"] == first["items"]
+    assert check(run), "the picture's bytes are those of 0.png"
+    assert {row["item_id"] for row in rows_at(run.lake.uri("quarantine")) if row["stage"] == "match"} == {
+        "broken#image/0"
+    }
+
+    assert match(made())["state"] == "unchanged"
+
+    # Both sides change: a note edited, one gone, one new; an entry edited, one disabled, one gone, one new.
+    notes[3] = make_note(3, title="bread oven", body=text_of(9))
+    notes = [note for note in notes if note["note_id"] != 6] + [make_note(100, body=text_of(6, 5))]
+    entries[0] = entry("e0", body=text_of(77, 5))
+    entries[1] = entry("e1", body=text_of(3, 5), enabled=False)
+    entries = [one for one in entries if one["entry_id"] != "e2"] + [entry("e9", "new", body=text_of(12, 5))]
+    before = open_matches(run)
+    run, second = night(made, notes, entries)
+    assert second["items_compared"] < second["items"]
+    assert second["parts_embedded"] == 2
+    check(run)
+    closed = [row for row in rows_at(run.lake.uri("matches")) if row["until_run"] is not None]
+    assert {"entry_gone", "entry_disabled", "note_gone"} <= {row["closed_why"] for row in closed}
+    assert {(row["entry_id"], row["note_id"]) for row in closed if row["closed_why"] == "entry_gone"} == {
+        pair for pair in before if pair[0] == "e2"
+    }
+    assert all(row["until_run"] == run.run_id and row["until_at"] is not None for row in closed)
+    entered = ledger(run, "match")[0]["counts"]
+    assert entered["opened"] == second["opened"]
+
+    # A threshold of one category: its entries are compared again, with everything.
+    lower = {"*": PAIRS, "new": {name: {"act": 0.6, "review": 0.1} for name in PAIRS}}
+    run, third = night(made, notes, entries, thresholds=lower)
+    assert third["entries_changed"] == 1
+    found = {pair for pair in open_matches(run) if pair[0] == "e9"}
+    assert len(found) > len([pair for pair in brute_force(run) if pair[0] == "e9"])
+    answer = what_if(run, "scam", 0.25)
+    newest = {row["run_id"] for rows in answer["nights"].values() for row in rows}
+    assert newest == {ledger(run, "match")[1]["run_id"]}  # the night before: this one compared no note

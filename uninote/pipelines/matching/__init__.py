@@ -1,0 +1,1 @@
+"""Matches of notes with a gallery of samples: what is compared, what is found, and what is closed."""

@@ -30,7 +30,7 @@ neighbours:
   recall_sample: 20
   full_share: 0.5
   tables: {{same_category: {{same: [category]}}, collapsed: {{duplicates: collapse}}}}
-report: {{gallery_notes: 2, gallery_neighbours: 2}}
+report: {{example_notes: 2, example_neighbours: 2}}
 spark:
   spark.ui.enabled: "false"
   spark.sql.codegen.wholeStage: "false"

@@ -12,8 +12,8 @@ from uninote.evaluation.agreement import Shares
 from uninote.evaluation.estimates import Estimate
 from uninote.report.data import (
     Cuts,
-    GalleryNote,
-    GalleryRow,
+    ExampleNote,
+    ExampleRow,
     QuarantineReason,
     Reconciliation,
     Report,
@@ -89,19 +89,19 @@ def make_picture(number: int) -> Image.Image:
     return canvas
 
 
-def make_gallery_note(number: int, score: float | None = None) -> GalleryNote:
+def make_example_note(number: int, score: float | None = None) -> ExampleNote:
     """Return a note with a picture, every fifth without."""
     title, body, topics, category = TEXTS[number % len(TEXTS)]
     image = thumbnail(make_picture(number)) if number % 5 else None
-    return GalleryNote(f"n{number:06d}", title, body, topics, category, image, score)
+    return ExampleNote(f"n{number:06d}", title, body, topics, category, image, score)
 
 
-def make_gallery(queries: int = 8, neighbours: int = 8, step: float = 0.013) -> tuple[GalleryRow, ...]:
+def make_examples(queries: int = 8, neighbours: int = 8, step: float = 0.013) -> tuple[ExampleRow, ...]:
     """Return queries whose neighbours' scores fall by `step`."""
     return tuple(
-        GalleryRow(
-            make_gallery_note(query),
-            tuple(make_gallery_note(query + 8 * n + n // 3, 0.9731 - step * n) for n in range(1, neighbours + 1)),
+        ExampleRow(
+            make_example_note(query),
+            tuple(make_example_note(query + 8 * n + n // 3, 0.9731 - step * n) for n in range(1, neighbours + 1)),
         )
         for query in range(1, queries + 1)
     )
@@ -154,7 +154,7 @@ def make_indexes() -> tuple[IndexRow, ...]:
 
 def make_sample() -> Sample:
     """Return two notes that are each other's neighbours; one has another neighbour that was deleted since."""
-    notes = (make_gallery_note(1), make_gallery_note(2))
+    notes = (make_example_note(1), make_example_note(2))
     return Sample(notes, {"n000001": (("n000002", 0.91), ("n000009", 0.5)), "n000002": (("n000001", 0.91),)})
 
 
@@ -190,7 +190,7 @@ def make_report(**fields: object) -> Report:
         width_recalls=(WidthRecall(256, 1.0), WidthRecall(128, 0.9411), WidthRecall(64, 0.8127)),
         indexes=make_indexes(),
         similarity=make_histogram(),
-        gallery=make_gallery(2, 3),
+        examples=make_examples(2, 3),
         tables={"notes": f"{LAKE}/notes", "neighbours": f"{LAKE}/{GENERATION}/neighbours"},
         k=20,
         agreements=(make_agreement(),),

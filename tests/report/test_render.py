@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
-from sample_report import make_gallery, make_gallery_note, make_histogram, make_report
+from sample_report import make_example_note, make_examples, make_histogram, make_report
 
-from uninote.report.data import GalleryNote, GalleryRow, QuarantineReason, Reconciliation, Sample
+from uninote.report.data import ExampleNote, ExampleRow, QuarantineReason, Reconciliation, Sample
 from uninote.report.figures import Trend
 from uninote.report.render import render
 
@@ -28,7 +28,7 @@ EMPTY = {
     "duplicates": None,
     "agreements": (),
     "evaluation": None,
-    "gallery": (),
+    "examples": (),
     "tables": {},
     "trends": (),
     "ranks": {},
@@ -69,13 +69,13 @@ class Page(HTMLParser):
 
 
 def hostile_report():
-    note = GalleryNote(HOSTILE, HOSTILE, HOSTILE, (HOSTILE,), HOSTILE, make_gallery_note(1).image, 0.5)
-    bare = GalleryNote(HOSTILE, HOSTILE, HOSTILE, (HOSTILE,), HOSTILE, None, None)
+    note = ExampleNote(HOSTILE, HOSTILE, HOSTILE, (HOSTILE,), HOSTILE, make_example_note(1).image, 0.5)
+    bare = ExampleNote(HOSTILE, HOSTILE, HOSTILE, (HOSTILE,), HOSTILE, None, None)
     return make_report(
         title=HOSTILE,
         lake=HOSTILE,
         quarantine=(QuarantineReason(HOSTILE, 1, ((HOSTILE, HOSTILE),)),),
-        gallery=(GalleryRow(bare, (note, bare)),),
+        examples=(ExampleRow(bare, (note, bare)),),
         sample=Sample((note,), {HOSTILE: ((HOSTILE, 0.5),)}),
         trends=(Trend(HOSTILE, ((HOSTILE, 1.0),)),),
         tables={HOSTILE: "javascript:alert(3)"},
@@ -103,15 +103,15 @@ def test_every_tag_is_closed_in_order(report):
 
 @pytest.mark.parametrize("character", [chr(0xD83D), chr(0xDCFF), "\x00", "\x1b", "\x9b", "\u202e", "\u2067"])
 def test_what_no_file_can_hold_becomes_a_replacement_character(character):
-    note = GalleryNote("n1", f"喵{character}呜", character, (character,), character)
-    html = render(make_report(gallery=(GalleryRow(note, ()),)))
+    note = ExampleNote("n1", f"喵{character}呜", character, (character,), character)
+    html = render(make_report(examples=(ExampleRow(note, ()),)))
     assert "喵\ufffd呜" in html.encode("utf-8").decode("utf-8")
     assert character not in html
 
 
 def test_whole_emoji_and_chinese_survive():
-    note = GalleryNote("n1", "猫咪🐈 & “quotes”", "")
-    assert "猫咪🐈 &amp; “quotes”" in render(make_report(gallery=(GalleryRow(note, ()),)))
+    note = ExampleNote("n1", "猫咪🐈 & “quotes”", "")
+    assert "猫咪🐈 &amp; “quotes”" in render(make_report(examples=(ExampleRow(note, ()),)))
 
 
 def test_the_page_asks_for_nothing_from_elsewhere():
@@ -143,7 +143,7 @@ def test_what_the_search_box_reads_is_what_the_notes_say():
 
 
 def test_a_sample_stays_small():
-    long = GalleryNote("n", "t" * 10_000, "b" * 10_000, ("topic",) * 1_000)
+    long = ExampleNote("n", "t" * 10_000, "b" * 10_000, ("topic",) * 1_000)
     empty = len(render(make_report(sample=Sample((), {}))))
     assert len(render(make_report(sample=Sample((long,), {"n": ()})))) < empty + 500
 
@@ -197,7 +197,7 @@ def test_empty_sections_are_left_out_or_say_so():
         "Agreement",
         "Model",
         "Trends",
-        "Gallery",
+        "Examples",
         "Browse",
         "Tables",
     ):
@@ -230,23 +230,23 @@ def test_what_the_model_did_not_see_is_said():
 
 @pytest.mark.parametrize("step", [0.013, 3e-5, 2e-7])
 def test_scores_of_neighbours_can_be_told_apart(step):
-    html = render(make_report(gallery=make_gallery(2, 8, step)))
+    html = render(make_report(examples=make_examples(2, 8, step)))
     scores = re.findall(r'class="score">([^<]+)<', html)
     assert len(scores) == 16
     assert len(set(scores[:8])) == 8
 
 
 def test_topics_shared_with_the_query_are_marked_and_come_first():
-    query = GalleryNote("q", "q", "", ("tea", "杭州"))
-    neighbour = GalleryNote("n", "n", "", ("coffee", "tea"), score=0.9)
-    html = render(make_report(gallery=(GalleryRow(query, (neighbour,)),)))
+    query = ExampleNote("q", "q", "", ("tea", "杭州"))
+    neighbour = ExampleNote("n", "n", "", ("coffee", "tea"), score=0.9)
+    html = render(make_report(examples=(ExampleRow(query, (neighbour,)),)))
     assert re.findall(r"<li[^>]*>#([^<]+)</li>", html) == ["tea", "杭州", "tea", "coffee"]
     assert html.count('<li class="shared">#') == 1
 
 
 def test_chinese_text_is_marked_as_chinese():
-    query = GalleryNote("q", "杭州咖啡", "plain words")
-    html = render(make_report(gallery=(GalleryRow(query, ()),)))
+    query = ExampleNote("q", "杭州咖啡", "plain words")
+    html = render(make_report(examples=(ExampleRow(query, ()),)))
     assert re.search(r'<h3[^>]* lang="zh"[^>]*>杭州咖啡', html)
     assert not re.search(r'lang="zh"[^>]*>(<span>)?plain words', html)
 

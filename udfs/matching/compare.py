@@ -153,15 +153,16 @@ def _count(rows: pa.RecordBatch, firsts: np.ndarray, counts: np.ndarray) -> None
     best = np.maximum.reduceat(bins, firsts, axis=0)
     kinds = rows.column("kind").take(pa.array(firsts)).to_pylist()
     places = np.array([KINDS.index(kind) for kind in kinds])
-    for group in range(width):
-        np.add.at(counts, (places, group, best[:, group]), 1)
+    for place in np.unique(places).tolist():
+        for group in range(width):
+            counts[place, group] += np.bincount(best[places == place, group], minlength=BINS)
 
 
 def _counted(groups: Sequence[Group], counts: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
     kinds, numbers, bins = np.nonzero(counts)
     columns = {
-        "entry_kind": pa.array([groups[number].kind for number in numbers], pa.string()),
-        "category": pa.array([groups[number].category for number in numbers], pa.string()),
+        "entry_kind": pa.array([groups[number].kind for number in numbers.tolist()], pa.string()),
+        "category": pa.array([groups[number].category for number in numbers.tolist()], pa.string()),
         "note_kind": pa.array([KINDS[kind] for kind in kinds], pa.string()),
         "bin": pa.array(bins.astype(np.int32)),
         "notes": pa.array(counts[kinds, numbers, bins]),

@@ -48,7 +48,7 @@ def _hits(entries: Entries, scores: np.ndarray, best: np.ndarray, limits: np.nda
     rows = [np.empty(0, np.int64)]
     parts = [np.empty(0, np.int64)]
     found = [np.empty(0, np.float32)]
-    for group in np.flatnonzero((best >= limits).any(axis=0)):
+    for group in np.flatnonzero((best >= limits).any(axis=0)).tolist():
         mine = np.flatnonzero(best[:, group] >= limits[group])
         span = entries.rows_of(group)
         of_group = scores[mine, span]

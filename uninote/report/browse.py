@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
-from uninote.report.data import GalleryNote, Sample
+from uninote.report.data import ExampleNote, Sample
 from uninote.report.formats import clean
 
 TITLE_CHARACTERS = 120
@@ -37,7 +37,7 @@ def data_of(sample: Sample) -> Markup:
     return Markup(text)
 
 
-def _texts(note: GalleryNote) -> list[object]:
+def _texts(note: ExampleNote) -> list[object]:
     topics = [clean(topic) for topic in note.topics[:TOPICS]]
     return [clean(note.title)[:TITLE_CHARACTERS], clean(note.body)[:BODY_CHARACTERS], topics, clean(note.category)]
 

@@ -83,7 +83,7 @@ class QuarantineReason:
 
 
 @dataclass(frozen=True)
-class GalleryNote:
+class ExampleNote:
     """A note to look at. `image` is a JPEG thumbnail; `score` is null for a query."""
 
     note_id: str
@@ -96,11 +96,11 @@ class GalleryNote:
 
 
 @dataclass(frozen=True)
-class GalleryRow:
+class ExampleRow:
     """A note and its neighbours, best first."""
 
-    query: GalleryNote
-    neighbours: tuple[GalleryNote, ...]
+    query: ExampleNote
+    neighbours: tuple[ExampleNote, ...]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Sample:
     `notes` are these and their neighbours; a neighbour that was deleted since is not among them.
     """
 
-    notes: tuple[GalleryNote, ...]
+    notes: tuple[ExampleNote, ...]
     lists: Mapping[str, tuple[tuple[str, float], ...]]
 
 
@@ -137,7 +137,7 @@ class Report:
     width_recalls: tuple[WidthRecall, ...]
     indexes: tuple[IndexRow, ...]
     similarity: Histogram | None
-    gallery: tuple[GalleryRow, ...]
+    examples: tuple[ExampleRow, ...]
     tables: dict[str, str]
     k: int
     agreements: tuple[Agreement, ...] = ()

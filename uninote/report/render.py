@@ -9,7 +9,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from uninote.report import browse, charts, formats, small_charts
-from uninote.report.data import GalleryNote, GalleryRow, Report
+from uninote.report.data import ExampleNote, ExampleRow, Report
 from uninote.report.verdict import judge
 
 TEMPLATE = "report.html"
@@ -26,7 +26,7 @@ def render(report: Report) -> str:
         small_charts=small_charts,
         browse=browse,
         alike=ALIKE,
-        digits=_score_digits(report.gallery),
+        digits=_score_digits(report.examples),
     )
     return formats.clean(page)
 
@@ -68,7 +68,7 @@ def _score(value: float, digits: int) -> str:
     return f"{value:.{digits}f}"
 
 
-def _score_digits(rows: Sequence[GalleryRow]) -> int:
+def _score_digits(rows: Sequence[ExampleRow]) -> int:
     """Return the decimals at which most neighbours of a note show different scores."""
     spans = []
     for row in rows:
@@ -79,7 +79,7 @@ def _score_digits(rows: Sequence[GalleryRow]) -> int:
     return max(4, formats.digits_for(sorted(spans)[len(spans) // 2] / 10)) if spans else 4
 
 
-def _span(notes: Sequence[GalleryNote]) -> float:
+def _span(notes: Sequence[ExampleNote]) -> float:
     scores = [note.score for note in notes if note.score is not None]
     return max(scores) - min(scores) if scores else 0.0
 

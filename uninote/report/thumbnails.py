@@ -1,4 +1,4 @@
-"""Small pictures for the gallery."""
+"""Small pictures for the examples."""
 
 from __future__ import annotations
 

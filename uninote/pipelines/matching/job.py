@@ -24,7 +24,7 @@ def choose_work(arguments: Sequence[str]) -> tuple[Work, list[str]]:
         return partial(_answer, asked=chosen.what_if), others
     if chosen.calibrate:
         return calibrate, others
-    return partial(run_stage, name="match"), others
+    return lambda run: run_stage(run, "match"), others
 
 
 def _threshold(text: str) -> tuple[str, float]:

@@ -22,7 +22,7 @@ from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.image_bytes import stored_images
 from uninote.pipelines.notes.media_roots import media_policy
 from uninote.pipelines.report.quality import among
-from uninote.report.data import GalleryNote, GalleryRow, Sample
+from uninote.report.data import ExampleNote, ExampleRow, Sample
 from uninote.report.thumbnails import thumbnail
 from uninote.storage.types import StorageError
 from uninote.terminal import visible
@@ -60,20 +60,20 @@ def worked_example(run: Run) -> str:
     """
     # Nine notes and as many neighbours have images by the dozen, which a terminal does not show.
     rows = sorted(
-        gallery(run, find_examples(run, _EXAMPLES), _EXAMPLES, pictures=False),
+        example_rows(run, find_examples(run, _EXAMPLES), _EXAMPLES, pictures=False),
         key=lambda row: row.neighbours[0].score or 0.0,
     )
     return _as_text(rows[len(rows) // 2]) if rows else ""
 
 
-def _as_text(row: GalleryRow) -> str:
+def _as_text(row: ExampleRow) -> str:
     lines = [f"note {_headline(row.query)}", "its nearest neighbours:"]
     for note in row.neighbours:
         lines.append(f"  {note.score:.4f}  {_headline(note)}")
     return "\n".join(lines)
 
 
-def _headline(note: GalleryNote) -> str:
+def _headline(note: ExampleNote) -> str:
     return visible(f"{note.note_id}  {note.title or note.body[:60]}  [{', '.join(note.topics)}]")
 
 
@@ -88,7 +88,7 @@ def find_examples(run: Run, count: int) -> Examples:
     lists = tables.read_table(run.spark, run.generation.uri("neighbours")).where("size(neighbours) > 0")
     lists = lists.where(~F.col("note_id").cast("string").isin(*taken.names))
     chosen = lists.orderBy(F.xxhash64("note_id"), "note_id").limit(count)
-    best = F.slice("neighbours", 1, run.config.report.gallery_neighbours).alias("neighbours")
+    best = F.slice("neighbours", 1, run.config.report.example_neighbours).alias("neighbours")
     found = {row["note_id"]: row["neighbours"] for row in chosen.select("note_id", best).collect()}
     rows = {row["note_id"]: row for row in _of(run, _wanted(found, taken)).collect()}
     return Examples(found, rows)
@@ -119,7 +119,7 @@ def _find_here(run: Run, count: int, taken: Taken) -> Examples:
     # In the order of Spark's hash: the same notes whatever the size of the tables.
     chosen = nsmallest(count, shown, key=lambda note_id: (spark_xxhash64(note_id), note_id))
     rows = _rows_here(uri, ("note_id", "neighbours"), chosen)
-    best = run.config.report.gallery_neighbours
+    best = run.config.report.example_neighbours
     found = {note_id: rows[note_id]["neighbours"][:best] for note_id in chosen}
     return Examples(found, _rows_here(run.lake.uri("notes"), _SHOWN, _wanted(found, taken)))
 
@@ -135,7 +135,7 @@ def _rows_here(uri: str, columns: Sequence[str], note_ids: Iterable[Any]) -> dic
     return found
 
 
-def gallery(run: Run, examples: Examples, count: int, pictures: bool = True) -> tuple[GalleryRow, ...]:
+def example_rows(run: Run, examples: Examples, count: int, pictures: bool = True) -> tuple[ExampleRow, ...]:
     """Return up to `count` notes beside their neighbours; with `pictures`, the first image of each."""
     rows = []
     for note_id in examples.listed(count):
@@ -145,7 +145,7 @@ def gallery(run: Run, examples: Examples, count: int, pictures: bool = True) -> 
             if one["note_id"] in examples.rows:
                 card = _card(run, examples.rows[one["note_id"]], pictures)
                 shown.append(replace(card, score=one["score"]))
-        rows.append(GalleryRow(_card(run, examples.rows[note_id], pictures), tuple(shown)))
+        rows.append(ExampleRow(_card(run, examples.rows[note_id], pictures), tuple(shown)))
     return tuple(rows)
 
 
@@ -172,8 +172,8 @@ def _of(run: Run, note_ids: set[object]) -> DataFrame:
     return among(run, notes, note_ids)
 
 
-def _card(run: Run, note: Fields, pictures: bool) -> GalleryNote:
-    return GalleryNote(
+def _card(run: Run, note: Fields, pictures: bool) -> ExampleNote:
+    return ExampleNote(
         note_id=str(note["note_id"]),
         title=note["title"] or "",
         body=(note["body"] or "")[:TEXT_CHARACTERS],

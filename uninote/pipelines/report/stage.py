@@ -24,7 +24,7 @@ from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
 from uninote.pipelines.neighbours.recall import Recalls
 from uninote.pipelines.report.duplicates import duplicates
-from uninote.pipelines.report.examples import Examples, find_examples, gallery, sample_of
+from uninote.pipelines.report.examples import Examples, example_rows, find_examples, sample_of
 from uninote.pipelines.report.freshness import BYTES, stands, state_shown
 from uninote.pipelines.report.quality import agreements
 from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, seconds_of, stage_rows, when
@@ -67,7 +67,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
     recalls = Recalls.of(joined["metrics"]) if joined else None
     stages = stage_rows(run, entries)
     settings = run.config.report
-    examples = find_examples(run, max(settings.gallery_notes, settings.browse_notes)) if joined else Examples({}, {})
+    examples = find_examples(run, max(settings.example_notes, settings.browse_notes)) if joined else Examples({}, {})
     scores = _scores(run) if joined else {}
     return Report(
         title="UniNote",
@@ -88,7 +88,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         evaluation=evaluation_of(run),
         ranks=scores,
         trends=trends(run),
-        gallery=gallery(run, examples, settings.gallery_notes),
+        examples=example_rows(run, examples, settings.example_notes),
         sample=sample_of(run, examples, settings.browse_notes),
         tables=_table_uris(run, snapshot),
         k=run.config.neighbours.k,

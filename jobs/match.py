@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from uninote.pipelines.job import run_job
-from uninote.pipelines.matching.job import choose_work
+from uninote.pipelines.match_work import choose_work
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,9 +17,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from coloured_discs import COLOURS, set_rows
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from uninote.config.types import find_key
 from uninote.lake.generation_record import RECORD
@@ -41,6 +42,7 @@ PROMISED = (
     ("uninote.neighbours.kernel.approximate", ("top_k",)),
     ("uninote.serving.opening", ("open_store",)),
     ("uninote.serving.day_path", ("DayPath", "ListRule", "NewNote")),
+    ("uninote.gallery", ("Gallery",)),
     ("uninote.search.query", ("encoder_of",)),
     ("uninote.training.dataset", ("TrainingSet",)),
     ("uninote.training.settings", ("TrainConfig", "paper_stage_one", "paper_stage_two")),
@@ -98,13 +100,24 @@ def place(tmp_path_factory):
     store = open_store(f"lmdb://{folder}/store", create=True)
     publish(store, Published(1, "docs", {"neighbours": lists}), None)
     store.close()
+    write_deltalake(str(tables / "gallery"), gallery_rows(generation))
     make_release(folder / "lake", generation)
     return SimpleNamespace(folder=folder, lake=folder / "lake", generation=generation)
 
 
+def gallery_rows(generation: str) -> pa.Table:
+    """Return one entry of a gallery, as wide as the vectors of the lake."""
+    row = {"entry_id": "e1", "kind": "image", "category": "scam", "enabled": True, "generic": False}
+    row |= {"content_hash": "", "generation": generation}
+    vector = pa.array([[1.0] + [0.0] * 63], pa.list_(pa.float32()))
+    return (
+        pa.Table.from_pylist([row]).append_column("vector", vector).append_column("position", pa.array([0], pa.int32()))
+    )
+
+
 def make_release(lake: Path, generation: str) -> None:
     """Let readers see the tables as they stand."""
-    names = ["notes", *(f"{generation}/{name}" for name in ("items", "neighbours", "similar_other_author"))]
+    names = ["notes", *(f"{generation}/{name}" for name in ("items", "neighbours", "similar_other_author", "gallery"))]
     versions = {name: DeltaTable(str(lake / name)).version() for name in names}
     manifest = max((lake / generation / "index" / "w64").glob("manifest*.json")).name
     pins = {"w64": IndexPin(f"{generation}/index/w64", manifest)}

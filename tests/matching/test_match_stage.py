@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from builders import make_image, make_note, rows_at, write_notes, write_source
 
+from uninote.gallery.thresholds import ThresholdError
+from uninote.lake.takedowns.orders import add, read_orders
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.run import ledger
+from uninote.pipelines.matching.calibrate import calibrate
+from uninote.pipelines.matching.gallery import GalleryError
 from uninote.pipelines.matching.scores import what_if
 from uninote.pipelines.matching.stage import match
 
@@ -190,3 +194,78 @@ def test_matches_after_nights_of_edits_are_those_of_all_pairs(made):
     answer = what_if(run, "scam", 0.25)
     newest = {row["run_id"] for rows in answer["nights"].values() for row in rows}
     assert newest == {ledger(run, "match")[1]["run_id"]}  # the night before: this one compared no note
+
+
+def test_thresholds_are_fitted_to_a_volume_and_hold_on_notes_of_later_nights(made):
+    notes = corpus(120)
+    entries = [entry(f"e{number}", body=text_of(500 + number, 5)) for number in range(5)]
+    settings = ('match.volumes={"*": {act: 5, review: 20}}', "match.notes_per_night=50", "embed.kinds=[note]")
+    run = made(*settings)
+    write_notes(run, notes, made.media)
+    write_source(made.gallery, entries)
+    embed(run)
+    (fitted,) = calibrate(run)["fitted"]
+    assert (fitted["entry_kind"], fitted["note_kind"], fitted["notes_counted"]) == ("text", "note", 120)
+    vectors = np.array([row["vector"] for row in rows_at(run.generation.uri("embeddings/w256"))], np.float32)
+    parts = np.array([row["vector"] for row in rows_at(run.generation.uri("gallery"))], np.float32)
+    best = (vectors @ parts.T).max(axis=1)
+    for name, volume in (("act", 5), ("review", 20)):
+        reaching = (best >= fitted[name] - 1e-6).sum()
+        assert reaching <= volume / 50 * 120
+        assert (best >= fitted[name] - 0.001 - 1e-6).sum() > volume / 50 * 120, (
+            "the least threshold that the volume allows"
+        )
+    stored = rows_at(run.generation.uri("match_thresholds"))[0]
+    assert stored["generation"] == run.model.generation
+    assert stored["review_low"] < 20 < stored["review_high"] * 1.5
+
+    fitting = made(*settings, thresholds={"nobody": PAIRS})
+    match(fitting)
+    opened = open_matches(fitting)
+    assert len({note for _, note in opened}) == (best >= fitted["review"] - 1e-6).sum()
+    write_notes(run, notes + [make_note(1000 + one, body=text_of(3000 + one)) for one in range(100)], made.media)
+    embed(run)
+    summary = match(made(*settings, thresholds={"nobody": PAIRS}))
+    assert (summary["items_compared"], summary["notes_compared"]) == (100, 100)
+    unseen = {note for _, note in open_matches(fitting) if note >= 1000}
+    assert len(unseen) / 2 < stored["review_high"] * 1.2
+
+
+def test_few_notes_tell_no_small_volume_and_a_new_model_no_old_thresholds(made):
+    run = made('match.volumes={"*": {act: 0.1, review: 5}}', "match.notes_per_night=50", "embed.kinds=[note]")
+    write_notes(run, corpus(100), made.media)
+    write_source(made.gallery, [entry("e", body="cheap offer")])
+    embed(run)
+    (fitted,) = calibrate(run)["fitted"]
+    assert fitted["act"] is None
+    assert "10/100" in fitted["message"]
+    assert fitted["review"] is not None
+    with pytest.raises(ThresholdError, match="cannot be compared"):
+        match(made("match.generation=feedbeef"))
+    write_source(made.gallery, [])
+    with pytest.raises(GalleryError, match="has no entry that can be read"):
+        match(made())
+
+
+def test_of_a_note_that_is_taken_down_matches_keep_a_hash_alone(made):
+    notes = corpus(6)
+    run, _ = night(made, notes, [entry("e", body=text_of(3))])
+    before = [row for row in rows_at(run.lake.uri("matches")) if row["note_id"] == 3]
+    assert before
+    add(run.lake.root, ["3"], "order")
+    again = made()
+    write_notes(again, [note for note in notes if note["note_id"] != 3], made.media)
+    embed(again)
+    assert match(again)["hidden"] == len(before)
+    rows = rows_at(run.lake.uri("matches"))
+    (order,) = read_orders(run.lake.root)
+    hidden = [row for row in rows if row["note_hash"] is not None]
+    assert len(hidden) == len(before)
+    assert not [row for row in rows if row["note_id"] == 3]
+    for row in hidden:
+        assert row["note_hash"] == order.digest
+        assert row["closed_why"] == "note_taken_down"
+        assert (row["kind"], row["position"], row["content_hash"]) == (None, None, None)
+        assert row["entry_id"] == "e"
+        assert row["score"] is not None
+    assert match(made())["state"] == "unchanged"

@@ -77,7 +77,7 @@ BOUNDED = {
     ("uninote/pipelines/matching/comparison.py:best_scores", "collect"): "a row for each bin of each pair of kinds",
     ("uninote/pipelines/matching/comparison.py:gallery_groups", "collect"): KINDS,
     ("uninote/pipelines/matching/gallery.py:_changes", "collect"): "a row for each category of the gallery",
-    ("uninote/pipelines/matching/gallery.py:_check_ids", "collect"): "five ids",
+    ("uninote/pipelines/matching/entries.py:check_ids", "collect"): "five ids",
     ("uninote/pipelines/matching/gallery.py:_counted", "collect"): ONE,
     ("uninote/pipelines/matching/gallery.py:_states", "collect"): ONE,
     ("uninote/pipelines/matching/publish.py:_counted", "collect"): KINDS,

@@ -15,7 +15,7 @@ from uninote.lake.takedowns.orders import add, read_orders
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.run import ledger
 from uninote.pipelines.matching.calibrate import calibrate
-from uninote.pipelines.matching.gallery import GalleryError
+from uninote.pipelines.matching.entries import GalleryError
 from uninote.pipelines.matching.scores import what_if
 from uninote.pipelines.matching.stage import match
 

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from uninote.gallery.kinds import KINDS
+from uninote.gallery.thresholds import Thresholds
 from uninote.lake.schemas import GALLERY, MATCH_SCORES, matches_table
 from uninote.lake.takedowns.watch import taken_down
 from uninote.pipelines.lake import tables
@@ -45,14 +46,14 @@ def match(run: Run) -> dict[str, Any]:
         counts = {**last["counts"], **counts, "hidden": hidden, "items_compared": 0, "opened": 0, "closed": 0}
     else:
         state = "done"
-        counts |= {"hidden": hidden} | _compare(scope, known.thresholds)
+        counts |= {"hidden": hidden} | compare_scope(scope, known.thresholds)
     unseen = _say_unseen(run)
     if state == "done":
         _record(scope, counts, started)
     return {"tables": _uris(run), "state": state, **counts, "kinds_missing": unseen}
 
 
-def _compare(scope: Scope, thresholds: Any) -> dict[str, int]:
+def compare_scope(scope: Scope, thresholds: Thresholds) -> dict[str, int]:
     """Compare what is in scope, commit what was found, and return counts; items in are those compared and those unchanged."""
     items = scope.vectors.count
     new = items if scope.is_whole else len(scope.keys)

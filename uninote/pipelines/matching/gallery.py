@@ -159,8 +159,10 @@ def _write(run: Run, staged: DataFrame, written: Written) -> None:
     for name, value in said_now.items():
         known[name] = F.when(F.col("embeds"), value).otherwise(F.col(f"old_{name}"))
     known |= {"generation": F.lit(run.model.generation), "run_id": F.lit(run.run_id)}
-    columns = tables.filled_columns(GALLERY.schema.fields, known)
-    marked = made.select(*columns, F.col("deleted").alias(tables.DELETED))
+    # Not cast: a stored vector may hold nulls by its type, and Spark casts that to none that may not.
+    vector = known.pop("vector").alias("vector")
+    columns = tables.filled_columns([field for field in GALLERY.schema if field.name != "vector"], known)
+    marked = made.select(*columns, vector, F.col("deleted").alias(tables.DELETED))
     tables.apply_changes(marked, GALLERY, run.generation.uri(GALLERY.name), rows=written.counts["parts_changed"])
 
 
@@ -171,9 +173,9 @@ def _states(run: Run) -> dict[str, int]:
         F.first("enabled").alias("enabled"), F.count("vector").alias("usable"), F.count("*").alias("parts")
     )
     found = by_entry.agg(
-        F.count_if("enabled AND usable > 0").alias("entries_compared"),
-        F.count_if("NOT enabled").alias("entries_disabled"),
-        F.count_if("enabled AND usable = 0").alias("entries_unreadable"),
+        F.expr("count_if(enabled AND usable > 0)").alias("entries_compared"),
+        F.expr("count_if(NOT enabled)").alias("entries_disabled"),
+        F.expr("count_if(enabled AND usable = 0)").alias("entries_unreadable"),
         F.coalesce(F.sum(F.col("parts") - F.col("usable")), F.lit(0)).alias("parts_unreadable"),
     ).collect()[0]
     return {name: int(value) for name, value in found.asDict().items()}

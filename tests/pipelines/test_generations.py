@@ -4,18 +4,23 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from builders import make_note, write_notes
+from builders import make_note, table_at, write_notes
 
+from udfs.arrow import to_matrix
 from uninote.config.loading import load_config
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError, UninoteError
 from uninote.lake.generation_record import RECORD
+from uninote.model.encoder import UNINOTE, Arithmetic, load_in_layout
 from uninote.model.hashing.folder import write_card
+from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import LAYOUTS, Layout
 from uninote.model.identity.limits import SetLimits
 from uninote.model.qwen import checkpoint
 from uninote.model.qwen.checkpoint import identify
+from uninote.notes.note import Note
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.encoders import open_model
 from uninote.pipelines.lake.generations import record_generation
@@ -197,6 +202,54 @@ def test_a_lake_of_before_is_of_float32_and_says_so_from_the_next_run_on(lake, o
         ConfigError, match=r"with layout 1 in float8; this release knows 1, 2, 3 in float32 and bfloat16\."
     ):
         opened()
+
+
+@pytest.fixture
+def shallow(tmp_path):
+    """The demo's model, declared to be trained at one of its two layers as well."""
+    folder = shutil.copytree(demo_checkpoint(), tmp_path / "shallow")
+    card = json.loads((folder / "uninote.json").read_text())
+    (folder / "uninote.json").write_text(json.dumps(card | {"depths": [[1, 64]]}))
+    return folder
+
+
+def test_fewer_layers_are_another_generation_which_the_lake_stays_with(lake, config_file, shallow):
+    named = f"model.checkpoint={shallow}"
+    whole, fewer = (open_model(load_config(config_file, [named, f"embed.layers={n}"])) for n in ("null", "1"))
+    assert whole.generation == DEMO  # what is declared moves no vector
+    assert fewer.generation != DEMO
+    assert (fewer.widths, fewer.layers, whole.layers) == ((64,), 1, None)
+    record_generation(str(lake), fewer)
+    make_generation(lake, fewer.generation)
+    assert open_model(load_config(config_file, [named])).generation == DEMO
+    auto = open_model(load_config(config_file, ["model.checkpoint=auto"]))
+    assert (auto.generation, auto.layers) == (fewer.generation, 1)
+
+
+def test_models_that_declare_no_depth_refuse_fewer_layers(config_file, lake):
+    with pytest.raises(CheckpointError, match=r"embed\.layers: 1: .* it was trained at no smaller number"):
+        open_model(load_config(config_file, ["embed.layers=1"]))
+    hashing = [f"model.checkpoint={written_card(lake)}", "embed.layers=1"]
+    with pytest.raises(
+        CheckpointError, match=r"embed\.layers: 1: a model of kind feature-hashing computes all its layers"
+    ):
+        open_model(load_config(config_file, hashing))
+
+
+@pytest.mark.spark
+def test_fewer_layers_are_computed_in_workers(make_run, lake, tmp_path, shallow):
+    def run():
+        return make_run(f"model.checkpoint={shallow}", "embed.layers=1", "embed.widths=null")
+
+    write_notes(run(), [make_note(number, title=f"note {number}") for number in range(3)], tmp_path / "media")
+    first = embed(run())
+    assert (first["widths"], first["computed"]) == ([64], 3)
+    stored = table_at(str(lake / first["generation"] / "embeddings" / "w64"))
+    encoder = load_in_layout(shallow, UNINOTE, None, Arithmetic(device="cpu", layers=1))
+    expected = encoder.embed([encoder.prepare(Note(f"note {n}", f"about {n}"), []) for n in range(3)])
+    # Items of notes are called as their notes are.
+    order = np.argsort(stored["item_id"].to_pylist())
+    np.testing.assert_allclose(to_matrix(stored["vector"].combine_chunks())[order], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"weights": "a"}', '{"weights": 1, "layout": 1}'])

@@ -138,7 +138,7 @@ def test_a_state_of_another_run_is_refused(start, training_set, config, tmp_path
 def test_a_state_from_before_settings_that_it_does_not_use_goes_on(start, training_set, config, tmp_path):
     with Trainer(start, training_set, tmp_path, config, None) as trainer:
         trainer.run(until=3)
-    later = {"limits": True, "hide_texts": True, "contrastive": {"turns"}}
+    later = {"limits": True, "hide_texts": True, "depths": True, "contrastive": {"turns"}}
     settings = config.model_dump_json(exclude={"checkpoint_every": True, "log_every": True, **later})
     described = describe("uninote", start)
     values = json.dumps([settings, described.generation, training_set.digest])

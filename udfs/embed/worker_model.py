@@ -26,7 +26,7 @@ class WorkerModel:
     `uri`: where hosts get a checkpoint that is too large for a broadcast: an object store, or a folder every host mounts.
     `application`: the first of its workers on a host compares the copy there byte by byte; "": every worker does.
     `layout` None is the checkpoint's own; `limits` that are set take the place of its own. `device` is where a task computes
-    that Spark gave no GPU; None is the first GPU of its host, if there is any.
+    that Spark gave no GPU; None is the first GPU of its host, if there is any. `layers` as in Arithmetic.
     """
 
     generation: str
@@ -39,6 +39,7 @@ class WorkerModel:
     layout: int | None = None
     device: str | None = None
     limits: SetLimits = NOTHING_SET
+    layers: int | None = None
 
 
 def make_load(model: WorkerModel, files: Files | None) -> Callable[[], Encoder]:
@@ -63,9 +64,8 @@ def _load(model: WorkerModel, files: Files | None, device: str | None) -> Encode
         wide = _computes_in_float32(model, device)
         name = f"{model.generation}-{'float32' if wide else 'stored'}"
         folder = once_per_host(name, lambda scratch: _fill(model, files, scratch, wide), model.application)
-    return load_in_layout(
-        folder, model.kind, model.layout, Arithmetic(model.threads, device, model.dtype), model.limits
-    )
+    arithmetic = Arithmetic(model.threads, device, model.dtype, model.layers)
+    return load_in_layout(folder, model.kind, model.layout, arithmetic, model.limits)
 
 
 def _computes_in_float32(model: WorkerModel, device: str | None) -> bool:

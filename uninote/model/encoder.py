@@ -27,12 +27,16 @@ WITHOUT_TORCH = (HASHING,)  # kinds whose workers need not wait for it
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of a checkpoint without loading it. `widths` are ascending; the last is the full one."""
+    """What is known of a checkpoint without loading it. `widths` are ascending; the last is the full one.
+
+    `layers`: the numbers of layers, fewer than all, after which it was trained to stop as well.
+    """
 
     identity: Identity
     full_width: int
     widths: tuple[int, ...]
     sees_images: bool
+    layers: tuple[int, ...] = ()
 
     @property
     def generation(self) -> str:
@@ -46,11 +50,13 @@ class Arithmetic:
 
     `threads`, of arithmetic on a CPU, is a setting of the process; None leaves it. `device` None is a GPU where there
     is one, else the CPU. `dtype` is "float32", "bfloat16", or "auto": float32 on a CPU, the checkpoint's own on a GPU.
+    `layers`: so many of the first ones are computed; None means all.
     """
 
     threads: int | None = None
     device: str | None = None
     dtype: str = "auto"
+    layers: int | None = None
 
 
 class Prepared(Protocol):
@@ -110,22 +116,24 @@ class Encoder(Protocol):
         """
 
 
-def describe(kind: str, folder: str | Path, limits: SetLimits = NOTHING_SET) -> Description:
+def describe(kind: str, folder: str | Path, limits: SetLimits = NOTHING_SET, layers: int | None = None) -> Description:
     """Return what the checkpoint in `folder` declares, and its identity, for which every weight is read once.
 
-    `kind` auto is read off the folder; `limits` that are set mean something to the kind "uninote" alone. Raises
-    CheckpointError when the folder is no checkpoint of that kind.
+    `kind` auto is read off the folder; `limits` that are set mean something to the kind "uninote" alone; `layers` as in
+    Arithmetic. Raises CheckpointError when the folder is no checkpoint of that kind, or was not trained at so many layers.
     """
     folder = Path(folder)
     kind = kind_of(folder) if kind == AUTO else _checked(kind)
+    _check_layers(kind, layers)
     if kind == SENTENCES:
         widths = sentence_folder.read_widths(folder)
         return Description(sentence_folder.identify(folder), widths[-1], widths, sees_images=False)
     if kind == HASHING:
         widths = hashing_folder.read_card(folder).widths
         return Description(hashing_folder.identify(folder), widths[-1], widths, sees_images=True)
-    card = checkpoint.read_card(folder)
-    return Description(checkpoint.identify(folder, limits), card.full_width, card.widths, sees_images=True)
+    card = checkpoint.read_card(folder).at(layers, folder)
+    identity = checkpoint.identify(folder, limits, layers)
+    return Description(identity, card.full_width, card.widths, True, tuple(dict(card.depths)))
 
 
 def kind_of(folder: str | Path) -> str:
@@ -152,8 +160,9 @@ def load_in_layout(
 
     `limits` that are set take the place of its own, of the kind "uninote". Raises as `load_encoder`.
     """
+    _check_layers(_checked(kind), arithmetic.layers)
     # The hashing encoder computes the same on every device, in float32.
-    if _checked(kind) == HASHING:
+    if kind == HASHING:
         from uninote.model.hashing.encoder import HashingEncoder
 
         return HashingEncoder.load(folder)
@@ -171,7 +180,7 @@ def load_in_layout(
     from uninote.model.qwen.encoder import NoteEncoder
 
     found = None if layout is None else find_layout(layout, str(folder))
-    return NoteEncoder.load(folder, placement, found, limits)
+    return NoteEncoder.load(folder, placement, found, limits, arithmetic.layers)
 
 
 def module_of(kind: str) -> str | None:
@@ -186,6 +195,14 @@ def modules_of(kind: str) -> tuple[str, ...]:
         return ()
     # Imported only where weights are loaded, so that its absence is said in a sentence.
     return (module, "sentence_transformers") if kind == SENTENCES else (module,)
+
+
+def _check_layers(kind: str, layers: int | None) -> None:
+    if layers is not None and kind != UNINOTE:
+        raise CheckpointError(
+            f"embed.layers: {layers}: a model of kind {kind} computes all its layers; null computes all, or name a model "
+            "trained at that depth (docs/training.md)"
+        )
 
 
 def _checked(kind: str) -> str:

@@ -69,14 +69,14 @@ def encoder_of(place: IndexFolder, generation: str, model: str | None = None, ki
     folder, kind = with_axes(place.uri, model_folder(model, place.options), kind)
     limits = limits_of(place.uri, generation)
     found = describe(kind, folder, limits)
-    made = found.identity.find([generation])
-    if not made:
-        raise UninoteError(
-            f"the index was made by the encoder {generation}, {folder} is {found.generation}; their vectors do not compare: "
-            "name the index's own checkpoint"
-        )
-    layout, dtype = max(made)
-    return load_in_layout(folder, kind, layout, Arithmetic(dtype=dtype), limits)
+    for layers in (None, *found.layers):
+        if made := describe(kind, folder, limits, layers).identity.find([generation]):
+            layout, dtype = max(made)
+            return load_in_layout(folder, kind, layout, Arithmetic(dtype=dtype, layers=layers), limits)
+    raise UninoteError(
+        f"the index was made by the encoder {generation}, {folder} is {found.generation}; their vectors do not compare: "
+        "name the index's own checkpoint"
+    )
 
 
 def _embedded(query: Query, encoder: Encoder) -> np.ndarray:

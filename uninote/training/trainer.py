@@ -74,7 +74,7 @@ class Trainer:
         self._states = folder / STATES
         torch.manual_seed(config.seed)
         self.backbone = Backbone(checkpoint, config, _device(device))
-        self._objective = make_objective(training_set, config, self.backbone.widths)
+        self._objective = make_objective(training_set, config, self.backbone.columns)
         self._inputs = Inputs(training_set, self.backbone.processor, config.augment, config.hide_texts)
         self._run_digests = _RunDigests(identify(checkpoint, self.backbone.limits), training_set, config)
         self._progress = _progress(self.backbone, config)
@@ -209,6 +209,8 @@ def _unused(config: TrainConfig) -> dict[str, Any]:
     unused: dict[str, Any] = {}
     if not config.hide_texts:
         unused["hide_texts"] = True
+    if config.depths is None:
+        unused["depths"] = True
     if not config.contrastive.turns:
         unused["contrastive"] = {"turns"}
     return unused

@@ -53,7 +53,9 @@ class EmbedConfig(Section):
     """What gets vectors, at which widths, and in which portions.
 
     `batch_tokens` is the most padded tokens of a batch of the model; null: 2,048 on a CPU, on a GPU as many as it holds.
-    `widths` null means every width the checkpoint declares; others are refused unless `undeclared_widths` is true.
+    `widths` null means every width the checkpoint declares; others are refused unless `undeclared_widths` is true. `layers`
+    computes so many of the model's first layers, of which the checkpoint must declare a depth; it is part of the generation,
+    and null means all.
     `kinds` beside note make vectors of single images, texts and OCR strings. `chunk_items` are committed together: what a
     killed run computes again is at most that. `recheck_media` looks at size and time of every image in each run; without
     it an image replaced under its old name is noticed only when its note changes. `retry_quarantined` tries again what
@@ -70,6 +72,7 @@ class EmbedConfig(Section):
 
     widths: tuple[Width, ...] | None = Field(None, strict=False)
     undeclared_widths: bool = False
+    layers: int | None = Field(None, ge=1)
     kinds: tuple[Kind, ...] = Field(("note",), strict=False)
     batch_tokens: int | None = Field(None, ge=1)
     items_per_task: int = Field(2000, ge=1)

@@ -57,7 +57,8 @@ class RankingConfig(Section):
 class TrainConfig(Section):
     """One stage of training: what is minimised, how, how far, and what is stored of the run.
 
-    `batch` counts examples (queries). `widths` null means those that the starting checkpoint declares. `chunk_tokens`
+    `batch` counts examples (queries). `widths` null means those that the starting checkpoint declares, as does `depths`:
+    pairs [layers, width], from small to large, at which the model is trained as well to stop. `chunk_tokens`
     padded tokens are embedded at once; `keep_graphs` keeps all chunks' graphs (one pass, memory grows with the batch), else
     gradients are cached. `decay` follows a warm-up over `warmup` of the steps. `checkpoint_every` steps the state is written;
     a run that finds one goes on from it. `limits` say how much of a note the model sees, null as `model.limits` do; the
@@ -72,6 +73,7 @@ class TrainConfig(Section):
     limits: LimitsConfig | None = None
     lora: LoraConfig | None = None
     widths: tuple[Width, ...] | None = Field(None, strict=False, min_length=1)
+    depths: tuple[tuple[int, Width], ...] | None = Field(None, strict=False)
     steps: int = Field(400, ge=1)
     batch: int = Field(128, ge=1)
     learning_rate: float = Field(1e-3, gt=0)

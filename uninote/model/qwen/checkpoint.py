@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from uninote.model.identity.former import PILLOW, pillow_versions
 from uninote.model.identity.identity import FIRST, Identity
 from uninote.model.identity.layouts import LAYOUTS, Layout, Limits, find_layout, newest
 from uninote.model.identity.limits import NOTHING_SET, SetLimits
+from uninote.model.qwen.depths import Depth, problem_of
 
 MODEL_TYPE = "qwen3_vl"
 CARD = "uninote.json"
@@ -23,25 +24,43 @@ NARROWEST_PUBLISHED = 64
 # Keys of the card: earlier releases wrote the second one
 LAYOUT = "layout"
 PROMPT_VERSION = "prompt_version"
+DEPTHS = "depths"  # of models that are trained at some
 # As earlier releases named what they did
 FIRST_PROMPT = "1"
 POOLING = "last_attended"
 
+NOT_TRAINED = "it was trained at no smaller number (contrastive.depths trains one that is)"
 _LIMITS = ("max_tokens", "max_images", "min_pixels", "max_pixels")
 _SHARE = "image_share"  # which a card may leave out
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a checkpoint declares: its full width, all widths it was trained for (ascending), its limits and layout.
+    """What a checkpoint declares: its full width, all widths it was trained for (ascending), its limits, layout and depths.
 
-    Where it declares none, these are the published limits of the layout, and the newest layout.
+    Where it declares none, these are the published limits of the layout, the newest layout, and no depths.
     """
 
     full_width: int
     widths: tuple[int, ...]
     limits: Limits
     layout: Layout
+    depths: tuple[Depth, ...] = ()
+
+    def at(self, layers: int | None, place: Path) -> Card:
+        """Return what is true of the first `layers` layers; None are all. `place` is for messages.
+
+        Raises CheckpointError for a number that the checkpoint was not trained at.
+        """
+        if layers is None:
+            return self
+        width = dict(self.depths).get(layers)
+        if width is None:
+            trained = f"the numbers it was trained at are {sorted(dict(self.depths))}" if self.depths else NOT_TRAINED
+            raise CheckpointError(
+                f"embed.layers: {layers}: {place} computes all its layers; {trained}; null computes all"
+            )
+        return replace(self, full_width=width, widths=(width,))
 
 
 def read_card(folder: str | Path, layout: Layout | None = None, limits: SetLimits = NOTHING_SET) -> Card:
@@ -53,18 +72,21 @@ def read_card(folder: str | Path, layout: Layout | None = None, limits: SetLimit
     Raises CheckpointError when the folder is no Qwen3-VL checkpoint, or made with a layout that this release does not know.
     """
     folder = Path(folder)
-    full_width = int(read_config(folder)["text_config"]["hidden_size"])
+    text = read_config(folder)["text_config"]
+    full_width = int(text["hidden_size"])
     if not (folder / CARD).exists():
         layout = layout or newest()
         return Card(full_width, published_widths(full_width), limits.over(layout.published_limits), layout)
     values = read_object(folder / CARD)
     # Cards of the first releases name the version of a prompt in the place of a layout.
     expected = {"widths", PROMPT_VERSION if PROMPT_VERSION in values else LAYOUT, *_LIMITS} | ({_SHARE} & values.keys())
-    if problem := _compare(values, expected) or _mistyped(values, full_width):
+    pairs = values.pop(DEPTHS, [])
+    if problem := _compare(values, expected) or _mistyped(values, full_width) or _wrong_depths(pairs, text, full_width):
         raise CheckpointError(f"{folder / CARD}: {problem}")
     own = find_layout(FIRST if PROMPT_VERSION in values else values[LAYOUT], str(folder / CARD))
     declared = Limits(**{name: values[name] for name in (*_LIMITS, _SHARE) if name in values})
-    return Card(full_width, tuple(values["widths"]), limits.over(declared), layout or own)
+    depths = tuple((pair[0], pair[1]) for pair in pairs)
+    return Card(full_width, tuple(values["widths"]), limits.over(declared), layout or own, depths)
 
 
 def published_widths(full_width: int) -> tuple[int, ...]:
@@ -83,12 +105,15 @@ def published_widths(full_width: int) -> tuple[int, ...]:
 
 def write_card(folder: Path, card: Card) -> None:
     """Write `uninote.json` into `folder`."""
-    values = {LAYOUT: card.layout.number, "widths": list(card.widths), **card.limits.declared()}
+    values: dict[str, Any] = {LAYOUT: card.layout.number, "widths": list(card.widths), **card.limits.declared()}
+    if card.depths:
+        # Releases that know no depths take a card without them.
+        values[DEPTHS] = [list(depth) for depth in card.depths]
     (folder / CARD).write_text(json.dumps(values, indent=2) + "\n")
 
 
-def identify(folder: str | Path, limits: SetLimits = NOTHING_SET) -> Identity:
-    """Return what the checkpoint is called, wherever it lies: every weight is read once.
+def identify(folder: str | Path, limits: SetLimits = NOTHING_SET, layers: int | None = None) -> Identity:
+    """Return what the checkpoint is called, wherever it lies, its first `layers` layers alone: every weight is read once.
 
     Hashed are the bytes of weights, configuration, tokenizer and image settings, the layout, and the limits, those that are set
     to others than its own included. Declared widths are not: they move no vector.
@@ -98,18 +123,19 @@ def identify(folder: str | Path, limits: SetLimits = NOTHING_SET) -> Identity:
     paths = [folder / "config.json", *(folder / name for name in PROCESSOR_FILES), *weight_files(folder)]
     content = Content(folder, paths)
     own = card.limits if (folder / CARD).exists() else None
+    depth: list[object] = [] if layers is None else ["layers", layers]
 
     def limits_in(layout: Layout) -> dict[str, Any]:
         return limits.over(own or layout.published_limits).declared()
 
     def first(pillow: str) -> object:
-        return [FIRST_PROMPT, POOLING, limits_in(LAYOUTS[FIRST]), "pillow", pillow]
+        return [FIRST_PROMPT, POOLING, limits_in(LAYOUTS[FIRST]), "pillow", pillow, *depth]
 
     def choices(layout: Layout) -> object:
-        later = [LAYOUT, layout.number, limits_in(layout)]
+        later = [LAYOUT, layout.number, limits_in(layout), *depth]
         return first(PILLOW) if layout.number == FIRST else later
 
-    named: list[object] = ["weights", MODEL_TYPE, own.declared() if own else None]
+    named: list[object] = ["weights", MODEL_TYPE, own.declared() if own else None, *depth]
     # With other limits than its own a model is another one to a lake, which compares no vectors of both.
     changed = limits.changes(card.limits)
     weights = content.identity([*named, changed] if changed else named)
@@ -162,6 +188,15 @@ def _no_weights(folder: Path) -> str:
     if pickles := pickles_in(folder.iterdir()):
         return f"{folder}: weights are in {pickles}, which can run code when loaded; convert them to safetensors"
     return f"{folder}: neither {SINGLE} nor {INDEX} is there; found {listing(folder)}"
+
+
+def _wrong_depths(pairs: object, text: dict[str, Any], full_width: int) -> str:
+    depths: list[Depth] = []
+    for pair in pairs if isinstance(pairs, list) else [pairs]:
+        if not isinstance(pair, list) or [type(value) for value in pair] != [int, int]:
+            return f"{DEPTHS} {pairs!r} must be a list of pairs of layers and width"
+        depths.append((pair[0], pair[1]))
+    return problem_of(depths, int(text.get("num_hidden_layers", 0)), full_width) if depths else ""
 
 
 def _compare(values: dict[str, Any], expected: set[str]) -> str:

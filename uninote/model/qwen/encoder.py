@@ -42,12 +42,18 @@ class NoteEncoder:
         placement: Placement,
         layout: Layout | None = None,
         limits: SetLimits = NOTHING_SET,
+        layers: int | None = None,
     ) -> NoteEncoder:
-        """Load `folder`, in its own layout or another, with `limits` that are set. Raises CheckpointError."""
-        card = read_card(folder, layout)
+        """Load `folder`, in its own layout or another, with `limits` that are set, all layers or the first so many.
+
+        Raises CheckpointError.
+        """
+        card = read_card(folder, layout).at(layers, Path(folder))
         processor = NoteProcessor.from_pretrained(folder, layout, limits)
         tower = UniNote.from_pretrained(folder)
         _check_agreement(tower, processor)
+        if layers is not None:
+            tower.keep_layers(layers)
         placement.place(tower)
         return cls(tower, processor, card.widths)
 
@@ -59,7 +65,7 @@ class NoteEncoder:
     @property
     def full_width(self) -> int:
         """The width of the vectors that `embed` returns."""
-        return self._tower.full_width
+        return self.widths[-1]
 
     def fit(self, image: Image) -> np.ndarray:
         """Return the image as the model will see it, uint8 (height, width, 3)."""
@@ -80,7 +86,9 @@ class NoteEncoder:
     @torch.inference_mode()
     def _embed_batch(self, prepared: Sequence[Prepared]) -> Tensor:
         vectors: Tensor = self._tower(self._processor.collate(prepared, self._device))
-        return vectors
+        if self.full_width == self._tower.full_width:
+            return vectors
+        return torch.nn.functional.normalize(vectors[:, : self.full_width], dim=-1)
 
 
 def _check_agreement(tower: UniNote, processor: NoteProcessor) -> None:

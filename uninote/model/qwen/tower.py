@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -42,15 +42,41 @@ class UniNote(nn.Module):
 
         The last attended token is pooled from `last_hidden_state`, after the final norm.
         """
-        mask = batch["attention_mask"]
-        last = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(dim=1)
-        rows = torch.arange(len(last), device=last.device)
+        rows, last = _last_tokens(batch["attention_mask"])
         # hidden_states[-1] would be before the final norm, some 5 % of cosine away
         if self._is_last_pooled:
             pooled = self.model(**batch, use_cache=False, pooled=last).last_hidden_state[:, 0]
         else:
             pooled = self.model(**batch, use_cache=False).last_hidden_state[rows, last]
         return nn.functional.normalize(pooled.float(), dim=-1)
+
+    def at_depths(self, batch: Mapping[str, Tensor], layers: Sequence[int]) -> Tensor:
+        """Return float32 (n, (1 + depths) x full_width): the vectors of all layers, then of the first so many, side by side.
+
+        Each as a tower of so many layers would make it.
+        """
+        outputs: dict[int, Tensor] = {}
+        stack = self.model.language_model
+        hooks = []
+        for number in layers:
+            # Kept as they are: operations in here would be a part of what gradient checkpointing computes again.
+            keep = lambda _, __, output, number=number: outputs.update({number: output})  # noqa: E731
+            hooks.append(stack.layers[number - 1].register_forward_hook(keep))
+        try:
+            vectors = [self(batch)]
+        finally:
+            for hook in hooks:
+                hook.remove()
+        rows, last = _last_tokens(batch["attention_mask"])
+        for number in layers:
+            vectors.append(nn.functional.normalize(stack.norm(outputs[number][rows, last]).float(), dim=-1))
+        return torch.cat(vectors, dim=1)
+
+    def keep_layers(self, layers: int) -> None:
+        """Take out all layers of the language model but the first so many."""
+        stack = self.model.language_model
+        stack.layers = stack.layers[:layers]
+        stack.config.num_hidden_layers = layers
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> UniNote:
@@ -79,6 +105,12 @@ class UniNote(nn.Module):
         save_file(weights, folder / SINGLE, metadata={"format": "pt"})
         # The library lets only the owner read, and executors may run as somebody else.
         (folder / SINGLE).chmod(0o644)
+
+
+def _last_tokens(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return int64 (n,): each row, and the place of its last attended token."""
+    last = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(dim=1)
+    return torch.arange(len(last), device=last.device), last
 
 
 def _empty_model(folder: Path) -> Qwen3VLModel:

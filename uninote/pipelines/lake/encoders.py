@@ -20,7 +20,7 @@ from uninote.model.identity.identity import BFLOAT16, FLOAT32
 from uninote.model.identity.layouts import LAYOUTS
 from uninote.model.identity.limits import SetLimits
 from uninote.model.qwen.limits import check_set_limits
-from uninote.pipelines.lake.generations import Asked, ModelFolder, choose_generation, recorded_width
+from uninote.pipelines.lake.generations import Asked, ModelFolder, choose_generation, recorded_layers, recorded_width
 from uninote.pipelines.lake.model_choice import OURS, choose_checkpoint, current_generation
 from uninote.pipelines.lake.rotation import choose_folder
 from uninote.storage.folder_copies import fetched_checkpoint
@@ -39,7 +39,8 @@ def open_model(config: Config, on_gpus: Callable[[], bool] = bool) -> ModelFolde
     folder = _folder_of(checkpoint, config)
     kind = kind_of(folder) if config.model.kind == AUTO else config.model.kind
     limits = _limits(config, kind, folder)
-    found = describe(kind, folder, limits)
+    layers = _layers(config)
+    found = describe(kind, folder, limits, layers)
     if checkpoint == E5:
         check_identity(found.identity.weights)
     used = choose_folder(config, folder, kind, found)
@@ -64,7 +65,16 @@ def open_model(config: Config, on_gpus: Callable[[], bool] = bool) -> ModelFolde
         turned_from,
         chosen.dtype,
         limits,
+        layers,
     )
+
+
+def _layers(config: Config) -> int | None:
+    """Return how many layers are computed: those that are set, or with a lake's own model those of its vectors; null: all."""
+    if config.embed.layers is not None or config.model.checkpoint != AUTO:
+        return config.embed.layers
+    current = current_generation(Lake(config.lake))
+    return None if current is None else recorded_layers(config.lake, current)
 
 
 def _limits(config: Config, kind: str, folder: Path) -> SetLimits:
@@ -127,10 +137,11 @@ def check_widths(model: ModelFolder, config: EmbedConfig) -> tuple[int, ...]:
     allowed = range(1, model.full_width + 1) if config.undeclared_widths else model.widths
     wrong = [width for width in widths if width not in allowed]
     if wrong:
+        depth = "" if model.layers is None else f" at {model.layers} layers"
         raise ConfigError(
-            f"embed.widths: {wrong} not declared by the model {model.folder}, which declares {list(model.widths)}. A width "
-            f"it was not trained at promises nothing; {_declaring(model)}embed.undeclared_widths=true allows any up to "
-            f"{model.full_width}"
+            f"embed.widths: {wrong} not declared by the model {model.folder}, which declares "
+            f"{list(model.widths)}{depth}. A width it was not trained at promises nothing; {_declaring(model)}"
+            f"embed.undeclared_widths=true allows any up to {model.full_width}"
         )
     return widths
 

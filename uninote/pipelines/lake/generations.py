@@ -36,7 +36,7 @@ class ModelFolder:
 
     `widths` are those it declares, widest first; `sees_images` says whether a picture moves its vectors; `checkpoint` is what
     `model.checkpoint` calls it; `turned_from` the hash of the model's own weights where axes were added to it. `limits` are
-    those that are set in the place of its own.
+    those that are set in the place of its own; `layers` how many of its first layers are computed, null for all.
     """
 
     folder: Path
@@ -51,6 +51,7 @@ class ModelFolder:
     turned_from: str | None = None
     dtype: str = FLOAT32
     limits: SetLimits = NOTHING_SET
+    layers: int | None = None
 
     @property
     def full_width(self) -> int:
@@ -126,6 +127,8 @@ def record_generation(lake: str, model: ModelFolder) -> None:
     if model.kind == KIND:
         # Of vectors without a model nothing else declares the width.
         made["width"] = model.full_width
+    if model.layers is not None:
+        made["layers"] = model.layers
     values = (known or made) | {"checkpoint": model.checkpoint, DTYPE: known.get(DTYPE, model.dtype)}
     lake_files.write(record_of(lake, model.generation), json.dumps(values, indent=2).encode())
 
@@ -134,6 +137,12 @@ def recorded_width(lake: str, generation: str) -> int | None:
     """Return the full width that the record of a generation of foreign vectors names, null where there is none."""
     width = (read_record(lake, generation) or {}).get("width")
     return width if isinstance(width, int) else None
+
+
+def recorded_layers(lake: str, generation: str) -> int | None:
+    """Return how many layers of its model a generation was made with, null where these are all."""
+    layers = (read_record(lake, generation) or {}).get("layers")
+    return layers if isinstance(layers, int) else None
 
 
 def _held(lake: str, identity: Identity) -> list[Generation]:

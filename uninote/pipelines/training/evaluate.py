@@ -61,9 +61,9 @@ def _say_reasons(reasons: dict[str, str]) -> None:
 
 
 def encoder_of(model: ModelFolder) -> Encoder:
-    """Return the configured model, loaded, in the layout of its generation. Raises ConfigError where there is none."""
+    """Return the configured model, loaded, in layout and depth of its generation. Raises ConfigError where there is none."""
     require_encoder(model)
-    return load_in_layout(model.folder, model.kind, model.layout, Arithmetic(), model.limits)
+    return load_in_layout(model.folder, model.kind, model.layout, Arithmetic(layers=model.layers), model.limits)
 
 
 def measure(encoder: Encoder, data: TrainingSet, name: str, views: bool = False) -> list[Table]:

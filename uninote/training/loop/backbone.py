@@ -16,11 +16,13 @@ from torch import Tensor, nn
 from uninote.config.sections.training import TrainConfig
 from uninote.model.identity.limits import NOTHING_SET
 from uninote.model.qwen.checkpoint import read_card, write_card
+from uninote.model.qwen.depths import Depth, problem_of
 from uninote.model.qwen.limits import check_set_limits
 from uninote.model.qwen.processing import NoteProcessor, Prepared
 from uninote.model.qwen.tower import UniNote
 from uninote.training.loop.adapters import recompute_activations, with_adapters
 from uninote.training.loop.errors import TrainingError
+from uninote.training.loop.losses import Width
 
 NOT_COPIED = (".safetensors", ".index.json", "evaluation.json")
 
@@ -29,7 +31,7 @@ class Backbone:
     """The tower of one checkpoint in training, on one device, with its processor."""
 
     def __init__(self, folder: str | Path, config: TrainConfig, device: torch.device) -> None:
-        """Load `folder`. Raises CheckpointError, also for limits that it cannot hold, TrainingError for widths of that sort."""
+        """Load `folder`. Raises CheckpointError, also for limits that it cannot hold, TrainingError for widths and depths."""
         self.folder = Path(folder)
         self.limits = NOTHING_SET if config.limits is None else config.limits.set_limits()
         check_set_limits(folder, self.limits)
@@ -37,7 +39,9 @@ class Backbone:
         self.tower = UniNote.from_pretrained(folder)
         # What the last layer makes of other tokens would be computed twice, and carried back once.
         self.tower.pool_early()
-        self.widths = _checked_widths(config.widths or read_card(folder).widths, self.tower.full_width)
+        card = read_card(folder)
+        self.widths = _checked_widths(config.widths or card.widths, self.tower.full_width)
+        self.depths = _checked_depths(card.depths if config.depths is None else config.depths, self.tower)
         self.device = device
         self._half = config.dtype == "bfloat16"
         self._stored = config.stored_dtype
@@ -56,10 +60,22 @@ class Backbone:
         """The weights that are trained, by name."""
         return {name: weight for name, weight in self.tower.named_parameters() if weight.requires_grad}
 
+    @property
+    def columns(self) -> tuple[Width, ...]:
+        """Of what `embed` returns, what a loss is computed of: the first columns by width, and those of each depth."""
+        full = self.tower.full_width
+        depths = enumerate(self.depths, start=1)
+        return (*self.widths, *(slice(place * full, place * full + width) for place, (_, width) in depths))
+
     def embed(self, prepared: list[Prepared]) -> Tensor:
-        """Return float32 (n, full_width), L2-normalised, with a graph where gradients are on."""
+        """Return float32 (n, full_width), L2-normalised, with a graph where gradients are on.
+
+        Of a model that is trained at depths, the full vectors of each depth stand beside them.
+        """
         batch = self.processor.collate(prepared, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+            if self.depths:
+                return self.tower.at_depths(batch, [layers for layers, _ in self.depths])
             vectors: Tensor = self.tower(batch)
         return vectors
 
@@ -77,7 +93,7 @@ class Backbone:
         yield frozen
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint in the published layout, adapters merged, declaring the widths and limits it was trained with.
+        """Write a checkpoint in the published layout, adapters merged, declaring the widths, depths and limits of training.
 
         Tokenizer, image settings and other small files come from the starting checkpoint. The folder appears when complete.
         """
@@ -93,7 +109,8 @@ class Backbone:
         if self._stored is not None:
             merged = copy.deepcopy(merged).to(getattr(torch, self._stored))
         UniNote(merged).save_pretrained(scratch)
-        write_card(scratch, replace(read_card(self.folder, None, self.limits), widths=self.widths))
+        card = read_card(self.folder, None, self.limits)
+        write_card(scratch, replace(card, widths=self.widths, depths=self.depths))
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)
 
@@ -115,3 +132,9 @@ def _checked_widths(widths: tuple[int, ...], full_width: int) -> tuple[int, ...]
             f"widths {list(widths)} should end with the checkpoint's full width, {full_width}: it is always trained"
         )
     return widths
+
+
+def _checked_depths(depths: tuple[Depth, ...], tower: UniNote) -> tuple[Depth, ...]:
+    if problem := problem_of(depths, len(tower.model.language_model.layers), tower.full_width):
+        raise TrainingError(problem)
+    return depths

@@ -11,6 +11,9 @@ from torch.nn import functional
 from uninote.training.dataset.schemas import NO_ITEM
 from uninote.training.loop.errors import TrainingError
 
+Width = int | slice
+"""So many first columns of the vectors, or the columns of a smaller depth, which stand beside them."""
+
 
 @dataclass(frozen=True)
 class ContrastiveBatch:
@@ -38,7 +41,7 @@ class ContrastiveLoss:
 
     kind: str
     tau: float
-    widths: tuple[int, ...]
+    widths: tuple[Width, ...]
     in_batch: bool = True
 
     def __call__(self, vectors: Tensor, batch: ContrastiveBatch) -> Tensor:
@@ -71,9 +74,12 @@ class ContrastiveLoss:
         return (forward + backward) / 2
 
 
-def truncated(vectors: Tensor, width: int) -> Tensor:
-    """Return the first `width` columns, renormalised; the full width as it is."""
-    return vectors if width == vectors.shape[1] else functional.normalize(vectors[:, :width], dim=-1)
+def truncated(vectors: Tensor, width: Width) -> Tensor:
+    """Return the first columns, as many as `width` says, or the columns that it is, renormalised; all of them as they are."""
+    if width == vectors.shape[1]:
+        return vectors
+    columns = slice(width) if isinstance(width, int) else width
+    return functional.normalize(vectors[:, columns], dim=-1)
 
 
 def symmetric_kl(logits: Tensor, target: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from uninote.training.dataset.schemas import NO_ITEM, TRAIN
 from uninote.training.dataset.strategies import STAGE_ONE, Strategy
 from uninote.training.dataset.training_set import Examples, TrainingSet
 from uninote.training.loop.errors import TrainingError
-from uninote.training.loop.losses import ContrastiveBatch, ContrastiveLoss
+from uninote.training.loop.losses import ContrastiveBatch, ContrastiveLoss, Width
 from uninote.training.loop.policy import PolicyLoss, Ranked
 from uninote.training.loop.schedule import rows_of, turn
 
@@ -43,7 +43,7 @@ class Contrastive:
 
     needs_reference = False
 
-    def __init__(self, training_set: TrainingSet, config: TrainConfig, widths: tuple[int, ...]) -> None:
+    def __init__(self, training_set: TrainingSet, config: TrainConfig, widths: tuple[Width, ...]) -> None:
         """Raise TrainingError when there are no examples, too few, or no teacher where the loss needs one."""
         self._config = config
         self._groups = training_set.groups
@@ -83,7 +83,7 @@ class Contrastive:
 class Ranking:
     """Stage 2: note→note by reward."""
 
-    def __init__(self, training_set: TrainingSet, config: TrainConfig, widths: tuple[int, ...]) -> None:
+    def __init__(self, training_set: TrainingSet, config: TrainConfig, widths: tuple[Width, ...]) -> None:
         """Raise TrainingError when there are no ranked lists."""
         settings = config.ranking
         self._config = config
@@ -113,7 +113,7 @@ class Ranking:
         return Step("note_to_note", items, lambda vectors, reference: self._loss(vectors, batch, reference))
 
 
-def make_objective(training_set: TrainingSet, config: TrainConfig, widths: tuple[int, ...]) -> Objective:
+def make_objective(training_set: TrainingSet, config: TrainConfig, widths: tuple[Width, ...]) -> Objective:
     """Return the objective of the stage that `config` names. Raises TrainingError when the set has nothing for it."""
     stage = Contrastive if config.stage == "contrastive" else Ranking
     return stage(training_set, config, widths)
@@ -157,7 +157,7 @@ def _turns(strategies: list[Strategy], counts: Mapping[str, int]) -> list[tuple[
     return turns
 
 
-def _loss(config: TrainConfig, widths: tuple[int, ...], is_without_scores: bool) -> ContrastiveLoss:
+def _loss(config: TrainConfig, widths: tuple[Width, ...], is_without_scores: bool) -> ContrastiveLoss:
     settings = config.contrastive
     if settings.loss == "symmetric_kl" and is_without_scores:
         # A batch is of one strategy, and may have its own loss. Most examples of such a one have nothing but their batch.

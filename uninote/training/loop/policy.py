@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from uninote.training.loop.losses import truncated
+from uninote.training.loop.losses import Width, truncated
 from uninote.training.loop.reward import NOISE, advantages, rewards
 
 
@@ -39,7 +39,7 @@ class PolicyLoss:
     tau: float
     beta: float
     group: int
-    widths: tuple[int, ...]
+    widths: tuple[Width, ...]
 
     def __call__(self, vectors: Tensor, batch: Sequence[Ranked], reference: Tensor | None = None) -> Tensor:
         """Return the scalar loss of L2-normalised `vectors` (items, full width).
@@ -52,7 +52,7 @@ class PolicyLoss:
                 terms.append(self._of_one(vectors, reference, ranked, width))
         return torch.stack(terms).sum() / len(batch)
 
-    def _of_one(self, vectors: Tensor, reference: Tensor | None, ranked: Ranked, width: int) -> Tensor:
+    def _of_one(self, vectors: Tensor, reference: Tensor | None, ranked: Ranked, width: Width) -> Tensor:
         candidates = torch.tensor([*ranked.relevant, *ranked.noise], device=vectors.device)
         cosines = _cosines(vectors, ranked.query, candidates, width)
         # Ranks have no gradient: it comes by the probabilities of the items in this order.
@@ -77,6 +77,6 @@ def group_advantages(order: np.ndarray, num_relevant: int) -> np.ndarray:
     return advantages(rewards(np.where(order < num_relevant, order + 1, NOISE)))
 
 
-def _cosines(vectors: Tensor, query: int, candidates: Tensor, width: int) -> Tensor:
+def _cosines(vectors: Tensor, query: int, candidates: Tensor, width: Width) -> Tensor:
     rows = truncated(torch.cat([vectors[query : query + 1], vectors[candidates]]), width)
     return rows[1:] @ rows[0]

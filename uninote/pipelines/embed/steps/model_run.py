@@ -173,6 +173,7 @@ class Tasks:
             model.layout,
             device,
             model.limits,
+            model.layers,
         )
 
     def _files(self) -> Files | None:

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from udfs.arrow import read_rows
-from udfs.neighbours.files import ListFolders, public_lists, write_lists
+from udfs.neighbours.files import ListFolders, PublicEntries, public_lists, write_lists
 from udfs.neighbours.lists import LISTS
 from uninote.lake.delta_files import files_of
 from uninote.lake.parquet_files import write_file
@@ -64,8 +64,10 @@ def write_public(note_ids: pa.Array, lists: Lists, k: int, folder: str) -> None:
         ids = lists.ids[start : start + FILE_ROWS]
         held = ids >= 0
         others = note_ids.take(pa.array(ids[held]))
-        scores = pa.array(lists.scores[start : start + FILE_ROWS][held])
-        rows = public_lists(note_ids[start : start + FILE_ROWS], held.sum(axis=1), others, scores, k)
+        scores = lists.scores[start : start + FILE_ROWS][held]
+        # Strengths cost the program what they cost the job but for the product with the vectors, a second of 500,000 x 128.
+        entries = PublicEntries(others, scores, np.full(len(scores), np.nan, np.float32))
+        rows = public_lists(note_ids[start : start + FILE_ROWS], held.sum(axis=1), entries, k)
         write_file(pa.Table.from_batches([rows]), folder, GROUP_ROWS)
 
 
@@ -91,7 +93,7 @@ def join(source: str, target: str, k: int, depth: int, recall: float) -> dict[st
 def floor(source: str, target: str, k: int, depth: int) -> dict[str, float]:
     """Read stored lists and write them again."""
     spent: dict[str, float] = {}
-    folders = ListFolders(f"{target}/state", f"{target}/public", None, depth, k, 2.0)
+    folders = ListFolders(f"{target}/state", f"{target}/public", None, depth, k, 2.0, np.empty(0, np.int64))
     with counted(spent, "lists"):
         for file in files_of(source):
             with pq.ParquetFile(file.path) as parquet:

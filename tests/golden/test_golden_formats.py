@@ -19,7 +19,7 @@ from pyspark.sql.types import LongType, StringType
 
 from udfs.arrow import unpack
 from udfs.neighbours.files import ListFolders, write_lists
-from udfs.neighbours.lists import lists_of
+from udfs.neighbours.lists import Owners, lists_of
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import manifest_json, read_manifest
 from uninote.index.files.records import Manifest, Segment, ShardFile
@@ -41,6 +41,7 @@ TABLES_OF_A_LAKE = (
     schemas.quarantine_table,
     schemas.image_files_table,
     lambda note_id: schemas.neighbour_state_table(note_id, "neighbours"),
+    schemas.neighbour_background_table,
     lambda note_id: schemas.neighbour_rows_table(note_id, ["category"]),
     schemas.neighbours_table,
     schemas.duplicates_table,
@@ -154,8 +155,11 @@ def test_the_lists_that_a_join_leaves(tmp_path):
     ids = np.array([[1, 2], [0, -1], [-1, -1]])
     scores = np.array([[0.75, 0.5], [0.75, -np.inf], [-np.inf, -np.inf]], np.float32)
     keys = np.array([7, 1 << 40, 300])
-    (lists,) = lists_of(keys, pa.array(["a", "b", "c"]), np.arange(3), Lists(ids, scores), 3)
-    folders = ListFolders(str(tmp_path / "state"), str(tmp_path / "public"), None, 2, 1, 0.99)
+    backgrounds = np.array([[0.25, 0.125], [0.25, 0.0], [0.0, 0.0]], np.float32)
+    owners = Owners(keys, pa.array(["a", "b", "c"]), backgrounds)
+    (lists,) = lists_of(owners, np.arange(3), Lists(ids, scores), 3)
+    sample = np.arange(1000, 1040)  # of none of these
+    folders = ListFolders(str(tmp_path / "state"), str(tmp_path / "public"), None, 2, 1, 0.99, sample)
     list(write_lists(iter([lists]), folders))
     found = {}
     for name in ("state", "public"):
@@ -166,7 +170,7 @@ def test_the_lists_that_a_join_leaves(tmp_path):
     assert found["state"][0]["neighbour_keys"].hex() == "0000000000010000" + "2c01000000000000"
     assert found["state"][0]["scores"].hex() == "0000403f" + "0000003f"
     assert [row["whole"] for row in found["state"]] == [False, True, True]
-    assert found["public"][0] == {"note_id": "a", "neighbours": [{"note_id": "b", "score": 0.75}]}
+    assert found["public"][0] == {"note_id": "a", "neighbours": [{"note_id": "b", "score": 0.75, "strength": 4.0}]}
     stored = pq.read_table(FORMATS / "lists-state.parquet")
     flat, starts = unpack(stored["neighbour_keys"].combine_chunks(), np.int64)
     assert (flat.tolist(), starts.tolist()) == ([1 << 40, 300, 7], [0, 2, 3, 3])

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from udfs.neighbours.full_join import JoinTask, make_cell_join
+from uninote.neighbours.background import Background
 from uninote.neighbours.by_rule.rules import Rule
 from uninote.neighbours.kernel import join as kernel_join
 from uninote.neighbours.kernel.approximate import top_k
@@ -93,7 +94,9 @@ def test_a_cell_counts_all_its_rows(rules):
         assert sum(map(len, lists)) == 300
         return iter(())
 
-    join = make_cell_join(JoinTask(rules, Search(5, 8, 0.9, 0), 64), sink, lambda *_: iter(()), counted.append)
+    background = Background.of(np.arange(300), rows)
+    task = JoinTask(rules, Search(5, 8, 0.9, 0), 64, background)
+    join = make_cell_join(task, sink, lambda *_: iter(()), counted.append)
     list(join(iter([batch])))
     assert sum(counted) == 300
     assert len(counted) == len(rules)

@@ -11,6 +11,7 @@ import pytest
 from builders import rows_at
 from lake_updates import Lake
 
+from uninote.neighbours.background import LEAST_NOTES
 from uninote.neighbours.lookup import NeighbourTableError, lookup
 from uninote.pipelines.lake.run import last_entry
 from uninote.pipelines.neighbours import stage as neighbours_stage
@@ -85,7 +86,26 @@ def check(run, lake, least=0.99):
             np.testing.assert_allclose([score for _, score in found], real, atol=1e-5)
             hits, total = hits + int((np.array(real) >= wanted.min(initial=2) - 1e-6).sum()), total + len(wanted)
         assert hits >= least * total, (name, hits, total)
+        check_strengths(run, lake, rows)
     return summary
+
+
+def check_strengths(run, lake, rows):
+    """Compare each strength with the scores, one by one, of its owner with the notes of the background that are not listed."""
+    background = {row["item_key"]: row["vector"] for row in rows_at(run.generation.uri("neighbour_background"))}
+    vectors = dict(zip(*lake.matrix, strict=True))
+    for key, found in rows.items():
+        own = {key, *(one["note_id"] for one in found)}
+        others = [vector for other, vector in background.items() if other not in own]
+        if len(others) < LEAST_NOTES:
+            assert all(one["strength"] is None for one in found)
+            continue
+        scores = np.array(others, np.float64) @ vectors[key]
+        # What was drawn stays as it was: an owner or a neighbour that changed since was left out by the score of now.
+        is_old = {other for other in own & set(background) if not np.array_equal(background[other], vectors.get(other))}
+        if not is_old:
+            expected = [(one["score"] - scores.mean()) / scores.std() for one in found]
+            np.testing.assert_allclose([one["strength"] for one in found], expected, rtol=5e-3)
 
 
 def test_a_night_goes_the_way_that_the_ledger_says_is_cheaper(run_of, lake, capsys):
@@ -226,12 +246,26 @@ def test_tables_are_read_and_looked_up_without_a_jvm(run_of, lake):
     assert [(row["rank"], row["neighbour_id"]) for row in rows] == [(n + 1, one) for n, (one, _) in enumerate(found[7])]
 
 
+def check_shown_strengths(made):
+    """A pair has one strength in all tables, and the strong ones are those that have enough of it."""
+    strengths = {}
+    for key, found in made["neighbours"].items():
+        strengths |= {(key, one["note_id"]): one["strength"] for one in found}
+        strong = [one for one in found if one["strength"] >= 2]
+        assert made["strong"][key] == strong
+    assert 0 < sum(map(len, made["strong"].values())) < len(strengths)
+    for key, found in made["spread"].items():
+        for one in found:
+            if (key, one["note_id"]) in strengths:
+                assert one["strength"] == pytest.approx(strengths[key, one["note_id"]], rel=1e-5)
+
+
 def test_old_notes_leave_a_fresh_table_and_hubs_are_ranked_lower(run_of):
     vectors = unit(200, 3)
     vectors[0] = vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))  # close to everyone
     ages = {key: {"updated_at": datetime(2026, 3, 1 + key % 20, tzinfo=UTC)} for key in range(200)}
     lake = Lake(run_of, vectors, ages)
-    rules = "neighbours.tables={fresh: {fresh_days: 7}, spread: {hubness: 0.5}}"
+    rules = "neighbours.tables={fresh: {fresh_days: 7}, spread: {hubness: 0.5}, strong: {min_strength: 2.0}}"
 
     def lists(as_of):
         run = run_of(rules, "neighbours.slack=16", f"as_of={as_of}")
@@ -247,6 +281,7 @@ def test_old_notes_leave_a_fresh_table_and_hubs_are_ranked_lower(run_of):
     summary, made = lists("2026-03-21")
     for key in (0, 77, 150):
         assert {one["note_id"] for one in made["fresh"][key]} == best_fresh(key, 14, 20)
+    check_shown_strengths(made)
     vectors = lake.matrix[1].astype(np.float64)
     scores = vectors @ vectors.T
     np.fill_diagonal(scores, -np.inf)

@@ -27,6 +27,7 @@ def table_names():
         schemas.matches_table(StringType()),
         schemas.neighbour_rows_table(StringType(), ()),
         schemas.neighbour_state_table(StringType(), "neighbours"),
+        schemas.neighbour_background_table(StringType()),
     ]
     made += [value for value in vars(schemas).values() if isinstance(value, schemas.TableSpec)]
     return {spec.name.split("/")[0] for spec in made}

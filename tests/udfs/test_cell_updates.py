@@ -15,13 +15,14 @@ from udfs.neighbours.files import ListFolders, write_lists, write_partial
 from udfs.neighbours.full_join import JoinTask, make_cell_join
 from udfs.neighbours.lists import make_list_limits, merge_lists
 from udfs.neighbours.update import CellStore, ListsBefore, make_update_join
+from uninote.neighbours.background import Background
 from uninote.neighbours.by_rule.rules import Rule
 from uninote.neighbours.kernel.settings import Search
 
 K, DEPTH, WIDTH, ROWS = 4, 6, 8, 120
-TASK = JoinTask(
-    {"neighbours": Rule(), "other_author": Rule(different=("author",))}, Search(K, DEPTH, 0.98, seed=0), WIDTH
-)
+RULES = {"neighbours": Rule(), "other_author": Rule(different=("author",))}
+BACKGROUND = Background.of(np.empty(0, np.int64), np.empty((0, WIDTH), np.float32))
+TASK = JoinTask(RULES, Search(K, DEPTH, 0.98, seed=0), WIDTH, BACKGROUND)
 
 
 def unit(rows, seed):
@@ -55,7 +56,7 @@ def cell(tmp_path):
     """A cell of ROWS rows that were joined: its vectors by key, folders, files and lists."""
     vectors = dict(enumerate(unit(ROWS, 0)))
     folders = CellFolders(f"{tmp_path}/rows", f"{tmp_path}/pivots")
-    lists = {name: ListFolders(f"{tmp_path}/{name}", None, None, DEPTH, K, 1.0) for name in TASK.rules}
+    lists = {name: ListFolders(f"{tmp_path}/{name}", None, None, DEPTH, K, 1.0, BACKGROUND.keys) for name in TASK.rules}
     join = make_cell_join(TASK, lambda name, found: write_lists(found, lists[name]), folders.write_cell, lambda _: None)
     rows = rows_of(vectors, [*range(50, ROWS), *range(50)])
     written = [row for batch in join(iter([rows])) for row in batch.to_pylist()]

@@ -20,11 +20,13 @@ from udfs.neighbours.limits import StoredLimits, make_limit_files
 from udfs.neighbours.lists import LISTS
 from udfs.neighbours.update import CellStore, make_update_join
 from udfs.table_files import as_read, make_reader
+from uninote.neighbours.background import Background
 from uninote.neighbours.by_rule.rules import Rule
 from uninote.neighbours.kernel.settings import Search
 
 K, DEPTH, WIDTH, SCORE = 4, 6, 8, 0.995
-TASK = JoinTask({"neighbours": Rule()}, Search(K, DEPTH, 0.98, seed=0), WIDTH)
+BACKGROUND = Background.of(np.empty(0, np.int64), np.empty((0, WIDTH), np.float32))
+TASK = JoinTask({"neighbours": Rule()}, Search(K, DEPTH, 0.98, seed=0), WIDTH, BACKGROUND)
 
 
 class OneCell:
@@ -33,7 +35,7 @@ class OneCell:
     def __init__(self, folder, vectors):
         self.folder, self.vectors, self.updates = folder, dict(vectors), 0
         self.cells = CellFolders(f"{folder}/rows", f"{folder}/pivots")
-        self.lists = ListFolders(f"{folder}/state", None, f"{folder}/pairs", DEPTH, K, SCORE)
+        self.lists = ListFolders(f"{folder}/state", None, f"{folder}/pairs", DEPTH, K, SCORE, BACKGROUND.keys)
         join = make_cell_join(TASK, lambda _, lists: write_lists(lists, self.lists), self.cells.write_cell, len_of)
         self._take(join(iter([self.rows_of(sorted(vectors))])))
 

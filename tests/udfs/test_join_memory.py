@@ -18,6 +18,7 @@ import pyarrow as pa
 from udfs.neighbours.full_join import JoinTask, make_cell_join
 from uninote.config.sections.neighbours import NeighboursConfig, RuleConfig
 from uninote.neighbours.kernel.settings import Search
+from uninote.neighbours.background import Background
 from uninote.neighbours.by_rule.rules import Rule
 from uninote.neighbours.planning.cells import capacity
 
@@ -47,9 +48,11 @@ def sink(name, lists):
         listed += len(batch)
     return iter(())
 
+drawn = np.random.default_rng(1).standard_normal((1000, WIDTH)).astype(np.float32)
+background = Background.of(np.arange(1000), drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
 search = Search(settings.k, settings.k + settings.slack, settings.recall_target, 0)
 made = {name: Rule(same=rule.same) for name, rule in settings.rules.items()}
-join = make_cell_join(JoinTask(made, search, WIDTH), sink, lambda *_: iter(()), lambda _: None)
+join = make_cell_join(JoinTask(made, search, WIDTH, background), sink, lambda *_: iter(()), lambda _: None)
 list(join(batches(3 * BATCH)))  # compiles, or loads what was compiled
 listed = 0
 open("/proc/self/clear_refs", "w").write("5")  # the peak is counted from here

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.neighbours.limits import StoredLimits, make_limit_files, read_limits
-from udfs.neighbours.lists import Entries, make_lists
+from udfs.neighbours.lists import Entries, Owners, make_lists
 
 
 def lists(first, count):
@@ -16,7 +16,7 @@ def lists(first, count):
     scores = np.tile(np.array([0.9, 0.8, 0.7], np.float32), count)
     entries = Entries(keys, pa.array([f"n{key}" for key in keys]), scores)
     ids = pa.array([f"n{key}" for key in owners])
-    return make_lists(pa.array(owners), ids, entries, np.arange(count + 1) * 3, np.zeros(count, bool))
+    return make_lists(Owners.unknown(owners, ids), entries, np.arange(count + 1) * 3, np.zeros(count, bool))
 
 
 def test_tasks_of_an_update_read_what_those_before_wrote(tmp_path):

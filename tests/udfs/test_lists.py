@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from udfs.neighbours.lists import Entries, among, make_list_limits, make_lists, merge_lists
+from udfs.neighbours.lists import Entries, Owners, make_list_limits, make_lists, merge_lists
 from uninote.lake.parquet_files import DamagedFileError
+from uninote.vectors.key_sets import among
 
 
 def lists(rows):
@@ -18,7 +19,7 @@ def lists(rows):
     starts = np.concatenate([[0], np.cumsum([len(entries) for entries, _ in rows.values()])]).astype(np.int64)
     entries = Entries(np.array(keys, np.int64), names(keys), np.array(scores, np.float32))
     complete = np.array([complete for _, complete in rows.values()], bool)
-    return make_lists(pa.array(owners, pa.int64()), names(owners), entries, starts, complete)
+    return make_lists(Owners.unknown(np.array(owners, np.int64), names(owners)), entries, starts, complete)
 
 
 def names(keys):

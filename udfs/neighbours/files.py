@@ -14,6 +14,7 @@ from udfs.arrow import ArrowMap, unpack
 from udfs.neighbours.lists import merge_lists
 from udfs.table_files import Read, gathered
 from uninote.lake.parquet_files import DataFile, write_file
+from uninote.neighbours.background import FlatScores, strengths
 
 # Of the files of lists: an update writes each of them again, in one task.
 FILE_ROWS = 100_000
@@ -26,6 +27,9 @@ FILE_RECORD = ("kind", "path", "size", "rows", "low", "high")
 PAIR_COLUMNS = ("item_key", "note_id", "other_key", "other_id", "score")
 """The columns of files of duplicates: a list's owner, and an entry that is its duplicate."""
 
+ENTRY = ("note_id", "score", "strength")
+"""The fields of a neighbour, as readers see it."""
+
 STATE = "state"  # the kinds of files
 PUBLIC = "public"
 PAIRS = "pairs"
@@ -33,13 +37,15 @@ PARTIAL = "partial"
 TRUTH = "truth"
 ROWS = "rows"
 PIVOTS = "pivots"
+BACKGROUND = "background"
 
 
 @dataclass(frozen=True)
 class ListFolders:
     """Where the lists of one table go: `state`, `public` (null: made from the state later), `pairs` of duplicates (or null).
 
-    A list has at most `state_length` entries in the state, and `k` for readers. A pair of duplicates has a score of
+    A list has at most `state_length` entries in the state, and `k` for readers, of those that have `min_strength` (null: all).
+    `sample`, int64 ascending, are the keys of the notes that backgrounds are made of. A pair of duplicates has a score of
     `duplicate_score` or more, and is among the first `k` of a list.
     """
 
@@ -49,6 +55,8 @@ class ListFolders:
     state_length: int
     k: int
     duplicate_score: float
+    sample: np.ndarray
+    min_strength: float | None = None
 
 
 def write_lists(batches: Iterator[pa.RecordBatch], folders: ListFolders) -> Iterator[pa.RecordBatch]:
@@ -60,7 +68,7 @@ def write_lists(batches: Iterator[pa.RecordBatch], folders: ListFolders) -> Iter
         lists = lists.set_column(lists.schema.get_field_index("whole"), "whole", complete)
         yield file_record(STATE, write_file(lists, folders.state, _GROUP_ROWS))
         if folders.public is not None:
-            yield from write_public(iter([_public(lists, folders.k)]), folders.public)
+            yield from write_public(iter([_public(lists, folders)]), folders.public)
         if folders.pairs is not None and len(pairs := _pairs(lists, folders.k, folders.duplicate_score)):
             yield file_record(PAIRS, write_file(pairs, folders.pairs))
 
@@ -77,13 +85,34 @@ def write_public(rows: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.Rec
         yield file_record(PUBLIC, write_file(table, folder, _PUBLIC_GROUP_ROWS))
 
 
-def public_lists(owners: pa.Array, lengths: np.ndarray, ids: pa.Array, scores: pa.Array, k: int) -> pa.RecordBatch:
-    """Return (note_id, neighbours): the first `k` of each owner's entries; `ids` and `scores` are flat, `lengths` a row."""
-    rank = ranks_of(lengths)
-    first = pa.array(np.flatnonzero(rank < k))
+@dataclass(frozen=True)
+class PublicEntries:
+    """Entries of lists as readers see them, flat: `ids` the note_ids, `scores` and `strengths` float32, NaN for none."""
+
+    ids: pa.Array
+    scores: np.ndarray
+    strengths: np.ndarray
+
+    def take(self, places: np.ndarray) -> PublicEntries:
+        """Return some of them."""
+        return PublicEntries(self.ids.take(pa.array(places)), self.scores[places], self.strengths[places])
+
+
+def public_lists(
+    owners: pa.Array, lengths: np.ndarray, entries: PublicEntries, k: int, least: float | None = None
+) -> pa.RecordBatch:
+    """Return (note_id, neighbours): the first `k` of each owner's entries that have the `least` strength; `lengths` a row."""
+    if least is not None:
+        # What has no strength is not known to be weak.
+        strong = ~(entries.strengths < least)
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        lengths = np.bincount(owner[strong], minlength=len(lengths))
+        entries = entries.take(np.flatnonzero(strong))
+    shown = entries.take(np.flatnonzero(ranks_of(lengths) < k))
     offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, k))]).astype(np.int32)
-    pairs = pa.StructArray.from_arrays([ids.take(first), scores.take(first)], ["note_id", "score"])
-    lists = pa.ListArray.from_arrays(pa.array(offsets), pairs)
+    strengths = pa.array(shown.strengths, mask=np.isnan(shown.strengths))
+    fields = pa.StructArray.from_arrays([shown.ids, pa.array(shown.scores), strengths], [*ENTRY])
+    lists = pa.ListArray.from_arrays(pa.array(offsets), fields)
     return pa.RecordBatch.from_arrays([owners, lists], names=["note_id", "neighbours"])
 
 
@@ -168,11 +197,26 @@ def with_table(table: str, records: Iterator[pa.RecordBatch]) -> Iterator[pa.Rec
         yield batch.add_column(0, "table", pa.array([table] * len(batch), pa.string()))
 
 
-def _public(lists: pa.Table, k: int) -> pa.RecordBatch:
+def public_entries(lists: pa.RecordBatch | pa.Table, sample: np.ndarray, k: int) -> tuple[np.ndarray, PublicEntries]:
+    """Return the lengths of LISTS, and their entries; strengths leave the first `k` of a list out of its background."""
+    scores, starts = unpack(_column(lists, "scores"), np.float32)
+    keys, _ = unpack(_column(lists, "neighbour_keys"), np.int64)
+    lengths = np.diff(starts)
+    backgrounds = np.stack([_column(lists, name).to_numpy() for name in ("mean", "spread")], axis=1)
+    own = FlatScores(_column(lists, "item_key").to_numpy(), keys, scores, lengths)
+    ids = _column(lists, "neighbour_ids").flatten()
+    return lengths, PublicEntries(ids, scores, strengths(own, backgrounds, sample, k))
+
+
+def _column(lists: pa.RecordBatch | pa.Table, name: str) -> pa.Array:
+    column = lists.column(name)
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _public(lists: pa.Table, folders: ListFolders) -> pa.RecordBatch:
     """Return (note_id, neighbours) of LISTS, for readers."""
-    scores, starts = unpack(lists["scores"].combine_chunks(), np.float32)
-    ids = lists["neighbour_ids"].combine_chunks().flatten()
-    return public_lists(lists["note_id"].combine_chunks(), np.diff(starts), ids, pa.array(scores), k)
+    lengths, entries = public_entries(lists, folders.sample, folders.k)
+    return public_lists(_column(lists, "note_id"), lengths, entries, folders.k, folders.min_strength)
 
 
 def _pairs(lists: pa.Table, k: int, score: float) -> pa.Table:

@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from udfs.arrow import ArrowMap, as_matrix
+from udfs.arrow import ArrowMap, as_matrix, to_array
 from udfs.neighbours.cell_rows import Items
-from udfs.neighbours.files import with_table
-from udfs.neighbours.lists import lists_of
+from udfs.neighbours.files import BACKGROUND, file_record, with_table
+from udfs.neighbours.lists import Owners, lists_of
 from udfs.neighbours.recall import Sampled, write_truths
+from uninote.lake.parquet_files import write_file
+from uninote.neighbours.background import Background
 from uninote.neighbours.by_rule.rule_lists import join_rows
 from uninote.neighbours.by_rule.rules import Rows, Rule
 from uninote.neighbours.kernel.assignments import Assignment
@@ -29,15 +31,25 @@ WriteCell = Callable[[int, Items, np.ndarray, Sequence[Assignment]], FileRecords
 
 
 @dataclass(frozen=True)
+class OwnBackground:
+    """The notes of a background that a task draws from its own rows: `keys` int64 ascending, and the `folder` of its file."""
+
+    keys: np.ndarray
+    folder: str
+
+
+@dataclass(frozen=True)
 class JoinTask:
     """What a task of the join makes: lists for each rule, by the tables' names, as the `search` within a cell says.
 
     A task that has all notes finds the exact lists of those `sampled` too, which recall is measured by; null where none has.
+    It draws the `background` of scores from its rows too.
     """
 
     rules: Mapping[str, Rule]
     search: Search
     width: int
+    background: Background | OwnBackground
     sampled: Sampled | None = None
 
     @property
@@ -61,6 +73,9 @@ def make_cell_join(task: JoinTask, sink: Sink, write_cell: WriteCell, count: Cou
         cell = rows[0]["cell"][0].as_py() if "cell" in rows[0].schema.names else 0
         items, primary = read_items(rows, task)
         order = pc.sort_indices(items.ids).to_numpy()
+        background, written = background_of(task, items)
+        yield from written
+        owners = Owners(items.keys, items.ids, _backgrounds(background, items, primary))
         assignments: list[Assignment] = []
         done = RowsDone(len(items.keys), len(task.rules), count)
         for table, (name, rule) in enumerate(task.rules.items()):
@@ -69,7 +84,7 @@ def make_cell_join(task: JoinTask, sink: Sink, write_cell: WriteCell, count: Cou
             # Where a rule cuts rows into groups, each has a join of its own, whose share says nothing of the table.
             with nullcontext() if rule.same else watching(done.within(table)):
                 found = join_rows(items.rows, rule, task.search, wanted)
-            lists = lists_of(items.keys, items.ids, order, found, len(items.keys))
+            lists = lists_of(owners, order, found, len(items.keys))
             yield from with_table(name, sink(name, lists))
             done.reach(table + 1)
         yield from with_table("", write_cell(cell, items, primary, assignments))
@@ -77,6 +92,28 @@ def make_cell_join(task: JoinTask, sink: Sink, write_cell: WriteCell, count: Cou
             yield from write_truths(items, task.rules, task.sampled)
 
     return run
+
+
+def background_of(task: JoinTask, items: Items) -> tuple[Background, FileRecords]:
+    """Return the background of scores, and the FILE_RECORDs, with the table's name first, of what is written of it here."""
+    wanted = task.background
+    if isinstance(wanted, Background):
+        return wanted, iter(())
+    drawn = items.take(np.flatnonzero(np.isin(items.keys, wanted.keys)))
+    file = write_file(background_rows(drawn.keys, drawn.ids, drawn.rows.vectors), wanted.folder)
+    return Background.of(drawn.keys, drawn.rows.vectors), with_table("", iter([file_record(BACKGROUND, file)]))
+
+
+def _backgrounds(background: Background, items: Items, primary: np.ndarray) -> np.ndarray:
+    """Return float32 (n, 2), NaN where this is not a row's primary cell: one task for each row is enough."""
+    found = np.full((len(items.keys), 2), np.nan, np.float32)
+    found[primary] = background.of_rows(items.rows.vectors[primary])
+    return found
+
+
+def background_rows(keys: np.ndarray, ids: pa.Array, vectors: np.ndarray) -> pa.Table:
+    """Return rows of the table neighbour_background, in order of note_id."""
+    return pa.table({"item_key": keys, "note_id": ids, "vector": to_array(vectors)}).sort_by("note_id")
 
 
 def read_items(batches: list[pa.RecordBatch], task: JoinTask) -> tuple[Items, np.ndarray]:

@@ -13,13 +13,35 @@ from udfs.arrow import ArrowMap, pack, unpack
 from uninote.lake.parquet_files import DamagedFileError
 from uninote.neighbours.results.lists import Lists, Pairs
 from uninote.neighbours.results.merge_lists import FlatLists, merge_groups
+from uninote.vectors.key_sets import among
 
-LISTS = ("item_key", "note_id", "neighbour_keys", "neighbour_ids", "scores", "whole")
-"""The columns of lists: neighbour_keys int64 and scores float32, as bytes; `whole`: the list lacks no note that qualifies."""
+LISTS = ("item_key", "note_id", "neighbour_keys", "neighbour_ids", "scores", "whole", "mean", "spread")
+"""The columns of lists: neighbour_keys int64 and scores float32, as bytes; `whole`: the list lacks no note that qualifies.
+
+`mean` and `spread`, float32, are the owner's background (uninote/neighbours/background.py), NaN in partial lists that do not
+know it.
+"""
 
 _BATCH_ROWS = 10_000
 _MOST_SCORE = 1.01  # of unit vectors, with some room for rounding
-_TABLE_BYTES = 64  # for each key looked up, that a table of all keys may take
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Whose lists are made: `keys` int64 (n,), `ids` their note_ids, and `backgrounds` float32 (n, 2), NaN where not known."""
+
+    keys: np.ndarray
+    ids: pa.Array
+    backgrounds: np.ndarray
+
+    @classmethod
+    def unknown(cls, keys: np.ndarray, ids: pa.Array) -> Owners:
+        """Return owners whose backgrounds are not known."""
+        return cls(keys, ids, np.full((len(keys), 2), np.nan, np.float32))
+
+    def take(self, places: np.ndarray) -> Owners:
+        """Return some of them."""
+        return Owners(self.keys[places], self.ids.take(pa.array(places)), self.backgrounds[places])
 
 
 @dataclass(frozen=True)
@@ -35,33 +57,31 @@ class Entries:
         return Entries(self.keys[places], self.ids.take(pa.array(places)), self.scores[places])
 
 
-def make_lists(
-    item_keys: pa.Array, note_ids: pa.Array, entries: Entries, starts: np.ndarray, complete: np.ndarray
-) -> pa.RecordBatch:
-    """Return LISTS of n owners: list i has the entries from starts[i] to starts[i + 1], `starts` int64 (n + 1,).
+def make_lists(owners: Owners, entries: Entries, starts: np.ndarray, complete: np.ndarray) -> pa.RecordBatch:
+    """Return LISTS of n `owners`: list i has the entries from starts[i] to starts[i + 1], `starts` int64 (n + 1,).
 
     `complete`, bool (n,), says which lists lack no note that qualifies.
     """
     return pa.RecordBatch.from_arrays(
         [
-            item_keys,
-            note_ids,
+            pa.array(owners.keys),
+            owners.ids,
             pack(entries.keys, starts),
             pa.ListArray.from_arrays(pa.array(starts.astype(np.int32)), entries.ids),
             pack(entries.scores, starts),
             pa.array(complete),
+            pa.array(np.ascontiguousarray(owners.backgrounds[:, 0])),
+            pa.array(np.ascontiguousarray(owners.backgrounds[:, 1])),
         ],
         names=[*LISTS],
     )
 
 
-def lists_of(
-    keys: np.ndarray, note_ids: pa.Array, rows: np.ndarray, found: Lists, searched: int
-) -> Iterator[pa.RecordBatch]:
-    """Yield LISTS of `rows`, some of the items that were joined, in batches.
+def lists_of(joined: Owners, rows: np.ndarray, found: Lists, searched: int) -> Iterator[pa.RecordBatch]:
+    """Yield LISTS of `rows`, some of the notes that were `joined`, in batches.
 
-    `keys` int64 and `note_ids` are those of all that were joined; `found`, (all, k), has positions among them.
-    The first `searched` of them were compared with all: their lists are complete, unless they are full.
+    `found`, (all, k), has positions among those. The first `searched` of them were compared with all: their lists are
+    complete, unless they are full.
     """
     ids, scores = found
     for start in range(0, len(rows), _BATCH_ROWS):
@@ -70,14 +90,14 @@ def lists_of(
         used = others >= 0
         positions = others[used]
         starts = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
-        entries = Entries(keys[positions], note_ids.take(pa.array(positions)), scores[owners][used])
-        yield make_lists(pa.array(keys[owners]), note_ids.take(pa.array(owners)), entries, starts, owners < searched)
+        entries = Entries(joined.keys[positions], joined.ids.take(pa.array(positions)), scores[owners][used])
+        yield make_lists(joined.take(owners), entries, starts, owners < searched)
 
 
 def lists_of_pairs(keys: np.ndarray, note_ids: pa.Array, pairs: Pairs, searched: int) -> Iterator[pa.RecordBatch]:
     """Yield LISTS of the owners in `pairs`, in batches; a row that owns none has no list.
 
-    The rest as for `lists_of`.
+    `keys` int64 and `note_ids` are those of all that were joined; the rest as for `lists_of`.
     """
     owners, others, scores = pairs
     first = np.flatnonzero(_starts_run(owners))
@@ -87,9 +107,8 @@ def lists_of_pairs(keys: np.ndarray, note_ids: pa.Array, pairs: Pairs, searched:
         bounds = ends[start : start + _BATCH_ROWS + 1]
         here = slice(bounds[0], bounds[-1])
         entries = Entries(keys[others[here]], note_ids.take(pa.array(others[here])), scores[here])
-        yield make_lists(
-            pa.array(keys[rows]), note_ids.take(pa.array(rows)), entries, bounds - bounds[0], rows < searched
-        )
+        known = Owners.unknown(keys[rows], note_ids.take(pa.array(rows)))
+        yield make_lists(known, entries, bounds - bounds[0], rows < searched)
 
 
 def merge_lists(
@@ -115,8 +134,21 @@ def merge_lists(
     if len(first):
         # Any list of an owner may be the one from a search through everything.
         complete = np.logical_or.reduceat(complete, first)
-    note_ids = lists.column("note_id").take(pa.array(order[first]))
-    return make_lists(pa.array(owners[first]), note_ids, entries.take(chosen), merged_starts, complete)
+    merged = Owners(
+        owners[first], lists.column("note_id").take(pa.array(order[first])), _merged_backgrounds(lists, order, first)
+    )
+    return make_lists(merged, entries.take(chosen), merged_starts, complete)
+
+
+def _merged_backgrounds(lists: pa.RecordBatch, order: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return float32 (groups, 2): what any list of each owner knows of its background; those that know it say the same."""
+    found = np.empty((len(first), 2), np.float32)
+    for column, name in enumerate(("mean", "spread")):
+        values = lists.column(name).to_numpy()[order]
+        if len(first):
+            # fmax passes over NaN.
+            found[:, column] = np.fmax.reduceat(values, first)
+    return found
 
 
 def _in_one_batch(stored: Sequence[pa.RecordBatch], found: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -192,14 +224,3 @@ def _check(keys: np.ndarray, scores: np.ndarray, alike: bool) -> None:
     """Raise DamagedFileError where stored lists are none: what was written before pages had checksums may be anything."""
     if not alike or (keys < 0).any() or not (np.abs(scores) <= _MOST_SCORE).all():
         raise DamagedFileError("a file of neighbour_state is not as it was written (its lists are none)")
-
-
-def among(keys: np.ndarray, removed: np.ndarray) -> np.ndarray:
-    """Return bool (n,): which of `keys` are among `removed`, int64 ascending."""
-    if not len(removed):
-        return np.zeros(len(keys), dtype=bool)
-    # A table takes one look for each key, where a binary search takes a dozen; it must not be much larger than the keys.
-    if removed[-1] - removed[0] < _TABLE_BYTES * len(keys):
-        return np.isin(keys, removed, kind="table")
-    place = np.minimum(np.searchsorted(removed, keys), len(removed) - 1)
-    return np.asarray(removed[place] == keys)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from udfs.arrow import ArrowMap, unpack
 from udfs.neighbours.duplicates import read_keyed
-from udfs.neighbours.files import file_record, public_lists, ranks_of, write_public
+from udfs.neighbours.files import file_record, public_entries, public_lists, ranks_of, write_public
 from udfs.table_files import gathered
 from uninote.lake.parquet_files import read_columns, write_file
 
@@ -24,12 +24,15 @@ class Ranking:
 
     `closeness` are the files that `make_closeness` wrote; times `hubness`, it is taken off an entry's score while ranking, not
     in the table.
-    `groups` are the files of groups of duplicates, where a list keeps the first of each group, else none.
+    `groups` are the files of groups of duplicates, where a list keeps the first of each group, else none. `sample` and
+    `min_strength`: see ListFolders.
     """
 
     folder: str
     k: int
     hubness: float
+    sample: np.ndarray
+    min_strength: float | None = None
     closeness: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
 
@@ -94,8 +97,8 @@ def make_ranked(ranking: Callable[[], Ranking]) -> ArrowMap:
                 owners, scores, _ = _entries(batch)
                 order = wanted.order(owners, unpack(batch.column("neighbour_keys"), np.int64)[0], scores)
                 counts = np.bincount(owners[order], minlength=len(batch))
-                ids = batch.column("neighbour_ids").flatten().take(pa.array(order))
-                yield public_lists(batch.column("note_id"), counts, ids, pa.array(scores[order]), wanted.k)
+                _, entries = public_entries(batch, wanted.sample, wanted.k)
+                yield public_lists(batch.column("note_id"), counts, entries.take(order), wanted.k, wanted.min_strength)
 
         yield from write_public(ranked(), wanted.folder)
 

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from udfs.arrow import ArrowMap
 from udfs.neighbours.cell_rows import CellFiles, CellFolders, Items, StoredCell
 from udfs.neighbours.files import with_table
-from udfs.neighbours.full_join import Count, FileRecords, JoinTask, Sink, read_items
-from udfs.neighbours.lists import Entries, among, lists_of_pairs, make_lists
+from udfs.neighbours.full_join import Count, FileRecords, JoinTask, Sink, background_of, read_items
+from udfs.neighbours.lists import Entries, Owners, lists_of_pairs, make_lists
 from udfs.neighbours.recall import write_truths
 from uninote.neighbours.by_rule.changed_rows import Updated, join_by_rule
 from uninote.neighbours.by_rule.rules import Rows, Rule
@@ -25,6 +25,7 @@ from uninote.neighbours.results.lists import Pairs
 from uninote.neighbours.results.progress import RowsDone, watching
 from uninote.neighbours.update.changed_join import ChangedRows
 from uninote.neighbours.update.probes import join_probed
+from uninote.vectors.key_sets import among
 from uninote.vectors.kmeans import compute_in_one_thread
 
 
@@ -169,11 +170,16 @@ class _CellUpdate:
         return items, leaves, np.arange(len(items.keys)) >= len(places)
 
     def _empty_lists(self) -> pa.RecordBatch:
-        """Return LISTS without an entry of the rows whose primary cell this is: whoever is joined anew has a list."""
+        """Return LISTS without an entry of the rows whose primary cell this is: whoever is joined anew has a list.
+
+        They know the backgrounds of these rows, which those with entries do not.
+        """
         mine = self._sent.take(np.flatnonzero(self._primary))
         nothing = Entries(np.empty(0, np.int64), mine.ids[:0], np.empty(0, np.float32))
         count = len(mine.keys)
-        return make_lists(pa.array(mine.keys), mine.ids, nothing, np.zeros(count + 1, np.int64), np.ones(count, bool))
+        background, _ = background_of(self._task, mine)
+        owners = Owners(mine.keys, mine.ids, background.of_rows(mine.rows.vectors))
+        return make_lists(owners, nothing, np.zeros(count + 1, np.int64), np.ones(count, bool))
 
     def _together(self, own: np.ndarray) -> Items:
         """Return the rows sent, then those of the cell at the places `own`."""

@@ -18,10 +18,11 @@ class RuleConfig(Section):
 
     `same` and `different` name attributes that must, or must not, be equal to the note's own; a note whose own value is
     null has no neighbours of the same, and any of a different one. `only` and `never` hold values that a neighbour must,
-    or must not, have. Below `min_score` nobody is a neighbour. Of duplicates, notes at `neighbours.duplicate_score` or
-    above: keep all; exclude those of the note itself; or collapse, one entry for each group of them. With `fresh_days`
-    only notes updated in so many days before the run are neighbours. `hubness`, 0 to 1, ranks notes lower that are close to
-    everyone, by that share of the mean score of their own lists; set `neighbours.slack` to some K with it.
+    or must not, have. Below `min_score` nobody is a neighbour; entries of less strength than `min_strength`, null: than that
+    of all tables, are not shown. Of duplicates, notes at `neighbours.duplicate_score` or above: keep all; exclude those of the
+    note itself; or collapse, one entry for each group of them. With `fresh_days` only notes updated in so many days before the
+    run are neighbours. `hubness`, 0 to 1, ranks notes lower that are close to everyone, by that share of the mean score of
+    their own lists; set `neighbours.slack` to some K with it.
     """
 
     same: tuple[Attribute, ...] = Field((), strict=False)
@@ -29,6 +30,7 @@ class RuleConfig(Section):
     only: dict[Attribute, list[str]] = Field(default_factory=dict)
     never: dict[Attribute, list[str]] = Field(default_factory=dict)
     min_score: float | None = None
+    min_strength: float | None = None
     duplicates: Literal["keep", "exclude", "collapse"] = "keep"
     fresh_days: int | None = Field(None, ge=1)
     hubness: float = Field(0.0, ge=0, le=1)
@@ -42,6 +44,7 @@ class RuleConfig(Section):
 class NeighboursConfig(Section):
     """How the all-pairs join looks, and which tables come of it. `width` null means the widest.
 
+    Entries whose strength is below `min_strength` are not shown to readers, null: all are; lists become shorter, or empty.
     `slack` extra candidates are stored beside the `k`, for updates that take some away. The corpus is one cell as long as
     a task of `task_mib` holds it; past that `overlap` cells see each row, null: as many as a sample says are needed for
     `recall_target`. `cell_rows` fixes how many rows have a cell as their primary one. Of an
@@ -60,6 +63,7 @@ class NeighboursConfig(Section):
     recall_sample: int = Field(500, ge=1)
     full_share: float | None = Field(None, ge=0)
     duplicate_score: float = 0.995
+    min_strength: float | None = None
     tables: dict[TableName, RuleConfig] = Field(default_factory=dict)
     seed: int = 0
 
@@ -86,6 +90,11 @@ class NeighboursConfig(Section):
         if self.cell_rows is not None and self.cell_rows < least:
             raise ValueError(f"cell_rows should be at least 2 x (k + slack) = {least}, or a cell may not fill a list")
         return self
+
+    def min_strength_of(self, name: str) -> float | None:
+        """Return the least strength of entries of a table that readers see, null for any."""
+        own = self.rules[name].min_strength
+        return self.min_strength if own is None else own
 
     @property
     def rules(self) -> dict[str, RuleConfig]:

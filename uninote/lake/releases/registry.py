@@ -71,6 +71,7 @@ ARTEFACTS = (
     Artefact("neighbour_rows", GENERATION, VERSION, VACUUM, LISTS),
     Artefact("neighbour_cells", GENERATION, VERSION, VACUUM, LISTS),
     Artefact("neighbour_leaders", GENERATION, VERSION, VACUUM, LISTS),
+    Artefact("neighbour_background", GENERATION, VERSION, VACUUM, LISTS),
 )
 RULE = Artefact("", GENERATION, VERSION, VACUUM, LISTS)  # a neighbour table of the user's own name
 

@@ -14,6 +14,7 @@ def neighbour_state_table(note_id: DataType, name: str) -> TableSpec:
 
     A shorter list is `whole` where nobody else qualifies; else others do, all of lower scores than those it has. Keys are
     int64 and scores float32, as bytes: every update reads and writes all of them, and lists take up to four times as long.
+    `mean` and `spread` are those of the note's scores with the notes of NEIGHBOUR_BACKGROUND.
     """
     schema = struct_of(
         item_key=LongType(),
@@ -22,6 +23,8 @@ def neighbour_state_table(note_id: DataType, name: str) -> TableSpec:
         neighbour_ids=ArrayType(note_id),
         scores=BinaryType(),
         whole=BooleanType(),
+        mean=FloatType(),
+        spread=FloatType(),
     )
     return TableSpec(f"neighbour_state/{name}", schema, ("item_key",))
 
@@ -56,9 +59,20 @@ NEIGHBOUR_LEADERS = TableSpec(
 each `width` long; each row has `fan` leaves in it."""
 
 
+def neighbour_background_table(note_id: DataType) -> TableSpec:
+    """Private: the notes, drawn with the last full join, whose scores with a note are its background; as they were then."""
+    return TableSpec(
+        "neighbour_background", struct_of(item_key=LongType(), note_id=note_id, vector=VECTOR), ("item_key",)
+    )
+
+
 def neighbours_table(note_id: DataType, name: str = "neighbours") -> TableSpec:
-    """The product: at most K neighbours of each note, best first; empty when no other note qualifies."""
-    neighbour = struct_of(note_id=note_id, score=FloatType())
+    """The product: at most K neighbours of each note, best first; empty when no other note qualifies.
+
+    `score` is a cosine. `strength` is how many spreads it lies above the mean of the note's own background, null where that
+    says nothing (fewer than 30 notes): comparable between notes, as a cosine is not. Lists of earlier releases have none.
+    """
+    neighbour = struct_of(note_id=note_id, score=FloatType(), strength=FloatType())
     return TableSpec(name, struct_of(note_id=note_id, neighbours=ArrayType(neighbour)), ("note_id",))
 
 

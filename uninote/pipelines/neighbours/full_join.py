@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from udfs.neighbours.cells import FullJoinCells, make_replicas
 from udfs.neighbours.files import PARTIAL
-from udfs.neighbours.full_join import make_cell_join
+from udfs.neighbours.full_join import OwnBackground, make_cell_join
+from uninote.neighbours.background import Background
 from uninote.neighbours.planning.costs import JOIN_S
-from uninote.pipelines.neighbours.output.cell_rows import cell_folders, save_cells
+from uninote.pipelines.neighbours.output.cell_rows import background_uri, cell_folders, save_background, save_cells
 from uninote.pipelines.neighbours.output.files import (
     FILE_RECORDS,
     JoinResult,
+    Rewrite,
     WrittenFile,
     collect_files,
     make_partial_sink,
@@ -35,13 +36,14 @@ def join_all(join: Join) -> JoinResult:
     files = _in_one_cell(join, plan) if len(plan.centroids) == 1 else _in_cells(join, plan)
     save_cells(join, plan)
     seconds = {JOIN_S: time.monotonic() - started}
-    return JoinResult(plan.counts() | {"joined": join.rows}, files, seconds=seconds)
+    return JoinResult(plan.counts() | {"joined": join.rows}, files, join.background_keys, seconds=seconds)
 
 
 def _in_one_cell(join: Join, plan: JoinPlan) -> list[WrittenFile]:
     """Join all rows in one task, which writes final lists: nothing is shuffled or merged."""
     with watched(join.run.spark.sparkContext, "neighbours: rows joined", join.rows) as done:
-        make = make_cell_join(join.task(plan.recall, 1), make_sink(join), cell_folders(join).write_cell, done.add)
+        task = join.task(plan.recall, 1, OwnBackground(join.background_keys, background_uri(join)))
+        make = make_cell_join(task, make_sink(join), cell_folders(join).write_cell, done.add)
         return collect_files(join.scan(make, FILE_RECORDS, parts=1))
 
 
@@ -49,14 +51,15 @@ def _in_cells(join: Join, plan: JoinPlan) -> list[WrittenFile]:
     """Join each cell in a task of its own, and merge the lists of each row."""
     # Partial lists are files between join and merge: a task that is lost repeats one cell, and the merge repeats none.
     with watched(join.run.spark.sparkContext, "neighbours: rows joined", join.rows * plan.overlap) as done:
-        task = join.task(plan.recall, len(plan.centroids))
+        background = Background.of(join.background_keys, join.vectors_of(join.background_keys))
+        task = join.task(plan.recall, len(plan.centroids), background)
         folders = cell_folders(join)
         make = make_cell_join(task, make_partial_sink(join), folders.write_cell, done.add)
         partial = collect_files(_by_cell(join, plan).mapInArrow(make, FILE_RECORDS))
     files = [one for one in partial if one.kind != PARTIAL]
     for name in join.rules:
-        files += rewrite(join, name, partial, [], np.empty(0, np.int64))
-    return files
+        files += rewrite(join, name, Rewrite(partial, join.background_keys))
+    return [*files, save_background(join)]
 
 
 def _by_cell(join: Join, plan: JoinPlan) -> DataFrame:

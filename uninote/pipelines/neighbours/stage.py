@@ -48,7 +48,7 @@ from uninote.pipelines.runtime.progress import say, step
 
 STAGE = "neighbours"
 _UNIT = "all"
-_LAYOUT = 3  # of the private files: an update starts only from one it knows
+_LAYOUT = 4  # of the private files: an update starts only from one it knows
 _MEASURES = {"recall_sample", "full_share"}  # settings that the lists do not depend on
 
 
@@ -137,7 +137,7 @@ def _decide(join: Join, last: LastRun | None, present: Present) -> Decision:
 def _hold_taken_down(join: Join) -> bool:
     """Say whether the private tables hold notes that are taken down: an update would leave their rows where they are."""
     names = taken_down(join.run.lake.root).names
-    private = ["neighbour_rows", *(f"neighbour_state/{rule}" for rule in join.rules)]
+    private = ["neighbour_rows", "neighbour_background", *(f"neighbour_state/{rule}" for rule in join.rules)]
     return any(held(join.run.generation.uri(name), names) for name in private)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pyspark.sql import DataFrame
@@ -22,14 +22,23 @@ from uninote.lake.change_feed import MOST_CHANGED
 from uninote.lake.delta_files import present_files
 from uninote.lake.parquet_files import DataFile
 from uninote.lake.schemas import NEIGHBOUR_CELLS
+from uninote.neighbours.background import Background
 from uninote.neighbours.planning.costs import PASS_S, SEARCH_S
 from uninote.pipelines.lake.reading.file_rows import FileRows
 from uninote.pipelines.neighbours.changes import rows_to_join
 from uninote.pipelines.neighbours.decision import ChangedNotes, LastRun
-from uninote.pipelines.neighbours.output.cell_rows import CellRows, Cells, cell_folders, load_cells, open_cell_rows
+from uninote.pipelines.neighbours.output.cell_rows import (
+    CellRows,
+    Cells,
+    cell_folders,
+    load_background,
+    load_cells,
+    open_cell_rows,
+)
 from uninote.pipelines.neighbours.output.files import (
     FILE_RECORDS,
     JoinResult,
+    Rewrite,
     WrittenFile,
     collect_files,
     make_partial_sink,
@@ -56,16 +65,18 @@ class StoredLists:
 
 @dataclass(frozen=True)
 class UpdateBase:
-    """What an update starts from, as the last run left it: the cells of the last full join, and the rows in them."""
+    """What an update starts from, as the last run left it: the cells and the background of the last full join, and the rows."""
 
     cells: Cells
     rows: CellRows
+    background: Background
 
 
 def open_base(join: Join, last: LastRun) -> UpdateBase:
     """Return what an update starts from. Raises MissingFilesError, DamagedFileError."""
     cells = load_cells(join, last.outputs[NEIGHBOUR_CELLS.name])
-    return UpdateBase(cells, open_cell_rows(join, len(cells.centroids), last.outputs))
+    background = load_background(join, last.outputs[join.background_spec.name])
+    return UpdateBase(cells, open_cell_rows(join, len(cells.centroids), last.outputs), background)
 
 
 def update_lists(join: Join, last: LastRun, notes: ChangedNotes) -> JoinResult:
@@ -84,12 +95,12 @@ def update_lists(join: Join, last: LastRun, notes: ChangedNotes) -> JoinResult:
     with rows_to_join(join, base.rows, last.inputs, keys) as rows:
         partial = join_changed_rows(join, base, rows, stored, changed)
     searched = time.monotonic()
-    files = merge_updates(join, partial, stored, changed)
+    files = merge_updates(join, Rewrite(partial, base.background.keys, removed=changed), stored)
     passes = passed - started + time.monotonic() - searched
     cells = base.cells
     counts = {"cells": len(cells.centroids), "overlap": cells.overlap, "joined": len(keys), "changed": len(changed)}
     seconds = {SEARCH_S: searched - passed, PASS_S: passes}
-    return JoinResult(counts, files, added_to=last.outputs, seconds=seconds)
+    return JoinResult(counts, files, base.background.keys, added_to=last.outputs, seconds=seconds)
 
 
 def _stored_lists(join: Join, last: LastRun, changed: np.ndarray) -> dict[str, StoredLists]:
@@ -145,7 +156,7 @@ def join_changed_rows(
     # By id, not by hash: a partition is a cell.
     count = len(base.rows.files)
     by_cell = moved.union(_cell_numbers(join, count)).repartitionById(count, F.col("cell"))
-    task = join.task(kernel_recall(join.run.config.neighbours), count)
+    task = join.task(kernel_recall(join.run.config.neighbours), count, base.background)
     with watched(context, "neighbours: changed notes, against rows", join.rows) as done:
         make = make_update_join(
             task, lambda: shared.value[0].read(), lambda: shared.value[1], make_partial_sink(join), done.add
@@ -177,13 +188,11 @@ def _cell_numbers(join: Join, cells: int) -> DataFrame:
     return join.run.spark.range(cells).select(*nothing, cell, F.lit(False).alias("primary"))
 
 
-def merge_updates(
-    join: Join, partial: list[WrittenFile], stored: Mapping[str, StoredLists], changed: np.ndarray
-) -> list[WrittenFile]:
-    """Merge partial lists with the stored ones. Raises LostListsError where that loses a list, or has one twice."""
-    files = [one for one in partial if one.kind != PARTIAL]
+def merge_updates(join: Join, wanted: Rewrite, stored: Mapping[str, StoredLists]) -> list[WrittenFile]:
+    """Merge partial lists with the `stored` ones. Raises LostListsError where that loses a list, or has one twice."""
+    files = [one for one in wanted.partial if one.kind != PARTIAL]
     for name, lists in stored.items():
-        merged = rewrite(join, name, partial, lists.files, changed)
+        merged = rewrite(join, name, replace(wanted, old=lists.files))
         found = sum(file.rows for file in of_kind(merged, name, STATE))
         if found != join.rows:
             raise LostListsError(f"{name} came to {found:,} lists for {join.rows:,} notes")

@@ -12,12 +12,14 @@ from pyspark.sql.types import StructType
 
 from udfs.arrow import ArrowMap, read_rows, to_array
 from udfs.neighbours.cell_rows import CellFiles, CellFolders
-from udfs.neighbours.files import PIVOTS, ROWS
+from udfs.neighbours.files import BACKGROUND, PIVOTS, ROWS
+from udfs.neighbours.full_join import background_rows
 from uninote.lake.delta_files import add_files, folder_values, present_files, replace_files
 from uninote.lake.parquet_files import read_columns, write_file
 from uninote.lake.schemas import NEIGHBOUR_CELLS, NEIGHBOUR_LEADERS
+from uninote.neighbours.background import Background
 from uninote.pipelines.lake import tables
-from uninote.pipelines.neighbours.output.files import JoinResult, of_kind
+from uninote.pipelines.neighbours.output.files import JoinResult, WrittenFile, of_kind
 from uninote.pipelines.neighbours.planning.join import Join
 from uninote.pipelines.neighbours.planning.plan import JoinPlan
 
@@ -109,8 +111,29 @@ def load_cells(join: Join, version: int) -> Cells:
     return Cells(centroids, table["overlap"][0].as_py(), table["visits"][0].as_py())
 
 
+def background_uri(join: Join) -> str:
+    """Return where the notes lie that backgrounds are made of."""
+    return join.run.generation.uri(join.background_spec.name)
+
+
+def save_background(join: Join) -> WrittenFile:
+    """Write the notes that backgrounds are made of, for a join in which no task has them all."""
+    drawn = join.background_sample
+    rows = background_rows(drawn.keys, drawn.note_ids, join.vectors_of(drawn.keys))
+    return WrittenFile("", BACKGROUND, write_file(rows, background_uri(join)))
+
+
+def load_background(join: Join, version: int) -> Background:
+    """Return the background that the last full join drew. Raises MissingFilesError, DamagedFileError."""
+    keys, vectors = np.empty(0, np.int64), np.empty((0, join.width), np.float32)
+    for file in present_files(background_uri(join), version):
+        rows = read_columns(file.path, ["item_key", "vector"]).sort_by("item_key")
+        keys, vectors = read_rows(rows.to_batches())
+    return Background.of(keys, vectors)
+
+
 def publish_cells(join: Join, result: JoinResult, made_from: str) -> dict[str, int]:
-    """Commit the rows of cells and their pivots: all there are, or what an update adds.
+    """Commit the rows of cells, their pivots and the background: all there are, or what an update adds.
 
     Returns the versions of all tables that the next update needs beside the lists. `made_from` is the fingerprint of what
     the files were made of.
@@ -118,6 +141,7 @@ def publish_cells(join: Join, result: JoinResult, made_from: str) -> dict[str, i
     folders = cell_folders(join)
     rows = join.rows_spec
     cells = join.run.generation.uri(NEIGHBOUR_CELLS.name)
+    background = join.background_spec
     row_files = of_kind(result.files, "", ROWS)
     if result.added_to is not None:
         before = result.added_to
@@ -126,6 +150,7 @@ def publish_cells(join: Join, result: JoinResult, made_from: str) -> dict[str, i
             rows.name: add_files(folders.rows, before[rows.name], row_files, made_from=made_from),
             NEIGHBOUR_LEADERS.name: add_files(folders.pivots, before[NEIGHBOUR_LEADERS.name], []),
             NEIGHBOUR_CELLS.name: add_files(cells, before[NEIGHBOUR_CELLS.name], []),
+            background.name: add_files(background_uri(join), before[background.name], []),
         }
     pivots = of_kind(result.files, "", PIVOTS)
     pivot_schema = NEIGHBOUR_LEADERS.schema.json()
@@ -133,4 +158,7 @@ def publish_cells(join: Join, result: JoinResult, made_from: str) -> dict[str, i
         rows.name: replace_files(folders.rows, rows.schema.json(), row_files, [_CELL, _UPDATE], made_from=made_from),
         NEIGHBOUR_LEADERS.name: replace_files(folders.pivots, pivot_schema, pivots, [_CELL]),
         NEIGHBOUR_CELLS.name: tables.table_version(cells),
+        background.name: replace_files(
+            background_uri(join), background.schema.json(), of_kind(result.files, "", BACKGROUND)
+        ),
     }

@@ -39,7 +39,7 @@ FILE_RECORDS = StructType([StructField("table", StringType()), *RECORD_FIELDS])
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file that a task wrote for one table; `kind` is STATE, PUBLIC, PAIRS, PARTIAL, ROWS or PIVOTS."""
+    """A file that a task wrote for one table; `kind` is STATE, PUBLIC, PAIRS, PARTIAL, ROWS, PIVOTS or BACKGROUND."""
 
     table: str
     kind: str
@@ -50,19 +50,21 @@ class WrittenFile:
 class JoinResult:
     """What a full join or an update made; nothing of it is published yet.
 
-    `counts` are for the ledger. `added_to` has, by table, the versions of the private tables that an update adds its rows to;
-    null after a full join, which replaces them. `seconds` of its parts are for the ledger too, by the names in `costs`.
+    `counts` are for the ledger. `background`, int64 ascending, are the keys of the notes that backgrounds are made of.
+    `added_to` has, by table, the versions of the private tables that an update adds its rows to; null after a full join, which
+    replaces them. `seconds` of its parts are for the ledger too, by the names in `costs`.
     """
 
     counts: Mapping[str, int]
     files: Sequence[WrittenFile]
+    background: np.ndarray
     added_to: Mapping[str, int] | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def make_sink(join: Join) -> Sink:
     """Return what writes final lists, which come by note_id, to where they belong."""
-    folders = {name: _folders(join, name) for name in join.rules}
+    folders = {name: _folders(join, name, join.background_keys) for name in join.rules}
     return lambda name, lists: write_lists(lists, folders[name])
 
 
@@ -86,20 +88,28 @@ def scan_and_write(join: Join, name: str, records: DataFrame) -> list[WrittenFil
     return collect_files(records.select(F.lit(name).alias("table"), *FILE_RECORD))
 
 
-def rewrite(
-    join: Join, name: str, written: Sequence[WrittenFile], old: Sequence[DataFile], removed: np.ndarray
-) -> list[WrittenFile]:
-    """Merge the partial lists of a table with its `old` files, without the notes `removed`, int64 ascending.
+@dataclass(frozen=True)
+class Rewrite:
+    """Partial lists that are merged with `old` files, without the notes `removed`; `background` as in JoinResult."""
+
+    partial: Sequence[WrittenFile]
+    background: np.ndarray
+    old: Sequence[DataFile] = ()
+    removed: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+def rewrite(join: Join, name: str, wanted: Rewrite) -> list[WrittenFile]:
+    """Merge the partial lists of a table with its old files, as `wanted` says.
 
     Returns files of its state and for readers. Old files are in order of their bounds, which do not overlap; each is written
     again by one task. Without any, the note_ids are cut into parts of about FILE_ROWS.
     """
-    bounds = [file.low for file in old[1:] if file.low is not None] if old else _bounds(join)
-    by_part = _by_part(join, of_kind(written, name, PARTIAL), bounds)
+    bounds = [file.low for file in wanted.old[1:] if file.low is not None] if wanted.old else _bounds(join)
+    by_part = _by_part(join, of_kind(wanted.partial, name, PARTIAL), bounds)
     # One broadcast: each task looks up the notes of its own lists among all that were removed.
-    paths: list[str | None] = [file.path for file in old] or [None] * (len(bounds) + 1)
-    shared = join.run.spark.sparkContext.broadcast(removed)
-    make = make_rewrite(_folders(join, name), make_reader(LISTS), paths, lambda: shared.value)
+    paths: list[str | None] = [file.path for file in wanted.old] or [None] * (len(bounds) + 1)
+    shared = join.run.spark.sparkContext.broadcast(wanted.removed)
+    make = make_rewrite(_folders(join, name, wanted.background), make_reader(LISTS), paths, lambda: shared.value)
     merged = scan_and_write(join, name, by_part.mapInArrow(make, RECORD_FIELDS))
     shared.destroy()
     return merged
@@ -121,7 +131,7 @@ def of_kind(written: Sequence[WrittenFile], table: str, kind: str) -> list[DataF
     return [one.file for one in written if (one.table, one.kind) == (table, kind)]
 
 
-def _folders(join: Join, name: str) -> ListFolders:
+def _folders(join: Join, name: str, sample: np.ndarray) -> ListFolders:
     settings = join.run.config.neighbours
     made_later = settings.rules[name].ranks
     return ListFolders(
@@ -131,6 +141,8 @@ def _folders(join: Join, name: str) -> ListFolders:
         state_length=join.list_length,
         k=settings.k,
         duplicate_score=settings.duplicate_score,
+        sample=sample,
+        min_strength=settings.min_strength_of(name),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructField, StructType
 
@@ -43,7 +44,9 @@ def publish(join: Join, result: JoinResult, made_from: str) -> tuple[dict[str, i
     # Readers' tables come after all private ones: what they show can be written again from those.
     for name, rule in rules.items():
         spec = neighbours_table(join.run.note_id, name)
-        files = _rank_lists(join, name, groups) if rule.ranks else of_kind(result.files, name, PUBLIC)
+        files = (
+            _rank_lists(join, name, groups, result.background) if rule.ranks else of_kind(result.files, name, PUBLIC)
+        )
         replace_files(generation.uri(spec.name), spec.schema.json(), files, made_from=made_from)
     tables.remove(join.staging_uri)
     return {"duplicates": duplicates}, versions
@@ -68,17 +71,18 @@ def find_damage(join: Join, made_from: str) -> str | None:
     return None
 
 
-def _rank_lists(join: Join, name: str, groups: Sequence[str]) -> list[DataFile]:
+def _rank_lists(join: Join, name: str, groups: Sequence[str], background: np.ndarray) -> list[DataFile]:
     """Write the public table `name` out of its state, collapsed and with hubs ranked lower as its rule says.
 
-    `groups` are the files of the groups of duplicates.
+    `groups` are the files of the groups of duplicates, `background` the keys of the notes that backgrounds are made of.
     """
     settings = join.run.config.neighbours
     rule = settings.rules[name]
     folder = join.run.generation.uri(name)
     closeness = _closeness(join, name) if rule.hubness else ()
     collapsed = tuple(groups) if rule.duplicates == "collapse" else ()
-    ranking = Ranking(folder, settings.k, rule.hubness, closeness, collapsed)
+    least = settings.min_strength_of(name)
+    ranking = Ranking(folder, settings.k, rule.hubness, background, least, closeness, collapsed)
     shared = join.run.spark.sparkContext.broadcast(ranking)
     make = make_ranked(lambda: shared.value)
     files = files_of(join.state_uri(name))

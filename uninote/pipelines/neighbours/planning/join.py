@@ -12,10 +12,17 @@ from pyspark.sql.types import BooleanType, IntegerType, LongType, StringType, St
 
 from udfs.arrow import ArrowMap
 from udfs.neighbours.attributes import AttributeColumns, make_with_attributes
-from udfs.neighbours.full_join import JoinTask
+from udfs.neighbours.full_join import JoinTask, OwnBackground
 from udfs.neighbours.recall import Sampled
 from uninote.lake.delta_files import present_files
-from uninote.lake.schemas import VECTOR, TableSpec, neighbour_rows_table, neighbour_state_table
+from uninote.lake.schemas import (
+    VECTOR,
+    TableSpec,
+    neighbour_background_table,
+    neighbour_rows_table,
+    neighbour_state_table,
+)
+from uninote.neighbours.background import BACKGROUND_NOTES, Background
 from uninote.neighbours.by_rule.attributes import Attribute, attributes_of
 from uninote.neighbours.by_rule.rules import Rule
 from uninote.neighbours.kernel.settings import Search
@@ -24,6 +31,7 @@ from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, VectorS
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours.planning.attributes import columns_of, rule_of
 from uninote.pipelines.neighbours.planning.plan import Truth, sample_truth
+from uninote.vectors.sampling import first_in_order
 
 STAGED = "neighbours"
 
@@ -38,13 +46,42 @@ class Join:
     @cached_property
     def sample(self) -> VectorSample:
         """How many notes there are, and a sample of them, to measure recall by, without its vectors."""
-        settings = self.run.config.neighbours
-        return self.vectors.sample(settings.recall_sample, settings.seed, read_vectors=False)
+        return self._first_drawn(self.run.config.neighbours.recall_sample)
+
+    @cached_property
+    def background_keys(self) -> np.ndarray:
+        """The keys, int64 ascending, of the notes that a full join makes backgrounds of."""
+        return self.background_sample.keys
+
+    @cached_property
+    def background_sample(self) -> VectorSample:
+        """Those notes, without their vectors."""
+        return self._first_drawn(BACKGROUND_NOTES)
 
     @cached_property
     def sampled_vectors(self) -> np.ndarray:
         """The vectors of the sample, float32 (m, width): a pass over all vectors, for joins in which no task has them all."""
-        return self.vectors.pick(self.sample.keys)[1]
+        return self.vectors_of(self.sample.keys)
+
+    def vectors_of(self, keys: np.ndarray) -> np.ndarray:
+        """Return float32 (m, width) of `keys`, of the sample or of the background: both are read together."""
+        found, vectors = self._drawn_vectors
+        return vectors[np.searchsorted(found, keys)]
+
+    @cached_property
+    def _drawn_vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.vectors.pick(self._drawn.keys)
+
+    @cached_property
+    def _drawn(self) -> VectorSample:
+        """The notes of the sample and of the background: both are the first in one order, and one pass finds them."""
+        settings = self.run.config.neighbours
+        return self.vectors.sample(max(settings.recall_sample, BACKGROUND_NOTES), settings.seed, read_vectors=False)
+
+    def _first_drawn(self, count: int) -> VectorSample:
+        drawn = self._drawn
+        first = first_in_order(drawn.keys, count, self.run.config.neighbours.seed)
+        return replace(drawn, keys=drawn.keys[first], note_ids=drawn.note_ids.take(pa.array(first)))
 
     @cached_property
     def scanned_truth(self) -> Truth:
@@ -87,12 +124,12 @@ class Join:
         """How many entries a stored list has: some more than readers see, for updates that take entries away."""
         return self.run.config.neighbours.k + self.run.config.neighbours.slack
 
-    def task(self, recall: float, cells: int) -> JoinTask:
+    def task(self, recall: float, cells: int, background: Background | OwnBackground) -> JoinTask:
         """Return what the executors need to know to reach this `recall` within each of so many cells."""
         settings = self.run.config.neighbours
         search = Search(settings.k, self.list_length, recall, settings.seed)
         sampled = Sampled(self.sample.keys, self.truth_length, f"{self.staging_uri}/truth") if cells == 1 else None
-        return JoinTask(self.rules, search, self.width, sampled)
+        return JoinTask(self.rules, search, self.width, background, sampled)
 
     @property
     def truth_length(self) -> int:
@@ -153,6 +190,11 @@ class Join:
     def rows_spec(self) -> TableSpec:
         """The private table of the rows of each cell, which updates read."""
         return neighbour_rows_table(self.run.note_id, [attribute.name for attribute in self.attributes])
+
+    @property
+    def background_spec(self) -> TableSpec:
+        """The private table of the notes that backgrounds are made of."""
+        return neighbour_background_table(self.run.note_id)
 
     def state(self, name: str) -> TableSpec:
         """Return the private table behind the neighbour table `name`."""

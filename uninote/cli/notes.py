@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -34,17 +35,17 @@ def neighbours_of(lake: str, notes: Sequence[str], table: str, generation: str |
     """Return the list of each note in `table`, best first, with titles. Raises NotFoundError where a note has none."""
     ids = typed(lake, notes)
     check_shown(lake, ids)
-    found = open_table(lake, table, generation).get(ids)
+    found = open_table(lake, table, generation).entries(ids)
     missing = [str(one) for one in ids if one not in found]
     if missing:
         raise NotFoundError(f"{', '.join(missing)}: no list in {table}; `uninote show` says what the lake holds of it")
-    others = {other for entries in found.values() for other, _ in entries}
+    others = {entry.note_id for entries in found.values() for entry in entries}
     titles = {row["note_id"]: row["title"] for row in _rows(lake, "notes", [*others, *ids], ("note_id", "title"))}
     lists = []
     for note in ids:
         entries = []
-        for rank, (other, score) in enumerate(found[note], 1):
-            entries.append({"rank": rank, "note_id": other, "score": score, "title": titles.get(other)})
+        for rank, one in enumerate(found[note], 1):
+            entries.append({"rank": rank, **asdict(one), "title": titles.get(one.note_id)})
         lists.append({"note_id": note, "title": titles.get(note), "neighbours": entries})
     return {"lake": lake, "table": table, "lists": lists}
 
@@ -54,7 +55,9 @@ def print_neighbours(found: dict[str, Any]) -> None:
     for one in found["lists"]:
         write(sys.stdout, f"{one['note_id']}  {_short(one['title'])}\n")
         for entry in one["neighbours"]:
-            line = f"  {entry['rank']:>3}  {entry['score']:.4f}  {entry['note_id']}  {_short(entry['title'])}\n"
+            strength = "     " if entry["strength"] is None else f"{entry['strength']:5.1f}"
+            shown = f"{entry['score']:.4f}  {strength}  {entry['note_id']}  {_short(entry['title'])}"
+            line = f"  {entry['rank']:>3}  {shown}\n"
             write(sys.stdout, line)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from deltalake import DeltaTable
@@ -42,6 +43,15 @@ def lookup(
     return open_table(lake, table, generation).get(note_ids)
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A neighbour: its cosine as `score`, and its `strength`, null where it has none (docs/neighbours.md)."""
+
+    note_id: NoteId
+    score: float
+    strength: float | None
+
+
 class NeighbourTable:
     """One version of a neighbour table, for many look-ups: its list of files is read once.
 
@@ -70,6 +80,13 @@ class NeighbourTable:
 
     def get(self, note_ids: Sequence[NoteId]) -> dict[NoteId, list[tuple[NoteId, float]]]:
         """Return what `lookup` does."""
+        lists = {}
+        for note_id, entries in self.entries(note_ids).items():
+            lists[note_id] = [(entry.note_id, entry.score) for entry in entries]
+        return lists
+
+    def entries(self, note_ids: Sequence[NoteId]) -> dict[NoteId, list[Entry]]:
+        """Return what `get` does, with strengths."""
         taken = Taken() if self._takedowns is None else self._takedowns.now()
         try:
             found = self._rows.find([one for one in note_ids if not taken.hides(one)])
@@ -81,7 +98,9 @@ class NeighbourTable:
             ) from error
         lists = {}
         for note_id, neighbours in zip(found["note_id"].to_pylist(), found["neighbours"].to_pylist(), strict=True):
-            lists[note_id] = [(one["note_id"], one["score"]) for one in neighbours if not taken.hides(one["note_id"])]
+            # Tables of earlier releases have no strengths.
+            entries = (Entry(one["note_id"], one["score"], one.get("strength")) for one in neighbours)
+            lists[note_id] = [entry for entry in entries if not taken.hides(entry.note_id)]
         return lists
 
 

@@ -13,6 +13,7 @@ from udfs.arrow import to_matrix
 from uninote.errors import UninoteError
 from uninote.lake.schemas import notes_table
 from uninote.pipelines.embed import commit as embed_commit
+from uninote.pipelines.embed import small_changes
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.embed.steps import scope
 from uninote.pipelines.lake import tables
@@ -46,6 +47,11 @@ def edit(run, sql):
     run.spark.sql(sql.format(notes=f"delta.`{run.lake.uri('notes')}`"))
 
 
+def by_spark(monkeypatch):
+    """So few notes would be compared and committed by the driver."""
+    monkeypatch.setattr(small_changes, "MOST_NOTES", 0)
+
+
 @pytest.mark.long
 def test_the_feed_of_many_commits_is_read_once_and_an_overwrite_costs_no_model_call(run_of, monkeypatch):
     first = [make_note(number) for number in range(6)]
@@ -67,6 +73,7 @@ def test_the_feed_of_many_commits_is_read_once_and_an_overwrite_costs_no_model_c
         "visibility, updated_at FROM {notes} WHERE note_id = 4",
     )
     edit(run, "UPDATE {notes} SET category = 'new' WHERE note_id = 5")
+    by_spark(monkeypatch)
     looked_at = []
     real = scope.within
     monkeypatch.setattr("uninote.pipelines.embed.planning.within", lambda f, s: looked_at.append(s) or real(f, s))
@@ -174,6 +181,7 @@ def test_a_killed_run_of_several_chunks_repeats_at_most_one(run_of, monkeypatch)
     write_notes(run, old)
     embed(run)
     write_notes(run, new)
+    by_spark(monkeypatch)
     real, published = embed_commit.tables.append, []
 
     def die(frame, spec, uri, **rows):

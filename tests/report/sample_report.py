@@ -29,6 +29,7 @@ from uninote.report.figures import (
     IndexRow,
     Recall,
     StrategyScores,
+    StrengthCut,
     Trend,
     WidthRecall,
 )
@@ -194,6 +195,7 @@ def make_report(**fields: object) -> Report:
         tables={"notes": f"{LAKE}/notes", "neighbours": f"{LAKE}/{GENERATION}/neighbours"},
         k=20,
         agreements=(make_agreement(),),
+        strengths=(StrengthCut(0, 1.0, 0.0, {"category": 0.8}), StrengthCut(8, 0.037, 0.61, {})),
         evaluation=Evaluation(
             (64, 256),
             ("text_only", "start"),

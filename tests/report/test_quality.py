@@ -16,7 +16,7 @@ NOTES = 60
 def sample():
     vectors = np.random.default_rng(1).standard_normal((NOTES, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return quality.Sample(list(range(NOTES)), vectors, {0: [2, 4], 2: [0]})
+    return quality.Sample(list(range(NOTES)), vectors, {0: [(2, None), (4, None)], 2: [(0, None)]})
 
 
 def test_notes_without_the_label_neither_ask_nor_answer(sample, monkeypatch):

@@ -27,6 +27,7 @@ EMPTY = {
     "similarity": None,
     "duplicates": None,
     "agreements": (),
+    "strengths": (),
     "evaluation": None,
     "examples": (),
     "tables": {},

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from uninote.report.figures import Agreement, Duplicates, Evaluation, Histogram, IndexRow, Recall, Trend, WidthRecall
+from uninote.report.figures import (
+    Agreement,
+    Duplicates,
+    Evaluation,
+    Histogram,
+    IndexRow,
+    Recall,
+    StrengthCut,
+    Trend,
+    WidthRecall,
+)
 
 
 @dataclass(frozen=True)
@@ -141,6 +151,7 @@ class Report:
     tables: dict[str, str]
     k: int
     agreements: tuple[Agreement, ...] = ()
+    strengths: tuple[StrengthCut, ...] = ()
     evaluation: Evaluation | None = None
     quarantine_limit: float = 0.01
     run_id: str = ""

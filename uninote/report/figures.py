@@ -42,6 +42,19 @@ class WidthRecall:
 
 
 @dataclass(frozen=True)
+class StrengthCut:
+    """What a least `strength` leaves of lists: the share of their `pairs`, and the share of notes whose list is `empty`.
+
+    `shares`, by kind of label, are those of the pairs left that have one in common; of labels that none of these has, none.
+    """
+
+    strength: float
+    pairs: float
+    empty: float
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Histogram:
     """`counts[i]` values lie from `edges[i]` to `edges[i + 1]`. Raises ReportDataError unless edges rise and fit."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.report.labels import Label, Notes, ids_of, labels_of, languages_of
-from uninote.report.figures import Agreement
+from uninote.pipelines.report.strengths import strength_cuts
+from uninote.report.figures import Agreement, StrengthCut
 
 # Bounded, whatever the lake: a share of 1,000 notes is known to .03 (twice the standard error), and TF-IDF of 3,000
 # notes takes a second and 40 MB.
@@ -33,18 +35,28 @@ LINE = 80  # of that of a neighbour outside the sample
 
 @dataclass(frozen=True)
 class Sample:
-    """Notes with their unit vectors, float32 (n, width), in a random order; and the lists of neighbours that they have."""
+    """Notes with their unit vectors, float32 (n, width), in a random order; and their neighbours, with strengths."""
 
     note_ids: list[Any]
     vectors: np.ndarray
-    lists: dict[Any, list[Any]]
+    entries: dict[Any, list[tuple[Any, float | None]]]
+
+    @cached_property
+    def lists(self) -> dict[Any, list[Any]]:
+        """The lists without strengths."""
+        return {note: [other for other, _ in entries] for note, entries in self.entries.items()}
 
 
-def agreements(run: Run, snapshot: Snapshot, width: int) -> tuple[Agreement, ...]:
-    """Return how often notes and their neighbours share a label, for each kind of label that there is.
+@dataclass(frozen=True)
+class Quality:
+    """How often notes and their neighbours share a label, for each kind; and what a least strength leaves of lists."""
 
-    `width` is that of the vectors that the lists were made of.
-    """
+    agreements: tuple[Agreement, ...] = ()
+    strengths: tuple[StrengthCut, ...] = ()
+
+
+def measure_quality(run: Run, snapshot: Snapshot, width: int) -> Quality:
+    """Return how good lists are that were made of the vectors of `width`."""
     sample = _sample(run, snapshot, width)
     notes = _notes(run, sample)
     facts = Facts(_groups(run, notes), languages_of(notes))
@@ -53,7 +65,7 @@ def agreements(run: Run, snapshot: Snapshot, width: int) -> tuple[Agreement, ...
     found = []
     for label in labels:
         found.append(_agreement(sample, rankings, label, facts, run.config.neighbours.k))
-    return tuple(found)
+    return Quality(tuple(found), strength_cuts(sample.entries, labels))
 
 
 def _rankings(sample: Sample, notes: Notes) -> dict[str, np.ndarray]:
@@ -93,9 +105,11 @@ def _sample(run: Run, snapshot: Snapshot, width: int) -> Sample:
     order = np.random.default_rng(0).permutation(len(drawn.keys))
     note_ids = drawn.note_ids.take(pa.array(order))
     lists = tables.read_table(run.spark, run.generation.uri("neighbours"))
-    others = F.transform("neighbours", lambda one: one["note_id"]).alias("others")
-    found = among(run, lists, note_ids.to_pylist()).select("note_id", others).toArrow()
-    by_note = dict(zip(found["note_id"].to_pylist(), found["others"].to_pylist(), strict=True))
+    found = among(run, lists, note_ids.to_pylist()).select("note_id", "neighbours").toArrow()
+    by_note = {}
+    for row in found.to_pylist():
+        # Lists of earlier releases have no strengths.
+        by_note[row["note_id"]] = [(one["note_id"], one.get("strength")) for one in row["neighbours"]]
     return Sample(note_ids.to_pylist(), drawn.vectors[order], by_note)
 
 

@@ -26,7 +26,7 @@ from uninote.pipelines.neighbours.recall import Recalls
 from uninote.pipelines.report.duplicates import duplicates
 from uninote.pipelines.report.examples import Examples, example_rows, find_examples, sample_of
 from uninote.pipelines.report.freshness import BYTES, stands, state_shown
-from uninote.pipelines.report.quality import agreements
+from uninote.pipelines.report.quality import Quality, measure_quality
 from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, seconds_of, stage_rows, when
 from uninote.pipelines.report.trends import trends
 from uninote.pipelines.training.scores import evaluation_of
@@ -69,6 +69,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
     settings = run.config.report
     examples = find_examples(run, max(settings.example_notes, settings.browse_notes)) if joined else Examples({}, {})
     scores = _scores(run) if joined else {}
+    quality = measure_quality(run, snapshot, joined["counts"]["width"]) if joined else Quality()
     return Report(
         title="UniNote",
         lake=run.lake.root,
@@ -83,7 +84,8 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         width_recalls=_width_recalls(snapshot, recalls),
         indexes=_index_rows(run, snapshot, entries),
         similarity=scores.pop(_BEST, None),
-        agreements=agreements(run, snapshot, joined["counts"]["width"]) if joined else (),
+        agreements=quality.agreements,
+        strengths=quality.strengths,
         duplicates=duplicates(run, snapshot, joined["counts"]["width"]) if joined else None,
         evaluation=evaluation_of(run),
         ranks=scores,

@@ -34,3 +34,14 @@ def test_settings_that_cannot_work_are_refused():
         TrainConfig(widths=(64, 32))
     with pytest.raises(ValidationError, match="nothing to be told from"):
         ContrastiveConfig(loss="symmetric_kl", negatives=0)
+
+
+def test_depths_are_pairs_from_small_to_large():
+    read = TrainConfig.model_validate({"depths": [[1, 64], [2, 128]]})
+    assert read.depths == ((1, 64), (2, 128))
+    for depths in ([[2, 64], [1, 128]], [[1, 64], [2, 64]]):
+        with pytest.raises(ValidationError, match="should go from small to large in both"):
+            TrainConfig.model_validate({"depths": depths})
+    for depths in ([[1]], [["1", 64]], [[0, 64]]):
+        with pytest.raises(ValidationError, match="depths"):
+            TrainConfig.model_validate({"depths": depths})

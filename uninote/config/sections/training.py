@@ -12,6 +12,8 @@ from pydantic import Field, model_validator
 from uninote.config.sections.base import DEMO, Location, Section, Width
 from uninote.config.sections.limits import LimitsConfig
 
+Depth = Annotated[tuple[Width, Width], Field(strict=False)]  # layers, and the width of vectors there
+
 
 class LoraConfig(Section):
     """Low-rank adapters on the language model. `rank` 16 is the paper's; alpha, dropout and targets are ours."""
@@ -73,7 +75,7 @@ class TrainConfig(Section):
     limits: LimitsConfig | None = None
     lora: LoraConfig | None = None
     widths: tuple[Width, ...] | None = Field(None, strict=False, min_length=1)
-    depths: tuple[tuple[int, Width], ...] | None = Field(None, strict=False)
+    depths: tuple[Depth, ...] | None = Field(None, strict=False)
     steps: int = Field(400, ge=1)
     batch: int = Field(128, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
@@ -96,6 +98,9 @@ class TrainConfig(Section):
     def _ascending(self) -> Self:
         if self.widths is not None and list(self.widths) != sorted(set(self.widths)):
             raise ValueError(f"widths {list(self.widths)} should be ascending and different")
+        for values in zip(*(self.depths or ()), strict=True):
+            if list(values) != sorted(set(values)):
+                raise ValueError(f"depths {list(map(list, self.depths or ()))} should go from small to large in both")
         return self
 
 

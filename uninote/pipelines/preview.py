@@ -12,10 +12,12 @@ from uninote.notes.ingest.sources import find_source
 from uninote.pipelines.embed.preview import preview as preview_embed
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run, all_entries
+from uninote.pipelines.matching.stage import is_wanted
 from uninote.pipelines.notes.source_identity import counts_if_unchanged, demo_folder, state_of
 from uninote.pipelines.runtime.progress import say
 
-_AFTER = ("index", "neighbours", "release", "publish", "report", "retention")  # what follows where vectors change
+# What follows where vectors change.
+_AFTER = ("index", "neighbours", "match", "release", "publish", "report", "retention")
 
 
 def preview(run: Run) -> dict[str, Any]:
@@ -42,7 +44,8 @@ def preview(run: Run) -> dict[str, Any]:
     else:
         stages["embed"] = _stage("computes", None)
     is_settled = changed == 0 and not reads_source and pointer.work_from is None
-    for name in _AFTER:
+    names = [name for name in _AFTER if name != "match" or is_wanted(run)]
+    for name in names:
         stages[name] = _stage("unchanged" if is_settled else "runs", last.get(name))
     stages["erasure"] = _stage("runs" if taken_down(run.lake.root).names else "unchanged", last.get("erasure"))
     known = [one["seconds"] for one in stages.values() if one["would"] != "unchanged"]

@@ -63,6 +63,8 @@ def _images(scope: Scope) -> DataFrame:
     embedded = last_entry(run, "embed", "all")
     version = None if embedded is None else embedded["inputs"]["notes"]
     notes = tables.read_table(run.spark, run.lake.uri("notes"), version)
+    if scope.notes is not None and not scope.entries:
+        notes = notes.join(F.broadcast(scope.notes), "note_id", "left_semi")
     items = scope.vectors.snapshot.read("items").where("kind = 'note'").select("note_id")
     shown = F.filter("images", lambda image: image.isNotNull())
     one = notes.join(items, "note_id", "left_semi").select("note_id", F.posexplode(shown).alias("position", "image"))

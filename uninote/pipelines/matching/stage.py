@@ -33,6 +33,7 @@ def match(run: Run) -> dict[str, Any]:
     started = time.time()
     hidden = hide_taken_down(run)
     if run.config.match.gallery is None:
+        say("match: match.gallery names no gallery, so nothing is matched")
         return {"tables": {}, "state": "off", "hidden": hidden}
     snapshot = newest_snapshot(run)
     known = known_limits(run)

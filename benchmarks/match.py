@@ -84,7 +84,7 @@ def timed(run: Run) -> tuple[float, dict[str, int]]:
 
 def _record(scope: Scope, counts: dict[str, int]) -> None:
     inputs = {"items": scope.vectors.snapshot.versions["items"], GALLERY.name: scope.gallery}
-    record(scope.run, "match", "all", Outcome("done", counts, inputs), time.time())
+    record(scope.run, "match", "all", Outcome("done", counts, inputs, fingerprint=scope.settings), time.time())
 
 
 def blas(table: str, gallery: str) -> None:

@@ -41,7 +41,7 @@ class Known:
 def bring_up(run: Run, known: Known, width: int) -> dict[str, int]:
     """Make the table `gallery` say what its source says, and embed what is new; returns counts.
 
-    Rows in are `entries` and `entries_rejected`. Raises GalleryError where there is no entry, or where one is there twice.
+    Vectors have `width` numbers. Raises GalleryError where there is no entry, or where one is there twice.
     """
     tables.create(run.spark, GALLERY, run.generation.uri(GALLERY.name))
     found, policy = read_gallery(run)
@@ -49,7 +49,7 @@ def bring_up(run: Run, known: Known, width: int) -> dict[str, int]:
     entries = entries.persist()
     check_ids(run, entries)
     hashed = with_hashes(run, parts_of(run, entries), policy).persist()
-    changes = _changes(run, hashed, known).persist()
+    changes = _changes(run, hashed, known, width).persist()
     counts = _counted(changes)
     if counts["parts_changed"]:
         asked = hashed.join(changes.where("embeds").select(*_ASKED), list(_ASKED))
@@ -70,7 +70,7 @@ def bring_up(run: Run, known: Known, width: int) -> dict[str, int]:
     return {"entries_in": found.account.rows, "entries_rejected": rejects, **states, **counts}
 
 
-def _changes(run: Run, hashed: DataFrame, known: Known) -> DataFrame:
+def _changes(run: Run, hashed: DataFrame, known: Known, width: int) -> DataFrame:
     """Return the parts to write or remove: what they are told, `embeds`, `deleted`, and what is stored as `old_…`."""
     categories = [row["category"] for row in hashed.select("category").distinct().collect()]
     limits = {one: digest(known.thresholds.of_category(one)) for one in categories}
@@ -84,7 +84,10 @@ def _changes(run: Run, hashed: DataFrame, known: Known) -> DataFrame:
     old = stored.select(*_PART, *(F.col(name).alias(f"old_{name}") for name in stored.columns if name not in _PART))
     both = told.withColumn("is_there", F.lit(True)).join(old, _PART, "full")
     is_told = ~F.struct(*_TOLD).eqNullSafe(F.struct(*(F.col(f"old_{name}").alias(name) for name in _TOLD)))
-    embeds = F.col("is_there") & ~F.col("content_hash").eqNullSafe(F.col("old_content_hash"))
+    # The widest vectors of the lake may have another width by now.
+    is_as_wide = F.coalesce(F.array_size("old_vector"), F.lit(width)) == width
+    is_known = F.col("content_hash").eqNullSafe(F.col("old_content_hash")) & is_as_wide
+    embeds = F.col("is_there") & ~is_known
     deleted = F.col("is_there").isNull()
     made = both.withColumns({"embeds": F.coalesce(embeds, F.lit(False)), "deleted": deleted})
     return made.where(F.col("embeds") | F.col("deleted") | is_told)

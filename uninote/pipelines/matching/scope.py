@@ -10,6 +10,7 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from uninote.digests import digest
 from uninote.lake.change_feed import changed_values
 from uninote.lake.delta_files import files_of
 from uninote.lake.schemas import GALLERY, struct_of
@@ -19,6 +20,8 @@ from uninote.pipelines.lake.reading.changed_items import changed_items
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run
+
+_LAYOUT = 1  # of how items are compared
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class Scope:
         return self.notes is not None and self.entries is not None and not self.changed and not self.entries
 
     @cached_property
+    def settings(self) -> str:
+        """A digest of what all matches depend on beside notes and entries: with another, everything is compared."""
+        return digest(_LAYOUT, sorted(self.vectors.kinds), self.vectors.width)
+
+    @cached_property
     def gallery_paths(self) -> list[str]:
         """The gallery's files, which tasks read."""
         return [file.path for file in files_of(self.run.generation.uri(GALLERY.name), self.gallery)]
@@ -58,7 +66,7 @@ def find_scope(run: Run, snapshot: Snapshot, last: Entry | None) -> Scope:
     vectors = StoredVectors(run, snapshot, snapshot.widths[0], run.config.embed.kinds)
     gallery = tables.table_version(run.generation.uri(GALLERY.name))
     whole = Scope(run, vectors, gallery, None, np.empty(0, np.int64), 0, None)
-    if last is None:
+    if last is None or last["fingerprint"] != whole.settings:
         return whole
     since, version = last["inputs"]["items"], snapshot.versions["items"]
     entries = _changed_entries(run, last["inputs"]["gallery"], gallery)

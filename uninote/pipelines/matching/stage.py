@@ -100,7 +100,7 @@ def _record(scope: Scope, counts: dict[str, int], started: float) -> None:
     run = scope.run
     inputs = {"items": scope.vectors.snapshot.versions["items"], GALLERY.name: scope.gallery}
     outputs = {"matches": tables.table_version(run.lake.uri("matches"))}
-    record(run, STAGE, _UNIT, Outcome("done", counts, inputs, outputs), started)
+    record(run, STAGE, _UNIT, Outcome("done", counts, inputs, outputs, fingerprint=scope.settings), started)
 
 
 def _uris(run: Run) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pyspark import SparkConf
 
 from uninote.errors import ConfigError
 from uninote.pipelines.runtime.gpus import EXECUTOR, device_for, model_profile
+from uninote.pipelines.training.train import distributor_for
 
 SCRIPT = Path(__file__).parent / "gpu_cluster.py"
 INVENTED = ["3", "5"]  # no GPU is there
@@ -82,6 +83,30 @@ def check_tasks(found, by_purpose):
     probes = by_purpose.pop("")
     assert max(probes) > 0
     assert set().union(*by_purpose.values()) == {0}
+
+
+@pytest.mark.more
+@pytest.mark.slow
+@pytest.mark.parametrize(("gpu", "given"), [('"auto"', INVENTED), ("false", [])])
+def test_processes_that_train_have_the_gpus_that_spark_gave_the_driver(discovery, gpu, given):
+    settings = {"spark.ui.enabled": "false", "spark.master": "local[2]"}
+    settings |= {
+        f"spark.driver.resource.gpu.{name}": value for name, value in (("amount", "2"), ("discoveryScript", discovery))
+    }
+    command = [sys.executable, str(SCRIPT.with_name("driver_gpus.py")), json.dumps(settings), gpu]
+    environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["given"] == given
+    visible, processes = found["seen"]
+    assert set(visible.split(",")) == set(given or ["none set"])
+    assert processes == "2"
+
+
+def test_more_processes_than_the_driver_has_gpus_are_refused():
+    with pytest.raises(ConfigError, match=r"training\.processes: 3, and Spark gave the driver 2 GPUs"):
+        distributor_for(INVENTED, 3)
 
 
 @pytest.mark.long

@@ -31,6 +31,12 @@ def is_one_machine(context: SparkContext) -> bool:
     return _ONE_MACHINE.fullmatch(str(context.master)) is not None
 
 
+def driver_gpus(context: SparkContext, gpu: Gpu) -> list[str]:
+    """Return the addresses of the GPUs that Spark gave the driver (spark.driver.resource.gpu); none where `gpu` is False."""
+    held = {} if gpu is False else context.resources
+    return list(held["gpu"].addresses) if "gpu" in held else []
+
+
 def computes_on_gpus(context: SparkContext, gpu: Gpu) -> bool:
     """Say whether tasks that compute a model have GPUs, by the settings; of Spark on one machine, by what is in it."""
     if gpu != "auto":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from pyspark.ml.torch.distributor import TorchDistributor
 from uninote.config.sections.base import DEMO
 from uninote.config.sections.training import TrainConfig
 from uninote.digests import digest
-from uninote.errors import UninoteError
+from uninote.errors import ConfigError, UninoteError
 from uninote.evaluation.tables import Table
 from uninote.model.encoder import UNINOTE, Arithmetic, load_encoder, load_in_layout
 from uninote.model.identity.limits import NOTHING_SET, SetLimits
@@ -20,6 +21,7 @@ from uninote.model.qwen.checkpoint import identify
 from uninote.model.qwen.limits import check_set_limits
 from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.pipelines.lake.run import Outcome, Run, record
+from uninote.pipelines.runtime.gpus import device_for, driver_gpus
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.evaluate import encoder_of, measure, write_evaluation
 from uninote.pipelines.training.outputs import Outputs
@@ -52,7 +54,7 @@ def train_model(run: Run) -> dict[str, Any]:
     for name, stage in stages.items():
         say(f"train: {name}, {stage.steps:,} steps of {stage.batch:,}")
         outputs.fetch(name)
-        checkpoints.append(_train(checkpoints[-1], data, outputs.folder / name, stage, settings.processes))
+        checkpoints.append(_train(run, checkpoints[-1], data, outputs.folder / name, stage))
         checkpoint = lake_files.join(outputs.put(name), CHECKPOINT)
     tables = _measure(run, checkpoints, data)
     write_evaluation(lake_files.join(checkpoint, EVALUATION), data, tables, run.lake_id)
@@ -105,20 +107,38 @@ def _texts(data: TrainingSet) -> Iterator[str]:
             yield from filter(None, (row["title"], row["body"], row["described"]))
 
 
-def _train(start: Path, data: TrainingSet, folder: Path, stage: TrainConfig, processes: int) -> Path:
-    """Train in this process, or in several of this host, which Spark starts."""
-    if processes == 1:
-        done = train(start, data, folder, stage)
+def _train(run: Run, start: Path, data: TrainingSet, folder: Path, stage: TrainConfig) -> Path:
+    """Train in this process, or in several of this host, which Spark starts, on the GPUs that Spark gave the driver."""
+    gpu = run.config.model.gpu
+    gpus = driver_gpus(run.spark.sparkContext, gpu)
+    if run.config.training.processes == 1:
+        done = train(start, data, folder, stage, f"cuda:{gpus[0]}" if gpus else device_for(gpu))
         say(f"train: {done.steps - done.resumed_at:,} steps in {done.seconds:,.0f} s; last loss {done.loss}")
         return done.checkpoint
     # The processes share nothing but files: each reads the set and the settings for itself.
-    arguments = (str(start), str(data.folder), str(folder), stage.model_dump_json())
-    TorchDistributor(num_processes=processes, local_mode=True, use_gpu=False).run(train_share, *arguments)
+    arguments = (str(start), str(data.folder), str(folder), stage.model_dump_json(), gpu is not False)
+    distributor_for(gpus, run.config.training.processes).run(train_share, *arguments)
     return folder / CHECKPOINT
 
 
-def train_share(start: str, data: str, folder: str, stage: str) -> None:
+def distributor_for(gpus: Sequence[str], processes: int) -> TorchDistributor:
+    """Return what starts `processes` of this host, each with one of `gpus` where Spark gave the driver any.
+
+    Raises ConfigError where they are fewer: Spark would start fewer processes, and say so in a line of its log.
+    """
+    if gpus and processes > len(gpus):
+        raise ConfigError(
+            f"training.processes: {processes}, and Spark gave the driver {len(gpus)} GPUs (spark.driver.resource.gpu.amount); "
+            "set one of them to the other, or model.gpu: false"
+        )
+    return TorchDistributor(num_processes=processes, local_mode=True, use_gpu=bool(gpus))
+
+
+def train_share(start: str, data: str, folder: str, stage: str, may_use_gpus: bool) -> None:
     """Train as one of several processes: what TorchDistributor runs in each."""
+    if not may_use_gpus:
+        # Before torch looks for any: the processes' exchange goes by what it finds.
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     train(start, TrainingSet(data), Path(folder), TrainConfig.model_validate_json(stage))
 
 

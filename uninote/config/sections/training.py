@@ -112,7 +112,8 @@ class TrainingConfig(Section):
     note are a pair, which the paper leaves to its second stage, and with `shared_images` also a half and the other one with
     images of the first; with `undescribed_pairs` an image also asks for its note without it and without its description, and
     back; with `sibling_pairs` for another image of its note. `noise` notes stand beside the relevant ones of a ranked list.
-    `teacher` model scores candidates with the configured encoder (none: captions are the only truth); of all candidates
+    `teacher` model scores candidates with the configured encoder (none: captions are the only truth), or, of those it finds,
+    with the function `judge` (module:function); of all candidates
     between `window` similarities, `negatives` drawn ones are hard negatives, and what comes within `margin` of the positive
     is none. With `window_unit` quantile the window lies between such shares of the teacher's own scores. A set in which
     more than `max_without_negatives` of a strategy's examples have none is refused. Training starts at `start` (demo: a new,
@@ -131,6 +132,7 @@ class TrainingConfig(Section):
     sibling_pairs: bool = False
     noise: int = Field(20, ge=1)
     teacher: Literal["none", "model"] = "none"
+    judge: str | None = Field(None, pattern=r"^[\w.]+:\w+$")
     window: tuple[float, float] = Field((0.5, 0.7), strict=False)
     window_unit: Literal["cosine", "quantile"] = "cosine"
     margin: float = Field(0.01, ge=0)
@@ -153,6 +155,8 @@ class TrainingConfig(Section):
             if stage is not None and stage.stage != name:
                 raise ValueError(f"{name}.stage should be {name}, not {stage.stage}")
         soft = self.contrastive is not None and self.contrastive.contrastive.loss == "symmetric_kl"
+        if self.judge is not None and self.teacher == "none":
+            raise ValueError("judge scores the candidates that a teacher finds; set training.teacher to model")
         if soft and self.teacher == "none":
             raise ValueError("contrastive.loss symmetric_kl needs a teacher's scores; set training.teacher to model")
         return self

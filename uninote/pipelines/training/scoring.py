@@ -14,6 +14,7 @@ from uninote.errors import UninoteError
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.assembly import Assembly, stored
+from uninote.pipelines.training.judge import with_judge
 from uninote.pipelines.training.teacher import EXAMPLE, teach
 from uninote.training.dataset.schemas import EXAMPLES, NO_ITEM, TRAIN
 from uninote.training.from_notes.soft_scores import UNSCORED, WITHOUT_NEGATIVES, WITHOUT_SCORES
@@ -29,7 +30,7 @@ def with_negatives(run: Run, assembly: Assembly, sources: DataFrame, working: st
     """
     if run.config.training.teacher == "none":
         return _plain(assembly.examples), Counter()
-    answers = teach(run, assembly, sources, working)
+    answers = with_judge(run, assembly, teach(run, assembly, sources, working), sources, working)
     asked = assembly.examples.join(answers, list(EXAMPLE), "left")
     scored = asked.mapInArrow(make_scored(run.config.training.negatives), from_arrow_schema(EXAMPLES))
     scored = stored(run, scored, f"{working}/scored")

@@ -24,6 +24,7 @@ from uninote.storage import lake_files
 from uninote.storage.lake_folders import move_folder, on_disk
 from uninote.training.dataset import TrainingSet
 from uninote.training.dataset.schemas import FORMAT, MANIFEST
+from uninote.training.judging import identity_of
 
 NO_PAIRS = (
     "no note gives a pair to train on: pairs need a caption, an image, or text read in an image; fill the caption column, or "
@@ -37,7 +38,14 @@ LEAKED = ("leaked_images", "leaked_texts")
 
 
 def training_set(run: Run) -> TrainingSet:
-    """Return the training set of the notes as they are, made unless it has been; the folder appears once it is complete.
+    """Return the training set of the notes as they are, made unless it has been."""
+    data = TrainingSet(on_disk(make_training_set(run)))
+    _report_leaks(data)
+    return data
+
+
+def make_training_set(run: Run) -> str:
+    """Make the training set of the notes as they are unless it has been, and return its folder, which appears as a whole.
 
     Notes that are taken down are left out.
     """
@@ -46,9 +54,10 @@ def training_set(run: Run) -> TrainingSet:
     version = tables.table_version(notes_uri)
     made_with = settings.of_set()
     teacher = run.model.generation if settings.teacher == "model" else None
+    judge = () if settings.judge is None else (identity_of(settings.judge),)
     # A set that was made before a note was taken down is another one.
     left_out = sorted(order.digest for order in read_orders(run.lake.root) if order.note_id is not None)
-    name = f"set-{digest(FORMAT, made_with, version, teacher, *left_out)}"
+    name = f"set-{digest(FORMAT, made_with, version, teacher, *judge, *left_out)}"
     folder = run.lake.uri(f"training/{name}")
     if not lake_files.is_file(lake_files.join(folder, MANIFEST)):
         # Made beside and moved: a killed run leaves nothing that looks like a complete set.
@@ -59,9 +68,7 @@ def training_set(run: Run) -> TrainingSet:
             move_folder(scratch, folder, MANIFEST)
         finally:
             lake_files.remove_folder(scratch)
-    data = TrainingSet(on_disk(folder))
-    _report_leaks(data)
-    return data
+    return folder
 
 
 def _make(run: Run, notes: DataFrame, scratch: str, versions: dict[str, int]) -> None:

@@ -6,7 +6,8 @@
 `cached_vs_plain_loop`: the same with cached gradients in at least four chunks; `cached_gradients_differ` says by how much, of
 the plain loop's gradient. `equal_passes`: what it would be if the first pass cost as much as a forward pass of the plain loop.
 `grad_cache_memory`: peak resident memory above that after loading, batch 512 with cached gradients over batch 32 in the
-plain loop, each in a process of its own. With --emoji see emoji.py. The last line on stdout is one JSON object.
+plain loop, each in a process of its own. `assembly_…`: see train_assembly.py. With --emoji see emoji.py.
+The last line on stdout is one JSON object.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from drawn_set import texts, write_drawn_set
 from emoji import measure_emoji
 from plain_loop import PlainLoop
 from processes import run_apart
+from train_assembly import measure_assembly
 
 from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.training.dataset import TrainingSet
@@ -154,6 +156,7 @@ def main() -> None:
         peaks = {batch: run_apart(Path(__file__), "--inner", scratch, str(batch), threads=1) for batch in (32, 512)}
     ratio = peaks[512]["peak_mib"] / peaks[32]["peak_mib"]
     found |= {"grad_cache_memory": round(ratio, 3), "peak_mib": {k: round(v["peak_mib"]) for k, v in peaks.items()}}
+    found |= measure_assembly()
     if options.emoji:
         with tempfile.TemporaryDirectory() as scratch:
             found["emoji"] = measure_emoji(options.emoji, options.work or Path(scratch), options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +23,11 @@ def words_of(column: pa.ChunkedArray) -> np.ndarray:
     encoded = column.combine_chunks().dictionary_encode()
     words = np.array(encoded.dictionary.to_pylist(), dtype=np.str_)
     return np.asarray(words[encoded.indices.to_numpy()])
+
+
+def _codes(column: pa.ChunkedArray, words: Sequence[str]) -> np.ndarray:
+    """Return int8 (rows,): the place of each word among `words`, which are all that there are: strings take 20 bytes."""
+    return np.asarray(pc.index_in(column, value_set=pa.array(words)).to_numpy().astype(np.int8))
 
 
 def check_items(items: pa.Table, images: _Images) -> None:
@@ -48,10 +54,12 @@ def check_examples(examples: pa.Table, items: pa.Table) -> None:
     _check_words("examples", "split", examples, SPLITS)
     _check_numbers("examples", examples, items, ("query", "positive"), ("negatives",))
     if examples.num_rows:
+        names = [strategy.value for strategy in Strategy]
+        strategies = _codes(examples["strategy"], names)
         # A strategy's name is "<kind of the query>_to_<kind of the positive>".
-        strategies = words_of(examples["strategy"])
-        _check_kinds("query", examples, items, np.strings.partition(strategies, "_to_")[0])
-        _check_kinds("positive", examples, items, np.strings.partition(strategies, "_to_")[2])
+        kinds = np.array([list(map(KINDS.index, name.split("_to_"))) for name in names])
+        _check_kinds("query", examples, items, kinds[strategies, 0])
+        _check_kinds("positive", examples, items, kinds[strategies, 1])
 
 
 def check_ranked(ranked: pa.Table, items: pa.Table) -> None:
@@ -63,14 +71,13 @@ def check_ranked(ranked: pa.Table, items: pa.Table) -> None:
 
 
 def _check_kinds(column: str, examples: pa.Table, items: pa.Table, expected: np.ndarray) -> None:
-    kinds = words_of(items["kind"])
-    found = kinds[examples[column].to_numpy()]
+    found = _codes(items["kind"], KINDS)[examples[column].to_numpy()]
     wrong = np.flatnonzero(found != expected)
     if len(wrong):
         first = int(wrong[0])
         raise TrainingSetError(
             f"examples: {len(wrong)} rows such as {examples.slice(first, 1).to_pylist()}: {column} is of kind "
-            f"{found[first]}, its strategy has {expected[first]} there"
+            f"{KINDS[found[first]]}, its strategy has {KINDS[expected[first]]} there"
         )
 
 
@@ -83,8 +90,8 @@ def _check_words(table: str, column: str, rows: pa.Table, known: tuple[str, ...]
 def _check_numbers(
     table: str, rows: pa.Table, items: pa.Table, single: tuple[str, ...], listed: tuple[str, ...]
 ) -> None:
-    splits = words_of(items["split"])
-    own = words_of(rows["split"])
+    splits = _codes(items["split"], SPLITS)
+    own = _codes(rows["split"], SPLITS)
     for column in (*single, *listed):
         flat, owners = _flat(rows[column], column in listed)
         if len(flat) and (flat.min() < 0 or flat.max() >= items.num_rows):
@@ -106,8 +113,8 @@ def _flat(column: pa.ChunkedArray, is_list: bool) -> tuple[np.ndarray, np.ndarra
 
 def _check_leak(items: pa.Table) -> None:
     groups = items["group"].to_numpy()
-    splits = words_of(items["split"])
-    both = np.intersect1d(groups[splits == SPLITS[0]], groups[splits == SPLITS[1]])
+    splits = _codes(items["split"], SPLITS)
+    both = np.intersect1d(groups[splits == 0], groups[splits == 1])
     if len(both):
         raise TrainingSetError(
             f"items: {len(both)} groups of near-duplicates are in both splits, such as {both[:5].tolist()}; evaluation "

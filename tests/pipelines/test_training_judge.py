@@ -22,7 +22,8 @@ FOLDER = Path({folder!r})
 
 
 def words(shown):
-    return " ".join([shown.kind, shown.note.title, shown.note.body, shown.note.described, *map(str, map(len, shown.images))])
+    whole = hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
+    return " ".join([shown.kind, shown.note.body, *map(str, map(len, shown.images)), whole])
 
 
 def score(pairs):
@@ -82,16 +83,14 @@ def test_each_pair_is_asked_for_once_though_a_run_was_killed(make_run, quick_mod
             assert data.kinds[item] == "text"
             text = data.note(int(item)).body
             size = len(data._images.content(data.note(int(query)).images[0].uri))
-            assert f"image    {size} | text  {text} " in {f"{line} " for line in everything}
+            assert any(line.startswith(f"image  {size} ") and f" | text {text} " in line for line in everything)
         # What the judge finds as good as the right answer is no negative.
         assert (scores[1:][items[1:] >= 0] <= scores[0] - 0.01 + 1e-6).all()
     assert np.isfinite(examples.scores[:, 0]).all()
 
     # Another set of the same notes: the judge has said all that it needs.
-    before = sum(everything.values())
     again = make_run(
         *quick_model, "training.eval_share=0.2", "training.negatives=2", *settings, f"training.judge={name}"
     )
-    training_set.training_set(again)
-    assert set(asked(folder).values()) == {1}
-    assert sum(asked(folder).values()) <= before + 40
+    assert training_set.make_training_set(again) != str(data.folder)
+    assert asked(folder) == everything

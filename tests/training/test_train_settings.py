@@ -1,6 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
+from uninote.config.sections.training import TrainingConfig
 from uninote.training.settings import ContrastiveConfig, TrainConfig, paper_stage_one, paper_stage_two
 
 
@@ -34,6 +35,10 @@ def test_settings_that_cannot_work_are_refused():
         TrainConfig(widths=(64, 32))
     with pytest.raises(ValidationError, match="nothing to be told from"):
         ContrastiveConfig(loss="symmetric_kl", negatives=0)
+    with pytest.raises(ValidationError, match="judge scores the candidates that a teacher finds"):
+        TrainingConfig(judge="a.b:c")
+    with pytest.raises(ValidationError, match="should match pattern"):
+        TrainingConfig(judge="a.b", teacher="model")
 
 
 def test_depths_are_pairs_from_small_to_large():

@@ -197,6 +197,16 @@ def test_leaks_across_the_split_are_counted_and_notes_without_a_pair_are_refused
         made(rows=[{"note_id": "a", "title": "alone"}])
 
 
+def assert_no_answer_is_a_negative(examples):
+    """Notes share descriptions here: each of them is a right answer of the same query."""
+    answers = defaultdict(set)
+    for query, positive in zip(examples.queries.tolist(), examples.candidates[:, 0].tolist(), strict=True):
+        answers[query].add(positive)
+    assert max(map(len, answers.values())) > 1
+    for query, candidates in zip(examples.queries.tolist(), examples.candidates.tolist(), strict=True):
+        assert not answers[query] & set(candidates[1:])
+
+
 def test_a_teacher_scores_what_is_trained_on_alike_in_other_batches(made, notes, spark, monkeypatch):
     monkeypatch.setattr(assembly, "ROWS", 40)
     settings = ("training.teacher=model", "training.window=[0.02, 0.95]", "training.window_unit=quantile")
@@ -210,6 +220,7 @@ def test_a_teacher_scores_what_is_trained_on_alike_in_other_batches(made, notes,
         assert len(examples) == counts[f"{strategy.value}/train"]
     mined = data.examples(Strategy.TEXT_TO_NOTE, "train")
     assert (mined.candidates[:, 2:] >= 0).sum() > len(mined)
+    assert_no_answer_is_a_negative(mined)
     assert data.examples(Strategy.TEXT_TO_NOTE, "eval").scores is None
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "5")
     try:

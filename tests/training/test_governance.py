@@ -109,6 +109,7 @@ def asked(tmp_path):
         mark = int(generator.integers(0, 2**62))
         pool.append({"kind": "note", "item": 100 + number, "group": number, "mark": mark, "elements": parts[1]})
         own = {"query": number, "positive": 100 + number, "by_rule": 200 + number, "group": number, "mark": mark}
+        own["answers"] = [number + 1] if number % 2 else []
         named = dict(zip(("query_elements", "positive_elements", "rule_elements"), parts, strict=True))
         rows.append({"strategy": "text_to_note", "kind": "note", **own, **named})
     centres = generator.standard_normal((30, WIDTH))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,22 @@ def test_the_hardest_are_not_preferred_and_one_more_candidate_changes_little(dra
     fewer = mine(queries, positives, pool.part(1, 400), vectors, window)
     for place in range(30):
         assert len(set(before.of(place)[0].tolist()) - set(fewer.of(place)[0].tolist())) <= 1
+
+
+def test_no_right_answer_of_a_query_is_its_negative(drawn, monkeypatch):
+    """A description that several notes share is a query of each of them, and in the group of the first alone."""
+    monkeypatch.setattr(mining, "_QUERIES", 11)
+    queries, pool, vectors = drawn
+    answers = [[] if place % 2 else [50 + place, 90, 100] for place in range(30)]
+    window = Window(-0.9, 0.9, 0.0, 400)
+    before = mine(queries, np.full(30, 2, np.float32), pool, vectors, window)
+    mined = mine(replace(queries, answers=answers), np.full(30, 2, np.float32), pool, vectors, window)
+    for place in range(30):
+        expected = [number for number in before.of(place)[0] if number // 10 // 3 not in answers[place]]
+        assert mined.of(place)[0].tolist() == expected
+    assert len(mined.numbers) < len(before.numbers)
+    asked = replace(queries, answers=answers)
+    assert histogram(asked, pool, vectors).sum() == histogram(queries, pool, vectors).sum() - 15 * 9
 
 
 def test_what_the_teacher_has_no_vector_of_is_no_negative(drawn):

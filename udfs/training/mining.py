@@ -153,7 +153,8 @@ def _by_strategy(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[str, str, 
 def _queries(questions: pa.RecordBatch) -> Composites:
     rows = questions.column("query_elements").to_pylist()
     numbers = [questions.column(name).to_numpy() for name in ("query", "group", "mark")]
-    return Composites.of(numbers[0], numbers[1], numbers[2], rows)
+    asked = Composites.of(numbers[0], numbers[1], numbers[2], rows)
+    return replace(asked, answers=questions.column("answers").to_pylist())
 
 
 def _answers(questions: pa.RecordBatch, pool: Composites, vectors: np.ndarray, window: Window) -> pa.RecordBatch:

@@ -30,6 +30,8 @@ from uninote.training.from_notes.soft_scores import ANSWERS, QUESTIONS
 STAGING = "staging/teacher"
 SAMPLE = 64  # queries of a strategy, each scored against all of its pool: millions of scores where that is large
 _WORTH_A_TASK = 64  # examples
+# Groups of a query's right answers that are never its negatives. A text of more notes is a phrase, and each of them an example.
+_MOST_ANSWERS = 200
 EXAMPLE = ("strategy", "query", "positive", "by_rule")
 
 
@@ -78,14 +80,25 @@ def _pools(train: DataFrame, composites: DataFrame) -> DataFrame:
 
 
 def _questions(train: DataFrame, composites: DataFrame) -> DataFrame:
-    def of(name: str, *columns: str) -> DataFrame:
+    def of(name: str, *columns: str | Column) -> DataFrame:
         rows = composites.withColumnRenamed("elements", f"{name}_elements")
         return rows.select(F.col("item").alias(name), f"{name}_elements", *columns)
 
+    answers = _answer_groups(train, composites)
     rules = of("by_rule").withColumnRenamed("by_rule_elements", "rule_elements")
-    asked = train.join(of("query", "group", "mark"), "query").join(of("positive", "kind"), "positive")
-    asked = asked.join(rules, "by_rule", "left")
+    positives = of("positive", "kind", F.array("group").alias("of_positive"))
+    asked = train.join(of("query", "group", "mark"), "query").join(positives, "positive")
+    asked = asked.join(rules, "by_rule", "left").join(answers, "query")
+    asked = asked.withColumn("answers", F.array_except(F.array_union("of_positive", "answers"), F.array("group")))
     return asked.where(f"by_rule = {NO_ITEM} OR rule_elements IS NOT NULL").select(*QUESTIONS.names)
+
+
+def _answer_groups(train: DataFrame, composites: DataFrame) -> DataFrame:
+    """Return (query, answers): the groups of all that any example calls a right answer of a query, up to _MOST_ANSWERS."""
+    groups = composites.select(F.col("item").alias("positive"), "group")
+    found = train.select("query", "positive").distinct().join(groups, "positive")
+    each = F.slice(F.sort_array(F.collect_set("group")), 1, _MOST_ANSWERS)
+    return found.groupBy("query").agg(each.alias("answers"))
 
 
 @contextmanager

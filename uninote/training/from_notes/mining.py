@@ -23,7 +23,8 @@ class Composites:
     """Items as rows of the teacher's vectors.
 
     `numbers` and `groups` int64 (n,); `marks` int64 (n,), hashes of what each item shows; the rows of item i are
-    `elements`[`starts`[i] : `starts`[i + 1]], int64, at least one.
+    `elements`[`starts`[i] : `starts`[i + 1]], int64, at least one. Of queries, `answers` are the groups of all their right
+    answers, a sequence for each; null where they have none outside of their own group.
     """
 
     numbers: np.ndarray
@@ -31,6 +32,7 @@ class Composites:
     marks: np.ndarray
     starts: np.ndarray
     elements: np.ndarray
+    answers: Sequence[Sequence[int]] | None = None
 
     @classmethod
     def of(
@@ -49,7 +51,8 @@ class Composites:
         starts = self.starts[start : stop + 1]
         rows = self.elements[starts[0] : starts[-1]] if len(starts) else self.elements[:0]
         own = slice(start, stop)
-        return Composites(self.numbers[own], self.groups[own], self.marks[own], starts - starts[0], rows)
+        answers = None if self.answers is None else self.answers[own]
+        return Composites(self.numbers[own], self.groups[own], self.marks[own], starts - starts[0], rows, answers)
 
     def blocks(self, most: int) -> Iterator[Composites]:
         """Yield all items in parts of at most `most` elements, and of at least one item."""
@@ -91,7 +94,7 @@ def max_sims(queries: Composites, candidates: Composites, vectors: np.ndarray) -
 
 
 def mine(queries: Composites, positives: np.ndarray, pool: Composites, vectors: np.ndarray, window: Window) -> Mined:
-    """Return of each query at most `window.count` candidates of other groups whose scores lie in the window.
+    """Return of each query at most `window.count` candidates, no right answers of its own, whose scores lie in the window.
 
     Every candidate is scored: where a topic has more notes than any nearest-neighbour search returns, all that lie in the
     window are farther away than those. Of the candidates inside, those with the least hash of (query, candidate,
@@ -127,7 +130,7 @@ def _mine(queries: Composites, positives: np.ndarray, pool: Composites, vectors:
     for candidates in pool.blocks(_ELEMENTS):
         found = max_sims(queries, candidates, vectors)
         # What scores as well as the positive is most often another right answer, not a hard negative.
-        wanted = (found >= window.low) & (found <= highest) & (queries.groups[:, None] != candidates.groups)
+        wanted = (found >= window.low) & (found <= highest) & ~_are_answers(queries, candidates)
         new, columns = np.nonzero(wanted)
         inside += np.bincount(new, minlength=len(queries))
         rows = np.concatenate([rows, new])
@@ -137,6 +140,18 @@ def _mine(queries: Composites, positives: np.ndarray, pool: Composites, vectors:
         kept = _first_of_each(rows, places, window.count)
         rows, numbers, scores, places = rows[kept], numbers[kept], scores[kept], places[kept]
     return Mined(rows, numbers, scores, inside)
+
+
+def _are_answers(queries: Composites, candidates: Composites) -> np.ndarray:
+    """Return bool (queries, candidates): which candidates are of a query's own group, or of that of one of its right answers.
+
+    A description that several notes share is one query, in the group of the first of them.
+    """
+    known = np.asarray(queries.groups[:, None] == candidates.groups)
+    for row, groups in enumerate(queries.answers or ()):
+        if len(groups):
+            known[row] |= np.isin(candidates.groups, groups)
+    return known
 
 
 def _places(queries: np.ndarray, candidates: np.ndarray, seed: int) -> np.ndarray:
@@ -153,11 +168,11 @@ def _first_of_each(rows: np.ndarray, places: np.ndarray, count: int) -> np.ndarr
 
 
 def histogram(queries: Composites, pool: Composites, vectors: np.ndarray) -> np.ndarray:
-    """Return int64 (_BINS,): how many scores of candidates of other groups lie in each bin of the cosines from -1 to 1."""
+    """Return int64 (_BINS,): how many scores of candidates, no right answers, lie in each bin of the cosines from -1 to 1."""
     counts = np.zeros(_BINS, np.int64)
     for candidates in pool.blocks(_ELEMENTS):
         found = max_sims(queries, candidates, vectors)
-        found = found[(queries.groups[:, None] != candidates.groups) & np.isfinite(found)]
+        found = found[~_are_answers(queries, candidates) & np.isfinite(found)]
         places = np.clip(((found + 1) * (_BINS / 2)).astype(np.int64), 0, _BINS - 1)
         counts += np.bincount(places, minlength=_BINS)
     return counts

@@ -28,13 +28,17 @@ QUESTIONS = pa.schema(
         *EXAMPLE,
         pa.field("kind", pa.string()),
         pa.field("group", pa.int64()),
+        pa.field("answers", pa.list_(pa.int64())),
         pa.field("mark", pa.int64()),
         pa.field("query_elements", pa.list_(pa.int64())),
         pa.field("positive_elements", pa.list_(pa.int64())),
         pa.field("rule_elements", pa.list_(pa.int64())),
     ]
 )
-"""One example a row: the elements of its items, null for no negative by rule. Its pool are all right answers of that `kind`."""
+"""One example a row: the elements of its items, null for no negative by rule. Its pool are all right answers of that `kind`.
+
+`group` is the query's; `answers` are the groups of all its right answers, none where the query's is the only one.
+"""
 
 ANSWERS = pa.schema(
     [

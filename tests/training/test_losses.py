@@ -89,6 +89,16 @@ def test_infonce_with_the_batch_averages_both_directions():
     assert float(found) == pytest.approx((forward + backward) / 2, rel=1e-4)
 
 
+def test_right_answers_of_one_query_are_not_its_negatives():
+    """Two notes with the same description: it is the query of both, and in a group with one of them at most."""
+    rows = unit_rows(5)
+    found = ContrastiveLoss("infonce", 0.1, (8,))(torch.from_numpy(rows), batch_of([0, 0, 3], [[1], [2], [4]]))
+    # Of each pair: itself, and what else is looked at from the query's side, and from the answer's.
+    sides = [(0, [1, 4]), (0, [2, 4]), (3, [4, 1, 2]), (1, [0, 3]), (2, [0, 3]), (4, [3, 0, 0])]
+    losses = [-np.log(softmax(rows[others] @ rows[one] / 0.1)[0]) for one, others in sides]
+    assert float(found) == pytest.approx(np.mean(losses), rel=1e-5)
+
+
 def test_near_duplicates_in_a_batch_are_not_each_others_negatives():
     vectors = torch.from_numpy(unit_rows(4))
     loss = ContrastiveLoss("infonce", 0.1, (8,))

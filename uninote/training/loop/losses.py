@@ -21,7 +21,7 @@ class ContrastiveBatch:
 
     `queries` int64 (b,) and `candidates` int64 (b, c) index rows of the vectors; column 0 is the positive, NO_ITEM is padding.
     `scores` float32 (b, c) are the teacher's, null without teacher. `groups` int64 (items,) are groups of near-duplicates: an
-    item of a query's or its positive's group is never its in-batch negative.
+    item of a query's or its positive's group is never its in-batch negative, nor is another right answer of the same query.
     """
 
     queries: Tensor
@@ -107,4 +107,6 @@ def _known(batch: ContrastiveBatch) -> Tensor:
     """Return bool (b, b): which positives are no negatives of which queries, the own one included."""
     queries = batch.groups[batch.queries]
     positives = batch.groups[batch.candidates[:, 0]]
-    return (queries[:, None] == positives[None]) | (positives[:, None] == positives[None])
+    # A description that notes share is the query of each of them, and an item is embedded once: equal rows are one query.
+    same = batch.queries[:, None] == batch.queries[None]
+    return same | (queries[:, None] == positives[None]) | (positives[:, None] == positives[None])

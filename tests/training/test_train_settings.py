@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from uninote.config.sections.training import TrainingConfig
-from uninote.training.settings import ContrastiveConfig, TrainConfig, paper_stage_one, paper_stage_two
+from uninote.training.settings import ContrastiveConfig, LimitsConfig, TrainConfig, paper_stage_one, paper_stage_two
 
 
 def test_the_papers_values():
@@ -50,3 +50,33 @@ def test_depths_are_pairs_from_small_to_large():
     for depths in ([[1]], [["1", 64]], [[0, 64]]):
         with pytest.raises(ValidationError, match="depths"):
             TrainConfig.model_validate({"depths": depths})
+
+
+@pytest.mark.parametrize(
+    ("window", "unit"),
+    [
+        ((0.7, 0.5), "cosine"),
+        ((0.5, 0.5), "cosine"),
+        ((-1.5, 0.5), "cosine"),
+        ((float("nan"), 0.5), "cosine"),
+        ((-0.1, 0.5), "quantile"),
+        ((0.5, 1.1), "quantile"),
+    ],
+)
+def test_a_window_that_nothing_lies_in_is_refused_before_a_teacher_embeds_anything(window, unit):
+    with pytest.raises(ValidationError, match=r"to 1, the lower one first"):
+        TrainingConfig(window=window, window_unit=unit)
+
+
+def test_soft_labels_without_hard_negatives_are_refused():
+    soft = TrainConfig(contrastive=ContrastiveConfig(loss="symmetric_kl"))
+    with pytest.raises(ValidationError, match=r"training\.negatives is 0"):
+        TrainingConfig(teacher="model", negatives=0, contrastive=soft)
+
+
+def test_the_fewest_images_of_any_limits_are_those_that_all_models_see():
+    none, two, three = LimitsConfig(), LimitsConfig(max_images=2), LimitsConfig(max_images=3)
+    assert TrainingConfig().images_seen(none) is None
+    assert TrainingConfig().images_seen(three) == 3
+    assert TrainingConfig(contrastive=TrainConfig(limits=two)).images_seen(three) == 2
+    assert TrainingConfig(ranking=TrainConfig(stage="ranking", limits=two)).images_seen(none) == 2

@@ -149,6 +149,20 @@ class TrainingConfig(Section):
         """Return what a training set is made with: all but how a model is then trained on it."""
         return self.model_dump(mode="json", exclude={"start", "contrastive", "ranking", "processes", "output"})
 
+    def images_seen(self, limits: LimitsConfig) -> int | None:
+        """Return the fewest images of a note that any model may see, `limits` being those of `model`; null: none are set."""
+        stages = [stage.limits for stage in (self.contrastive, self.ranking) if stage is not None]
+        found = [one.max_images for one in (limits, *stages) if one is not None and one.max_images is not None]
+        return min(found, default=None)
+
+    @model_validator(mode="after")
+    def _window_is_one(self) -> Self:
+        low, high = self.window
+        least, unit = (-1, "cosines, from -1") if self.window_unit == "cosine" else (0, "shares, from 0")
+        if not least <= low < high <= 1:
+            raise ValueError(f"window {list(self.window)} should be two {unit} to 1, the lower one first")
+        return self
+
     @model_validator(mode="after")
     def _stages_are_in_place(self) -> Self:
         for name, stage in (("contrastive", self.contrastive), ("ranking", self.ranking)):
@@ -159,4 +173,6 @@ class TrainingConfig(Section):
             raise ValueError("judge scores the candidates that a teacher finds; set training.teacher to model")
         if soft and self.teacher == "none":
             raise ValueError("contrastive.loss symmetric_kl needs a teacher's scores; set training.teacher to model")
+        if soft and not self.negatives:
+            raise ValueError("contrastive.loss symmetric_kl needs hard negatives; training.negatives is 0")
         return self

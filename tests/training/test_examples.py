@@ -74,6 +74,19 @@ def test_an_image_that_models_may_not_see_in_its_place_comes_first():
         assert shown["5"] == ["5", "0", "1", "2", "3", "4"]
 
 
+def test_where_models_see_fewer_images_what_an_example_is_about_is_among_those():
+    """Else its note would show nothing of it, and be the negative by rule."""
+    images = tuple(SourceImage(str(number), f"sign {number}", f"caption {number}") for number in range(4))
+    note = SourceNote("n", "Signs", images=images)
+    for seen in (1, 2, 3):
+        found = by_strategy(note, seen=seen, replace=False)
+        for strategy in (Strategy.TEXT_TO_NOTE, Strategy.OCR_TO_NOTE):
+            for example in found[strategy]:
+                assert example.query.body[-1] in digests(example.positive)[:seen]
+        for example in found[Strategy.IMAGE_TO_NOTE]:
+            assert digests(example.query)[0] in digests(example.positive)[:seen]
+
+
 def test_an_image_without_description_is_never_told_from_its_own_note():
     example = next(e for e in by_strategy(FULL)[Strategy.IMAGE_TO_NOTE] if digests(e.query) == ["c"])
     assert digests(example.positive) == ["a", "b"]

@@ -20,7 +20,7 @@ from udfs.training.parts import NUMBERS, PART, WRITTEN, make_images, make_items,
 from udfs.training.ranked import make_ranked
 from uninote.pipelines.lake.run import Run
 from uninote.training.dataset.schemas import EXAMPLES, NO_ITEM, RANKED
-from uninote.training.from_notes.examples import Making
+from uninote.training.from_notes.examples import SURELY_SEEN, Making
 
 ROWS = 1 << 14  # of a part; a task holds as many in memory
 IMAGES_PER_PART = 256
@@ -137,6 +137,7 @@ def _drafts(run: Run, sources: DataFrame, governed: DataFrame) -> DataFrame:
         shared_images=settings.shared_images,
         undescribed_pairs=settings.undescribed_pairs,
         sibling_pairs=settings.sibling_pairs,
+        seen=min(SURELY_SEEN, settings.images_seen(run.config.model.limits) or SURELY_SEEN),
     )
     used = governed.where(F.col("place") <= settings.max_per_group).select("note_id", "group", "split")
     texts = sources.where(F.size("digests") > 0).select("note_id", "note").join(used, "note_id")

@@ -24,6 +24,7 @@ from uninote.storage import lake_files
 from uninote.storage.lake_folders import move_folder, on_disk
 from uninote.training.dataset import TrainingSet
 from uninote.training.dataset.schemas import FORMAT, MANIFEST
+from uninote.training.from_notes.examples import SURELY_SEEN
 from uninote.training.judging import identity_of
 
 NO_PAIRS = (
@@ -57,7 +58,10 @@ def make_training_set(run: Run) -> str:
     judge = () if settings.judge is None else (identity_of(settings.judge),)
     # A set that was made before a note was taken down is another one.
     left_out = sorted(order.digest for order in read_orders(run.lake.root) if order.note_id is not None)
-    name = f"set-{digest(FORMAT, made_with, version, teacher, *judge, *left_out)}"
+    seen = settings.images_seen(run.config.model.limits) or SURELY_SEEN
+    # In the name only where examples differ: sets of before keep theirs.
+    fewer = [f"seen {seen}"] if seen < SURELY_SEEN else []
+    name = f"set-{digest(FORMAT, made_with, version, teacher, *judge, *fewer, *left_out)}"
     folder = run.lake.uri(f"training/{name}")
     if not lake_files.is_file(lake_files.join(folder, MANIFEST)):
         # Made beside and moved: a killed run leaves nothing that looks like a complete set.

@@ -22,7 +22,7 @@ from uninote.training.from_notes.note_rows import (
     text_content,
 )
 
-_SURELY_SEEN = 4  # images of a note: models of the published limits see as many
+SURELY_SEEN = 4  # images of a note: models of the published limits see as many
 LEAST_OCR = 2  # characters: a single letter read in an image names nothing
 
 
@@ -44,7 +44,8 @@ class Making:
     `shared_images` also of a half and the other one with images of the first, as in stage 2's lists [ours].
     `undescribed_pairs` makes pairs of an image and its note without it and without its description [ours], `sibling_pairs`
     pairs of two images of a note [ours]. Of a note `held_out` the title is its description where it has none, and what is
-    asked for an image is there with the description and without [ours].
+    asked for an image is there with the description and without [ours]. What an example is about is among the first `seen`
+    images of its note.
     """
 
     seed: int = 0
@@ -55,6 +56,7 @@ class Making:
     sibling_pairs: bool = False
     held_out: bool = False
     shared_images: bool = False
+    seen: int = SURELY_SEEN
 
 
 def examples_of(note: SourceNote, making: Making) -> list[Example]:
@@ -77,19 +79,19 @@ def examples_of(note: SourceNote, making: Making) -> list[Example]:
     return drawn + list(_undescribed(drawn)) if making.held_out else drawn
 
 
-def note_without(note: SourceNote, image: SourceImage, replace: bool, caption: str) -> Content:
+def note_without(note: SourceNote, image: SourceImage, making: Making, caption: str) -> Content:
     """Return the positive note of an image query.
 
-    With `replace` the image is taken out and its description put in [stated], so that equal pixels cannot be the answer; an
-    image without description is only taken out [ours]. Without, the note as it is.
+    With `making.replace` the image is taken out and its description put in [stated], so that equal pixels cannot be the
+    answer; an image without description is only taken out [ours]. Without, the note as it is.
     """
-    if not replace:
-        return note_content(note, _in_sight(note, image))
+    if not making.replace:
+        return note_content(note, _in_sight(note, image, making.seen))
     return note_content(note, _others(note, image), caption)
 
 
 def _wanted(note: SourceNote, making: Making) -> Iterator[Example]:
-    every = list(_all(note, making.replace))
+    every = list(_all(note, making))
     yield from every
     if making.undescribed_pairs and not making.held_out:
         for bare in _undescribed(every):
@@ -115,11 +117,11 @@ def _undescribed(examples: Iterable[Example]) -> Iterator[Example]:
                 yield Example(one.strategy, one.query, bare)
 
 
-def _all(note: SourceNote, replace: bool) -> Iterator[Example]:
+def _all(note: SourceNote, making: Making) -> Iterator[Example]:
     for image in note.images:
-        unchanged = note_content(note, _in_sight(note, image))
+        unchanged = note_content(note, _in_sight(note, image, making.seen))
         caption = image.caption.strip()
-        yield from _of_image(note, image, caption, replace)
+        yield from _of_image(note, image, caption, making)
         if caption:
             described = text_content(caption)
             yield Example(Strategy.TEXT_TO_NOTE, described, unchanged, _rule(note, image))
@@ -146,7 +148,7 @@ def _of_title(note: SourceNote) -> Iterator[Example]:
         yield Example(Strategy.NOTE_TO_TEXT, rest, text_content(title))
 
 
-def _of_image(note: SourceNote, image: SourceImage, caption: str, replace: bool) -> Iterator[Example]:
+def _of_image(note: SourceNote, image: SourceImage, caption: str, making: Making) -> Iterator[Example]:
     alone = image_content(image)
     if caption:
         yield Example(Strategy.IMAGE_TO_TEXT, alone, text_content(caption))
@@ -154,10 +156,10 @@ def _of_image(note: SourceNote, image: SourceImage, caption: str, replace: bool)
     if len(image.ocr.strip()) >= LEAST_OCR:
         yield Example(Strategy.IMAGE_TO_OCR, alone, ocr_content(image.ocr))
         yield Example(Strategy.OCR_TO_IMAGE, ocr_content(image.ocr), alone)
-    host = note_without(note, image, replace, caption)
+    host = note_without(note, image, making, caption)
     if _shows_anything(host):
         # without a description the replaced note would be the negative by rule itself
-        by_rule = _rule(note, image) if caption or not replace else None
+        by_rule = _rule(note, image) if caption or not making.replace else None
         yield Example(Strategy.IMAGE_TO_NOTE, alone, host, by_rule)
         yield Example(Strategy.NOTE_TO_IMAGE, host, alone)
 
@@ -168,12 +170,12 @@ def _rule(note: SourceNote, image: SourceImage) -> Content | None:
     return without if _shows_anything(without) else None
 
 
-def _in_sight(note: SourceNote, image: SourceImage) -> Sequence[SourceImage]:
+def _in_sight(note: SourceNote, image: SourceImage, seen: int) -> Sequence[SourceImage]:
     """Return the note's images, this one first where models may not look as far as its place.
 
     What an example is about is in what it shows: else its right answer would be the same as its negative by rule.
     """
-    if image in note.images[:_SURELY_SEEN]:
+    if image in note.images[:seen]:
         return note.images
     return [image, *_others(note, image)]
 

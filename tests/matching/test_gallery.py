@@ -15,7 +15,7 @@ from uninote.gallery.entries import make_entries
 from uninote.gallery.fitting import fit_volume, interval
 from uninote.gallery.generic import generic_entries
 from uninote.gallery.histograms import bin_from, bins_of, dense, reaching
-from uninote.gallery.kinds import positions_of
+from uninote.gallery.kinds import KINDS, positions_of
 from uninote.gallery.opening import Gallery
 from uninote.gallery.stored import in_force
 from uninote.gallery.thresholds import Limits, Pair, Thresholds
@@ -24,6 +24,7 @@ from uninote.model.hashing.folder import write_card
 from uninote.notes.note import Note
 
 WIDTH = 32
+LIMITED = Thresholds({Pair("*", entry, note): Limits(0.5, 0.3) for entry in KINDS for note in KINDS})
 
 
 def unit(rng, rows, width=WIDTH):

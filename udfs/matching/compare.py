@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from udfs.arrow import ArrowMap, as_matrix, to_batch, to_bytes
+from udfs.table_files import Keys
 from uninote.errors import UninoteError
 from uninote.gallery.comparing import ROUNDING, Hits, compare
 from uninote.gallery.entries import COLUMNS, Entries, Group, make_entries
@@ -23,21 +24,21 @@ from uninote.lake.parquet_files import open_parquet
 class CompareTask:
     """What a task compares its items with: the gallery's files, of vectors of `width` that `generation` made.
 
-    `only`: ids of the entries that count, null: all but those in `without`. `counts_bins`: what comes back has each item's best
-    scores as well.
+    Items of `keys`, int64 ascending, null: all, are compared with all entries but those in `without`; others with `changed`
+    entries, by their ids, alone.
     """
 
     paths: Sequence[str]
     width: int
     generation: str
     thresholds: Thresholds
-    counts_bins: bool
-    only: Sequence[str] | None = None
     without: Sequence[str] = ()
+    changed: Sequence[str] = ()
+    keys: Keys | None = None
 
 
-def read_entries(task: CompareTask) -> Entries:
-    """Return the parts of entries that count. Raises UninoteError where another generation made one."""
+def read_parts(task: CompareTask) -> pa.Table:
+    """Return the rows of the gallery that count. Raises UninoteError where another generation made one."""
     tables = []
     for path in task.paths:
         with open_parquet(path) as file:
@@ -46,46 +47,57 @@ def read_entries(task: CompareTask) -> Entries:
     others = set(pc.unique(rows["generation"]).to_pylist()) - {task.generation}
     if others:
         raise UninoteError(f"the gallery has a vector of generation {others.pop()} among those of {task.generation}")
-    if task.only is not None:
-        rows = rows.filter(pc.is_in(rows["entry_id"], pa.array(task.only, pa.string())))
-    if task.without:
-        rows = rows.filter(pc.invert(pc.is_in(rows["entry_id"], pa.array(task.without, pa.string()))))
-    return make_entries(rows, task.width)
+    return rows.filter(pc.invert(_are_among(rows, task.without)))
+
+
+def _are_among(rows: pa.Table, ids: Sequence[str]) -> pa.ChunkedArray:
+    return pc.is_in(rows["entry_id"], pa.array(ids, pa.string()))
 
 
 def make_compare(task: CompareTask, schema: pa.Schema) -> ArrowMap:
-    """Map items (item_id, note_id, kind, content_hash, vector) to `schema`: a row for each hit, and for each item its bins.
+    """Map items (item_key, item_id, note_id, kind, content_hash, vector) to `schema`: a row for each hit.
 
-    Rows of bins have `bins`, int16 by group of entries as bytes, and no entry.
+    For each item that was compared with all entries there is a row with its `bins` besides, int16 by group of entries as
+    bytes, and no entry.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        entries = read_entries(task)
-        if not len(entries):
-            return
-        limits = task.thresholds.table(entries.groups)
+        parts = read_parts(task)
+        entries = make_entries(parts, task.width)
+        changed = make_entries(parts.filter(_are_among(parts, task.changed)), task.width)
         for batch in batches:
-            for place, kind in enumerate(KINDS):
-                items = batch.filter(pc.equal(batch.column("kind"), kind))
-                if len(items):
-                    yield from _compared(task, entries, items, limits[:, place], schema)
+            is_new = np.ones(len(batch), bool)
+            if task.keys is not None:
+                is_new = np.isin(batch.column("item_key").to_numpy(), task.keys())
+            yield from _of_kinds(task, entries, batch.filter(pa.array(is_new)), schema, counts_bins=True)
+            yield from _of_kinds(task, changed, batch.filter(pa.array(~is_new)), schema, counts_bins=False)
 
     return run
 
 
-def _compared(
-    task: CompareTask, entries: Entries, items: pa.RecordBatch, limits: np.ndarray, schema: pa.Schema
+def _of_kinds(
+    task: CompareTask, entries: Entries, batch: pa.RecordBatch, schema: pa.Schema, *, counts_bins: bool
 ) -> Iterator[pa.RecordBatch]:
-    """Yield what items of one kind come to; `limits` float64 (groups, 2), act and review."""
-    vectors = np.ascontiguousarray(as_matrix(items.column("vector"), task.width))
-    for block in compare(entries, vectors, limits[:, 1]):
-        mine = items.slice(block.first, len(block.best))
-        if len(block.hits.rows):
-            yield _hit_rows(entries, mine, block.hits, limits, schema)
-        if task.counts_bins:
-            columns = {name: pa.nulls(len(mine), schema.field(name).type) for name in schema.names}
-            columns |= {"note_id": mine.column("note_id"), "kind": mine.column("kind")}
-            yield to_batch(columns | {"bins": to_bytes(bins_of(block.best))}, schema)
+    """Yield what items come to, those of a kind together."""
+    if not len(entries):
+        return
+    limits = task.thresholds.table(entries.groups)
+    for place, kind in enumerate(KINDS):
+        items = batch.filter(pc.equal(batch.column("kind"), kind))
+        if len(items):
+            vectors = np.ascontiguousarray(as_matrix(items.column("vector"), task.width))
+            for block in compare(entries, vectors, limits[:, place, 1]):
+                mine = items.slice(block.first, len(block.best))
+                if len(block.hits.rows):
+                    yield _hit_rows(entries, mine, block.hits, limits[:, place], schema)
+                if counts_bins:
+                    yield _bin_rows(mine, block.best, schema)
+
+
+def _bin_rows(items: pa.RecordBatch, best: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
+    columns = {name: pa.nulls(len(items), schema.field(name).type) for name in schema.names}
+    columns |= {"note_id": items.column("note_id"), "kind": items.column("kind"), "bins": to_bytes(bins_of(best))}
+    return to_batch(columns, schema)
 
 
 def _hit_rows(

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from udfs.matching.compare import CompareTask, read_entries
+from udfs.matching.compare import CompareTask, read_parts
 from uninote.config.sections.match import ANY, VolumeConfig
-from uninote.gallery.entries import Entries
+from uninote.gallery.entries import Entries, make_entries
 from uninote.gallery.fitting import LEAST_COUNTED, Fit, fit_volume
 from uninote.gallery.generic import generic_entries
 from uninote.gallery.histograms import dense
@@ -91,8 +91,8 @@ def _aim(run: Run) -> Aim:
 def _generic(scope: Scope, aim: Aim) -> dict[str, set[str]]:
     """Return by category the entries that are too generic to act on, for any kind of notes' items."""
     run, vectors = scope.run, scope.vectors
-    task = CompareTask(scope.gallery_paths, vectors.width, run.model.generation, Thresholds({}), False)
-    entries = read_entries(task)
+    task = CompareTask(scope.gallery_paths, vectors.width, run.model.generation, Thresholds({}))
+    entries = make_entries(read_parts(task), vectors.width)
     found: dict[str, set[str]] = {}
     for kind in vectors.kinds:
         sample = StoredVectors(run, vectors.snapshot, vectors.width, (kind,)).sample(_SAMPLE, seed=0)

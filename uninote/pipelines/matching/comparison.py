@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
@@ -32,7 +33,7 @@ from uninote.pipelines.matching.scope import Scope
 
 STAGED = "hits"
 EMBEDDING, BYTES = "embedding", "bytes"  # what found a match
-_READ = ("item_id", "note_id", "kind", "content_hash", "vector")
+_READ = ("item_key", "item_id", "note_id", "kind", "content_hash", "vector")
 _COUNTED = struct_of(
     category=StringType(), entry_kind=StringType(), note_kind=StringType(), bin=IntegerType(), notes=LongType()
 )
@@ -55,22 +56,19 @@ def compared(scope: Scope, thresholds: Thresholds, without: Sequence[str] = ()) 
     """
     run = scope.run
     uri = run.staging(STAGED)
-    width = scope.vectors.width
-    task = CompareTask(scope.gallery_paths, width, run.model.generation, thresholds, counts_bins=True, without=without)
+    task = CompareTask(scope.gallery_paths, scope.vectors.width, run.model.generation, thresholds, without)
     schema = hit_schema(run)
-    found = tables.no_rows(run.spark, schema)
     keys = run.spark.sparkContext.broadcast(scope.keys)
-    wanted = keys
+
+    def changed() -> np.ndarray:
+        return keys.value
+
+    only = changed if not scope.is_whole and not scope.entries else None
+    if not scope.is_whole and scope.entries:
+        # One reading of all vectors: changed items meet all entries, and all others the entries that changed.
+        task = replace(task, changed=scope.entries, keys=changed)
     try:
-        if scope.is_whole:
-            found = scope.vectors.scan(make_compare(task, to_arrow_schema(schema)), schema, _READ)
-        elif len(scope.keys):
-            compare = make_compare(task, to_arrow_schema(schema))
-            found = scope.vectors.scan(compare, schema, _READ, keys=lambda: wanted.value)
-        if not scope.is_whole and scope.entries:
-            others = replace(task, counts_bins=False, only=scope.entries)
-            more = scope.vectors.scan(make_compare(others, to_arrow_schema(schema)), schema, _READ)
-            found = found.unionByName(more)
+        found = scope.vectors.scan(make_compare(task, to_arrow_schema(schema)), schema, _READ, keys=only)
         found.write.mode("overwrite").parquet(uri)
         yield run.spark.read.schema(schema).parquet(uri)
     finally:

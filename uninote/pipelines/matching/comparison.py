@@ -26,6 +26,7 @@ from udfs.matching.compare import CompareTask, make_compare, make_histograms
 from uninote.gallery.entries import Group
 from uninote.gallery.thresholds import ACT, REVIEW, Thresholds
 from uninote.lake.schemas import GALLERY, struct_of
+from uninote.lake.takedowns.watch import taken_down
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.matching.identical import identical
@@ -79,12 +80,14 @@ def compared(scope: Scope, thresholds: Thresholds, without: Sequence[str] = ()) 
 def best_matches(scope: Scope, found: DataFrame) -> DataFrame:
     """Return one row for each entry and note: its best item, which acts if any does, then is furthest above its threshold.
 
-    Identical bytes come before any score.
+    Identical bytes come before any score. Notes that are taken down, which the next ingest deletes, are in none.
     """
     hits = found.where("bins IS NULL").drop("bins").withColumn("found_by", F.lit(EMBEDDING))
     same = identical(scope)
     if same is not None:
         hits = hits.unionByName(same.withColumn("found_by", F.lit(BYTES)))
+    names = taken_down(scope.run.lake.root).names
+    hits = hits.where(~F.col("note_id").cast("string").isin(*names))
     order = F.struct(
         F.col("acts"),
         (F.col("found_by") == BYTES).alias("identical"),

@@ -31,8 +31,7 @@ def identical(scope: Scope) -> DataFrame | None:
         "content_hash",
     )
     both = F.broadcast(entries).join(_images(scope), "content_hash")
-    mine = both if scope.is_whole else _of_changed(scope, both)
-    return mine.select(
+    return scope.in_scope(both).select(
         "note_id",
         "entry_id",
         "entry_kind",
@@ -45,16 +44,6 @@ def identical(scope: Scope) -> DataFrame | None:
         (~F.col("generic")).alias("acts"),
         F.lit(None).cast("double").alias("threshold"),
     )
-
-
-def _of_changed(scope: Scope, both: DataFrame) -> DataFrame:
-    """Return the pairs of which the note or the entry changed."""
-    if scope.notes is None:
-        return both
-    changed = scope.notes.withColumn("is_changed", F.lit(True))
-    marked = both.join(F.broadcast(changed), "note_id", "left")
-    is_new = F.col("entry_id").isin(*scope.entries) if scope.entries else F.lit(False)
-    return marked.where(F.coalesce("is_changed", F.lit(False)) | is_new)
 
 
 def _images(scope: Scope) -> DataFrame:

@@ -36,7 +36,7 @@ def publish(scope: Scope, best: DataFrame) -> dict[str, int]:
     spec = matches_table(run.note_id)
     uri = run.lake.uri(spec.name)
     tables.create(run.spark, spec, uri)
-    opened = _open_in_scope(scope, tables.read_table(run.spark, uri))
+    opened = scope.in_scope(tables.read_table(run.spark, uri).where("until_run IS NULL"))
     changes = _changes(scope, opened, best).persist()
     counts = _counted(changes)
     rows = counts["opened"] + counts["closed"]
@@ -47,20 +47,8 @@ def publish(scope: Scope, best: DataFrame) -> dict[str, int]:
     return counts | _standing(run, uri)
 
 
-def _open_in_scope(scope: Scope, matches: DataFrame) -> DataFrame:
-    """Return the open rows of notes and entries that changed, and those of other generations."""
-    opened = matches.where("until_run IS NULL")
-    if scope.notes is None:
-        return opened
-    changed = scope.notes.withColumn("is_changed", F.lit(True))
-    marked = opened.join(F.broadcast(changed), "note_id", "left")
-    is_other = F.col("generation") != scope.run.model.generation
-    is_new = F.col("entry_id").isin(*scope.entries) if scope.entries else F.lit(False)
-    return marked.where(F.coalesce("is_changed", F.lit(False)) | is_new | is_other).drop("is_changed")
-
-
 def _changes(scope: Scope, opened: DataFrame, best: DataFrame) -> DataFrame:
-    """Return rows of `matches` to write, with `kind_of_change`: closed ones, and those that open."""
+    """Return rows of `matches` to write, with their `change`: closed ones, and those that open."""
     run = scope.run
     old = opened.select(*_PAIR, F.struct(*opened.columns).alias("old"))
     new = best.select(*_PAIR, F.struct(*best.columns).alias("new"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -15,7 +16,7 @@ from uninote.lake.change_feed import changed_values
 from uninote.lake.delta_files import files_of
 from uninote.lake.schemas import GALLERY, struct_of
 from uninote.pipelines.lake import tables
-from uninote.pipelines.lake.ledger import Entry
+from uninote.pipelines.lake.ledger import Entry, last_of
 from uninote.pipelines.lake.reading.changed_items import changed_items
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
@@ -50,6 +51,16 @@ class Scope:
         """Whether nothing changed."""
         return self.notes is not None and self.entries is not None and not self.changed and not self.entries
 
+    def in_scope(self, pairs: DataFrame) -> DataFrame:
+        """Return those pairs, with note_id and entry_id, of which the note or the entry changed."""
+        if self.notes is None or self.entries is None:
+            return pairs
+        notes = F.broadcast(self.notes.withColumn("note_changed", F.lit(True)))
+        ids = self.run.spark.createDataFrame(pa.table({"entry_id": pa.array(self.entries, pa.string())}))
+        entries = F.broadcast(ids.withColumn("entry_changed", F.lit(True)))
+        marked = pairs.join(notes, "note_id", "left").join(entries, "entry_id", "left")
+        return marked.where("note_changed OR entry_changed").drop("note_changed", "entry_changed")
+
     @cached_property
     def settings(self) -> str:
         """A digest of what all matches depend on beside notes and entries: with another, everything is compared."""
@@ -66,7 +77,10 @@ def find_scope(run: Run, snapshot: Snapshot, last: Entry | None) -> Scope:
     vectors = StoredVectors(run, snapshot, snapshot.widths[0], run.config.embed.kinds)
     gallery = tables.table_version(run.generation.uri(GALLERY.name))
     whole = Scope(run, vectors, gallery, None, np.empty(0, np.int64), 0, None)
-    if last is None or last["fingerprint"] != whole.settings:
+    newest = last_of(run.lake, "match", "all")
+    # A run of another model closed the matches of this one.
+    was_ours = newest is not None and newest["generation"] == run.model.generation
+    if last is None or not was_ours or last["fingerprint"] != whole.settings:
         return whole
     since, version = last["inputs"]["items"], snapshot.versions["items"]
     entries = _changed_entries(run, last["inputs"]["gallery"], gallery)

@@ -25,6 +25,7 @@ from uninote.report.figures import (
     DuplicatePair,
     Duplicates,
     Evaluation,
+    OrderScores,
     Histogram,
     IndexRow,
     Recall,
@@ -201,6 +202,7 @@ def make_report(**fields: object) -> Report:
             ("text_only", "start"),
             (StrategyScores("image_to_text", 240, 240, 0.0417, (0.5, 0.62), (None, 0.05)),),
             "held-out notes of this lake",
+            (OrderScores("w64", 0.25, 0.375, -0.125), OrderScores("text_only", 0.125, 0.5, None)),
         ),
         trends=(
             Trend("share quarantined", (("2026-03-13", 0.001), ("2026-03-14", 0.002))),

@@ -270,3 +270,10 @@ def test_scores_of_the_model_and_agreement_are_shown():
 
 def test_one_report_always_gives_the_same_page():
     assert render(make_report()) == render(make_report())
+
+
+def test_the_order_of_notes_is_shown_beside_their_recall():
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", render(make_report()))
+    for name, values in (("w64", ["0.2500", "0.3750", "-0.1250"]), ("text only", ["0.1250", "0.5000", "–"])):
+        places = [place for place, cell in enumerate(cells) if cell == name]
+        assert values in [cells[place + 1 : place + 4] for place in places]

@@ -163,16 +163,27 @@ class StrategyScores:
 
 
 @dataclass(frozen=True)
+class OrderScores:
+    """How one encoder, by `name`, ranks the other half of a note and what is more or less like it; null where not measured."""
+
+    name: str
+    precision_1: float | None
+    ndcg_10: float | None
+    tau: float | None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What the model finds of notes that it was not trained on; `baselines` names the columns beside its own `widths`.
 
-    `origin` says which notes those were.
+    `origin` says which notes those were; `orders`, of note to note, are the model's by width, then those of the baselines.
     """
 
     widths: tuple[int, ...]
     baselines: tuple[str, ...]
     rows: tuple[StrategyScores, ...]
     origin: str
+    orders: tuple[OrderScores, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any
 from uninote.demo.workspace import demo_checkpoint
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.source_identity import may_hold_demo
-from uninote.report.figures import Evaluation, StrategyScores
+from uninote.report.figures import Evaluation, OrderScores, StrategyScores
 from uninote.storage import lake_files
 
+RANKED = "note_to_note"  # the search type whose answers stand in an order
 EVALUATION = "evaluation.json"  # beside the weights of a checkpoint that was measured where it was trained
 
 
@@ -38,7 +39,7 @@ def evaluation_of(run: Run) -> Evaluation | None:
     for strategy in strategies:
         rows.append(_row(model, baselines, strategy, sorted(widths)))
     names = tuple(table["name"] for table in baselines)
-    return Evaluation(tuple(sorted(widths)), names, tuple(rows), origin)
+    return Evaluation(tuple(sorted(widths)), names, tuple(rows), origin, _orders(model, baselines, sorted(widths)))
 
 
 def _find(run: Run) -> tuple[dict[str, Any] | None, str]:
@@ -81,6 +82,21 @@ def _row(model: dict[str, Any], baselines: list[dict[str, Any]], strategy: str, 
         tuple(score["recall_10"] for score in known),
         tuple(others),
     )
+
+
+def _orders(model: dict[str, Any], baselines: list[dict[str, Any]], widths: list[int]) -> tuple[OrderScores, ...]:
+    """Return how notes are ranked: by the model at each width, and by each baseline at its widest."""
+    found = []
+    for width in widths:
+        found.append((f"w{width}", _score(model, RANKED, width)))
+    for table in baselines:
+        widest = max(score["width"] for score in table["scores"])
+        found.append((table["name"], _score(table, RANKED, widest)))
+    orders = []
+    for name, score in found:
+        if score is not None:
+            orders.append(OrderScores(name, score["precision_1"], score["ndcg_10"], score["tau"]))
+    return tuple(orders)
 
 
 def _score(table: dict[str, Any], strategy: str, width: int) -> dict[str, Any] | None:

@@ -50,6 +50,11 @@ def _emoji(*settings: dict[str, Any], seeds: int = 1) -> Arm:
     return Arm(EMOJI, tuple(Stage(1 / len(settings), {}, one) for one in settings), seeds=seeds)
 
 
+def _ranked(rate: float) -> Arm:
+    ranking = {"stage": "ranking", "learning_rate": rate, "batch": 8, "augment": False}
+    return Arm(WHOLE, (Stage(1.0, ranking),))
+
+
 _STAGES = _replay((IMAGES, ()), (NOTES, IMAGES), (READ, (*IMAGES, *NOTES)), (("note_to_note",), NINE))
 _IN_BATCH = {"negatives": 0}
 _SOFT = {"loss": "symmetric_kl", "tau": 0.02, "in_batch": False}
@@ -63,6 +68,8 @@ ARMS = {
     "as before, with the rule's negatives": _ten(WHOLE, contrastive={"negatives": 8}, hide_texts=0.3),
     "as before, 128 pixels": _ten(WHOLE, hide_texts=0.3, limits={"max_pixels": 128 * 128}),
     "as before, 160 pixels": _ten(WHOLE, hide_texts=0.3, limits={"max_pixels": 160 * 160}),
+    "ranking, 1e-5": _ranked(1e-5),
+    "ranking, 5e-5": _ranked(5e-5),
     "emoji, InfoNCE": _emoji(_IN_BATCH, seeds=3),
     "emoji, soft labels": _emoji(_SOFT, seeds=3),
     "emoji, InfoNCE and hard negatives": _emoji({}),

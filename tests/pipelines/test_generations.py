@@ -25,7 +25,7 @@ from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.encoders import open_model
 from uninote.pipelines.lake.generations import record_generation
 
-DEMO = "ee908f99412d545d"
+DEMO = "8572171ea719abd4"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from uninote.config.loading import load_config
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.published import newest
 from uninote.lake.record import FORMAT, read_record
-from uninote.neighbours.lookup import lookup
+from uninote.neighbours.lookup import NeighbourTable
 from uninote.pipelines.lake import ledger
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.stages import run_stage
@@ -107,10 +107,10 @@ def check_lists(run, expected):
     """Every note has a list, in every table; no list names a note that is not there; most are as they were."""
     notes = {row["note_id"] for row in rows(run.generation.uri("items"))}
     for table in ("neighbours", "same_category", "collapsed"):
-        found = lookup(run.lake.root, sorted(notes), table)
+        found = NeighbourTable(run.generation.uri(table)).get(sorted(notes))
         assert set(found) == notes
         assert {other for others in found.values() for other, _ in others} <= notes
-    found = lookup(run.lake.root, sorted(notes))
+    found = NeighbourTable(run.generation.uri("neighbours")).get(sorted(notes))
     untouched = {
         note for note, others in expected["neighbours"].items() if note in notes and not {"n7", "n8"} & set(others)
     }

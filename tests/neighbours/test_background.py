@@ -33,12 +33,14 @@ def test_strengths_are_those_of_each_score_against_the_sample_without_the_own_li
     owners = np.arange(0, 300, 7)
     lists = lists_of(vectors, owners, K + 2)
     found = strengths(lists, background.of_rows(vectors[owners]), sample, K)
+    spread = np.sqrt((vectors[sample].astype(np.float64) @ vectors[sample].T).var(axis=1).mean())
+    assert background.spread == pytest.approx(spread, rel=1e-4)
     expected = []
     for place, owner in enumerate(owners):
         mine = slice(place * (K + 2), (place + 1) * (K + 2))
         rest = np.setdiff1d(sample, [owner, *lists.keys[mine][:K]])
         scores = vectors[rest].astype(np.float64) @ vectors[owner]
-        expected.append((lists.scores[mine] - scores.mean()) / scores.std())
+        expected.append((lists.scores[mine] - scores.mean()) / spread)
     np.testing.assert_allclose(found, np.concatenate(expected), rtol=2e-3)
 
 

@@ -93,6 +93,8 @@ def check(run, lake, least=0.99):
 def check_strengths(run, lake, rows):
     """Compare each strength with the scores, one by one, of its owner with the notes of the background that are not listed."""
     background = {row["item_key"]: row["vector"] for row in rows_at(run.generation.uri("neighbour_background"))}
+    drawn = np.array([*background.values()], np.float64).reshape(len(background), -1)
+    spread = np.sqrt((drawn @ drawn.T).var(axis=1).mean())
     vectors = dict(zip(*lake.matrix, strict=True))
     for key, found in rows.items():
         own = {key, *(one["note_id"] for one in found)}
@@ -104,7 +106,7 @@ def check_strengths(run, lake, rows):
         # What was drawn stays as it was: an owner or a neighbour that changed since was left out by the score of now.
         is_old = {other for other in own & set(background) if not np.array_equal(background[other], vectors.get(other))}
         if not is_old:
-            expected = [(one["score"] - scores.mean()) / scores.std() for one in found]
+            expected = [(one["score"] - scores.mean()) / spread for one in found]
             np.testing.assert_allclose([one["strength"] for one in found], expected, rtol=5e-3)
 
 

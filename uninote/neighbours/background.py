@@ -1,8 +1,9 @@
 """How far a score lies above what a note scores with notes at random, which is comparable between notes as a cosine is not.
 
-One note has .95 at rank 20, another .55 at rank 1. `strength` is (score - mean) / spread of the note's own background: its
-scores with a sample of notes that is drawn with each full join and stays until the next, so that a night does not move every
-value.
+One note has .95 at rank 20, another .55 at rank 1. `strength` is (score - mean) / spread: the mean of the note's own
+background, its scores with a sample of notes that is drawn with each full join and stays until the next, so that a night does
+not move every value; and one spread for all, so that strengths read alike in any corpus. A spread of each note's own ranks
+worse (docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -16,19 +17,18 @@ from uninote.vectors.key_sets import among
 BACKGROUND_NOTES = 1000  # in the sample
 LEAST_NOTES = 30  # that must be left of it; fewer say nothing of a spread
 _LEAST_SPREAD = 1e-5  # below it are roundings of equal scores
-_BLOCK_ROWS = 1 << 14
 
 
 @dataclass(frozen=True)
 class Background:
-    """A sample of notes: its `keys` int64 ascending (m,), `centre` float32 (width,) and `covariance` of its vectors.
+    """A sample of notes: their `keys` int64 ascending (m,), the `centre` float32 (width,) of their vectors, and the `spread`.
 
-    With these two a note's mean and spread take a product of width x width, not of width x m.
+    That is the root mean square, over the notes, of the standard deviation of a note's scores with all of them.
     """
 
     keys: np.ndarray
     centre: np.ndarray
-    covariance: np.ndarray
+    spread: float
 
     @classmethod
     def of(cls, keys: np.ndarray, vectors: np.ndarray) -> Background:
@@ -36,17 +36,14 @@ class Background:
         count = max(1, len(keys))
         centre = vectors.sum(axis=0, dtype=np.float64) / count
         apart = vectors - centre
-        return cls(keys, centre.astype(np.float32), (apart.T @ apart / count).astype(np.float32))
+        covariance = apart.T @ apart / count
+        # The variance of the scores of x is x' C x; the mean of that over all x is the sum over C times E[x x'].
+        variance = float((covariance * (covariance + np.outer(centre, centre))).sum())
+        return cls(keys, centre.astype(np.float32), float(np.sqrt(variance)))
 
     def of_rows(self, vectors: np.ndarray) -> np.ndarray:
-        """Return float32 (n, 2): mean and spread of the scores of n vectors with all of the sample."""
-        found = np.empty((len(vectors), 2), np.float32)
-        for start in range(0, len(vectors), _BLOCK_ROWS):
-            block = vectors[start : start + _BLOCK_ROWS]
-            found[start : start + len(block), 0] = block @ self.centre
-            variance = np.einsum("ij,ij->i", block @ self.covariance, block)
-            found[start : start + len(block), 1] = np.sqrt(np.maximum(variance, 0))
-        return found
+        """Return float32 (n, 2): the mean of the scores of n vectors with all of the sample, and the spread."""
+        return np.stack([vectors @ self.centre, np.full(len(vectors), self.spread, np.float32)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -73,16 +70,12 @@ def strengths(lists: FlatScores, backgrounds: np.ndarray, sample: np.ndarray, k:
     first = inside - starts[owner] < k
     inside, owner = inside[first], owner[first]
     itself = among(lists.owners, sample).astype(np.float64)  # with a score of 1
-    scores = lists.scores[inside].astype(np.float64)
     count = len(lists.owners)
     left = len(sample) - itself - np.bincount(owner, minlength=count)
-    sums = itself + np.bincount(owner, scores, minlength=count)
-    squares = itself + np.bincount(owner, scores**2, minlength=count)
+    sums = itself + np.bincount(owner, lists.scores[inside].astype(np.float64), minlength=count)
     mean, spread = backgrounds.astype(np.float64).T
     with np.errstate(divide="ignore", invalid="ignore"):
         rest = (len(sample) * mean - sums) / left
-        variance = (len(sample) * (spread**2 + mean**2) - squares) / left - rest**2
-        apart = np.sqrt(np.maximum(variance, 0))
-        apart[(left < LEAST_NOTES) | (apart < _LEAST_SPREAD)] = np.nan
-        flat = (np.repeat(one.astype(np.float32), lists.lengths) for one in (rest, apart))
+        spread[(left < LEAST_NOTES) | (spread < _LEAST_SPREAD)] = np.nan
+        flat = (np.repeat(one.astype(np.float32), lists.lengths) for one in (rest, spread))
         return np.asarray((lists.scores - next(flat)) / next(flat), np.float32)

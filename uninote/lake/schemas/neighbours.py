@@ -14,7 +14,7 @@ def neighbour_state_table(note_id: DataType, name: str) -> TableSpec:
 
     A shorter list is `whole` where nobody else qualifies; else others do, all of lower scores than those it has. Keys are
     int64 and scores float32, as bytes: every update reads and writes all of them, and lists take up to four times as long.
-    `mean` and `spread` are those of the note's scores with the notes of NEIGHBOUR_BACKGROUND.
+    `mean` is that of the note's scores with the notes of the table neighbour_background, `spread` theirs among themselves.
     """
     schema = struct_of(
         item_key=LongType(),
@@ -70,7 +70,7 @@ def neighbours_table(note_id: DataType, name: str = "neighbours") -> TableSpec:
     """The product: at most K neighbours of each note, best first; empty when no other note qualifies.
 
     `score` is a cosine. `strength` is how many spreads it lies above the mean of the note's own background, null where that
-    says nothing (fewer than 30 notes): comparable between notes, as a cosine is not. Lists of earlier releases have none.
+    says nothing (fewer than 30 notes): comparable between notes as a cosine is not. Lists of earlier releases have none.
     """
     neighbour = struct_of(note_id=note_id, score=FloatType(), strength=FloatType())
     return TableSpec(name, struct_of(note_id=note_id, neighbours=ArrayType(neighbour)), ("note_id",))

@@ -12,6 +12,7 @@ from builders import make_image, make_note, rows_at, write_notes, write_source
 
 from uninote.gallery.thresholds import ThresholdError
 from uninote.lake.takedowns.orders import add, read_orders
+from uninote.model.hashing.folder import write_card
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.run import ledger
 from uninote.pipelines.matching.calibrate import calibrate
@@ -269,3 +270,23 @@ def test_of_a_note_that_is_taken_down_matches_keep_a_hash_alone(made):
         assert row["entry_id"] == "e"
         assert row["score"] is not None
     assert match(made())["state"] == "unchanged"
+
+
+def test_matches_of_another_model_are_closed_and_found_again_on_the_way_back(made, tmp_path):
+    write_card(tmp_path / "other", (64, 256), seed=1)
+    other = f"model.checkpoint={tmp_path / 'other'}"
+    run, _ = night(made, corpus(12), [entry("e", body=text_of(3))])
+    first = open_matches(run)
+    assert first
+    changed = made(other)
+    assert changed.model.generation != run.model.generation
+    embed(changed)
+    match(changed)
+    rows = rows_at(run.lake.uri("matches"))
+    assert {row["closed_why"] for row in rows if row["until_run"] == changed.run_id} == {"generation"}
+    assert {row["generation"] for row in rows if row["until_run"] is None} == {changed.model.generation}
+    back = made()
+    embed(back)
+    match(back)
+    assert open_matches(back) == first
+    assert {row["first_run"] for row in rows_at(run.lake.uri("matches")) if row["until_run"] is None} == {back.run_id}

@@ -162,7 +162,8 @@ def main() -> None:
         blas(*options.blas)
         return
     cores = os.cpu_count()
-    spark = open_session("match", {"spark.master": f"local[{cores}]", "spark.sql.shuffle.partitions": str(cores)})
+    local = {"spark.master": f"local[{cores}]", "spark.sql.shuffle.partitions": str(cores), "spark.ui.enabled": "false"}
+    spark = open_session("match", local | {"spark.databricks.delta.snapshotPartitions": "1"})
     with tempfile.TemporaryDirectory() as folder:
         write_card(Path(folder) / "model", (options.width,))
         model = {"kind": "feature-hashing", "checkpoint": f"{folder}/model"}

@@ -138,7 +138,7 @@ def test_tables_are_read_without_a_jvm(refreshed):
     neighbours = polars.read_delta(summary["tables"]["neighbours"])
     assert neighbours.columns == ["note_id", "neighbours"]
     first = neighbours["neighbours"][0].to_list()[0]
-    assert set(first) == {"note_id", "score"}
+    assert set(first) == {"note_id", "score", "strength"}
     vectors = np.array(stored(summary, "embeddings/w64")["vector"].to_pylist(), np.float32)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 

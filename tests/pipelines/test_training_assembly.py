@@ -152,13 +152,15 @@ def test_groups_are_joined_by_any_chain_lie_in_one_split_and_are_capped(make_run
     rows += [(f"c{number}", [f"link{number}", f"link{number + 1}"]) for number in range(10)]
     rows += [(f"s{number}", ["stock"]) for number in range(51)]
     rows += [("twin", ["text:x", "d7"])]
+    # Copies of one note are one group, also where more notes have them than a picture or a phrase may have.
+    rows += [(f"w{number}", ["text:w", "whole:w"]) for number in range(60)]
     sources = run.spark.createDataFrame(rows, "note_id string, digests array<string>")
     governed = govern(run, sources, str(tmp_path / "governed"))
     places = {row["note_id"]: row for row in governed.collect()}
     groups = defaultdict(list)
     for row in places.values():
         groups[row["group"]].append(row)
-    assert len(groups) == 60 + 1 + 51
+    assert len(groups) == 60 + 1 + 51 + 1
     assert places["twin"]["group"] == places["n7"]["group"]
     for members in groups.values():
         assert len({row["split"] for row in members}) == 1
@@ -166,11 +168,11 @@ def test_groups_are_joined_by_any_chain_lie_in_one_split_and_are_capped(make_run
     share = Counter(members[0]["split"] for members in groups.values())["eval"] / len(groups)
     assert 0.15 < share < 0.45
     assert group_counts(run, governed) == {
-        "notes": 122,
-        "kept": 115,
-        "groups": 112,
-        "capped_groups": 1,
-        "largest_group": 10,
+        "notes": 182,
+        "kept": 118,
+        "groups": 113,
+        "capped_groups": 2,
+        "largest_group": 60,
     }
     again = govern(run, sources.orderBy("note_id").repartition(5), str(tmp_path / "again"))
     assert {row["note_id"]: row for row in again.collect()} == places

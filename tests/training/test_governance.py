@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pytest
 from udfs.training.mining import POOLS, Pools, TeacherVectors, make_answers, make_scored
 from uninote.training.from_notes.assembly import draft_of, examples_and_halves
 from uninote.training.from_notes.examples import Making
-from uninote.training.from_notes.groups import content_digests
+from uninote.training.from_notes.groups import content_digests, note_digests
 from uninote.training.from_notes.leaks import shown_digests
 from uninote.training.from_notes.negatives import Window
 from uninote.training.from_notes.note_rows import Content, SourceImage, SourceNote, content_of
@@ -32,6 +33,12 @@ def test_copies_share_the_letters_of_a_text_and_the_images():
     assert {"d1"} < shared
     assert len(shared) == 2
     assert content_digests(SourceNote("x")) == []
+    # One more is of copies in full, which these are not.
+    assert note_digests(SourceNote("x")) == []
+    assert not set(note_digests(one)[2:]) & set(note_digests(other)[2:])
+    copy = replace(one, note_id="8", topics=("b",), title="TITLE 7")
+    assert note_digests(copy) == note_digests(one)
+    assert note_digests(copy)[-1].startswith("whole:")
 
 
 def test_what_items_show_is_compared_but_for_what_is_read_in_images():

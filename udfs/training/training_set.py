@@ -14,7 +14,7 @@ import pyarrow as pa
 from udfs.arrow import ArrowMap
 from udfs.embed.prefetch import map_ahead
 from uninote.media.fetching import MediaError, MediaPolicy, decode, fetch
-from uninote.training.from_notes.groups import content_digests
+from uninote.training.from_notes.groups import note_digests
 from uninote.training.from_notes.note_rows import SourceNote, described_images, source_note
 
 SOURCES = pa.schema(
@@ -26,7 +26,7 @@ SOURCES = pa.schema(
         pa.field("unreadable", pa.int32()),
     ]
 )
-"""`note` is a SourceNote as JSON; `digests` are its `content_digests`; `files` its images, encoded;
+"""`note` is a SourceNote as JSON; `digests` are its `note_digests`; `files` its images, encoded;
 `unreadable` how many images were left out.
 """
 
@@ -68,7 +68,7 @@ def _source(row: Mapping[str, Any], policy: MediaPolicy) -> dict[str, Any]:
     return {
         "note_id": note.note_id,
         "note": json.dumps(asdict(note), ensure_ascii=True),
-        "digests": content_digests(note),
+        "digests": note_digests(note),
         "files": [{"digest": digest, "content": content} for digest, content in files.items()],
         "unreadable": unreadable,
     }

@@ -12,7 +12,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.runtime.progress import say
 from uninote.training.dataset.schemas import EVAL, TRAIN
-from uninote.training.from_notes.groups import MOST_SHARED
+from uninote.training.from_notes.groups import MOST_SHARED, WHOLE
 
 # Of the notes: a larger group is worth a line, since all but `max_per_group` of its notes go unused.
 _LARGE_SHARE = 0.01
@@ -94,7 +94,8 @@ def _shared(sources: DataFrame) -> DataFrame:
     """
     held = sources.select("note_id", F.explode("digests").alias("digest"))
     counted = held.groupBy("digest").agg(F.count("*").alias("notes"), F.min("note_id").alias("first"))
-    common = counted.where(F.col("notes").between(2, MOST_SHARED))
+    is_whole = F.col("digest").startswith(WHOLE)
+    common = counted.where((F.col("notes") >= 2) & (is_whole | (F.col("notes") <= MOST_SHARED)))
     return held.join(common, "digest").where("note_id != first").select("note_id", "first")
 
 

@@ -13,6 +13,8 @@ from uninote.training.from_notes.note_rows import SourceNote
 
 # Notes: content that more of them have is a stock picture or a phrase, not a sign of duplicates.
 MOST_SHARED = 50
+# Before the digest of all that duplicates share. Notes that have it in common are copies, however many there are.
+WHOLE = "whole:"
 
 
 def content_digests(note: SourceNote) -> list[str]:
@@ -24,3 +26,9 @@ def content_digests(note: SourceNote) -> list[str]:
     letters = "".join(filter(str.isalnum, text))
     texts = [f"text:{hashlib.sha256(letters.encode()).hexdigest()}"] if letters else []
     return sorted({image.digest for image in note.images}) + texts
+
+
+def note_digests(note: SourceNote) -> list[str]:
+    """Return the `content_digests` of a note and, where it has any, WHOLE with a hash of them together."""
+    found = content_digests(note)
+    return [*found, WHOLE + hashlib.sha256("\n".join(found).encode()).hexdigest()] if found else []

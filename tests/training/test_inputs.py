@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -62,6 +63,7 @@ def test_images_alone_lose_what_was_read_in_them():
     note = Note("title", "body", ("topic",), (NoteImage("a", "read"),), "described")
     assert images_alone(note) == Note(images=(NoteImage("a", ""),))
     assert images_alone(Note("title")) == Note("title")
+    assert images_alone(replace(note, described="a red bag")).described == "a red bag"
 
 
 def tokens_of(inputs, items, step):

@@ -38,7 +38,7 @@ class ContrastiveConfig(Section):
     tau: float = Field(0.05, gt=0)
     in_batch: bool = True
     negatives: int = Field(8, ge=0)
-    strategies: tuple[str, ...] | None = Field(None, strict=False)
+    strategies: tuple[str, ...] | None = Field(None, strict=False, min_length=1)
     turns: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -171,6 +171,8 @@ class TrainingConfig(Section):
         soft = self.contrastive is not None and self.contrastive.contrastive.loss == "symmetric_kl"
         if self.judge is not None and self.teacher == "none":
             raise ValueError("judge scores the candidates that a teacher finds; set training.teacher to model")
+        if self.shared_images and not self.note_pairs:
+            raise ValueError("shared_images is about halves of notes, which are no pairs; set training.note_pairs too")
         if soft and self.teacher == "none":
             raise ValueError("contrastive.loss symmetric_kl needs a teacher's scores; set training.teacher to model")
         if soft and not self.negatives:

@@ -78,10 +78,13 @@ def cuts(chunks: Chunks) -> dict[str, int]:
 
 
 def images_alone(note: Note) -> Note:
-    """Return the images of a note, without its texts and what was read in them; a note without images as it is."""
+    """Return the images of a note, without its texts and what was read in them; a note without images as it is.
+
+    The description that stands for an image stays: without it a positive would be its negative by rule.
+    """
     if not note.images:
         return note
-    return Note(images=tuple(replace(image, ocr="") for image in note.images))
+    return Note(images=tuple(replace(image, ocr="") for image in note.images), described=note.described)
 
 
 def varied_image(image: Image.Image, generator: random.Random) -> Image.Image:

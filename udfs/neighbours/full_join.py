@@ -106,8 +106,9 @@ def background_of(task: JoinTask, items: Items) -> tuple[Background, FileRecords
 
 def _backgrounds(background: Background, items: Items, primary: np.ndarray) -> np.ndarray:
     """Return float32 (n, 2), NaN where this is not a row's primary cell: one task for each row is enough."""
-    found = np.full((len(items.keys), 2), np.nan, np.float32)
-    found[primary] = background.of_rows(items.rows.vectors[primary])
+    # Of all rows, since to pick some would copy their vectors.
+    found = background.of_rows(items.rows.vectors)
+    found[~primary] = np.nan
     return found
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/depths.py
 
-Of the emoji below UNINOTE_DATA, or in the folder that is named. Two models of three text layers are trained from scratch on Chinese labels and English
-notes, one at `depths` as well, and both are cut to each depth. Found: R@10 from Chinese label to English note among 240 held
-out (chance 0.042), and CPU-seconds of a thousand notes. The last line on stdout is one JSON object.
+Two models of three text layers are trained from scratch on Chinese labels and English notes of the emoji below UNINOTE_DATA,
+or in the folder that is named: one at `depths` as well, and both are cut to each depth. Found: R@10 from Chinese label to
+English note among 240 held out (chance 0.042), and CPU-seconds of a thousand notes. The last line on stdout is one JSON object.
 """
 
 from __future__ import annotations

@@ -93,8 +93,8 @@ def check(run, lake, least=0.99):
 def check_strengths(run, lake, rows):
     """Compare each strength with the scores, one by one, of its owner with the notes of the background that are not listed."""
     background = {row["item_key"]: row["vector"] for row in rows_at(run.generation.uri("neighbour_background"))}
-    drawn = np.array([*background.values()], np.float64).reshape(len(background), -1)
-    spread = np.sqrt((drawn @ drawn.T).var(axis=1).mean())
+    drawn = np.array([*background.values()], np.float64).reshape(-1, WIDTH)
+    spread = np.sqrt((drawn @ drawn.T).var(axis=1).mean()) if len(drawn) else 0
     vectors = dict(zip(*lake.matrix, strict=True))
     for key, found in rows.items():
         own = {key, *(one["note_id"] for one in found)}

@@ -18,6 +18,7 @@ from uninote.gallery.histograms import BINS, bins_of
 from uninote.gallery.kinds import KINDS, positions_of
 from uninote.gallery.thresholds import Thresholds
 from uninote.lake.parquet_files import open_parquet
+from uninote.vectors.key_sets import among
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def make_compare(task: CompareTask, schema: pa.Schema) -> ArrowMap:
         for batch in batches:
             is_new = np.ones(len(batch), bool)
             if task.keys is not None:
-                is_new = np.isin(batch.column("item_key").to_numpy(), task.keys())
+                is_new = among(batch.column("item_key").to_numpy(), task.keys())
             yield from _of_kinds(task, entries, batch.filter(pa.array(is_new)), schema, counts_bins=True)
             yield from _of_kinds(task, changed, batch.filter(pa.array(~is_new)), schema, counts_bins=False)
 

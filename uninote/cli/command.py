@@ -9,11 +9,12 @@
     uninote publish --store URI        the live release into an online store (default: serving.store)
     uninote hide add n17 --store URI   a note out of it at once
     uninote takedown add n17 --why …   a note that nobody is to see any more, at once
+    uninote judge --import FILE        what people said of pairs of notes
     uninote vacuum --dry-run           which files nothing needs any more; without --dry-run they go
     uninote plan --notes 50000000      what a lake of that size takes: hours, memory, storage, money
 
 The lake is the one of conf/local.yaml below the working folder, of the file that --config names, or --lake itself. With --json
-each command prints one JSON object. None starts Spark; but for `vacuum`, none writes to a table or waits for a run.
+each command prints one JSON object. None starts Spark; but for `vacuum` and `judge`, none writes to a table or waits for a run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import traceback
 from collections.abc import Sequence
 
 from uninote.cli.explaining import add_explain
+from uninote.cli.judge import add_judge
 from uninote.cli.online_store import add_hide, add_publish, hide_notes, print_hidden, print_published, publish_live
 from uninote.cli.options import common_options, config_of, lake_of, print_json
 from uninote.cli.plan_arguments import add_plan
@@ -175,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     add_hide(commands, common).set_defaults(run=_hide)
     add_releases(commands, common)
     add_explain(commands, common)
+    add_judge(commands, common)
     add_vacuum(commands, common)
     add_takedown(commands, common).set_defaults(run=_takedown)
     return parser

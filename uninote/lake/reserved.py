@@ -22,10 +22,11 @@ _OF_LAKES = {
     "report",
     "found",
     "matches",
+    "judgments",
     "lake",
 }
 # What is planned: a table that a user names so today would have to move tomorrow.
-_PLANNED = {"releases", "leases", "takedown", "takedowns", "judgments", "codes", "codebooks"}
+_PLANNED = {"releases", "leases", "takedown", "takedowns", "codes", "codebooks"}
 _PLANNED |= {"canaries", "gates", "neighbour_changes", "templates", "segments", "manifest"}
 RESERVED = frozenset(_OF_GENERATIONS | _OF_LAKES | _PLANNED)
 

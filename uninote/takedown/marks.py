@@ -11,7 +11,7 @@ from functools import cached_property
 
 ID, KEY, TEXT = "id", "item_key", "text"
 # Columns and fields of whole numbers that are ids of notes, and those that are keys of items.
-OF_NOTES = ("note_id", "neighbour_ids", "group_id", "chain_id", "other_id", "query_id", "neighbours")
+OF_NOTES = ("note_id", "neighbour_ids", "group_id", "chain_id", "other_id", "query_id", "neighbours", "a", "b")
 OF_ITEMS = ("item_key", "neighbour_keys", "other_key")
 _PIECE = 24  # characters: a log's statistics hold the first 32 of a text
 _SHORTEST = 8  # characters of a text that is looked for: shorter ones stand anywhere

@@ -56,6 +56,7 @@ ARTEFACTS = (
     Artefact("report", LAKE, UNPINNED, TRIMMED, FILES),
     Artefact("found", LAKE, UNPINNED, KEPT, FILES),
     Artefact("matches", LAKE, VERSION, VACUUM, ROWS),
+    Artefact("judgments", LAKE, UNPINNED, VACUUM, ROWS),
     Artefact("lake", LAKE, UNPINNED, KEPT, NOTHING),
     Artefact("staging", GENERATION, UNPINNED, TRIMMED, FILES),
     Artefact("items", GENERATION, VERSION, VACUUM, ROWS),

@@ -14,6 +14,7 @@ from uninote.lake.schemas.items import (
     quarantine_table,
     set_aside_table,
 )
+from uninote.lake.schemas.judgments import judgments_table, type_named
 from uninote.lake.schemas.matching import GALLERY, MATCH_SCORES, MATCH_THRESHOLDS, matches_table
 from uninote.lake.schemas.neighbours import (
     NEIGHBOUR_CELLS,
@@ -51,6 +52,7 @@ __all__ = [
     "found_table",
     "image_files_table",
     "items_table",
+    "judgments_table",
     "matches_table",
     "neighbour_background_table",
     "neighbour_rows_table",
@@ -60,4 +62,5 @@ __all__ = [
     "quarantine_table",
     "set_aside_table",
     "struct_of",
+    "type_named",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import read_manifest
+from uninote.judgments.stored import hide_taken_down as hide_judged
 from uninote.lake.delta_files import files_of, has_log
 from uninote.lake.generation_record import ITEMS, find_generations
 from uninote.lake.lease.fence import look
@@ -57,6 +58,7 @@ def erase(run: Run) -> dict[str, Any]:
     pending = {order.note_id: order.digest for order in read_orders(run.lake.root) if order.note_id is not None}
     if not pending or read_pointer(run.lake.root).live is None:
         return {"tables": {}, "state": "unchanged"}
+    hide_judged(run.lake.root)
     with step(f"erasure: {len(pending):,} notes, in all files of the lake"):
         found = wanted_of(run.lake.root, pending)
         wanted = replace(found, pieces=stored_pieces(run.lake.root, pending))

@@ -1,0 +1,85 @@
+"""`uninote judge`: what people say of pairs of notes, into the lake."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from uninote.cli.options import Commands, lake_of, print_json
+from uninote.errors import UninoteError
+from uninote.terminal import write
+
+_HELP = """\
+Say of pairs of notes whether the second is relevant to the first; the answers are the table `judgments`.
+
+    uninote judge --import answers.jsonl        answers of the page, or anybody's: JSON lines, CSV or Parquet
+
+A row of a file has a, b and relevant (true or false), and may have source, table, rank, probability, judge and judged_at. What
+the lake has already is passed over, so a file may be imported again. Importing takes the lake's lease."""
+
+
+def add_judge(commands: Commands[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    """Add the command with its arguments."""
+    parser = commands.add_parser(
+        "judge",
+        parents=[common],
+        help="say which neighbours are relevant",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--import", dest="file", type=Path, metavar="FILE", help="add the judgments of a file")
+    parser.add_argument("--table", default="neighbours", help="which of neighbours.tables (default: neighbours)")
+    parser.add_argument("--source", default="editors", help="who judges: editors, co-clicks, … (default: editors)")
+    parser.add_argument("--judge", metavar="NAME", help="the person who judges")
+    parser.set_defaults(run=_judge)
+
+
+def _judge(options: argparse.Namespace) -> None:
+    found = import_file(lake_of(options), options)
+    if options.json:
+        return print_json(found)
+    write(sys.stdout, _imported(found))
+
+
+def import_file(lake: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Add the judgments of a file to a lake. Raises JudgmentError, and LakeBusyError where another run writes."""
+    # Here, and not above: reading tables takes a second of imports.
+    from uninote.judgments.importing import Defaults, read_file
+    from uninote.judgments.stored import add_judgments
+
+    check_lake(lake)
+    rows, skipped = read_file(options.file, lake, Defaults(options.table, options.source, options.judge))
+    with writes(lake):
+        added = add_judgments(lake, rows)
+    return {"lake": lake, "rows": len(rows) + skipped, "added": added, "known": len(rows) - added, "skipped": skipped}
+
+
+def _imported(found: dict[str, Any]) -> str:
+    return f"{found['added']:,} judgments added; {found['known']:,} were there already, {found['skipped']:,} skipped\n"
+
+
+def check_lake(lake: str) -> None:
+    """Raise UninoteError unless there is a lake of the present format."""
+    from uninote.lake.record import FORMAT, read_record
+
+    record = read_record(lake)
+    if record is None:
+        raise UninoteError(f"{lake} is no lake: it has no lake.json; name another place")
+    if record.format != FORMAT:
+        raise UninoteError(
+            f"{lake} is of an earlier release (format {record.format}); run jobs/refresh.py once, which brings it to {FORMAT}"
+        )
+
+
+@contextmanager
+def writes(lake: str) -> Iterator[None]:
+    """Hold the lake's lease. Raises LakeBusyError where another run writes."""
+    from uninote.upkeep.writing import writing
+
+    with writing(lake, "judge", f"judge-{uuid.uuid4().hex[:8]}"):
+        yield

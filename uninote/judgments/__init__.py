@@ -1,0 +1,1 @@
+"""What people said of pairs of notes: stored, imported, drawn and asked for."""

@@ -1,0 +1,157 @@
+"""Judgments out of a file: JSON lines, as the page and the terminal write them, CSV or Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from uninote.judgments.stored import JudgmentError, schema_of
+
+_YES = {"true", "yes", "y", "1", "1.0"}
+_NO = {"false", "no", "n", "0", "0.0"}
+_SKIPPED = {"", "skip", "null", "none"}
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What rows are that do not say it themselves; a judge may be null."""
+
+    table: str = "neighbours"
+    source: str = "editors"
+    judge: str | None = None
+
+
+def read_file(path: Path, lake: str, defaults: Defaults) -> tuple[pa.Table, int]:
+    """Return the judgments of a file in the columns of the lake's, and how many rows were skipped by their judge.
+
+    A row has `a`, `b` and `relevant` (true, yes, y, 1 or their opposites; empty or "skip": no answer), and may have the other
+    columns. Raises JudgmentError, which names the row.
+    """
+    schema = schema_of(lake)
+    rows, skipped = [], 0
+    for number, row in enumerate(_records(path), 1):
+        try:
+            made = _judgment(row, schema, defaults)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise JudgmentError(f"row {number} of {path.name}: {error}; nothing was imported") from error
+        if made is None:
+            skipped += 1
+        else:
+            rows.append(made)
+    return pa.Table.from_pylist(rows, schema), skipped
+
+
+def _records(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a file, whose name says what it is."""
+    if not path.is_file():
+        raise JudgmentError(f"there is no file {path}; name one of JSON lines, CSV or Parquet")
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        raise JudgmentError(
+            f"{path.name} ends in none of {', '.join(_READERS)}, by which its format is known; rename it"
+        )
+    try:
+        yield from read(path)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise JudgmentError(f"{path.name} cannot be read ({str(error).splitlines()[0]})") from error
+
+
+def _json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise JudgmentError(f"line {number} of {path.name} is no JSON ({error}); nothing was imported") from error
+        if not isinstance(row, dict):
+            raise JudgmentError(f"line {number} of {path.name} is no object; each line is one judgment")
+        yield row
+
+
+def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
+    # As texts: ids of digits keep their zeros where the lake's ids are texts.
+    columns = pa_csv.open_csv(path).schema.names
+    options = pa_csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True)
+    yield from pa_csv.read_csv(path, convert_options=options).to_pylist()
+
+
+def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
+    for batch in pq.ParquetFile(path).iter_batches():
+        yield from batch.to_pylist()
+
+
+_READERS: Mapping[str, Callable[[Path], Iterator[Mapping[str, Any]]]] = {
+    ".jsonl": _json_lines,
+    ".json": _json_lines,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}
+
+
+def _judgment(row: Mapping[str, Any], schema: pa.Schema, defaults: Defaults) -> dict[str, Any] | None:
+    """Return a row of the table; null where the judge skipped the pair. Raises ValueError."""
+    for name in ("a", "b", "relevant"):
+        if name not in row:
+            raise ValueError(f"there is no {name!r} in it; a judgment has a, b and relevant")
+    relevant = _answer(row["relevant"])
+    if relevant is None:
+        return None
+    probability = _number(row.get("probability"), float)
+    if probability is not None and not 0 < probability <= 1:
+        raise ValueError(f"the probability {probability} is not above 0 and at most 1")
+    made = dict.fromkeys(schema.names) | {
+        "relevant": relevant,
+        "source": row.get("source") or defaults.source,
+        "release": _number(row.get("release"), int),
+        "generation": row.get("generation") or None,
+        "table": row.get("table") or defaults.table,
+        "rank": _number(row.get("rank"), int),
+        "probability": probability,
+        "judge": row.get("judge") or defaults.judge,
+        "judged_at": _time(row.get("judged_at")),
+    }
+    for side in ("a", "b"):
+        made[side] = _note_id(row[side], schema.field(side).type)
+    if made["a"] == made["b"]:
+        raise ValueError(f"a and b are the same note, {made['a']!r}")
+    return made
+
+
+def _answer(value: Any) -> bool | None:
+    text = "" if value is None else str(value).strip().lower()
+    if text in _SKIPPED:
+        return None
+    if text not in _YES | _NO:
+        raise ValueError(f"relevant is {value!r}; it is true or false")
+    return text in _YES
+
+
+def _note_id(value: Any, kind: pa.DataType) -> str | int:
+    if value is None or value == "":
+        raise ValueError("a note has no id")
+    if not pa.types.is_integer(kind):
+        return str(value)
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError(f"notes of this lake have numbers, and {value!r} is none") from None
+
+
+def _number(value: Any, kind: Callable[[Any], Any]) -> Any:
+    return None if value in (None, "") else kind(value)
+
+
+def _time(value: Any) -> datetime | None:
+    if value in (None, ""):
+        return None
+    when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

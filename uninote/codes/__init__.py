@@ -1,0 +1,1 @@
+"""Codes of notes: a short list of integers for each note, by residual k-means, whose beginnings notes share that are alike."""

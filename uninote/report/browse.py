@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from functools import cache
 from importlib.resources import files
 
 from markupsafe import Markup
 
+from uninote.page_text import clean, digest_of_script, json_for_page
 from uninote.report.data import ExampleNote, Sample
-from uninote.report.formats import clean
 
 TITLE_CHARACTERS = 120
 BODY_CHARACTERS = 160
 TOPICS = 8
-# Nothing of what remains can end the element.
-_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
 def data_of(sample: Sample) -> Markup:
@@ -30,11 +25,7 @@ def data_of(sample: Sample) -> Markup:
     for note_id, found in sample.lists.items():
         # Four digits: more would make the page larger, and nobody reads them.
         lists[note_id] = [[other, round(score, 4)] for other, score in found]
-    # Escaped below, so that no text of a note can end the element that holds it.
-    text = json.dumps({"notes": notes, "lists": lists}, ensure_ascii=False, separators=(",", ":"))
-    for character, escaped in _UNSAFE.items():
-        text = text.replace(character, escaped)
-    return Markup(text)
+    return json_for_page({"notes": notes, "lists": lists})
 
 
 def _texts(note: ExampleNote) -> list[object]:
@@ -51,4 +42,4 @@ def script() -> Markup:
 @cache
 def script_digest() -> str:
     """Return what the page's policy names the script by: no other script may run."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script().encode()).digest()).decode()
+    return digest_of_script(script())

@@ -9,7 +9,6 @@ from uninote.evaluation.estimates import Estimate
 
 MAX_DIGITS = 8  # about the precision of float32 scores
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
-_UNWRITABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -90,15 +89,6 @@ def figure(name: str, value: float) -> str:
     if name.startswith("seconds"):
         return duration(value)
     return count(round(value)) if value == round(value) else f"{value:,.4g}"
-
-
-def clean(text: str) -> str:
-    """Return text without what no page can hold: each such character becomes a replacement character.
-
-    Lone surrogates cannot be written as UTF-8, HTML allows none of these controls, and what turns the direction of a text
-    would turn the page's own as well.
-    """
-    return _UNWRITABLE.sub("\ufffd", text)
 
 
 def language(text: str) -> str:

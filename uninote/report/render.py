@@ -8,6 +8,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from uninote.page_text import clean
 from uninote.report import browse, charts, formats, small_charts
 from uninote.report.data import ExampleNote, ExampleRow, Report
 from uninote.report.verdict import judge
@@ -28,7 +29,7 @@ def render(report: Report) -> str:
         alike=ALIKE,
         digits=_score_digits(report.examples),
     )
-    return formats.clean(page)
+    return clean(page)
 
 
 @cache

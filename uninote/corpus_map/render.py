@@ -1,0 +1,69 @@
+"""The page `map.html`: one file without a server, in which no text of a note becomes HTML or runs."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from uninote.corpus_map.data import CorpusMap
+from uninote.corpus_map.page_data import label_text, page_data
+from uninote.page_text import clean, digest_of_script, json_for_page
+
+LISTED = 100  # changes that the page lists, and branches where there is no script
+
+
+def render_map(corpus: CorpusMap) -> str:
+    """Return the map as one HTML page of less than two megabytes, writable as UTF-8 whatever the notes hold."""
+    changes = list(corpus.changed())
+    page = (
+        _environment()
+        .get_template("map.html")
+        .render(
+            map=corpus,
+            second=sum(len(branch.children) for branch in corpus.branches),
+            changes=changes[:LISTED],
+            largest=sorted(corpus.branches, key=lambda branch: (-branch.notes, branch.code))[:LISTED],
+            all_changes=len(changes),
+            data=json_for_page(page_data(corpus)),
+            script=script(),
+            digest=digest_of_script(script()),
+        )
+    )
+    return clean(page)
+
+
+@cache
+def script() -> Markup:
+    """Return the page's own script: it reads the data and makes text of it, never HTML."""
+    return Markup((files("uninote.corpus_map") / "page" / "map.js").read_text(encoding="utf-8"))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("uninote.corpus_map", "page"),
+        # Titles and words are hostile input: nothing in them becomes HTML.
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": lambda value: f"{value:,}", "share": _share, "times": _times, "label": label_text}
+    environment.globals["prefix"] = _prefix
+    return environment
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def _times(effect: float) -> str:
+    """Return the ratio of shares that an effect is the logarithm of, as people read it."""
+    return f"× {2**effect:.1f}" if effect >= 0 else f"÷ {2**-effect:.1f}"
+
+
+def _prefix(codes: tuple[int, ...]) -> str:
+    return "".join(f"<{letter}_{code}>" for letter, code in zip("ab", codes, strict=False))

@@ -1,0 +1,36 @@
+"""The words of a text, for labels: in scripts with spaces as they stand, in those without as pairs of characters."""
+
+from __future__ import annotations
+
+import re
+
+MOST_LETTERS = 30  # of a word: what is longer is an address or a code
+_NO_SPACES = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f"  # kana and Han
+_RUN = re.compile(rf"[{_NO_SPACES}]+|(?:(?![{_NO_SPACES}])[^\W_])+")
+_IS_PAIRED = re.compile(rf"[{_NO_SPACES}]")
+_HIRAGANA = re.compile("[\u3040-\u309f]+")
+
+
+def words_of(text: str) -> set[str]:
+    """Return the different words of a text, in lower case, none of them a number.
+
+    A run of Han characters or kana gives each pair of neighbouring characters, or itself where it is but one. Pairs of
+    hiragana alone are left out: they are endings and particles.
+    """
+    found = set()
+    for run in _RUN.findall(text.lower()):
+        if _IS_PAIRED.match(run):
+            found |= _pairs(run)
+        elif 1 < len(run) <= MOST_LETTERS and not run.isnumeric():
+            found.add(run)
+    return found
+
+
+def _pairs(run: str) -> set[str]:
+    pairs = {run[start : start + 2] for start in range(max(1, len(run) - 1))}
+    return {pair for pair in pairs if not _HIRAGANA.fullmatch(pair)}
+
+
+def overlaps(one: str, other: str) -> bool:
+    """Say whether two words may be pairs out of one longer word: one ends with the character that the other begins with."""
+    return bool(_IS_PAIRED.match(one)) and (one[-1] == other[0] or other[-1] == one[0])

@@ -1,9 +1,14 @@
-"""What helps the demo's encoder: arms trained alike but for one thing, measured on the same held-out notes.
+"""Ways to train, held against each other: arms alike but for one thing, over seeds, measured on the same held-out notes.
 
-    python benchmarks/learning.py --work FOLDER --data SET --start CHECKPOINT [--emoji FOLDER] [--arms NAME ...] [--steps N]
+    python benchmarks/learning.py
+    python benchmarks/learning.py --arms NAME ... --data SET --start CHECKPOINT [--steps N]
 
-SET is the training set that conf/train_demo_notes.yaml made in its lake. Arms are in learning_arms.py. results.jsonl in `work`
-has a line for each arm and seed that is done; a later run goes on from there. No lake, no Spark, one thread.
+With nothing on its line: soft labels of the default text encoder against InfoNCE, with hard negatives and without, on the
+emoji below UNINOTE_DATA, three seeds of each arm, from a new model and from one that InfoNCE trained before. Arms are in
+learning_arms.py; those of the demo need SET, which conf/train_demo_notes.yaml makes in its lake, and where they start.
+results.jsonl in `work` has a line for each arm and seed that is done; a later run goes on from there. No lake, no Spark, one
+thread. The last line on stdout is one JSON object: `arms` with mean and standard deviation of each score,
+and `differences` of an arm to the one that it is held against.
 """
 
 from __future__ import annotations
@@ -11,18 +16,21 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from learning_arms import APART, ARMS, EMOJI, WHOLE, Arm, Stage
+from learning_arms import APART, ARMS, COMPARED, EMOJI, EMOJI_REPLACED, EMOJI_SETS, Arm, Stage
 from learning_measures import CachedSet, measures
+from learning_notes import write_emoji_notes
 from learning_set import write_apart, write_facts
+from learning_summary import summary
 from learning_teacher import write_taught_emoji
+from peers_environment import DATA
 
 from uninote.model.qwen.trainable import make_trainable_checkpoint
-from uninote.training.dataset import TrainingSet
 from uninote.training.dataset.schemas import TRAIN
 from uninote.training.settings import TrainConfig
 from uninote.training.trainer import train
@@ -31,57 +39,90 @@ BASE = TrainConfig(
     batch=64, keep_graphs=True, augment=True, learning_rate=5e-4, checkpoint_every=25, stored_dtype="bfloat16"
 )
 STEPS = 120
+HOME = Path(__file__).parents[1] / ".uninote"
 RESULTS = "results.jsonl"
 FACTS = "notes.jsonl"
 
 
+# The common start of arms on emoji: past where a new model's vectors all point one way.
+EMOJI_START = {"learning_rate": 1e-3, "steps": 200, "seed": 100, "contrastive": {"negatives": 0}}
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where arms work, and what they share: the demo's set, the checkpoint that they start at, and how long they go on."""
+    """Where arms work, where the demo's set, its corpus and the emoji are, where arms of the demo start, for how many steps."""
 
     work: Path
-    data: Path
-    start: Path
+    data: Path | None
+    start: Path | None
+    demo: Path
+    emoji: Path
     steps: int
 
+    def set_of(self, arm: Arm) -> Path:
+        """Return the folder of the arm's training set; what is not there yet of the sets made here is made."""
+        folder = self.work / arm.data
+        if arm.data in EMOJI_SETS:
+            if not folder.exists():
+                self._write_emoji(folder)
+            return folder
+        if self.data is None:
+            raise SystemExit(
+                "this arm trains on the demo: name its training set with --data and where to start with --start"
+            )
+        if arm.data == APART and not folder.exists():
+            write_apart(folder, self.data)
+        return folder if arm.data == APART else self.data
 
-def prepare(place: Place, options: argparse.Namespace) -> None:
-    """Make what is not there of the sets."""
-    place.work.mkdir(parents=True, exist_ok=True)
-    if not (place.work / FACTS).exists():
-        write_facts(place.work / FACTS, options.demo)
-    if not (place.work / APART).exists():
-        write_apart(place.work / APART, place.data)
-    if options.emoji and not (place.work / EMOJI).exists():
-        write_taught_emoji(place.work / EMOJI, options.emoji)
+    def facts_of(self, arm: Arm) -> Path | None:
+        """Return the file of what is known of the demo's notes, null for emoji."""
+        path = self.work / FACTS
+        if arm.data in EMOJI_SETS:
+            return None
+        if not path.exists():
+            write_facts(path, self.demo)
+        return path
+
+    def _write_emoji(self, folder: Path) -> None:
+        if folder.name == EMOJI:
+            write_taught_emoji(folder, self.emoji)
+        else:
+            write_emoji_notes(folder, self.emoji, folder.name == EMOJI_REPLACED)
 
 
-def run(place: Place, name: str, seed: int) -> dict[str, Any]:
+def run(place: Place, name: str, seed: int, steps: int) -> dict[str, Any]:
     """Train and measure one arm; a killed one goes on from its newest state."""
     arm = ARMS[name]
-    folder = place.work / "runs" / f"{name.replace(' ', '-')}-{seed}-{place.steps}"
-    data = CachedSet(place.data if arm.data == WHOLE else place.work / arm.data)
-    checkpoint = _start(place, arm, folder / "start", data)
+    folder = place.work / "runs" / f"{name.replace(' ', '-')}-{seed}-{steps}"
+    data = CachedSet(place.set_of(arm))
+    checkpoint = _start(place, arm)
     began = time.process_time()
     losses = []
     for number, stage in enumerate(arm.stages):
-        config = _config(stage, seed, max(1, round(stage.share * place.steps)))
+        config = _config(stage, seed, max(1, round(stage.share * steps)))
         done = train(checkpoint, data, folder / f"stage{number}", config)
         checkpoint = done.checkpoint
         losses.append(done.loss)
     spent = round(time.process_time() - began)
-    scores = measures(checkpoint, data, None if arm.data == EMOJI else place.work / FACTS)
-    row = {"arm": name, "seed": seed, "steps": place.steps if arm.stages else 0, "cpu_seconds": spent}
-    return row | {"losses": losses, "scores": scores}
+    scores = measures(checkpoint, data, place.facts_of(arm))
+    return {"arm": name, "seed": seed, "steps": steps, "cpu_seconds": spent, "losses": losses, "scores": scores}
 
 
-def _start(place: Place, arm: Arm, folder: Path, data: TrainingSet) -> Path:
-    """Return the common start; for emoji a new model."""
-    if arm.data != EMOJI:
+def _start(place: Place, arm: Arm) -> Path:
+    """Return the common start: for emoji a model that a few steps of InfoNCE trained, or a new one."""
+    if arm.data not in EMOJI_SETS:
+        if place.start is None:
+            raise SystemExit("this arm goes on from a checkpoint: name it with --start")
         return place.start
-    rows = [row for row in data.rows() if row["split"] == TRAIN]
-    make_trainable_checkpoint(folder, [" ".join([row["title"] or "", *(row["topics"] or ())]) for row in rows])
-    return folder
+    data = CachedSet(place.set_of(ARMS["InfoNCE"]))
+    new = place.work / "new"
+    if not new.exists():
+        rows = [row for row in data.rows() if row["split"] == TRAIN]
+        make_trainable_checkpoint(new, [" ".join([row["title"] or "", *(row["topics"] or ())]) for row in rows])
+    if arm.is_new:
+        return new
+    config = TrainConfig.model_validate(BASE.model_dump() | EMOJI_START)
+    return train(new, data, place.work / "begun", config).checkpoint
 
 
 def _config(stage: Stage, seed: int, steps: int) -> TrainConfig:
@@ -96,28 +137,37 @@ def _results(folder: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Run the arms that are missing, and print all results."""
+    """Run the arms that are missing, and print what all of them found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="the training set")
-    parser.add_argument("--start", type=Path, required=True, help="the checkpoint that arms of the demo start at")
-    parser.add_argument("--demo", type=Path, default=Path(".uninote/demo/corpus-3000-7"))
-    parser.add_argument("--emoji", type=Path, help="the folder of emoji_multilingual, which arms on emoji need")
-    parser.add_argument("--arms", nargs="*", default=list(ARMS))
+    parser.add_argument("--work", type=Path, default=HOME / "learning")
+    parser.add_argument("--data", type=Path, help="the training set of arms of the demo")
+    parser.add_argument("--start", type=Path, help="the checkpoint that arms of the demo start at")
+    parser.add_argument("--demo", type=Path, default=HOME / "demo" / "corpus-3000-7")
+    parser.add_argument("--emoji", type=Path, default=DATA / "emoji_multilingual")
+    parser.add_argument("--arms", nargs="*", default=[*dict.fromkeys([*COMPARED.values(), *COMPARED])])
     parser.add_argument("--steps", type=int, default=STEPS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    place = Place(options.work, options.data, options.start, options.steps)
-    prepare(place, options)
-    known = {(row["arm"], row["seed"], row["steps"]) for row in _results(options.work)}
-    for name in options.arms:
-        for seed in range(ARMS[name].seeds):
-            if (name, seed, options.steps if ARMS[name].stages else 0) not in known:
-                row = run(place, name, seed)
-                with (options.work / RESULTS).open("a") as lines:
-                    lines.write(json.dumps(row) + "\n")
-    for row in _results(options.work):
-        print(json.dumps(row))
+    place = Place(options.work, options.data, options.start, options.demo, options.emoji, options.steps)
+    place.work.mkdir(parents=True, exist_ok=True)
+    wanted = _wanted(options.arms, options.steps)
+    known = {(row["arm"], row["seed"], row["steps"]) for row in _results(place.work)}
+    for name, seed, steps in wanted:
+        if (name, seed, steps) not in known:
+            row = run(place, name, seed, steps)
+            with (place.work / RESULTS).open("a") as lines:
+                lines.write(json.dumps(row) + "\n")
+    print(json.dumps(summary(row for row in _results(place.work) if (row["arm"], row["seed"], row["steps"]) in wanted)))
+
+
+def _wanted(names: Sequence[str], steps: int) -> list[tuple[str, int, int]]:
+    """Return name, seed and steps of what is run: all arms with their first seed, then with the next."""
+    found = []
+    for seed in range(max(ARMS[name].seeds for name in names)):
+        for name in names:
+            if seed < ARMS[name].seeds:
+                found.append((name, seed, (ARMS[name].steps or steps) if ARMS[name].stages else 0))
+    return found
 
 
 if __name__ == "__main__":

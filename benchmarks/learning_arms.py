@@ -11,7 +11,9 @@ READ = ("image_to_ocr", "ocr_to_image", "ocr_to_note")
 NINE = (*IMAGES, *NOTES, *READ)
 TEN = (*NINE, "note_to_note")
 THREE = ("note_to_note", "text_to_note", "image_to_text")
-WHOLE, APART, EMOJI = "whole", "apart", "emoji"
+WHOLE, APART = "whole", "apart"
+EMOJI, EMOJI_KEPT, EMOJI_REPLACED = "emoji", "emoji-kept", "emoji-replaced"
+EMOJI_SETS = (EMOJI, EMOJI_KEPT, EMOJI_REPLACED)
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Arm:
-    """What is trained: `stages` on the set `data`, from the common start, on emoji from a new model; `seeds` are 0 and on."""
+    """What is trained: `stages` on the set `data`, from the common start of that data; `seeds` are 0 and on.
+
+    With `is_new` it starts at a new model. `steps` null are those of the command line.
+    """
 
     data: str
     stages: tuple[Stage, ...]
     seeds: int = 1
+    is_new: bool = False
+    steps: int | None = None
 
 
 def _ten(data: str, contrastive: dict[str, Any] | None = None, **changes: Any) -> Arm:
@@ -46,8 +53,17 @@ def _replay(*families: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[Stage, 
     return tuple(stages)
 
 
-def _emoji(*settings: dict[str, Any], seeds: int = 1) -> Arm:
-    return Arm(EMOJI, tuple(Stage(1 / len(settings), {}, one) for one in settings), seeds=seeds)
+def _emoji(contrastive: dict[str, Any]) -> Arm:
+    return Arm(EMOJI, (Stage(1.0, {}, contrastive),), seeds=3)
+
+
+def _new(contrastive: dict[str, Any]) -> Arm:
+    return Arm(EMOJI, (Stage(1.0, {}, contrastive),), seeds=3, is_new=True, steps=150)
+
+
+def _emoji_notes(data: str, negatives: int) -> Arm:
+    settings = {"strategies": (*IMAGES, "image_to_note"), "negatives": negatives}
+    return Arm(data, (Stage(1.0, {}, settings),), seeds=3)
 
 
 def _ranked(rate: float) -> Arm:
@@ -70,8 +86,26 @@ ARMS = {
     "as before, 160 pixels": _ten(WHOLE, hide_texts=0.3, limits={"max_pixels": 160 * 160}),
     "ranking, 1e-5": _ranked(1e-5),
     "ranking, 5e-5": _ranked(5e-5),
-    "emoji, InfoNCE": _emoji(_IN_BATCH, seeds=3),
-    "emoji, soft labels": _emoji(_SOFT, seeds=3),
-    "emoji, InfoNCE and hard negatives": _emoji({}),
-    "emoji, InfoNCE of hard negatives alone": _emoji({"in_batch": False}),
+    "a new model, InfoNCE": _new(_IN_BATCH),
+    "a new model, soft labels": _new(_SOFT),
+    "InfoNCE": _emoji(_IN_BATCH),
+    "InfoNCE, hard negatives too": _emoji({}),
+    "InfoNCE of hard negatives alone": _emoji({"in_batch": False}),
+    "soft labels": _emoji(_SOFT),
+    "notes with the query image": _emoji_notes(EMOJI_KEPT, 0),
+    "notes with the query image, and the rule": _emoji_notes(EMOJI_KEPT, 8),
+    "modal replacement": _emoji_notes(EMOJI_REPLACED, 0),
+    "modal replacement, and the rule": _emoji_notes(EMOJI_REPLACED, 8),
+}
+# What is compared where the command line names nothing, the later less its base.
+COMPARED = {
+    "a new model, soft labels": "a new model, InfoNCE",
+    "soft labels": "InfoNCE",
+    "InfoNCE, hard negatives too": "InfoNCE",
+    "InfoNCE of hard negatives alone": "InfoNCE",
+}
+COMPARED_NOTES = {
+    "notes with the query image, and the rule": "notes with the query image",
+    "modal replacement": "notes with the query image",
+    "modal replacement, and the rule": "modal replacement",
 }

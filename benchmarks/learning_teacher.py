@@ -53,10 +53,7 @@ def write_taught_emoji(folder: Path, source: Path) -> None:
 
 def _add_items(tables: dict[str, list[Row]], row: Row, shared: Row, source: Path) -> dict[str, int]:
     name = row["images"][0]
-    image = to_image((source / name).read_bytes(), MAX_PIXELS).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=QUALITY)
-    tables["images"].append({"digest": name, "content": buffer.getvalue()})
+    tables["images"].append(small_image(source, name))
     english = {"title": row["title"], "topics": row["tags"]}
     contents = {
         "image": ("image", {"images": [{"digest": name, "ocr": ""}]}),
@@ -69,6 +66,14 @@ def _add_items(tables: dict[str, list[Row]], row: Row, shared: Row, source: Path
         found[key] = len(tables["items"])
         tables["items"].append({"item": found[key], "kind": kind, "images": [], **shared, **content})
     return found
+
+
+def small_image(source: Path, name: str) -> Row:
+    """Return a row of `schemas.IMAGES` with a small copy of an emoji's picture, by its file's name."""
+    image = to_image((source / name).read_bytes(), MAX_PIXELS).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=QUALITY)
+    return {"digest": name, "content": buffer.getvalue()}
 
 
 def _vectors(rows: Sequence[Row]) -> dict[str, np.ndarray]:
@@ -105,8 +110,6 @@ def _examples(
     for row, place in enumerate(own):
         negatives, their = mined.of(row)
         taught: Row = {"negatives": [], "negative_scores": []}
-        if split == TRAIN:
-            taught: Row = {"negatives": [], "negative_scores": []}
         if split == TRAIN:
             taught = {"negatives": negatives.tolist(), "negative_scores": their.tolist()}
         ends = {"query": numbers[place][query], "positive": numbers[place][target]}

@@ -99,12 +99,12 @@ ARMS = {
 }
 # What is compared where the command line names nothing, the later less its base.
 COMPARED = {
-    "a new model, soft labels": "a new model, InfoNCE",
     "soft labels": "InfoNCE",
     "InfoNCE, hard negatives too": "InfoNCE",
     "InfoNCE of hard negatives alone": "InfoNCE",
 }
-COMPARED_NOTES = {
+COMPARED_TOO = {
+    "a new model, soft labels": "a new model, InfoNCE",
     "notes with the query image, and the rule": "notes with the query image",
     "modal replacement": "notes with the query image",
     "modal replacement, and the rule": "modal replacement",

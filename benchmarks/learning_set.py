@@ -1,4 +1,4 @@
-"""The sets of learning.py, made of the one that conf/train_demo_notes.yaml trains on, and what is known of the demo's notes."""
+"""The sets of learning.py, made of the one that conf/train_demo.yaml trains on, and what is known of the demo's notes."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from statistics import mean, stdev
 from typing import Any
 
-from learning_arms import COMPARED, COMPARED_NOTES
+from learning_arms import COMPARED, COMPARED_TOO
 
 Row = dict[str, Any]
 
@@ -18,7 +18,7 @@ def summary(rows: Iterable[Row]) -> dict[str, Any]:
         by_arm.setdefault(row["arm"], []).append(row)
     arms = {name: _of_arm(found) for name, found in by_arm.items()}
     differences = {}
-    for name, base in (COMPARED | COMPARED_NOTES).items():
+    for name, base in (COMPARED | COMPARED_TOO).items():
         if name in by_arm and base in by_arm:
             differences[f"{name}, less {base}"] = _differences(by_arm[name], by_arm[base])
     return {"arms": arms, "differences": differences}

@@ -64,6 +64,23 @@ def test_the_description_of_an_image_that_is_not_shown_comes_first_and_is_not_cu
     assert decode(without.input_ids) != shown
 
 
+def test_the_ocr_that_asks_for_a_note_is_cut_after_all_other_texts(processor, decode):
+    """OCR is cut before title and topics: of a long note nothing would be left of what a training example is about."""
+    small = limited(processor, max_tokens=100)
+    images = (NoteImage("a", "first " * 30), NoteImage("b", "asked for"), NoteImage("c", "third " * 30))
+    note = Note("title " * 200, "body " * 200, ("topic " * 200,), images)
+    pictures = [picture(), picture(), picture()]
+    assert "asked" not in decode(small.prepare(note, pictures).input_ids)
+    shown = decode(small.prepare(replace(note, asked=1), pictures).input_ids)
+    assert "<|vision_end|>asked for\n<|vision_start|>" in shown
+    # Where nothing is cut it stands where it stood.
+    short = Note("T", "B", ("t",), images[1:2])
+    assert (
+        small.prepare(short, [picture()]).input_ids.tolist()
+        == small.prepare(replace(short, asked=0), [picture()]).input_ids.tolist()
+    )
+
+
 def test_a_note_is_laid_out_part_by_part(processor, decode):
     prepared = processor.prepare(note_with(2, title="T", body="B", topics=("x", "y")), [picture(), picture(96, 32)])
     assert decode(prepared.input_ids) == (

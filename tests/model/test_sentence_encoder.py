@@ -62,6 +62,10 @@ def test_vectors_are_those_of_the_library(sentence_encoder, sentence_folder):
 
 def test_the_text_of_a_note_has_one_part_a_line_and_no_blank_ones():
     assert text_of(NOTES[1]).splitlines()[0::2] == ["Pork ramen", "#food #soup"]
+    # Texts are cut from their end: what a training example is about stands before all.
+    images = (NoteImage("a", "one"), NoteImage("b", "two"), NoteImage("c", "three"))
+    assert text_of(Note("T", "B", images=images, asked=1)).split() == ["two", "T", "B", "one", "three"]
+    assert text_of(Note("T", images=images, described="D")).split() == ["D", "T", "one", "two", "three"]
     assert text_of(NOTES[1]).endswith("\nsale today")
     assert [text_of(NOTES[2]), text_of(Note())] == ["红烧肉\n五花肉", ""]
     assert text_of(Note(" a ", "", (" b ", " "))) == "a\n#b"

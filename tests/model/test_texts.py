@@ -86,7 +86,7 @@ def test_what_is_left_is_tokenised_as_a_text_of_its_own(tokenizer, decode, most)
 def test_texts_are_cut_by_kind_from_their_end(tokenizer, decode):
     """Bodies, then texts of images from the last on, topics, titles; what stands for an image at the very last."""
     parts = [
-        Part(Kind.DESCRIBED, "described. " * 3), Part(Kind.IMAGE), Part(Kind.OCR, "first! " * 4), Part(Kind.IMAGE),
+        Part(Kind.ABOUT, "described. " * 3), Part(Kind.IMAGE), Part(Kind.OCR, "first! " * 4), Part(Kind.IMAGE),
         Part(Kind.OCR, "second? " * 4), Part(Kind.TITLE, "title... " * 4), Part(Kind.BODY, "body, " * 4),
         Part(Kind.TOPICS, "#topic " * 4),
     ]  # fmt: skip

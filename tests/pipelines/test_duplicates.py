@@ -11,10 +11,13 @@ from lake_updates import Lake
 
 from uninote.neighbours.lookup import lookup
 from uninote.pipelines.lake.reading.snapshot import newest_snapshot
+from uninote.pipelines.lake.tables import ABSENT
 from uninote.pipelines.neighbours.output import duplicates as output
 from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.report.duplicates import duplicates
+from uninote.pipelines.training.groups import duplicates_version
 from uninote.pipelines.training.groups import linked as linked_notes
+from uninote.pipelines.training.training_set import set_name
 
 pytestmark = pytest.mark.spark
 
@@ -49,7 +52,7 @@ def check(run, lake):
 def linked(run, notes):
     """In how many groups of a training set the first `notes` are; note 0 is not among them."""
     sources = run.spark.createDataFrame([(str(note),) for note in range(1, notes)], "note_id string")
-    return linked_notes(run, sources).select("first").distinct().count()
+    return linked_notes(run, sources, duplicates_version(run)).select("first").distinct().count()
 
 
 def chain_and_others():
@@ -100,6 +103,8 @@ def test_a_chain_of_small_steps_is_many_groups_and_one_chain(make_run, monkeypat
     check_places(run, groups)
     check_report(run, lake, groups)
     assert linked(run, CHAIN) == 1
+    of_groups = {"notes": 1, "duplicates": duplicates_version(run)}
+    name = set_name(run, of_groups)
 
     # The next run makes the groups of an earlier release anew, of the lists that there are.
     write_as_earlier_release(run, groups)
@@ -116,6 +121,10 @@ def test_a_chain_of_small_steps_is_many_groups_and_one_chain(make_run, monkeypat
     lake.update(deleted=[9, 10])
     neighbours(run_of())
     left = check(run, lake)
+    # A training set keeps a group in one split, so that of other groups is another set.
+    anew = of_groups | {"duplicates": duplicates_version(run)}
+    assert name != set_name(run, anew) != set_name(run, anew | {"duplicates": ABSENT}) != name
+    assert set_name(run, of_groups) == name
     assert {left[note][1] for note in range(9)} == {0}
     assert {left[note][1] for note in range(11, CHAIN)} == {11}
     assert {left[note][0] for note in range(9)} == {groups[note][0] for note in range(9)}

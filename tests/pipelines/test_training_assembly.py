@@ -12,6 +12,7 @@ from builders import make_image, make_note, write_notes
 
 from udfs.training.training_set import read_source
 from uninote.errors import UninoteError
+from uninote.pipelines.lake.tables import ABSENT
 from uninote.pipelines.training import assembly, training_set
 from uninote.pipelines.training.groups import govern, group_counts
 from uninote.training.dataset import TrainingSet
@@ -155,7 +156,7 @@ def test_groups_are_joined_by_any_chain_lie_in_one_split_and_are_capped(make_run
     # Copies of one note are one group, also where more notes have them than a picture or a phrase may have.
     rows += [(f"w{number}", ["text:w", "whole:w"]) for number in range(60)]
     sources = run.spark.createDataFrame(rows, "note_id string, digests array<string>")
-    governed = govern(run, sources, str(tmp_path / "governed"))
+    governed = govern(run, sources, str(tmp_path / "governed"), ABSENT)
     places = {row["note_id"]: row for row in governed.collect()}
     groups = defaultdict(list)
     for row in places.values():
@@ -174,7 +175,7 @@ def test_groups_are_joined_by_any_chain_lie_in_one_split_and_are_capped(make_run
         "capped_groups": 2,
         "largest_group": 60,
     }
-    again = govern(run, sources.orderBy("note_id").repartition(5), str(tmp_path / "again"))
+    again = govern(run, sources.orderBy("note_id").repartition(5), str(tmp_path / "again"), ABSENT)
     assert {row["note_id"]: row for row in again.collect()} == places
 
 

@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 
 from uninote.training.dataset.strategies import NOTE, STAGE_ONE, Strategy
-from uninote.training.from_notes.examples import Making, examples_of
-from uninote.training.from_notes.halves import Ends, halves_of
+from uninote.training.from_notes.assembly import examples_and_halves
+from uninote.training.from_notes.examples import SURELY_SEEN, Making, examples_of
+from uninote.training.from_notes.halves import Ends, further_halves, halves_of
 from uninote.training.from_notes.note_rows import (
     Content,
     SourceImage,
@@ -198,7 +199,7 @@ def test_rows_with_nulls_become_notes():
 
 
 def test_halves_share_no_image_and_the_list_falls_image_by_image():
-    halves = halves_of(FULL, seed=3)
+    halves = halves_of(FULL, 3, SURELY_SEEN)
     mine = digests(halves.query)
     assert len(mine) == 2
     assert [len(digests(one)) for one in halves.relevant] == [3, 2, 1]
@@ -210,12 +211,58 @@ def test_halves_share_no_image_and_the_list_falls_image_by_image():
     assert (halves.query.title, halves.query.body, halves.query.topics) == ("Bags", "First. Second.", ())
     assert {(one.title, one.body, one.topics) for one in halves.relevant} == {("", "Third.", ("style",))}
     assert {one.kind for one in (halves.query, *halves.relevant)} == {NOTE}
-    assert halves == halves_of(FULL, seed=3)
+    assert halves == halves_of(FULL, 3, SURELY_SEEN)
 
 
 def test_notes_that_cannot_be_halved_are_left_out():
-    assert halves_of(replace(FULL, images=(A,)), 0) is None
-    assert halves_of(SourceNote("n", "title", images=(A, B)), 0) is None
+    for images in ((A,), (A, A)):
+        assert halves_of(replace(FULL, images=images), 0, SURELY_SEEN) is None
+    assert halves_of(SourceNote("n", "title", images=(A, B)), 0, SURELY_SEEN) is None
+
+
+def test_relevant_notes_differ_in_what_a_model_sees_of_them():
+    """A model that sees four images would take lists of notes with more for one note, repeated."""
+    for count in range(2, 9):
+        note = replace(FULL, images=tuple(SourceImage(str(number)) for number in range(count)))
+        for seen in (1, 2, 3, 4):
+            halves = halves_of(note, 5, seen)
+            visible = {tuple(digests(one)[:seen]) for one in halves.relevant}
+            assert len(visible) == len(halves.relevant) == min(seen, count) // 2 + min(seen, count) % 2 + 1
+            assert not set(digests(halves.query)) & set(digests(halves.relevant[-1]))
+
+
+def test_an_ocr_string_asks_for_its_note_with_its_place():
+    images = tuple(SourceImage(str(number), f"sign {number}") for number in range(6))
+    for example in by_strategy(SourceNote("n", "Signs", images=images))[Strategy.OCR_TO_NOTE]:
+        assert example.positive.images[example.positive.asked] == (example.query.body[-1], example.query.body)
+        assert example.by_rule.asked is None
+    others = by_strategy(FULL, undescribed_pairs=True, sibling_pairs=True)
+    del others[Strategy.OCR_TO_NOTE]
+    assert {one.asked for found in others.values() for pair in found for one in (pair.query, pair.positive)} == {None}
+
+
+def test_further_cuts_are_of_all_notes_with_text_and_repeat_for_a_seed():
+    long = replace(FULL, body=" ".join(f"Sentence {number}." for number in range(9)))
+    for images in ((), (A,), (A, B, C)):
+        note = replace(long, images=images)
+        cuts = further_halves(note, 3, SURELY_SEEN, 6)
+        assert cuts == further_halves(note, 3, SURELY_SEEN, 6) != further_halves(note, 4, SURELY_SEEN, 6)
+        assert len(cuts) == len(set(cuts)) >= 4
+        for cut in cuts:
+            last = cut.relevant[-1]
+            assert f"{cut.query.body} {last.body}".strip() == long.body
+            assert sorted(digests(cut.query) + digests(last)) == [image.digest for image in images]
+            assert len(cut.relevant) == len(cut.query.images) + 1
+    assert further_halves(SourceNote("n", "title", images=(A, B)), 3, SURELY_SEEN, 6) == []
+    assert further_halves(FULL, 3, SURELY_SEEN, 0) == []
+
+
+def test_pairs_are_of_all_cuts_and_lists_of_the_first():
+    one, three = (examples_and_halves(FULL, Making(note_pairs=True, note_cuts=cuts)) for cuts in (1, 3))
+    assert one.halves == three.halves
+    pairs = [[pair for pair in found.examples if pair.strategy is Strategy.NOTE_TO_NOTE] for found in (one, three)]
+    assert pairs[0] == pairs[1][:1]
+    assert 1 < len(pairs[1]) <= 3
 
 
 def test_noise_is_of_other_groups_never_relevant_and_repeats_for_a_seed():

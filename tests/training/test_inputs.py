@@ -62,6 +62,8 @@ def test_images_alone_lose_what_was_read_in_them_but_not_what_stands_for_another
     note = Note("title", "body", ("topic",), (NoteImage("a", "read"),), "described")
     assert images_alone(note) == Note(images=(NoteImage("a", ""),), described="described")
     assert images_alone(Note("title")) == Note("title")
+    asked = Note("title", images=(NoteImage("a", "read"), NoteImage("b", "asked")), asked=1)
+    assert images_alone(asked) == Note(images=(NoteImage("a"), NoteImage("b", "asked")), asked=1)
 
 
 def tokens_of(inputs, items, step):

@@ -17,7 +17,7 @@ from uninote.training.from_notes.leaks import shown_digests
 from uninote.training.from_notes.note_rows import content_of
 from uninote.training.from_notes.soft_scores import element_texts, stand_ins_of
 
-SHOWN = ("kind", "title", "body", "topics", "images", "described")
+SHOWN = ("kind", "title", "body", "topics", "images", "described", "asked")
 _CONTENT = pa.struct(
     [("mark", pa.string()), *(ITEMS.field(name) for name in SHOWN), ("elements", pa.list_(pa.string()))]
 )

@@ -77,7 +77,9 @@ def _shown(item: Mapping[str, Any]) -> Shown:
     row = json.loads(item["shown"])
     images = tuple(NoteImage(image["digest"], image["ocr"] or "") for image in row.get("images", ()))
     texts = (row.get("title", ""), row.get("body", ""), tuple(row.get("topics", ())))
-    return Shown(row["kind"], Note(*texts, images, row.get("described", "")), tuple(item["images"] or ()))
+    return Shown(
+        row["kind"], Note(*texts, images, row.get("described", ""), row.get("asked")), tuple(item["images"] or ())
+    )
 
 
 def _store(rows: pa.Table, path: str) -> None:

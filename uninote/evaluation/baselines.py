@@ -22,7 +22,7 @@ MISSING = "-"  # what stands for a part that is not shown: an empty prompt is no
 
 def text_only(note: Note, images: list[Image.Image]) -> tuple[Note, list[Image.Image]]:
     """Show no images, and no OCR texts: those are read in images."""
-    bare = replace(note, images=())
+    bare = replace(note, images=(), asked=None)
     return (bare if bare != Note() else Note(body=MISSING)), []
 
 

@@ -17,7 +17,8 @@ class NoteImage:
 class Note:
     """What of a note reaches a model. Texts are "" when absent, never None; captions stay out: they are training targets.
 
-    `described` alone is of training: the description that stands in the place of an image which a query shows.
+    Two are of training alone: `described`, the description that stands in the place of an image which a query shows, and
+    `asked`, the place of the image whose OCR a query is. Neither text is cut while the note has others.
     """
 
     title: str = ""
@@ -25,3 +26,8 @@ class Note:
     topics: tuple[str, ...] = ()
     images: tuple[NoteImage, ...] = ()
     described: str = ""
+    asked: int | None = None
+
+    def is_asked(self, place: int) -> bool:
+        """Say whether the OCR of the image in this place is what the note is asked for by."""
+        return self.asked == place

@@ -110,8 +110,9 @@ class TrainingConfig(Section):
     Near-duplicates are one group, of which `max_per_group` are used; `eval_share` of the groups are held out. With
     `modal_replacement` the note that an image asks for has its description in its place; with `note_pairs` the halves of a
     note are a pair, which the paper leaves to its second stage, and with `shared_images` also a half and the other one with
-    images of the first; with `undescribed_pairs` an image also asks for its note without it and without its description, and
-    back; with `sibling_pairs` for another image of its note. `noise` notes stand beside the relevant ones of a ranked list.
+    images of the first; each note is cut in up to `note_cuts` ways for these, with 2 and more also those with fewer than two
+    images; with `undescribed_pairs` an image also asks for its note without it and without its description, and back; with
+    `sibling_pairs` for another image of its note. `noise` notes stand beside the relevant ones of a ranked list.
     `teacher` model scores candidates with the configured encoder (none: captions are the only truth), or, of those it finds,
     with the function `judge` (module:function); of all candidates
     between `window` similarities, `negatives` drawn ones are hard negatives, and what comes within `margin` of the positive
@@ -128,6 +129,7 @@ class TrainingConfig(Section):
     modal_replacement: bool = True
     note_pairs: bool = False
     shared_images: bool = False
+    note_cuts: int = Field(1, ge=1)
     undescribed_pairs: bool = False
     sibling_pairs: bool = False
     noise: int = Field(20, ge=1)

@@ -19,14 +19,15 @@ PADDING = "<|endoftext|>"
 class Kind(Enum):
     """What a part is, in the order in which parts are cut when the note is too long; an image is never cut.
 
-    The description of an image that is not shown goes last of the texts: cut, its note would be one that never had the image.
+    What a training example is about goes last of the texts: the description of an image that is not shown, or the OCR that
+    asks for the note. Cut, its note would be one that never had the image.
     """
 
     BODY = 0
     OCR = 1
     TOPICS = 2
     TITLE = 3
-    DESCRIBED = 4
+    ABOUT = 4
     IMAGE = 5
 
 
@@ -46,9 +47,10 @@ def parts_of(note: Note, num_images: int) -> list[Part]:
     A note with one part only is how a single image, text or OCR string is embedded. OCR texts of images beyond
     `num_images` go with their images.
     """
-    parts = [Part(Kind.DESCRIBED, note.described.strip())]
-    for image in note.images[:num_images]:
-        parts += [Part(Kind.IMAGE), Part(Kind.OCR, image.ocr.strip())]
+    parts = [Part(Kind.ABOUT, note.described.strip())]
+    for place, image in enumerate(note.images[:num_images]):
+        kind = Kind.ABOUT if note.is_asked(place) else Kind.OCR
+        parts += [Part(Kind.IMAGE), Part(kind, image.ocr.strip())]
     topics = " ".join(f"#{topic.strip()}" for topic in note.topics if topic.strip())
     parts += [Part(Kind.TITLE, note.title.strip()), Part(Kind.BODY, note.body.strip()), Part(Kind.TOPICS, topics)]
     return [part for part in parts if part.kind is Kind.IMAGE or part.text]

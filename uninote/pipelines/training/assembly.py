@@ -135,6 +135,7 @@ def _drafts(run: Run, sources: DataFrame, governed: DataFrame) -> DataFrame:
         per_note=settings.per_note,
         note_pairs=settings.note_pairs,
         shared_images=settings.shared_images,
+        note_cuts=settings.note_cuts,
         undescribed_pairs=settings.undescribed_pairs,
         sibling_pairs=settings.sibling_pairs,
         seen=min(SURELY_SEEN, settings.images_seen(run.config.model.limits) or SURELY_SEEN),

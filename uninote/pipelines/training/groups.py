@@ -19,16 +19,16 @@ _LARGE_SHARE = 0.01
 _DIGITS = 16  # hexadecimal, of a hash: 64 bits
 
 
-def govern(run: Run, sources: DataFrame, folder: str) -> DataFrame:
+def govern(run: Run, sources: DataFrame, folder: str, duplicates: int) -> DataFrame:
     """Store and return where each note belongs: (note_id, group, split, size, place).
 
     Notes that share one of their `digests`, or are duplicates in the lake's table, are one group, by any chain: `size` notes,
-    in the order of a hash of their ids (`place`, from 1). A share `eval_share` of the groups is for evaluation. All of it
-    depends on ids, digests and the seed alone.
+    in the order of a hash of their ids (`place`, from 1). That table is read in its version `duplicates`. A share `eval_share`
+    of the groups is for evaluation. All of it depends on ids, digests and the seed alone.
     """
     settings = run.config.training
     notes = sources.select("note_id", _node("note_id").alias("node"))
-    pairs = _shared(sources).unionByName(linked(run, sources))
+    pairs = _shared(sources).unionByName(linked(run, sources, duplicates))
     edges = pairs.select(_node("note_id").alias("one"), _node("first").alias("other"))
     found = edges.repartition(1).mapInArrow(chains, "node bigint, label bigint")
     labelled = notes.join(found, "node", "left").withColumn("label", F.coalesce("label", "node"))
@@ -69,22 +69,33 @@ def group_counts(run: Run, governed: DataFrame) -> dict[str, int]:
     return counts
 
 
-def linked(run: Run, sources: DataFrame) -> DataFrame:
-    """Return (note_id, first): the duplicates among the `sources` that the neighbours job found for the model, if it ran.
+def duplicates_version(run: Run) -> int:
+    """Return the version of the table of duplicates of the model's vectors, ABSENT where there is none."""
+    return tables.version_or_absent(_duplicates(run))
+
+
+def linked(run: Run, sources: DataFrame, version: int) -> DataFrame:
+    """Return (note_id, first): the duplicates among the `sources` in that version of the table, none for ABSENT.
 
     Chains, not groups of bounded radius: two notes that are duplicates of each other may be in two groups, and one of them
     would be trained on where the other is a question.
     """
-    uri = run.generation.uri(duplicates_table(run.note_id).name)
-    if not tables.has_table(uri):
+    if version == tables.ABSENT:
         return run.spark.createDataFrame([], "note_id string, first string")
+    uri = _duplicates(run)
     # In tables of earlier releases a group was a whole chain.
     chain = "chain_id" if "chain_id" in columns_of(uri) else "group_id"
-    stored = tables.read_table(run.spark, uri).selectExpr("string(note_id) AS note_id", f"string({chain}) AS chain")
+    stored = tables.read_table(run.spark, uri, version).selectExpr(
+        "string(note_id) AS note_id", f"string({chain}) AS chain"
+    )
     found = stored.join(sources.select("note_id"), "note_id", "left_semi")
     # By the first note of a chain that is there: the one that names the chain may not be.
     firsts = found.groupBy("chain").agg(F.min("note_id").alias("first"))
     return found.join(firsts, "chain").select("note_id", "first")
+
+
+def _duplicates(run: Run) -> str:
+    return run.generation.uri(duplicates_table(run.note_id).name)
 
 
 def _shared(sources: DataFrame) -> DataFrame:

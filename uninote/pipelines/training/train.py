@@ -104,7 +104,7 @@ def _texts(data: TrainingSet) -> Iterator[str]:
     """Yield the texts to train on: a vocabulary that also knew those of the other split would flatter the evaluation."""
     for row in data.rows():
         if row["split"] == TRAIN:
-            yield from filter(None, (row["title"], row["body"], row["described"]))
+            yield from filter(None, (row["title"], row["body"], *(row["topics"] or ()), row["described"]))
 
 
 def _train(run: Run, start: Path, data: TrainingSet, folder: Path, stage: TrainConfig) -> Path:

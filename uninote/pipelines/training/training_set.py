@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -17,7 +18,7 @@ from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.taken_down import without_taken_down
 from uninote.pipelines.runtime.progress import say
 from uninote.pipelines.training.assembly import Assembly, assemble, write_examples, write_images, write_ranked
-from uninote.pipelines.training.groups import govern, group_counts
+from uninote.pipelines.training.groups import duplicates_version, govern, group_counts
 from uninote.pipelines.training.scoring import with_negatives
 from uninote.pipelines.training.sources import read_sources
 from uninote.storage import lake_files
@@ -50,36 +51,44 @@ def make_training_set(run: Run) -> str:
 
     Notes that are taken down are left out.
     """
-    settings = run.config.training
     notes_uri = run.lake.uri("notes")
-    version = tables.table_version(notes_uri)
-    made_with = settings.of_set()
-    teacher = run.model.generation if settings.teacher == "model" else None
-    judge = () if settings.judge is None else (identity_of(settings.judge),)
-    # A set that was made before a note was taken down is another one.
-    left_out = sorted(order.digest for order in read_orders(run.lake.root) if order.note_id is not None)
-    seen = settings.images_seen(run.config.model.limits) or SURELY_SEEN
-    # In the name only where examples differ: sets of before keep theirs.
-    fewer = [f"seen {seen}"] if seen < SURELY_SEEN else []
-    name = f"set-{digest(FORMAT, made_with, version, teacher, *judge, *fewer, *left_out)}"
+    versions = {"notes": tables.table_version(notes_uri), "duplicates": duplicates_version(run)}
+    name = set_name(run, versions)
     folder = run.lake.uri(f"training/{name}")
     if not lake_files.is_file(lake_files.join(folder, MANIFEST)):
         # Made beside and moved: a killed run leaves nothing that looks like a complete set.
         scratch = run.lake.uri(f"training/.{name}-{run.run_id}")
         try:
-            notes, _ = without_taken_down(tables.read_table(run.spark, notes_uri, version), taken_down(run.lake.root))
-            _make(run, notes, scratch, {"notes": version})
+            notes, _ = without_taken_down(
+                tables.read_table(run.spark, notes_uri, versions["notes"]), taken_down(run.lake.root)
+            )
+            _make(run, notes, scratch, versions)
             move_folder(scratch, folder, MANIFEST)
         finally:
             lake_files.remove_folder(scratch)
     return folder
 
 
-def _make(run: Run, notes: DataFrame, scratch: str, versions: dict[str, int]) -> None:
+def set_name(run: Run, versions: Mapping[str, int]) -> str:
+    """Return the name of the set of these versions of `notes` and `duplicates`: whatever would change a set changes it."""
+    settings = run.config.training
+    teacher = run.model.generation if settings.teacher == "model" else None
+    judge = () if settings.judge is None else (identity_of(settings.judge),)
+    # A set that was made before a note was taken down is another one.
+    left_out = sorted(order.digest for order in read_orders(run.lake.root) if order.note_id is not None)
+    seen = settings.images_seen(run.config.model.limits) or SURELY_SEEN
+    # In the name only where sets differ: those of a lake without duplicates keep theirs, as do those that see all images.
+    fewer = [f"seen {seen}"] if seen < SURELY_SEEN else []
+    # Groups that were made anew may put other notes into one, and so into one split.
+    grouped = () if versions["duplicates"] == tables.ABSENT else (run.model.generation, versions["duplicates"])
+    return f"set-{digest(FORMAT, settings.of_set(), versions['notes'], teacher, *judge, *fewer, *grouped, *left_out)}"
+
+
+def _make(run: Run, notes: DataFrame, scratch: str, versions: Mapping[str, int]) -> None:
     settings = run.config.training
     working = f"{scratch}/working"
     sources = read_sources(run, notes, f"{working}/sources")
-    governed = govern(run, sources, f"{working}/governed")
+    governed = govern(run, sources, f"{working}/governed", versions["duplicates"])
     counts = group_counts(run, governed)
     unreadable = sources.agg(F.coalesce(F.sum("unreadable"), F.lit(0))).collect()[0][0]
     say(f"training set: {counts['notes']:,} notes, {unreadable:,} of their images unreadable")
@@ -98,7 +107,7 @@ def _make(run: Run, notes: DataFrame, scratch: str, versions: dict[str, int]) ->
         "format": FORMAT,
         "counts": {**counts, **made, **leaks, **taught},
         "settings": settings.of_set(),
-        "versions": versions,
+        "versions": {name: version for name, version in versions.items() if version != tables.ABSENT},
     }
     lake_files.write(f"{scratch}/{MANIFEST}", (json.dumps(manifest, indent=2) + "\n").encode())
 

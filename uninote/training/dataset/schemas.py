@@ -1,14 +1,14 @@
 """The training set on disk: a folder of Parquet parts whose schemas stand here, and a manifest.
 
 items/ images/ examples/ ranked/   any number of *.parquet each; images/ and ranked/ may be empty
-manifest.json                      {"format": 2, ...}: the rest is the writer's own record
+manifest.json                      {"format": 3, ...}: the rest is the writer's own record
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-FORMAT = 2
+FORMAT = 3
 NO_ITEM = -1  # in arrays of item numbers: padding, no item
 MANIFEST = "manifest.json"
 TRAIN = "train"
@@ -17,6 +17,7 @@ SPLITS = (TRAIN, EVAL)
 
 # item: dense from 0. group: items of near-duplicate notes share it, a note's own items always do; it never crosses splits.
 # described: what stands in the place of an image that is not shown, null or "" for nothing
+# asked: the place, from 0, of the image whose OCR is what the item is asked for by, null for none: that OCR is cut last
 ITEMS = pa.schema(
     [
         pa.field("item", pa.int64()),
@@ -29,6 +30,7 @@ ITEMS = pa.schema(
         pa.field("topics", pa.list_(pa.string())),
         pa.field("images", pa.list_(pa.struct([("digest", pa.string()), ("ocr", pa.string())]))),
         pa.field("described", pa.string()),
+        pa.field("asked", pa.int32()),
     ]
 )
 # content: the encoded file (PNG, JPEG, ...), once for each digest

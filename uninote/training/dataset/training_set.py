@@ -23,7 +23,7 @@ from uninote.training.dataset.media import ImageStore
 from uninote.training.dataset.schemas import FORMAT, MANIFEST, NO_ITEM, TABLES
 from uninote.training.dataset.strategies import Strategy
 
-_OF_NOTE = ["title", "body", "topics", "images", "described"]
+_OF_NOTE = ["title", "body", "topics", "images", "described", "asked"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class TrainingSet:
         for image in row["images"] or ():
             images.append(NoteImage(image["digest"], image["ocr"] or ""))
         texts = row["title"] or "", row["body"] or "", tuple(row["topics"] or ())
-        return Note(*texts, tuple(images), row["described"] or "")
+        return Note(*texts, tuple(images), row["described"] or "", row["asked"])
 
     def images(self, note: Note) -> list[Image.Image]:
         """Return the images of one of this set's notes, in order, in RGB."""

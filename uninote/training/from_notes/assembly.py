@@ -7,7 +7,7 @@ from typing import Any
 
 from uninote.training.dataset.strategies import Strategy
 from uninote.training.from_notes.examples import Example, Making, examples_of
-from uninote.training.from_notes.halves import Halves, halves_of
+from uninote.training.from_notes.halves import Halves, further_halves, halves_of
 from uninote.training.from_notes.note_rows import Content, SourceNote, mark_of
 
 Row = dict[str, Any]
@@ -26,13 +26,16 @@ def examples_and_halves(note: SourceNote, making: Making) -> NoteExamples:
     """Return what `note` gives; the same for the same note and settings anywhere.
 
     With `making.note_pairs` the halves are a pair of stage 1 as well: N_B without any image of N_A [ours], and with
-    `making.shared_images` N_B with some of them too.
+    `making.shared_images` N_B with some of them too; with `making.note_cuts` above 1 the note is cut in other ways as well.
     """
     examples = examples_of(note, making)
-    halves = halves_of(note, making.seed)
-    if making.note_pairs and halves is not None:
-        others = halves.relevant if making.shared_images else halves.relevant[-1:]
-        examples += [Example(Strategy.NOTE_TO_NOTE, halves.query, other) for other in others]
+    halves = halves_of(note, making.seed, making.seen)
+    if making.note_pairs:
+        cuts = [] if halves is None else [halves]
+        cuts += further_halves(note, making.seed, making.seen, making.note_cuts - 1)
+        for cut in cuts:
+            others = cut.relevant if making.shared_images else cut.relevant[-1:]
+            examples += [Example(Strategy.NOTE_TO_NOTE, cut.query, other) for other in others]
     return NoteExamples(note.note_id, tuple(examples), halves)
 
 

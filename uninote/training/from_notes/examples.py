@@ -41,11 +41,12 @@ class Making:
     """How examples are made. `replace` modal replacement [stated]; `per_note` at most so many of a strategy [ours].
 
     `note_pairs` makes pairs of a note's halves too, for stage 1 [ours]: the paper leaves note→note to stage 2; with
-    `shared_images` also of a half and the other one with images of the first, as in stage 2's lists [ours].
+    `shared_images` also of a half and the other one with images of the first, as in stage 2's lists [ours]. Each note is cut
+    in up to `note_cuts` ways for them [ours].
     `undescribed_pairs` makes pairs of an image and its note without it and without its description [ours], `sibling_pairs`
     pairs of two images of a note [ours]. Of a note `held_out` the title is its description where it has none, and what is
     asked for an image is there with the description and without [ours]. What an example is about is among the first `seen`
-    images of its note.
+    images of its note, and of halves all images are.
     """
 
     seed: int = 0
@@ -56,6 +57,7 @@ class Making:
     sibling_pairs: bool = False
     held_out: bool = False
     shared_images: bool = False
+    note_cuts: int = 1
     seen: int = SURELY_SEEN
 
 
@@ -127,7 +129,10 @@ def _all(note: SourceNote, making: Making) -> Iterator[Example]:
             yield Example(Strategy.TEXT_TO_NOTE, described, unchanged, _rule(note, image))
             yield Example(Strategy.NOTE_TO_TEXT, unchanged, described)
         if len(image.ocr.strip()) >= LEAST_OCR:
-            yield Example(Strategy.OCR_TO_NOTE, ocr_content(image.ocr), unchanged, _rule(note, image))
+            # Of a long note OCR is cut before topics and title: a note that lost what asks for it would be its negative.
+            place = unchanged.images.index((image.digest, image.ocr))
+            asked = replace(unchanged, asked=place)
+            yield Example(Strategy.OCR_TO_NOTE, ocr_content(image.ocr), asked, _rule(note, image))
     if not note.images and note.caption.strip():
         unchanged = note_content(note, ())
         described = text_content(note.caption)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -25,23 +26,43 @@ class Halves:
     relevant: tuple[Content, ...]
 
 
-def halves_of(note: SourceNote, seed: int) -> Halves | None:
-    """Return the halves of a note, null for one with fewer than two images or without text for either half.
+def halves_of(note: SourceNote, seed: int, seen: int) -> Halves | None:
+    """Return the halves of a note, null for one with fewer than two different images or without text for either half.
 
     How a note is cut is ours: images are dealt out at random by (seed, note_id), one more to N_A when they are odd; the
-    title goes to N_A, topics to N_B; the sentences of the body are cut in the middle, the first part to N_A.
+    title goes to N_A, topics to N_B; the sentences of the body are cut in the middle, the first part to N_A. Of the images
+    no more than `seen` are dealt out, each once.
     """
-    if len(note.images) < 2:
+    if len({image.digest for image in note.images}) < 2:
         return None
-    generator = generator_of(seed, note.note_id)
-    images = generator.sample(note.images, len(note.images))
-    cut = (len(images) + 1) // 2
-    mine = images[:cut]
-    others = images[cut:]
-    first, second = _cut_body(note.body)
-    left = replace(note, body=first, topics=())
-    right = replace(note, title="", body=second)
-    if not (left.title.strip() or first) or not (second or right.topics):
+    return _cut(note, generator_of(seed, note.note_id), seen)
+
+
+def further_halves(note: SourceNote, seed: int, seen: int, count: int) -> list[Halves]:
+    """Return up to `count` other cuts of a note, of notes with fewer than two images too [ours].
+
+    Images are dealt out anew, and the body is cut after another sentence, or before the first: a model that has seen each note
+    cut in one way learns which halves belong together, not what makes them.
+    """
+    generator = generator_of(seed, f"cuts of {note.note_id}")
+    found = [_cut(note, generator, seen, is_middle=False) for _ in range(count)]
+    return list(dict.fromkeys(one for one in found if one is not None))
+
+
+def _cut(note: SourceNote, generator: random.Random, seen: int, is_middle: bool = True) -> Halves | None:
+    """Cut a note in two, its body in the middle or at a place that is drawn; null where a half would have no text."""
+    images = {image.digest: image for image in note.images}
+    # A model sees so many images of a note. Those of N_A stand behind N_B's own, and would else be beyond its sight: notes of
+    # a list that differ in them alone would be one to it.
+    dealt = generator.sample(list(images.values()), len(images))[:seen]
+    middle = (len(dealt) + 1) // 2
+    mine = dealt[:middle]
+    others = dealt[middle:]
+    sentences = list(filter(str.strip, SENTENCE.split(note.body.strip())))
+    place = (len(sentences) + 1) // 2 if is_middle else generator.randint(0, len(sentences))
+    left = replace(note, body=" ".join(sentences[:place]), topics=())
+    right = replace(note, title="", body=" ".join(sentences[place:]))
+    if not (left.title.strip() or left.body) or not (right.body or right.topics):
         return None
     relevant = []
     for count in range(len(mine), -1, -1):
@@ -68,9 +89,3 @@ class Ends:
             if self.groups[place] != group and self.items[place] not in relevant:
                 found.append(int(self.items[place]))
         return found[:count]
-
-
-def _cut_body(body: str) -> tuple[str, str]:
-    sentences = list(filter(str.strip, SENTENCE.split(body.strip())))
-    middle = (len(sentences) + 1) // 2
-    return " ".join(sentences[:middle]), " ".join(sentences[middle:])

@@ -44,9 +44,10 @@ class Content:
     topics: tuple[str, ...] = ()
     images: tuple[tuple[str, str], ...] = ()  # digest, ocr
     described: str = ""  # stands in the place of an image
+    asked: int | None = None  # the place of the image whose OCR is the query
 
     def as_row(self) -> dict[str, Any]:
-        """Return the columns of `schemas.ITEMS` that it fills: kind, title, body, topics, images, described."""
+        """Return the columns of `schemas.ITEMS` that it fills: kind, title, body, topics, images, described, asked."""
         images = []
         for digest, ocr in self.images:
             images.append({"digest": digest, "ocr": ocr})
@@ -57,18 +58,23 @@ class Content:
             "topics": list(self.topics),
             "images": images,
             "described": self.described,
+            "asked": self.asked,
         }
 
 
 def mark_of(content: Content) -> str:
     """Return 32 hexadecimal characters of a hash of what the content shows: the same in every set, whatever its number."""
-    return hashlib.sha256(json.dumps(content.as_row(), sort_keys=True).encode()).hexdigest()[:32]
+    row = content.as_row()
+    # Where nothing is asked the hash is that of rows without the column, by which scores of judges are stored.
+    if content.asked is None:
+        del row["asked"]
+    return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def content_of(row: Mapping[str, Any]) -> Content:
     """Return the content that `as_row` made the row of; other columns may stand beside."""
     images = tuple((image["digest"], image["ocr"]) for image in row["images"])
-    return Content(row["kind"], row["title"], row["body"], tuple(row["topics"]), images, row["described"])
+    return Content(row["kind"], row["title"], row["body"], tuple(row["topics"]), images, row["described"], row["asked"])
 
 
 def image_content(image: SourceImage) -> Content:

@@ -80,11 +80,15 @@ def cuts(chunks: Chunks) -> dict[str, int]:
 def images_alone(note: Note) -> Note:
     """Return the images of a note, without its texts and what was read in them; a note without images as it is.
 
-    The description that stands for an image stays: without it a positive would be its negative by rule.
+    What an example is about stays, a description that stands for an image or the OCR that asks for the note: without it a
+    positive would be its negative by rule.
     """
     if not note.images:
         return note
-    return Note(images=tuple(replace(image, ocr="") for image in note.images), described=note.described)
+    images = []
+    for place, image in enumerate(note.images):
+        images.append(image if note.is_asked(place) else replace(image, ocr=""))
+    return Note(images=tuple(images), described=note.described, asked=note.asked)
 
 
 def varied_image(image: Image.Image, generator: random.Random) -> Image.Image:

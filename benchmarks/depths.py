@@ -24,7 +24,7 @@ from peers_environment import DATA
 
 from uninote.evaluation.retrieval import evaluate
 from uninote.model.encoder import UNINOTE, Arithmetic, Encoder, load_in_layout
-from uninote.model.qwen.checkpoint import read_card, write_card
+from uninote.model.qwen.files.checkpoint import read_card, write_card
 from uninote.model.qwen.trainable import Shape, make_trainable_checkpoint
 from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet

@@ -39,7 +39,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionPatchEmb
 from udfs.embed.model_run import EmbedTask, embed_windows
 from uninote.media.fetching import MediaPolicy
 from uninote.model.qwen.encoder import NoteEncoder
-from uninote.model.qwen.processing import Prepared
+from uninote.model.qwen.processing.processor import Prepared
 
 Figures = dict[str, Any]
 

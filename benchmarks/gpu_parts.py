@@ -24,11 +24,11 @@ from uninote.media.images import to_image
 from uninote.model.compute.hardware import Placement, convert_parameters
 from uninote.model.identity.layouts import Limits, newest
 from uninote.model.qwen.encoder import NoteEncoder
-from uninote.model.qwen.pixels import PixelReader
-from uninote.model.qwen.processing import NoteProcessor, Prepared
+from uninote.model.qwen.processing.pixels import PixelReader
+from uninote.model.qwen.processing.processor import NoteProcessor, Prepared
+from uninote.model.qwen.processing.tokens import NoteTokenizer
 from uninote.model.qwen.tiny import LIMITS, tiny_config
 from uninote.model.qwen.tiny_tokenizer import train_tokenizer
-from uninote.model.qwen.tokens import NoteTokenizer
 from uninote.model.qwen.tower import UniNote
 from uninote.notes.note import Note, NoteImage
 

@@ -13,7 +13,7 @@ from gpu_parts import Parts, timed
 from torch import Tensor, nn
 
 from uninote.model.compute.batching import token_batches
-from uninote.model.qwen.processing import Prepared
+from uninote.model.qwen.processing.processor import Prepared
 from uninote.training.loop.adapters import recompute_activations, with_adapters
 from uninote.training.loop.errors import TrainingError
 from uninote.training.loop.gradient_cache import Chunks, backward

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from uninote.model.qwen.processing import NoteProcessor, Prepared
+from uninote.model.qwen.processing.processor import NoteProcessor, Prepared
 from uninote.model.qwen.tower import UniNote
 from uninote.training.dataset import TrainingSet
 

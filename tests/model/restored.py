@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from uninote.model.qwen.pixels import PatchedImage
+from uninote.model.qwen.processing.pixels import PatchedImage
 
 
 def picture_of(image: PatchedImage, merge: int = 2) -> np.ndarray:

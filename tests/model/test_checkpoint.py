@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from uninote.model.identity.layouts import PUBLISHED_LIMITS
-from uninote.model.qwen import checkpoint
-from uninote.model.qwen.checkpoint import CheckpointError, generation, published_widths, read_card
+from uninote.model.qwen.files import checkpoint
+from uninote.model.qwen.files.checkpoint import CheckpointError, generation, published_widths, read_card
 
 
 @pytest.fixture

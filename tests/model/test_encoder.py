@@ -9,7 +9,7 @@ from PIL import Image
 
 from uninote.model.compute.batches import Batches
 from uninote.model.encoder import Description, describe, load_encoder
-from uninote.model.qwen.checkpoint import CheckpointError, generation
+from uninote.model.qwen.files.checkpoint import CheckpointError, generation
 from uninote.notes.note import Note, NoteImage
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from uninote.model import host_copy
 from uninote.model.encoder import load_encoder
 from uninote.model.host_copy import to_float32
-from uninote.model.qwen.checkpoint import CheckpointError
+from uninote.model.qwen.files.checkpoint import CheckpointError
 from uninote.notes.note import Note
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from uninote.errors import UninoteError
 from uninote.model.identity.layouts import PUBLISHED_LIMITS, Limits
-from uninote.model.qwen.image_sizes import target_size
-from uninote.model.qwen.limits import check_limits
+from uninote.model.qwen.processing.image_sizes import target_size
+from uninote.model.qwen.processing.limits import check_limits
 from uninote.model.qwen.tiny import LIMITS
 
 EDGES = (1, 2, 15, 31, 32, 33, 100, 640, 1079, 4096, 50_000)

@@ -22,9 +22,9 @@ from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.frames import FRAME
 from uninote.model.identity.identity import BFLOAT16, DTYPES, FLOAT32
 from uninote.model.identity.layouts import LAYOUTS, Layout
-from uninote.model.qwen import checkpoint
-from uninote.model.qwen.checkpoint import identify, read_card
-from uninote.model.qwen.processing import NoteProcessor
+from uninote.model.qwen.files import checkpoint
+from uninote.model.qwen.files.checkpoint import identify, read_card
+from uninote.model.qwen.processing.processor import NoteProcessor
 from uninote.model.sentence import folder as sentence_models
 from uninote.notes.note import Note, NoteImage
 

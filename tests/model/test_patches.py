@@ -10,7 +10,7 @@ from transformers import Qwen3VLModel
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionPatchEmbed
 
 from uninote.model.qwen.patches import LinearPatchEmbed, use_linear_patches
-from uninote.model.qwen.processing import NoteProcessor
+from uninote.model.qwen.processing.processor import NoteProcessor
 from uninote.model.qwen.tower import UniNote
 from uninote.notes.note import Note, NoteImage
 

@@ -8,7 +8,7 @@ from PIL import Image
 from transformers import Qwen3VLModel
 
 from uninote.model.qwen.pooled_layer import PooledLayer
-from uninote.model.qwen.processing import NoteProcessor
+from uninote.model.qwen.processing.processor import NoteProcessor
 from uninote.model.qwen.tower import UniNote
 from uninote.notes.note import Note, NoteImage
 from uninote.training.loop.adapters import recompute_activations

@@ -13,9 +13,9 @@ from uninote.errors import UninoteError
 from uninote.media.images import ImageError
 from uninote.model.identity.layouts import LAYOUTS, Layout, newest
 from uninote.model.input.cuts import Cut
-from uninote.model.qwen.checkpoint import CheckpointError
-from uninote.model.qwen.pixels import PixelReader
-from uninote.model.qwen.processing import NoteProcessor
+from uninote.model.qwen.files.checkpoint import CheckpointError
+from uninote.model.qwen.processing.pixels import PixelReader
+from uninote.model.qwen.processing.processor import NoteProcessor
 from uninote.notes.note import Note, NoteImage
 
 WITHOUT_SHARING = replace(newest(), shares_pixels=False)

@@ -1,5 +1,5 @@
 from uninote.model.identity.frames import FRAME
-from uninote.model.qwen.prompts import Kind, Part, parts_of
+from uninote.model.qwen.processing.prompts import Kind, Part, parts_of
 from uninote.notes.note import Note, NoteImage
 
 

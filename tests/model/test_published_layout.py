@@ -14,7 +14,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from uninote.media.fetching import MediaPolicy, load_image
 from uninote.model.encoder import load_encoder
-from uninote.model.qwen.checkpoint import generation, read_card
+from uninote.model.qwen.files.checkpoint import generation, read_card
 from uninote.model.qwen.tower import UniNote
 from uninote.notes.note import Note, NoteImage
 from uninote.vectors.widths import truncate

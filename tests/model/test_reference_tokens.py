@@ -12,7 +12,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
 
 from uninote.model.identity.layouts import LAYOUTS
-from uninote.model.qwen.processing import NoteProcessor
+from uninote.model.qwen.processing.processor import NoteProcessor
 from uninote.notes.note import Note, NoteImage
 
 # As the published chat_template.json renders turns of texts and images.

@@ -11,7 +11,7 @@ import torch
 from uninote.model.compute.batches import Batches
 from uninote.model.encoder import Description, describe, load_encoder
 from uninote.model.input.text import text_of
-from uninote.model.qwen.checkpoint import CheckpointError
+from uninote.model.qwen.files.checkpoint import CheckpointError
 from uninote.model.sentence.inputs import LibraryInputs, TokenInputs
 from uninote.notes.note import Note, NoteImage
 

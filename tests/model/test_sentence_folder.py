@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from uninote.model.encoder import describe, load_encoder
-from uninote.model.qwen.checkpoint import CheckpointError
+from uninote.model.qwen.files.checkpoint import CheckpointError
 from uninote.model.sentence import folder as folders
 from uninote.model.sentence.folder import files, generation, read_widths
 from uninote.model.sentence.widths import module_width

@@ -14,8 +14,8 @@ from uninote.model.encoder import Arithmetic, describe, load_in_layout
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import LAYOUTS, PUBLISHED_LIMITS
 from uninote.model.identity.limits import NOTHING_SET, SetLimits
-from uninote.model.qwen.checkpoint import CARD, identify, read_card, write_card
-from uninote.model.qwen.limits import check_set_limits
+from uninote.model.qwen.files.checkpoint import CARD, identify, read_card, write_card
+from uninote.model.qwen.processing.limits import check_set_limits
 from uninote.notes.note import Note, NoteImage
 
 FEWER = SetLimits(max_tokens=200, max_images=3)

@@ -13,10 +13,10 @@ from tokenizers import Tokenizer
 from uninote.demo.workspace import demo_checkpoint
 from uninote.model.identity.frames import FRAME
 from uninote.model.identity.layouts import LAYOUTS
-from uninote.model.qwen import processing
-from uninote.model.qwen.prompts import Kind, Part, parts_of
-from uninote.model.qwen.texts import read_apart, read_joined
-from uninote.model.qwen.tokens import NoteTokenizer
+from uninote.model.qwen.processing import processor
+from uninote.model.qwen.processing.prompts import Kind, Part, parts_of
+from uninote.model.qwen.processing.texts import read_apart, read_joined
+from uninote.model.qwen.processing.tokens import NoteTokenizer
 
 # Tokens and pixels of 450 drawn notes for the demo's model, as the releases that brought these layouts made them.
 FORMER = {
@@ -26,8 +26,8 @@ FORMER = {
 
 
 def limited(layout, **limits):
-    own = processing.NoteProcessor.from_pretrained(demo_checkpoint(), LAYOUTS[layout])
-    return processing.NoteProcessor(own.tokenizer, own.pixels, replace(own.limits, **limits), LAYOUTS[layout])
+    own = processor.NoteProcessor.from_pretrained(demo_checkpoint(), LAYOUTS[layout])
+    return processor.NoteProcessor(own.tokenizer, own.pixels, replace(own.limits, **limits), LAYOUTS[layout])
 
 
 def digest_of(layout):

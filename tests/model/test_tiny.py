@@ -10,7 +10,7 @@ from PIL import Image
 from tiny_checkpoint import make_tiny_checkpoint
 
 from uninote.model.encoder import load_encoder
-from uninote.model.qwen.checkpoint import generation
+from uninote.model.qwen.files.checkpoint import generation
 from uninote.notes.note import Note, NoteImage
 
 HELPERS = Path(__file__).parents[1]

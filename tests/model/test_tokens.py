@@ -6,9 +6,9 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from uninote.model.identity.frames import FRAME
-from uninote.model.qwen.checkpoint import CheckpointError
+from uninote.model.qwen.files.checkpoint import CheckpointError
+from uninote.model.qwen.processing.tokens import NoteTokenizer
 from uninote.model.qwen.tiny_tokenizer import ADDED, SPECIAL
-from uninote.model.qwen.tokens import NoteTokenizer
 
 
 @pytest.fixture(scope="module")

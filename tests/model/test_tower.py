@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Qwen3VLForConditionalGeneration, Qwen3VLModel
 
-from uninote.model.qwen.checkpoint import CheckpointError, generation
-from uninote.model.qwen.processing import NoteProcessor
+from uninote.model.qwen.files.checkpoint import CheckpointError, generation
+from uninote.model.qwen.processing.processor import NoteProcessor
 from uninote.model.qwen.tower import UniNote
 from uninote.notes.note import Note
 

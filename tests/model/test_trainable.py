@@ -4,7 +4,7 @@ from tokenizers import Tokenizer
 
 from uninote.model.encoder import load_encoder
 from uninote.model.identity.frames import FRAME
-from uninote.model.qwen.checkpoint import generation, read_card
+from uninote.model.qwen.files.checkpoint import generation, read_card
 from uninote.model.qwen.trainable import Shape, make_trainable_checkpoint
 from uninote.notes.note import Note
 

@@ -10,7 +10,7 @@ from builders import make_image, make_note, rows_at, write_notes
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import UninoteError
 from uninote.model.hashing.folder import CARD, write_card
-from uninote.model.qwen.checkpoint import generation
+from uninote.model.qwen.files.checkpoint import generation
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.embed.steps.model_run import task_count
 

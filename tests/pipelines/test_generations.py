@@ -18,8 +18,8 @@ from uninote.model.hashing.folder import write_card
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import LAYOUTS, Layout
 from uninote.model.identity.limits import SetLimits
-from uninote.model.qwen import checkpoint
-from uninote.model.qwen.checkpoint import identify
+from uninote.model.qwen.files import checkpoint
+from uninote.model.qwen.files.checkpoint import identify
 from uninote.notes.note import Note
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.encoders import open_model

@@ -12,7 +12,7 @@ from uninote.config.sections.training import TrainConfig
 from uninote.evaluation.retrieval import evaluate
 from uninote.model.encoder import UNINOTE, Arithmetic, describe, load_encoder, load_in_layout
 from uninote.model.identity.folders import CheckpointError
-from uninote.model.qwen.checkpoint import read_card
+from uninote.model.qwen.files.checkpoint import read_card
 from uninote.model.qwen.tower import UniNote
 from uninote.model.qwen.trainable import Shape, make_trainable_checkpoint
 from uninote.training.loop.backbone import Backbone

@@ -3,7 +3,7 @@ import random
 import numpy as np
 from PIL import Image
 
-from uninote.model.qwen.processing import NoteProcessor
+from uninote.model.qwen.processing.processor import NoteProcessor
 from uninote.notes.note import Note, NoteImage
 from uninote.training.dataset.strategies import NOTE
 from uninote.training.loop.inputs import Inputs, images_alone, varied_image, varied_topics

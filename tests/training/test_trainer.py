@@ -12,7 +12,7 @@ from uninote.config.sections.training import ContrastiveConfig, LoraConfig
 from uninote.evaluation.retrieval import evaluate
 from uninote.model.encoder import describe, load_encoder
 from uninote.model.identity.folders import CheckpointError
-from uninote.model.qwen import checkpoint
+from uninote.model.qwen.files import checkpoint
 from uninote.notes.note import Note
 from uninote.training.dataset import TrainingSet
 from uninote.training.dataset.writer import write_training_set

@@ -16,7 +16,7 @@ from uninote.model.identity.identity import Identity
 from uninote.model.identity.layouts import find_layout
 from uninote.model.identity.limits import NOTHING_SET, SetLimits
 from uninote.model.input.cuts import Cut
-from uninote.model.qwen import checkpoint
+from uninote.model.qwen.files import checkpoint
 from uninote.model.sentence import folder as sentence_folder
 from uninote.notes.note import Note
 

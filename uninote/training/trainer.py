@@ -18,7 +18,7 @@ from transformers import get_scheduler
 
 from uninote.config.sections.training import TrainConfig
 from uninote.model.identity.identity import FIRST, Identity
-from uninote.model.qwen.checkpoint import identify
+from uninote.model.qwen.files.checkpoint import identify
 from uninote.training.dataset.training_set import TrainingSet
 from uninote.training.log import Log
 from uninote.training.loop import processes

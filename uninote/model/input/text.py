@@ -13,7 +13,7 @@ def text_of(note: Note) -> str:
     """
     topics = " ".join(f"#{topic.strip()}" for topic in note.topics if topic.strip())
     about = [note.described]
-    read = []
+    read: list[str] = []
     for place, image in enumerate(note.images):
         (about if note.is_asked(place) else read).append(image.ocr)
     texts = [*about, note.title, note.body, topics, *read]

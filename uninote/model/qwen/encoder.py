@@ -16,8 +16,8 @@ from uninote.model.compute.hardware import Placement, kind_of
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import Layout
 from uninote.model.identity.limits import NOTHING_SET, SetLimits
-from uninote.model.qwen.checkpoint import read_card
-from uninote.model.qwen.processing import NoteProcessor, Prepared
+from uninote.model.qwen.files.checkpoint import read_card
+from uninote.model.qwen.processing.processor import NoteProcessor, Prepared
 from uninote.model.qwen.tower import UniNote
 from uninote.notes.note import Note
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from transformers import Qwen3VLModel
 
 from uninote.model.identity.layouts import Limits, newest
-from uninote.model.qwen.checkpoint import Card, write_card
+from uninote.model.qwen.files.checkpoint import Card, write_card
 from uninote.model.qwen.tiny_tokenizer import tokenizer_config
 from uninote.model.qwen.tower import UniNote
 

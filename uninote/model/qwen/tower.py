@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
 from uninote.model.identity.folders import CheckpointError
-from uninote.model.qwen.checkpoint import SINGLE, read_config, weight_files
+from uninote.model.qwen.files.checkpoint import SINGLE, read_config, weight_files
 from uninote.model.qwen.patches import use_linear_patches
 from uninote.model.qwen.pooled_layer import use_pooled_layer
 

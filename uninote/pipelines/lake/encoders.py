@@ -19,7 +19,7 @@ from uninote.model.encoder import UNINOTE, WITHOUT_TORCH, describe, kind_of
 from uninote.model.identity.identity import BFLOAT16, FLOAT32
 from uninote.model.identity.layouts import LAYOUTS
 from uninote.model.identity.limits import SetLimits
-from uninote.model.qwen.limits import check_set_limits
+from uninote.model.qwen.processing.limits import check_set_limits
 from uninote.pipelines.lake.generations import Asked, ModelFolder, choose_generation, recorded_layers, recorded_width
 from uninote.pipelines.lake.model_choice import OURS, choose_checkpoint, current_generation
 from uninote.pipelines.lake.rotation import choose_folder

@@ -17,8 +17,8 @@ from uninote.errors import ConfigError, UninoteError
 from uninote.evaluation.tables import Table
 from uninote.model.encoder import UNINOTE, Arithmetic, load_encoder, load_in_layout
 from uninote.model.identity.limits import NOTHING_SET, SetLimits
-from uninote.model.qwen.checkpoint import identify
-from uninote.model.qwen.limits import check_set_limits
+from uninote.model.qwen.files.checkpoint import identify
+from uninote.model.qwen.processing.limits import check_set_limits
 from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.runtime.gpus import device_for, driver_gpus

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from uninote.config.sections.training import TrainConfig
 from uninote.model.identity.limits import NOTHING_SET
-from uninote.model.qwen.checkpoint import read_card, write_card
-from uninote.model.qwen.depths import Depth, problem_of
-from uninote.model.qwen.limits import check_set_limits
-from uninote.model.qwen.processing import NoteProcessor, Prepared
+from uninote.model.qwen.files.checkpoint import read_card, write_card
+from uninote.model.qwen.files.depths import Depth, problem_of
+from uninote.model.qwen.processing.limits import check_set_limits
+from uninote.model.qwen.processing.processor import NoteProcessor, Prepared
 from uninote.model.qwen.tower import UniNote
 from uninote.training.loop.adapters import recompute_activations, with_adapters
 from uninote.training.loop.errors import TrainingError

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from uninote.model.compute.batching import token_batches
-from uninote.model.qwen.processing import NoteProcessor, Prepared
+from uninote.model.qwen.processing.processor import NoteProcessor, Prepared
 from uninote.notes.note import Note
 from uninote.training.dataset.strategies import NOTE
 from uninote.training.dataset.training_set import TrainingSet

@@ -8,8 +8,8 @@ from uninote.errors import UninoteError
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import Layout, Limits
 from uninote.model.identity.limits import SetLimits
-from uninote.model.qwen.checkpoint import read_card, read_config
-from uninote.model.qwen.tokens import NoteTokenizer
+from uninote.model.qwen.files.checkpoint import read_card, read_config
+from uninote.model.qwen.processing.tokens import NoteTokenizer
 
 MARKUP = 2  # tokens around each image
 

@@ -10,7 +10,7 @@ from tokenizers import Encoding, Tokenizer
 from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.frames import Frame
 from uninote.model.input.cuts import estimated
-from uninote.model.qwen.prompts import IMAGE_PAD, PADDING, VISION_END, VISION_START
+from uninote.model.qwen.processing.prompts import IMAGE_PAD, PADDING, VISION_END, VISION_START
 from uninote.notes.encodable import encodable
 
 # How much text to read first for each token that fits; more is read when that was too little.

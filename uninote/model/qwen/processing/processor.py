@@ -17,13 +17,13 @@ from uninote.model.identity.folders import CheckpointError
 from uninote.model.identity.layouts import Layout, Limits, newest
 from uninote.model.identity.limits import NOTHING_SET, SetLimits
 from uninote.model.input.cuts import WHOLE, Cut
-from uninote.model.qwen.checkpoint import PROCESSOR_FILES, read_card
-from uninote.model.qwen.image_sizes import largest_share, resized, target_size
-from uninote.model.qwen.limits import MARKUP, check_limits
-from uninote.model.qwen.pixels import PatchedImage, PixelReader
-from uninote.model.qwen.prompts import parts_of
-from uninote.model.qwen.texts import read_apart, read_joined
-from uninote.model.qwen.tokens import NoteTokenizer
+from uninote.model.qwen.files.checkpoint import PROCESSOR_FILES, read_card
+from uninote.model.qwen.processing.image_sizes import largest_share, resized, target_size
+from uninote.model.qwen.processing.limits import MARKUP, check_limits
+from uninote.model.qwen.processing.pixels import PatchedImage, PixelReader
+from uninote.model.qwen.processing.prompts import parts_of
+from uninote.model.qwen.processing.texts import read_apart, read_joined
+from uninote.model.qwen.processing.tokens import NoteTokenizer
 from uninote.notes.note import Note
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ from uninote.model.identity.former import PILLOW, pillow_versions
 from uninote.model.identity.identity import FIRST, Identity
 from uninote.model.identity.layouts import LAYOUTS, Layout, Limits, find_layout, newest
 from uninote.model.identity.limits import NOTHING_SET, SetLimits
-from uninote.model.qwen.depths import Depth, problem_of
+from uninote.model.qwen.files.depths import Depth, problem_of
 
 MODEL_TYPE = "qwen3_vl"
 CARD = "uninote.json"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from tokenizers import Encoding
 
 from uninote.model.input.cuts import estimated
-from uninote.model.qwen.prompts import Kind, Part
-from uninote.model.qwen.tokens import CHARS_PER_TOKEN, NoteTokenizer, Tokens
+from uninote.model.qwen.processing.prompts import Kind, Part
+from uninote.model.qwen.processing.tokens import CHARS_PER_TOKEN, NoteTokenizer, Tokens
 from uninote.notes.encodable import encodable
 
 

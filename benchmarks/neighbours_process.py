@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from udfs.arrow import read_rows
-from udfs.neighbours.files import ListFolders, PublicEntries, public_lists, write_lists
+from udfs.neighbours.files import ListFolders, PublicEntries, Shown, public_lists, write_lists
 from udfs.neighbours.lists import LISTS
 from uninote.lake.delta_files import files_of
 from uninote.lake.parquet_files import write_file
@@ -66,8 +66,9 @@ def write_public(note_ids: pa.Array, lists: Lists, k: int, folder: str) -> None:
         others = note_ids.take(pa.array(ids[held]))
         scores = lists.scores[start : start + FILE_ROWS][held]
         # Strengths cost the program what they cost the job but for the product with the vectors, a second of 500,000 x 128.
-        entries = PublicEntries(others, scores, np.full(len(scores), np.nan, np.float32))
-        rows = public_lists(note_ids[start : start + FILE_ROWS], held.sum(axis=1), entries, k)
+        unknown = np.full(len(scores), np.nan, np.float32)
+        entries = PublicEntries(others, scores, unknown, unknown)
+        rows = public_lists(note_ids[start : start + FILE_ROWS], held.sum(axis=1), entries, Shown(k))
         write_file(pa.Table.from_batches([rows]), folder, GROUP_ROWS)
 
 

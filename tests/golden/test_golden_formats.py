@@ -46,6 +46,8 @@ TABLES_OF_A_LAKE = (
     schemas.neighbours_table,
     schemas.duplicates_table,
     schemas.found_table,
+    schemas.judgments_table,
+    lambda _: schemas.CONFIDENCE_MAPS,
     lambda _: schemas.IMAGE_BYTES,
     lambda _: schemas.NEIGHBOUR_CELLS,
     lambda _: schemas.NEIGHBOUR_LEADERS,
@@ -170,7 +172,8 @@ def test_the_lists_that_a_join_leaves(tmp_path):
     assert found["state"][0]["neighbour_keys"].hex() == "0000000000010000" + "2c01000000000000"
     assert found["state"][0]["scores"].hex() == "0000403f" + "0000003f"
     assert [row["whole"] for row in found["state"]] == [False, True, True]
-    assert found["public"][0] == {"note_id": "a", "neighbours": [{"note_id": "b", "score": 0.75, "strength": 4.0}]}
+    shown = {"note_id": "b", "score": 0.75, "strength": 4.0, "confidence": None}
+    assert found["public"][0] == {"note_id": "a", "neighbours": [shown]}
     stored = pq.read_table(FORMATS / "lists-state.parquet")
     flat, starts = unpack(stored["neighbour_keys"].combine_chunks(), np.int64)
     assert (flat.tolist(), starts.tolist()) == ([1 << 40, 300, 7], [0, 2, 3, 3])

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from udfs.arrow import pack
 from udfs.neighbours.duplicates import GROUPS
+from udfs.neighbours.files import Shown
 from udfs.neighbours.publish import CLOSENESS, Ranking, make_closeness
 from uninote.lake.parquet_files import write_file
 
@@ -20,12 +21,12 @@ def test_hubs_are_ranked_lower_and_groups_shown_once(tmp_path):
     rows = [row for batch in make(iter([lists.slice(0, 2), lists.slice(2)])) for row in batch.to_pylist()]
     assert [row["kind"] for row in rows] == [CLOSENESS]
     sample = np.empty(0, np.int64)
-    ranking = Ranking("", 3, 1.0, sample, closeness=(rows[0]["path"],))
-    np.testing.assert_allclose(ranking.means, [0.9, 0.5, 0.4, 0])
+    ranking = Ranking("", Shown(3), 1.0, sample, closeness=(rows[0]["path"],))
+    np.testing.assert_allclose(ranking.means, [0.9, 0.5, 0.4, np.nan])
     owners, others, found = np.zeros(4, int), np.arange(4), np.array([0.9, 0.8, 0.6, 0.25], np.float32)
     # 0.0, 0.3, 0.2 and 0.25 are left.
     assert ranking.order(owners, others, found).tolist() == [1, 3, 2, 0]
     groups = write_file(pa.table({"item_key": [3, 1], "group_key": [1, 1]}), f"{tmp_path}/{GROUPS}").path
     for hubness, expected in ((1.0, [1, 2, 0]), (0.0, [0, 1, 2])):
-        ranking = Ranking("", 3, hubness, sample, closeness=(rows[0]["path"],), groups=(groups,))
+        ranking = Ranking("", Shown(3), hubness, sample, closeness=(rows[0]["path"],), groups=(groups,))
         assert ranking.order(owners, others, found).tolist() == expected

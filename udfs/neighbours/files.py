@@ -27,7 +27,7 @@ FILE_RECORD = ("kind", "path", "size", "rows", "low", "high")
 PAIR_COLUMNS = ("item_key", "note_id", "other_key", "other_id", "score")
 """The columns of files of duplicates: a list's owner, and an entry that is its duplicate."""
 
-ENTRY = ("note_id", "score", "strength")
+ENTRY = ("note_id", "score", "strength", "confidence")
 """The fields of a neighbour, as readers see it."""
 
 STATE = "state"  # the kinds of files
@@ -87,31 +87,55 @@ def write_public(rows: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.Rec
 
 @dataclass(frozen=True)
 class PublicEntries:
-    """Entries of lists as readers see them, flat: `ids` the note_ids, `scores` and `strengths` float32, NaN for none."""
+    """Entries of lists as readers see them, flat: `ids` the note_ids; `scores`, `strengths` and `confidences` float32.
+
+    The latter two are NaN where there is none.
+    """
 
     ids: pa.Array
     scores: np.ndarray
     strengths: np.ndarray
+    confidences: np.ndarray
 
     def take(self, places: np.ndarray) -> PublicEntries:
         """Return some of them."""
-        return PublicEntries(self.ids.take(pa.array(places)), self.scores[places], self.strengths[places])
+        return PublicEntries(
+            self.ids.take(pa.array(places)), self.scores[places], self.strengths[places], self.confidences[places]
+        )
 
 
-def public_lists(
-    owners: pa.Array, lengths: np.ndarray, entries: PublicEntries, k: int, least: float | None = None
-) -> pa.RecordBatch:
-    """Return (note_id, neighbours): the first `k` of each owner's entries that have the `least` strength; `lengths` a row."""
-    if least is not None:
-        # What has no strength is not known to be weak.
-        strong = ~(entries.strengths < least)
+@dataclass(frozen=True)
+class Shown:
+    """What readers see of a list: at most `k` entries, of those with `min_strength` and `min_confidence`, null: any."""
+
+    k: int
+    min_strength: float | None = None
+    min_confidence: float | None = None
+
+    def lets_in(self, entries: PublicEntries) -> np.ndarray | None:
+        """Return bool, flat, of entries; null where none is left out."""
+        if self.min_strength is None and self.min_confidence is None:
+            return None
+        kept = np.ones(len(entries.scores), bool)
+        for values, least in ((entries.strengths, self.min_strength), (entries.confidences, self.min_confidence)):
+            if least is not None:
+                # What has no strength, or no confidence, is not known to be weak.
+                kept &= ~(values < least)
+        return kept
+
+
+def public_lists(owners: pa.Array, lengths: np.ndarray, entries: PublicEntries, shown: Shown) -> pa.RecordBatch:
+    """Return (note_id, neighbours): what readers see of each owner's entries, best first; `lengths` (n,) are those of lists."""
+    kept = shown.lets_in(entries)
+    if kept is not None:
         owner = np.repeat(np.arange(len(lengths)), lengths)
-        lengths = np.bincount(owner[strong], minlength=len(lengths))
-        entries = entries.take(np.flatnonzero(strong))
-    shown = entries.take(np.flatnonzero(ranks_of(lengths) < k))
-    offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, k))]).astype(np.int32)
-    strengths = pa.array(shown.strengths, mask=np.isnan(shown.strengths))
-    fields = pa.StructArray.from_arrays([shown.ids, pa.array(shown.scores), strengths], [*ENTRY])
+        lengths = np.bincount(owner[kept], minlength=len(lengths))
+        entries = entries.take(np.flatnonzero(kept))
+    first = entries.take(np.flatnonzero(ranks_of(lengths) < shown.k))
+    offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, shown.k))]).astype(np.int32)
+    columns = [first.ids, pa.array(first.scores)]
+    columns += [pa.array(values, mask=np.isnan(values)) for values in (first.strengths, first.confidences)]
+    fields = pa.StructArray.from_arrays(columns, [*ENTRY])
     lists = pa.ListArray.from_arrays(pa.array(offsets), fields)
     return pa.RecordBatch.from_arrays([owners, lists], names=["note_id", "neighbours"])
 
@@ -198,14 +222,18 @@ def with_table(table: str, records: Iterator[pa.RecordBatch]) -> Iterator[pa.Rec
 
 
 def public_entries(lists: pa.RecordBatch | pa.Table, sample: np.ndarray, k: int) -> tuple[np.ndarray, PublicEntries]:
-    """Return the lengths of LISTS, and their entries; strengths leave the first `k` of a list out of its background."""
+    """Return the lengths of LISTS, and their entries, without confidences.
+
+    Strengths leave the first `k` of a list out of its background.
+    """
     scores, starts = unpack(_column(lists, "scores"), np.float32)
     keys, _ = unpack(_column(lists, "neighbour_keys"), np.int64)
     lengths = np.diff(starts)
     backgrounds = np.stack([_column(lists, name).to_numpy() for name in ("mean", "spread")], axis=1)
     own = FlatScores(_column(lists, "item_key").to_numpy(), keys, scores, lengths)
     ids = _column(lists, "neighbour_ids").flatten()
-    return lengths, PublicEntries(ids, scores, strengths(own, backgrounds, sample, k))
+    unknown = np.full(len(scores), np.nan, np.float32)
+    return lengths, PublicEntries(ids, scores, strengths(own, backgrounds, sample, k), unknown)
 
 
 def _column(lists: pa.RecordBatch | pa.Table, name: str) -> pa.Array:
@@ -216,7 +244,7 @@ def _column(lists: pa.RecordBatch | pa.Table, name: str) -> pa.Array:
 def _public(lists: pa.Table, folders: ListFolders) -> pa.RecordBatch:
     """Return (note_id, neighbours) of LISTS, for readers."""
     lengths, entries = public_entries(lists, folders.sample, folders.k)
-    return public_lists(_column(lists, "note_id"), lengths, entries, folders.k, folders.min_strength)
+    return public_lists(_column(lists, "note_id"), lengths, entries, Shown(folders.k, folders.min_strength))
 
 
 def _pairs(lists: pa.Table, k: int, score: float) -> pa.Table:

@@ -1,9 +1,9 @@
-"""Public lists that take all lists to make: without more than one of a group of duplicates, and with hubs ranked lower."""
+"""Public lists that take all lists to make: one of a group of duplicates, hubs ranked lower, and confidences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,8 +11,18 @@ import pyarrow as pa
 
 from udfs.arrow import ArrowMap, unpack
 from udfs.neighbours.duplicates import read_keyed
-from udfs.neighbours.files import file_record, public_entries, public_lists, ranks_of, write_public
+from udfs.neighbours.files import (
+    PublicEntries,
+    Shown,
+    file_record,
+    public_entries,
+    public_lists,
+    ranks_of,
+    write_public,
+)
 from udfs.table_files import gathered
+from uninote.confidence.confidence_map import ConfidenceMap
+from uninote.confidence.features import features_of, gaps, mean_scores
 from uninote.lake.parquet_files import read_columns, write_file
 
 CLOSENESS = "closeness"  # a kind of files
@@ -20,28 +30,27 @@ CLOSENESS = "closeness"  # a kind of files
 
 @dataclass(frozen=True)
 class Ranking:
-    """How lists become public ones of `k`, in `folder`.
+    """How lists become public ones, in `folder`, of which readers see what is `shown`.
 
     `closeness` are the files that `make_closeness` wrote; times `hubness`, it is taken off an entry's score while ranking, not
-    in the table.
-    `groups` are the files of groups of duplicates, where a list keeps the first of each group, else none. `sample` and
-    `min_strength`: see ListFolders.
+    in the table. `groups` are the files of groups of duplicates, where a list keeps the first of each group, else none.
+    `sample`: see ListFolders. `confidence` is the table's map, null where it has none.
     """
 
     folder: str
-    k: int
+    shown: Shown
     hubness: float
     sample: np.ndarray
-    min_strength: float | None = None
     closeness: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    confidence: ConfidenceMap | None = None
 
     @cached_property
     def means(self) -> np.ndarray:
-        """float32 by item_key: the mean score of each note's own list, read where it is needed."""
+        """float32 by item_key: the mean score of each note's own list, NaN of an empty one, read where it is needed."""
         tables = [read_columns(path, ["item_key", "mean"]) for path in self.closeness]
         most = max((int(table["item_key"].to_numpy().max()) for table in tables), default=-1)
-        means = np.zeros(most + 1, np.float32)
+        means = np.full(most + 1, np.nan, np.float32)
         for table in tables:
             means[table["item_key"].to_numpy()] = table["mean"].to_numpy()
         return means
@@ -52,8 +61,10 @@ class Ranking:
         return read_keyed(self.groups, "group_key")
 
     def order(self, owners: np.ndarray, keys: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Return the positions of the entries that stay, by owner, best first, before the cut to `k`."""
-        ranked = scores - np.float32(self.hubness) * self.means[keys] if self.hubness else scores
+        """Return the positions of the entries that stay, by owner, best first, before the cut to what is shown."""
+        if not self.hubness and not self.groups:
+            return np.arange(len(keys))
+        ranked = scores - np.float32(self.hubness) * np.nan_to_num(self.means[keys]) if self.hubness else scores
         # By owner, then the best first, then by key: the same lists whatever the order of the entries.
         order = np.lexsort((keys, -ranked, owners))
         if not self.groups:
@@ -63,6 +74,14 @@ class Ranking:
         group = np.where(members[place] == keys, groups[place], keys)
         pairs = np.stack([owners[order], group[order]], axis=1)
         return np.asarray(order[np.sort(np.unique(pairs, axis=0, return_index=True)[1])])
+
+    def with_confidences(self, entries: PublicEntries, keys: np.ndarray, lengths: np.ndarray) -> PublicEntries:
+        """Return the entries of whole lists with confidences, where there is a map; `keys` int64, flat, are those of notes."""
+        if self.confidence is None:
+            return entries
+        gap = gaps(entries.scores, lengths, self.shown.k)
+        found = features_of(entries.strengths, entries.scores, self.means[keys], gap)
+        return replace(entries, confidences=self.confidence.of(found))
 
 
 def make_closeness(k: int, folder: str) -> ArrowMap:
@@ -74,11 +93,8 @@ def make_closeness(k: int, folder: str) -> ArrowMap:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         parts = []
         for batch in batches:
-            owners, scores, rank = _entries(batch)
-            first = rank < k
-            count = np.bincount(owners[first], minlength=len(batch))
-            total = np.bincount(owners[first], weights=scores[first], minlength=len(batch))
-            mean = (total / np.maximum(count, 1)).astype(np.float32)
+            scores, starts = unpack(batch.column("scores"), np.float32)
+            mean = mean_scores(scores, np.diff(starts), k)
             parts.append(pa.table({"item_key": batch.column("item_key"), "mean": mean}))
         if parts:
             yield file_record(CLOSENESS, write_file(pa.concat_tables(parts), folder))
@@ -94,11 +110,13 @@ def make_ranked(ranking: Callable[[], Ranking]) -> ArrowMap:
 
         def ranked() -> Iterator[pa.RecordBatch]:
             for batch in gathered(batches):
-                owners, scores, _ = _entries(batch)
-                order = wanted.order(owners, unpack(batch.column("neighbour_keys"), np.int64)[0], scores)
+                lengths, entries = public_entries(batch, wanted.sample, wanted.shown.k)
+                keys = unpack(batch.column("neighbour_keys"), np.int64)[0]
+                owners = np.repeat(np.arange(len(batch)), lengths)
+                order = wanted.order(owners, keys, entries.scores)
                 counts = np.bincount(owners[order], minlength=len(batch))
-                _, entries = public_entries(batch, wanted.sample, wanted.k)
-                yield public_lists(batch.column("note_id"), counts, entries.take(order), wanted.k, wanted.min_strength)
+                shown = wanted.with_confidences(entries, keys, lengths).take(order)
+                yield public_lists(batch.column("note_id"), counts, shown, wanted.shown)
 
         yield from write_public(ranked(), wanted.folder)
 
@@ -121,10 +139,3 @@ def make_occurrences(column: str, k: int) -> ArrowMap:
             )
 
     return run
-
-
-def _entries(lists: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (owners, scores, ranks) of all entries, flat; owners are positions in the batch."""
-    scores, starts = unpack(lists.column("scores"), np.float32)
-    owners = np.repeat(np.arange(len(lists)), np.diff(starts))
-    return owners, scores, np.arange(len(owners)) - starts[owners]

@@ -56,7 +56,8 @@ def print_neighbours(found: dict[str, Any]) -> None:
         write(sys.stdout, f"{one['note_id']}  {_short(one['title'])}\n")
         for entry in one["neighbours"]:
             strength = "     " if entry["strength"] is None else f"{entry['strength']:5.1f}"
-            shown = f"{entry['score']:.4f}  {strength}  {entry['note_id']}  {_short(entry['title'])}"
+            confidence = "" if entry["confidence"] is None else f"{100 * entry['confidence']:3.0f} %  "
+            shown = f"{entry['score']:.4f}  {strength}  {confidence}{entry['note_id']}  {_short(entry['title'])}"
             line = f"  {entry['rank']:>3}  {shown}\n"
             write(sys.stdout, line)
 

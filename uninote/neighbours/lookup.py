@@ -45,11 +45,12 @@ def lookup(
 
 @dataclass(frozen=True)
 class Entry:
-    """A neighbour: its cosine as `score`, and its `strength`, null where it has none (docs/neighbours.md)."""
+    """A neighbour: its cosine as `score`, its `strength` and its `confidence`, null where it has none (docs/neighbours.md)."""
 
     note_id: NoteId
     score: float
     strength: float | None
+    confidence: float | None = None
 
 
 class NeighbourTable:
@@ -86,7 +87,7 @@ class NeighbourTable:
         return lists
 
     def entries(self, note_ids: Sequence[NoteId]) -> dict[NoteId, list[Entry]]:
-        """Return what `get` does, with strengths."""
+        """Return what `get` does, with strengths and confidences."""
         taken = Taken() if self._takedowns is None else self._takedowns.now()
         try:
             found = self._rows.find([one for one in note_ids if not taken.hides(one)])
@@ -98,8 +99,10 @@ class NeighbourTable:
             ) from error
         lists = {}
         for note_id, neighbours in zip(found["note_id"].to_pylist(), found["neighbours"].to_pylist(), strict=True):
-            # Tables of earlier releases have no strengths.
-            entries = (Entry(one["note_id"], one["score"], one.get("strength")) for one in neighbours)
+            # Tables of earlier releases have neither.
+            entries = (
+                Entry(one["note_id"], one["score"], one.get("strength"), one.get("confidence")) for one in neighbours
+            )
             lists[note_id] = [entry for entry in entries if not taken.hides(entry.note_id)]
         return lists
 

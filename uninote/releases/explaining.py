@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
+from uninote.confidence.fitting import FitError
+from uninote.confidence.list_features import open_features
+from uninote.confidence.stored_maps import read_maps
 from uninote.config.sections.neighbours import NeighboursConfig, RuleConfig
 from uninote.lake.rows_by_id import NoteId, RowsById
+from uninote.lake.schemas import CONFIDENCE_MAPS
+from uninote.neighbours.lookup import Entry
 from uninote.releases.open_release import OpenRelease
 from uninote.releases.pair_facts import NoteFacts, facts_of
 
@@ -20,7 +26,8 @@ def explain(opened: OpenRelease, note: NoteId, other: NoteId, table: str = "neig
     """Return why `other` is, or is not, among the neighbours that `table` has of `note`, in a sentence and in figures.
 
     `scores`: width -> cosine, null where one of the two has no vector. `rank` counts from 1, null where `other` is not in
-    the list; `rank_before_rules` is that among the candidates that are stored for updates. `found`: "by its own search", or
+    the list; `rank_before_rules` is that among the candidates that are stored for updates, of which `strength` and
+    `confidence` are, null where there are none. `found`: "by its own search", or
     "by that of the other note" where that one was joined later. Raises ReleaseError where the release has no such table.
     """
     settings = NeighboursConfig.model_validate(opened.release.joined.get("settings", {}), strict=False)
@@ -28,8 +35,9 @@ def explain(opened: OpenRelease, note: NoteId, other: NoteId, table: str = "neig
     widest = max(_widths(opened), default=0)
     mine, theirs = facts_of(opened, [note, other], sorted({width for width in (joined, widest) if width}))
     scores = {width: _cosine(mine, theirs, width) for width in sorted({joined, widest} - {0})}
-    entries = opened.lookup([note], table).get(note)
-    ids = [one for one, _ in entries or ()]
+    entries = opened.entries([note], table).get(note)
+    ids = [one.note_id for one in entries or ()]
+    stored = stored_values(opened, note, other, table)
     rule = settings.rules.get(table, RuleConfig())
     found = {
         "release": opened.id,
@@ -39,11 +47,13 @@ def explain(opened: OpenRelease, note: NoteId, other: NoteId, table: str = "neig
         "rank": ids.index(other) + 1 if other in ids else None,
         "rank_before_rules": _rank_before(opened, note, other, table),
         "scores": scores,
+        **stored,
         "join_width": joined,
-        "last_score": entries[-1][1] if entries else None,
+        "last_score": entries[-1].score if entries else None,
         "excluded_by": why_excluded(
             rule, mine, theirs, scores.get(joined), settings, opened.release.joined.get("as_of")
-        ),
+        )
+        or why_cut(settings, table, stored),
         "found": _found_by(mine, theirs) if other in ids else None,
         "generation": opened.release.generation,
         "run_id": opened.release.joined.get("run_id"),
@@ -52,6 +62,32 @@ def explain(opened: OpenRelease, note: NoteId, other: NoteId, table: str = "neig
         },
     }
     return found | {"why": _sentence(found, mine, theirs, entries, settings.k)}
+
+
+def stored_values(opened: OpenRelease, note: NoteId, other: NoteId, table: str) -> dict[str, float | None]:
+    """Return the `strength` and the `confidence` of a stored candidate of a note; null where there is none of them."""
+    found: dict[str, float | None] = {"strength": None, "confidence": None}
+    with suppress(FitError):
+        features, ranks = open_features(opened.tables, table, opened.k).of([(note, other)])
+        if ranks[0] and not np.isnan(features[0, 0]):
+            found["strength"] = float(features[0, 0])
+            version = opened.tables.get(CONFIDENCE_MAPS.name, (None, None))[1]
+            stored = {} if version is None else read_maps(opened.generation, version)
+            if table in stored and not np.isnan(features[0]).any():
+                found["confidence"] = float(stored[table].found.of(features)[0])
+    return found
+
+
+def why_cut(settings: NeighboursConfig, table: str, stored: Mapping[str, float | None]) -> str | None:
+    """Return which threshold of a table an entry does not reach, null where it reaches all."""
+    if table not in settings.rules:
+        return None
+    least = {"strength": settings.min_strength_of(table), "confidence": settings.min_confidence_of(table)}
+    for name, threshold in least.items():
+        value = stored[name]
+        if threshold is not None and value is not None and np.float32(value) < threshold:
+            return f"min_{name}: its {name} is {value:.3g}, at least {threshold} is asked for"
+    return None
 
 
 def _widths(opened: OpenRelease) -> list[int]:
@@ -133,9 +169,7 @@ def _why_by_score(
     return None
 
 
-def _sentence(
-    found: Mapping[str, Any], mine: NoteFacts, theirs: NoteFacts, entries: list[tuple[NoteId, float]] | None, k: int
-) -> str:
+def _sentence(found: Mapping[str, Any], mine: NoteFacts, theirs: NoteFacts, entries: list[Entry] | None, k: int) -> str:
     """Return the answer for people."""
     for one in (mine, theirs):
         if one.item is None:

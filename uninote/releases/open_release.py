@@ -8,14 +8,16 @@ from typing import Any
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.errors import UninoteError
 from uninote.index.files.folder import IndexFolder
 from uninote.index.search import Index
+from uninote.lake.paths import GenerationLake, Lake
 from uninote.lake.record import read_record
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.releases.record import Release, ReleaseError, read_release
 from uninote.lake.releases.watching import check_ended, watch_release
-from uninote.neighbours.lookup import NeighbourTable, NoteId
+from uninote.neighbours.lookup import Entry, NeighbourTable, NoteId
 from uninote.storage.lake_files import join
 from uninote.storage.types import S3Options
 
@@ -62,6 +64,16 @@ class OpenRelease:
         return self.release.id
 
     @property
+    def generation(self) -> GenerationLake:
+        """The part of the lake that belongs to the release's model."""
+        return GenerationLake(Lake(self.lake), self.release.generation)
+
+    @property
+    def k(self) -> int:
+        """How many neighbours a list has at most."""
+        return NeighboursConfig.model_validate(self.release.joined.get("settings", {}), strict=False).k
+
+    @property
     def tables(self) -> dict[str, tuple[str, int]]:
         """The tables by name, each with its URI and version: "neighbours" -> ("<lake>/<generation>/neighbours", 7)."""
         found = {}
@@ -96,11 +108,18 @@ class OpenRelease:
 
     def lookup(self, note_ids: Sequence[NoteId], table: str = "neighbours") -> dict[NoteId, list[tuple[NoteId, float]]]:
         """Return what `uninote.neighbours.lookup.lookup` does, out of this release."""
+        return self._table_of(table).get(note_ids)
+
+    def entries(self, note_ids: Sequence[NoteId], table: str = "neighbours") -> dict[NoteId, list[Entry]]:
+        """Return what `lookup` does, with strengths and confidences."""
+        return self._table_of(table).entries(note_ids)
+
+    def _table_of(self, table: str) -> NeighbourTable:
         if table not in self._lists:
             path = self.release.path(table)
             uri = join(self.lake, path)
             self._lists[table] = NeighbourTable(uri, self.release.tables[path], self._takedowns)
-        return self._lists[table].get(note_ids)
+        return self._lists[table]
 
     def index(self, width: int | None = None, options: S3Options | None = None, cache: str | None = None) -> Index:
         """Open the index of a width, null: the widest. Raises ReleaseError where the release has none of that width."""

@@ -66,6 +66,7 @@ ARTEFACTS = (
     Artefact("gallery", GENERATION, VERSION, VACUUM, ROWS),
     Artefact("match_thresholds", GENERATION, VERSION, VACUUM, NOTHING),
     Artefact("match_scores", GENERATION, UNPINNED, VACUUM, NOTHING),
+    Artefact("confidence_maps", GENERATION, VERSION, VACUUM, NOTHING),
     Artefact(NEIGHBOURS, GENERATION, VERSION, VACUUM, LISTS),
     Artefact("duplicates", GENERATION, VERSION, VACUUM, LISTS),
     Artefact("neighbour_state", GENERATION, VERSION, VACUUM, LISTS),

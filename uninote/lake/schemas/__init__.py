@@ -14,7 +14,7 @@ from uninote.lake.schemas.items import (
     quarantine_table,
     set_aside_table,
 )
-from uninote.lake.schemas.judgments import judgments_table, type_named
+from uninote.lake.schemas.judgments import CONFIDENCE_MAPS, judgments_table, type_named
 from uninote.lake.schemas.matching import GALLERY, MATCH_SCORES, MATCH_THRESHOLDS, matches_table
 from uninote.lake.schemas.neighbours import (
     NEIGHBOUR_CELLS,
@@ -32,6 +32,7 @@ from uninote.lake.schemas.runs import RUNS
 from uninote.lake.schemas.specs import VECTOR, TableSchemaError, TableSpec, struct_of
 
 __all__ = [
+    "CONFIDENCE_MAPS",
     "CONTENT",
     "CUTS",
     "GALLERY",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyspark.sql.types import (
+    ArrayType,
     BooleanType,
     DataType,
     DoubleType,
@@ -43,3 +44,37 @@ def judgments_table(note_id: DataType) -> TableSpec:
 def type_named(name: str) -> DataType:
     """Return the type of `note_id` that a Delta log calls so: "long", or anything else for a text."""
     return LongType() if name == "long" else StringType()
+
+
+CONFIDENCE_MAPS = TableSpec(
+    "confidence_maps",
+    struct_of(
+        table=StringType(),
+        number=LongType(),
+        source=StringType(),
+        generation=StringType(),
+        release=LongType(),
+        centres=ArrayType(DoubleType()),
+        spreads=ArrayType(DoubleType()),
+        coefficients=ArrayType(DoubleType()),
+        knots=ArrayType(DoubleType()),
+        steps=ArrayType(DoubleType()),
+        pairs=LongType(),
+        notes=LongType(),
+        base_rate=DoubleType(),
+        brier=DoubleType(),
+        brier_gain_base=DoubleType(),
+        brier_gain_cosine=DoubleType(),
+        calibration_error=DoubleType(),
+        perfect_error=DoubleType(),
+        fitted_at=TimestampType(),
+    ),
+    ("table", "number"),
+)
+"""Maps to confidences, one for each fit: of a neighbour table that of the highest `number` counts.
+
+Of strength, score, the neighbour's own mean score and the gap to the next rank, in this order, the `centres` and `spreads`; the
+`coefficients`, the constant first, of a logistic curve over the features less centre over spread; and `knots` and `steps` that
+its output is interpolated between, none of fewer than 1,000 pairs. `pairs` of `notes` were judged, by a `source`; the rest is
+how good the map is on notes that were left out of a fit (docs/confidence.md). `release`: whose lists it was fitted on.
+"""

@@ -70,9 +70,11 @@ def neighbours_table(note_id: DataType, name: str = "neighbours") -> TableSpec:
     """The product: at most K neighbours of each note, best first; empty when no other note qualifies.
 
     `score` is a cosine. `strength` is how many spreads it lies above the mean of the note's own background, null where that
-    says nothing (fewer than 30 notes): comparable between notes as a cosine is not. Lists of earlier releases have none.
+    says nothing (fewer than 30 notes): comparable between notes as a cosine is not. `confidence`, 0 to 1, is how likely the
+    neighbour is relevant by the judgments that a map was fitted to, null where there is no map, or no strength. Lists of
+    earlier releases have neither.
     """
-    neighbour = struct_of(note_id=note_id, score=FloatType(), strength=FloatType())
+    neighbour = struct_of(note_id=note_id, score=FloatType(), strength=FloatType(), confidence=FloatType())
     return TableSpec(name, struct_of(note_id=note_id, neighbours=ArrayType(neighbour)), ("note_id",))
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.evaluation.estimates import AT_K, Estimate, estimate_recall
 from uninote.lake.delta_files import rows_in_log
 from uninote.lake.releases.record import GateResult, Release
+from uninote.lake.schemas import CONFIDENCE_MAPS
 from uninote.pipelines.index.recall import recall_of_searches
 from uninote.pipelines.neighbours.output.cell_rows import open_cell_rows
 from uninote.pipelines.neighbours.planning.join import open_join
@@ -43,7 +45,9 @@ def _rows(case: Case) -> Iterator[GateResult]:
 
 def _agreement(case: Case) -> Iterator[GateResult]:
     """Indexes and lists are of these items: made of their versions, as many, and of the same notes."""
-    versions = case.snapshot.versions
+    # Lists are made of a table that is no part of the snapshot, too: the map to confidences.
+    maps = {CONFIDENCE_MAPS.name: case.release.tables.get(f"{case.release.generation}/{CONFIDENCE_MAPS.name}")}
+    versions = {**case.snapshot.versions, **maps}
     wrong = []
     for name in case.tables:
         uri, version = case.place(case.release, name)
@@ -119,6 +123,9 @@ def _short_lists(case: Case) -> Iterator[GateResult]:
     if case.notes < 2:
         yield skipped("short_lists", "there are fewer than two notes")
         return
+    if case.run.config.neighbours.cuts(_PLAIN):
+        yield skipped("short_lists", "neighbours.min_strength or neighbours.min_confidence cuts lists short")
+        return
 
     def measure(times: int) -> Estimate:
         lists = case.sample(_PLAIN, times).lists.values()
@@ -156,8 +163,11 @@ def _made_otherwise(live: Release, release: Release, name: str) -> bool:
     before, now = live.joined.get("settings"), release.joined["settings"]
     if before is None:
         return False
-    of_table = ("k", "width", "duplicate_score")
+    of_table = ("k", "width", "duplicate_score", "min_strength", "min_confidence")
     is_same = all(before.get(key) == now[key] for key in of_table)
+    path = f"{release.generation}/{CONFIDENCE_MAPS.name}"
+    if NeighboursConfig.model_validate(now, strict=False).min_confidence_of(name) is not None:
+        is_same = is_same and live.tables.get(path) == release.tables.get(path)
     return not is_same or before["tables"].get(name) != now["tables"].get(name)
 
 

@@ -18,6 +18,7 @@ from uninote.lake.delta_files import add_files, has_log, restore
 from uninote.lake.lease.fence import holder
 from uninote.lake.releases.pointer import Pointer, change_pointer, read_pointer
 from uninote.lake.releases.record import IndexPin, Release, ReleaseError, read_release
+from uninote.lake.schemas import CONFIDENCE_MAPS
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.ledger import append, entries
 from uninote.pipelines.lake.run import Run
@@ -30,6 +31,7 @@ from uninote.upkeep.index_files import kept_manifests
 Moved = Mapping[tuple[str, int], int]
 _BEFORE_JOIN = ("notes", "image_bytes", "image_files", "image_digests", "image_texts", "items", "set_aside")
 _MATCHING = ("gallery", "matches", "match_thresholds")
+_MAPS = (CONFIDENCE_MAPS.name,)
 _OTHER = "roll back to another release"
 
 
@@ -77,7 +79,15 @@ def _restore_tables(run: Run, wanted: Release) -> Moved:
             reason = str(error).splitlines()[0]
             raise ReleaseError(f"version {version} of {uri} cannot be restored ({reason}); {_OTHER}") from error
         moved[_name(wanted, path), version] = tables.table_version(uri)
+    _forget_maps(run, wanted)
     return moved
+
+
+def _forget_maps(run: Run, wanted: Release) -> None:
+    """Take maps to confidences out that were fitted after the release, where it had none: the first version is empty."""
+    path = f"{wanted.generation}/{CONFIDENCE_MAPS.name}"
+    if path not in wanted.tables and has_log(run.lake.uri(path)):
+        restore(run.lake.uri(path), 0)
 
 
 def _name(wanted: Release, path: str) -> str:
@@ -86,7 +96,7 @@ def _name(wanted: Release, path: str) -> str:
 
 def _is_of_join(name: str) -> bool:
     """Say whether a table is one that the neighbours stage makes."""
-    return name not in (*_BEFORE_JOIN, *_MATCHING) and not name.startswith("embeddings/")
+    return name not in (*_BEFORE_JOIN, *_MATCHING, *_MAPS) and not name.startswith("embeddings/")
 
 
 def _signature(run: Run, wanted: Release, moved: Moved) -> str:

@@ -133,7 +133,7 @@ def of_kind(written: Sequence[WrittenFile], table: str, kind: str) -> list[DataF
 
 def _folders(join: Join, name: str, sample: np.ndarray) -> ListFolders:
     settings = join.run.config.neighbours
-    made_later = settings.rules[name].ranks
+    made_later = settings.rules[name].ranks or name in join.maps
     return ListFolders(
         state=join.state_uri(name),
         public=None if made_later else join.run.generation.uri(neighbours_table(join.run.note_id, name).name),

@@ -11,7 +11,7 @@ import numpy as np
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructField, StructType
 
-from udfs.neighbours.files import PAIRS, PUBLIC, STATE
+from udfs.neighbours.files import PAIRS, PUBLIC, STATE, Shown
 from udfs.neighbours.lists import LISTS
 from udfs.neighbours.publish import Ranking, make_closeness, make_occurrences, make_ranked
 from udfs.table_files import make_reader
@@ -44,9 +44,10 @@ def publish(join: Join, result: JoinResult, made_from: str) -> tuple[dict[str, i
     # Readers' tables come after all private ones: what they show can be written again from those.
     for name, rule in rules.items():
         spec = neighbours_table(join.run.note_id, name)
-        files = (
-            _rank_lists(join, name, groups, result.background) if rule.ranks else of_kind(result.files, name, PUBLIC)
-        )
+        if rule.ranks or name in join.maps:
+            files = _rank_lists(join, name, groups, result.background)
+        else:
+            files = of_kind(result.files, name, PUBLIC)
         replace_files(generation.uri(spec.name), spec.schema.json(), files, made_from=made_from)
     tables.remove(join.staging_uri)
     return {"duplicates": duplicates}, versions
@@ -72,17 +73,19 @@ def find_damage(join: Join, made_from: str) -> str | None:
 
 
 def _rank_lists(join: Join, name: str, groups: Sequence[str], background: np.ndarray) -> list[DataFile]:
-    """Write the public table `name` out of its state, collapsed and with hubs ranked lower as its rule says.
+    """Write the public table `name` out of its state, collapsed, with hubs ranked lower and with confidences, as it asks.
 
     `groups` are the files of the groups of duplicates, `background` the keys of the notes that backgrounds are made of.
     """
     settings = join.run.config.neighbours
     rule = settings.rules[name]
     folder = join.run.generation.uri(name)
-    closeness = _closeness(join, name) if rule.hubness else ()
+    stored = join.maps.get(name)
+    closeness = _closeness(join, name) if rule.hubness or stored is not None else ()
     collapsed = tuple(groups) if rule.duplicates == "collapse" else ()
-    least = settings.min_strength_of(name)
-    ranking = Ranking(folder, settings.k, rule.hubness, background, least, closeness, collapsed)
+    shown = Shown(settings.k, settings.min_strength_of(name), settings.min_confidence_of(name))
+    confidence = None if stored is None else stored.found
+    ranking = Ranking(folder, shown, rule.hubness, background, closeness, collapsed, confidence)
     shared = join.run.spark.sparkContext.broadcast(ranking)
     make = make_ranked(lambda: shared.value)
     files = files_of(join.state_uri(name))

@@ -14,8 +14,10 @@ from udfs.arrow import ArrowMap
 from udfs.neighbours.attributes import AttributeColumns, make_with_attributes
 from udfs.neighbours.full_join import JoinTask, OwnBackground
 from udfs.neighbours.recall import Sampled
+from uninote.confidence.stored_maps import StoredMap, read_maps
 from uninote.lake.delta_files import present_files
 from uninote.lake.schemas import (
+    CONFIDENCE_MAPS,
     VECTOR,
     TableSpec,
     neighbour_background_table,
@@ -26,6 +28,7 @@ from uninote.neighbours.background import BACKGROUND_NOTES, Background
 from uninote.neighbours.by_rule.attributes import Attribute, attributes_of
 from uninote.neighbours.by_rule.rules import Rule
 from uninote.neighbours.kernel.settings import Search
+from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors, VectorSample, with_bytes
 from uninote.pipelines.lake.run import Run
@@ -106,7 +109,18 @@ class Join:
     def versions(self) -> dict[str, int]:
         """The versions of the tables that lists depend on, by name."""
         snapshot = self.vectors.snapshot
-        return {name: snapshot.versions[name] for name in ("items", snapshot.vectors_name(self.width))}
+        found = {name: snapshot.versions[name] for name in ("items", snapshot.vectors_name(self.width))}
+        # Confidences are part of the lists: another map is news, which takes no join.
+        return found if self._map_version == tables.ABSENT else found | {CONFIDENCE_MAPS.name: self._map_version}
+
+    @cached_property
+    def _map_version(self) -> int:
+        return tables.version_or_absent(self.run.generation.uri(CONFIDENCE_MAPS.name))
+
+    @cached_property
+    def maps(self) -> dict[str, StoredMap]:
+        """The confidence map of each table that has one, as it is when the run begins. Raises MapError."""
+        return {} if self._map_version == tables.ABSENT else read_maps(self.run.generation, self._map_version)
 
     @cached_property
     def rules(self) -> dict[str, Rule]:

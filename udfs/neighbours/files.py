@@ -106,7 +106,7 @@ class PublicEntries:
 
 @dataclass(frozen=True)
 class Shown:
-    """What readers see of a list: at most `k` entries, of those with `min_strength` and `min_confidence`, null: any."""
+    """What readers see of a list: of the first `k` entries those with `min_strength` and `min_confidence`, null: any."""
 
     k: int
     min_strength: float | None = None
@@ -125,14 +125,18 @@ class Shown:
 
 
 def public_lists(owners: pa.Array, lengths: np.ndarray, entries: PublicEntries, shown: Shown) -> pa.RecordBatch:
-    """Return (note_id, neighbours): what readers see of each owner's entries, best first; `lengths` (n,) are those of lists."""
-    kept = shown.lets_in(entries)
+    """Return (note_id, neighbours): what readers see of each owner's entries, best first; `lengths` (n,) are those of lists.
+
+    Nothing moves up in the place of what is too weak: updates use spare entries up, and confidences do not fall with the rank.
+    """
+    first = entries.take(np.flatnonzero(ranks_of(lengths) < shown.k))
+    lengths = np.minimum(lengths, shown.k)
+    kept = shown.lets_in(first)
     if kept is not None:
         owner = np.repeat(np.arange(len(lengths)), lengths)
         lengths = np.bincount(owner[kept], minlength=len(lengths))
-        entries = entries.take(np.flatnonzero(kept))
-    first = entries.take(np.flatnonzero(ranks_of(lengths) < shown.k))
-    offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, shown.k))]).astype(np.int32)
+        first = first.take(np.flatnonzero(kept))
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     columns = [first.ids, pa.array(first.scores)]
     columns += [pa.array(values, mask=np.isnan(values)) for values in (first.strengths, first.confidences)]
     fields = pa.StructArray.from_arrays(columns, [*ENTRY])

@@ -74,6 +74,12 @@ BOUNDED = {
         "collect",
     ): "a sample and K neighbours of it, or at most rows.MOST_ROWS rows of an index",
     ("uninote/pipelines/lake/reading/stored_vectors.py:StoredVectors.sample", "collect"): SAMPLE,
+    ("uninote/pipelines/codes/changed.py:_encode", "collect"): "at most changed.MOST_NOTES notes of a feed",
+    (
+        "uninote/pipelines/codes/changed.py:_read_feed",
+        "load_cdf",
+    ): "ids and keys of a feed of at most changed._MOST_BYTES",
+    ("uninote/pipelines/codes/whole.py:_update", "collect"): ONE,
     ("uninote/pipelines/matching/comparison.py:best_scores", "collect"): "a row for each bin of each pair of kinds",
     ("uninote/pipelines/matching/comparison.py:gallery_groups", "collect"): KINDS,
     ("uninote/pipelines/matching/gallery.py:_changes", "collect"): "a row for each category of the gallery",

@@ -26,6 +26,8 @@ def table_names():
         schemas.found_table(StringType()),
         schemas.matches_table(StringType()),
         schemas.judgments_table(StringType()),
+        schemas.codes_table(StringType()),
+        schemas.code_moves_table(StringType()),
         schemas.neighbour_rows_table(StringType(), ()),
         schemas.neighbour_state_table(StringType(), "neighbours"),
         schemas.neighbour_background_table(StringType()),
@@ -40,7 +42,7 @@ def test_each_name_that_a_lake_has_is_registered():
     assert len(registered) == len(ARTEFACTS)
     # Whoever adds a function that makes a TableSpec adds it to this test.
     makers = {name for name, value in vars(schemas).items() if name.endswith("_table") and callable(value)}
-    assert len(makers) == 14
+    assert len(makers) == 16
 
 
 def test_what_stands_at_a_path():

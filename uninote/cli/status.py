@@ -23,7 +23,7 @@ from uninote.lake.small_tables import read_batches
 from uninote.storage.lake_files import join, read_or_none
 from uninote.terminal import write
 
-_STAGES = ("ingest", "embed", "index", "neighbours", "match")  # in the order in which they run
+_STAGES = ("ingest", "embed", "index", "codes", "neighbours", "match")  # in the order in which they run
 _ENDED = ("done", "unchanged")
 _COLUMNS = ("stage", "unit", "state", "run_id", "generation", "seconds", "counts")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -19,6 +19,10 @@ class CodebookError(UninoteError):
     """A codebook cannot be made, opened or used as asked."""
 
 
+class TooFewNotesError(CodebookError):
+    """A codebook cannot be fitted to so few different vectors."""
+
+
 class Encoding(NamedTuple):
     """What vectors are coded as: `codes` int32 (n, levels); `errors` float32 (n, levels), the squared distances left."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uninote.codes.balance import balance
-from uninote.codes.codebook import Codebook, CodebookError
+from uninote.codes.codebook import Codebook, TooFewNotesError
 from uninote.codes.nearest import nearest_in_blocks
 from uninote.vectors.health import equal_marks
 from uninote.vectors.kmeans import check_vectors
@@ -39,7 +39,7 @@ class _Sample:
 def fit_codebook(vectors: np.ndarray, settings: FitSettings, generation: str, version: int = 1) -> Codebook:
     """Return a codebook fitted to `vectors`, float32 (n, width), all of one generation; deterministic given the seed.
 
-    Raises CodebookError where there are fewer different vectors than codes, ClusteringError for NaN and other types.
+    Raises TooFewNotesError where there are fewer different vectors than codes, ClusteringError for NaN and other types.
     """
     check_vectors(vectors)
     sample = _different(vectors, settings.size)
@@ -57,19 +57,19 @@ def fit_codebook(vectors: np.ndarray, settings: FitSettings, generation: str, ve
 
 
 def _different(vectors: np.ndarray, size: int) -> _Sample:
-    """Return the different vectors. Raises CodebookError where they are too few."""
+    """Return the different vectors. Raises TooFewNotesError where they are too few."""
     if len(vectors) < size:
-        raise CodebookError(
+        raise TooFewNotesError(
             f"{len(vectors):,} notes with a vector are fewer than the {size} codes of a level; set codes.size to less, or "
             "code more notes"
         )
     _, first, counts = np.unique(equal_marks(vectors), return_index=True, return_counts=True)
     if len(first) == 1:
-        raise CodebookError(
+        raise TooFewNotesError(
             f"all {len(vectors):,} vectors are equal, so that codes can tell no two notes apart; embed again"
         )
     if len(first) < size:
-        raise CodebookError(
+        raise TooFewNotesError(
             f"{len(vectors):,} notes have {len(first):,} different vectors, fewer than the {size} codes of a level; set "
             "codes.size to less"
         )

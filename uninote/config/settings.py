@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from uninote.config.sections.base import Location, Section
+from uninote.config.sections.codes import CodesConfig
 from uninote.config.sections.index import IndexConfig, SearchConfig
 from uninote.config.sections.match import MatchConfig
 from uninote.config.sections.model import EmbedConfig, ModelConfig
@@ -38,6 +39,7 @@ class Config(Section):
     media: MediaConfig = MediaConfig()
     s3: S3Config = S3Config()
     embed: EmbedConfig = EmbedConfig()
+    codes: CodesConfig = CodesConfig()
     index: IndexConfig = IndexConfig()
     search: SearchConfig = SearchConfig()
     neighbours: NeighboursConfig = NeighboursConfig()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+CODES = "codes"  # the table of notes' codes
 NEIGHBOURS = "neighbours"  # the table without rules, in every lake
 
 # Tables and folders below a generation, and below the lake; tests compare them with schemas.py.
 _OF_GENERATIONS = {"items", "embeddings", "set_aside", "index", NEIGHBOURS, "duplicates", "staging"}
 _OF_GENERATIONS |= {"gallery", "match_thresholds", "match_scores", "confidence_maps"}
+_OF_GENERATIONS |= {CODES, "codebooks", "code_moves"}
 _OF_GENERATIONS |= {"neighbour_state", "neighbour_rows", "neighbour_cells", "neighbour_leaders", "neighbour_background"}
 _OF_LAKES = {
     "notes",
@@ -26,7 +28,7 @@ _OF_LAKES = {
     "lake",
 }
 # What is planned: a table that a user names so today would have to move tomorrow.
-_PLANNED = {"releases", "leases", "takedown", "takedowns", "codes", "codebooks"}
+_PLANNED = {"releases", "leases", "takedown", "takedowns"}
 _PLANNED |= {"canaries", "gates", "neighbour_changes", "templates", "segments", "manifest"}
 RESERVED = frozenset(_OF_GENERATIONS | _OF_LAKES | _PLANNED)
 

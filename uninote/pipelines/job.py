@@ -56,6 +56,7 @@ WRITING = (
     "ingest",
     "embed",
     "index",
+    "codes",
     "neighbours",
     "match",
     "release",

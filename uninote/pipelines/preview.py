@@ -9,6 +9,7 @@ from uninote.config.sections.base import DEMO
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.takedowns.watch import taken_down
 from uninote.notes.ingest.sources import find_source
+from uninote.pipelines.codes.stage import is_wanted as are_codes_wanted
 from uninote.pipelines.embed.preview import preview as preview_embed
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run, all_entries
@@ -17,7 +18,8 @@ from uninote.pipelines.notes.source_identity import counts_if_unchanged, demo_fo
 from uninote.pipelines.runtime.progress import say
 
 # What follows where vectors change.
-_AFTER = ("index", "neighbours", "match", "release", "publish", "report", "retention")
+_WANTED = {"codes": are_codes_wanted, "match": is_wanted}
+_AFTER = ("index", "codes", "neighbours", "match", "release", "publish", "report", "retention")
 
 
 def preview(run: Run) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def preview(run: Run) -> dict[str, Any]:
     else:
         stages["embed"] = _stage("computes", None)
     is_settled = changed == 0 and not reads_source and pointer.work_from is None
-    names = [name for name in _AFTER if name != "match" or is_wanted(run)]
+    names = [name for name in _AFTER if name not in _WANTED or _WANTED[name](run)]
     for name in names:
         stages[name] = _stage("unchanged" if is_settled else "runs", last.get(name))
     stages["erasure"] = _stage("runs" if taken_down(run.lake.root).names else "unchanged", last.get("erasure"))

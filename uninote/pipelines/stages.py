@@ -11,6 +11,8 @@ from typing import Any
 
 from uninote.config.sections.base import DEMO
 from uninote.lake.delta_files import rows_of
+from uninote.pipelines.codes.stage import codes
+from uninote.pipelines.codes.stage import is_wanted as are_codes_wanted
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.index.stage import index
 from uninote.pipelines.lake.deadline import check_deadline
@@ -43,6 +45,7 @@ STAGES: Mapping[str, Stage] = {
     "ingest": ingest,
     "embed": embed,
     "index": index,
+    "codes": codes,
     "neighbours": neighbours,
     "match": match,
     "release": release,
@@ -51,6 +54,7 @@ STAGES: Mapping[str, Stage] = {
     "retention": retain,
     "erasure": erase,
 }
+WANTED: Mapping[str, Callable[[Run], bool]] = {"codes": are_codes_wanted, "match": is_wanted}  # the others always are
 LEARNING = ("train", "evaluate")  # jobs that need notes alone, and torch in the driver
 
 
@@ -70,6 +74,7 @@ def run_stage(run: Run, name: str) -> Summary:
         if run.ingest.source != DEMO or name == "ingest" or not may_hold_demo(run):
             raise
         before = ["ingest"] if name in LEARNING else list(STAGES)[: list(STAGES).index(name)]
+        before = [one for one in before if one not in WANTED or WANTED[one](run)]
         say(f"{name}: the demo lake lacks what this job needs; running {', '.join(before)} first")
         with _right_to_write(run, name):
             for earlier in before:
@@ -129,7 +134,7 @@ def refresh(run: Run) -> Summary:
     stages = {}
     unpublished = None
     for name in STAGES:
-        if name == "match" and not is_wanted(run):
+        if name in WANTED and not WANTED[name](run):
             continue
         _check_time(run, name)
         try:

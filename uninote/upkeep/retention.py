@@ -183,7 +183,7 @@ def _read_feeds(house: Household) -> Mapping[str, int]:
     """Return, by the path of a table, the version from which on its change feed has not been read by every stage."""
     oldest: dict[str, int] = {}
     newest_of: dict[tuple[str, str], Mapping[str, int]] = {}
-    for entry in _own_entries(house, "embed", "neighbours"):
+    for entry in _own_entries(house, "embed", "codes", "neighbours"):
         if entry["state"] == "done":
             newest_of[entry["stage"], entry["unit"]] = entry["inputs"]
     inputs = list(newest_of.values())

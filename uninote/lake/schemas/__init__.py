@@ -6,6 +6,7 @@ Columns stay nullable in Spark; that keys are present and unique is checked by t
 
 from __future__ import annotations
 
+from uninote.lake.schemas.codes import CODEBOOKS, code_moves_table, codes_table
 from uninote.lake.schemas.items import (
     CUTS,
     embeddings_table,
@@ -32,6 +33,7 @@ from uninote.lake.schemas.runs import RUNS
 from uninote.lake.schemas.specs import VECTOR, TableSchemaError, TableSpec, struct_of
 
 __all__ = [
+    "CODEBOOKS",
     "CONFIDENCE_MAPS",
     "CONTENT",
     "CUTS",
@@ -47,6 +49,8 @@ __all__ = [
     "VECTOR",
     "TableSchemaError",
     "TableSpec",
+    "code_moves_table",
+    "codes_table",
     "duplicate_pairs",
     "duplicates_table",
     "embeddings_table",

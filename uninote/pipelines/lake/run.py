@@ -43,6 +43,7 @@ class Run:
     lake but its entries in the ledger. `stage_seconds`: what each stage of this run took so far, in
     the order in which they ended; one that found nothing to do leaves no entry in the ledger. `outcomes`: what each stage of
     this run that ended wrote there, by unit. `observers` are told of stages; null where nobody is.
+    `asked`: what a job is asked to do beyond what its stage always does, null: nothing.
     After `deadline`, seconds since the epoch, a refresh begins no more; null: never.
     """
 
@@ -56,6 +57,7 @@ class Run:
     outcomes: dict[str, dict[str, Outcome]] = field(default_factory=dict)
     observers: Observers | None = None
     deadline: float | None = None
+    asked: str | None = None
 
     @cached_property
     def lake(self) -> Lake:

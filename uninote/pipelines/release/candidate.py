@@ -21,7 +21,7 @@ from uninote.storage.lake_files import relative
 from uninote.storage.types import MissingFileError
 from uninote.upkeep.places import tables_below
 
-_STAGES = ("ingest", "embed", "index", "neighbours", "match")
+_STAGES = ("ingest", "embed", "index", "codes", "neighbours", "match")
 _ENDED = ("done", "unchanged")
 
 

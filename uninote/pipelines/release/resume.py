@@ -18,6 +18,7 @@ from uninote.lake.delta_files import add_files, has_log, restore
 from uninote.lake.lease.fence import holder
 from uninote.lake.releases.pointer import Pointer, change_pointer, read_pointer
 from uninote.lake.releases.record import IndexPin, Release, ReleaseError, read_release
+from uninote.lake.reserved import CODES
 from uninote.lake.schemas import CONFIDENCE_MAPS
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.ledger import append, entries
@@ -30,6 +31,7 @@ from uninote.upkeep.index_files import kept_manifests
 # (name of a table, version in the release) -> the version that has its content now
 Moved = Mapping[tuple[str, int], int]
 _BEFORE_JOIN = ("notes", "image_bytes", "image_files", "image_digests", "image_texts", "items", "set_aside")
+_OF_CODES = ("codebooks", "code_moves")
 _MATCHING = ("gallery", "matches", "match_thresholds")
 _MAPS = (CONFIDENCE_MAPS.name,)
 _OTHER = "roll back to another release"
@@ -66,6 +68,10 @@ def _restore_tables(run: Run, wanted: Release) -> Moved:
     moved: dict[tuple[str, int], int] = {}
     # Neighbours are signed with the versions of what they were made of, so those come first.
     for path in sorted(wanted.tables, key=lambda path: _is_of_join(_name(wanted, path))):
+        if _name(wanted, path) == CODES:
+            # Codes are never given out twice, not even those of notes that the rejected release alone had: the stage goes on
+            # from where it was, and the feed of the vectors tells it what comes back.
+            continue
         version = wanted.tables[path]
         uri = run.lake.uri(path)
         if not has_log(uri):
@@ -96,7 +102,8 @@ def _name(wanted: Release, path: str) -> str:
 
 def _is_of_join(name: str) -> bool:
     """Say whether a table is one that the neighbours stage makes."""
-    return name not in (*_BEFORE_JOIN, *_MATCHING, *_MAPS) and not name.startswith("embeddings/")
+    others = (*_BEFORE_JOIN, *_OF_CODES, *_MATCHING, *_MAPS)
+    return name not in others and not name.startswith("embeddings/")
 
 
 def _signature(run: Run, wanted: Release, moved: Moved) -> str:
@@ -112,7 +119,7 @@ def _write_entries(run: Run, wanted: Release, moved: Moved) -> None:
     # Keys are never given out twice, not even those of notes that the rejected release alone had.
     next_key = max((entry["next_key"] or 0 for entry in known), default=0)
     by_sequence = {entry["sequence"]: entry for entry in known}
-    for sequence in sorted(wanted.entries.values()):
+    for sequence in sorted(number for name, number in wanted.entries.items() if not name.startswith(f"{CODES}/")):
         entry = dict(by_sequence[sequence])
         for column in ("inputs", "outputs"):
             entry[column] = _with_new_versions(entry[column], moved)

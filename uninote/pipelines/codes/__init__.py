@@ -1,0 +1,1 @@
+"""Codes of notes: a codebook fitted to a sample, every note coded by it, and ids that stay."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from builders import make_note, rows_at, write_source
 
+from uninote.codes.codebook import CodebookError
 from uninote.codes.stored import read_codebook, read_codes
 from uninote.lake.releases.pointer import read_pointer
 from uninote.lake.releases.record import read_release
 from uninote.lake.takedowns.orders import add
+from uninote.pipelines.codes.stage import is_wanted
 from uninote.pipelines.codes_work import choose_work
 from uninote.pipelines.stages import STAGES, refresh, run_stage
 from uninote.releases.changes import roll_back
@@ -98,12 +100,21 @@ def test_a_new_codebook_is_taken_back_with_the_release_that_has_it(run_of, tmp_p
 
 
 def test_a_refresh_codes_where_it_is_asked_to_or_a_lake_has_codes(run_of, tmp_path):
-    write_source(tmp_path / "source", [note(number) for number in range(3)])
-    small = refresh(run_of())
-    assert small["stages"]["codes"]["state"] == "refused"
-    write_source(tmp_path / "source", [note(number) for number in range(30)])
-    assert "codes" not in refresh(run_of("codes.enabled=null"))["stages"]
-    assert refresh(run_of())["stages"]["codes"]["state"] == "done"
-    write_source(tmp_path / "source", [note(number) for number in range(31)])
-    assert refresh(run_of("codes.enabled=null"))["stages"]["codes"]["notes"] == 31
-    assert "codes" not in refresh(run_of("codes.enabled=false"))["stages"]
+    def night(count):
+        write_source(tmp_path / "source", [note(number) for number in range(count)])
+        for name in ("ingest", "embed"):
+            run_stage(run_of(), name)
+
+    night(3)
+    assert run_stage(run_of(), "codes")["state"] == "refused"
+    with pytest.raises(CodebookError, match="3 notes with a vector are fewer than the 4 codes of a level"):
+        choose_work([])[0](run_of())
+    night(30)
+    assert not is_wanted(run_of("codes.enabled=null"))
+    assert is_wanted(run_of())
+    assert run_stage(run_of(), "codes")["notes"] == 30
+    night(31)
+    assert is_wanted(run_of("codes.enabled=null"))
+    assert run_stage(run_of("codes.enabled=null"), "codes")["opened"] == 1
+    assert not is_wanted(run_of("codes.enabled=false"))
+    assert run_stage(run_of("codes.enabled=false"), "codes")["state"] == "off"

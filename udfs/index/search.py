@@ -1,21 +1,24 @@
-"""Searching an index inside executors, and ranking what was found again by wider vectors."""
+"""Searching an index inside executors, and scoring what was found by stored vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from udfs.arrow import ArrowMap, as_matrix
+from udfs.arrow import ArrowMap, as_matrix, to_bytes
 from udfs.worker import load_once
 from uninote.index.files.folder import IndexFolder
 from uninote.index.note_keys import Constraint
 from uninote.index.search import Index
+from uninote.search.fusion import background_of, log_fit, strength_of
 from uninote.vectors.kmeans import compute_in_one_thread
 from uninote.vectors.widths import truncate
+
+Vectors = Callable[[], np.ndarray]  # shared with tasks
 
 _QUERIES = 1024  # searched together: each shard is searched once for all of them
 
@@ -77,14 +80,48 @@ def _cut(matrix: np.ndarray, found: np.ndarray) -> list[list[Any]]:
 
 
 def make_scores(width: int) -> ArrowMap:
-    """Map (item_id, note_id, vector, query) to (item_id, note_id, score): products of vectors, the query's truncated."""
+    """Map (vector, query, and any other columns) to those others and `score`: products of vectors, the query's truncated."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             if len(batch):
-                queries = truncate(as_matrix(batch.column("query")), width)
-                scores = np.einsum("nd,nd->n", queries, as_matrix(batch.column("vector")))
-                yield batch.select(["item_id", "note_id"]).append_column("score", pa.array(scores, pa.float32()))
+                yield batch.drop_columns(["vector", "query"]).append_column("score", pa.array(_products(batch, width)))
+
+    return run
+
+
+def _products(pairs: pa.RecordBatch, width: int) -> np.ndarray:
+    """Return float32 (rows,): of each row its `vector` times its `query`, truncated."""
+    queries = truncate(as_matrix(pairs.column("query")), width)
+    products: np.ndarray = np.einsum("nd,nd->n", queries, as_matrix(pairs.column("vector")))
+    return products
+
+
+def make_backgrounds(sample: Vectors, width: int) -> ArrowMap:
+    """Map (item_id, vector), a part of a query each, to (item_id, query, mean, spread).
+
+    Those are of its scores with the vectors of `sample`, float32 (m, width).
+    """
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in _slices(batches):
+            queries = truncate(as_matrix(batch.column("vector")), width)
+            columns = {"item_id": batch.column("item_id"), "query": to_bytes(queries)}
+            mean, spread = background_of(queries, sample()).T
+            yield pa.RecordBatch.from_pydict(columns | {"mean": pa.array(mean), "spread": pa.array(spread)})
+
+    return run
+
+
+def make_fits(width: int) -> ArrowMap:
+    """Map (item_id, note_id, vector, query, mean, spread) to (item_id, note_id, fit): how well a note fits a part."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if len(batch):
+                backgrounds = np.stack([batch.column(name).to_numpy() for name in ("mean", "spread")], axis=1)
+                fits = log_fit(strength_of(_products(batch, width), backgrounds))
+                yield batch.select(["item_id", "note_id"]).append_column("fit", pa.array(fits, pa.float32()))
 
     return run
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from uninote.config.sections.base import Kind, Location, Section, Width
 
@@ -46,6 +47,10 @@ class SearchConfig(Section):
     to the Delta table `output`. `width` null means the widest index; `nprobe` null what the index was calibrated
     to. With `rerank_width`, `rerank_depth` times `k` notes are found first, and ranked again by their vectors of that
     width. `only` and `never` hold values of category, author, language or visibility that a note must, or must not, have.
+
+    `fusion` says what a query of several parts asks for: note embeds it as one note; parts embeds its text and each image apart
+    as well, and ranks lower what fits only some of them. `weights` of kinds (note, image, text, ocr) make a note's score the
+    weighted sum of those of its best item of each kind. Both score `rerank_depth` times `k` notes by their stored vectors.
     """
 
     queries: Location | None = None
@@ -58,3 +63,30 @@ class SearchConfig(Section):
     rerank_depth: int = Field(4, ge=1)
     only: dict[str, list[str]] = Field(default_factory=dict)
     never: dict[str, list[str]] = Field(default_factory=dict)
+    fusion: Literal["note", "parts"] = "note"
+    weights: dict[Kind, float] = Field(default_factory=dict)
+
+    @field_validator("weights")
+    @classmethod
+    def _weigh_something(cls, weights: dict[Kind, float]) -> dict[Kind, float]:
+        for kind, weight in weights.items():
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"{kind} is weighed {weight}; a weight should be 0 or more, and finite")
+        if weights and not any(weights.values()):
+            raise ValueError("all weights are 0, and all notes would score alike; give one kind more than 0")
+        return weights
+
+    @model_validator(mode="after")
+    def _scores_in_one_way(self) -> Self:
+        if self.fusion == "parts" and self.items is not None:
+            raise ValueError(
+                "fusion: parts is for queries of several parts, and search.items are single ones; drop one"
+            )
+        if self.fusion == "parts" and self.weights:
+            raise ValueError("weights are of a note's items, fusion: parts of a query's parts; set one of the two")
+        return self
+
+    @property
+    def scores_stored(self) -> bool:
+        """Say whether the index's candidates are scored by stored vectors."""
+        return self.rerank_width is not None or self.fusion == "parts" or bool(self.weights)

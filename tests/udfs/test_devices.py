@@ -20,7 +20,14 @@ TEXTS = [(name, TEXT) for name in ("item_id", "kind", "content_hash", "title", "
 ROWS = pa.schema([KEY, *TEXTS, ("topics", pa.list_(TEXT)), ("images", IMAGES), ("inline", INLINE)])
 REJECT = pa.struct([(name, TEXT) for name in ("item_id", "kind", "reason", "message")])
 VECTOR = ("vector", pa.list_(pa.float32()))
-SAID = pa.schema([KEY, VECTOR, ("rejects", pa.list_(REJECT)), ("device", TEXT), ("known_cosine", pa.float64())])
+HASH = pa.struct([("digest", TEXT), ("bits", pa.binary()), ("quality", pa.int32())])
+RESULTS = [
+    ("rejects", pa.list_(REJECT)),
+    ("image_hashes", pa.list_(HASH)),
+    ("device", TEXT),
+    ("known_cosine", pa.float64()),
+]
+SAID = pa.schema([KEY, VECTOR, *RESULTS])
 
 
 class OnDevice:

@@ -80,6 +80,13 @@ def test_copies_of_all_threads_together_have_a_bound(here):
     assert Copies("none", 0).get("a.png") is None
 
 
+def test_a_name_below_another_root_is_another_file():
+    notes, gallery = Copies("run", 1 << 20, ("/notes",)), Copies("run", 1 << 20, ("/gallery",))
+    gallery.put("a.png", b"of the gallery")
+    assert notes.get("a.png") is None
+    assert gallery.get("a.png") == b"of the gallery"
+
+
 def test_what_a_killed_run_left_goes_after_a_day(here):
     Copies("killed", 10).put("a.png", b"a")
     Copies("late", 10).put("a.png", b"b")

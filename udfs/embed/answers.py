@@ -41,6 +41,8 @@ def results(window: Window, device: str, schema: pa.Schema) -> pa.RecordBatch:
     columns["content_hash"] = pa.array(hashes, pa.string())
     columns["vector"] = to_nullable(vectors)
     columns["rejects"] = pa.array(rejects, schema.field("rejects").type)
+    hashed = [window.works[position].hashes for position in window.work_of]
+    columns["image_hashes"] = pa.array(hashed, schema.field("image_hashes").type)
     columns["device"] = pa.array([device] * len(hashes), pa.string())
     columns["known_cosine"] = pa.nulls(len(hashes))
     for name in FACTS:

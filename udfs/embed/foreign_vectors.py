@@ -141,7 +141,7 @@ def _checked(batch: pa.RecordBatch, checks: Checks, schema: pa.Schema) -> pa.Rec
         rejects.append(_rejects(item_id, verdict))
     # Nothing was computed, so that whatever a model would have taken is 0.
     columns = dict.fromkeys(schema.names, pa.array(np.zeros(batch.num_rows, np.int8)))
-    columns |= dict.fromkeys(("device", "known_cosine"), pa.nulls(batch.num_rows))
+    columns |= dict.fromkeys(("device", "known_cosine", "image_hashes"), pa.nulls(batch.num_rows))
     columns |= dict(zip(batch.schema.names, batch.columns, strict=True))
     columns["vector"] = to_nullable(vectors)
     columns["rejects"] = pa.array(rejects, schema.field("rejects").type)

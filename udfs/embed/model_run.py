@@ -35,7 +35,8 @@ class EmbedTask:
 
     `batch_tokens` is the most padded tokens of a batch, null for as many as suit the encoder's device.
     `narrowest` is the least width that vectors are cut to, null where they are not. `known` are items that devices of other
-    kinds than made them embed before any other, null where all devices are of one kind.
+    kinds than made them embed before any other, null where all devices are of one kind. `hashes_images`: each image that is
+    opened is hashed too, by what it looks like.
     """
 
     batch_tokens: int | None
@@ -43,6 +44,7 @@ class EmbedTask:
     media: MediaPolicy
     narrowest: int | None = None
     known: Known | None = None
+    hashes_images: bool = False
 
 
 @dataclass
@@ -58,10 +60,10 @@ def make_embed(
 ) -> ArrowMap:
     """Map rows with MODEL_COLUMNS, content_hash and inline to `schema`: those of them it names, and the results.
 
-    Results are vector (null when nothing usable was left), degraded, rejects, CUTS of items, and what it took, on the first row
-    of a content: tokens, padded_tokens, unseen_images, images_opened and seconds; and the device that computed. `load` returns
-    the process' encoder; `count` is called with the number of rows done, while they are. On a device that makes others of
-    the `known` vectors nothing is embedded: one row says so, with the mean cosine as known_cosine, and no item.
+    Results are vector (null when nothing usable was left), degraded, rejects, CUTS of items, image_hashes, and what it took, on
+    the first row of a content: tokens, padded_tokens, unseen_images, images_opened and seconds; and the device that computed.
+    `load` returns the process' encoder; `count` is called with the number of rows done, while they are. On a device that makes
+    others of the `known` vectors nothing is embedded: one row says so, with the mean cosine as known_cosine, and no item.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -118,7 +120,7 @@ def _parts(
     encoder: Encoder, batches: Iterable[pa.RecordBatch], task: EmbedTask, pool: ThreadPoolExecutor
 ) -> Iterator[Part]:
     for rows in _rebatched(batches):
-        window = _open_window(rows)
+        window = _open_window(rows, hashes=task.hashes_images)
         part = Part()
         tokens = held = 0
         for work in map_ahead(pool, partial(prepare, encoder, task.media), window.works, 2 * task.fetch_threads):
@@ -153,7 +155,7 @@ def _rebatched(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.concat_batches(held)
 
 
-def _open_window(rows: pa.RecordBatch) -> Window:
+def _open_window(rows: pa.RecordBatch, *, hashes: bool) -> Window:
     values = rows.to_pylist()
     positions: dict[str, int] = {}
     work_of = [positions.setdefault(row["content_hash"], len(positions)) for row in values]
@@ -161,7 +163,7 @@ def _open_window(rows: pa.RecordBatch) -> Window:
     first_rows = dict(zip(reversed(work_of), reversed(values), strict=True))
     works = []
     for position, count in enumerate(np.bincount(work_of, minlength=len(positions)).tolist()):
-        works.append(Work.of(first_rows[position], count))
+        works.append(Work.of(first_rows[position], count, hashes=hashes))
     return Window(rows, works, work_of)
 
 

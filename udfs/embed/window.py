@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from udfs.notes.fingerprints import to_note
 from uninote.media.fetching import INLINE, TRANSIENT, MediaError, MediaPolicy, copied, decode_reduced, fetch
+from uninote.media.near_copies import image_hash
 from uninote.model.encoder import Encoder
 from uninote.model.input.cuts import WHOLE, Cut
 from uninote.notes.note import Note
@@ -39,7 +43,8 @@ class Work:
     """`inline` holds image bytes that came with the row, by URI. Seconds are wall time in the thread that did it.
 
     `rows` of a window have this content. `unseen_images` are those that the model would not see, and that were not opened
-    therefore; `cut` is what else it does not.
+    therefore; `cut` is what else it does not. `hashes`, null where nobody asks, are rows of image_hashes of the images that
+    were opened.
     """
 
     note: Note
@@ -54,6 +59,7 @@ class Work:
     unseen_images: int = 0
     images_opened: int = 0
     cut: Cut = WHOLE
+    hashes: list[dict[str, Any]] | None = None
     fetch_s: float = 0.0
     decode_s: float = 0.0
     tokenise_s: float = 0.0
@@ -85,10 +91,10 @@ class Work:
         return any(reason in TRANSIENT for _, _, reason, _ in self.rejects)
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], rows: int = 1) -> Work:
+    def of(cls, row: Mapping[str, Any], rows: int = 1, *, hashes: bool = False) -> Work:
         """Return the work that a row of items asks for, and others of its content."""
         inline = {image["uri"]: image["content"] for image in row["inline"] or ()}
-        return cls(to_note(row), row["kind"], inline, rows)
+        return cls(to_note(row), row["kind"], inline, rows, hashes=[] if hashes else None)
 
     def reject(self, reason: str, message: str) -> None:
         """Say why the item has no vector."""
@@ -187,10 +193,18 @@ def _open(encoder: Encoder, work: Work, position: int, media: MediaPolicy) -> np
                 content = fetch(uri, media, work.inline)
                 work.images_opened += not INLINE.fullmatch(uri)
         with _timed(work, "decode_s"):
-            return decode_reduced(content, uri, media, encoder.fit)
+            return decode_reduced(content, uri, media, partial(_fit, encoder, work, content))
     except MediaError as error:
         work.rejects.append((f"#image/{position}", "image", error.reason, str(error)))
         return None
+
+
+def _fit(encoder: Encoder, work: Work, content: bytes, image: Image.Image) -> np.ndarray:
+    """Return what the encoder needs of an image, hashed on the way: it is decoded once for both."""
+    if work.hashes is not None:
+        bits, quality = image_hash(image)
+        work.hashes.append({"digest": hashlib.sha256(content).hexdigest(), "bits": bits, "quality": quality})
+    return encoder.fit(image)
 
 
 @contextmanager

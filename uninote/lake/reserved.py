@@ -19,6 +19,7 @@ _OF_LAKES = {
     "image_files",
     "image_digests",
     "image_texts",
+    "image_hashes",
     "training",
     "evaluations",
     "report",

@@ -28,10 +28,14 @@ _ABANDONED = 86_400.0
 
 @dataclass(frozen=True)
 class Copies:
-    """The copies of one run on this host, of `limit` bytes together: what has no room is read again where it lies."""
+    """The copies of one run on this host, of `limit` bytes together: what has no room is read again where it lies.
+
+    `relative_to` are the places that relative names are looked up in: the same name is another file in others.
+    """
 
     run_id: str
     limit: int
+    relative_to: tuple[str, ...] = ()
 
     def put(self, uri: str, content: bytes) -> None:
         """Store the content of a file where there is room for it. A disk that is full costs a second reading, no more."""
@@ -48,20 +52,23 @@ class Copies:
             # Renamed once it is whole: a task that is killed while it writes leaves nothing that looks like the file.
             scratch = folder / f"{os.getpid()}-{threading.get_ident()}"
             scratch.write_bytes(content)
-            scratch.replace(folder / _name(uri))
+            scratch.replace(folder / self._name(uri))
         except OSError:
             return
 
     def get(self, uri: str) -> bytes | None:
         """Return the content of a file, null where this host has no copy."""
         try:
-            return (own_folder() / f"{_PREFIX}{self.run_id}" / _name(uri)).read_bytes()
+            return (own_folder() / f"{_PREFIX}{self.run_id}" / self._name(uri)).read_bytes()
         except OSError:
             return None
 
     def remove(self) -> None:
         """Remove what this host has of the run; other hosts do so when they store something of a later one."""
         shutil.rmtree(own_folder() / f"{_PREFIX}{self.run_id}", ignore_errors=True)
+
+    def _name(self, uri: str) -> str:
+        return hashlib.sha256("\0".join([uri, *self.relative_to]).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _reserve(folder: Path, size: int, limit: int) -> bool:
@@ -100,7 +107,3 @@ def _remove_abandoned(cache: Path) -> None:
             continue
         if is_abandoned:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _name(uri: str) -> str:
-    return hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()

@@ -52,7 +52,8 @@ class MatchConfig(Section):
     `thresholds` are by category, or `*`, and pair of kinds, the entry's first: `image-note` holds an entry's image against
     a whole note. They go before fitted ones; where both lack, a pair is compared and counted, and nothing is found by it.
     `volumes`, by category or `*`, are what `jobs/match.py --calibrate` fits thresholds to, for `notes_per_night` new and
-    edited notes; null: as many as the ledger says. `generation` is the one for which `thresholds` were chosen; null: any.
+    edited notes; null: as many as the ledger says. `near_copies` finds images by what they look like as well, by PDQ hashes,
+    with any model that sees images. `generation` is the one for which `thresholds` were chosen; null: any.
     """
 
     gallery: Location | None = None
@@ -61,6 +62,7 @@ class MatchConfig(Section):
     thresholds: dict[str, dict[str, ThresholdConfig]] = Field(default_factory=dict)
     volumes: dict[str, VolumeConfig] = Field(default_factory=dict)
     notes_per_night: int | None = Field(None, ge=1)
+    near_copies: bool = False
     generation: str | None = None
 
     @field_validator("thresholds")

@@ -45,6 +45,7 @@ ARTEFACTS = (
     Artefact("image_files", LAKE, VERSION, VACUUM, ROWS),
     Artefact("image_digests", LAKE, VERSION, VACUUM, ROWS),
     Artefact("image_texts", LAKE, VERSION, VACUUM, ROWS),
+    Artefact("image_hashes", LAKE, VERSION, VACUUM, ROWS),
     Artefact("quarantine", LAKE, UNPINNED, VACUUM, ROWS),
     Artefact("runs", LAKE, UNPINNED, VACUUM, NOTHING),
     Artefact("axes", LAKE, UNPINNED, KEPT, NOTHING),

@@ -28,7 +28,7 @@ from uninote.lake.schemas.neighbours import (
     neighbour_state_table,
     neighbours_table,
 )
-from uninote.lake.schemas.notes import CONTENT, IMAGE_BYTES, IMAGE_DIGESTS, IMAGE_TEXTS, notes_table
+from uninote.lake.schemas.notes import CONTENT, IMAGE_BYTES, IMAGE_DIGESTS, IMAGE_HASHES, IMAGE_TEXTS, notes_table
 from uninote.lake.schemas.runs import RUNS
 from uninote.lake.schemas.specs import VECTOR, TableSchemaError, TableSpec, struct_of
 
@@ -40,6 +40,7 @@ __all__ = [
     "GALLERY",
     "IMAGE_BYTES",
     "IMAGE_DIGESTS",
+    "IMAGE_HASHES",
     "IMAGE_TEXTS",
     "MATCH_SCORES",
     "MATCH_THRESHOLDS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql.types import (
     ArrayType,
+    BinaryType,
     BooleanType,
     DataType,
     DoubleType,
@@ -31,6 +32,8 @@ GALLERY = TableSpec(
         generic=BooleanType(),
         generation=StringType(),
         vector=VECTOR,
+        image_bits=BinaryType(),
+        image_quality=IntegerType(),
         reason=StringType(),
         message=StringType(),
         run_id=StringType(),
@@ -40,7 +43,8 @@ GALLERY = TableSpec(
 )
 """The parts of the gallery's entries: `kind` is one of note, image, text, ocr, `position` counts from 0 within a kind.
 
-`vector` is float32, L2-normalised, null where the part cannot be used: then `reason` and `message` say why. No text of an entry
+`vector` is float32, L2-normalised, null where the part cannot be used: then `reason` and `message` say why. `image_bits` and
+`image_quality` are as in image_hashes, of an image where near copies are looked for, else null. No text of an entry
 is here: `content_hash` covers all that the model sees, of an image its bytes. `limits` is a hash of the thresholds that hold
 for its category; a `generic` entry only leads to review. `run_id`: who wrote the row.
 """
@@ -50,9 +54,11 @@ def matches_table(note_id: DataType) -> TableSpec:
     """What was found, open (`until_run` null) or closed: at most one open row for each entry and note.
 
     `note_id` is null, and `note_hash` the keyed hash of the list of takedowns, of a note that is taken down; `kind`, `position`
-    and `content_hash` of its item are null then as well. `decision` is act or review, `threshold` that of the decision,
-    null where identical bytes (`found_by` bytes, score 1) were found and no score (`found_by` embedding). `first_run` found the
-    pair first. It is as this row says since `from_run` and `from_at`, and was until `until_run` and `until_at`: `closed_why`.
+    and `content_hash` of its item are null then as well. `decision` is act or review, `threshold` that of the decision.
+    `found_by` is embedding, where `score` is a cosine; bytes, of images whose bytes are equal, with score 1; or pdq, of near
+    copies of an image, with the share of bits of both hashes that are equal: the last two have no threshold. `first_run` found
+    the pair first. It is as this row says since `from_run` and `from_at`, and was until `until_run` and `until_at`:
+    `closed_why`.
     """
     schema = struct_of(
         entry_id=StringType(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql.types import ArrayType, BinaryType, DataType, DoubleType, StringType, TimestampType
+from pyspark.sql.types import ArrayType, BinaryType, DataType, DoubleType, IntegerType, StringType, TimestampType
 
 from uninote.lake.schemas.specs import TableSpec, struct_of
 
@@ -58,4 +58,14 @@ IMAGE_TEXTS = TableSpec(
 """What is written in images, a line each, by the SHA-256 of their bytes; "" where nothing is.
 
 `engine` read it, of that version, in `seconds`. An image that cannot be decoded has no text, and the `reason`.
+"""
+
+IMAGE_HASHES = TableSpec(
+    "image_hashes",
+    struct_of(digest=StringType(), bits=BinaryType(), quality=IntegerType(), reason=StringType()),
+    ("digest",),
+)
+"""What images look like, by the SHA-256 of their bytes: `bits`, the 32 bytes of a PDQ hash, and its `quality`, 0 to 100.
+
+An image that cannot be decoded has none of both, and the `reason`.
 """

@@ -65,6 +65,7 @@ from uninote.pipelines.lake.generations import record_generation
 from uninote.pipelines.lake.rotation import keep_axes
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
+from uninote.pipelines.notes.image_hashes import record_hashes
 from uninote.pipelines.notes.media_roots import copies_of
 from uninote.pipelines.runtime.progress import described, say
 from uninote.upkeep.compacting import join_small_files
@@ -199,6 +200,7 @@ def _chunk(plan: Plan, tasks: Tasks | ForeignTasks, chunk: Chunk, done: Outcomes
     staged = tasks.stage(chunk.for_model, rows, f"embed: {chunk.name}, model")
     got = outcomes(staged)
     check_devices(got)
+    record_hashes(run, staged)
     if got.items["given"] != rows:
         raise UninoteError(f"{rows:,} items went to the model and {got.items['given']:,} came back; {UNPUBLISHED}")
     if got.items["embedded"]:

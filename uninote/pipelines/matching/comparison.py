@@ -33,7 +33,7 @@ from uninote.pipelines.matching.identical import identical
 from uninote.pipelines.matching.scope import Scope
 
 STAGED = "hits"
-EMBEDDING, BYTES = "embedding", "bytes"  # what found a match
+EMBEDDING, BYTES, PDQ = "embedding", "bytes", "pdq"  # what found a match
 _READ = ("item_key", "item_id", "note_id", "kind", "content_hash", "vector")
 _COUNTED = struct_of(
     category=StringType(), entry_kind=StringType(), note_kind=StringType(), bin=IntegerType(), notes=LongType()
@@ -77,20 +77,21 @@ def compared(scope: Scope, thresholds: Thresholds, without: Sequence[str] = ()) 
         tables.remove(uri)
 
 
-def best_matches(scope: Scope, found: DataFrame) -> DataFrame:
+def best_matches(scope: Scope, found: DataFrame, copies: DataFrame | None = None) -> DataFrame:
     """Return one row for each entry and note: its best item, which acts if any does, then is furthest above its threshold.
 
-    Identical bytes come before any score. Notes that are taken down, which the next ingest deletes, are in none.
+    Identical bytes come before near `copies` of images, and these before any cosine. Notes that are taken down, which the
+    next ingest deletes, are in none.
     """
     hits = found.where("bins IS NULL").drop("bins").withColumn("found_by", F.lit(EMBEDDING))
-    same = identical(scope)
-    if same is not None:
-        hits = hits.unionByName(same.withColumn("found_by", F.lit(BYTES)))
+    for rows, name in ((identical(scope), BYTES), (copies, PDQ)):
+        if rows is not None:
+            hits = hits.unionByName(rows.withColumn("found_by", F.lit(name)))
     names = taken_down(scope.run.lake.root).names
     hits = hits.where(~F.col("note_id").cast("string").isin(*names))
     order = F.struct(
         F.col("acts"),
-        (F.col("found_by") == BYTES).alias("identical"),
+        F.when(F.col("found_by") == BYTES, 2).when(F.col("found_by") == PDQ, 1).otherwise(0).alias("certainty"),
         (F.col("score").cast("double") - F.coalesce("threshold", F.lit(0.0))).alias("margin"),
         F.col("kind"),
         (-F.col("position")).alias("place"),

@@ -21,6 +21,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.matching.entries import check_ids, parts_of, read_gallery, split_entries, with_hashes
 from uninote.pipelines.matching.history import quarantine_parts, quarantine_rows
+from uninote.pipelines.notes.image_hashes import hashes_images
 
 STAGED = "entries"
 _PART = list(GALLERY.key)
@@ -86,11 +87,18 @@ def _changes(run: Run, hashed: DataFrame, known: Known, width: int) -> DataFrame
     is_told = ~F.struct(*_TOLD).eqNullSafe(F.struct(*(F.col(f"old_{name}").alias(name) for name in _TOLD)))
     # The widest vectors of the lake may have another width by now.
     is_as_wide = F.coalesce(F.array_size("old_vector"), F.lit(width)) == width
-    is_known = F.col("content_hash").eqNullSafe(F.col("old_content_hash")) & is_as_wide
+    is_known = F.col("content_hash").eqNullSafe(F.col("old_content_hash")) & is_as_wide & _has_hash(run)
     embeds = F.col("is_there") & ~is_known
     deleted = F.col("is_there").isNull()
     made = both.withColumns({"embeds": F.coalesce(embeds, F.lit(False)), "deleted": deleted})
     return made.where(F.col("embeds") | F.col("deleted") | is_told)
+
+
+def _has_hash(run: Run) -> Column:
+    """Say of stored parts whether what the image looks like is known, where near copies are looked for."""
+    if not hashes_images(run):
+        return F.lit(True)
+    return (F.col("kind") != "image") | F.col("old_vector").isNull() | F.col("old_image_bits").isNotNull()
 
 
 def _looked_up(values: Mapping[str, str], key: Column) -> Column:
@@ -147,10 +155,17 @@ def _asked(run: Run, parts: DataFrame) -> DataFrame:
 
 def _write(run: Run, staged: DataFrame, written: Written) -> None:
     """Commit the changes of the gallery: new vectors are those of the model, cut to the width, others stay."""
-    said = staged.select("item_id", "kind", "vector", F.try_element_at("rejects", F.lit(-1)).alias("reject"))
+    said = staged.select(
+        "item_id",
+        "kind",
+        "vector",
+        F.try_element_at("rejects", F.lit(-1)).alias("reject"),
+        F.when(F.col("kind") == "image", F.try_element_at("image_hashes", F.lit(1))).alias("hashed"),
+    )
     narrow = said.where("vector IS NOT NULL").select("item_id", "kind", "vector")
     narrow = narrow.mapInArrow(make_truncate(written.width), narrow.schema)
-    told = said.select("item_id", "kind", "reject.reason", "reject.message")
+    image = (F.col("hashed.bits").alias("image_bits"), F.col("hashed.quality").alias("image_quality"))
+    told = said.select("item_id", "kind", "reject.reason", "reject.message", *image)
     made = written.changes.join(narrow, ["item_id", "kind"], "left").join(told, ["item_id", "kind"], "left")
     known: dict[str, Column] = {name: F.col(name) for name in (*_PART, *_TOLD, "content_hash")}
     lacks = F.col("vector").isNull()
@@ -158,6 +173,8 @@ def _write(run: Run, staged: DataFrame, written: Written) -> None:
         "vector": F.col("vector"),
         "reason": F.when(lacks, F.coalesce("reason", F.lit("not_embedded"))),
         "message": F.when(lacks, F.col("message")),
+        "image_bits": F.col("image_bits"),
+        "image_quality": F.col("image_quality"),
     }
     for name, value in said_now.items():
         known[name] = F.when(F.col("embeds"), value).otherwise(F.col(f"old_{name}"))

@@ -64,7 +64,7 @@ class Scope:
     @cached_property
     def settings(self) -> str:
         """A digest of what all matches depend on beside notes and entries: with another, everything is compared."""
-        return digest(_LAYOUT, sorted(self.vectors.kinds), self.vectors.width)
+        return digest(_LAYOUT, sorted(self.vectors.kinds), self.vectors.width, self.run.config.match.near_copies)
 
     @cached_property
     def gallery_paths(self) -> list[str]:

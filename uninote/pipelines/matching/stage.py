@@ -15,10 +15,12 @@ from uninote.pipelines.lake.run import Outcome, Run, last_entry, record
 from uninote.pipelines.matching.comparison import best_matches, best_scores, compared
 from uninote.pipelines.matching.gallery import bring_up
 from uninote.pipelines.matching.limits import known_limits
+from uninote.pipelines.matching.near_copies import near_copies
 from uninote.pipelines.matching.publish import publish
 from uninote.pipelines.matching.scope import Scope, find_scope
 from uninote.pipelines.matching.scores import store_scores
 from uninote.pipelines.matching.takedown import hide_taken_down
+from uninote.pipelines.notes.media_roots import copies_of
 from uninote.pipelines.runtime.progress import say, step
 
 STAGE = "match"
@@ -30,6 +32,13 @@ def match(run: Run) -> dict[str, Any]:
 
     Without `match.gallery` it only hides notes that are taken down. Raises GalleryError and ThresholdError.
     """
+    try:
+        return _match(run)
+    finally:
+        copies_of(run).remove()
+
+
+def _match(run: Run) -> dict[str, Any]:
     started = time.time()
     hidden = hide_taken_down(run)
     if run.config.match.gallery is None:
@@ -60,8 +69,8 @@ def compare_scope(scope: Scope, thresholds: Thresholds) -> dict[str, int]:
     new = items if scope.is_whole else len(scope.keys)
     entries = "all entries" if scope.entries is None else f"{len(scope.entries):,} changed entries"
     with step(f"match: {new:,} items with all entries, all {items:,} with {entries}"):
-        with compared(scope, thresholds) as found:
-            published = publish(scope, best_matches(scope, found))
+        with compared(scope, thresholds) as found, near_copies(scope) as copies:
+            published = publish(scope, best_matches(scope, found, copies))
             scores = best_scores(scope, found)
         store_scores(scope, scores)
     say(

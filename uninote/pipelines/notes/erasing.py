@@ -7,7 +7,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from udfs.notes.taken_down import make_chosen, make_quoting
-from uninote.lake.schemas import IMAGE_DIGESTS, IMAGE_TEXTS, TableSpec, image_files_table, quarantine_table
+from uninote.lake.schemas import (
+    IMAGE_DIGESTS,
+    IMAGE_HASHES,
+    IMAGE_TEXTS,
+    TableSpec,
+    image_files_table,
+    quarantine_table,
+)
 from uninote.lake.takedowns.watch import Taken
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
@@ -29,8 +36,9 @@ def erase_rows(run: Run, notes: DataFrame, taken: Taken) -> None:
     used = known.select(F.explode("files.digest").alias("digest")).unionByName(inline)
     former = tables.read_or_empty(run.spark, IMAGE_DIGESTS, run.lake.uri(IMAGE_DIGESTS.name))
     used = used.unionByName(former.join(shown, "uri", "left_semi").select("digest"))
-    texts = tables.read_or_empty(run.spark, IMAGE_TEXTS, run.lake.uri(IMAGE_TEXTS.name)).select("digest").distinct()
-    _delete(run, IMAGE_TEXTS, texts.join(used, "digest", "left_anti"))
+    for spec in (IMAGE_TEXTS, IMAGE_HASHES):
+        stored = tables.read_or_empty(run.spark, spec, run.lake.uri(spec.name)).select("digest").distinct()
+        _delete(run, spec, stored.join(used, "digest", "left_anti"))
     _delete(run, IMAGE_DIGESTS, former.select("uri").join(shown, "uri", "left_anti"))
 
     history = quarantine_table(run.note_id)

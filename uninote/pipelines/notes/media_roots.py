@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from uninote.config.settings import Config
 from uninote.lake.delta_files import set_property
 from uninote.media.copies import Copies
 from uninote.media.fetching import MediaPolicy
-from uninote.media.places import MEDIA_ROOT
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.storage.types import S3Options
 
-# A property of the notes table, as MEDIA_ROOT is: lakes from before there was one look into media.roots first, as they did.
+# Properties of the notes table. Lakes made before there was a lookup look into media.roots first, so as not to change.
+MEDIA_ROOT = "uninote.mediaRoot"  # property of the notes table: the folder its relative image paths start from
 MEDIA_LOOKUP = "uninote.mediaLookup"
 SOURCE_FIRST = "source"
 
@@ -50,7 +52,8 @@ def _policy(run: Run, root: str | None, relative_to: tuple[str, ...]) -> MediaPo
     config = run.config.media
     roots = (*config.roots, *([] if root is None else [root]))
     s3 = s3_options(run.config)
-    return MediaPolicy(roots, config.max_bytes, config.max_pixels, s3, relative_to, copies_of(run))
+    copies = replace(copies_of(run), relative_to=relative_to)
+    return MediaPolicy(roots, config.max_bytes, config.max_pixels, s3, relative_to, copies)
 
 
 def copies_of(run: Run) -> Copies:

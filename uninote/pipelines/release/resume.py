@@ -30,7 +30,16 @@ from uninote.upkeep.index_files import kept_manifests
 
 # (name of a table, version in the release) -> the version that has its content now
 Moved = Mapping[tuple[str, int], int]
-_BEFORE_JOIN = ("notes", "image_bytes", "image_files", "image_digests", "image_texts", "items", "set_aside")
+_BEFORE_JOIN = (
+    "notes",
+    "image_bytes",
+    "image_files",
+    "image_digests",
+    "image_texts",
+    "image_hashes",
+    "items",
+    "set_aside",
+)
 _OF_CODES = ("codebooks", "code_moves")
 _MATCHING = ("gallery", "matches", "match_thresholds")
 _MAPS = (CONFIDENCE_MAPS.name,)

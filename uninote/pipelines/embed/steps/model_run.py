@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import (
     ArrayType,
+    BinaryType,
     BooleanType,
     DataType,
     DoubleType,
@@ -38,6 +39,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths, require_encoder
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.notes.image_bytes import INLINE
+from uninote.pipelines.notes.image_hashes import hashes_images
 from uninote.pipelines.notes.items import ITEM_KEY, items_of
 from uninote.pipelines.notes.media_roots import media_policy, s3_options
 from uninote.pipelines.runtime.environment import importing
@@ -52,6 +54,7 @@ WORTH_A_TASK = 50
 # A worker cuts batches within what it prepares together: a thousand short texts, or some two hundred long ones.
 SORTED_ROWS = 256
 PASSED = ("note_id", *ITEM_KEY, "item_key", "content_hash", "meta_hash")
+_HASH = struct_of(digest=StringType(), bits=BinaryType(), quality=IntegerType())
 _REJECT = struct_of(item_id=StringType(), kind=StringType(), reason=StringType(), message=StringType())
 
 
@@ -183,7 +186,10 @@ class Tasks:
     def _task(self) -> EmbedTask:
         config = self.run.config
         narrowest = check_widths(self.run.model, config.embed)[-1]
-        return EmbedTask(config.embed.batch_tokens, config.media.threads, self.media, narrowest, self.known)
+        media = self.media
+        return EmbedTask(
+            config.embed.batch_tokens, config.media.threads, media, narrowest, self.known, hashes_images(self.run)
+        )
 
 
 def task_count(rows: int, most: int, cores: int) -> int:
@@ -240,5 +246,5 @@ def staged_schema(run: Run) -> StructType:
         columns[name] = items[name].dataType
     columns |= dict.fromkeys(("tokens", "padded_tokens", "unseen_images", "images_opened"), IntegerType())
     columns |= dict.fromkeys(PHASES, DoubleType())
-    columns |= {"device": StringType(), "known_cosine": DoubleType()}
+    columns |= {"device": StringType(), "known_cosine": DoubleType(), "image_hashes": ArrayType(_HASH)}
     return struct_of(**columns)

@@ -21,6 +21,7 @@ setup(
         "uninote": [
             "py.typed",
             "report/page/*",
+            "judgments/asking/page/*",
             "corpus_map/page/*",
             "demo/model/*",
             "demo/data/*.json",

@@ -11,6 +11,8 @@ from uninote.media.copies import Copies
 from uninote.storage.local import local_path
 from uninote.storage.types import S3Options, is_remote
 
+MEDIA_ROOT = "uninote.mediaRoot"  # property of the table of notes: the folder that its relative names start from
+
 
 @dataclass(frozen=True)
 class MediaPolicy:

@@ -8,12 +8,12 @@ from uninote.config.settings import Config
 from uninote.lake.delta_files import set_property
 from uninote.media.copies import Copies
 from uninote.media.fetching import MediaPolicy
+from uninote.media.places import MEDIA_ROOT
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.storage.types import S3Options
 
-# Properties of the notes table. Lakes made before there was a lookup look into media.roots first, so as not to change.
-MEDIA_ROOT = "uninote.mediaRoot"  # property of the notes table: the folder its relative image paths start from
+# A property of the notes table, as MEDIA_ROOT is: lakes from before there was one look into media.roots first, as they did.
 MEDIA_LOOKUP = "uninote.mediaLookup"
 SOURCE_FIRST = "source"
 

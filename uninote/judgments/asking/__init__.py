@@ -1,0 +1,1 @@
+"""Asking people about pairs: in the terminal, or by a page for the browser."""

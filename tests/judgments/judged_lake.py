@@ -14,13 +14,14 @@ from udfs.neighbours.files import ListFolders, write_lists
 from udfs.neighbours.full_join import background_rows
 from udfs.neighbours.lists import Owners, lists_of
 from uninote.config.sections.neighbours import NeighboursConfig
-from uninote.lake.delta_files import replace_files
+from uninote.lake.delta_files import replace_files, set_property
 from uninote.lake.parquet_files import DataFile, write_file
 from uninote.lake.paths import Lake
 from uninote.lake.record import FORMAT, LakeRecord, write_record
 from uninote.lake.releases.pointer import change_pointer, read_pointer
 from uninote.lake.releases.record import Release, write_release
 from uninote.lake.schemas import neighbour_background_table, neighbour_state_table, neighbours_table, notes_table
+from uninote.media.places import MEDIA_ROOT
 from uninote.neighbours.background import Background
 from uninote.neighbours.results.lists import Lists
 
@@ -47,9 +48,10 @@ def make_lake(root, ids, texts=None, media_root=None):
     spec = notes_table(kind)
     schema = pa.schema(Schema.from_json(spec.schema.json()).to_arrow())
     rows = [{"note_id": one, "title": f"note {one}", "body": "a text", **(texts or {}).get(one, {})} for one in ids]
-    settings = {} if media_root is None else {"uninote.mediaRoot": str(media_root)}
     table = pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema)
-    write_deltalake(f"{lake}/notes", table, configuration=settings)
+    write_deltalake(f"{lake}/notes", table)
+    if media_root is not None:
+        set_property(f"{lake}/notes", MEDIA_ROOT, str(media_root))
     write_tables(lake, ids, vectors, kind)
     publish(lake)
     return vectors, labels

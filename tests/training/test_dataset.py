@@ -47,6 +47,8 @@ def test_missing_negatives_are_padded_and_missing_scores_make_none(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda rows: rows["items"][3].update(asked=9), "items: asked of 1 rows is no place among their images"),
+        (lambda rows: rows["items"][3].update(asked=-1), "items: asked of 1 rows is no place among their images"),
         (lambda rows: rows["items"][25].update(group=0), "1 groups of near-duplicates are in both splits, such as .0."),
         (lambda rows: rows["items"].pop(4), "item must be 0 to 28"),
         (lambda rows: rows["items"][3].update(kind="video"), r"kind \['video'\] is not known"),

@@ -42,6 +42,7 @@ def check_items(items: pa.Table, images: _Images) -> None:
     if items["group"].null_count:
         raise TrainingSetError("items: group is null in some rows; a note without duplicates is a group of its own")
     _check_leak(items)
+    _check_asked(items)
     named = pc.struct_field(pc.list_flatten(items["images"]), "digest").unique()
     missing = images.missing(list(map(str, named.to_pylist())))
     if missing:
@@ -109,6 +110,15 @@ def _flat(column: pa.ChunkedArray, is_list: bool) -> tuple[np.ndarray, np.ndarra
         raise TrainingSetError("a column of item numbers holds null; every number names an item")
     owners = pc.list_parent_indices(column).to_numpy() if is_list else np.arange(len(column))
     return flat.to_numpy(), owners
+
+
+def _check_asked(items: pa.Table) -> None:
+    places = items["asked"]
+    outside = pc.or_(
+        pc.less(places, 0), pc.greater_equal(places, pc.fill_null(pc.list_value_length(items["images"]), 0))
+    )
+    if wrong := int(pc.sum(outside).as_py() or 0):
+        raise TrainingSetError(f"items: asked of {wrong} rows is no place among their images, counted from 0")
 
 
 def _check_leak(items: pa.Table) -> None:

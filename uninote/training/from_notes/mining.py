@@ -88,6 +88,7 @@ def max_sims(queries: Composites, candidates: Composites, vectors: np.ndarray) -
     `vectors` float32 (elements, width), L2-normalised, NaN where the teacher had none.
     """
     products = vectors[queries.elements] @ vectors[candidates.elements].T
+    # Elements of an item lie side by side, so a segment of columns is a candidate, and one of rows a query.
     best = np.maximum.reduceat(products, candidates.starts[:-1], axis=1)
     total = np.add.reduceat(best, queries.starts[:-1], axis=0)
     return np.asarray(total / np.diff(queries.starts)[:, None], dtype=np.float32)
@@ -163,6 +164,7 @@ def _first_of_each(rows: np.ndarray, places: np.ndarray, count: int) -> np.ndarr
     """Return the positions of the `count` least places of each of `rows`, by row and place."""
     order = np.lexsort((places, rows))
     ordered = rows[order]
+    # A search for each row finds where its own stretch begins; what is left of a place is the rank within that stretch.
     rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
     return np.asarray(order[rank < count])
 

@@ -29,5 +29,7 @@ def with_adapters(model: Any, lora: LoraConfig, seed: int) -> Any:
 
 def recompute_activations(model: Any) -> None:
     """Keep no activations for the backward pass: compute them again there."""
+    # The variant that is not re-entrant takes keyword arguments, of which these layers have many, and restores autocast.
     model.gradient_checkpointing_enable({"use_reentrant": False})
+    # With adapters the embeddings are frozen: a layer whose input asks for no gradient would be recomputed for nothing.
     model.enable_input_require_grads()

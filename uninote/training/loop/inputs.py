@@ -48,6 +48,7 @@ class Inputs:
         return Chunks(parts, torch.from_numpy(np.concatenate(order)))
 
     def _prepared(self, item: int, key: tuple[int, int]) -> Prepared:
+        # Of (seed, step, item) alone: a run that goes on, and each of several processes, varies an item in the same way.
         generator = random.Random(f"{key[0]}/{key[1]}/{item}")
         if self._augment:
             return self._varied(item, generator)

@@ -90,6 +90,7 @@ def symmetric_kl(logits: Tensor, target: Tensor) -> Tensor:
     """
     log_p = functional.log_softmax(logits, dim=1)
     log_q = functional.log_softmax(target, dim=1)
+    # Padding is -inf in both: -inf - -inf is NaN, in the gradient even where the sum leaves it out.
     absent = torch.isinf(log_q)
     log_p = log_p.masked_fill(absent, 0)
     log_q = log_q.masked_fill(absent, 0)

@@ -55,7 +55,8 @@ class PolicyLoss:
     def _of_one(self, vectors: Tensor, reference: Tensor | None, ranked: Ranked, width: Width) -> Tensor:
         candidates = torch.tensor([*ranked.relevant, *ranked.noise], device=vectors.device)
         cosines = _cosines(vectors, ranked.query, candidates, width)
-        # Ranks have no gradient: it comes by the probabilities of the items in this order.
+        # Ranks have no gradient: it comes by the probabilities of the items in this order. Stable: equal
+        # scores, as at a collapsed start, keep one order on any device.
         order = torch.argsort(cosines.detach(), descending=True, stable=True)[: self.group]
         log_policy = log_probabilities(cosines[order], self.tau)
         weights = group_advantages(order.cpu().numpy(), len(ranked.relevant))

@@ -25,6 +25,7 @@ def rewards(truth: Sequence[int] | np.ndarray) -> np.ndarray:
     relevant = places != NOISE
     ranks = np.arange(1, len(places) + 1)
     size = len(places)
+    # Summed from the last rank up: how many relevant notes stand at this rank or lower, and noise is none itself.
     below = np.cumsum(relevant[::-1])[::-1] > 0
     penalty = np.where(below, PENALTY * (1 + (size - ranks) / size), 0.0)
     base = HIT * relevant.sum()
@@ -40,6 +41,7 @@ def advantages(values: np.ndarray) -> np.ndarray:
 
 def _relative(places: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     ranks = np.arange(len(places))
+    # Each pair of relevant notes in both orders: on the right side where ranks and places differ in the same direction.
     both = relevant[:, None] & relevant[None] & ~np.eye(len(places), dtype=bool)
     right = both & (np.sign(ranks[:, None] - ranks[None]) == np.sign(places[:, None] - places[None]))
     others = both.sum(axis=1)

@@ -30,6 +30,7 @@ from learning_summary import summary
 from learning_teacher import write_taught_emoji
 from peers_environment import DATA
 
+from uninote.demo.workspace import EDITION
 from uninote.model.qwen.trainable import make_trainable_checkpoint
 from uninote.training.dataset.schemas import TRAIN
 from uninote.training.settings import TrainConfig
@@ -142,7 +143,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=HOME / "learning")
     parser.add_argument("--data", type=Path, help="the training set of arms of the demo")
     parser.add_argument("--start", type=Path, help="the checkpoint that arms of the demo start at")
-    parser.add_argument("--demo", type=Path, default=HOME / "demo" / "corpus-3000-7")
+    parser.add_argument("--demo", type=Path, default=HOME / "demo" / f"corpus-3000-7-{EDITION}")
     parser.add_argument("--emoji", type=Path, default=DATA / "emoji_multilingual")
     parser.add_argument("--arms", nargs="*", default=[*dict.fromkeys([*COMPARED.values(), *COMPARED])])
     parser.add_argument("--steps", type=int, default=STEPS)

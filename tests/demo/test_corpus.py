@@ -14,6 +14,7 @@ from PIL import Image
 from uninote.demo import corpus
 from uninote.demo.broken import DAMAGES, IMAGE_REJECTS
 from uninote.demo.corpus import make_corpus, read_rows
+from uninote.demo.workspace import demo_corpus
 from uninote.errors import UninoteError
 from uninote.media.fetching import MediaError, MediaPolicy, load_image
 
@@ -242,6 +243,15 @@ def test_too_few_notes_are_refused(tmp_path):
 def test_an_empty_folder_is_filled(tmp_path):
     make_corpus(tmp_path, 10)
     assert (tmp_path / "items.jsonl").exists()
+
+
+def test_a_corpus_of_an_earlier_release_is_not_taken_for_todays(tmp_path):
+    make_corpus(tmp_path / "corpus-10-7", 10)  # named as before, when images had no captions
+    found = demo_corpus(str(tmp_path), 10, 7)
+    assert found.name != "corpus-10-7"
+    written = (found / "items.jsonl").stat().st_mtime_ns
+    assert demo_corpus(str(tmp_path), 10, 7) == found
+    assert (found / "items.jsonl").stat().st_mtime_ns == written
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ import traceback
 from collections.abc import Sequence
 
 from uninote.cli.explaining import add_explain
-from uninote.cli.judge.command import add_judge
+from uninote.cli.judge import add_judge
 from uninote.cli.online_store import add_hide, add_publish, hide_notes, print_hidden, print_published, publish_live
 from uninote.cli.options import common_options, config_of, lake_of, print_json
 from uninote.cli.plan_arguments import add_plan

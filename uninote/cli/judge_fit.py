@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from uninote.cli.judge.lake import check_lake, writes
 from uninote.confidence.fitting import fit, measure
 from uninote.confidence.stored_maps import Origin, add_map
 from uninote.judgments.gathering import gather
+from uninote.judgments.writing import check_lake, writes
 from uninote.releases.open_release import open_release
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uninote.cli.judge.lake import check_lake, writes
 from uninote.cli.options import Commands, config_of, lake_of, print_json
 from uninote.errors import ConfigError, UninoteError
+from uninote.judgments.writing import check_lake, writes
 from uninote.terminal import write
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ Work = Callable[[str, argparse.Namespace], dict[str, Any]]
 def _work(options: argparse.Namespace) -> tuple[Work, Callable[[Mapping[str, Any]], str]]:
     if options.fit:
         # Here, and not above: reading tables takes a second of imports.
-        from uninote.cli.judge.fit import fit_map, fitted_text
+        from uninote.cli.judge_fit import fit_map, fitted_text
 
         return fit_map, fitted_text
     if options.file is not None:

@@ -1,4 +1,4 @@
-"""What the ways of `uninote judge` share: a lake of the present format, and its lease."""
+"""The right to write judgments and maps: a lake of the present format, and its lease."""
 
 from __future__ import annotations
 

@@ -1,120 +1,129 @@
-"""A real browser without a window, told what to do over pipes by its own protocol; nothing has to be installed for Python."""
+"""A real browser for tests of pages: Chromium, driven over two pipes by its own protocol, with no library between."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--remote-debugging-pipe",
-    "--no-first-run",
-)
-_PATIENCE_S = 60
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+KEYS = {
+    "ArrowDown": 40,
+    "ArrowUp": 38,
+    "ArrowLeft": 37,
+    "ArrowRight": 39,
+    "Home": 36,
+    "End": 35,
+    "Enter": 13,
+    "Escape": 27,
+    "Tab": 9,
+}
 
 
-def browser_program() -> str:
-    """Return the path of a browser; skips the test where this machine has none."""
-    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"none of {', '.join(_NAMES)} is on this machine")
+def find_browser() -> str:
+    """Return a browser on this machine, or skip the test; where UNINOTE_BROWSER names one, it must be there."""
+    named = os.environ.get("UNINOTE_BROWSER")
+    found = shutil.which(named) if named else next(filter(None, map(shutil.which, NAMES)), None)
+    if named and not found:
+        pytest.fail(f"UNINOTE_BROWSER names {named}, which is not there")
+    if not found:
+        pytest.skip("no Chromium on this machine")
     return found
 
 
 class Browser:
-    """One page of a browser, whose files are below `folder`."""
+    """One page of a headless browser without network. `told` has what the page logged, errors and refused scripts too."""
 
     def __init__(self, folder: Path) -> None:
-        # It reads commands from descriptor 3 and answers on 4, each message ended by a zero byte.
-        theirs_in, self._commands = os.pipe()
-        self._answers, theirs_out = os.pipe()
-        moved = [os.dup(theirs_in), os.dup(theirs_out)]
+        read, self._write = os.pipe()
+        self._read, write = os.pipe()
+        command = [find_browser(), "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu"]
+        command += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder}"]
+        # The browser reads commands from descriptor 3 and answers on 4.
+        shell = f'exec 3<&{read} 4>&{write}; exec "$@"'
+        self._process = subprocess.Popen(
+            ["bash", "-c", shell, "browser", *command], pass_fds=(read, write), stderr=subprocess.DEVNULL
+        )
+        os.close(read)
+        os.close(write)
+        self._number = 0
+        self._buffer = b""
+        self._session = None
+        self.told: list[str] = []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Accessibility"):
+            self.call(f"{domain}.enable")
 
-        def hand_over() -> None:
-            os.dup2(moved[0], 3)
-            os.dup2(moved[1], 4)
-
-        command = [browser_program(), *_FLAGS, f"--user-data-dir={folder}/profile", "about:blank"]
-        log = (folder / "browser.log").open("wb")
-        self._process = subprocess.Popen(command, stdout=log, stderr=log, pass_fds=(3, 4, *moved), preexec_fn=hand_over)
-        for one in (theirs_in, theirs_out, *moved):
-            os.close(one)
-        self._number, self._buffer, self._session = 0, b"", None
-        self.downloads = folder / "downloads"
-        self.downloads.mkdir()
-        pages = [one for one in self._ask("Target.getTargets")["targetInfos"] if one["type"] == "page"]
-        self._session = self._ask("Target.attachToTarget", targetId=pages[0]["targetId"], flatten=True)["sessionId"]
-        self._ask("Page.enable")
-        self._ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self.downloads))
-
-    def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Send one command and return its result."""
         self._number += 1
-        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
-        if self._session is not None:
+        message = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
             message["sessionId"] = self._session
-        os.write(self._commands, json.dumps(message).encode() + b"\0")
-        until = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < until:
+        os.write(self._write, json.dumps(message).encode() + b"\0")
+        while True:
             answer = self._next()
             if answer.get("id") == self._number:
                 assert "error" not in answer, answer
                 return answer["result"]
-        raise TimeoutError(method)
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            read = os.read(self._answers, 1 << 16)
-            assert read, "the browser ended"
-            self._buffer += read
-        message, self._buffer = self._buffer.split(b"\0", 1)
-        return json.loads(message)
+            part = os.read(self._read, 1 << 20)
+            assert part, "the browser is gone"
+            self._buffer += part
+        one, _, self._buffer = self._buffer.partition(b"\0")
+        message = json.loads(one)
+        if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded", "Page.javascriptDialogOpening"):
+            self.told.append(json.dumps(message["params"]))
+        return message
 
-    def open(self, path: Path) -> None:
-        """Load a file."""
-        self._ask("Page.navigate", url=path.resolve().as_uri())
-        self.wait_for("document.readyState === 'complete'")
+    def open(self, path: Path, wide: int = 1280, high: int = 900) -> None:
+        """Open a file, as by a double click, and wait until its scripts have run."""
+        self.call("Emulation.setDeviceMetricsOverride", width=wide, height=high, deviceScaleFactor=1, mobile=False)
+        self.call("Page.navigate", url=path.as_uri())
+        while self.run("document.readyState") != "complete" or self.run("location.protocol") != "file:":
+            pass
 
-    def value(self, script: str) -> Any:
-        """Return what an expression is in the page."""
-        found = self._ask("Runtime.evaluate", expression=script, returnByValue=True)
+    def run(self, code: str) -> Any:
+        """Return the value of an expression in the page."""
+        found = self.call("Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def wait_for(self, script: str) -> None:
-        """Wait until an expression is true."""
-        until = time.monotonic() + _PATIENCE_S
-        while not self.value(script):
-            assert time.monotonic() < until, script
-            time.sleep(0.05)
+    def press(self, key: str) -> None:
+        """Press a key as a person would: a name of KEYS, or a character."""
+        code = KEYS.get(key)
+        key_facts: dict[str, Any] = {"key": key}
+        if code is None:
+            key_facts["text"] = key
+        else:
+            key_facts |= {"code": key, "windowsVirtualKeyCode": code}
+            if key == "Enter":
+                key_facts["text"] = "\r"
+        self.call("Input.dispatchKeyEvent", type="keyDown", **key_facts)
+        self.call(
+            "Input.dispatchKeyEvent", type="keyUp", **{name: key_facts[name] for name in key_facts if name != "text"}
+        )
 
-    def press(self, keys: str) -> None:
-        """Press keys one after another."""
-        for key in keys:
-            for kind in ("keyDown", "keyUp"):
-                self._ask("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
+    def write(self, text: str) -> None:
+        """Write text where the focus is, also such that no key has."""
+        self.call("Input.insertText", text=text)
 
-    def downloaded(self, name: str) -> Path:
-        """Wait for a file that the page saves, and return it."""
-        until = time.monotonic() + _PATIENCE_S
-        while not (found := self.downloads / name).exists():
-            assert time.monotonic() < until, name
-            time.sleep(0.05)
-        return found
+    def picture(self, path: Path) -> None:
+        """Save what the window shows as a PNG."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
     def close(self) -> None:
         """End the browser."""
         self._process.terminate()
-        self._process.wait(_PATIENCE_S)
-        os.close(self._commands)
-        os.close(self._answers)
+        self._process.wait(20)
+        os.close(self._read)
+        os.close(self._write)

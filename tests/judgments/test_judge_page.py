@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from browser import Browser
@@ -25,6 +26,7 @@ def browser(tmp_path):
     folder = tmp_path / "browser"
     folder.mkdir()
     opened = Browser(folder)
+    opened.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     yield opened
     opened.close()
 
@@ -42,6 +44,18 @@ def lake(tmp_path):
     return str(tmp_path / "lake")
 
 
+def wait_for(is_so):
+    until = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def press(browser, keys):
+    for key in keys:
+        browser.press(key)
+
+
 def page(lake, path, capsys):
     asked = ("judge", "--lake", lake, "--page", str(path), "--count", str(COUNT), "--judge", "Ann", "--json")
     assert command(asked) == 0
@@ -55,31 +69,33 @@ def test_a_person_answers_with_keys_goes_on_later_and_saves_what_is_imported(lak
     browser.open(tmp_path / "judge.html")
 
     # A hostile note is text, and its picture is one.
-    assert browser.value("document.title") == "Is it relevant? neighbours"
-    assert browser.value("document.querySelector('#a h2').textContent") == "<b>bold</b> & \ufffddone"
-    assert browser.value("document.querySelector('#a p').textContent") == BODY
-    assert browser.value("document.querySelectorAll('article b, article i, article script').length") == 0
-    browser.wait_for("document.querySelector('#a img').naturalWidth > 0")
+    assert browser.run("document.title") == "Is it relevant? neighbours"
+    assert browser.run("document.querySelector('#a h2').textContent") == "<b>bold</b> & \ufffddone"
+    assert browser.run("document.querySelector('#a p').textContent") == BODY
+    assert browser.run("document.querySelectorAll('article b, article i, article script').length") == 0
+    wait_for(lambda: browser.run("document.querySelector('#a img').naturalWidth > 0"))
     ids = [f"document.querySelector('#{side} p:last-child').textContent" for side in "ab"]
     shown = " + ' ' + ".join(ids)
-    assert browser.value(shown) == f"{pairs[0].a} {pairs[0].b}"
+    assert browser.run(shown) == f"{pairs[0].a} {pairs[0].b}"
 
     browser.press("y")
-    assert browser.value(shown) == f"{pairs[1].a} {pairs[1].b}"
-    browser.press("nnu")
-    assert browser.value("document.getElementById('count').textContent") == f"2 of {COUNT}"
-    browser.press("sx")
+    assert browser.run(shown) == f"{pairs[1].a} {pairs[1].b}"
+    press(browser, "nnu")
+    assert browser.run("document.getElementById('count').textContent") == f"2 of {COUNT}"
+    press(browser, "sx")
     # Loaded again, it goes on where it was.
     browser.open(tmp_path / "judge.html")
-    assert browser.value("document.getElementById('count').textContent") == f"3 of {COUNT}"
-    browser.value("document.getElementById('yes').click()")
-    browser.press("Y" + "n" * (COUNT - 5))
-    assert browser.value("document.getElementById('done').hidden && document.getElementById('pair').hidden") is False
-    assert browser.value("document.getElementById('pair').hidden")
+    assert browser.run("document.getElementById('count').textContent") == f"3 of {COUNT}"
+    browser.run("document.getElementById('yes').click()")
+    press(browser, "Y" + "n" * (COUNT - 5))
+    assert browser.run("document.getElementById('done').hidden && document.getElementById('pair').hidden") is False
+    assert browser.run("document.getElementById('pair').hidden")
     browser.press("n")
-    assert browser.value("document.getElementById('count').textContent") == f"{COUNT} of {COUNT}"
-    browser.value("document.getElementById('save').click()")
-    saved = browser.downloaded(written["saves"])
+    assert browser.run("document.getElementById('count').textContent") == f"{COUNT} of {COUNT}"
+    browser.run("document.getElementById('save').click()")
+    saved = tmp_path / written["saves"]
+    wait_for(saved.exists)
+    assert not browser.told
 
     assert command(["judge", "--import", str(saved), "--lake", lake, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

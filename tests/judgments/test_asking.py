@@ -16,7 +16,7 @@ from uninote.cli.command import main as command
 from uninote.confidence.fitting import fit
 from uninote.confidence.stored_maps import read_maps
 from uninote.judgments.drawing import draw
-from uninote.judgments.gathering import gather
+from uninote.judgments.gathering import ListTables, gather
 from uninote.judgments.stored import read_judgments
 from uninote.lake.takedowns.orders import add
 from uninote.lake.takedowns.watch import Taken, taken_down
@@ -141,7 +141,7 @@ def failed(capsys, *arguments):
 def test_a_map_is_fitted_to_what_the_lists_say(made, tmp_path, capsys):
     lake, ids, vectors, labels = made
     judged(lake, labels, ids, tmp_path, capsys)
-    gathered = gather(uninote.open_release(lake), "neighbours")
+    gathered = gather(ListTables.of(uninote.open_release(lake)), "neighbours")
     assert (gathered.source, len(gathered.pairs), dict(gathered.left_out)) == ("editors", 300, {})
     # The features, written out: of each pair by the vectors.
     place = {one: number for number, one in enumerate(ids)}
@@ -190,7 +190,7 @@ def test_pairs_of_notes_that_are_taken_down_count_no_more(made, tmp_path, capsys
     judged(lake, labels, ids, tmp_path, capsys)
     note = read_judgments(lake)["a"][0].as_py()
     add(lake, [str(note)], "order")
-    gathered = gather(uninote.open_release(lake), "neighbours")
+    gathered = gather(ListTables.of(uninote.open_release(lake)), "neighbours")
     hidden = gathered.left_out["of notes that are taken down"]
     assert hidden >= 1
     assert len(gathered.pairs) == 300 - hidden

@@ -6,8 +6,11 @@ import math
 import random
 from dataclasses import replace
 
+import numpy as np
 from PIL import Image, ImageDraw
 
+from uninote.confidence.fitting import measure
+from uninote.confidence.judged_pairs import JudgedPairs
 from uninote.evaluation.agreement import Shares
 from uninote.evaluation.estimates import Estimate
 from uninote.report.data import (
@@ -27,6 +30,7 @@ from uninote.report.figures import (
     Evaluation,
     Histogram,
     IndexRow,
+    Judged,
     OrderScores,
     Recall,
     StrategyScores,
@@ -177,6 +181,15 @@ def make_duplicates() -> Duplicates:
     return Duplicates(0.995, 61, 28, 5, 9, accepted, apart)
 
 
+def make_judged():
+    """What 400 pairs say, drawn so that a map of them is about right."""
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((400, 4))
+    shares = (rng.random(400) < 1 / (1 + np.exp(-2 * features[:, 0]))).astype(float)
+    pairs = JudgedPairs(np.arange(400) // 2, features, shares, np.ones(400), 1 + np.arange(400) % 20)
+    return Judged("neighbours", "editors", 400, measure(pairs))
+
+
 def make_report(**fields: object) -> Report:
     """Return a sound run's report, with `fields` in place of its own."""
     report = Report(
@@ -196,6 +209,7 @@ def make_report(**fields: object) -> Report:
         tables={"notes": f"{LAKE}/notes", "neighbours": f"{LAKE}/{GENERATION}/neighbours"},
         k=20,
         agreements=(make_agreement(),),
+        judged=(make_judged(), Judged("other_author", "clicks", 12, None)),
         strengths=(StrengthCut(0, 1.0, 0.0, {"category": 0.8}), StrengthCut(8, 0.037, 0.61, {})),
         evaluation=Evaluation(
             (64, 256),

@@ -6,10 +6,11 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
-from sample_report import make_example_note, make_examples, make_histogram, make_report
+from sample_report import make_example_note, make_examples, make_histogram, make_judged, make_report
 
 from uninote.report.data import ExampleNote, ExampleRow, QuarantineReason, Reconciliation, Sample
-from uninote.report.figures import Trend
+from uninote.report.figures import Judged, Trend
+from uninote.report.formats import share
 from uninote.report.render import render
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> {{ 7 * 7 }} ]]>--><style>"
@@ -28,6 +29,7 @@ EMPTY = {
     "duplicates": None,
     "agreements": (),
     "strengths": (),
+    "judged": (),
     "evaluation": None,
     "examples": (),
     "tables": {},
@@ -277,3 +279,15 @@ def test_the_order_of_notes_is_shown_beside_their_recall():
     for name, values in (("w64", ["0.2500", "0.3750", "-0.1250"]), ("text only", ["0.1250", "0.5000", "–"])):
         places = [place for place, cell in enumerate(cells) if cell == name]
         assert values in [cells[place + 1 : place + 4] for place in places]
+
+
+def test_what_was_judged_is_shown_with_its_intervals_and_a_diagram():
+    judged = make_judged()
+    html = render(make_report(judged=(judged, Judged(HOSTILE, "clicks", 12, None))))
+    page = Page(html)
+    assert HOSTILE not in html
+    assert len([one for one in page.all("circle") if one.get("class") == "dot" and one["r"] == "5"]) == 10
+    quality = judged.quality
+    assert f"Calibration error {quality.error:.3f}; a perfect map would show {quality.perfect_error:.3f}" in page.text
+    assert share(quality.by_cosine[0].precision) in page.text
+    assert "12 judged pairs are in the lists; figures take 300 of both kinds" in page.text

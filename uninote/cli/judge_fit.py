@@ -9,7 +9,7 @@ from typing import Any
 
 from uninote.confidence.fitting import fit, measure
 from uninote.confidence.stored_maps import Origin, add_map
-from uninote.judgments.gathering import gather
+from uninote.judgments.gathering import ListTables, gather
 from uninote.judgments.writing import check_lake, writes
 from uninote.releases.open_release import open_release
 
@@ -18,7 +18,7 @@ def fit_map(lake: str, options: argparse.Namespace) -> dict[str, Any]:
     """Fit a map to the judgments of a table, and store it. Raises FitError, and LakeBusyError where another run writes."""
     check_lake(lake)
     opened = open_release(lake)
-    gathered = gather(opened, options.table, options.source)
+    gathered = gather(ListTables.of(opened), options.table, options.source)
     gathered.check(options.table)
     found, quality = fit(gathered.pairs), measure(gathered.pairs)
     with writes(lake):

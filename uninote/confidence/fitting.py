@@ -10,12 +10,23 @@ import numpy as np
 from uninote.confidence.confidence_map import ConfidenceMap, fit_map
 from uninote.confidence.features import FEATURES
 from uninote.confidence.judged_pairs import JudgedPairs
-from uninote.confidence.measures import Bin, Measured, bins_of, calibration_error, held_out, mean_by_note, perfect_error
+from uninote.confidence.measures import (
+    Bin,
+    Kept,
+    Measured,
+    best_pairs,
+    bins_of,
+    calibration_error,
+    held_out,
+    mean_by_note,
+    perfect_error,
+)
 from uninote.errors import UninoteError
 
 LEAST_JUDGMENTS = 50
 SCORE = FEATURES.index("score")
 RANKS = (1, 5, 10, 20)
+KEPT = (0.1, 0.25, 0.5, 0.75)
 
 
 class FitError(UninoteError):
@@ -29,6 +40,7 @@ class Quality:
     `brier` is the map's, `brier_gain_base` what it gains over saying the base rate of all, and `brier_gain_cosine` over a
     logistic curve of the cosine alone. `error` is the expected calibration error, and `perfect_error` what a perfect map would
     show on so many judgments. `precision`: rank -> share of relevant pairs up to there, as far as any were judged.
+    `by_confidence` and `by_cosine`: what the best pairs of the table are by either, of each of KEPT.
     """
 
     pairs: int
@@ -41,6 +53,8 @@ class Quality:
     perfect_error: float
     bins: list[Bin]
     precision: dict[int, Measured]
+    by_confidence: list[Kept]
+    by_cosine: list[Kept]
 
 
 def check(pairs: JudgedPairs, what: str) -> None:
@@ -79,6 +93,8 @@ def measure(pairs: JudgedPairs) -> Quality:
         perfect_error=perfect_error(ours, pairs.weights),
         bins=bins_of(ours, pairs.shares, pairs.weights),
         precision=precision_at(pairs),
+        by_confidence=best_pairs(ours, pairs, KEPT),
+        by_cosine=best_pairs(pairs.features[:, SCORE], pairs, KEPT),
     )
 
 

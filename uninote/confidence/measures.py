@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +75,28 @@ def perfect_error(chances: np.ndarray, weights: np.ndarray, seed: int = 0) -> fl
         shares = (drawn.random(len(chances)) < chances).astype(np.float64)
         errors.append(calibration_error(chances, shares, weights))
     return float(np.mean(errors))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the best `share` of all pairs are by something: the share of them that is relevant, and of the relevant ones."""
+
+    share: float
+    precision: float
+    recall: float
+
+
+def best_pairs(said: np.ndarray, pairs: JudgedPairs, kept: Sequence[float]) -> list[Kept]:
+    """Return precision and recall of the best pairs by what is `said` of them, float64 (n,): of each of some shares."""
+    order = np.argsort(-said, kind="stable")
+    weights, relevant = pairs.weights[order], (pairs.weights * pairs.shares)[order]
+    reached = np.cumsum(weights) / weights.sum()
+    found = []
+    for share in kept:
+        count = max(1, int(np.searchsorted(reached, share - 1e-9)) + 1)
+        inside = float(relevant[:count].sum())
+        found.append(Kept(share, inside / float(weights[:count].sum()), inside / max(float(relevant.sum()), 1e-12)))
+    return found
 
 
 def held_out(pairs: JudgedPairs, fitted: Callable[[JudgedPairs], Callable[[JudgedPairs], np.ndarray]]) -> np.ndarray:

@@ -33,16 +33,31 @@ class Gathered:
             raise FitError(f"{error}; left out were {reasons}" if reasons else str(error)) from error
 
 
-def gather(opened: OpenRelease, table: str, source: str | None = None) -> Gathered:
+@dataclass(frozen=True)
+class ListTables:
+    """The neighbour tables of a lake in some versions: `tables` name -> URI and version, of which readers see `k` entries."""
+
+    lake: str
+    generation: str
+    tables: Mapping[str, tuple[str, int]]
+    k: int
+
+    @classmethod
+    def of(cls, opened: OpenRelease) -> ListTables:
+        """Return those of a release."""
+        return cls(opened.lake, opened.release.generation, opened.tables, opened.k)
+
+
+def gather(lists: ListTables, table: str, source: str | None = None) -> Gathered:
     """Return the judgments of a table, of one source, null: of the only one.
 
     Raises FitError where there are none, or of several.
     """
-    rows = [row for row in read_judgments(opened.lake).to_pylist() if row["table"] == table]
+    rows = [row for row in read_judgments(lists.lake).to_pylist() if row["table"] == table]
     source = _source_of(rows, table, source)
-    ours, left_out = _usable([row for row in rows if row["source"] == source], opened.release.generation)
+    ours, left_out = _usable([row for row in rows if row["source"] == source], lists.generation)
     answers = answers_of(ours)
-    pairs, missing = _in_lists(open_features(opened.tables, table, opened.k), answers)
+    pairs, missing = _in_lists(open_features(lists.tables, table, lists.k), answers)
     if missing:
         left_out["in no list any more"] += missing
     return Gathered(source, pairs, left_out)

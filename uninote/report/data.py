@@ -11,6 +11,7 @@ from uninote.report.figures import (
     Evaluation,
     Histogram,
     IndexRow,
+    Judged,
     Recall,
     StrengthCut,
     Trend,
@@ -152,6 +153,7 @@ class Report:
     k: int
     agreements: tuple[Agreement, ...] = ()
     strengths: tuple[StrengthCut, ...] = ()
+    judged: tuple[Judged, ...] = ()
     evaluation: Evaluation | None = None
     quarantine_limit: float = 0.01
     run_id: str = ""

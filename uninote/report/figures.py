@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from uninote.confidence.fitting import Quality
 from uninote.errors import UninoteError
 from uninote.evaluation.agreement import Shares
 from uninote.evaluation.estimates import Estimate
+
+LEAST_JUDGED = 300  # pairs: of fewer, intervals are wider than what they would tell apart
 
 
 class ReportDataError(UninoteError):
@@ -52,6 +55,16 @@ class StrengthCut:
     pairs: float
     empty: float
     shares: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a `source` said of pairs of a neighbour table: too few pairs for figures where `quality` is null."""
+
+    table: str
+    source: str
+    pairs: int
+    quality: Quality | None
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from uninote.page_text import clean
-from uninote.report import browse, charts, formats, small_charts
+from uninote.report import browse, charts, formats, reliability, small_charts
 from uninote.report.data import ExampleNote, ExampleRow, Report
+from uninote.report.figures import LEAST_JUDGED
 from uninote.report.verdict import judge
 
 TEMPLATE = "report.html"
@@ -25,8 +26,10 @@ def render(report: Report) -> str:
         verdict=judge(report),
         charts=charts,
         small_charts=small_charts,
+        reliability=reliability,
         browse=browse,
         alike=ALIKE,
+        judged_least=LEAST_JUDGED,
         digits=_score_digits(report.examples),
     )
     return clean(page)

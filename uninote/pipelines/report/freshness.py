@@ -28,7 +28,7 @@ def state_shown(run: Run, snapshot: Snapshot, entries: Entries) -> str:
     versions = dict(snapshot.versions)
     for name in _LISTS:
         versions[name] = tables.version_or_absent(run.generation.uri(name))
-    for name in ("notes", "quarantine"):
+    for name in ("notes", "quarantine", "judgments"):
         versions[name] = tables.version_or_absent(run.lake.uri(name))
     made = []
     for (stage, unit), entry in entries.items():

@@ -26,6 +26,7 @@ from uninote.pipelines.neighbours.recall import Recalls
 from uninote.pipelines.report.duplicates import duplicates
 from uninote.pipelines.report.examples import Examples, example_rows, find_examples, sample_of
 from uninote.pipelines.report.freshness import BYTES, stands, state_shown
+from uninote.pipelines.report.judged import judged_tables
 from uninote.pipelines.report.quality import Quality, measure_quality
 from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, seconds_of, stage_rows, when
 from uninote.pipelines.report.trends import trends
@@ -86,6 +87,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         similarity=scores.pop(_BEST, None),
         agreements=quality.agreements,
         strengths=quality.strengths,
+        judged=judged_tables(run) if joined else (),
         duplicates=duplicates(run, snapshot, joined["counts"]["width"]) if joined else None,
         evaluation=evaluation_of(run),
         ranks=scores,

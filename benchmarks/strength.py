@@ -6,14 +6,15 @@ Pairs of the exact top 20 of each note, best first by score and by strength (uni
 common as truth: 8,000 images of Fashion-MNIST as pixels, and the emoji and the recipes below UNINOTE_DATA as texts by the
 default encoder. The last line on stdout is one JSON object: the least difference of precision over all sets and shares, in
 points [`strength_gain`], the least among the best 10 and 25 % of Fashion-MNIST, where scales differ [`strength_gain_best`],
-CPU-seconds of backgrounds and strengths of 500,000 × 128 over those of a full join there, as measured before
-[`strength_cost`], and `sets` with everything.
+CPU-seconds of backgrounds and strengths of 500,000 × 128 over those of the kernel's join of them in this run
+[`strength_cost`], those of confidences over the same [`confidence_cost`], and `sets` with everything.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,20 @@ from peers_environment import DATA
 from real_notes import SETS
 from real_notes import vectors_of as embedded
 
+from uninote.confidence.confidence_map import ConfidenceMap
+from uninote.confidence.features import features_of, gaps, mean_scores
 from uninote.model.e5.folder import e5_folder
 from uninote.model.encoder import kind_of, load_encoder
 from uninote.neighbours.background import BACKGROUND_NOTES, Background, FlatScores, strengths
+from uninote.neighbours.kernel.approximate import top_k
 from uninote.notes.note import Note
 from uninote.vectors.sampling import first_in_order
 
 K = 20
 SHARES = (0.1, 0.25, 0.5, 0.75)
 IMAGES = 8_000
-COST_ROWS, COST_WIDTH, COST_DEPTH = 500_000, 128, 24
-JOIN_CPU_S = 8.7  # of the full join, docs/benchmarks.md
+COST_DEPTH = 24  # entries that a join keeps of each list
+COST_SET = "d"  # 500,000 x 128
 BLOCK = 2_000
 
 
@@ -78,20 +82,36 @@ def texts_of(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return embedded(encoder, notes), np.array([row["category"] for row in rows])
 
 
-def cost() -> float:
-    """Return the CPU-seconds of backgrounds and strengths of one table."""
-    drawn = np.random.default_rng(0)
-    vectors = drawn.standard_normal((COST_ROWS, COST_WIDTH), dtype=np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    entries = COST_ROWS * COST_DEPTH
-    scores = drawn.random(entries, dtype=np.float32)
-    lengths = np.full(COST_ROWS, COST_DEPTH)
-    lists = FlatScores(np.arange(COST_ROWS), drawn.integers(0, COST_ROWS, entries), scores, lengths)
+def costs() -> dict[str, float]:
+    """Return the CPU-seconds of strengths and of confidences of one table, over those of the join that makes its lists."""
+    vectors = vectors_of(COST_SET, DATA)
+    top_k(vectors[:20_000], COST_DEPTH)  # compiled
+    joined, found = _timed(lambda: top_k(vectors, COST_DEPTH))
+    lengths = (found.ids >= 0).sum(axis=1)
+    lists = FlatScores(np.arange(len(vectors)), found.ids[found.ids >= 0], found.scores[found.ids >= 0], lengths)
+    sample = first_in_order(np.arange(len(vectors)), BACKGROUND_NOTES, seed=0)
+
+    def strengthen() -> np.ndarray:
+        background = Background.of(sample, vectors[sample])
+        return strengths(lists, background.of_rows(vectors), sample, K)
+
+    strengthened, values = _timed(strengthen)
+    curve = ConfidenceMap(
+        (0.0,) * 4, (1.0,) * 4, (0.0, 1.0, 1.0, 1.0, 1.0), tuple(np.linspace(0, 1, 50)), tuple(np.linspace(0, 1, 50))
+    )
+
+    def judge() -> np.ndarray:
+        means = mean_scores(lists.scores, lengths, K)
+        return curve.of(features_of(values, lists.scores, means[lists.keys], gaps(lists.scores, lengths, K)))
+
+    judged, _ = _timed(judge)
+    return {"strength_cost": round(strengthened / joined, 3), "confidence_cost": round(judged / joined, 3)}
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
     started = time.process_time()
-    sample = np.arange(0, COST_ROWS, COST_ROWS // BACKGROUND_NOTES)
-    background = Background.of(sample, vectors[sample])
-    strengths(lists, background.of_rows(vectors), sample, K)
-    return time.process_time() - started
+    found = work()
+    return time.process_time() - started, found
 
 
 def main() -> None:
@@ -106,7 +126,7 @@ def main() -> None:
     figures = {
         "strength_gain": round(min(map(min, gains.values())), 2),
         "strength_gain_best": round(min(gains["fashion"][:2]), 2),
-        "strength_cost": round(cost() / JOIN_CPU_S, 3),
+        **costs(),
     }
     print(json.dumps(figures | {"sets": sets, "shares": SHARES}))
 

@@ -34,16 +34,23 @@ class DrawnPair:
 
 
 @dataclass(frozen=True)
+class Strata:
+    """What pairs are drawn by, flat: `ranks` int64 from 1, `values` (confidence, strength or score), and `doubts` 0 to 0.5."""
+
+    ranks: np.ndarray
+    values: np.ndarray
+    doubts: np.ndarray
+
+
+@dataclass(frozen=True)
 class _Pairs:
-    """All pairs that were read, flat: positions of `owners` int64, `ranks` int64 from 1, and `values` that strata go by."""
+    """All pairs that were read, flat: `owners` int64 are positions among the notes `a`."""
 
     a: pa.Array
     b: pa.Array
     owners: np.ndarray
-    ranks: np.ndarray
     scores: np.ndarray
-    values: np.ndarray
-    doubts: np.ndarray
+    strata: Strata
 
 
 def draw(uri: str, version: int, count: int, seed: int, taken: Taken) -> list[DrawnPair]:
@@ -55,15 +62,10 @@ def draw(uri: str, version: int, count: int, seed: int, taken: Taken) -> list[Dr
     random = np.random.default_rng(seed)
     rows, share = _some_rows(uri, version, random)
     pairs = _pairs_of(rows)
-    if not len(pairs.ranks):
+    if not len(pairs.owners):
         raise JudgmentError(f"version {version} of {uri} has no neighbours to judge")
-    strata = _strata(pairs)
-    drawn: list[tuple[int, float]] = []
-    wanted = _shares(pairs, strata, count)
-    for stratum, number in enumerate(wanted):
-        inside = np.flatnonzero(strata == stratum)
-        chosen = random.choice(inside, number, replace=False) if number else ()
-        drawn += [(int(place), share * number / len(inside)) for place in chosen]
+    places, probabilities = draw_places(pairs.strata, count, random)
+    drawn = list(zip(places.tolist(), (share * probabilities).tolist(), strict=True))
     order = random.permutation(len(drawn))
     made = [_drawn(pairs, *drawn[place]) for place in order]
     return [one for one in made if not taken.hides(one.a) and not taken.hides(one.b)]
@@ -71,7 +73,7 @@ def draw(uri: str, version: int, count: int, seed: int, taken: Taken) -> list[Dr
 
 def _drawn(pairs: _Pairs, place: int, probability: float) -> DrawnPair:
     a = pairs.a[int(pairs.owners[place])].as_py()
-    return DrawnPair(a, pairs.b[place].as_py(), int(pairs.ranks[place]), float(pairs.scores[place]), probability)
+    return DrawnPair(a, pairs.b[place].as_py(), int(pairs.strata.ranks[place]), float(pairs.scores[place]), probability)
 
 
 def _some_rows(uri: str, version: int, random: np.random.Generator) -> tuple[pa.Table, float]:
@@ -101,7 +103,7 @@ def _pairs_of(rows: pa.Table) -> _Pairs:
     values = np.where(np.isnan(confidences), np.where(np.isnan(strengths), scores, strengths), confidences)
     doubts = np.sqrt(np.nan_to_num(confidences * (1 - confidences), nan=0.25).clip(0))
     notes = rows["note_id"].combine_chunks()
-    return _Pairs(notes, entries.field("note_id"), owners, ranks, scores, values, doubts)
+    return _Pairs(notes, entries.field("note_id"), owners, scores, Strata(ranks, values, doubts))
 
 
 def _values(entries: pa.StructArray, name: str) -> np.ndarray:
@@ -111,7 +113,19 @@ def _values(entries: pa.StructArray, name: str) -> np.ndarray:
     return np.asarray(entries.field(name).to_numpy(zero_copy_only=False), np.float64)
 
 
-def _strata(pairs: _Pairs) -> np.ndarray:
+def draw_places(pairs: Strata, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return (int64 (m,), float64 (m,)): the places of up to `count` pairs, and the probability with which each was drawn."""
+    strata = _strata(pairs)
+    places, probabilities = [np.empty(0, np.int64)], [np.empty(0)]
+    for stratum, number in enumerate(_shares(pairs, strata, count)):
+        inside = np.flatnonzero(strata == stratum)
+        if number:
+            places.append(random.choice(inside, number, replace=False))
+            probabilities.append(np.full(number, number / len(inside)))
+    return np.concatenate(places), np.concatenate(probabilities)
+
+
+def _strata(pairs: Strata) -> np.ndarray:
     """Return int64, flat: the stratum of each pair, by rank, and within it by equal bands of its value."""
     band = np.searchsorted(_LAST_RANKS, pairs.ranks)
     found = np.empty(len(band), np.int64)
@@ -122,7 +136,7 @@ def _strata(pairs: _Pairs) -> np.ndarray:
     return found
 
 
-def _shares(pairs: _Pairs, strata: np.ndarray, count: int) -> Sequence[int]:
+def _shares(pairs: Strata, strata: np.ndarray, count: int) -> Sequence[int]:
     """Return how many pairs of each stratum are drawn: as the root of their number, and more where they are in doubt."""
     sizes = np.bincount(strata, minlength=_BANDS * (len(_LAST_RANKS) + 1))
     doubts = np.bincount(strata, weights=pairs.doubts, minlength=len(sizes)) / np.maximum(sizes, 1)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from builders import make_note, rows_at, write_source
 
 import uninote
 from uninote.cli.command import main as command
+from uninote.confidence.features import features_of
+from uninote.confidence.stored_maps import read_maps
 from uninote.judgments.drawing import draw
 from uninote.lake.takedowns.orders import add, read_orders
 from uninote.lake.takedowns.watch import Taken
+from uninote.neighbours.background import Background
+from uninote.pipelines.index.search import search
 from uninote.pipelines.report.judged import judged_tables
 from uninote.pipelines.report.stage import report
 from uninote.pipelines.stages import refresh
@@ -72,6 +78,7 @@ def test_judgments_maps_and_takedowns_through_nights(run_of, tmp_path, capsys):
     assert refresh(run_of())["stages"]["neighbours"]["joined"] == 0
     first = shown(lake)
     assert None not in first
+    check_search(run_of, tmp_path)
     refresh(run_of("neighbours.min_confidence=0.5"))
     assert 0 < len(shown(lake)) < len(first)
     assert min(shown(lake)) >= 0.5
@@ -97,6 +104,37 @@ def test_judgments_maps_and_takedowns_through_nights(run_of, tmp_path, capsys):
     assert sum(row["a_hash"] is not None for row in rows) == 4
     assert read_orders(lake)[0].erased_at is not None
     assert command(["takedown", "prove", gone, "--lake", lake]) == 0
+
+
+def check_search(run_of, folder):
+    """Search for copies of two notes, and for nothing: strengths and confidences are those of the lists' scale and map."""
+    queries = [{**note(number), "note_id": f"q{number}"} for number in (5, 40)]
+    write_source(folder / "queries", [*queries, {"note_id": "empty", "title": "", "body": ""}])
+    output = f"{folder}/found"
+    run = run_of(f"search.queries={folder}/queries", f"search.output={output}", "search.k=4")
+    assert search(run)["answered"] == 2
+    found = {row["query_id"]: row for row in rows_at(output)}
+    assert (found["empty"]["neighbours"], found["empty"]["reason"]) == ([], "note_empty")
+    vectors = vectors_in(run.generation.uri("embeddings/w64"))
+    drawn = vectors_in(run.generation.uri("neighbour_background"))
+    spread = Background.of(np.arange(len(drawn)), np.array([*drawn.values()], np.float32)).spread
+    lists = uninote.open_release(run.lake.root).entries([*vectors])
+    stored = read_maps(run.generation)["neighbours"].found
+    for number in (5, 40):
+        entries = found[f"q{number}"]["neighbours"]
+        listed = {one["note_id"] for one in entries}
+        others = [vectors[f"n{number}"] @ vector for name, vector in drawn.items() if name not in listed]
+        scores = [one["score"] for one in entries]
+        wanted = (np.array(scores) - np.mean(others)) / spread
+        np.testing.assert_allclose([one["strength"] for one in entries], wanted, rtol=1e-2)
+        means = [np.mean([entry.score for entry in lists[one["note_id"]]]) for one in entries]
+        below = [above - under for above, under in pairwise(scores)]
+        chances = stored.of(features_of(wanted, np.array(scores), np.array(means), np.array([*below, 0.0])))
+        np.testing.assert_allclose([one["confidence"] for one in entries], chances, atol=2e-2)
+
+
+def vectors_in(uri):
+    return {row["note_id"]: np.array(row["vector"], np.float64) for row in rows_at(uri)}
 
 
 def _entries(lake, note_id):

@@ -25,7 +25,10 @@ _QUERIES = 1024  # searched together: each shard is searched once for all of the
 
 @dataclass(frozen=True)
 class IndexSearch:
-    """Which index is searched, by the name of its `manifest`, for how many items a query, and how."""
+    """Which index is searched, by the name of its `manifest`, for how many items a query, and how.
+
+    `finds_notes`: it holds notes as wholes alone.
+    """
 
     folder: IndexFolder
     manifest: str
@@ -33,6 +36,7 @@ class IndexSearch:
     k: int
     nprobe: int | None
     constraint: Constraint
+    finds_notes: bool = True
 
     def open(self) -> Index:
         """Return the index, opened once a process."""

@@ -24,6 +24,7 @@ from uninote.notes.ingest.sources import find_source
 from uninote.pipelines.embed.steps.model_run import model_tasks, with_inline
 from uninote.pipelines.index.scoring.parts import PARTS, by_parts
 from uninote.pipelines.index.scoring.stored import by_items, by_note, weighed_vectors
+from uninote.pipelines.index.scoring.strengths import open_scale, with_means, with_strengths
 from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import Snapshot, readers_snapshot
@@ -101,9 +102,11 @@ def _answers(run: Run, staged: DataFrame, wanted: IndexSearch, snapshot: Snapsho
         answered = by_parts(StoredVectors(run, snapshot, width), staged, answered)
     elif settings.rerank_width is not None:
         answered = by_note(StoredVectors(run, snapshot, width), queries, answered)
-    rows = _rows(queries, answered, settings.k)
-    empty = F.array().cast(found_table(run.note_id).schema["neighbours"].dataType)
-    return rows.withColumn("neighbours", F.coalesce("neighbours", empty))
+    # Of weighed items, and of parts, a score is no cosine.
+    scale = (
+        open_scale(run, width) if wanted.finds_notes and settings.fusion == "note" and not settings.weights else None
+    )
+    return with_strengths(run, _rows(queries, with_means(run, answered, scale), settings.k), scale)
 
 
 def _places(settings: SearchConfig) -> tuple[str | None, str]:
@@ -135,7 +138,7 @@ def _wanted(run: Run, settings: SearchConfig, snapshot: Snapshot) -> IndexSearch
         raise ConfigError(f"{asked} needs an index of notes alone; index.kinds names more")
     k = settings.k * settings.rerank_depth if settings.scores_stored else settings.k
     say(f"search: index w{width}, {manifest.live:,} rows, {settings.nprobe or manifest.lists_searched} lists a query")
-    return IndexSearch(folder, name, width, k, settings.nprobe, constraint)
+    return IndexSearch(folder, name, width, k, settings.nprobe, constraint, manifest.kinds == ("note",))
 
 
 def _manifest_name(run: Run, folder: IndexFolder, width: int) -> str:
@@ -182,13 +185,17 @@ def _answer(run: Run, staged: DataFrame, wanted: IndexSearch) -> DataFrame:
 
 
 def _rows(staged: DataFrame, answered: DataFrame, k: int) -> DataFrame:
-    best = F.array_sort(F.collect_list(F.struct((-F.col("score")).alias("worse"), "note_id", "score")))
+    """Return rows of FOUND: the best `k` of each query, none of one without an answer."""
+    best = F.array_sort(F.collect_list(F.struct((-F.col("score")).alias("worse"), "note_id", "score", "own_mean")))
     lists = answered.groupBy("item_id").agg(F.slice(best, 1, k).alias("best"))
-    neighbours = F.transform("best", lambda one: F.struct(one["note_id"].alias("note_id"), one["score"].alias("score")))
     reason = F.when(F.col("vector").isNull(), F.element_at("rejects", -1)["reason"])
-    return staged.join(lists, "item_id", "left").select(
-        F.col("item_id").alias("query_id"), reason.alias("reason"), neighbours.alias("neighbours")
-    )
+    names = {"notes": "note_id", "scores": "score", "means": "own_mean"}
+    known = staged.join(lists, "item_id", "left")
+    columns = []
+    for column, name in names.items():
+        nothing = F.array().cast(ArrayType(answered.schema[name].dataType))
+        columns.append(F.coalesce(F.col(f"best.{name}"), nothing).alias(column))
+    return known.select(F.col("item_id").alias("query_id"), reason.alias("reason"), "vector", *columns)
 
 
 def _counts(run: Run, output: str, rows_in: int) -> dict[str, int]:

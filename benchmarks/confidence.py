@@ -13,9 +13,10 @@ stdout is one JSON object, `sets` with everything and, least or worst over the s
   of these, over notes.
 - `ece`: calibration error on 3,000 held-out judgments of a map of 3,000, and `ece_300` of one of 300, each beside what a
   perfect map would show there.
-- `strangers_empty`: of notes of a class that the corpus lacks, added one by one, the share whose lists are empty at the
-  confidence that keeps 90 % of the related pairs; each class in turn is the one that lacks. `strangers_empty_cosine`: at the
-  cosine that does.
+- `others_empty`: of recipes among emoji, and of emoji among recipes, added one by one, the share whose lists are empty at the
+  confidence that keeps 90 % of the related pairs. `strangers_empty`: of notes of a class that the corpus lacks, which
+  may look like others; each class in turn is the one that lacks. `others_empty_cosine`, `strangers_empty_cosine`: at the cosine
+  that keeps as many.
 """
 
 from __future__ import annotations
@@ -150,21 +151,29 @@ def of_many(pairs: Pairs, seed: int) -> dict[str, float]:
     return {"ece": error, "ece_perfect": perfect_error(said, ones), "held_out": len(held)}
 
 
-def strangers(vectors: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def strangers_of_classes(vectors: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Return the share of strangers whose lists are empty, by confidence and by cosine, over all classes in turn."""
     empty: dict[str, list[np.ndarray]] = {"confidence": [], "cosine": []}
     for seed, label in enumerate(np.unique(labels)):
         is_stranger = labels == label
         known = np.flatnonzero(~is_stranger)
         added = np.random.default_rng(seed).permutation(np.flatnonzero(is_stranger))[:MOST_STRANGERS]
-        corpus, pairs = opened(vectors[known], labels[known])
-        places, weights = pairs.draw(JUDGED, np.random.default_rng(seed))
-        found = pairs.fit(places, weights, ALL)
-        theirs = corpus.features(_nearest(corpus, vectors[added]), vectors[added])
-        for name, of in (("confidence", found.of), ("cosine", lambda features: features[:, SCORE])):
-            least = np.quantile(of(pairs.features)[pairs.agree > 0], 1 - KEPT)
-            empty[name].append((of(theirs).reshape(len(added), K) < least).all(axis=1))
+        for name, found in empty_lists(vectors[known], labels[known], vectors[added], seed).items():
+            empty[name].append(found)
     return {f"strangers_empty_{name}": float(np.concatenate(parts).mean()) for name, parts in empty.items()}
+
+
+def empty_lists(known: np.ndarray, labels: np.ndarray, added: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Return bool (n,) by confidence and by cosine: whether the lists of `added` vectors are empty in the corpus `known`."""
+    corpus, pairs = opened(known, labels)
+    places, weights = pairs.draw(JUDGED, np.random.default_rng(seed))
+    found = pairs.fit(places, weights, ALL)
+    theirs = corpus.features(_nearest(corpus, added), added)
+    empty = {}
+    for name, of in (("confidence", found.of), ("cosine", lambda features: features[:, SCORE])):
+        least = np.quantile(of(pairs.features)[pairs.agree > 0], 1 - KEPT)
+        empty[name] = (of(theirs).reshape(len(added), K) < least).all(axis=1)
+    return empty
 
 
 def _nearest(corpus: Corpus, vectors: np.ndarray) -> FlatScores:
@@ -181,12 +190,14 @@ def measured(vectors: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Return all figures of one set."""
     _, pairs = opened(vectors, labels)
     draws = [of_draw(pairs, seed) for seed in range(DRAWS)]
-    found = {name: np.mean([one[name] for one in draws], axis=0) for name in draws[0]}
+    # Of few notes hardly enough are left to hold out.
+    names = [name for name in draws[0] if all(name in one for one in draws)]
+    found = {name: np.mean([one[name] for one in draws], axis=0) for name in names}
     cosine = precision(pairs.features[:, SCORE], pairs.agree)
     found |= {"precision_cosine": cosine, "gain": 100 * (found["precision"] - cosine)}
     many = [of_many(pairs, seed) for seed in range(DRAWS)]
     found |= {name: np.mean([one[name] for one in many]) for name in many[0]}
-    found |= strangers(vectors, labels)
+    found |= strangers_of_classes(vectors, labels)
     return {"notes": len(vectors)} | {name: np.round(value, 4).tolist() for name, value in found.items()}
 
 
@@ -194,8 +205,12 @@ def main() -> None:
     """Measure each set."""
     pictures = np.load(DATA / "fashion_mnist" / "fashion_mnist.npz")
     sets = {"fashion": measured(vectors_of("b", DATA)[:IMAGES], pictures["y_train"][:IMAGES])}
-    for name in SETS:
-        sets[name] = measured(*texts_of(DATA / name))
+    texts = {name: texts_of(DATA / name) for name in SETS}
+    for name, other in (SETS, SETS[::-1]):
+        sets[name] = measured(*texts[name])
+        strange = texts[other][0][: 5 * MOST_STRANGERS]
+        for way, found in empty_lists(*texts[name], strange, 0).items():
+            sets[name][f"others_empty_{way}"] = round(float(found.mean()), 4)
     every = list(sets.values())
     figures = {
         "gain": min(min(one["gain"]) for one in every),
@@ -205,6 +220,8 @@ def main() -> None:
         "brier_gain_low": min(min(one["brier_gain_base_low"], one["brier_gain_cosine_low"]) for one in every),
         "ece": max(one["ece"] for one in every),
         "ece_300": max(one["ece_300"] for one in every if "ece_300" in one),
+        "others_empty": min(one["others_empty_confidence"] for one in every if "others_empty_confidence" in one),
+        "others_empty_cosine": min(one["others_empty_cosine"] for one in every if "others_empty_cosine" in one),
         "strangers_empty": min(one["strangers_empty_confidence"] for one in every),
         "strangers_empty_cosine": min(one["strangers_empty_cosine"] for one in every),
     }

@@ -27,15 +27,19 @@ class ConfidenceMap:
     steps: tuple[float, ...] = ()
 
     def of(self, features: np.ndarray) -> np.ndarray:
-        """Return float32 (n,), 0 to 1, of features float64 (n, d); NaN where one of them is."""
-        found = self._curve(features)
-        if self.knots:
-            found = np.where(np.isnan(found), np.nan, np.interp(found, self.knots, self.steps))
-        return found.astype(np.float32)
+        """Return float32 (n,), 0 to 1, of features (n, d); NaN where one of them is."""
+        found = self.curve(features)
+        # NaN stays NaN.
+        return np.interp(found, self.knots, self.steps).astype(np.float32) if self.knots else found
 
-    def _curve(self, features: np.ndarray) -> np.ndarray:
-        standard = (features - self.centres) / self.spreads
-        return sigmoid(self.coefficients[0] + standard @ np.array(self.coefficients[1:]))
+    def curve(self, features: np.ndarray) -> np.ndarray:
+        """Return what the curve says, before the steps; float32 (n,)."""
+        slopes = np.array(self.coefficients[1:]) / self.spreads
+        values = np.full(len(features), self.coefficients[0] - slopes @ self.centres, np.float32)
+        # Column by column: a copy of all features in standard form takes as long as all the rest.
+        for slope, column in zip(slopes.astype(np.float32), features.T, strict=True):
+            values += slope * column.astype(np.float32, copy=False)
+        return sigmoid(values)
 
 
 def fit_map(features: np.ndarray, shares: np.ndarray, weights: np.ndarray) -> ConfidenceMap:
@@ -47,7 +51,7 @@ def fit_map(features: np.ndarray, shares: np.ndarray, weights: np.ndarray) -> Co
     curve = ConfidenceMap(_floats(centres), _floats(spreads), _floats(found))
     if len(shares) < FROM_JUDGMENTS:
         return curve
-    knots, steps = fit_isotonic(curve._curve(features), shares, weights)
+    knots, steps = fit_isotonic(curve.curve(features), shares, weights)
     # All of a step may have said the same; nobody is sure of the next pair.
     doubt = 1 / (len(shares) + 2)
     return ConfidenceMap(

@@ -100,7 +100,7 @@ def _in_lists(lists: ListFeatures, answers: Answers) -> tuple[JudgedPairs, int]:
     notes = np.array([numbers.setdefault(a, len(numbers)) for a, _ in answers.pairs], np.int64)
     pairs = JudgedPairs(
         notes[there],
-        features[there],
+        features[there].astype(np.float64),
         answers.shares[there],
         weights_of(answers.probabilities[there]),
         np.where(answers.ranks > 0, answers.ranks, ranks)[there],

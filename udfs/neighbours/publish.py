@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.arrow import ArrowMap, unpack
+from udfs.neighbours.diversity import Diversity
 from udfs.neighbours.duplicates import read_keyed
 from udfs.neighbours.files import (
     PublicEntries,
@@ -34,7 +35,8 @@ class Ranking:
 
     `closeness` are the files that `make_closeness` wrote; times `hubness`, it is taken off an entry's score while ranking, not
     in the table. `groups` are the files of groups of duplicates, where a list keeps the first of each group, else none.
-    `sample`: see ListFolders. `confidence` is the table's map, null where it has none.
+    `sample`: see ListFolders. `confidence` is the table's map, null where it has none, and
+    `diversity` how its lists are made diverse.
     """
 
     folder: str
@@ -44,6 +46,7 @@ class Ranking:
     closeness: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     confidence: ConfidenceMap | None = None
+    diversity: Diversity | None = None
 
     @cached_property
     def means(self) -> np.ndarray:
@@ -62,6 +65,15 @@ class Ranking:
 
     def order(self, owners: np.ndarray, keys: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Return the positions of the entries that stay, by owner, best first, before the cut to what is shown."""
+        if self.diversity is None:
+            return self._ranked(owners, keys, scores)
+        # Spare entries come and go with updates: what is made of candidates alone is as a full join would make it.
+        lengths = np.bincount(owners, minlength=int(owners[-1]) + 1 if len(owners) else 0)
+        candidates = np.flatnonzero(ranks_of(lengths) < self.diversity.candidates)
+        order = candidates[self._ranked(owners[candidates], keys[candidates], scores[candidates])]
+        return np.asarray(order[self.diversity.kept(owners[order], keys[order])])
+
+    def _ranked(self, owners: np.ndarray, keys: np.ndarray, scores: np.ndarray) -> np.ndarray:
         if not self.hubness and not self.groups:
             return np.arange(len(keys))
         ranked = scores - np.float32(self.hubness) * np.nan_to_num(self.means[keys]) if self.hubness else scores

@@ -198,7 +198,7 @@ class _CellUpdate:
     def _pairs(self, items: Items, rule: Rule, limits: np.ndarray, assignments: Sequence[Assignment]) -> Pairs:
         """Return what rows gain by those sent, which look into the leaves nearest to each."""
         count = len(self._sent.keys)
-        search = self._task.search
+        search = self._task.search.with_candidates(rule.candidates)
         if not rule.plain:
             return join_by_rule(Updated(items.rows, count, limits), rule, search, assignments)
         rows = ChangedRows(items.rows.vectors, count, limits)

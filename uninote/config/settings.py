@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from uninote.config.sections.base import Location, Section
 from uninote.config.sections.codes import CodesConfig
@@ -82,6 +82,15 @@ class Config(Section):
         if isinstance(as_of, str):
             datetime.fromisoformat(as_of)
         return as_of
+
+    @model_validator(mode="after")
+    def _have_codes_for_lists(self) -> Self:
+        for name, rule in self.neighbours.tables.items():
+            if rule.diverse is not None and self.codes.enabled is False:
+                raise ValueError(
+                    f"neighbours.tables.{name}.diverse needs notes to have codes, and codes.enabled is false"
+                )
+        return self
 
     def content_hash(self) -> str:
         """Return 16 hexadecimal characters that change with any value of the configuration."""

@@ -13,6 +13,13 @@ from uninote.notes.attributes import Attribute
 TableName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
 
 
+class DiverseConfig(Section):
+    """At most so many notes of a list share their first `prefix` codes."""
+
+    prefix: int = Field(ge=1, le=8)
+    at_most: int = Field(ge=1)
+
+
 class RuleConfig(Section):
     """Which notes may be neighbours in one table, beside never the note itself. Null attributes are in no set of values.
 
@@ -23,7 +30,7 @@ class RuleConfig(Section):
     `neighbours.duplicate_score` or above: keep all; exclude those of the note itself; or collapse, one entry for each group of
     them. With `fresh_days` only notes updated in so many days before the run are neighbours. `hubness`, 0 to 1, ranks notes
     lower that are close to everyone, by that share of the mean score of their own lists; set `neighbours.slack` to some K with
-    it.
+    it. `diverse` takes notes that have codes.
     """
 
     same: tuple[Attribute, ...] = Field((), strict=False)
@@ -36,11 +43,12 @@ class RuleConfig(Section):
     duplicates: Literal["keep", "exclude", "collapse"] = "keep"
     fresh_days: int | None = Field(None, ge=1)
     hubness: float = Field(0.0, ge=0, le=1)
+    diverse: DiverseConfig | None = None
 
     @property
     def ranks(self) -> bool:
         """Say whether the public lists can be made only once all lists are."""
-        return self.duplicates == "collapse" or self.hubness > 0
+        return self.duplicates == "collapse" or self.hubness > 0 or self.diverse is not None
 
 
 class NeighboursConfig(Section):

@@ -24,10 +24,11 @@ _BLOCK = 256
 
 
 def join_rows(rows: Rows, rule: Rule, search: Search, assignments: list[Assignment] | None = None) -> Lists:
-    """Return lists of `search.depth`, ids int32: each row's best others that the rule allows.
+    """Return lists, ids int32: each row's best others that the rule allows, `search.depth` of them or what the rule needs.
 
     To `assignments`, for a plain rule only, those that the kernel made of the rows are added.
     """
+    search = search.with_candidates(rule.candidates)
     lists = _join_all(rows, rule, search, assignments) if not rule.same else _join_groups(rows, rule, search)
     if rule.min_score is not None:
         low = lists.scores < rule.min_score

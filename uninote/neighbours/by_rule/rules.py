@@ -14,7 +14,10 @@ NO_VALUE = -1  # the number of a null, as pandas has it
 
 @dataclass(frozen=True)
 class Rule:
-    """What a neighbour must be: see RuleConfig. `max_score` excludes duplicates; scores at or above it do not count."""
+    """What a neighbour must be: see RuleConfig. `max_score` excludes duplicates; scores at or above it do not count.
+
+    Lists have `candidates` entries for readers to be chosen from, 0: as many as are looked for.
+    """
 
     same: tuple[str, ...] = ()
     different: tuple[str, ...] = ()
@@ -22,6 +25,7 @@ class Rule:
     never: tuple[tuple[str, tuple[str, ...]], ...] = ()
     min_score: float | None = None
     max_score: float | None = None
+    candidates: int = 0
 
     @property
     def attributes(self) -> tuple[str, ...]:

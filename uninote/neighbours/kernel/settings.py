@@ -84,6 +84,13 @@ class Search(NamedTuple):
     recall: float
     seed: int
 
+    def with_candidates(self, candidates: int) -> Search:
+        """Return a search for so many neighbours, with spare ones in proportion; 0: for as many as this one's."""
+        if not candidates:
+            return self
+        # Longer lists lose more entries in a night.
+        return self._replace(k=candidates, depth=-(-self.depth * candidates // self.k))
+
 
 def settings_for(rows: int, k: int, recall: float, depth: int | None = None) -> Settings:
     """Return settings that look until a sample says that `recall` is reached, however hard the data are.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.errors import ConfigError
 from uninote.neighbours.by_rule.attributes import attributes_of
+from uninote.neighbours.by_rule.diversity import MOST_CANDIDATES
 from uninote.neighbours.kernel.settings import needed_bytes, settings_for
 
 ROWS_PER_CENTROID = 256  # k-means gains nothing from more
@@ -67,8 +68,11 @@ def task_bytes(settings: NeighboursConfig, width: int, rows: int) -> int:
 def _row_bytes(settings: NeighboursConfig, width: int) -> float:
     """Return what a row takes in the kernel, with its vector and attributes; of real tasks, see docs/benchmarks.md."""
     probe = 1_000_000
-    search = settings_for(probe, settings.k, settings.recall_target, settings.k + settings.slack)
-    kernel = needed_bytes(probe, width, settings.k, search) / probe
+    # How many candidates fill diverse lists is not known before the join: the most that there may be.
+    is_diverse = any(rule.diverse is not None for rule in settings.rules.values())
+    k = max(settings.k, MOST_CANDIDATES) if is_diverse else settings.k
+    search = settings_for(probe, k, settings.recall_target, -(-(settings.k + settings.slack) * k // settings.k))
+    kernel = needed_bytes(probe, width, k, search) / probe
     attributes = len(attributes_of(settings.rules.values())) * _ATTRIBUTE_BYTES
     # Rows that must agree in an attribute are joined group by group, of a copy of their vectors.
     copies = _ROW_COPIES + any(rule.same for rule in settings.rules.values())

@@ -163,5 +163,6 @@ def _summary(work: _Work, counts: Mapping[str, int], metrics: Mapping[str, float
 def is_wanted(run: Run) -> bool:
     """Say whether a refresh codes notes, or has to hide some that are taken down."""
     if not tables.has_table(run.generation.uri(CODES)):
-        return bool(run.config.codes.enabled)
+        is_asked = any(rule.diverse is not None for rule in run.config.neighbours.tables.values())
+        return bool(run.config.codes.enabled) or is_asked
     return run.config.codes.enabled is not False or bool(taken_down(run.lake.root))

@@ -41,6 +41,7 @@ from uninote.pipelines.neighbours.full_join import join_all
 from uninote.pipelines.neighbours.output.cell_rows import open_cell_rows
 from uninote.pipelines.neighbours.output.files import JoinResult
 from uninote.pipelines.neighbours.output.publish import find_damage, hub_skewness, publish
+from uninote.pipelines.neighbours.planning.diversity import clean_up, prepare, report
 from uninote.pipelines.neighbours.planning.join import Join, open_join
 from uninote.pipelines.neighbours.recall import Recalls, found_truths, measure_recall
 from uninote.pipelines.neighbours.update import LostListsError, open_base, update_lists
@@ -66,17 +67,21 @@ def neighbours(run: Run) -> dict[str, Any]:
         return _summary(join, entry["counts"], Recalls.of(entry["metrics"]), last.as_of) | {"state": "unchanged"}
 
     ready_kernels(join)
-    result = None
-    if isinstance(decision, Update) and last is not None:
-        result = _try_update(join, last, decision)
-    if result is None:
-        result = join_all(join)
+    result = _make_lists(join, decision, entry)
     truths = found_truths(join, result)
     as_of = int(run.as_of.timestamp())
     published, outputs = publish(join, result, signature_of(present.settings, join.versions, as_of))
     unmark(run, rules)
+    clean_up(join)
 
-    counts = {**result.counts, **published, "notes": join.rows, "k": run.config.neighbours.k, "width": join.width}
+    counts = {
+        **result.counts,
+        **published,
+        **report(join),
+        "notes": join.rows,
+        "k": run.config.neighbours.k,
+        "width": join.width,
+    }
     with step("neighbours: recall of the lists, by table and width"):
         recalls = measure_recall(join, truths, open_cell_rows(join, counts["cells"], outputs))
     metrics = {**recalls.metrics(), **_hub_metrics(join), **result.seconds}
@@ -86,6 +91,17 @@ def neighbours(run: Run) -> dict[str, Any]:
     outcome = Outcome("done", counts, join.versions, outputs, metrics, present.settings, as_of=run.as_of)
     record(run, STAGE, _UNIT, outcome, started)
     return _summary(join, counts, recalls, as_of) | {"state": "done"}
+
+
+def _make_lists(join: Join, decision: Decision, entry: Entry | None) -> JoinResult:
+    """Update the lists of the run that left `entry` in the ledger, or join all notes."""
+    if isinstance(decision, Update) and entry is not None:
+        prepare(join, entry["counts"])
+        result = _try_update(join, _last_run(entry), decision)
+        if result is not None:
+            return result
+    prepare(join, None)
+    return join_all(join)
 
 
 def _former_tables(run: Run) -> dict[str, str]:

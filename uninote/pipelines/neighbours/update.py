@@ -109,19 +109,19 @@ def _stored_lists(join: Join, last: LastRun, changed: np.ndarray) -> dict[str, S
     stored = {}
     for name in join.rules:
         files = present_files(join.state_uri(name), last.outputs[join.state(name).name])
-        stored[name] = _read_limits(join, files, lambda: shared.value)
+        stored[name] = _read_limits(join, files, lambda: shared.value, join.candidates(name))
     shared.destroy()
     return stored
 
 
-def _read_limits(join: Join, files: list[DataFile], removed: Callable[[], np.ndarray]) -> StoredLists:
-    """Have tasks write what limits a table's lists, in `files`, set to new neighbours.
+def _read_limits(join: Join, files: list[DataFile], removed: Callable[[], np.ndarray], least: int) -> StoredLists:
+    """Have tasks write what limits a table's lists, in `files`, set to new neighbours; those below `least` are too short.
 
     Raises LostListsError where more than MOST_CHANGED lists have to be made anew.
     """
     schema = StructType([StructField("path", StringType()), StructField("short", BinaryType())])
     read = make_reader(("item_key", "neighbour_keys", "scores", "whole"))
-    make = make_limit_files(removed, join.run.config.neighbours.k, f"{join.staging_uri}/limits")
+    make = make_limit_files(removed, least, f"{join.staging_uri}/limits")
     paths = []
     short = [np.empty(0, np.int64)]
     for row in FileRows(join.run, files, read).scan(make, schema).collect():

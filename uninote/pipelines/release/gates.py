@@ -10,6 +10,7 @@ from uninote.config.sections.neighbours import NeighboursConfig
 from uninote.evaluation.estimates import AT_K, Estimate, estimate_recall
 from uninote.lake.delta_files import rows_in_log
 from uninote.lake.releases.record import GateResult, Release
+from uninote.lake.reserved import CODES
 from uninote.lake.schemas import CONFIDENCE_MAPS
 from uninote.pipelines.index.recall import recall_of_searches
 from uninote.pipelines.neighbours.output.cell_rows import open_cell_rows
@@ -45,9 +46,11 @@ def _rows(case: Case) -> Iterator[GateResult]:
 
 def _agreement(case: Case) -> Iterator[GateResult]:
     """Indexes and lists are of these items: made of their versions, as many, and of the same notes."""
-    # Lists are made of a table that is no part of the snapshot, too: the map to confidences.
-    maps = {CONFIDENCE_MAPS.name: case.release.tables.get(f"{case.release.generation}/{CONFIDENCE_MAPS.name}")}
-    versions = {**case.snapshot.versions, **maps}
+    # Lists are made of tables that are no part of the snapshot, too: the maps to confidences, and codes.
+    others = {
+        name: case.release.tables.get(f"{case.release.generation}/{name}") for name in (CONFIDENCE_MAPS.name, CODES)
+    }
+    versions = {**case.snapshot.versions, **others}
     wrong = []
     for name in case.tables:
         uri, version = case.place(case.release, name)

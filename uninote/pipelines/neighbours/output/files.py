@@ -138,7 +138,7 @@ def _folders(join: Join, name: str, sample: np.ndarray) -> ListFolders:
         state=join.state_uri(name),
         public=None if made_later else join.run.generation.uri(neighbours_table(join.run.note_id, name).name),
         pairs=f"{join.staging_uri}/pairs" if name == "neighbours" else None,
-        state_length=join.list_length,
+        state_length=join.search(1.0).with_candidates(join.candidates(name)).depth,
         k=settings.k,
         duplicate_score=settings.duplicate_score,
         sample=sample,

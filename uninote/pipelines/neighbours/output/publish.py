@@ -85,7 +85,9 @@ def _rank_lists(join: Join, name: str, groups: Sequence[str], background: np.nda
     collapsed = tuple(groups) if rule.duplicates == "collapse" else ()
     shown = Shown(settings.k, settings.min_strength_of(name), settings.min_confidence_of(name))
     confidence = None if stored is None else stored.found
-    ranking = Ranking(folder, shown, rule.hubness, background, closeness, collapsed, confidence)
+    ranking = Ranking(
+        folder, shown, rule.hubness, background, closeness, collapsed, confidence, join.diversities.get(name)
+    )
     shared = join.run.spark.sparkContext.broadcast(ranking)
     make = make_ranked(lambda: shared.value)
     files = files_of(join.state_uri(name))

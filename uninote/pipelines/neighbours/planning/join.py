@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,10 +12,12 @@ from pyspark.sql.types import BooleanType, IntegerType, LongType, StringType, St
 
 from udfs.arrow import ArrowMap
 from udfs.neighbours.attributes import AttributeColumns, make_with_attributes
+from udfs.neighbours.diversity import Diversity
 from udfs.neighbours.full_join import JoinTask, OwnBackground
 from udfs.neighbours.recall import Sampled
 from uninote.confidence.stored_maps import StoredMap, read_maps
 from uninote.lake.delta_files import present_files
+from uninote.lake.reserved import CODES
 from uninote.lake.schemas import (
     CONFIDENCE_MAPS,
     VECTOR,
@@ -41,10 +43,14 @@ STAGED = "neighbours"
 
 @dataclass(frozen=True)
 class Join:
-    """One run's work: the notes' vectors of one width, in the versions of a snapshot."""
+    """One run's work: the notes' vectors of one width, in the versions of a snapshot.
+
+    `diversities` are those of tables by codes, from when it is known how many candidates their lists keep.
+    """
 
     run: Run
     vectors: StoredVectors
+    diversities: dict[str, Diversity] = field(default_factory=dict)
 
     @cached_property
     def sample(self) -> VectorSample:
@@ -111,7 +117,16 @@ class Join:
         snapshot = self.vectors.snapshot
         found = {name: snapshot.versions[name] for name in ("items", snapshot.vectors_name(self.width))}
         # Confidences are part of the lists: another map is news, which takes no join.
-        return found if self._map_version == tables.ABSENT else found | {CONFIDENCE_MAPS.name: self._map_version}
+        if self._map_version != tables.ABSENT:
+            found |= {CONFIDENCE_MAPS.name: self._map_version}
+        # Only where a table is made by them are other codes news.
+        is_diverse = any(rule.diverse is not None for rule in self.run.config.neighbours.rules.values())
+        return found | {CODES: self.codes_version} if is_diverse else found
+
+    @cached_property
+    def codes_version(self) -> int:
+        """The version of the table of codes, as it is when the run begins."""
+        return tables.version_or_absent(self.run.generation.uri(CODES))
 
     @cached_property
     def _map_version(self) -> int:
@@ -122,11 +137,12 @@ class Join:
         """The confidence map of each table that has one, as it is when the run begins. Raises MapError."""
         return {} if self._map_version == tables.ABSENT else read_maps(self.run.generation, self._map_version)
 
-    @cached_property
+    @property
     def rules(self) -> dict[str, Rule]:
         """The rule of each table, by its name."""
         settings = self.run.config.neighbours
-        return {name: rule_of(rule, settings.duplicate_score) for name, rule in settings.rules.items()}
+        rules = {name: rule_of(rule, settings.duplicate_score) for name, rule in settings.rules.items()}
+        return rules | {name: replace(rules[name], candidates=one.candidates) for name, one in self.diversities.items()}
 
     @cached_property
     def attributes(self) -> tuple[Attribute, ...]:
@@ -138,10 +154,18 @@ class Join:
         """How many entries a stored list has: some more than readers see, for updates that take entries away."""
         return self.run.config.neighbours.k + self.run.config.neighbours.slack
 
+    def candidates(self, name: str) -> int:
+        """Return how many entries of a table's stored lists readers' ones are made of: K, or more for diverse lists."""
+        return self.rules[name].candidates or self.run.config.neighbours.k
+
+    def search(self, recall: float) -> Search:
+        """Return what is looked for where a rule asks for no more."""
+        settings = self.run.config.neighbours
+        return Search(settings.k, self.list_length, recall, settings.seed)
+
     def task(self, recall: float, cells: int, background: Background | OwnBackground) -> JoinTask:
         """Return what the executors need to know to reach this `recall` within each of so many cells."""
-        settings = self.run.config.neighbours
-        search = Search(settings.k, self.list_length, recall, settings.seed)
+        search = self.search(recall)
         sampled = Sampled(self.sample.keys, self.truth_length, f"{self.staging_uri}/truth") if cells == 1 else None
         return JoinTask(self.rules, search, self.width, background, sampled)
 

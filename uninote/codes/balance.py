@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-_TURNS = 60
-_PATIENCE = 10  # turns without a better result after which none comes
+_TURNS = 150
+_PATIENCE = 40  # turns without a better result after which none comes
 _STEP = 0.3  # of the mean cost, for each limit that a code is over its own
 
 
@@ -26,25 +26,26 @@ def balance(distances: np.ndarray, prices: np.ndarray, weights: np.ndarray, limi
     one code, however many they are: a code may have `limit` rows, or those of its most frequent vector. The prices of codes
     that have more rise until others cost less for enough rows.
     """
-    step = _STEP * float(np.average(distances.min(axis=1), weights=weights))
+    cost = float(np.average(distances.min(axis=1), weights=weights))
     best: Balanced | None = None
     best_turn = 0
     for turn in range(_TURNS):
         codes = (distances + prices).argmin(axis=1)
-        over = _over(codes, weights, len(prices), limit)
+        over = overfull(codes, weights, len(prices), limit)
         if best is None or over.max() < best.over:
             best, best_turn = Balanced(codes, prices, float(over.max())), turn
         if best.over <= 1 or turn - best_turn > _PATIENCE:
             break
         # Steps shrink, so that rows that flip between two codes come to rest.
-        change = step / (1 + turn / 10) * np.clip(over - 1, -0.2, 1)
+        change = _STEP * cost / (1 + turn / 10) * np.clip(over - 1, -0.2, 1)
         prices = np.maximum(0, prices + change).astype(np.float32)
     assert best is not None
     return best
 
 
-def _over(codes: np.ndarray, weights: np.ndarray, size: int, limit: float) -> np.ndarray:
+def overfull(codes: np.ndarray, weights: np.ndarray, size: int, limit: float) -> np.ndarray:
     """Return float64 (size,): the rows of each code by those it may have."""
     allowed = np.full(size, limit)
-    np.maximum.at(allowed, codes, weights)
+    if weights.max() > limit:
+        np.maximum.at(allowed, codes, weights)
     return np.asarray(np.bincount(codes, weights, minlength=size) / allowed)

@@ -79,6 +79,7 @@ BOUNDED = {
         "uninote/pipelines/codes/changed.py:_read_feed",
         "load_cdf",
     ): "ids and keys of a feed of at most changed._MOST_BYTES",
+    ("uninote/pipelines/codes/measuring.py:_counts", "collect"): "a row for each code of each level",
     ("uninote/pipelines/codes/whole.py:_update", "collect"): ONE,
     ("uninote/pipelines/matching/comparison.py:best_scores", "collect"): "a row for each bin of each pair of kinds",
     ("uninote/pipelines/matching/comparison.py:gallery_groups", "collect"): KINDS,

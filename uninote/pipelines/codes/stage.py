@@ -22,6 +22,7 @@ from uninote.pipelines.codes.changed import ChangedNotes, changed_notes
 from uninote.pipelines.codes.codebooks import current_codebook, make_codebook
 from uninote.pipelines.codes.drift import drift_of, say_drift
 from uninote.pipelines.codes.few import are_few, code_few
+from uninote.pipelines.codes.measuring import measure
 from uninote.pipelines.codes.moves import write_moves
 from uninote.pipelines.codes.takedown import hide_taken_down
 from uninote.pipelines.codes.whole import code_all
@@ -114,6 +115,7 @@ def _inputs(work: _Work) -> dict[str, int]:
 def _code(work: _Work) -> tuple[dict[str, int], dict[str, float]]:
     """Code what changed, or all notes; returns counts and metrics for the ledger."""
     changed = _changes(work)
+    metrics: dict[str, float] = {}
     limit = work.run.config.codes.max_drift
     if changed is None or work.last is None:
         made = code_all(work.vectors, work.codebook)
@@ -121,6 +123,7 @@ def _code(work: _Work) -> tuple[dict[str, int], dict[str, float]]:
         counts = {name: int(value) for name, value in made.items()}
         drift = drift_of(work.codebook, np.repeat(error, counts["notes"]))
         counts["notes_coded"] = counts["notes"]
+        metrics = measure(work.vectors, work.codebook)
     else:
         counts = code_few(work.run, changed, work.codebook)
         counts["notes"] = work.last["counts"]["notes"] + counts.pop("more_notes")
@@ -128,7 +131,7 @@ def _code(work: _Work) -> tuple[dict[str, int], dict[str, float]]:
         drift = drift_of(work.codebook, changed.errors)
     counts |= {"codebook": work.codebook.version, "drifted": int(say_drift(work.codebook, drift, limit))}
     say(f"codes: {counts['notes_coded']:,} notes coded; {counts['opened']:,} ids given, {counts['closed']:,} closed")
-    return counts, {} if drift is None else {"drift": drift}
+    return counts, metrics | ({} if drift is None else {"drift": drift})
 
 
 def _changes(work: _Work) -> ChangedNotes | None:

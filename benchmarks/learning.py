@@ -4,7 +4,7 @@
     python benchmarks/learning.py --arms NAME ... --data SET --start CHECKPOINT [--steps N]
 
 With nothing on its line: soft labels of the default text encoder against InfoNCE, with hard negatives and without, on the
-emoji below UNINOTE_DATA, three seeds of each arm, from a model that InfoNCE trained before: some 12 CPU-minutes. Arms are
+emoji below UNINOTE_DATA, three seeds of each arm, from a model that InfoNCE trained before: some 27 CPU-minutes. Arms are
 in learning_arms.py; those of the demo need SET, which conf/train_demo.yaml makes in its lake, and where they start.
 results.jsonl in `work` has a line for each arm and seed that is done; a later run goes on from there. No lake, no Spark, one
 thread. The last line on stdout is one JSON object: `arms` with mean and standard deviation of each score,

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from pyarrow import compute as pc
 
 from uninote.demo.corpus import read_rows
 from uninote.media.images import ImageError, to_image
 from uninote.training.dataset.strategies import Strategy
 
 MAX_PIXELS = 1_000_000
+ENDS = ("strategy", "query", "positive")
 Row = dict[str, Any]
 
 
@@ -24,14 +24,14 @@ def write_apart(folder: Path, whole: Path) -> None:
     """Copy a training set without the pairs of halves that share images; the copy points to the images of `whole`."""
     shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("images", "examples"))
     (folder / "images").symlink_to((whole / "images").resolve())
-    lists = pq.read_table(whole / "ranked").to_pylist()
-    last = {row["relevant"][-1] for row in lists}
+    items = pq.read_table(whole / "items", columns=["item", "images"]).to_pylist()
+    shown = {row["item"]: {image["digest"] for image in row["images"] or ()} for row in items}
     examples = pq.read_table(whole / "examples")
-    is_apart = [item in last for item in examples["positive"].to_pylist()]
-    other = pc.not_equal(examples["strategy"], Strategy.NOTE_TO_NOTE.value).to_pylist()
-    kept = examples.filter([one or two for one, two in zip(is_apart, other, strict=True)])
+    kept = []
+    for strategy, query, positive in zip(*(examples[name].to_pylist() for name in ENDS), strict=True):
+        kept.append(strategy != Strategy.NOTE_TO_NOTE.value or not shown[query] & shown[positive])
     (folder / "examples").mkdir()
-    pq.write_table(kept, folder / "examples" / "part-00000.parquet")
+    pq.write_table(examples.filter(kept), folder / "examples" / "part-00000.parquet")
 
 
 def write_facts(path: Path, demo: Path) -> None:

@@ -51,7 +51,7 @@ def fit_volume(counts: np.ndarray, volume: float, notes_per_night: int) -> Fit:
     return Fit(begin_of(first), notes, low * notes_per_night, high * notes_per_night)
 
 
-def interval(found: int, total: int) -> tuple[float, float]:
+def interval(found: float, total: float) -> tuple[float, float]:
     """Return the 95 % interval of a rate of which `found` of `total` were seen (Wilson 1927)."""
     if not total:
         return 0.0, 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +47,17 @@ def read_file(path: Path, lake: str, defaults: Defaults) -> tuple[pa.Table, int]
         else:
             rows.append(made)
     return pa.Table.from_pylist(rows, schema), skipped
+
+
+def read_answers(path: Path, sides: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield (sides, relevant, probability) of the rows of a file in which somebody answered. Raises JudgmentError."""
+    for number, row in enumerate(_records(path), 1):
+        try:
+            relevant = _answered(row, sides)
+            if relevant is not None:
+                yield {name: row[name] for name in sides} | {"relevant": relevant, "probability": _probability(row)}
+        except (ValueError, TypeError) as error:
+            raise JudgmentError(f"row {number} of {path.name}: {error}; nothing was read") from error
 
 
 def _records(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -99,15 +110,9 @@ _READERS: Mapping[str, Callable[[Path], Iterator[Mapping[str, Any]]]] = {
 
 def _judgment(row: Mapping[str, Any], schema: pa.Schema, defaults: Defaults) -> dict[str, Any] | None:
     """Return a row of the table; null where the judge skipped the pair. Raises ValueError."""
-    for name in ("a", "b", "relevant"):
-        if name not in row:
-            raise ValueError(f"there is no {name!r} in it; a judgment has a, b and relevant")
-    relevant = _answer(row["relevant"])
+    relevant = _answered(row, ("a", "b"))
     if relevant is None:
         return None
-    probability = _number(row.get("probability"), float)
-    if probability is not None and not 0 < probability <= 1:
-        raise ValueError(f"the probability {probability} is not above 0 and at most 1")
     made = dict.fromkeys(schema.names) | {
         "relevant": relevant,
         "source": row.get("source") or defaults.source,
@@ -115,7 +120,7 @@ def _judgment(row: Mapping[str, Any], schema: pa.Schema, defaults: Defaults) -> 
         "generation": row.get("generation") or None,
         "table": row.get("table") or defaults.table,
         "rank": _number(row.get("rank"), int),
-        "probability": probability,
+        "probability": _probability(row),
         "judge": row.get("judge") or defaults.judge,
         "judged_at": _time(row.get("judged_at")),
     }
@@ -124,6 +129,21 @@ def _judgment(row: Mapping[str, Any], schema: pa.Schema, defaults: Defaults) -> 
     if made["a"] == made["b"]:
         raise ValueError(f"a and b are the same note, {made['a']!r}")
     return made
+
+
+def _answered(row: Mapping[str, Any], sides: Sequence[str]) -> bool | None:
+    """Return what a row says, null where nobody answered. Raises ValueError."""
+    for name in (*sides, "relevant"):
+        if name not in row:
+            raise ValueError(f"there is no {name!r} in it; a judgment has {', '.join(sides)} and relevant")
+    return _answer(row["relevant"])
+
+
+def _probability(row: Mapping[str, Any]) -> float | None:
+    probability: float | None = _number(row.get("probability"), float)
+    if probability is not None and not 0 < probability <= 1:
+        raise ValueError(f"the probability {probability} is not above 0 and at most 1")
+    return probability
 
 
 def _answer(value: Any) -> bool | None:

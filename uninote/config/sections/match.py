@@ -43,6 +43,19 @@ class VolumeConfig(Section):
         return self
 
 
+class RateConfig(Section):
+    """How many false matches a note may come to, on average, in one category, by each pair of kinds."""
+
+    act: float = Field(gt=0, lt=1)
+    review: float = Field(gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.act > self.review:
+            raise ValueError(f"act is {self.act}, more than review, {self.review}; every note acted on is found")
+        return self
+
+
 class MatchConfig(Section):
     """What is matched; off where `gallery` is null. It is a table or folder as `ingest.source` knows them, of samples.
 
@@ -52,8 +65,10 @@ class MatchConfig(Section):
     `thresholds` are by category, or `*`, and pair of kinds, the entry's first: `image-note` holds an entry's image against
     a whole note. They go before fitted ones; where both lack, a pair is compared and counted, and nothing is found by it.
     `volumes`, by category or `*`, are what `jobs/match.py --calibrate` fits thresholds to, for `notes_per_night` new and
-    edited notes; null: as many as the ledger says. `near_copies` finds images by what they look like as well, by PDQ hashes,
-    with any model that sees images. `generation` is the one for which `thresholds` were chosen; null: any.
+    edited notes; null: as many as the ledger says. `rates` go before volumes: of false matches, counted on notes in the file
+    `judged`, whose rows have note_id, entry_id, relevant, and perhaps the probability with which the note was drawn.
+    `near_copies` finds images by what they look like as well, by PDQ hashes, with any model that sees images. `generation` is
+    the one for which `thresholds` were chosen; null: any.
     """
 
     gallery: Location | None = None
@@ -62,6 +77,8 @@ class MatchConfig(Section):
     thresholds: dict[str, dict[str, ThresholdConfig]] = Field(default_factory=dict)
     volumes: dict[str, VolumeConfig] = Field(default_factory=dict)
     notes_per_night: int | None = Field(None, ge=1)
+    rates: dict[str, RateConfig] = Field(default_factory=dict)
+    judged: str | None = None
     near_copies: bool = False
     generation: str | None = None
 

@@ -96,6 +96,8 @@ MATCH_THRESHOLDS = TableSpec(
         review=DoubleType(),
         act_volume=DoubleType(),
         review_volume=DoubleType(),
+        act_rate=DoubleType(),
+        review_rate=DoubleType(),
         notes_per_night=LongType(),
         notes_counted=LongType(),
         act_notes=LongType(),
@@ -117,7 +119,9 @@ MATCH_THRESHOLDS = TableSpec(
 
 Of fitted ones: `notes_counted` notes have an item of the kind; of them `act_notes` and `review_notes` reach the threshold, and
 `act_low` to `act_high`, in notes a night, is the 95 % interval of what that means, likewise for review. A threshold is null
-where too few notes were counted for the volume: `message` says how many it takes. `generic` are entries left out of the fit.
+where too few notes were counted: `message` says how many it takes. Fitted to `act_rate` and `review_rate` of false matches,
+`notes_counted` are judged notes, `act_notes` false ones, and the interval is of the rate. `generic` are entries left out of
+the fit.
 """
 
 MATCH_SCORES = TableSpec(

@@ -1,4 +1,4 @@
-"""Thresholds fitted to a volume a night, on all notes that are embedded."""
+"""Thresholds fitted to a volume a night, on all notes that are embedded, or to a rate of false matches, on judged ones."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from uninote.gallery.entries import Entries, make_entries
 from uninote.gallery.fitting import LEAST_COUNTED, Fit, fit_volume
 from uninote.gallery.generic import generic_entries
 from uninote.gallery.histograms import dense
+from uninote.gallery.judged import JudgedNotes, fit_rate, ids_of
 from uninote.gallery.thresholds import ThresholdError, Thresholds
 from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
@@ -22,6 +23,7 @@ from uninote.pipelines.lake.run import Run, ledger
 from uninote.pipelines.matching.comparison import best_scores, compared
 from uninote.pipelines.matching.gallery import bring_up
 from uninote.pipelines.matching.limits import given_rows, stored_limits, write_limits
+from uninote.pipelines.matching.rates import best_bins, bins_for, read_judged
 from uninote.pipelines.matching.scope import Scope, find_scope
 from uninote.pipelines.matching.scores import histograms
 from uninote.pipelines.runtime.progress import say, step
@@ -42,9 +44,9 @@ class Aim:
 
 
 def calibrate(run: Run) -> dict[str, Any]:
-    """Fit thresholds to `match.volumes`, store them, and return what was fitted.
+    """Fit thresholds to `match.rates` and `match.volumes`, store them, and return what was fitted.
 
-    Raises ThresholdError where no volume is given, or where nobody knows how many notes a night there are.
+    Raises ThresholdError where neither is given, where nobody knows how many notes a night there are, or too few were judged.
     """
     aim = _aim(run)
     snapshot = newest_snapshot(run)
@@ -54,26 +56,54 @@ def calibrate(run: Run) -> dict[str, Any]:
             "no entry of the gallery can be compared, so there is nothing to fit; look at its quarantine"
         )
     scope = find_scope(run, snapshot, None)
+    judged = read_judged(scope) if run.config.match.rates else {}
     generic = _generic(scope, aim)
+    without = sorted(set().union(*generic.values()))
+    fitted = _by_volumes(scope, aim, generic) + _by_rates(scope, judged, without)
+    # Of what is fitted to both the rate stays, which comes later.
+    rows = [*{(row["category"], row["entry_kind"], row["note_kind"]): row for row in fitted}.values()]
+    write_limits(run, rows + given_rows(run))
+    _say(rows)
+    told = ("category", "entry_kind", "note_kind", "act", "review", "notes_counted", "generic", "message")
+    return {"tables": {}, "fitted": [{name: row.get(name) for name in told} for row in rows]}
+
+
+def _by_volumes(scope: Scope, aim: Aim, generic: Mapping[str, set[str]]) -> list[dict[str, Any]]:
+    if not aim.volumes:
+        return []
     with step(f"match: best scores of all {scope.vectors.count:,} items, to fit thresholds"):
         without = sorted(set().union(*generic.values()))
         with compared(scope, Thresholds({}), without) as found:
             scores = best_scores(scope, found, without)
-    rows = [
-        _row(scope, aim, key, dense([*bins], [*bins.values()]), generic) for key, bins in histograms(scores).items()
-    ]
-    fitted = [row for row in rows if row is not None]
-    write_limits(run, fitted + given_rows(run))
-    _say(fitted)
-    told = ("category", "entry_kind", "note_kind", "act", "review", "notes_counted", "generic", "message")
-    return {"tables": {}, "fitted": [{name: row[name] for name in told} for row in fitted]}
+    made = histograms(scores).items()
+    rows = [_row(scope, aim, key, dense([*bins], [*bins.values()]), generic) for key, bins in made]
+    return [row for row in rows if row is not None]
+
+
+def _by_rates(scope: Scope, judged: Mapping[str, JudgedNotes], without: Sequence[str]) -> list[dict[str, Any]]:
+    rates = scope.run.config.match.rates
+    if not judged:
+        return []
+    rows = []
+    for (group, note_kind), best in best_bins(scope, ids_of(judged), without).items():
+        rate = rates.get(group.category) or rates.get(ANY)
+        notes = judged.get(group.category)
+        if rate is not None and notes is not None and best:
+            bins = bins_for(notes, best)
+            fits = {name: fit_rate(bins, notes, getattr(rate, name)) for name in ("act", "review")}
+            key = {"category": group.category, "entry_kind": group.kind, "note_kind": note_kind}
+            aims = {f"{name}_rate": getattr(rate, name) for name in fits}
+            rows.append(key | _fitted(fits) | aims | _of_run(scope) | {"notes_counted": int((bins >= 0).sum())})
+    return rows
 
 
 def _aim(run: Run) -> Aim:
     settings = run.config.match
+    if settings.rates and not settings.volumes:
+        return Aim({}, 1)
     if not settings.volumes:
         raise ThresholdError(
-            "match.volumes names no volume to fit to; say how many notes a night you can act on and review: "
+            "match.volumes and match.rates name nothing to fit to; say how many notes a night you can act on and review: "
             "--set 'match.volumes={\"*\": {act: 20, review: 200}}'"
         )
     nights = [entry["counts"] for entry in ledger(run, "match") if entry["state"] == "done"]
@@ -119,15 +149,22 @@ def _row(
     if volume is None:
         return None
     fits = {name: fit_volume(counts, getattr(volume, name), aim.notes_per_night) for name in ("act", "review")}
-    row: dict[str, Any] = {"category": category, "entry_kind": entry_kind, "note_kind": note_kind, "given": False}
+    names = {"category": category, "entry_kind": entry_kind, "note_kind": note_kind}
+    aims = {f"{name}_volume": getattr(volume, name) for name in fits}
+    counted = {"notes_per_night": aim.notes_per_night, "notes_counted": int(counts.sum())}
+    generic_ids = {"generic": sorted(generic.get(category, ()))}
+    return names | _fitted(fits) | aims | counted | generic_ids | _of_run(scope)
+
+
+def _fitted(fits: Mapping[str, Fit]) -> dict[str, Any]:
+    row: dict[str, Any] = {"given": False, "message": _message(fits)}
     for name, fit in fits.items():
-        row |= {name: fit.threshold, f"{name}_volume": getattr(volume, name), f"{name}_notes": fit.notes}
-        row |= {f"{name}_low": fit.low, f"{name}_high": fit.high}
-    return row | {
-        "notes_per_night": aim.notes_per_night,
-        "notes_counted": int(counts.sum()),
-        "generic": sorted(generic.get(category, ())),
-        "message": _message(fits),
+        row |= {name: fit.threshold, f"{name}_notes": fit.notes, f"{name}_low": fit.low, f"{name}_high": fit.high}
+    return row
+
+
+def _of_run(scope: Scope) -> dict[str, Any]:
+    return {
         "generation": scope.run.model.generation,
         "gallery_version": scope.gallery,
         "run_id": scope.run.run_id,
@@ -148,6 +185,6 @@ def _say(rows: Sequence[Mapping[str, Any]]) -> None:
         if row["review"] is not None:
             act = "never" if row["act"] is None else f"from {row['act']:.3f}"
             say(f"match: {pair}: act {act}, review from {row['review']:.3f}, by {row['notes_counted']:,} notes")
-    for category in sorted({row["category"] for row in rows if row["generic"]}):
-        names = ", ".join(next(row["generic"] for row in rows if row["category"] == category))
+    for category in sorted({row["category"] for row in rows if row.get("generic")}):
+        names = ", ".join(next(row["generic"] for row in rows if row["category"] == category and row.get("generic")))
         say(f"match: {category}: too generic to act on, and left in review: {names}")

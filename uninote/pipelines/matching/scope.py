@@ -91,7 +91,7 @@ def find_scope(run: Run, snapshot: Snapshot, last: Entry | None) -> Scope:
         nothing = tables.no_rows(run.spark, struct_of(note_id=run.note_id))
         return Scope(run, vectors, gallery, nothing, feed.keys, 0, entries)
     notes = _changed_notes(run, vectors.kinds, since, version)
-    return Scope(run, vectors, gallery, notes, _keys_of(snapshot, vectors.kinds, notes), len(feed.keys), entries)
+    return Scope(run, vectors, gallery, notes, keys_of(snapshot, vectors.kinds, notes), len(feed.keys), entries)
 
 
 def _changed_entries(run: Run, since: int, version: int) -> list[str] | None:
@@ -108,7 +108,7 @@ def _changed_notes(run: Run, kinds: Sequence[str], since: int, version: int) -> 
     return feed.where(F.col("kind").isin(*kinds)).select("note_id").distinct().persist()
 
 
-def _keys_of(snapshot: Snapshot, kinds: Sequence[str], notes: DataFrame) -> np.ndarray:
+def keys_of(snapshot: Snapshot, kinds: Sequence[str], notes: DataFrame) -> np.ndarray:
     """Return the keys of all items of some notes, ascending: the best of a note may be an item that did not change."""
     items = snapshot.read("items").where(F.col("kind").isin(*kinds))
     keys = items.join(F.broadcast(notes), "note_id", "left_semi").select("item_key").toArrow()["item_key"].to_numpy()

@@ -1,6 +1,7 @@
 """Give notes codes: a short list of integers for each note, whose beginnings notes share that are alike.
 
 --new-codebook fits another codebook beside those that there are; --rebuild compares the codes of all notes.
+--export FOLDER writes the ids of the live release with texts, as Parquet, for training language models on ids.
 """
 
 from __future__ import annotations

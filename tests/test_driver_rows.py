@@ -25,6 +25,7 @@ COLLECTING = {
 FILES = "a row for each file or shard that tasks wrote or read"
 ONE = "one row of sums"
 KINDS = "a row for each kind, reason, bin, chunk or source file"
+BRANCHES = "a row for each branch of codes: up to 512 of the first level, 512 below each"
 SHOWN = "notes that a report shows or samples: a constant number, with K neighbours each"
 SAMPLE = "a sample whose size is a setting or a constant, perhaps from each task"
 CHANGED = "8 to 17 bytes for each changed item, of which there are at most change_feed.MOST_CHANGED"
@@ -32,6 +33,13 @@ CHANGED = "8 to 17 bytes for each changed item, of which there are at most chang
 BOUNDED = {
     ("uninote/lake/change_feed.py:changed_values", "load_cdf"): "one column of files of at most MOST_BYTES",
     ("uninote/lake/change_feed.py:read_feed", "load_cdf"): CHANGED,
+    ("uninote/pipelines/codes_export.py:export_codes", "collect"): KINDS,
+    ("uninote/pipelines/corpus_map/coded.py:flags", "toArrow"): BRANCHES,
+    ("uninote/pipelines/corpus_map/coded.py:languages", "collect"): "three rows for each branch of the first level",
+    ("uninote/pipelines/corpus_map/coded.py:sizes", "toArrow"): BRANCHES,
+    ("uninote/pipelines/corpus_map/labels.py:labels", "toArrow"): BRANCHES,
+    ("uninote/pipelines/corpus_map/pictures.py:pictures", "toArrow"): "typical.PICTURES thumbnails",
+    ("uninote/pipelines/corpus_map/typical.py:_rows", "collect"): f"{BRANCHES}; eight for one of the first",
     ("uninote/pipelines/embed/steps/chunks.py:take_census", "collect"): KINDS,
     ("uninote/pipelines/embed/steps/chunks.py:take_first_census", "collect"): KINDS,
     ("uninote/pipelines/embed/steps/chunks.py:with_chunks", "collect"): "one row with a bound for each chunk",

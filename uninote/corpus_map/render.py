@@ -8,6 +8,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from uninote.codes.printing import print_codes
 from uninote.corpus_map.data import CorpusMap
 from uninote.corpus_map.page_data import label_text, page_data
 from uninote.page_text import clean, digest_of_script, json_for_page
@@ -51,8 +52,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": lambda value: f"{value:,}", "share": _share, "times": _times, "label": label_text}
-    environment.globals["prefix"] = _prefix
+    environment.filters |= {"count": lambda value: f"{value:,}", "share": _share, "times": times, "label": label_text}
+    environment.globals["prefix"] = branch_name
     return environment
 
 
@@ -60,10 +61,11 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "–"
 
 
-def _times(effect: float) -> str:
+def times(effect: float) -> str:
     """Return the ratio of shares that an effect is the logarithm of, as people read it."""
     return f"× {2**effect:.1f}" if effect >= 0 else f"÷ {2**-effect:.1f}"
 
 
-def _prefix(codes: tuple[int, ...]) -> str:
-    return "".join(f"<{letter}_{code}>" for letter, code in zip("ab", codes, strict=False))
+def branch_name(codes: tuple[int, ...]) -> str:
+    """Return the codes of a branch as tokenizers have them."""
+    return print_codes(codes)

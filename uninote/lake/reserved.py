@@ -23,6 +23,7 @@ _OF_LAKES = {
     "training",
     "evaluations",
     "report",
+    "map",
     "found",
     "matches",
     "judgments",

@@ -1,4 +1,4 @@
-"""What `jobs/codes.py` does: code notes, perhaps all of them again, or by a new codebook."""
+"""What `jobs/codes.py` does: code notes, perhaps all of them again, or by a new codebook; or write pairs of ids and texts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from uninote.codes.codebook import CodebookError
 from uninote.pipelines.codes.stage import NEW_CODEBOOK, REBUILD
+from uninote.pipelines.codes_export import export_codes
 from uninote.pipelines.job import Work
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.stages import run_stage
@@ -21,7 +22,10 @@ def choose_work(arguments: Sequence[str]) -> tuple[Work, list[str]]:
     either = parser.add_mutually_exclusive_group()
     for asked in (NEW_CODEBOOK, REBUILD):
         either.add_argument(f"--{asked}", dest="asked", action="store_const", const=asked)
+    either.add_argument("--export", metavar="FOLDER")
     chosen, others = parser.parse_known_args(arguments)
+    if chosen.export is not None:
+        return partial(export_codes, place=chosen.export), others
     return partial(_code, asked=chosen.asked), others
 
 

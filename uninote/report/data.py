@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from uninote.corpus_map.data import CorpusMap
 from uninote.report.figures import (
     Agreement,
     Duplicates,
@@ -165,3 +166,4 @@ class Report:
     cuts: Cuts | None = None
     as_of: str = ""
     duplicates: Duplicates | None = None
+    map: CorpusMap | None = None

@@ -8,6 +8,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from uninote.corpus_map.render import branch_name, times
 from uninote.page_text import clean
 from uninote.report import browse, charts, formats, reliability, small_charts
 from uninote.report.data import ExampleNote, ExampleRow, Report
@@ -15,6 +16,7 @@ from uninote.report.figures import LEAST_JUDGED
 from uninote.report.verdict import judge
 
 TEMPLATE = "report.html"
+MAP_ROWS = 20  # branches, and changes of such, that stand in the report itself
 ALIKE = 0.01  # scores closer together than this hardly tell notes apart
 
 
@@ -30,6 +32,7 @@ def render(report: Report) -> str:
         browse=browse,
         alike=ALIKE,
         judged_least=LEAST_JUDGED,
+        map_rows=MAP_ROWS,
         digits=_score_digits(report.examples),
     )
     return clean(page)
@@ -60,7 +63,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {name: getattr(formats, name) for name in names}
     environment.filters |= {"data_uri": _data_uri, "score": _score, "shared_first": _shared_first}
-    environment.globals["amount"] = formats.amount
+    environment.globals |= {"amount": formats.amount, "branch_name": branch_name, "times": times}
     return environment
 
 

@@ -55,6 +55,7 @@ ARTEFACTS = (
     Artefact("training", LAKE, UNPINNED, KEPT, FILES),
     Artefact("evaluations", LAKE, UNPINNED, KEPT, NOTHING),
     Artefact("report", LAKE, UNPINNED, TRIMMED, FILES),
+    Artefact("map", LAKE, UNPINNED, TRIMMED, FILES),
     Artefact("found", LAKE, UNPINNED, KEPT, FILES),
     Artefact("matches", LAKE, VERSION, VACUUM, ROWS),
     Artefact("judgments", LAKE, UNPINNED, VACUUM, ROWS),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from uninote import __version__
 from uninote.digests import digest
 from uninote.lake.takedowns.watch import taken_down
@@ -15,7 +17,8 @@ from uninote.pipelines.training.scores import evaluation_of
 from uninote.storage import lake_files
 
 BYTES = "bytes"
-_LISTS = ("neighbours", "duplicates")
+MAP_BYTES = "map_bytes"
+_TABLES = ("neighbours", "duplicates", "codes")
 # An ingest and an embed write an entry each night, whatever they find: what they left tells whether anything changed. What
 # retention removes after a report, the next one shows.
 _LEFT_OUT = ("ingest", "embed", "retention", REPORT)
@@ -26,7 +29,7 @@ _STANDING = ("notes_in", "quarantined", "degraded", "unreachable", "postponed", 
 def state_shown(run: Run, snapshot: Snapshot, entries: Entries) -> str:
     """Return a digest of all that a report shows, but for when each run looked and how long it took."""
     versions = dict(snapshot.versions)
-    for name in _LISTS:
+    for name in _TABLES:
         versions[name] = tables.version_or_absent(run.generation.uri(name))
     for name in ("notes", "quarantine", "judgments"):
         versions[name] = tables.version_or_absent(run.lake.uri(name))
@@ -43,12 +46,17 @@ def state_shown(run: Run, snapshot: Snapshot, entries: Entries) -> str:
     return digest(settings, versions, sorted(made), standing, hidden, others)
 
 
-def stands(run: Run, path: str, state: str) -> bool:
-    """Say whether the file at `path` is the report of that state: the newest that any run wrote, as long as it was."""
+def stands(run: Run, paths: Mapping[str, str], state: str) -> bool:
+    """Say whether the pages at `paths`, by the names of their counts, are those of that state: the newest that any run wrote.
+
+    A page that the newest run did not write need not be there.
+    """
     last = ledger_table.last_of(run.lake, REPORT, "all")
     if last is None or last["fingerprint"] != state:
         return False
     try:
-        return bool(lake_files.size_of(path) == last["counts"][BYTES])
+        return all(
+            lake_files.size_of(path) == last["counts"][name] for name, path in paths.items() if name in last["counts"]
+        )
     except OSError:
         return False

@@ -11,10 +11,12 @@ from typing import Any
 from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
+from uninote.corpus_map.render import render_map
 from uninote.evaluation.estimates import AT_K, Estimate, name_of
 from uninote.index.planning.choose import recall_wanted
 from uninote.lake.schemas import quarantine_table
 from uninote.lake.takedowns.watch import taken_down
+from uninote.pipelines.corpus_map.collect import collect_map
 from uninote.pipelines.embed.steps.accounting import CUT_COUNTS
 from uninote.pipelines.index.recall import RECALL_TARGET
 from uninote.pipelines.index.stage import unit_of
@@ -25,7 +27,7 @@ from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
 from uninote.pipelines.neighbours.recall import Recalls
 from uninote.pipelines.report.duplicates import duplicates
 from uninote.pipelines.report.examples import Examples, example_rows, find_examples, sample_of
-from uninote.pipelines.report.freshness import BYTES, stands, state_shown
+from uninote.pipelines.report.freshness import BYTES, MAP_BYTES, stands, state_shown
 from uninote.pipelines.report.judged import judged_tables
 from uninote.pipelines.report.quality import Quality, measure_quality
 from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, seconds_of, stage_rows, when
@@ -38,6 +40,7 @@ from uninote.report.render import render
 from uninote.storage import lake_files
 
 FILE = "report.html"
+MAP = "map.html"
 BINS = 30
 SAMPLES = 3  # shown for each quarantine reason
 RANKS = (1, 2, 5, 10, 20, 50, 100)  # whose scores are shown, as far as lists go
@@ -45,22 +48,33 @@ _BEST = 0  # instead of a rank: the best neighbour, on an axis of its own
 
 
 def report(run: Run) -> dict[str, Any]:
-    """Write `report.html` into the lake and return where it is.
+    """Write `report.html` into the lake, and `map.html` where notes have codes, and return where they are.
 
     As the end of a refresh that found nothing to do it is left as it stands: that of the run which last changed anything.
     """
     started = time.time()
     snapshot = newest_snapshot(run)
-    path = run.lake.uri(FILE)
+    path, map_path = run.lake.uri(FILE), run.lake.uri(MAP)
+    places = {"tables": {}, "report": path}
     entries = newest_entries(run)
     state = state_shown(run, snapshot, entries)
     # Whoever asks for the report alone gets one that is about the newest run, be it one that changed nothing.
-    if run.stage_seconds and stands(run, path, state):
-        return {"tables": {}, "report": path, "state": "unchanged"}
-    page = render(_collect(run, snapshot, entries)).encode()
-    lake_files.write(path, page)
-    record(run, REPORT, "all", Outcome("done", {BYTES: len(page)}, fingerprint=state), started)
-    return {"tables": {}, "report": path, "state": "done"}
+    if run.stage_seconds and stands(run, {BYTES: path, MAP_BYTES: map_path}, state):
+        return places | {"state": "unchanged"}
+    found = _collect(run, snapshot, entries)
+    sizes = {BYTES: _write(path, render(found))}
+    if found.map is not None:
+        sizes[MAP_BYTES] = _write(map_path, render_map(found.map))
+        places["map"] = map_path
+    record(run, REPORT, "all", Outcome("done", sizes, fingerprint=state), started)
+    return places | {"state": "done"}
+
+
+def _write(path: str, page: str) -> int:
+    """Write a page and return its bytes."""
+    content = page.encode()
+    lake_files.write(path, content)
+    return len(content)
 
 
 def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
@@ -90,6 +104,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         judged=judged_tables(run) if joined else (),
         duplicates=duplicates(run, snapshot, joined["counts"]["width"]) if joined else None,
         evaluation=evaluation_of(run),
+        map=collect_map(run, snapshot) if settings.map else None,
         ranks=scores,
         trends=trends(run),
         examples=example_rows(run, examples, settings.example_notes),

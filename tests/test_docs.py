@@ -22,6 +22,8 @@ import pytest
 from coloured_discs import COLOURS, set_rows
 from deltalake import DeltaTable, write_deltalake
 
+from uninote.codes.files import to_bytes
+from uninote.codes.fitting import FitSettings, fit_codebook
 from uninote.config.types import find_key
 from uninote.lake.generation_record import RECORD
 from uninote.lake.releases.pointer import change_pointer
@@ -101,8 +103,20 @@ def place(tmp_path_factory):
     publish(store, Published(1, "docs", {"neighbours": lists}), None)
     store.close()
     write_deltalake(str(tables / "gallery"), gallery_rows(generation))
+    write_codes(tables, generation)
     make_release(folder / "lake", generation)
     return SimpleNamespace(folder=folder, lake=folder / "lake", generation=generation)
+
+
+def write_codes(tables: Path, generation: str) -> None:
+    """Write a codebook, and the codes of one note."""
+    vectors = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
+    codebook = fit_codebook(vectors, FitSettings(2, 4), generation)
+    rows = {"version": pa.array([1], pa.int32()), "content": [to_bytes(codebook)]}
+    write_deltalake(str(tables / "codebooks"), pa.table(rows))
+    codes = {"note_id": ["n1"], "codes": pa.array([[0, 1, 0]], pa.list_(pa.int32())), "id": ["<a_0><b_1><c_0>"]}
+    codes |= {"codebook": pa.array([1], pa.int32()), "present": [True]}
+    write_deltalake(str(tables / "codes"), pa.table(codes))
 
 
 def gallery_rows(generation: str) -> pa.Table:
@@ -117,7 +131,13 @@ def gallery_rows(generation: str) -> pa.Table:
 
 def make_release(lake: Path, generation: str) -> None:
     """Let readers see the tables as they stand."""
-    names = ["notes", *(f"{generation}/{name}" for name in ("items", "neighbours", "similar_other_author", "gallery"))]
+    names = [
+        "notes",
+        *(
+            f"{generation}/{name}"
+            for name in ("items", "neighbours", "similar_other_author", "gallery", "codes", "codebooks")
+        ),
+    ]
     versions = {name: DeltaTable(str(lake / name)).version() for name in names}
     manifest = max((lake / generation / "index" / "w64").glob("manifest*.json")).name
     pins = {"w64": IndexPin(f"{generation}/index/w64", manifest)}

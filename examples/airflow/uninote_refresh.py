@@ -16,7 +16,7 @@ from airflow.operators.bash import BashOperator
 
 ROOT = os.environ.get("UNINOTE_ROOT", "/opt/uninote")
 MASTER = os.environ.get("UNINOTE_MASTER", "spark://host:7077")
-JOBS = ("ingest", "embed", "index", "neighbours", "match", "release", "report")
+JOBS = ("ingest", "embed", "index", "codes", "neighbours", "match", "release", "report")
 
 
 def command(job: str) -> str:

@@ -199,10 +199,11 @@
   const drawPlane = () => {
     const placed = roots.filter((root) => root.place && root.notes).sort((one, other) => other.notes - one.notes);
     const texts = [];
+    const widest = Math.min(26, 220 / Math.sqrt(Math.max(1, placed.length))); // many circles share the same room
     for (const root of placed) {
       const [x, y] = spot(root);
       const state = root.change ? root.change[0] : "";
-      const circle = shape("circle", { cx: x, cy: y, r: 2 + 26 * Math.sqrt(root.notes / largest), class: state });
+      const circle = shape("circle", { cx: x, cy: y, r: 2 + widest * Math.sqrt(root.notes / largest), class: state });
       circle.dataset.key = root.key;
       const title = shape("title", {});
       title.textContent = root.prefix + " " + root.label + ": " + number(root.notes) + " notes";

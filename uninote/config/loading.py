@@ -79,17 +79,27 @@ def _merge(into: dict[str, Any], update: dict[str, Any]) -> None:
 def _make_absolute(values: dict[str, Any], locations: set[str], base: Path, problems: Problems) -> None:
     for name in sorted(locations):
         *sections, key = name.split(".")
-        holder: Any = values
-        for section in sections:
-            holder = holder.get(section) if isinstance(holder, dict) else None
-        if not isinstance(holder, dict) or key not in holder:
-            continue
-        try:
-            if holder[key] not in NAMES.get(name, ()):
-                holder[key] = _absolute(holder[key], base)
-        except (OSError, RuntimeError, ValueError) as error:
-            # There is no such user, links form a circle, or the name has a NUL or is not UTF-8.
-            problems.append(f"{name}: {holder[key]!r} is no place on this machine ({error})")
+        for holder in _holders(values, sections):
+            if key not in holder:
+                continue
+            try:
+                if holder[key] not in NAMES.get(name, ()):
+                    holder[key] = _absolute(holder[key], base)
+            except (OSError, RuntimeError, ValueError) as error:
+                # There is no such user, links form a circle, or the name has a NUL or is not UTF-8.
+                problems.append(f"{name}: {holder[key]!r} is no place on this machine ({error})")
+
+
+def _holders(values: Any, sections: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the mappings that the names of sections lead to; * stands for any."""
+    if not isinstance(values, dict):
+        return
+    if not sections:
+        yield values
+        return
+    first, *rest = sections
+    for name in [*values] if first == "*" else [first]:
+        yield from _holders(values.get(name), rest)
 
 
 def _absolute(value: Any, base: Path) -> Any:

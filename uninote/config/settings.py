@@ -13,13 +13,14 @@ from uninote.config.sections.codes import CodesConfig
 from uninote.config.sections.index import IndexConfig, SearchConfig
 from uninote.config.sections.match import MatchConfig
 from uninote.config.sections.model import EmbedConfig, ModelConfig
-from uninote.config.sections.neighbours import NeighboursConfig
+from uninote.config.sections.neighbours import NeighboursConfig, TableName
 from uninote.config.sections.observe import ObserveConfig
 from uninote.config.sections.releases import CompactionConfig, GatesConfig, RefreshConfig, RetentionConfig
 from uninote.config.sections.report import ReportConfig
 from uninote.config.sections.serving import ServingConfig
 from uninote.config.sections.sources import DemoConfig, IngestConfig, MediaConfig, S3Config
 from uninote.config.sections.training import TrainingConfig
+from uninote.config.sections.vectors import EmbeddingConfig
 from uninote.config.spark_settings import find_conflicts
 from uninote.digests import digest
 from uninote.lake.table_paths import unusable_part
@@ -43,6 +44,7 @@ class Config(Section):
     index: IndexConfig = IndexConfig()
     search: SearchConfig = SearchConfig()
     neighbours: NeighboursConfig = NeighboursConfig()
+    embeddings: dict[TableName, EmbeddingConfig] = Field(default_factory=dict)
     match: MatchConfig = MatchConfig()
     training: TrainingConfig = TrainingConfig()
     refresh: RefreshConfig = RefreshConfig()
@@ -91,6 +93,42 @@ class Config(Section):
                     f"neighbours.tables.{name}.diverse needs notes to have codes, and codes.enabled is false"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _embeddings_are_told_apart(self) -> Self:
+        for table, rule in self.neighbours.tables.items():
+            if rule.embedding is not None and rule.embedding not in self.embeddings:
+                known = ", ".join(self.embeddings) or "none"
+                raise ValueError(
+                    f"neighbours.tables.{table}.embedding is {rule.embedding!r}, and the section embeddings has {known}; "
+                    "name one of those, or add it there"
+                )
+            if rule.embedding is not None and rule.diverse is not None:
+                raise ValueError(
+                    f"neighbours.tables.{table}.diverse needs codes, which notes have of the lake's own vectors alone; leave "
+                    "it out, or embedding"
+                )
+        sets = {"embed.vectors_from": self.embed.vectors_from} if self.embed.vectors_from is not None else {}
+        names: dict[tuple[str, str], str] = {}
+        for name, one in {**sets, **{f"embeddings.{name}": one for name, one in self.embeddings.items()}}.items():
+            other = names.setdefault((one.model, one.vector), name)
+            if other != name:
+                raise ValueError(
+                    f"{name} and {other} have the same model and column ({one.model}, {one.vector}), and so the same "
+                    "generation; give one of them another model's name"
+                )
+        return self
+
+    def of_embedding(self, name: str) -> Config:
+        """Return the configuration by which tables of one of the `embeddings` are made, as those of a lake's model are."""
+        # A further set may have vectors of few notes: those without are counted, and no reason to stop.
+        own = {"vectors_from": self.embeddings[name], "kinds": ("note",), "widths": None, "max_quarantined_share": 1.0}
+        changed = {
+            "embed": self.embed.model_copy(update=own | {"undeclared_widths": False, "layers": None}),
+            "neighbours": self.neighbours.of_embedding(name),
+            "embeddings": {},
+        }
+        return self.model_copy(update=changed)
 
     def content_hash(self) -> str:
         """Return 16 hexadecimal characters that change with any value of the configuration."""

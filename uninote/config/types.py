@@ -37,11 +37,13 @@ def section_of(location: Sequence[Any]) -> type[BaseModel]:
 
 
 def find_locations(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted names of the keys that hold places, lists of places included."""
+    """Yield the dotted names of the keys that hold places, lists of places included; * stands for any key of a mapping."""
     for name, field in section.model_fields.items():
         kind = _value_type(field.annotation)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from find_locations(kind, f"{prefix}{name}.")
+        elif isinstance(held := _value_of_mapping(kind), type) and issubclass(held, BaseModel):
+            yield from find_locations(held, f"{prefix}{name}.*.")
         elif "location" in field.metadata or "location" in str(field.annotation):
             yield f"{prefix}{name}"
 
@@ -80,6 +82,11 @@ def _below(kind: Any, part: Any) -> Any:
 def _value_type(kind: Any) -> Any:
     """Return what a nullable type is when it is not null."""
     return next(one for one in options_of(kind) if one is not NoneType)
+
+
+def _value_of_mapping(kind: Any) -> Any:
+    """Return the type of the values of a mapping, null for another type."""
+    return get_args(kind)[1] if get_origin(kind) is dict else None
 
 
 def _is_mapping_of_text(kind: Any) -> bool:

@@ -12,6 +12,7 @@ from uninote.storage import lake_files
 RECORD = "generation.json"
 LIMITS = "limits"  # in the record: what was set in the place of the model's own limits
 ITEMS = "items"
+BESIDE = "beside"  # in the record: a further set of vectors, which is no model of the lake
 _GENERATION = re.compile("[0-9a-f]{16}")
 
 
@@ -48,3 +49,8 @@ def find_generations(lake: str) -> list[str]:
         if _GENERATION.fullmatch(name) and ITEMS in lake_files.folders_in(lake_files.join(lake, name)):
             found.append(name)
     return found
+
+
+def find_beside(lake: str) -> list[str]:
+    """Return the generations that hold further sets of vectors, beside those of the lake's models; sorted by name."""
+    return [name for name in find_generations(lake) if (read_record(lake, name) or {}).get(BESIDE)]

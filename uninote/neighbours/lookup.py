@@ -11,6 +11,7 @@ from deltalake.exceptions import DeltaError
 
 from uninote.errors import UninoteError
 from uninote.lake.delta_files import has_log
+from uninote.lake.generation_record import find_beside
 from uninote.lake.parquet_files import DamagedFileError
 from uninote.lake.record import read_record
 from uninote.lake.releases.pointer import live_release
@@ -121,6 +122,9 @@ def open_table(lake: str | Path, table: str = "neighbours", generation: str | No
         return NeighbourTable(lake_files.join(root, path), live.tables[path], watch_release(root, live.id))
     generations = lake_files.folders_in(root) if generation is None else [generation]
     made = [name for name in generations if has_log(lake_files.join(root, name, table))]
+    if len(made) > 1:
+        # Further sets of vectors have a table of this name each, which nobody means who does not name its generation.
+        made = [name for name in made if name not in find_beside(root)]
     if len(made) > 1:
         names = ", ".join(made)
         raise NeighbourTableError(f"{root} holds {table!r} of several encoders; name one as generation: {names}")

@@ -133,7 +133,7 @@ def _places(config: Config) -> list[str]:
     """Return where Spark reads and writes tables."""
     vectors = config.embed.vectors_from
     places = [config.lake, config.ingest.source, config.search.queries, config.search.output, vectors and vectors.table]
-    places.append(config.match.gallery)
+    places += [config.match.gallery, *(one.table for one in config.embeddings.values())]
     return [place for place in places if place]
 
 

@@ -13,14 +13,13 @@ from uninote.config.sections.base import DEMO
 from uninote.lake.delta_files import rows_of
 from uninote.pipelines.codes.stage import codes
 from uninote.pipelines.codes.stage import is_wanted as are_codes_wanted
-from uninote.pipelines.embed.stage import embed
+from uninote.pipelines.further_vectors import embed_all, neighbours_of_all
 from uninote.pipelines.index.stage import index
 from uninote.pipelines.lake.deadline import check_deadline
 from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.tables import MissingTableError
 from uninote.pipelines.matching.stage import is_wanted, match
-from uninote.pipelines.neighbours.stage import neighbours
 from uninote.pipelines.notes.source_identity import may_hold_demo
 from uninote.pipelines.notes.stage import ingest
 from uninote.pipelines.observing import observed_stage
@@ -43,10 +42,10 @@ Stage = Callable[[Run], Summary]
 
 STAGES: Mapping[str, Stage] = {
     "ingest": ingest,
-    "embed": embed,
+    "embed": embed_all,
     "index": index,
     "codes": codes,
-    "neighbours": neighbours,
+    "neighbours": neighbours_of_all,
     "match": match,
     "release": release,
     "publish": publish_online,

@@ -31,7 +31,7 @@ def differences(lake: str, old: Release, new: Release) -> dict[str, Any]:
 
 
 def _names(release: Release) -> list[str]:
-    return [path.removeprefix(f"{release.generation}/") for path in release.tables]
+    return list(map(release.name_of, release.tables))
 
 
 def _version(lake: str, release: Release, name: str) -> TableVersion | None:

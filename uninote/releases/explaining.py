@@ -30,6 +30,7 @@ def explain(opened: OpenRelease, note: NoteId, other: NoteId, table: str = "neig
     `confidence` are, null where there are none. `found`: "by its own search", or
     "by that of the other note" where that one was joined later. Raises ReleaseError where the release has no such table.
     """
+    opened = opened.with_table(table)
     settings = NeighboursConfig.model_validate(opened.release.joined.get("settings", {}), strict=False)
     joined = int(opened.release.joined.get("width") or 0)
     widest = max(_widths(opened), default=0)

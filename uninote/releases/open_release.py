@@ -78,8 +78,19 @@ class OpenRelease:
         """The tables by name, each with its URI and version: "neighbours" -> ("<lake>/<generation>/neighbours", 7)."""
         found = {}
         for path, version in self.release.tables.items():
-            found[path.removeprefix(f"{self.release.generation}/")] = (join(self.lake, path), version)
+            found[self.release.name_of(path)] = (join(self.lake, path), version)
         return found
+
+    def with_table(self, name: str) -> OpenRelease:
+        """Return what the release has of the set of vectors that a neighbour table is made of: itself, but for further sets.
+
+        Raises ReleaseError where it has no such table.
+        """
+        generation = self.release.path(name).partition("/")[0]
+        for beside in self.release.beside.values():
+            if beside.generation == generation:
+                return OpenRelease(self.lake, beside)
+        return self
 
     def table(self, name: str) -> DeltaTable:
         """Open a table at the release's version. Raises ReleaseError where the release has none of that name, or it is lost.

@@ -11,6 +11,7 @@ from uninote.neighbours.list_changes import TableVersion
 from uninote.releases.open_release import OpenRelease
 from uninote.serving.publish import Outcome, Published, publish
 from uninote.serving.store import OnlineStore
+from uninote.storage.lake_files import join
 
 
 def publish_release(store: OnlineStore, lake: str, *, everything: bool = False) -> Outcome:
@@ -32,14 +33,14 @@ def publish_release(store: OnlineStore, lake: str, *, everything: bool = False) 
 
 def published(release: OpenRelease) -> Published:
     """Return what of a release goes to a store: every neighbour table, by its name."""
-    generation = release.release.generation
+    made = release.release
     tables = {}
-    for name, (uri, version) in release.tables.items():
-        path = f"{generation}/{name}"
-        if path in release.release.tables:
-            artefact = artefact_of(path, (generation,))
-            if artefact is RULE or artefact.name == NEIGHBOURS:
-                tables[name] = TableVersion(uri, version)
+    for path, version in made.tables.items():
+        name = made.name_of(path)
+        artefact = artefact_of(path, made.generations)
+        # What further sets of vectors have beside tables of rules is called by its path.
+        if name != path and (artefact is RULE or artefact.name == NEIGHBOURS):
+            tables[name] = TableVersion(join(release.lake, path), version)
     return Published(release.id, release.release.lake_id, tables)
 
 

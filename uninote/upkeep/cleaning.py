@@ -61,7 +61,7 @@ def clean(lake: str, asked: Asked) -> dict[str, Any]:
     with nullcontext() if asked.dry_run else writing(lake, JOB, run_id, indexes, asked.options):
         known = sorted(read_all(join(lake, "runs")), key=lambda entry: int(entry["sequence"]))
         house = Household(
-            lake, worked_with(known), known, asked.retention, indexes, asked.options, dry_run=asked.dry_run
+            lake, worked_with(lake, known), known, asked.retention, indexes, asked.options, dry_run=asked.dry_run
         )
         kept, cleared = _clear(house)
         joined = join_small_files(lake, _appended(lake, cleared), asked.compaction, dry_run=asked.dry_run)

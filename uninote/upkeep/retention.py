@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from uninote.config.sections.releases import RetentionConfig
 from uninote.index.files.manifest import ManifestError, read_manifest
 from uninote.index.files.published import newest, places
+from uninote.lake.generation_record import find_beside
 from uninote.lake.lease.fence import look
 from uninote.lake.releases.pointer import Pointer
 from uninote.lake.releases.record import Release, release_ids, remove_release
@@ -47,6 +49,11 @@ class Household:
     indexes: str | None = None
     options: S3Options = field(default_factory=S3Options)
     dry_run: bool = False
+
+    @cached_property
+    def generations(self) -> list[str]:
+        """The model that is worked with, and further sets of vectors."""
+        return [*filter(None, [self.generation]), *find_beside(self.lake)]
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,8 @@ def _remove_generations(house: Household, kept: Sequence[Release]) -> dict[str, 
     """Remove what was made with a model that no kept release has, of those that readers saw once: none in the making."""
     seen = {one["generation"] for one in house.entries if (one["stage"], one["state"]) == ("release", "done")}
     removed = {}
-    for generation in sorted(seen - {one.generation for one in kept} - {house.generation}):
+    used = {generation for one in kept for generation in one.generations}.union(house.generations)
+    for generation in sorted(seen - used):
         files = files_with_times(join(house.lake, generation))
         if not files:
             continue
@@ -155,45 +163,52 @@ def _needed_by_table(house: Household, kept: Sequence[Release]) -> Iterator[tupl
         yield path, Needed(frozenset(versions), read.get(path))
 
 
-def worked_with(known: Sequence[Entry]) -> str | None:
+def worked_with(lake: str, known: Sequence[Entry]) -> str | None:
     """Return the model of the last run of embed, null where none ran."""
-    found = [entry["generation"] for entry in known if entry["stage"] == "embed"]
+    beside = find_beside(lake)
+    found = [one["generation"] for one in known if one["stage"] == "embed" and one["generation"] not in beside]
     return found[-1] if found else None
 
 
 def _own_entries(house: Household, *stages: str) -> list[Entry]:
-    """Return what the ledger says of some stages with the model that is worked with."""
-    return [one for one in house.entries if one["stage"] in stages and one["generation"] == house.generation]
+    """Return what the ledger says of some stages with what is worked with: the model, and further sets of vectors."""
+    return [one for one in house.entries if one["stage"] in stages and one["generation"] in house.generations]
+
+
+def _path(generation: str, name: str) -> str:
+    """Return where a table lies that entries of a generation and manifests name."""
+    return name if name == "notes" else f"{generation}/{name}"
 
 
 def _versions_in_ledger(house: Household) -> dict[str, set[int]]:
     """Return, by the path of a table, the versions that the last run of embed left: one that was killed is undone by them."""
     of_embed = _own_entries(house, "embed")
+    last = {entry["generation"]: entry["run_id"] for entry in of_embed}
     found: dict[str, set[int]] = {}
     for entry in of_embed:
-        if entry["run_id"] != of_embed[-1]["run_id"]:
+        if entry["run_id"] != last[entry["generation"]]:
             continue
         for name, version in entry["outputs"].items():
             if version >= 0:
-                found.setdefault(f"{house.generation}/{name}", set()).add(version)
+                found.setdefault(f"{entry['generation']}/{name}", set()).add(version)
     return found
 
 
 def _read_feeds(house: Household) -> Mapping[str, int]:
     """Return, by the path of a table, the version from which on its change feed has not been read by every stage."""
     oldest: dict[str, int] = {}
-    newest_of: dict[tuple[str, str], Mapping[str, int]] = {}
+    newest_of: dict[tuple[str, str, str], Mapping[str, int]] = {}
     for entry in _own_entries(house, "embed", "codes", "neighbours"):
         if entry["state"] == "done":
-            newest_of[entry["stage"], entry["unit"]] = entry["inputs"]
-    inputs = list(newest_of.values())
+            newest_of[entry["generation"], entry["stage"], entry["unit"]] = entry["inputs"]
+    inputs = [(generation, versions) for (generation, _, _), versions in newest_of.items()]
     for folder in indexes_of(house.lake, house.indexes, house.options):
         # A segment holds all that changed since the base was built. A damaged index is built anew, from all rows.
         with suppress(ManifestError):
-            inputs.append(read_manifest(folder).base.versions)
-    for versions in inputs:
+            inputs.append((house.generation or "", read_manifest(folder).base.versions))
+    for generation, versions in inputs:
         for name, version in versions.items():
-            path = name if name == "notes" else f"{house.generation}/{name}"
+            path = _path(generation, name)
             oldest[path] = min(version, oldest.get(path, version))
     return oldest
 

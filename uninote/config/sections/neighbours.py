@@ -30,7 +30,8 @@ class RuleConfig(Section):
     `neighbours.duplicate_score` or above: keep all; exclude those of the note itself; or collapse, one entry for each group of
     them. With `fresh_days` only notes updated in so many days before the run are neighbours. `hubness`, 0 to 1, ranks notes
     lower that are close to everyone, by that share of the mean score of their own lists; set `neighbours.slack` to some K with
-    it. `diverse` takes notes that have codes.
+    it. `diverse` takes notes that have codes. `embedding` names vectors other than those of the lake's model, one of the section
+    `embeddings`.
     """
 
     same: tuple[Attribute, ...] = Field((), strict=False)
@@ -44,6 +45,7 @@ class RuleConfig(Section):
     fresh_days: int | None = Field(None, ge=1)
     hubness: float = Field(0.0, ge=0, le=1)
     diverse: DiverseConfig | None = None
+    embedding: str | None = None
 
     @property
     def ranks(self) -> bool:
@@ -119,5 +121,14 @@ class NeighboursConfig(Section):
 
     @property
     def rules(self) -> dict[str, RuleConfig]:
-        """The tables with their rules, in order of name."""
-        return dict(sorted(({NEIGHBOURS: RuleConfig()} | self.tables).items()))
+        """The tables of the lake's own vectors with their rules, in order of name."""
+        return dict(sorted(({NEIGHBOURS: RuleConfig()} | self.of_embedding(None).tables).items()))
+
+    def of_embedding(self, name: str | None) -> NeighboursConfig:
+        """Return the settings of the tables that are made of one embedding alone, null: of the lake's own vectors."""
+        own = {table: rule for table, rule in self.tables.items() if rule.embedding == name}
+        if name is None:
+            return self.model_copy(update={"tables": own})
+        plain = {table: rule.model_copy(update={"embedding": None}) for table, rule in own.items()}
+        # Their widths are their own: the widest is joined.
+        return self.model_copy(update={"tables": plain, "width": None})

@@ -26,3 +26,10 @@ class VectorsConfig(Section):
     vector: Name = "vector"
     widths: tuple[Width, ...] = Field((), strict=False)
     normalise: bool = True
+
+
+class EmbeddingConfig(VectorsConfig):
+    """A further set of vectors of the same notes, beside those of the lake's model, that neighbour tables are made of.
+
+    It has a generation of its own. Notes that it has no vector of have no list in those tables.
+    """

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from uninote.errors import UninoteError
+from uninote.lake.reserved import is_reserved
 from uninote.storage import lake_files
 from uninote.storage.lake_files import join
 
 FOLDER = "releases"
 FORMAT = 1
+EMBEDDINGS = "embeddings"  # in `joined`: what was made of further sets of vectors, by their names
 _DIGITS = 12
 _START, _END = "release-", ".json"
 _ATTEMPTS = 100
@@ -67,7 +69,8 @@ class Release:
 
     `tables`: path of a Delta table relative to the lake -> version. `indexes`: width -> pin. `entries`: "stage/unit" ->
     sequence of the ledger's entry that had made it so. `metrics` are those that the next release is compared with. `joined`
-    says how lists were made: `settings` (the section neighbours), `width`, `as_of`, `run_id`. `forced` says that it went
+    says how lists were made: `settings` (the section neighbours), `width`, `as_of`, `run_id`; with further sets of vectors
+    the same of each, its `generation` and its `entries`, below `embeddings`. `forced` says that it went
     live although a gate failed. `made_at` is the time in UTC, ISO 8601, by the clock of the host that made it.
     """
 
@@ -91,12 +94,40 @@ class Release:
         return tuple(gate for gate in self.gates if gate.state == "failed")
 
     def path(self, name: str) -> str:
-        """Return the path, relative to the lake, of a table: of the generation, or of the lake. Raises ReleaseError."""
-        for path in (f"{self.generation}/{name}", name):
-            if path in self.tables:
+        """Return the path, relative to the lake, of a table of this name, as `name_of` has it. Raises ReleaseError."""
+        for path in self.tables:
+            if self.name_of(path) == name:
                 return path
-        names = ", ".join(sorted(path.removeprefix(f"{self.generation}/") for path in self.tables))
+        names = ", ".join(sorted(map(self.name_of, self.tables)))
         raise ReleaseError(f"release {self.id} has no table {name!r}; it has {names}")
+
+    def name_of(self, path: str) -> str:
+        """Return what readers call the table at `path`: as it is named in the generation, or in the lake.
+
+        Neighbour tables of further sets of vectors have a name of their own; what else is theirs is called by its path.
+        """
+        for generation in self.generations:
+            name = path.removeprefix(f"{generation}/")
+            if name != path and (generation == self.generation or not is_reserved(name)):
+                return name
+        return path
+
+    @property
+    def generations(self) -> tuple[str, ...]:
+        """The generation, and those of further sets of vectors."""
+        return (self.generation, *(one["generation"] for one in self.joined.get(EMBEDDINGS, {}).values()))
+
+    @property
+    def beside(self) -> dict[str, Release]:
+        """What the release has of each further set of vectors, by its name: a release of that generation, without indexes."""
+        found = {}
+        for name, made in self.joined.get(EMBEDDINGS, {}).items():
+            start = f"{made['generation']}/"
+            own = {path: one for path, one in self.tables.items() if "/" not in path or path.startswith(start)}
+            found[name] = replace(
+                self, generation=made["generation"], tables=own, indexes={}, entries=made["entries"], joined=made
+            )
+        return found
 
     def consists_of_the_same(self, other: Release) -> bool:
         """Say whether two releases pin the same versions."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from uninote.config.sections.base import AUTO, E5
 from uninote.config.sections.model import EmbedConfig
-from uninote.config.sections.vectors import VectorsConfig
+from uninote.config.sections.vectors import EmbeddingConfig, VectorsConfig
 from uninote.config.settings import Config
 from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND, identify, widths_of
@@ -120,7 +120,10 @@ def _foreign(config: Config, settings: VectorsConfig) -> ModelFolder:
     width = recorded_width(config.lake, chosen.name) or open_table(settings, s3_of(config)).find_width()
     widths = widths_of(settings, width)
     table = settings.table
-    return ModelFolder(Path(table), table, KIND, chosen.name, widths, chosen.layout, identity, False, table)
+    is_beside = isinstance(settings, EmbeddingConfig)
+    return ModelFolder(
+        Path(table), table, KIND, chosen.name, widths, chosen.layout, identity, False, table, is_beside=is_beside
+    )
 
 
 def _folder_of(checkpoint: str, config: Config) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 from uninote.config.sections.base import AUTO
 from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND
-from uninote.lake.generation_record import LIMITS, find_generations, read_record, record_of
+from uninote.lake.generation_record import BESIDE, LIMITS, find_generations, read_record, record_of
 from uninote.model.identity.identity import DTYPES, FLOAT32, Identity
 from uninote.model.identity.layouts import LAYOUTS, known
 from uninote.model.identity.limits import NOTHING_SET, SetLimits
@@ -37,6 +37,7 @@ class ModelFolder:
     `widths` are those it declares, widest first; `sees_images` says whether a picture moves its vectors; `checkpoint` is what
     `model.checkpoint` calls it; `turned_from` the hash of the model's own weights where axes were added to it. `limits` are
     those that are set in the place of its own; `layers` how many of its first layers are computed, null for all.
+    `is_beside`: these are a further set of vectors, and the lake works with another model.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class ModelFolder:
     dtype: str = FLOAT32
     limits: SetLimits = NOTHING_SET
     layers: int | None = None
+    is_beside: bool = False
 
     @property
     def full_width(self) -> int:
@@ -127,6 +129,8 @@ def record_generation(lake: str, model: ModelFolder) -> None:
     if model.kind == KIND:
         # Of vectors without a model nothing else declares the width.
         made["width"] = model.full_width
+    if model.is_beside:
+        made[BESIDE] = True
     if model.layers is not None:
         made["layers"] = model.layers
     values = (known or made) | {"checkpoint": model.checkpoint, DTYPE: known.get(DTYPE, model.dtype)}

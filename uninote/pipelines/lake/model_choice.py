@@ -10,7 +10,7 @@ from uninote.config.settings import Config
 from uninote.demo.workspace import demo_checkpoint
 from uninote.errors import ConfigError
 from uninote.foreign_vectors.identity import KIND as FOREIGN
-from uninote.lake.generation_record import find_generations, read_record
+from uninote.lake.generation_record import find_beside, find_generations, read_record
 from uninote.lake.paths import Lake
 from uninote.model.e5.folder import e5_folder
 from uninote.model.encoder import describe
@@ -47,7 +47,8 @@ def current_generation(lake: Lake) -> str | None:
 
     Raises ConfigError where it has several, and its ledger is lost.
     """
-    held = find_generations(lake.root)
+    beside = find_beside(lake.root)
+    held = [name for name in find_generations(lake.root) if name not in beside]
     for entry in reversed(ledger.entries(lake) if held else []):
         if entry["stage"] == "embed" and entry["generation"] in held:
             return str(entry["generation"])

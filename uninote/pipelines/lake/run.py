@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -81,6 +81,17 @@ class Run:
         """The table of foreign vectors as it is when it is first asked for; null where a model makes the vectors."""
         settings = self.config.embed.vectors_from
         return None if settings is None else open_table(settings, s3_of(self.config))
+
+    @cached_property
+    def embeddings(self) -> dict[str, Run]:
+        """A run for each further set of vectors that neighbour tables are made of, which works in a generation of its own."""
+        used = {rule.embedding for rule in self.config.neighbours.tables.values()}
+        runs = {}
+        for name in sorted(filter(used.__contains__, self.config.embeddings)):
+            config = self.config.of_embedding(name).model_copy(update={"as_of": self.as_of.isoformat()})
+            # What they take and count is not what the stages of the lake's model do.
+            runs[name] = replace(self, config=config, stage_seconds={}, outcomes={})
+        return runs
 
     @cached_property
     def ingest(self) -> IngestConfig:

@@ -120,7 +120,7 @@ def _last_run(entry: Entry) -> LastRun:
 
 def _look(join: Join, last: LastRun | None) -> Present:
     """Return what this run finds. Tables are looked at only where they should be as the last run left them."""
-    settings = join.run.config.neighbours.model_dump(mode="json", exclude=_MEASURES)
+    settings = join.run.config.neighbours.of_embedding(None).model_dump(mode="json", exclude=_MEASURES)
     ages_matter = any(attribute.fresh_days is not None for attribute in join.attributes)
     as_of = int(join.run.as_of.timestamp()) if ages_matter else None
     present = Present(digest(_LAYOUT, settings, join.width), join.versions, as_of)

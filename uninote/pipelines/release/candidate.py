@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from uninote.errors import UninoteError
@@ -10,13 +10,14 @@ from uninote.index.files.manifest import ManifestError
 from uninote.index.files.published import newest
 from uninote.lake.paths import index_name
 from uninote.lake.releases.pointer import now
-from uninote.lake.releases.record import IndexPin, Release
+from uninote.lake.releases.record import EMBEDDINGS, IndexPin, Release
 from uninote.lake.releases.registry import LAKE, VERSION, pinned_by
 from uninote.pipelines.index.target import index_folder
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.lake.run import Run, newest_entries
+from uninote.pipelines.lake.tables import MissingTableError
 from uninote.storage.lake_files import relative
 from uninote.storage.types import MissingFileError
 from uninote.upkeep.places import tables_below
@@ -39,16 +40,41 @@ def candidate(run: Run) -> Release:
         run_id=run.run_id,
         lake_id=run.lake_id,
         generation=run.model.generation,
-        tables=dict(sorted(_versions(run, snapshot))),
+        tables=dict(sorted([*_versions(run, snapshot), *_versions_beside(run)])),
         indexes={f"w{width}": _index_pin(run, width) for width in run.config.index.widths or snapshot.widths},
-        entries={
-            f"{stage}/{unit}": int(entry["sequence"])
-            for (stage, unit), entry in entries.items()
-            if stage in _STAGES and entry["state"] in _ENDED
-        },
+        entries=_sequences(entries),
         metrics={name: value for name, value in metrics.items() if name.endswith("_share")},
-        joined=_joined(run, entries["neighbours", "all"]),
+        joined=_joined(run, entries["neighbours", "all"]) | _joined_beside(run),
     )
+
+
+def _sequences(entries: Mapping[tuple[str, str], Entry]) -> dict[str, int]:
+    """Return "stage/unit" -> sequence of what ended."""
+    found = {}
+    for (stage, unit), entry in entries.items():
+        if stage in _STAGES and entry["state"] in _ENDED:
+            found[f"{stage}/{unit}"] = int(entry["sequence"])
+    return found
+
+
+def _joined_beside(run: Run) -> dict[str, Any]:
+    """Return how lists were made of further sets of vectors, by their names; nothing where there are none."""
+    made = {}
+    for name, one in run.embeddings.items():
+        entries = newest_entries(one)
+        if ("neighbours", "all") not in entries:
+            raise MissingTableError(f"the tables of embeddings.{name} are not made yet; run jobs/neighbours.py first")
+        of = {"generation": one.model.generation, "entries": _sequences(entries)}
+        made[name] = of | _joined(one, entries["neighbours", "all"])
+    return {EMBEDDINGS: made} if made else {}
+
+
+def _versions_beside(run: Run) -> Iterator[tuple[str, int]]:
+    """Yield what `_versions` does of the generations of further sets of vectors."""
+    for one in run.embeddings.values():
+        for path, version in _versions(one, newest_snapshot(one)):
+            if path.startswith(f"{one.model.generation}/"):
+                yield path, version
 
 
 def _joined(run: Run, entry: Entry) -> dict[str, Any]:

@@ -25,6 +25,13 @@ class Case:
     release: Release
     live: Release | None
 
+    @property
+    def beside(self) -> dict[str, Case]:
+        """What is to be judged of each further set of vectors, by its name."""
+        before = {} if self.live is None else self.live.beside
+        made = self.release.beside
+        return {name: Case(one, made[name], before.get(name)) for name, one in self.run.embeddings.items()}
+
     @cached_property
     def entries(self) -> Mapping[tuple[str, str], Entry]:
         """The newest entry of each unit of each stage."""

@@ -81,7 +81,7 @@ def _erase(run: Run, wanted: Wanted, roots: Mapping[str, str]) -> int:
     """Remove whatever below `roots` holds one of the notes and is not needed; returns how many releases ended."""
     traces = list(traces_in(roots, wanted.marks_for))
     live = read_release(run.lake.root, read_pointer(run.lake.root).live or 0)
-    needed = {*_needed_by(run, live), *_newest(run, {live.generation, run.model.generation})}
+    needed = {*_needed_by(run, live), *_newest(run, _worked_with(run).union(live.generations))}
     blocked = {trace.note_id for trace in traces if trace.path in needed}
     held = frozenset(trace.path for trace in traces if trace.note_id not in blocked)
     if not held:
@@ -90,7 +90,7 @@ def _erase(run: Run, wanted: Wanted, roots: Mapping[str, str]) -> int:
     kept = [read_release(run.lake.root, number) for number in read_pointer(run.lake.root).kept]
     needed.update(*(_needed_by(run, release) for release in kept))
     work = Work(run, held, kept, frozenset(needed))
-    used = {release.generation for release in kept} | {run.model.generation}
+    used = _worked_with(run).union(*(release.generations for release in kept))
     by_artefact: dict[tuple[str, str], list[str]] = {}
     for path in sorted(held):
         by_artefact.setdefault(_owner(work, path), []).append(path)
@@ -104,6 +104,11 @@ def _erase(run: Run, wanted: Wanted, roots: Mapping[str, str]) -> int:
             ERASERS[way](work, place, by_artefact[place, way])
     tables.forget_logs(run.spark)
     return ended
+
+
+def _worked_with(run: Run) -> set[str]:
+    """Return the generations that the next run goes on from: the model's, and those of further sets of vectors."""
+    return {run.model.generation, *(one.model.generation for one in run.embeddings.values())}
 
 
 def _tells_what_to_look_for(place: str) -> bool:

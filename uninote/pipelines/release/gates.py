@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,6 +32,9 @@ def judge(case: Case) -> tuple[GateResult, ...]:
     found: list[GateResult] = []
     for gate in (_rows, _agreement, _recalls, _index_recalls, _short_lists, _lost, _hubs, _set_aside, _cut, _canaries):
         found += gate(case)
+    for name, beside in case.beside.items():
+        for gate in (_rows, _agreement, _recalls, _short_lists, _lost, _hubs):
+            found += [replace(one, name=f"{one.name} of {name}") for one in gate(beside)]
     return tuple(found)
 
 

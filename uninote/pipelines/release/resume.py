@@ -7,7 +7,7 @@ stage that says what the release's own entry said, with the new versions in the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from deltalake.exceptions import DeltaError
@@ -54,10 +54,12 @@ def resume(run: Run) -> bool:
     wanted = read_release(run.lake.root, pointer.work_from)
     say(f"refresh: release {wanted.id} was rolled back to; tables are brought back to it")
     with step(f"refresh: tables as in release {wanted.id}"):
-        moved = _restore_tables(run, wanted)
-        _write_entries(run, wanted, moved)
+        moved = _restore(run, wanted, {}, frozenset(wanted.generations[1:]))
         for pin in wanted.indexes.values():
             _restore_index(run, pin, moved)
+        for beside in wanted.beside.values():
+            # What the lake has once is restored, and its new versions are known.
+            _restore(run, beside, moved, frozenset(path for path in beside.tables if "/" not in path))
     state = change_pointer(run.lake.root, lambda before: as_wanted(before, wanted.id))
     if state.work_from is not None:
         # Somebody rolled back further meanwhile.
@@ -72,9 +74,21 @@ def as_wanted(before: Pointer, release_id: int) -> Pointer:
     return replace(before, work_from=None, change=f"tables are as in release {release_id}")
 
 
-def _restore_tables(run: Run, wanted: Release) -> Moved:
-    """Give each table the content of the release; returns (name, version in the release) -> the new version."""
-    moved: dict[tuple[str, int], int] = {}
+def _restore(run: Run, wanted: Release, before: Moved, without: Collection[str]) -> Moved:
+    """Bring back what a release has of one generation, and the lake, `without` some tables or generations; returns what moved.
+
+    `before`: what moved already, of which tables of the lake count.
+    """
+    own = {path: one for path, one in wanted.tables.items() if not {path, path.partition("/")[0]}.intersection(without)}
+    known = {(name, version): moved for (name, version), moved in before.items() if name in wanted.tables}
+    moved = _restore_tables(run, replace(wanted, tables=own), known)
+    _write_entries(run, wanted, moved)
+    return moved
+
+
+def _restore_tables(run: Run, wanted: Release, known: Moved) -> Moved:
+    """Give each table the content of the release; returns (name, version in the release) -> the new version, and `known`."""
+    moved = dict(known)
     # Neighbours are signed with the versions of what they were made of, so those come first.
     for path in sorted(wanted.tables, key=lambda path: _is_of_join(_name(wanted, path))):
         if _name(wanted, path) == CODES:

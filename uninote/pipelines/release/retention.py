@@ -45,7 +45,7 @@ def check_upkeep(run: Run) -> None:
         with suppress(ReleaseError):
             kept.append(read_release(run.lake.root, number))
     # The model is not asked for: after a rollback over an upgrade it is another one until the tables are brought back.
-    keep_all_needed(_household(run, worked_with(entries(run.lake))), kept)
+    keep_all_needed(_household(run, worked_with(run.lake.root, entries(run.lake))), kept)
 
 
 def household_of(run: Run) -> Household:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from udfs.notes.taken_down import make_quoting
 from uninote.foreign_vectors.table import ForeignVectorsError, VectorTable
 from uninote.lake.schemas import quarantine_table
+from uninote.lake.takedowns.watch import taken_down
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 
@@ -62,6 +64,9 @@ def _set_aside(run: Run, rows: DataFrame) -> None:
         "quarantined_at": F.current_timestamp(),
     }
     found = rows.select(*tables.filled_columns(spec.schema, made))
+    if taken := taken_down(run.lake.root):
+        # Their notes are gone by order, and no table may name them again, though the vectors' table still does.
+        found = found.mapInArrow(make_quoting(taken, hidden=False), found.schema)
     same = ["item_id", "reason", "content_hash", "generation"]
     known = tables.read_or_empty(run.spark, spec, uri).where(F.col("kind") == "vector").select(*same).distinct()
     fresh = found.join(known, same, "left_anti").select(*spec.columns)

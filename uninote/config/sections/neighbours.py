@@ -30,8 +30,8 @@ class RuleConfig(Section):
     `neighbours.duplicate_score` or above: keep all; exclude those of the note itself; or collapse, one entry for each group of
     them. With `fresh_days` only notes updated in so many days before the run are neighbours. `hubness`, 0 to 1, ranks notes
     lower that are close to everyone, by that share of the mean score of their own lists; set `neighbours.slack` to some K with
-    it. `diverse` takes notes that have codes. `embedding` names vectors other than those of the lake's model, one of the section
-    `embeddings`.
+    it. `diverse` takes notes that have codes. `embedding` names vectors other than those of the lake's model, one of
+    the section `embeddings`.
     """
 
     same: tuple[Attribute, ...] = Field((), strict=False)

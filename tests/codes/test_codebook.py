@@ -14,7 +14,7 @@ from uninote.codes.printing import CodesTextError, parse_codes, print_codes
 from uninote.vectors.kmeans import ClusteringError
 from uninote.vectors.widths import truncate
 
-SETTINGS = FitSettings(levels=3, size=16, rounds=6)
+SETTINGS = FitSettings(levels=3, size=16, rounds=16)
 
 
 def make_vectors(rows=3000, width=24, clusters=12, seed=0):

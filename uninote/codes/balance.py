@@ -37,7 +37,7 @@ def balance(distances: np.ndarray, prices: np.ndarray, weights: np.ndarray, limi
         if best.over <= 1 or turn - best_turn > _PATIENCE:
             break
         # Steps shrink, so that rows that flip between two codes come to rest.
-        change = _STEP * cost / (1 + turn / 10) * np.clip(over - 1, -0.2, 1)
+        change = _STEP * cost / (1 + turn / 30) * np.clip(over - 1, -0.2, 1)
         prices = np.maximum(0, prices + change).astype(np.float32)
     assert best is not None
     return best

@@ -14,8 +14,8 @@ from uninote.vectors.kmeans import check_vectors
 
 # A code's rows in a sample vary by the square root of how many should be there: so often below the limit, all notes keep it.
 _DEVIATIONS = 4
-_FIRST_ROWS = 64  # for each code, that most rounds are made of
-_LAST_ROUNDS = 3
+_FIRST_ROWS = 128  # for each code, that most rounds are made of
+_LAST_ROUNDS = 10
 _DEAD = 0.1  # of the mean rows of a code, below which a code counts as dead
 _SPARE = 0.6  # below which it gives its rows up where others have too many
 # Rows of what a level leaves are far apart, and as centroids all about as near to any row: half as long, directions count.
@@ -29,7 +29,7 @@ class FitSettings:
     levels: int = 3
     size: int = 256
     most: float = 3.0
-    rounds: int = 12
+    rounds: int = 24
     seed: int = 0
 
 
@@ -90,12 +90,12 @@ def _fit_level(sample: _Sample, settings: FitSettings, random: np.random.Generat
     few = _part_of(sample, _FIRST_ROWS * size, random)
     centroids = _SHRUNK * few.vectors[np.sort(random.choice(len(few.vectors), size, replace=False))]
     prices = np.zeros(size, np.float32)
-    for _ in range(settings.rounds - _LAST_ROUNDS):
+    for _ in range(max(0, settings.rounds - _LAST_ROUNDS)):
         codes = _nearest(few, centroids, prices)
         centroids = _means(few, codes, centroids)
         _refill(few, codes, centroids, _limit(few, settings))
     # Most moves are made on a part of the sample, and the last ones on all of it.
-    for _ in range(_LAST_ROUNDS):
+    for _ in range(min(settings.rounds, _LAST_ROUNDS)):
         codes, prices = _balanced(sample, centroids, prices, settings)
         centroids = _means(sample, codes, centroids)
     return centroids, _balanced(sample, centroids, prices, settings)[1]

@@ -8,6 +8,7 @@ import numpy as np
 
 _TURNS = 150
 _PATIENCE = 40  # turns without a better result after which none comes
+_PACES = (10, 30, 100)  # turns after which steps are half as long; where one does not do, the next is tried
 _STEP = 0.3  # of the mean cost, for each limit that a code is over its own
 
 
@@ -26,6 +27,16 @@ def balance(distances: np.ndarray, prices: np.ndarray, weights: np.ndarray, limi
     one code, however many they are: a code may have `limit` rows, or those of its most frequent vector. The prices of codes
     that have more rise until others cost less for enough rows.
     """
+    found = [_settle(distances, prices, weights, limit, _PACES[0])]
+    for pace in _PACES[1:]:
+        if found[-1].over <= 1:
+            break
+        found.append(_settle(distances, prices, weights, limit, pace))
+    return min(found, key=lambda one: one.over)
+
+
+def _settle(distances: np.ndarray, prices: np.ndarray, weights: np.ndarray, limit: float, pace: int) -> Balanced:
+    """Raise and lower prices until they suit, or nothing gets better; the greater `pace`, the longer steps stay long."""
     cost = float(np.average(distances.min(axis=1), weights=weights))
     best: Balanced | None = None
     best_turn = 0
@@ -37,7 +48,7 @@ def balance(distances: np.ndarray, prices: np.ndarray, weights: np.ndarray, limi
         if best.over <= 1 or turn - best_turn > _PATIENCE:
             break
         # Steps shrink, so that rows that flip between two codes come to rest.
-        change = _STEP * cost / (1 + turn / 30) * np.clip(over - 1, -0.2, 1)
+        change = _STEP * cost / (1 + turn / pace) * np.clip(over - 1, -0.2, 1)
         prices = np.maximum(0, prices + change).astype(np.float32)
     assert best is not None
     return best

@@ -127,6 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _say(text: str, values: Mapping[str, Any]) -> None:
     rows = [f"  {name}: {recalls['all']:.3f}" for name, recalls in values.items()]
     sys.stdout.write("\n".join([text, *rows]) + "\n")
+    sys.stdout.flush()  # a trial takes a minute or more, and a pipe would hold its figures until the end
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -25,7 +25,7 @@ from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.encoders import open_model
 from uninote.pipelines.lake.generations import record_generation
 
-DEMO = "8572171ea719abd4"
+DEMO = "3cb8bc61ab937063"
 
 
 @pytest.fixture

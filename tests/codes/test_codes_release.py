@@ -46,6 +46,7 @@ def live(run):
     return read_release(run.lake.root, read_pointer(run.lake.root).live)
 
 
+@pytest.mark.long
 def test_codes_follow_releases_rollbacks_and_takedowns(run_of, tmp_path):
     notes = [note(number) for number in range(30)]
     write_source(tmp_path / "source", notes)

@@ -60,6 +60,7 @@ def shown(lake):
     return [one.confidence for entries in lists.values() for one in entries]
 
 
+@pytest.mark.long
 def test_judgments_maps_and_takedowns_through_nights(run_of, tmp_path, capsys):
     run = run_of()
     lake = run.lake.root

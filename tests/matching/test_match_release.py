@@ -43,6 +43,7 @@ def open_pairs(run):
     return {(row["entry_id"], row["note_id"]) for row in rows if row["until_run"] is None}
 
 
+@pytest.mark.long
 def test_matches_follow_releases_rollbacks_and_takedowns(run_of, tmp_path, quick_model):
     words = ("bread flour oven", "tent lake trail", "cheap prize click", "river stone moss")
     notes = [note(number, words[number % 4]) for number in range(24)]

@@ -272,6 +272,7 @@ def test_of_a_note_that_is_taken_down_matches_keep_a_hash_alone(made):
     assert match(made())["state"] == "unchanged"
 
 
+@pytest.mark.more
 def test_matches_of_another_model_are_closed_and_found_again_on_the_way_back(made, tmp_path):
     write_card(tmp_path / "other", (64, 256), seed=1)
     other = f"model.checkpoint={tmp_path / 'other'}"

@@ -121,8 +121,8 @@ def test_quarantine_holds_what_was_broken_on_purpose_with_its_reason(refreshed, 
 def test_a_second_run_finds_nothing_to_do(refreshed):
     summary, _ = refreshed(again=True)
     states = {name: stage["state"] for name, stage in summary["stages"].items()}
-    # Without a gallery there is nothing to match.
-    assert states == dict.fromkeys([name for name in STAGES if name != "match"], "unchanged")
+    # Without a gallery there is nothing to match, and nobody asked for codes.
+    assert states == dict.fromkeys([name for name in STAGES if name not in ("codes", "match")], "unchanged")
 
 
 def test_a_report_that_is_gone_or_cut_short_is_made_again_by_an_unchanged_night(refreshed):
@@ -138,7 +138,7 @@ def test_tables_are_read_without_a_jvm(refreshed):
     neighbours = polars.read_delta(summary["tables"]["neighbours"])
     assert neighbours.columns == ["note_id", "neighbours"]
     first = neighbours["neighbours"][0].to_list()[0]
-    assert set(first) == {"note_id", "score", "strength"}
+    assert set(first) == {"note_id", "score", "strength", "confidence"}
     vectors = np.array(stored(summary, "embeddings/w64")["vector"].to_pylist(), np.float32)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 

@@ -56,7 +56,9 @@ def test_a_lake_keeps_to_its_source(run_on, make_run, monkeypatch, capsys):
     assert ingest(run_on("wednesday", 16))["deleted"] == 1  # a few go every night
 
 
-@pytest.mark.parametrize("known", ["demo", "/cache/demo/corpus-3000-7/items.jsonl"])
+@pytest.mark.parametrize(
+    "known", ["demo", "/cache/demo/corpus-3000-7/items.jsonl", "/cache/demo/corpus-3000-7-2/next_day.jsonl"]
+)
 def test_the_demo_is_not_replaced_either(spark, run_on, make_run, known):
     run = run_on("mine", 2)
     ingest(run)

@@ -33,7 +33,8 @@ def test_missing_unexpected_and_mistyped_columns_are_told_together(spark):
     frame = spark.createDataFrame([], "note_id bigint, score float")
     with pytest.raises(TableSchemaError) as caught:
         tables.conform(frame, neighbours_table(StringType()))
-    assert "missing:    neighbours array<struct<note_id:string,score:float,strength:float>>" in str(caught.value)
+    entry = "struct<note_id:string,score:float,strength:float,confidence:float>"
+    assert f"missing:    neighbours array<{entry}>" in str(caught.value)
     assert "unexpected: score float" in str(caught.value)
     assert "mistyped:   note_id is bigint, must be string" in str(caught.value)
 

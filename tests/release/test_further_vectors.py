@@ -101,6 +101,7 @@ def check(lake, corpus, without=()):
             assert [score for _, score in found[note_id]] == pytest.approx([score for _, score in best], abs=1e-5)
 
 
+@pytest.mark.more
 def test_nights_on_both_sides_releases_takedowns_and_rollbacks(run_of, corpus):
     corpus.write(range(40), range(5, 45))
     run = run_of()

@@ -18,7 +18,7 @@ SOURCE = "uninote.source"  # property of the notes table: DEMO, or the place of 
 READING = "uninote.reading"  # likewise: JSON of the settings it was read with, where they are not the defaults
 COLUMNS = "uninote.source-columns"  # likewise: JSON of the columns that gave the notes, of sources with a schema
 _READING = ("columns", "encoding")
-_DEMO_FOLDER = re.compile(r"corpus-\d+-\d+")  # as lakes of format 1 name the demo: by its folder
+_DEMO_FOLDER = re.compile(r"corpus-\d+-\d+(-\d+)?")  # of lakes of format 1, or of one of its files that somebody names
 _NOTES = "notes"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,6 +40,14 @@ def write_config(folder: Path, demo: Path) -> Path:
     path = folder / "config.yaml"
     path.write_text(CONFIG.format(folder=folder, demo=demo, notes=DEMO_NOTES))
     return path
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a lake that an earlier release wrote."""
+    with tarfile.open(archive) as packed:
+        # Python before 3.11.4 has no filters.
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)  # type: ignore[assignment]
+        packed.extractall(folder)
 
 
 def make_image(path: Path, colour: str = "red", size: tuple[int, int] = (48, 32)) -> Path:

@@ -9,7 +9,6 @@ import runpy
 import shlex
 import shutil
 import sys
-import tarfile
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from builders import unpack
 from coloured_discs import COLOURS, set_rows
 from deltalake import DeltaTable, write_deltalake
 
@@ -85,8 +85,7 @@ SNIPPETS = [
 def place(tmp_path_factory):
     """A folder with what the snippets read: a lake and its checkpoint, a training set, a model to start from."""
     folder = tmp_path_factory.mktemp("docs")
-    with tarfile.open(max((ROOT / "tests" / "golden").glob("lake-*.tar.xz"))) as packed:
-        packed.extractall(folder, filter="data")
+    unpack(max((ROOT / "tests" / "golden").glob("lake-*.tar.xz")), folder)
     write_training_set(folder / "training_set", set_rows())
     make_trainable_checkpoint(folder / "start", COLOURS * 3, shape=Shape(400, 1, 1, 32))
     shutil.copy(folder / "source" / "0.png", folder / "bowl.jpg")

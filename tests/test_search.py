@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from builders import unpack
 
 from uninote.lake.generation_record import RECORD
 from uninote.search.command import main
@@ -19,8 +19,7 @@ ARCHIVES = Path(__file__).parent / "golden"
 @pytest.fixture
 def made(tmp_path):
     """A lake with an index, and the model that its record names."""
-    with tarfile.open(max(ARCHIVES.glob("lake-*.tar.xz"))) as packed:
-        packed.extractall(tmp_path, filter="data")
+    unpack(max(ARCHIVES.glob("lake-*.tar.xz")), tmp_path)
     (record,) = tmp_path.glob(f"lake/*/{RECORD}")
     content = json.loads(record.read_text()) | {"checkpoint": str(tmp_path / "checkpoint")}
     record.write_text(json.dumps(content))

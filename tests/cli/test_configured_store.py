@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from pathlib import Path
 
 import pytest
+from builders import unpack
 from test_online_store import ARCHIVE, make_release
 
 from uninote.cli import command
@@ -20,8 +20,7 @@ from uninote.serving.opening import open_store
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The working folder, whose configuration names a lake with a release, and a store that is not there yet."""
-    with tarfile.open(ARCHIVE) as packed:
-        packed.extractall(tmp_path, filter="data")
+    unpack(ARCHIVE, tmp_path)
     make_release(str(tmp_path / "lake"))
     configure(tmp_path, f"lmdb://{tmp_path}/store")
     monkeypatch.chdir(tmp_path)
@@ -57,8 +56,7 @@ def test_commands_reach_the_store_that_the_configuration_names(folder, capsys):
 def test_the_lake_that_is_named_decides_whose_store_it_is(folder, tmp_path, capsys):
     assert command.main(["publish", "--lake", str(folder / "lake")]) == 0  # the configuration's own
     (tmp_path / "other").mkdir()
-    with tarfile.open(ARCHIVE) as packed:
-        packed.extractall(tmp_path / "other", filter="data")
+    unpack(ARCHIVE, tmp_path / "other")
     other = str(tmp_path / "other" / "lake")
     make_release(other)
     capsys.readouterr()

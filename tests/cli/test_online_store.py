@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from builders import unpack
 from deltalake import DeltaTable, write_deltalake
 
 import uninote
@@ -24,8 +24,7 @@ ARCHIVE = Path(__file__).parents[1] / "golden" / "lake-4.tar.xz"
 
 @pytest.fixture
 def lake(tmp_path) -> str:
-    with tarfile.open(ARCHIVE) as packed:
-        packed.extractall(tmp_path, filter="data")
+    unpack(ARCHIVE, tmp_path)
     return str(tmp_path / "lake")
 
 

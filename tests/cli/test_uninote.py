@@ -6,12 +6,12 @@ import json
 import shutil
 import subprocess
 import sys
-import tarfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from builders import unpack
 from deltalake import DeltaTable
 
 from uninote.cli import command, status
@@ -29,8 +29,7 @@ ARCHIVE = Path(__file__).parents[1] / "golden" / "lake-4.tar.xz"
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("lake")
-    with tarfile.open(ARCHIVE) as packed:
-        packed.extractall(folder, filter="data")
+    unpack(ARCHIVE, folder)
     return str(folder / "lake")
 
 

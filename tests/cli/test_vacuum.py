@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from builders import unpack
 from deltalake import DeltaTable, write_deltalake
 
 import uninote
@@ -25,8 +25,7 @@ FILES = 16
 @pytest.fixture
 def lake(tmp_path):
     """A lake of a refresh, then of nights that gave each note another title, in files of its own; without releases."""
-    with tarfile.open(GOLDEN) as packed:
-        packed.extractall(tmp_path, filter="data")
+    unpack(GOLDEN, tmp_path)
     shutil.rmtree(tmp_path / "lake" / "releases", ignore_errors=True)
     return tmp_path / "lake"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tarfile
 from pathlib import Path
 
 import faiss
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from builders import unpack
 from deltalake import DeltaTable
 
 from uninote.config.loading import load_config
@@ -33,8 +33,7 @@ STAGES = ("ingest", "embed", "index", "neighbours", "report")
 
 
 def unpacked(archive: Path, folder: Path) -> Path:
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
+    unpack(archive, folder)
     for image in (folder / "source").glob("*.png"):
         os.utime(image, (1_700_000_000, 1_700_000_000))  # the time that make_lake.py gave them
     return folder

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from builders import unpack
 from deltalake import DeltaTable
 
 from uninote.cli.command import main as command
@@ -23,8 +23,7 @@ GOLDEN = max((Path(__file__).parents[1] / "golden").glob("lake-*.tar.xz"))
 
 @pytest.fixture
 def lake(tmp_path):
-    with tarfile.open(GOLDEN) as packed:
-        packed.extractall(tmp_path, filter="data")
+    unpack(GOLDEN, tmp_path)
     return str(tmp_path / "lake")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import tarfile
 from pathlib import Path
 
 import pytest
+from builders import unpack
 from deltalake import DeltaTable
 
 from uninote.cli import command
@@ -139,8 +139,7 @@ def test_memory_and_bytes_are_those_of_the_stages_own_plans(capsys):
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("lake")
-    with tarfile.open(ARCHIVE) as packed:
-        packed.extractall(folder, filter="data")
+    unpack(ARCHIVE, folder)
     return str(folder / "lake")
 
 

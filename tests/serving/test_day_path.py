@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from builders import unpack
 from deltalake import DeltaTable
 from pushes import push
 
@@ -27,8 +27,7 @@ ARCHIVE = Path(__file__).parents[1] / "golden" / "lake-4.tar.xz"
 def lake(tmp_path_factory):
     """A lake with an index, its encoder, and its notes by id."""
     folder = tmp_path_factory.mktemp("lake")
-    with tarfile.open(ARCHIVE) as packed:
-        packed.extractall(folder, filter="data")
+    unpack(ARCHIVE, folder)
     (place,) = folder.glob("lake/*/index/w64")
     index = Index.open(place)
     encoder = encoder_of(IndexFolder(str(place)), index.manifest.generation, str(folder / "checkpoint"))

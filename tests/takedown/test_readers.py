@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import unpack
 from deltalake import DeltaTable
 
 import uninote
@@ -31,8 +31,7 @@ ARCHIVE = Path(__file__).parents[1] / "golden" / "lake-4.tar.xz"
 def lake(tmp_path, monkeypatch) -> str:
     """A lake that earlier code made; its readers look at the list of takedowns at every call."""
     monkeypatch.setattr(watch, "_PERIOD_S", 0.0)
-    with tarfile.open(ARCHIVE) as packed:
-        packed.extractall(tmp_path, filter="data")
+    unpack(ARCHIVE, tmp_path)
     return str(tmp_path / "lake")
 
 

@@ -56,6 +56,7 @@ def rows_of(folder):
     return ds.dataset(folder, format="parquet", partitioning="hive").to_table().to_pylist()
 
 
+@pytest.mark.more
 def test_a_tokenizer_with_the_vocabulary_has_one_token_for_each_code(run):
     lake = run.lake.root
     ids = ids_of(lake)
@@ -72,6 +73,7 @@ def test_a_tokenizer_with_the_vocabulary_has_one_token_for_each_code(run):
         assert tokenizer.convert_ids_to_tokens(coded) == ["next", *re.findall("<[^>]+>", one)]
 
 
+@pytest.mark.long
 def test_pairs_are_of_the_live_release_without_notes_that_are_taken_down(run, tmp_path):
     lake, place = run.lake.root, f"{tmp_path}/pairs"
     add(lake, [TAKEN], "an order")

@@ -80,6 +80,7 @@ def test_codes_follow_releases_rollbacks_and_takedowns(run_of, tmp_path):
     assert not list(traces_in({run.lake.root: ""}, wanted_of(run.lake.root, [taken]).marks_for))
 
 
+@pytest.mark.long
 def test_a_new_codebook_is_taken_back_with_the_release_that_has_it(run_of, tmp_path):
     notes = [note(number) for number in range(30)]
     write_source(tmp_path / "source", notes)

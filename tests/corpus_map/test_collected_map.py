@@ -39,6 +39,7 @@ def sizes_of(corpus):
     return {(one.code, child.code): child.notes for one in corpus.branches for child in one.children if child.notes}
 
 
+@pytest.mark.long
 def test_a_map_is_what_the_tables_say(make_run, quick_model, tmp_path):
     def run_of():
         return make_run(*quick_model, *SETTINGS, *CODES, f"ingest.source={tmp_path / 'source'}")

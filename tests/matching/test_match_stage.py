@@ -248,6 +248,7 @@ def test_few_notes_tell_no_small_volume_and_a_new_model_no_old_thresholds(made):
         match(made())
 
 
+@pytest.mark.long
 def test_of_a_note_that_is_taken_down_matches_keep_a_hash_alone(made):
     notes = corpus(6)
     run, _ = night(made, notes, [entry("e", body=text_of(3))])

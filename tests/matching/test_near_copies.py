@@ -114,7 +114,7 @@ def found_by(run):
     }
 
 
-@pytest.mark.more
+@pytest.mark.long
 @pytest.mark.spark
 def test_near_copies_are_found_over_nights_and_of_images_embedded_before(make_run, quick_model, tmp_path):
     media, gallery = tmp_path / "media", tmp_path / "gallery"

@@ -54,7 +54,7 @@ def asked(folder) -> Counter[str]:
     return Counter(line for path in folder.glob("*.said") for line in path.read_text().splitlines())
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_each_pair_is_asked_for_once_though_a_run_was_killed(make_run, quick_model, judge, tmp_path, monkeypatch):
     monkeypatch.setattr("udfs.training.judging.TOGETHER", 8)
     name, folder = judge

@@ -15,6 +15,16 @@ from uninote.pipelines.embed.commit import versions
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, record
 
+WIDTH = 16
+
+
+def clustered(rows, seed):
+    """Return unit vectors around eight centres, the same whatever the seed."""
+    generator = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).standard_normal((8, WIDTH))
+    vectors = centres[generator.integers(0, 8, rows)] + 0.7 * generator.standard_normal((rows, WIDTH))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
 
 class Lake:
     """`vectors` by note_id, which is the item_key too, and `attributes` of notes, as they are now."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from builders import rows_at
 from deltalake import DeltaTable, write_deltalake
-from lake_updates import Lake
+from lake_updates import WIDTH, Lake, clustered
 
 from uninote.confidence.confidence_map import ConfidenceMap
 from uninote.confidence.fitting import measure
@@ -20,7 +20,7 @@ from uninote.pipelines.neighbours.stage import neighbours
 
 pytestmark = pytest.mark.spark
 
-K, WIDTH = 8, 16
+K = 8
 RULES = "{cut: {min_confidence: 0.5}, hubs: {hubness: 0.5}, other_author: {different: [author]}}"
 SETTINGS = (
     f"embed.widths=[{WIDTH}]",
@@ -33,13 +33,6 @@ CENTRES, SPREADS = (2.0, 0.7, 0.7, 0.02), (0.5, 0.15, 0.1, 0.03)
 COEFFICIENTS = (0.2, 1.4, 0.7, -0.9, 0.4)
 
 
-def unit(rows, seed):
-    generator = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).standard_normal((8, WIDTH))
-    vectors = centres[generator.integers(0, 8, rows)] + 0.7 * generator.standard_normal((rows, WIDTH))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
 @pytest.fixture
 def run_of(make_run):
     return lambda *overrides: make_run(*SETTINGS, *overrides)
@@ -48,7 +41,7 @@ def run_of(make_run):
 @pytest.fixture
 def lake(run_of):
     attributes = {key: {"author": f"a{key % 7}"} for key in range(300)}
-    return Lake(run_of, unit(300, 0), attributes)
+    return Lake(run_of, clustered(300, 0), attributes)
 
 
 def store_map(run, table, factor=1.0):
@@ -115,10 +108,10 @@ def test_a_map_is_used_from_the_next_run_on_and_nights_leave_what_it_says(run_of
     assert set(confidences(published(run_of(), "other_author")).values()) == {None}
     assert neighbours(run_of())["state"] == "unchanged"
 
-    lake.update(dict(zip([*range(1000, 1010), *range(5)], unit(15, 1), strict=True)), deleted=range(50, 60))
+    lake.update(dict(zip([*range(1000, 1010), *range(5)], clustered(15, 1), strict=True)), deleted=range(50, 60))
     assert 0 < neighbours(run_of())["joined"] < 150
     assert check(run_of()) != rows
-    lake.update(dict(enumerate(unit(8, 2))), deleted=[200])
+    lake.update(dict(enumerate(clustered(8, 2))), deleted=[200])
     neighbours(run_of())
     rows = check(run_of())
 

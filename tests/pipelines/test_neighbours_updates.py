@@ -9,7 +9,7 @@ import numpy as np
 import polars
 import pytest
 from builders import rows_at
-from lake_updates import Lake
+from lake_updates import WIDTH, Lake, clustered
 
 from uninote.neighbours.background import LEAST_NOTES
 from uninote.neighbours.lookup import NeighbourTableError, lookup
@@ -19,7 +19,7 @@ from uninote.pipelines.neighbours.stage import neighbours
 
 pytestmark = pytest.mark.spark
 
-K, WIDTH = 8, 16
+K = 8
 SETTINGS = (
     f"embed.widths=[{WIDTH}]",
     "embed.undeclared_widths=true",
@@ -30,13 +30,6 @@ SETTINGS = (
 )
 
 
-def unit(rows, seed):
-    generator = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).standard_normal((8, WIDTH))
-    vectors = centres[generator.integers(0, 8, rows)] + 0.7 * generator.standard_normal((rows, WIDTH))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
 @pytest.fixture
 def run_of(make_run):
     return lambda *overrides: make_run(*SETTINGS, *overrides)
@@ -45,7 +38,7 @@ def run_of(make_run):
 @pytest.fixture
 def lake(run_of):
     attributes = {key: {"category": f"c{key % 5}", "author": f"a{key % 7}"} for key in range(300)}
-    return Lake(run_of, unit(300, 0), attributes)
+    return Lake(run_of, clustered(300, 0), attributes)
 
 
 def expected(lake, name):
@@ -116,12 +109,12 @@ def test_a_night_goes_the_way_that_the_ledger_says_is_cheaper(run_of, lake, caps
     assert last_entry(run_of(), "neighbours", "all")["metrics"]["join_s"] > 0
 
     # Nothing is known of updates yet: so few changes are one.
-    lake.update(dict(enumerate(unit(5, 1))))
+    lake.update(dict(enumerate(clustered(5, 1))))
     assert neighbours(run_of(by_cost))["changed"] == 5
     first = last_entry(run_of(), "neighbours", "all")["metrics"]
     assert not {"estimated_join_s", "estimated_update_s"} & set(first)
 
-    lake.update(dict(enumerate(unit(5, 2))))
+    lake.update(dict(enumerate(clustered(5, 2))))
     capsys.readouterr()
     check(run_of(by_cost), lake)
     entry = last_entry(run_of(), "neighbours", "all")
@@ -137,7 +130,7 @@ def test_a_night_goes_the_way_that_the_ledger_says_is_cheaper(run_of, lake, caps
 def test_updates_leave_what_a_full_join_would(run_of, lake, capsys):
     assert check(run_of(), lake)["joined"] == 300
 
-    lake.update(dict(zip([*range(1000, 1010), *range(5)], unit(15, 1), strict=True)), deleted=range(50, 60))
+    lake.update(dict(zip([*range(1000, 1010), *range(5)], clustered(15, 1), strict=True)), deleted=range(50, 60))
     summary = check(run_of(), lake)
     assert summary["changed"] == 25
     assert summary["joined"] < 150
@@ -148,7 +141,7 @@ def test_updates_leave_what_a_full_join_would(run_of, lake, capsys):
     assert check(run_of(), lake)["changed"] == 20
 
     # All edits in one place, and a key that comes back.
-    crowd = unit(1, 7) + 0.05 * unit(30, 8)
+    crowd = clustered(1, 7) + 0.05 * clustered(30, 8)
     crowd = (crowd / np.linalg.norm(crowd, axis=1, keepdims=True)).astype(np.float32)
     lake.update(dict(zip([*range(2000, 2029), 55], crowd, strict=True)), deleted=[1003])
     assert check(run_of(), lake)["changed"] == 31
@@ -165,7 +158,7 @@ def test_updates_that_only_take_away(run_of, lake):
     lake.update(deleted=[7])  # slack keeps every list full: there is no row to join at all
     summary = check(run_of(nobody), lake)
     assert (summary["changed"], summary["joined"]) == (1, 0)
-    lake.update({8: unit(300, 0)[7]})  # where the deleted one was: it must not be met any more
+    lake.update({8: clustered(300, 0)[7]})  # where the deleted one was: it must not be met any more
     assert check(run_of(nobody), lake)["changed"] == 1
     for left in ({3}, set()):
         lake.update(deleted=sorted(set(lake.vectors) - left))
@@ -176,10 +169,10 @@ def test_updates_that_only_take_away(run_of, lake):
 @pytest.mark.long
 def test_a_feed_that_is_gone_costs_time_and_no_neighbour(run_of, lake):
     check(run_of(), lake)
-    lake.update(dict(zip(range(10), unit(10, 1), strict=True)))
+    lake.update(dict(zip(range(10), clustered(10, 1), strict=True)))
     shutil.rmtree(run_of().generation.uri(f"embeddings/w{WIDTH}/_change_data"))
     assert check(run_of(), lake)["changed"] == 10
-    lake.update(dict(zip(range(10), unit(10, 2), strict=True)))
+    lake.update(dict(zip(range(10), clustered(10, 2), strict=True)))
     shutil.rmtree(run_of().generation.uri("items/_change_data"))
     assert check(run_of(), lake)["joined"] == 300
 
@@ -187,14 +180,14 @@ def test_a_feed_that_is_gone_costs_time_and_no_neighbour(run_of, lake):
 @pytest.mark.long
 def test_what_an_update_that_died_had_written_is_not_used(run_of, lake, monkeypatch):
     check(run_of(), lake)
-    lake.update(dict(zip(range(10), unit(10, 1), strict=True)))
+    lake.update(dict(zip(range(10), clustered(10, 1), strict=True)))
     with monkeypatch.context() as patch:
         patch.setattr(neighbours_stage, "record", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             neighbours(run_of())
-    lake.update(dict(zip(range(5, 15), unit(10, 2), strict=True)))
+    lake.update(dict(zip(range(5, 15), clustered(10, 2), strict=True)))
     assert check(run_of(), lake)["changed"] == 15
-    lake.update(dict(zip(range(30, 40), unit(10, 3), strict=True)))
+    lake.update(dict(zip(range(30, 40), clustered(10, 3), strict=True)))
     assert check(run_of(), lake)["changed"] == 10
 
 
@@ -202,19 +195,19 @@ def test_what_an_update_that_died_had_written_is_not_used(run_of, lake, monkeypa
 def test_updates_over_cells(run_of, lake):
     settings = ("neighbours.cell_rows=60", "neighbours.overlap=4")
     check(run_of(*settings), lake, least=0.95)
-    lake.update(dict(zip([*range(1000, 1015), *range(5)], unit(20, 1), strict=True)), deleted=range(50, 56))
+    lake.update(dict(zip([*range(1000, 1015), *range(5)], clustered(20, 1), strict=True)), deleted=range(50, 56))
     summary = check(run_of(*settings), lake, least=0.95)
     assert (summary["changed"], summary["cells"] > 3) == (26, True)
     # The same note moves again, and some that one update added are deleted by the next: nothing older may be left in a cell.
     lake.update(
-        dict(zip(range(5), unit(5, 4), strict=True)), deleted=range(1000, 1008), attributes={7: {"author": "a1"}}
+        dict(zip(range(5), clustered(5, 4), strict=True)), deleted=range(1000, 1008), attributes={7: {"author": "a1"}}
     )
     assert check(run_of(*settings), lake, least=0.95)["changed"] == 14
 
 
 def test_tables_are_read_and_looked_up_without_a_jvm(run_of, lake):
     run = run_of()
-    lake.update(dict(enumerate(np.repeat(unit(2, 5), 3, axis=0), 500)))  # two notes, three times each
+    lake.update(dict(enumerate(np.repeat(clustered(2, 5), 3, axis=0), 500)))  # two notes, three times each
     uris = neighbours(run_of("neighbours.tables={unlike: {duplicates: exclude}, once: {duplicates: collapse}}"))[
         "tables"
     ]
@@ -263,7 +256,7 @@ def check_shown_strengths(made):
 
 
 def test_old_notes_leave_a_fresh_table_and_hubs_are_ranked_lower(run_of):
-    vectors = unit(200, 3)
+    vectors = clustered(200, 3)
     vectors[0] = vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))  # close to everyone
     ages = {key: {"updated_at": datetime(2026, 3, 1 + key % 20, tzinfo=UTC)} for key in range(200)}
     lake = Lake(run_of, vectors, ages)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.arrow import ArrowMap, to_batch
-from uninote.media.fetching import TRANSIENT, MediaError, MediaPolicy, copied, decode_reduced, fetch
+from udfs.notes.image_content import look_into
+from uninote.media.fetching import MediaPolicy
 from uninote.media.near_copies import BITS, MAX_DISTANCE, image_hash
 from uninote.vectors.hamming import BitStrings
 
@@ -38,19 +38,12 @@ def make_image_hashes(media: MediaPolicy, count: Callable[[int], None], schema: 
 
 
 def _hashed(row: dict[str, Any], media: MediaPolicy) -> dict[str, Any] | None:
-    uri = row["uri"]
-    try:
-        content = copied(uri, media)
-        if content is None:
-            content = fetch(uri, media, {} if row["content"] is None else {uri: row["content"]})
-        if hashlib.sha256(content).hexdigest() != row["digest"]:
-            return None
-        made = decode_reduced(content, uri, media, image_hash)
-    except MediaError as error:
-        if error.reason in TRANSIENT or error.reason == "media_missing":
-            return None
-        return {"digest": row["digest"], "bits": None, "quality": None, "reason": error.reason}
-    return {"digest": row["digest"], "bits": made.bits, "quality": made.quality, "reason": None}
+    looked = look_into(row, media, image_hash)
+    if looked is None:
+        return None
+    made, reason = looked
+    known = {"bits": None, "quality": None} if made is None else made._asdict()
+    return {"digest": row["digest"], "reason": reason} | known
 
 
 def make_near_copies(entries: Callable[[], pa.Table], schema: pa.Schema) -> ArrowMap:
@@ -66,11 +59,11 @@ def make_near_copies(entries: Callable[[], pa.Table], schema: pa.Schema) -> Arro
         changed = parts["entry_changed"].to_numpy(zero_copy_only=False)
         for batch in batches:
             near = strings.within(_as_rows(batch.column("bits")), MAX_DISTANCE)
-            kept = batch.column("note_changed").to_numpy(zero_copy_only=False)[near.rows] | changed[near.others]
-            rows, found = pa.array(near.rows[kept]), pa.array(near.others[kept])
+            in_scope = batch.column("note_changed").to_numpy(zero_copy_only=False)[near.rows] | changed[near.others]
+            rows, found = pa.array(near.rows[in_scope]), pa.array(near.others[in_scope])
             columns = dict(zip(batch.schema.names, batch.take(rows).columns, strict=True))
             columns |= {name: parts[name].combine_chunks().take(found) for name in parts.schema.names}
-            columns["score"] = pa.array((1 - near.distances[kept] / BITS).astype(np.float32))
+            columns["score"] = pa.array((1 - near.distances[in_scope] / BITS).astype(np.float32))
             yield to_batch(columns, schema)
 
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -11,16 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from udfs.arrow import ArrowMap
+from udfs.notes.image_content import look_into
 from udfs.notes.image_files import ImageLook
 from udfs.worker import load_once
-from uninote.media.fetching import (
-    TRANSIENT,
-    MediaError,
-    MediaPolicy,
-    copied,
-    decode_reduced,
-    fetch,
-)
+from uninote.media.fetching import MediaPolicy
 from uninote.notes.note import Note, NoteImage
 from uninote.ocr.reader import ReadText, TextReader
 
@@ -76,19 +69,11 @@ def make_texts(reader: TextReader, media: MediaPolicy, count: Callable[[int], No
 
 
 def _text_of(row: dict[str, Any], reader: TextReader, read: ReadText, media: MediaPolicy) -> dict[str, Any] | None:
-    uri = row["uri"]
-    made = {"digest": row["digest"], "engine": reader.engine, "text": None, "reason": None}
     started = perf_counter()
-    try:
-        content = copied(uri, media)
-        if content is None:
-            content = fetch(uri, media, {} if row["content"] is None else {uri: row["content"]})
-        # Of another file than the one that was hashed, nothing is said: the next run hashes it again.
-        if hashlib.sha256(content).hexdigest() != row["digest"]:
-            return None
-        made["text"] = read(decode_reduced(content, uri, media, reader.fit))
-    except MediaError as error:
-        if error.reason in TRANSIENT or error.reason == "media_missing":
-            return None
-        made["reason"] = error.reason
+    looked = look_into(row, media, reader.fit)
+    if looked is None:
+        return None
+    image, reason = looked
+    text = None if image is None else read(image)
+    made = {"digest": row["digest"], "engine": reader.engine, "text": text, "reason": reason}
     return made | {"seconds": perf_counter() - started}

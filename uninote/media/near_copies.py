@@ -15,7 +15,7 @@ from uninote.errors import ConfigError
 BITS = 256
 MAX_DISTANCE = 31  # bits in which a near copy may differ
 LEAST_QUALITY = 50  # of 100: below, an image has too little in it to be told from others
-_SIDE = 512  # what the hash is made of at most: a photo's other pixels change no bit worth a fifth of a second
+_SIDE = 512  # of what is hashed, at most: the hash goes down to 64 itself, and more pixels cost time alone
 
 
 class ImageHash(NamedTuple):

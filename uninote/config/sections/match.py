@@ -78,7 +78,7 @@ class MatchConfig(Section):
     volumes: dict[str, VolumeConfig] = Field(default_factory=dict)
     notes_per_night: int | None = Field(None, ge=1)
     rates: dict[str, RateConfig] = Field(default_factory=dict)
-    judged: str | None = None
+    judged: Location | None = None
     near_copies: bool = False
     generation: str | None = None
 

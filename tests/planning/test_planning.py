@@ -182,6 +182,26 @@ def test_cores_do_not_tell_how_fast_a_gpu_is(lake, capsys):
     assert model["origin"] == "default"
 
 
+def test_codes_and_matches_are_planned_where_they_are_asked_for(capsys, tmp_path):
+    stages = planned(capsys, *LARGE)["night"]["stages"]
+    assert not {"codes", "match"} & set(stages)
+    config = tmp_path / "codes.yaml"
+    config.write_text(f"lake: {tmp_path}/lake\ncodes: {{enabled: true, width: 64, fit_notes: 1000}}\n")
+    plan = planned(capsys, *LARGE, "--config", str(config), "--gallery-entries", "20000")
+    assert list(plan["night"]["stages"])[:6] == ["ingest", "embed", "index", "codes", "neighbours", "match"]
+    assert plan["storage"]["tables_gb"]["codes"] == pytest.approx(4)
+    half = planned(capsys, *LARGE, "--config", str(config), "--gallery-entries", "10000")
+    reading = 1e8 * 256 * 2 * 1.2 / (300_000 * 256) / 3600
+    whole, of_half = (at(one, "first_run.stages.match.core_hours") for one in (plan, half))
+    assert whole - reading == pytest.approx(2 * (of_half - reading), rel=1e-3)
+
+
+def test_a_night_without_new_entries_reads_what_changed_alone(capsys):
+    one, none = (planned(capsys, *LARGE, "--gallery-entries", str(count)) for count in (100, 40))
+    # A hundredth of 100 entries is one, of 40 none.
+    assert at(none, "night.stages.match.core_hours") < 0.05 * at(one, "night.stages.match.core_hours")
+
+
 def test_people_see_stages_tables_and_where_rates_are_from(lake, capsys):
     assert command.main(["plan", "--lake", lake, "--min-rows", "10"]) == 0
     shown = capsys.readouterr().out

@@ -22,6 +22,16 @@ _TOKENS = 200
 _WIDTHS = (512, 256, 128, 64)  # of the encoder that comes along
 _ID_BYTES = 16
 _POSITIVE = ("notes", "cores", "note_bytes", "tokens", "parameters", "model_speed", "ledger_cores", "bandwidth")
+_AT_LEAST_0 = (
+    "gpus",
+    "images_per_note",
+    "core_price",
+    "gpu_price",
+    "storage_price",
+    "kept_nights",
+    "ledger_gpus",
+    "gallery_entries",
+)
 
 
 def plan_of(options: argparse.Namespace, lake: str | None, config: Config | None) -> dict[str, Any]:
@@ -33,7 +43,7 @@ def plan_of(options: argparse.Namespace, lake: str | None, config: Config | None
     facts = None if lake is None else LakeFacts(lake)
     entries = [] if facts is None else facts.entries
     ledger = Ledger(entries, options.ledger_cores, options.ledger_gpus, options.min_rows)
-    settings = Settings() if config is None else Settings(config.embed, config.media, config.index, config.neighbours)
+    settings = Settings() if config is None else _settings(config)
     tokens = tokens_of(ledger)
     workload = _workload(options, facts, settings, tokens)
     machines = Machines(
@@ -45,13 +55,17 @@ def plan_of(options: argparse.Namespace, lake: str | None, config: Config | None
     return {"lake": lake} | make_plan(Case(workload, settings, machines, rates), options.kept_nights)
 
 
+def _settings(config: Config) -> Settings:
+    return Settings(config.embed, config.media, config.codes, config.index, config.neighbours)
+
+
 def _check(options: argparse.Namespace) -> None:
     problems = []
     for name in _POSITIVE:
         value = getattr(options, name)
         if value is not None and value <= 0:
             problems.append(f"--{name.replace('_', '-')} is {value}; it must be above 0")
-    for name in ("gpus", "images_per_note", "core_price", "gpu_price", "storage_price", "kept_nights", "ledger_gpus"):
+    for name in _AT_LEAST_0:
         if getattr(options, name) < 0:
             problems.append(f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be at least 0")
     if not 0 <= options.change_rate <= 1:
@@ -76,6 +90,7 @@ def _workload(
         note_bytes=options.note_bytes,
         id_bytes=ids or _ID_BYTES,
         images_per_note=options.images_per_note,
+        gallery_entries=options.gallery_entries,
         tokens=options.tokens or (_TOKENS if tokens is None else max(1, round(tokens.value))),
     )
 

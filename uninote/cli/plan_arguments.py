@@ -46,6 +46,8 @@ def _add_notes(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--images-per-note", type=float, default=0.0, help="images that are looked at every night (0)")
     group.add_argument("--tokens", type=int, help="of an item, images included (default: the ledger's, else 200)")
 
+    group.add_argument("--gallery-entries", type=int, default=0, help="samples that notes are matched with (0: none)")
+
 
 def _add_machines(group: argparse._ArgumentGroup) -> None:
     cores = os.cpu_count() or 1

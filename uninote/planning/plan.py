@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from types import ModuleType
 from typing import Any
 
-from uninote.planning import embed, index, ingest, neighbours, samples, storage
+from uninote.planning import codes, embed, index, ingest, match, neighbours, samples, storage
 from uninote.planning.case import Case
 from uninote.planning.stage_cost import StageCost
 from uninote.planning.workload import Machines
@@ -20,8 +21,9 @@ def make_plan(case: Case, kept_nights: int) -> dict[str, Any]:
     `kept_nights` are those whose files stay before a clean-up takes them.
     """
     others = [samples.every_run(case, stage) for stage in samples.STAGES]
-    first_run = [ingest.first(case), embed.first(case), index.first(case), neighbours.first(case), *others]
-    night = [ingest.night(case), embed.night(case), index.night(case), neighbours.night(case), *others]
+    stages = _stages(case)
+    first_run = [*(stage.first(case) for stage in stages), *others]
+    night = [*(stage.night(case) for stage in stages), *others]
     nightly = _run(night, case.machines)
     stored = _storage(case, kept_nights, sum(stage.written_bytes for stage in night))
     return {
@@ -33,6 +35,17 @@ def make_plan(case: Case, kept_nights: int) -> dict[str, Any]:
         "month_cost": round(nightly["cost"] * _NIGHTS + stored["month_cost"], 2),
         "rates": [asdict(rate) for rate in case.rates.all.values()],
     }
+
+
+def _stages(case: Case) -> list[ModuleType]:
+    """Return the modules of the stages that grow with the notes: codes and matches where they are asked for."""
+    stages = [ingest, embed, index]
+    if case.settings.codes.enabled:
+        stages.append(codes)
+    stages.append(neighbours)
+    if case.workload.gallery_entries:
+        stages.append(match)
+    return stages
 
 
 def _run(stages: list[StageCost], machines: Machines) -> dict[str, Any]:
@@ -66,6 +79,7 @@ def _storage(case: Case, kept_nights: int, nightly_bytes: int) -> dict[str, Any]
         "items": storage.items_bytes(workload, case.rates),
         **{f"embeddings/w{width}": storage.width_bytes(workload, width) for width in workload.widths},
         **{f"index/w{width}": plan.total_bytes for width, plan in index.plans(case).items()},
+        **({"codes": codes.codes_bytes(workload)} if case.settings.codes.enabled else {}),
         "neighbour lists": storage.list_bytes(workload, neighbours_set),
         "neighbour_rows": storage.rows_bytes(workload, case.settings.joined_width(workload)),
     }

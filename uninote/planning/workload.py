@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from uninote.config.sections.codes import CodesConfig
 from uninote.config.sections.index import IndexConfig
 from uninote.config.sections.model import EmbedConfig
 from uninote.config.sections.neighbours import NeighboursConfig
@@ -16,6 +17,7 @@ class Workload:
 
     `widths` are those that are stored, widest first. `note_bytes` are those of a note's text and attributes, `id_bytes` those
     of a note_id (8 where it is a bigint). `tokens` are those of an item as the model reads it, its images among them.
+    `gallery_entries` are samples that notes are matched with.
     """
 
     notes: int
@@ -25,6 +27,7 @@ class Workload:
     id_bytes: int = 16
     images_per_note: float = 0.0
     tokens: int = 200
+    gallery_entries: int = 0
 
     @property
     def changed(self) -> int:
@@ -38,6 +41,7 @@ class Settings:
 
     embed: EmbedConfig = field(default_factory=EmbedConfig)
     media: MediaConfig = field(default_factory=MediaConfig)
+    codes: CodesConfig = field(default_factory=CodesConfig)
     index: IndexConfig = field(default_factory=IndexConfig)
     neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
 

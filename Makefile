@@ -28,11 +28,11 @@ test: $(TESTABLE) ## Run the linter, the type checker and the tests
 	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy & types=$$!; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(BY_FILE) && wait $$types
 
-test-more: $(TESTABLE) ## Longer rows of updates, and stages and refreshes killed at 9 more points (UNINOTE_FAULT_SEED=n draws others)
+test-more: $(TESTABLE) ## Longer rows of updates, and stages and refreshes killed at 7 more points (UNINOTE_FAULT_SEED=n draws others)
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m more -n 2 --dist worksteal
 
-test-long: $(TESTABLE) ## The longest tests, and 98 more points: two hours; run again, it goes on where it stopped
+test-long: $(TESTABLE) ## The longest tests, and 100 more points: two hours; run again, it goes on where it stopped
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m long $(BY_FILE)
 

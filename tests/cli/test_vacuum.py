@@ -146,7 +146,7 @@ def test_before_the_first_release_nothing_is_removed(lake, capsys):
 
 
 def test_it_waits_for_no_run_and_takes_no_wrong_place_for_a_lake(lake, tmp_path, capsys):
-    lease = take(str(lake), "refresh", "night")
+    lease = take(str(lake), "refresh", "night", term_s=1.0)
     try:
         assert command(["vacuum", "--lake", str(lake)]) == 1
     finally:

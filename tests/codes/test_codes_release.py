@@ -101,6 +101,7 @@ def test_a_new_codebook_is_taken_back_with_the_release_that_has_it(run_of, tmp_p
     assert read_codebook(run.generation.uri("codebooks")).version == 3
 
 
+@pytest.mark.more
 def test_a_refresh_codes_where_it_is_asked_to_or_a_lake_has_codes(run_of, tmp_path):
     def night(count):
         write_source(tmp_path / "source", [note(number) for number in range(count)])

@@ -125,7 +125,8 @@ def nights():
     yield [(0, first[0]), (299, fresh[299]), (301, fresh[301])], [310, 302]
 
 
-def test_seven_nights_agree_with_a_plain_model_and_with_a_rebuild(make_run):
+@pytest.mark.parametrize("count", [3, pytest.param(7, marks=pytest.mark.more)])
+def test_nights_agree_with_a_plain_model_and_with_a_rebuild(make_run, count):
     corpus = Corpus(make_run, 300)
     first = codes(corpus.run())
     assert (first["state"], first["notes"], first["opened"]) == ("done", 300, 300)
@@ -134,7 +135,7 @@ def test_seven_nights_agree_with_a_plain_model_and_with_a_rebuild(make_run):
     assert ids_of(corpus.run()) == corpus.expected(codebook)
     before = ids_of(corpus.run())
     vectors = dict(corpus.vectors)
-    for changed, deleted in nights():
+    for changed, deleted in list(nights())[:count]:
         corpus.night(rounded(changed), deleted)
         done = codes(corpus.run())
         ids = ids_of(corpus.run())
@@ -152,7 +153,7 @@ def test_seven_nights_agree_with_a_plain_model_and_with_a_rebuild(make_run):
         before, vectors = {**before, **ids}, {**vectors, **corpus.vectors}
 
 
-@pytest.mark.parametrize("partitions", [1, 7])
+@pytest.mark.parametrize("partitions", [7, pytest.param(1, marks=pytest.mark.long)])
 def test_a_rebuild_after_all_nights_is_what_the_nights_are(make_run, spark, partitions):
     corpus = Corpus(make_run, 300)
     codes(corpus.run())

@@ -53,13 +53,13 @@ SHORT = [Fault("ingest", "first", "table")]
 MORE = [
     Fault("embed", "first", "commit", "driver", ("vacuum",)),
     Fault("index", "first", "path", "jvm"),
-    Fault("index", "second", "path"),
     Fault("neighbours", "second", "commit", "driver", ("vacuum",)),
     Fault("neighbours", "second", "start", then=("flip */neighbour_state/*/*.parquet",)),
-    Fault("release", "second", "path"),
     Fault("report", "first", "path"),
 ]
 LONG = [
+    Fault("index", "second", "path"),
+    Fault("release", "second", "path"),
     Fault("ingest", "second", "path"),
     Fault("embed", "first", "table"),
     Fault("embed", "first", "path", "worker"),

@@ -98,7 +98,7 @@ def test_what_is_no_file_of_judgments_and_a_busy_lake_are_refused(lake, notes, t
     (tmp_path / "a.txt").write_text("")
     assert "ends in none of .jsonl" in refused(capsys, lake, tmp_path / "a.txt")
     path = lines(tmp_path / "a.jsonl", [{"a": notes[0], "b": notes[1], "relevant": True}])
-    lease = take(lake, "refresh", "another-run", say=print)
+    lease = take(lake, "refresh", "another-run", term_s=1.0)
     try:
         assert "refresh" in refused(capsys, lake, path)
     finally:

@@ -197,6 +197,7 @@ def test_matches_after_nights_of_edits_are_those_of_all_pairs(made):
     assert newest == {ledger(run, "match")[1]["run_id"]}  # the night before: this one compared no note
 
 
+@pytest.mark.more
 def test_thresholds_are_fitted_to_a_volume_and_hold_on_notes_of_later_nights(made):
     notes = corpus(120)
     entries = [entry(f"e{number}", body=text_of(500 + number, 5)) for number in range(5)]

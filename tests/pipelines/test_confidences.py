@@ -95,6 +95,7 @@ def check(run, factor=1.0):
     return rows
 
 
+@pytest.mark.more
 def test_a_map_is_used_from_the_next_run_on_and_nights_leave_what_it_says(run_of, lake):
     neighbours(run_of())
     assert set(confidences(published(run_of(), "neighbours")).values()) == {None}

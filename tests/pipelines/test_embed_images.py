@@ -116,6 +116,7 @@ def test_what_the_model_does_not_see_is_counted_and_held_to_a_limit(make_run, so
     assert embed(run_of())["images_left_out"] == 2  # an edit of attributes knows nothing of it
 
 
+@pytest.mark.more
 def test_other_limits_are_embedded_beside_the_own_ones_and_search_keeps_to_them(make_run, source):
     def run_of(*overrides):
         return make_run("embed.widths=[256]", *overrides)

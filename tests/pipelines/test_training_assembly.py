@@ -210,6 +210,7 @@ def assert_no_answer_is_a_negative(examples):
         assert not answers[query] & set(candidates[1:])
 
 
+@pytest.mark.more
 def test_a_teacher_scores_what_is_trained_on_alike_in_other_batches(made, notes, spark, monkeypatch):
     monkeypatch.setattr(assembly, "ROWS", 40)
     settings = ("training.teacher=model", "training.window=[0.02, 0.95]", "training.window_unit=quantile")

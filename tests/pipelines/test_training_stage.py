@@ -70,6 +70,7 @@ def test_a_model_is_trained_measured_and_not_trained_twice(run_of, trained, lake
     assert tables.read_table(run_of().spark, f"{lake}/runs").where("stage = 'train'").count() == 2
 
 
+@pytest.mark.more
 def test_several_processes_share_each_batch(run_of, trained, tmp_path):
     output = f"training.output={tmp_path / 'shared'}"
     run_stage(run_of("training.processes=2", "training.ranking=null", output), "train")

@@ -15,6 +15,7 @@ from uninote.lake.takedowns.orders import add, read_orders
 from uninote.neighbours.lookup import lookup
 from uninote.pipelines.lake.model_choice import current_generation
 from uninote.pipelines.release.resume import resume
+from uninote.pipelines.report.further_sets import further_tables
 from uninote.pipelines.stages import STAGES, WANTED, run_stage
 from uninote.releases.changes import roll_back
 from uninote.releases.explaining import explain
@@ -117,6 +118,8 @@ def test_nights_on_both_sides_releases_takedowns_and_rollbacks(run_of, corpus):
     assert all(row["strength"] is not None for row in rows_at(side.uri("by_look"))[0]["neighbours"])
     explained = explain(opened, "n10", lookup(lake, ["n10"], "by_look")["n10"][0][0], "by_look")
     assert (explained["rank"], explained["generation"]) == (1, side.generation)
+    assert [(one.table, one.notes, one.without) for one in further_tables(run)] == [("by_look", 35, 5), ("far", 35, 5)]
+    assert all(one.recall.recall == 1 for one in further_tables(run))
     assert current_generation(run.lake) == run.model.generation  # auto goes on with the model, not with the second set
 
     # Notes edited and gone, vectors changed, and new on either side: an update of the lists.

@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 from sample_report import make_example_note, make_examples, make_histogram, make_judged, make_report
 
+from uninote.evaluation.estimates import Estimate
 from uninote.report.data import ExampleNote, ExampleRow, QuarantineReason, Reconciliation, Sample
-from uninote.report.figures import Judged, Trend
+from uninote.report.figures import FurtherTable, Judged, Trend
 from uninote.report.formats import share
 from uninote.report.render import render
 
@@ -30,6 +31,7 @@ EMPTY = {
     "agreements": (),
     "strengths": (),
     "judged": (),
+    "further": (),
     "evaluation": None,
     "examples": (),
     "tables": {},
@@ -279,6 +281,14 @@ def test_the_order_of_notes_is_shown_beside_their_recall():
     for name, values in (("w64", ["0.2500", "0.3750", "-0.1250"]), ("text only", ["0.1250", "0.5000", "–"])):
         places = [place for place, cell in enumerate(cells) if cell == name]
         assert values in [cells[place + 1 : place + 4] for place in places]
+
+
+def test_tables_of_other_vectors_are_shown_with_those_that_have_none():
+    further = FurtherTable("looks_alike", HOSTILE, 1200, 34, Estimate(0.987, 0.98, 0.993))
+    html = render(make_report(further=(further,)))
+    assert HOSTILE not in html
+    shown = " ".join(Page(html).text.split())
+    assert f"looks_alike{HOSTILE} 1,200 34 0.9870 0.9800 to 0.9930" in shown
 
 
 def test_what_was_judged_is_shown_with_its_intervals_and_a_diagram():

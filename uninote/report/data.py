@@ -10,6 +10,7 @@ from uninote.report.figures import (
     Agreement,
     Duplicates,
     Evaluation,
+    FurtherTable,
     Histogram,
     IndexRow,
     Judged,
@@ -155,6 +156,7 @@ class Report:
     agreements: tuple[Agreement, ...] = ()
     strengths: tuple[StrengthCut, ...] = ()
     judged: tuple[Judged, ...] = ()
+    further: tuple[FurtherTable, ...] = ()
     evaluation: Evaluation | None = None
     quarantine_limit: float = 0.01
     run_id: str = ""

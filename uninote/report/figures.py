@@ -37,6 +37,17 @@ class IndexRow:
 
 
 @dataclass(frozen=True)
+class FurtherTable:
+    """A neighbour table of a further set of vectors: the notes that have a vector there, and those that have none."""
+
+    table: str
+    embedding: str
+    notes: int
+    without: int
+    recall: Estimate
+
+
+@dataclass(frozen=True)
 class WidthRecall:
     """The share of the widest width's exact neighbours that exact search at `width` finds."""
 

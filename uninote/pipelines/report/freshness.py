@@ -12,6 +12,7 @@ from uninote.pipelines.lake import ledger as ledger_table
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.run import Run
+from uninote.pipelines.report.further_sets import further_tables
 from uninote.pipelines.report.stages import REPORT, Entries, has_unfinished_embed
 from uninote.pipelines.training.scores import evaluation_of
 from uninote.storage import lake_files
@@ -42,7 +43,7 @@ def state_shown(run: Run, snapshot: Snapshot, entries: Entries) -> str:
     settings = (__version__, run.config.content_hash(), run.lake.root, run.model.generation)
     taken = taken_down(run.lake.root)
     hidden = (sorted(taken.names), sorted(taken.erased))
-    others = (dict(embedded["inputs"]), has_unfinished_embed(run), repr(evaluation_of(run)))
+    others = (dict(embedded["inputs"]), has_unfinished_embed(run), repr(evaluation_of(run)), repr(further_tables(run)))
     return digest(settings, versions, sorted(made), standing, hidden, others)
 
 

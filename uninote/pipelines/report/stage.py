@@ -28,6 +28,7 @@ from uninote.pipelines.neighbours.recall import Recalls
 from uninote.pipelines.report.duplicates import duplicates
 from uninote.pipelines.report.examples import Examples, example_rows, find_examples, sample_of
 from uninote.pipelines.report.freshness import BYTES, MAP_BYTES, stands, state_shown
+from uninote.pipelines.report.further_sets import further_tables
 from uninote.pipelines.report.judged import judged_tables
 from uninote.pipelines.report.quality import Quality, measure_quality
 from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, seconds_of, stage_rows, when
@@ -102,6 +103,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         agreements=quality.agreements,
         strengths=quality.strengths,
         judged=judged_tables(run) if joined else (),
+        further=further_tables(run),
         duplicates=duplicates(run, snapshot, joined["counts"]["width"]) if joined else None,
         evaluation=evaluation_of(run),
         map=collect_map(run, snapshot) if settings.map else None,

@@ -20,7 +20,7 @@ from uninote.lake.schemas import TableSpec, embeddings_table, items_table, notes
 from uninote.pipelines.embed.commit import versions
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
-from uninote.pipelines.notes.media_roots import remember_media_root
+from uninote.pipelines.notes.images.media_roots import remember_media_root
 
 DEMO_NOTES = 240
 NOT_CUT = {"tokens_cut": 0, "tokens_cut_estimated": False, "images_left_out": 0}  # columns of items

@@ -15,8 +15,8 @@ from uninote.ocr.reader import TextReader
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import last_entry
-from uninote.pipelines.notes import image_texts
-from uninote.pipelines.notes.image_texts import Unread, count_unread
+from uninote.pipelines.notes.images import image_texts
+from uninote.pipelines.notes.images.image_texts import Unread, count_unread
 from uninote.pipelines.notes.stage import ingest
 
 pytestmark = pytest.mark.spark

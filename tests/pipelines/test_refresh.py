@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import read_manifest
 from uninote.pipelines.index.search import search
-from uninote.pipelines.notes.source_identity import demo_folder
+from uninote.pipelines.notes.source.identity import demo_folder
 from uninote.pipelines.stages import STAGES, refresh
 from uninote.search import command as terminal
 

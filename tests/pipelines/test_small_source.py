@@ -12,10 +12,10 @@ from builders import make_note, rows_at
 from uninote.lake.row_changes import DELETED
 from uninote.notes.ingest.sources import SourceError, find_source
 from uninote.pipelines.lake import tables
-from uninote.pipelines.notes import small_source
 from uninote.pipelines.notes import stage as ingest_stage
-from uninote.pipelines.notes.small_source import compare
-from uninote.pipelines.notes.source_rows import inspect_source, read_inspected
+from uninote.pipelines.notes.source import small as small_source
+from uninote.pipelines.notes.source.rows import inspect_source, read_inspected
+from uninote.pipelines.notes.source.small import compare
 
 pytestmark = pytest.mark.spark
 MONDAY, TUESDAY = datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC)

@@ -11,8 +11,8 @@ from uninote.lake.delta_files import set_property
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.source import SOURCE
 from uninote.pipelines.lake.tables import MissingTableError
-from uninote.pipelines.notes import source_identity
-from uninote.pipelines.notes.source_identity import DeletedShareError, OtherSourceError, check_source
+from uninote.pipelines.notes.source import identity as source_identity
+from uninote.pipelines.notes.source.identity import DeletedShareError, OtherSourceError, check_source
 from uninote.pipelines.notes.stage import ingest
 from uninote.pipelines.stages import run_stage
 

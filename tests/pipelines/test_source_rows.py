@@ -16,8 +16,8 @@ from uninote.errors import UninoteError
 from uninote.notes.ingest.column_types import ColumnTypeError
 from uninote.notes.ingest.columns import SourceColumnsError
 from uninote.notes.ingest.sources import SourceError, find_source
-from uninote.pipelines.notes import source_inspection
-from uninote.pipelines.notes.source_rows import read_source
+from uninote.pipelines.notes.source import inspection as source_inspection
+from uninote.pipelines.notes.source.rows import read_source
 
 pytestmark = pytest.mark.spark
 

@@ -29,7 +29,7 @@ from uninote.cli.explaining import add_explain
 from uninote.cli.judge import add_judge
 from uninote.cli.online_store import add_hide, add_publish, hide_notes, print_hidden, print_published, publish_live
 from uninote.cli.options import common_options, config_of, lake_of, print_json
-from uninote.cli.plan_arguments import add_plan
+from uninote.cli.planning.arguments import add_plan
 from uninote.cli.prove import check_traces
 from uninote.cli.releases import add_releases
 from uninote.cli.status import TooOldError, check_age, parse_age, print_status, status_of
@@ -104,8 +104,8 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from uninote.cli.plan import plan_of
-    from uninote.cli.plan_text import print_plan
+    from uninote.cli.planning.plan import plan_of
+    from uninote.cli.planning.text import print_plan
 
     config = config_of(options)
     lake = lake_of(options) if options.lake is not None or config is not None else None

@@ -14,7 +14,7 @@ from uninote.pipelines.embed.preview import preview as preview_embed
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run, all_entries
 from uninote.pipelines.matching.stage import is_wanted
-from uninote.pipelines.notes.source_identity import counts_if_unchanged, demo_folder, state_of
+from uninote.pipelines.notes.source.identity import counts_if_unchanged, demo_folder, state_of
 from uninote.pipelines.runtime.progress import say
 
 # What follows where vectors change.

@@ -20,7 +20,7 @@ from uninote.pipelines.lake.encoders import s3_of
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.tables import MissingTableError
 from uninote.pipelines.matching.stage import is_wanted, match
-from uninote.pipelines.notes.source_identity import may_hold_demo
+from uninote.pipelines.notes.source.identity import may_hold_demo
 from uninote.pipelines.notes.stage import ingest
 from uninote.pipelines.observing import observed_stage
 from uninote.pipelines.release.erasure import erase

@@ -13,7 +13,7 @@ from uninote.lake.schemas import IMAGE_BYTES
 from uninote.pipelines.corpus_map.coded import rows_of
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.media_roots import media_policy
+from uninote.pipelines.notes.images.media_roots import media_policy
 
 SIZE = 72  # pixels of a side
 _PARTS = 16  # tasks that share the images: each may wait for a store

@@ -14,7 +14,7 @@ from uninote.pipelines.embed.steps.recovery import Before
 from uninote.pipelines.embed.steps.scope import find_scope, has_nothing_to_look_at, settings_digest, within
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.image_texts import with_read_texts
+from uninote.pipelines.notes.images.image_texts import with_read_texts
 from uninote.pipelines.notes.note_ids import check_note_ids, were_checked
 
 

@@ -14,8 +14,8 @@ from uninote.pipelines.embed.steps.recovery import STAGE, WHOLE, look_before
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths
 from uninote.pipelines.lake.run import Run, ledger
-from uninote.pipelines.notes.image_texts import Unread, count_unread
-from uninote.pipelines.notes.media_roots import copies_of
+from uninote.pipelines.notes.images.image_texts import Unread, count_unread
+from uninote.pipelines.notes.images.media_roots import copies_of
 from uninote.pipelines.runtime.progress import say
 from uninote.planning.embed import seconds_by_ledger
 

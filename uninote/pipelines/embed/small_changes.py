@@ -25,7 +25,7 @@ from uninote.pipelines.embed.steps.chunks import Census
 from uninote.pipelines.embed.steps.recovery import Before, published
 from uninote.pipelines.embed.steps.scope import looks_at_images
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.media_roots import media_policy
+from uninote.pipelines.notes.images.media_roots import media_policy
 
 MOST_NOTES = 2_000  # that changed: the driver holds their contents and vectors
 MOST_BYTES = 256 << 20  # of the files of notes, items and what is set aside, which are read to find them

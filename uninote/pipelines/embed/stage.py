@@ -65,8 +65,8 @@ from uninote.pipelines.lake.generations import record_generation
 from uninote.pipelines.lake.rotation import keep_axes
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.lake.stale import mark_stale, tables_below, unmark
-from uninote.pipelines.notes.image_hashes import record_hashes
-from uninote.pipelines.notes.media_roots import copies_of
+from uninote.pipelines.notes.images.image_hashes import record_hashes
+from uninote.pipelines.notes.images.media_roots import copies_of
 from uninote.pipelines.runtime.progress import described, say
 from uninote.upkeep.compacting import join_small_files
 

@@ -30,10 +30,10 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import Snapshot, readers_snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run
+from uninote.pipelines.notes.images.media_roots import policy_with
 from uninote.pipelines.notes.items import items_of
-from uninote.pipelines.notes.media_roots import policy_with
 from uninote.pipelines.notes.note_ids import check_note_ids
-from uninote.pipelines.notes.source_rows import read_source
+from uninote.pipelines.notes.source.rows import read_source
 from uninote.pipelines.runtime.progress import say
 from uninote.storage.types import MissingFileError
 

@@ -17,7 +17,7 @@ from uninote.pipelines.index.decision import Wanted
 from uninote.pipelines.lake.reading.snapshot import Snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.media_roots import s3_options
+from uninote.pipelines.notes.images.media_roots import s3_options
 
 _SHAPING = {"nlist", "pq_m", "opq", "num_shards", "recall_target", "serve_mib", "task_mib", "seed", "kinds"}
 ROW_COLUMNS = ("item_key", "note_id", "kind", "vector")  # of the rows that an index is built of

@@ -15,9 +15,9 @@ from uninote.media.fetching import MediaPolicy
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.notes.ingest.sources import SourceError, find_source
 from uninote.pipelines.lake.run import Run
+from uninote.pipelines.notes.images.media_roots import policy_with
 from uninote.pipelines.notes.items import items_of
-from uninote.pipelines.notes.media_roots import policy_with
-from uninote.pipelines.notes.source_rows import ENTRIES, SourceRows, read_source
+from uninote.pipelines.notes.source.rows import ENTRIES, SourceRows, read_source
 
 _OFF = ("false", "0", "no", "off", "disabled")
 

@@ -21,7 +21,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.matching.entries import check_ids, parts_of, read_gallery, split_entries, with_hashes
 from uninote.pipelines.matching.history import quarantine_parts, quarantine_rows
-from uninote.pipelines.notes.image_hashes import hashes_images
+from uninote.pipelines.notes.images.image_hashes import hashes_images
 
 STAGED = "entries"
 _PART = list(GALLERY.key)

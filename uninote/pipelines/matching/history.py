@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from uninote.lake.schemas import quarantine_table
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.source_rows import ENTRIES
+from uninote.pipelines.notes.source.rows import ENTRIES
 
 
 def quarantine_parts(run: Run, staged: DataFrame) -> None:

@@ -18,8 +18,8 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.matching.note_images import note_images
 from uninote.pipelines.matching.scope import Scope
-from uninote.pipelines.notes.image_hashes import hashes_images, store_hashes
-from uninote.pipelines.notes.media_roots import media_policy
+from uninote.pipelines.notes.images.image_hashes import hashes_images, store_hashes
+from uninote.pipelines.notes.images.media_roots import media_policy
 from uninote.pipelines.runtime.progress import watched
 
 # Images that are committed together: what a killed run hashes again is at most that.

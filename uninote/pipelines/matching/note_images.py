@@ -9,7 +9,7 @@ from uninote.lake.schemas import image_files_table
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import last_entry
 from uninote.pipelines.matching.scope import Scope
-from uninote.pipelines.notes.image_bytes import INLINE
+from uninote.pipelines.notes.images.image_bytes import INLINE
 
 
 def note_images(scope: Scope) -> DataFrame:

@@ -20,7 +20,7 @@ from uninote.pipelines.matching.publish import publish
 from uninote.pipelines.matching.scope import Scope, find_scope
 from uninote.pipelines.matching.scores import store_scores
 from uninote.pipelines.matching.takedown import hide_taken_down
-from uninote.pipelines.notes.media_roots import copies_of
+from uninote.pipelines.notes.images.media_roots import copies_of
 from uninote.pipelines.runtime.progress import say, step
 
 STAGE = "match"

@@ -18,7 +18,7 @@ from uninote.lake.schemas import (
 from uninote.lake.takedowns.watch import Taken
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.image_bytes import INLINE
+from uninote.pipelines.notes.images.image_bytes import INLINE
 
 
 def erase_rows(run: Run, notes: DataFrame, taken: Taken) -> None:

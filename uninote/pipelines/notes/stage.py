@@ -18,12 +18,11 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, record
 from uninote.pipelines.lake.source import known_columns, remember_columns, remember_source
 from uninote.pipelines.notes.erasing import erase_rows, without_quoted
-from uninote.pipelines.notes.image_bytes import store_image_bytes
-from uninote.pipelines.notes.image_texts import choose_reader, read_image_texts
-from uninote.pipelines.notes.media_roots import remember_media_root
+from uninote.pipelines.notes.images.image_bytes import store_image_bytes
+from uninote.pipelines.notes.images.image_texts import choose_reader, read_image_texts
+from uninote.pipelines.notes.images.media_roots import remember_media_root
 from uninote.pipelines.notes.note_ids import NoteIdError, check_note_ids
-from uninote.pipelines.notes.small_source import Comparison, compare
-from uninote.pipelines.notes.source_identity import (
+from uninote.pipelines.notes.source.identity import (
     check_deleted,
     check_source,
     counts_if_unchanged,
@@ -32,7 +31,8 @@ from uninote.pipelines.notes.source_identity import (
     signature,
     state_of,
 )
-from uninote.pipelines.notes.source_rows import inspect_source, read_inspected
+from uninote.pipelines.notes.source.rows import inspect_source, read_inspected
+from uninote.pipelines.notes.source.small import Comparison, compare
 from uninote.pipelines.notes.taken_down import count_taken_down, images_of, without_taken_down
 from uninote.pipelines.runtime.progress import say
 from uninote.upkeep.compacting import join_small_files

@@ -24,7 +24,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.ledger import append, entries
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.neighbours.decision import signature_of
-from uninote.pipelines.notes.media_roots import s3_options
+from uninote.pipelines.notes.images.media_roots import s3_options
 from uninote.pipelines.runtime.progress import say, step
 from uninote.upkeep.index_files import kept_manifests
 

@@ -19,8 +19,8 @@ from uninote.lake.takedowns.watch import Taken, taken_down
 from uninote.media.fetching import MediaError, load_image
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.image_bytes import stored_images
-from uninote.pipelines.notes.media_roots import media_policy
+from uninote.pipelines.notes.images.image_bytes import stored_images
+from uninote.pipelines.notes.images.media_roots import media_policy
 from uninote.pipelines.report.quality import among
 from uninote.report.data import ExampleNote, ExampleRow, Sample
 from uninote.report.thumbnails import thumbnail

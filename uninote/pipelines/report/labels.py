@@ -10,7 +10,7 @@ from uninote.demo.corpus import read_rows
 from uninote.evaluation.agreement import Labels
 from uninote.foreign_vectors.identity import KIND
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.source_identity import demo_folder, may_hold_demo
+from uninote.pipelines.notes.source.identity import demo_folder, may_hold_demo
 from uninote.report.formats import language, share
 
 Notes = Mapping[Any, Mapping[str, Any]]  # by note_id: columns of notes, and `text`, what the encoder reads of them

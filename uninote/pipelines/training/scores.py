@@ -7,7 +7,7 @@ from typing import Any
 
 from uninote.demo.workspace import demo_checkpoint
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.source_identity import may_hold_demo
+from uninote.pipelines.notes.source.identity import may_hold_demo
 from uninote.report.figures import Evaluation, OrderScores, StrategyScores
 from uninote.storage import lake_files
 

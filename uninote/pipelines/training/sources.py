@@ -9,7 +9,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from udfs.training.training_set import SOURCES, make_sources
 from uninote.pipelines.embed.steps.model_run import with_stored
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.media_roots import media_policy
+from uninote.pipelines.notes.images.media_roots import media_policy
 
 
 def read_sources(run: Run, notes: DataFrame, folder: str) -> DataFrame:

@@ -24,7 +24,7 @@ from uninote.pipelines.embed.steps.accounting import Frames, Items, Plan
 from uninote.pipelines.embed.steps.model_run import PASSED, STAGED, Tasks
 from uninote.pipelines.embed.steps.outcomes import Outcomes
 from uninote.pipelines.lake import tables
-from uninote.pipelines.notes.image_texts import with_read_texts
+from uninote.pipelines.notes.images.image_texts import with_read_texts
 from uninote.pipelines.runtime.progress import described, say
 from uninote.storage.lake_files import for_arrow
 from uninote.vectors.widths import truncate

@@ -17,8 +17,8 @@ from uninote.pipelines.embed.steps.scope import within
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.lake.tables import read_or_empty
+from uninote.pipelines.notes.images.media_roots import media_policy
 from uninote.pipelines.notes.items import ITEM_KEY, items_of
-from uninote.pipelines.notes.media_roots import media_policy
 from uninote.pipelines.runtime.environment import shares_imports
 
 _WORTH_A_TASK = 500  # notes

@@ -38,10 +38,10 @@ from uninote.pipelines.embed.steps.outcomes import PHASES
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.encoders import check_widths, require_encoder
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.image_bytes import INLINE
-from uninote.pipelines.notes.image_hashes import hashes_images
+from uninote.pipelines.notes.images.image_bytes import INLINE
+from uninote.pipelines.notes.images.image_hashes import hashes_images
+from uninote.pipelines.notes.images.media_roots import media_policy, s3_options
 from uninote.pipelines.notes.items import ITEM_KEY, items_of
-from uninote.pipelines.notes.media_roots import media_policy, s3_options
 from uninote.pipelines.runtime.environment import importing
 from uninote.pipelines.runtime.gpus import device_for, model_profile
 from uninote.pipelines.runtime.progress import watched

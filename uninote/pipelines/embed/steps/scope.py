@@ -17,7 +17,7 @@ from uninote.lake.schemas import items_table, set_aside_table
 from uninote.lake.small_tables import may_have_entries
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.image_texts import reads_texts
+from uninote.pipelines.notes.images.image_texts import reads_texts
 from uninote.pipelines.runtime.progress import say
 
 

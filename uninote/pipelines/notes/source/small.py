@@ -19,7 +19,7 @@ from uninote.lake.row_changes import DELETED, MOST_BYTES, MOST_ROWS, RowChanges
 from uninote.lake.small_tables import read_batches
 from uninote.notes.ingest.known_columns import KnownColumns
 from uninote.notes.ingest.note_rows import FILE, LINES, REASON, TIME_UNREADABLE
-from uninote.pipelines.notes.source_rows import InspectedSource
+from uninote.pipelines.notes.source.rows import InspectedSource
 
 MOST_READ = 50_000  # rows of a source, which are Python objects one after the other
 MOST_HELD = 128 << 20  # bytes of its rows, and of the notes' files

@@ -32,7 +32,7 @@ from uninote.notes.ingest.formats.text_files import Span, TextSource, encoding_o
 from uninote.notes.ingest.sources import Source, SourceError, format_of
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.inspection import Expected, Inspection, Types
+from uninote.pipelines.notes.source.expected import Expected, Inspection, Types
 from uninote.pipelines.runtime.progress import say
 
 SPAN_BYTES = 64 << 20

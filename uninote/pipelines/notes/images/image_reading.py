@@ -15,8 +15,8 @@ from uninote.lake.schemas import IMAGE_BYTES, IMAGE_DIGESTS, IMAGE_TEXTS, image_
 from uninote.ocr.reader import TextReader
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.image_bytes import INLINE
-from uninote.pipelines.notes.media_roots import media_policy
+from uninote.pipelines.notes.images.image_bytes import INLINE
+from uninote.pipelines.notes.images.media_roots import media_policy
 from uninote.pipelines.runtime.progress import watched
 
 STAGED = "image-texts"  # a lazy frame used twice would read its images twice

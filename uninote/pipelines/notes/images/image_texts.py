@@ -18,9 +18,9 @@ from uninote.ocr.installed import find_reader
 from uninote.ocr.reader import INSTALL, TextReader
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Outcome, Run, last_entry, record
-from uninote.pipelines.notes.image_bytes import INLINE
-from uninote.pipelines.notes.image_reading import digests_of, look_at_files, read_images, unread
-from uninote.pipelines.notes.media_roots import copies_of
+from uninote.pipelines.notes.images.image_bytes import INLINE
+from uninote.pipelines.notes.images.image_reading import digests_of, look_at_files, read_images, unread
+from uninote.pipelines.notes.images.media_roots import copies_of
 from uninote.pipelines.runtime.progress import say
 
 UNIT = "images"  # of the ledger: how many were read in a run, and the seconds of one

@@ -25,9 +25,9 @@ from uninote.notes.ingest.known_columns import KnownColumns, check_kinds, follow
 from uninote.notes.ingest.note_rows import FILE, LINES, MESSAGE, REASON, TIME_UNREADABLE, rows_schema
 from uninote.notes.ingest.sources import Source, SourceError
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.notes.inspection import Inspection
-from uninote.pipelines.notes.media_roots import s3_options
-from uninote.pipelines.notes.source_inspection import inspect_files, inspect_table, over_pieces
+from uninote.pipelines.notes.images.media_roots import s3_options
+from uninote.pipelines.notes.source.expected import Inspection
+from uninote.pipelines.notes.source.inspection import inspect_files, inspect_table, over_pieces
 from uninote.pipelines.runtime.compilation import compile_for
 from uninote.pipelines.runtime.progress import say, watched
 

@@ -1,0 +1,1 @@
+"""`uninote plan`: its arguments, the plan, and how it is printed."""

@@ -1,4 +1,4 @@
-"""Texts of notes inside an HTML page: what no page can hold, and data that no text can break out of."""
+"""Texts of notes inside an HTML page: templates and data that no text can break out of, and what no page can hold."""
 
 from __future__ import annotations
 
@@ -7,11 +7,24 @@ import hashlib
 import json
 import re
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 _UNWRITABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]")
 # Nothing of what remains can end the element.
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+
+
+def page_templates(package: str) -> Environment:
+    """Return the templates in the folder `page` of a package."""
+    return Environment(
+        loader=PackageLoader(package, "page"),
+        # Titles and bodies are hostile input: nothing in them becomes HTML.
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def clean(text: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from uninote.codes.printing import print_codes
 from uninote.corpus_map.data import CorpusMap
 from uninote.corpus_map.page_data import label_text, page_data
-from uninote.page_text import clean, digest_of_script, json_for_page
+from uninote.page_text import clean, digest_of_script, json_for_page, page_templates
 
 LISTED = 100  # changes that the page lists, and branches where there is no script
 
@@ -44,14 +44,7 @@ def script() -> Markup:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("uninote.corpus_map", "page"),
-        # Titles and words are hostile input: nothing in them becomes HTML.
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("uninote.corpus_map")
     environment.filters |= {"count": lambda value: f"{value:,}", "share": _share, "times": times, "label": label_text}
     environment.globals["prefix"] = branch_name
     return environment

@@ -6,10 +6,10 @@ import base64
 from collections.abc import Sequence
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from uninote.corpus_map.render import branch_name, times
-from uninote.page_text import clean
+from uninote.page_text import clean, page_templates
 from uninote.report import browse, charts, formats, reliability, small_charts
 from uninote.report.data import ExampleNote, ExampleRow, Report
 from uninote.report.figures import LEAST_JUDGED
@@ -40,14 +40,7 @@ def render(report: Report) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("uninote.report", "page"),
-        # Titles and bodies are hostile input: nothing in them becomes HTML.
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("uninote.report")
     names = (
         "count",
         "size",

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from uninote.judgments.asking.answers import Draw
 from uninote.judgments.asking.shown_notes import ShownNote
 from uninote.judgments.drawing import DrawnPair
 from uninote.lake.rows_by_id import NoteId
-from uninote.page_text import clean, digest_of_script, json_for_page
+from uninote.page_text import clean, digest_of_script, json_for_page, page_templates
 
 _PACKAGE = "uninote.judgments.asking"
 
@@ -29,15 +28,16 @@ def page_of(name: str, draw: Draw, pairs: Sequence[DrawnPair], notes: Mapping[No
         lines.append(asked | {"a": str(pair.a), "b": str(pair.b)})
     shown = {str(note): _fields(one) for note, one in notes.items()}
     script = _file("judge.js")
-    environment = Environment(
-        loader=PackageLoader(_PACKAGE, "page"), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    page = environment.get_template("judge.html").render(
-        table=draw.table,
-        digest=digest_of_script(script),
-        style=Markup(_file("judge.css")),
-        script=Markup(script),
-        data=json_for_page({"name": name, "pairs": lines, "notes": shown}),
+    page = (
+        page_templates(_PACKAGE)
+        .get_template("judge.html")
+        .render(
+            table=draw.table,
+            digest=digest_of_script(script),
+            style=Markup(_file("judge.css")),
+            script=Markup(script),
+            data=json_for_page({"name": name, "pairs": lines, "notes": shown}),
+        )
     )
     return clean(page)
 

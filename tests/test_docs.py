@@ -255,5 +255,5 @@ def test_searches_that_the_index_page_shows_run(place, monkeypatch, capsys):
         assert done.value.code == 0
         printed.append([json.loads(row) for row in capsys.readouterr().out.splitlines()])
     assert printed[0]
-    assert all(set(row) == {"note_id", "score"} for row in printed[0])
+    assert all(set(row) == {"note_id", "score", "strength", "confidence"} for row in printed[0])
     assert printed[1][0]["segments"] > 0

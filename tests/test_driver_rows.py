@@ -63,6 +63,7 @@ BOUNDED = {
     ("uninote/pipelines/index/build.py:Build._train_in_groups", "toArrow"): "the centroids of the index",
     ("uninote/pipelines/index/changes.py:_keys_of", "toArrow"): CHANGED,
     ("uninote/pipelines/index/owner.py:_names_our_notes", "collect"): SAMPLE,
+    ("uninote/pipelines/index/query_bank.py:_embedded", "toArrow"): "vectors of search.bank_size queries",
     ("uninote/pipelines/index/search.py:_counts", "collect"): ONE,
     (
         "uninote/pipelines/lake/reading/file_rows.py:FileRows.collect",

@@ -15,6 +15,7 @@ from uninote.index.files.folder import IndexFolder
 from uninote.index.note_keys import Constraint
 from uninote.index.search import Index
 from uninote.search.fusion import background_of, log_fit, strength_of
+from uninote.search.hubness import hubness
 from uninote.vectors.kmeans import compute_in_one_thread
 from uninote.vectors.widths import truncate
 
@@ -99,6 +100,31 @@ def _products(pairs: pa.RecordBatch, width: int) -> np.ndarray:
     queries = truncate(as_matrix(pairs.column("query")), width)
     products: np.ndarray = np.einsum("nd,nd->n", queries, as_matrix(pairs.column("vector")))
     return products
+
+
+def make_corrected(bank: Vectors, width: int, temperature: float) -> ArrowMap:
+    """Map (item_id, note_id, score, vector), the note's of `width`, to (item_id, note_id, score, corrected).
+
+    `corrected` is the score less how near the note is to the queries of `bank`, float32 (m, any width from `width` on).
+    """
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        compute_in_one_thread()
+        queries = truncate(bank(), width)
+        for batch in batches:
+            if len(batch):
+                corrected = batch.column("score").to_numpy() - _hubness(batch, queries, temperature)
+                yield batch.drop_columns(["vector"]).append_column("corrected", pa.array(corrected))
+
+    return run
+
+
+def _hubness(batch: pa.RecordBatch, queries: np.ndarray, temperature: float) -> np.ndarray:
+    """Return float32 (rows,); a note that stands in several rows is compared with the bank once."""
+    numbers = batch.column("note_id").dictionary_encode().indices.to_numpy()
+    _, first, places = np.unique(numbers, return_index=True, return_inverse=True)
+    near = hubness(as_matrix(batch.column("vector").take(pa.array(first))), queries, temperature)
+    return near[places]
 
 
 def make_backgrounds(sample: Vectors, width: int) -> ArrowMap:

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from udfs.arrow import ArrowMap, as_matrix, unpack
-from uninote.confidence.confidence_map import ConfidenceMap
-from uninote.confidence.features import features_of, gaps, mean_scores
-from uninote.neighbours.background import Background, FlatScores, strengths
+from uninote.confidence.features import mean_scores
+from uninote.search.scale import Answers, Scale
 from uninote.vectors.widths import truncate
 
-FOUND = ("query_id", "reason", "vector", "notes", "scores", "means")
-"""A row for each query: `notes`, `scores` float32 and `means` (of the notes' own lists, or null) of what was found, best first.
+FOUND = ("query_id", "reason", "vector", "notes", "scores", "means", "corrected")
+"""A row for each query: of what was found, best first, `notes`, `scores` float32, and perhaps null `means` (of the notes' own
+lists) and `corrected` scores.
 
 `vector` is null of a query without an answer.
 """
-_ENTRY = ("note_id", "score", "strength", "confidence")
-
-
-@dataclass(frozen=True)
-class Scale:
-    """What scores are held against: the `background` of `width`, whose keys are places among `ids`.
-
-    The first `k` found are relatives. `confidence` is the map of the table neighbours; null where there is none, or it is of
-    another width.
-    """
-
-    ids: pa.Array
-    background: Background
-    width: int
-    k: int
-    confidence: ConfidenceMap | None
+_ENTRY = ("note_id", "score", "strength", "confidence", "corrected")
 
 
 def make_strengths(scale: Callable[[], Scale]) -> ArrowMap:
@@ -52,17 +35,12 @@ def make_strengths(scale: Callable[[], Scale]) -> ArrowMap:
 def _with_strengths(batch: pa.RecordBatch, scale: Scale) -> pa.RecordBatch:
     lists = batch.column("notes")
     lengths = np.asarray(lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False), np.int64)
-    notes = lists.flatten()
-    scores = _floats(batch.column("scores"))
-    places = pc.index_in(notes, value_set=scale.ids.cast(notes.type)).fill_null(-1).to_numpy(zero_copy_only=False)
-    # A query is no part of the sample, nor are its parts.
-    found = FlatScores(np.full(len(batch), -1), places.astype(np.int64), scores, lengths)
-    values = strengths(found, _backgrounds(batch.column("vector"), scale), scale.background.keys, scale.k)
-    chances = np.full(len(scores), np.nan, np.float32)
-    if scale.confidence is not None:
-        gap = gaps(scores, lengths, scale.k)
-        chances = scale.confidence.of(features_of(values, scores, _floats(batch.column("means")), gap))
-    columns = [notes, pa.array(scores), *(pa.array(one, mask=np.isnan(one)) for one in (values, chances))]
+    found = Answers(lists.flatten(), _floats(batch.column("scores")), lengths)
+    values = scale.strengths(found, _backgrounds(batch.column("vector"), scale))
+    chances = scale.confidences(found, values, _floats(batch.column("means")))
+    columns = [found.notes, pa.array(found.scores)]
+    columns += [pa.array(one, mask=np.isnan(one)) for one in (values, chances)]
+    columns.append(batch.column("corrected").flatten())
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     entries = pa.ListArray.from_arrays(pa.array(offsets), pa.StructArray.from_arrays(columns, [*_ENTRY]))
     return pa.RecordBatch.from_arrays(

@@ -14,6 +14,7 @@ from uninote.index.files.folder import IndexFolder
 from uninote.index.files.manifest import read_manifest
 from uninote.index.files.records import Manifest, ShardFile
 from uninote.index.files.stored_file import IndexDamagedError
+from uninote.index.held import note_ids_of, scores_with
 from uninote.index.merging import depth, distinct, merge, rank_again, ranked
 from uninote.index.note_keys import Constraint
 from uninote.index.open_shard import OpenShard
@@ -161,20 +162,19 @@ class Index:
 
     def note_ids(self, item_keys: np.ndarray) -> np.ndarray:
         """Return the notes of keys that a search of this index returned, an object array of their shape; None for -1."""
-        wanted = np.unique(item_keys[item_keys >= 0])
-        notes = np.full(len(wanted), None, dtype=object)
-        missing = np.ones(len(wanted), dtype=bool)
-        # The newest segment comes first: it has the last word on a key.
-        for number in sorted(self._open, reverse=True):
-            shard = self._open[number].notes
-            positions = shard.positions(wanted[missing])
-            places = np.searchsorted(wanted, shard.keys[positions])
-            notes[places] = shard.note_ids(positions)
-            missing[places] = False
-        found = np.full(item_keys.shape, None, dtype=object)
-        held = item_keys >= 0
-        found[held] = notes[np.searchsorted(wanted, item_keys[held])]
-        return found
+        return note_ids_of(self._open, item_keys)
+
+    def scores(self, vectors: np.ndarray, item_keys: np.ndarray) -> np.ndarray:
+        """Return float32 (n, m): the scores of vectors, float32 (n, width), with items that a search of this index returned.
+
+        `item_keys` int64 (m,) are ascending. Raises SearchError where the index has codes alone.
+        """
+        check_vectors(vectors, self.template.width)
+        if not self.manifest.plan.rerank:
+            raise SearchError(
+                "the index has codes alone, and no vectors to score by; set index.rerank and build it again"
+            )
+        return scores_with(self._open, item_keys, self.template.rotate(vectors))
 
     def verify(self) -> dict[str, int]:
         """Read every file, and compare checksums, keys and counts. Raises IndexDamagedError at the first fault."""

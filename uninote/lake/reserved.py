@@ -7,7 +7,7 @@ NEIGHBOURS = "neighbours"  # the table without rules, in every lake
 
 # Tables and folders below a generation, and below the lake; tests compare them with schemas.py.
 _OF_GENERATIONS = {"items", "embeddings", "set_aside", "index", NEIGHBOURS, "duplicates", "staging"}
-_OF_GENERATIONS |= {"gallery", "match_thresholds", "match_scores", "confidence_maps"}
+_OF_GENERATIONS |= {"gallery", "match_thresholds", "match_scores", "confidence_maps", "query_banks"}
 _OF_GENERATIONS |= {CODES, "codebooks", "code_moves"}
 _OF_GENERATIONS |= {"neighbour_state", "neighbour_rows", "neighbour_cells", "neighbour_leaders", "neighbour_background"}
 _OF_LAKES = {

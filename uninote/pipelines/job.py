@@ -132,8 +132,12 @@ def _work(
 def _places(config: Config) -> list[str]:
     """Return where Spark reads and writes tables."""
     vectors = config.embed.vectors_from
-    places = [config.lake, config.ingest.source, config.search.queries, config.search.output, vectors and vectors.table]
-    places += [config.match.gallery, *(one.table for one in config.embeddings.values())]
+    places = [config.lake, config.ingest.source, config.search.queries, config.search.output, config.search.bank]
+    places += [
+        vectors.table if vectors else None,
+        config.match.gallery,
+        *(one.table for one in config.embeddings.values()),
+    ]
     return [place for place in places if place]
 
 

@@ -26,7 +26,7 @@ def recorded_model(place: str, generation: str) -> tuple[str, str]:
 
     Raises UninoteError where there is no such record, or vectors were made elsewhere.
     """
-    lake = _lake_around(place)
+    lake = lake_around(place)
     record = read_record(lake, generation) if lake is not None else None
     if record is not None and record.get("kind") == FOREIGN:
         raise UninoteError(
@@ -43,7 +43,7 @@ def recorded_model(place: str, generation: str) -> tuple[str, str]:
 
 def limits_of(place: str, generation: str) -> SetLimits:
     """Return the limits that a generation was made with in the place of its model's own, as far as a lake recorded them."""
-    lake = _lake_around(place)
+    lake = lake_around(place)
     record = None if lake is None else read_record(lake, generation)
     return NOTHING_SET if record is None else SetLimits.of(record.get(LIMITS, {}), f"the lake around {place}")
 
@@ -66,14 +66,14 @@ def with_axes(place: str, folder: Path, kind: str) -> tuple[Path, str]:
     """Return the model with the axes that the index's lake keeps for it, as it is where there are none, and its kind."""
     if kind == AUTO:
         kind = kind_of(folder)
-    lake = _lake_around(place)
+    lake = lake_around(place)
     if kind != SENTENCES or lake is None:
         return folder, kind
     axes = read_or_none(join(lake, "axes", f"{describe(kind, folder).identity.weights}.safetensors"))
     return (folder if axes is None else turned_copy(folder, axes)), kind
 
 
-def _lake_around(place: str) -> str | None:
+def lake_around(place: str) -> str | None:
     """Return <lake> of <lake>/<generation>/index/w<N>, where an index lies unless index.folder says otherwise."""
     lake = parent(parent(parent(place if is_object_store(place) else str(local_path(place).resolve()))))
     # Of a bucket's own name only the scheme would be left.

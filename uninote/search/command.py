@@ -4,7 +4,8 @@
     python -m uninote.search INDEX --verify
 
 Prints one JSON object a note, best first; all that is given together is one query. The model is the one that the index's
-lake recorded, or the one that --model names.
+lake recorded, or the one that --model names. Options that rank otherwise are named as in the section `search` of the
+configuration.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from uninote.config.sections.base import Kind
+from uninote.config.sections.index import SearchConfig
 from uninote.errors import UninoteError
 from uninote.index.files.folder import IndexFolder
 from uninote.index.note_keys import Constraint, ConstraintError
@@ -22,7 +27,8 @@ from uninote.index.search import Index
 from uninote.lake.takedowns.watch import InLake, Watch
 from uninote.model.encoder import AUTO, KINDS
 from uninote.redaction import has_credentials
-from uninote.search.query import Query, Wanted, nearest_notes
+from uninote.search.answers import nearest_notes
+from uninote.search.query import Query, Wanted
 from uninote.storage.environment import export
 from uninote.storage.types import S3Options
 from uninote.terminal import write
@@ -59,7 +65,28 @@ def _takedowns(options: argparse.Namespace) -> Watch | None:
 def _found(index: Index, place: IndexFolder, options: argparse.Namespace) -> list[dict[str, object]]:
     query = Query(options.model, options.kind, options.title, options.text, tuple(options.image))
     constraint = Constraint.of(_sets(options.only), _sets(options.never))
-    return nearest_notes(index, place, query, Wanted(options.k, constraint, options.nprobe))
+    wanted = Wanted(
+        options.k,
+        constraint,
+        options.nprobe,
+        options.fusion,
+        _weights(options.weights),
+        options.hubness_temperature if options.hubness == "queries" else None,
+        options.bank_version,
+        options.lake,
+    )
+    return nearest_notes(index, place, query, wanted)
+
+
+def _weights(given: str | None) -> Mapping[Kind, float]:
+    """Return kind -> weight of `kind=weight,kind=weight`, as the configuration allows them."""
+    pairs = [one.partition("=") for one in given.split(",")] if given else []
+    try:
+        weights = {name: float(weight) for name, _, weight in pairs}
+        return SearchConfig.model_validate({"weights": weights}).weights
+    except ValueError as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise UninoteError(f"--weights {given} should look like text=1,image=.5: {reason}") from error
 
 
 def _sets(given: Sequence[str]) -> dict[str, list[str]]:
@@ -81,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         help="folder or s3://… of the checkpoint that made the index, or e5, or demo; the default is what its lake recorded",
     )
     parser.add_argument(
-        "--lake", help="of an index outside of its lake: the lake, whose taken-down notes are not to be found"
+        "--lake",
+        help="of an index outside of its lake: the lake, whose taken-down notes are not to be found, and whose vectors, "
+        "background and banks rank",
     )
     parser.add_argument("--kind", choices=(AUTO, *KINDS), default=AUTO, help="kind of that checkpoint")
     parser.add_argument("--title", default="")
@@ -97,8 +126,32 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--never", action="append", default=[], metavar="ATTRIBUTE=VALUE,…", help="notes must have none of"
     )
+    _add_ranking(parser)
     parser.add_argument("--endpoint", help="S3 service, if not the environment's")
     parser.add_argument(
         "--verify", action="store_true", help="read every file of the index and compare checksums and counts"
     )
     return parser
+
+
+def _add_ranking(parser: argparse.ArgumentParser) -> None:
+    settings = SearchConfig()
+    parser.add_argument(
+        "--fusion", choices=("note", "parts"), default=settings.fusion, help="text and images as one note, or apart too"
+    )
+    parser.add_argument("--weights", metavar="KIND=WEIGHT,…", help="score notes by their items: text=1,image=.5")
+    parser.add_argument(
+        "--hubness",
+        choices=("none", "queries"),
+        default=settings.hubness,
+        help="rank what is near to all queries lower",
+    )
+    parser.add_argument("--hubness-temperature", type=_temperature, default=settings.hubness_temperature)
+    parser.add_argument("--bank-version", type=int, help="of the bank of queries; the default is the newest")
+
+
+def _temperature(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} should be more than 0, and 1 at most")
+    return value

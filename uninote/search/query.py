@@ -1,22 +1,23 @@
-"""One query from a terminal: its text and images embedded by the model that made the index, and the notes nearest to it."""
+"""One query from a terminal: its text and images, embedded by the model that made the index."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL.Image import Image
 
+from uninote.config.sections.base import Kind
 from uninote.config.sections.sources import MediaConfig
 from uninote.errors import UninoteError
 from uninote.index.files.folder import IndexFolder
 from uninote.index.note_keys import Constraint
-from uninote.index.search import Index
 from uninote.media.fetching import MediaPolicy, load_image
 from uninote.model.encoder import AUTO, Arithmetic, Encoder, describe, load_in_layout
 from uninote.notes.note import Note, NoteImage
 from uninote.search.checkpoint import limits_of, model_folder, recorded_model, with_axes
-from uninote.vectors.widths import truncate
 
 
 @dataclass(frozen=True)
@@ -35,26 +36,28 @@ class Query:
 
 @dataclass(frozen=True)
 class Wanted:
-    """How many notes are wanted, which, and how many lists are looked into for them (null: as calibrated)."""
+    """How many notes are wanted, which, and how they are ranked; see `search` in the configuration, whose names these are.
+
+    `nprobe`: how many lists are looked into for them, null: as calibrated. `temperature` null: scores are not corrected by a
+    bank of queries. `lake`: where the index's lake lies, null: around the index.
+    """
 
     count: int
     constraint: Constraint
     nprobe: int | None = None
+    fusion: str = "note"
+    weights: Mapping[Kind, float] = field(default_factory=dict)
+    temperature: float | None = None
+    bank_version: int | None = None
+    lake: str | None = None
 
-
-def nearest_notes(index: Index, place: IndexFolder, query: Query, wanted: Wanted) -> list[dict[str, object]]:
-    """Return {"note_id", "score"} of each note found, best first. `place` is where the index was opened.
-
-    Raises UninoteError for a query without content, and for a checkpoint that is not the index's.
-    """
-    encoder = encoder_of(place, index.manifest.generation, query.model, query.kind)
-    vector = truncate(_embedded(query, encoder), index.manifest.width)
-    notes, scores = index.search_notes(vector, wanted.count, wanted.nprobe, wanted.constraint)
-    lines: list[dict[str, object]] = []
-    for note, score in zip(notes[0], scores[0], strict=True):
-        if note is not None:
-            lines.append({"note_id": note, "score": round(float(score), 6)})
-    return lines
+    def check(self) -> None:
+        """Raise UninoteError where two ways to rank are asked for at once."""
+        asked = {"--fusion parts": self.fusion == "parts", "--weights": bool(self.weights)}
+        asked["--hubness queries"] = self.temperature is not None
+        chosen = [name for name, is_asked in asked.items() if is_asked]
+        if len(chosen) > 1:
+            raise UninoteError(f"{' and '.join(chosen)} rank notes in ways of their own; give one of them")
 
 
 def encoder_of(place: IndexFolder, generation: str, model: str | None = None, kind: str = AUTO) -> Encoder:
@@ -79,17 +82,21 @@ def encoder_of(place: IndexFolder, generation: str, model: str | None = None, ki
     )
 
 
-def _embedded(query: Query, encoder: Encoder) -> np.ndarray:
-    """Return float32 (1, full width). Images may lie anywhere on this machine: the person at the terminal named them."""
+def embedded(query: Query, encoder: Encoder, *, parts: bool = False) -> np.ndarray:
+    """Return float32 (1, full width) of a query; with `parts` rows more, of its text and each of its images apart.
+
+    Images may lie anywhere on this machine: the person at the terminal named them. Raises UninoteError for an empty query.
+    """
     if not (query.title or query.text or query.images):
         raise UninoteError("the query is empty; give --text, --title or --image")
-    roots = set()
-    images = []
-    for path in map(Path.resolve, query.images):
-        roots.add(str(path.parent))
-        images.append(NoteImage(str(path), ""))
+    paths = [path.resolve() for path in query.images]
     limits = MediaConfig()
-    policy = MediaPolicy(tuple(roots), limits.max_bytes, limits.max_pixels)
-    pictures = [load_image(image.uri, policy) for image in images]
-    note = Note(query.title, query.text, (), tuple(images))
-    return np.asarray(encoder.embed([encoder.prepare(note, pictures)]))
+    policy = MediaPolicy(tuple({str(path.parent) for path in paths}), limits.max_bytes, limits.max_pixels)
+    pictures = [load_image(str(path), policy) for path in paths]
+    images = [NoteImage(str(path), "") for path in paths]
+    asked: list[tuple[Note, list[Image]]] = [(Note(query.title, query.text, (), tuple(images)), pictures)]
+    if parts and (query.title or query.text):
+        asked.append((Note(query.title, query.text), []))
+    if parts:
+        asked += [(Note(images=(image,)), [picture]) for image, picture in zip(images, pictures, strict=True)]
+    return np.asarray(encoder.embed([encoder.prepare(note, seen) for note, seen in asked]))

@@ -45,12 +45,17 @@ class SearchConfig(Section):
 
     Instead of `queries`, `items` takes the lake's own images, texts or OCR strings (`embed.kinds` must name them). Answers go
     to the Delta table `output`. `width` null means the widest index; `nprobe` null what the index was calibrated
-    to. With `rerank_width`, `rerank_depth` times `k` notes are found first, and ranked again by their vectors of that
-    width. `only` and `never` hold values of category, author, language or visibility that a note must, or must not, have.
+    to. With `rerank_width`, `rerank_depth` times `k` notes are found first (null: 4, and 8 with `hubness`), and ranked again
+    by their vectors of that width. `only` and `never` hold values of category, author, language or visibility that a note
+    must, or must not, have.
 
     `fusion` says what a query of several parts asks for: note embeds it as one note; parts embeds its text and each image apart
     as well, and ranks lower what fits only some of them. `weights` of kinds (note, image, text, ocr) make a note's score the
     weighted sum of those of its best item of each kind. Both score `rerank_depth` times `k` notes by their stored vectors.
+
+    With `hubness` queries, as many notes are ranked by their scores less how near they are to a bank of queries, at
+    `hubness_temperature` (docs/index.md). `bank` is the source that `jobs/search.py --make-bank` makes one of, of `bank_size`
+    different queries at most; `bank_version` null is the newest.
     """
 
     queries: Location | None = None
@@ -60,11 +65,16 @@ class SearchConfig(Section):
     k: int = Field(20, ge=1)
     nprobe: int | None = Field(None, ge=1)
     rerank_width: Width | None = None
-    rerank_depth: int = Field(4, ge=1)
+    rerank_depth: int | None = Field(None, ge=1)
     only: dict[str, list[str]] = Field(default_factory=dict)
     never: dict[str, list[str]] = Field(default_factory=dict)
     fusion: Literal["note", "parts"] = "note"
     weights: dict[Kind, float] = Field(default_factory=dict)
+    hubness: Literal["none", "queries"] = "none"
+    hubness_temperature: float = Field(0.05, gt=0, le=1)
+    bank: Location | None = None
+    bank_size: int = Field(2000, ge=100, le=20_000)
+    bank_version: int | None = Field(None, ge=1)
 
     @field_validator("weights")
     @classmethod
@@ -84,9 +94,19 @@ class SearchConfig(Section):
             )
         if self.fusion == "parts" and self.weights:
             raise ValueError("weights are of a note's items, fusion: parts of a query's parts; set one of the two")
+        if self.hubness == "queries" and (self.fusion == "parts" or self.weights):
+            raise ValueError(
+                "hubness: queries corrects scores of a note and a query as wholes; drop it, or weights and fusion: parts"
+            )
         return self
+
+    @property
+    def depth(self) -> int:
+        """How many times `k` notes are found before they are ranked again."""
+        return self.rerank_depth or (8 if self.hubness == "queries" else 4)
 
     @property
     def scores_stored(self) -> bool:
         """Say whether the index's candidates are scored by stored vectors."""
-        return self.rerank_width is not None or self.fusion == "parts" or bool(self.weights)
+        asked = (self.rerank_width is not None, self.fusion == "parts", bool(self.weights), self.hubness == "queries")
+        return any(asked)

@@ -69,6 +69,7 @@ ARTEFACTS = (
     Artefact("match_thresholds", GENERATION, VERSION, VACUUM, NOTHING),
     Artefact("match_scores", GENERATION, UNPINNED, VACUUM, NOTHING),
     Artefact("confidence_maps", GENERATION, VERSION, VACUUM, NOTHING),
+    Artefact("query_banks", GENERATION, UNPINNED, VACUUM, NOTHING),
     Artefact("codes", GENERATION, VERSION, VACUUM, ROWS),
     Artefact("codebooks", GENERATION, VERSION, VACUUM, NOTHING),
     Artefact("code_moves", GENERATION, VERSION, VACUUM, ROWS),

@@ -30,6 +30,7 @@ from uninote.lake.schemas.neighbours import (
 )
 from uninote.lake.schemas.notes import CONTENT, IMAGE_BYTES, IMAGE_DIGESTS, IMAGE_HASHES, IMAGE_TEXTS, notes_table
 from uninote.lake.schemas.runs import RUNS
+from uninote.lake.schemas.search import QUERY_BANKS
 from uninote.lake.schemas.specs import VECTOR, TableSchemaError, TableSpec, struct_of
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "MATCH_THRESHOLDS",
     "NEIGHBOUR_CELLS",
     "NEIGHBOUR_LEADERS",
+    "QUERY_BANKS",
     "RUNS",
     "VECTOR",
     "TableSchemaError",

@@ -97,9 +97,12 @@ def found_table(note_id: DataType) -> TableSpec:
     """What a search found: at most K notes of each query, best first. `reason`: why a query has no answer, else null.
 
     `strength` and `confidence` are as in neighbour tables; null where scores are no cosines of notes and the query as a whole.
+    `corrected` is the score less how near the note is to a bank of queries, by which lists are ranked where it is not null.
 
     `query_id` is the query's own id as a string, null for a row that had none.
     """
-    neighbour = ArrayType(struct_of(note_id=note_id, score=FloatType(), strength=FloatType(), confidence=FloatType()))
-    columns = struct_of(query_id=StringType(), reason=StringType(), neighbours=neighbour)
+    neighbour = struct_of(
+        note_id=note_id, score=FloatType(), strength=FloatType(), confidence=FloatType(), corrected=FloatType()
+    )
+    columns = struct_of(query_id=StringType(), reason=StringType(), neighbours=ArrayType(neighbour))
     return TableSpec("found", columns, ("query_id",))

@@ -122,10 +122,16 @@ def gallery_rows(generation: str) -> pa.Table:
     """Return one entry of a gallery, as wide as the vectors of the lake."""
     row = {"entry_id": "e1", "kind": "image", "category": "scam", "enabled": True, "generic": False}
     row |= {"content_hash": "", "generation": generation}
-    vector = pa.array([[1.0] + [0.0] * 63], pa.list_(pa.float32()))
-    return (
-        pa.Table.from_pylist([row]).append_column("vector", vector).append_column("position", pa.array([0], pa.int32()))
-    )
+    others = {
+        "vector": pa.array([[1.0] + [0.0] * 63], pa.list_(pa.float32())),
+        "position": pa.array([0], pa.int32()),
+        "image_bits": pa.array([None], pa.binary()),
+        "image_quality": pa.array([None], pa.int32()),
+    }
+    rows = pa.Table.from_pylist([row])
+    for name, column in others.items():
+        rows = rows.append_column(name, column)
+    return rows
 
 
 def make_release(lake: Path, generation: str) -> None:

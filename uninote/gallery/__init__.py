@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from uninote.gallery.opening import Gallery, Match
+from uninote.gallery.found import Match
+from uninote.gallery.opening import Gallery
 
 __all__ = ["Gallery", "Match"]

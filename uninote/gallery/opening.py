@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +12,14 @@ from PIL.Image import Image
 from uninote.errors import UninoteError
 from uninote.gallery.comparing import compare
 from uninote.gallery.entries import COLUMNS, Entries, make_entries
+from uninote.gallery.found import BYTES, PDQ, Match, best_of_entries
+from uninote.gallery.images import HASHES, EntryImages, ImageHit
 from uninote.gallery.kinds import KINDS
 from uninote.gallery.stored import thresholds_of
 from uninote.gallery.thresholds import ACT, REVIEW, Thresholds
 from uninote.lake.releases.pointer import live_release
 from uninote.lake.small_tables import read_batches
+from uninote.media.near_copies import can_hash, image_hash
 from uninote.model.encoder import Encoder
 from uninote.notes.note import Note
 from uninote.storage.lake_files import join
@@ -31,29 +33,16 @@ class NoGalleryError(UninoteError):
     """The lake has no gallery for readers."""
 
 
-@dataclass(frozen=True)
-class Match:
-    """An entry that a note comes near to, by the best of its items, `kind` and `position`, and of the entry's parts.
-
-    `score` is a cosine, `decision` act or review, and `threshold` that of the decision.
-    """
-
-    entry_id: str
-    category: str
-    decision: str
-    score: float
-    threshold: float
-    entry_kind: str
-    kind: str
-    position: int
-
-
 class Gallery:
     """The enabled entries of a gallery and the thresholds of one release, in memory. It may be used by several threads."""
 
-    def __init__(self, entries: Entries, thresholds: Thresholds, generation: str) -> None:
+    def __init__(
+        self, entries: Entries, thresholds: Thresholds, generation: str, images: EntryImages | None = None
+    ) -> None:
+        """`images` null: entries are found by embeddings alone."""
         self.generation = generation
         self._entries = entries
+        self._images = images
         self._limits = thresholds.table(entries.groups)
         self._ids = entries.ids.to_pylist()
 
@@ -72,11 +61,11 @@ class Gallery:
                 f"the live release of {lake} has no gallery; set match.gallery, and run jobs/refresh.py, which publishes one"
             )
         uri = join(lake, places["gallery"])
-        rows = pa.Table.from_batches(list(read_batches(uri, COLUMNS, names[places["gallery"]])))
+        rows = pa.Table.from_batches(list(read_batches(uri, (*COLUMNS, *HASHES), names[places["gallery"]])))
         has_limits = places["match_thresholds"] in names
         version = names.get(places["match_thresholds"])
         thresholds = thresholds_of(join(lake, places["match_thresholds"]), version) if has_limits else Thresholds({})
-        return cls(make_entries(rows, _width_of(rows)), thresholds, generation)
+        return cls(make_entries(rows, _width_of(rows)), thresholds, generation, EntryImages(rows))
 
     def __len__(self) -> int:
         """Return the number of parts of entries that a note is held against."""
@@ -99,22 +88,44 @@ class Gallery:
                 f"the vectors have {items.shape[1]} numbers, those of the gallery {self.width}; cut them to that width"
             )
         check_unit(items, "the vectors given")
-        return _best(self._found(items, kind))
+        return best_of_entries(self._found(items, kind))
 
-    def match_note(self, encoder: Encoder, note: Note, images: Sequence[Image] = ()) -> list[Match]:
-        """Return what `match` does for a note and all its parts, embedded in one pass.
+    def match_note(
+        self, encoder: Encoder, note: Note, images: Sequence[Image] = (), contents: Sequence[bytes] = ()
+    ) -> list[Match]:
+        """Return what `match` does for a note and all its parts, embedded in one pass, and what `match_images` does.
 
-        `images` are the note's, as `load_image` returns them. Raises UninoteError for an encoder of another generation's width.
+        `images` are the note's, as `load_image` returns them, `contents` their bytes, where these are at hand. Raises
+        UninoteError for an encoder of another generation's width.
         """
         parts = list(_parts(note, list(images)))
         prepared = [encoder.prepare(part, shown) for _, part, shown in parts]
         vectors = truncate(np.asarray(encoder.embed(prepared)), self.width)
-        found: list[Match] = []
+        found = self.match_images(images, contents)
         for kind in KINDS:
             mine = [row for row, (of_kind, _, _) in enumerate(parts) if of_kind == kind]
             if mine:
                 found += self._found(vectors[mine], kind)
-        return _best(found)
+        return best_of_entries(found)
+
+    def match_images(self, images: Sequence[Image], contents: Sequence[bytes] = ()) -> list[Match]:
+        """Return the entries of whose images a note's have the bytes, or are near copies, without a model.
+
+        Near copies are found where the gallery was hashed (`match.near_copies`) and the extra pdq is installed: see
+        `finds_near_copies`.
+        """
+        if self._images is None:
+            return []
+        digests = [hashlib.sha256(content).hexdigest() for content in contents]
+        hits = [_of_image(hit, BYTES) for hit in self._images.identical(digests)]
+        if self.finds_near_copies:
+            hits += [_of_image(hit, PDQ) for hit in self._images.near_copies([image_hash(image) for image in images])]
+        return best_of_entries(hits)
+
+    @property
+    def finds_near_copies(self) -> bool:
+        """Whether `match_images` looks for near copies."""
+        return self._images is not None and self._images.are_hashed and can_hash()
 
     def _found(self, vectors: np.ndarray, kind: str) -> list[Match]:
         entries = self._entries
@@ -137,6 +148,11 @@ class Gallery:
         return Match(self._ids[part], category, decision, score, threshold, entry_kind, kind, position)
 
 
+def _of_image(hit: ImageHit, found_by: str) -> Match:
+    decision = REVIEW if hit.generic else ACT
+    return Match(hit.entry_id, hit.category, decision, hit.score, None, "image", "image", hit.position, found_by)
+
+
 def _width_of(rows: pa.Table) -> int:
     for vector in rows["vector"]:
         if vector.is_valid:
@@ -154,15 +170,3 @@ def _parts(note: Note, images: list[Image]) -> Iterator[tuple[str, Note, list[Im
     for shown in note.images:
         if shown.ocr.strip():
             yield "ocr", Note(body=shown.ocr), []
-
-
-def _order(match: Match) -> tuple[Any, ...]:
-    return (match.decision == ACT, match.score - match.threshold, match.entry_id)
-
-
-def _best(found: list[Match]) -> list[Match]:
-    """Return the best of each entry, best first."""
-    best: dict[str, Match] = {}
-    for match in sorted(found, key=_order):
-        best[match.entry_id] = match
-    return sorted(best.values(), key=_order, reverse=True)

@@ -5,6 +5,7 @@ Source: Meta, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Al
 
 from __future__ import annotations
 
+import importlib.util
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,11 @@ def require_hashing() -> None:
             f"match.near_copies needs the package pdqhash ({error}), which is compiled where it is installed: "
             "pip install 'uninote[pdq]' on the driver and on every executor, or leave match.near_copies off"
         ) from error
+
+
+def can_hash() -> bool:
+    """Say whether the package that hashes is installed."""
+    return importlib.util.find_spec("pdqhash") is not None
 
 
 def image_hash(image: Image.Image) -> ImageHash:

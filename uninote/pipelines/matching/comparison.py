@@ -24,6 +24,7 @@ from pyspark.sql.types import (
 
 from udfs.matching.compare import CompareTask, make_compare, make_histograms
 from uninote.gallery.entries import Group
+from uninote.gallery.found import BYTES, EMBEDDING, PDQ
 from uninote.gallery.thresholds import ACT, REVIEW, Thresholds
 from uninote.lake.schemas import GALLERY, struct_of
 from uninote.lake.takedowns.watch import taken_down
@@ -33,7 +34,6 @@ from uninote.pipelines.matching.identical import identical
 from uninote.pipelines.matching.scope import Scope
 
 STAGED = "hits"
-EMBEDDING, BYTES, PDQ = "embedding", "bytes", "pdq"  # what found a match
 _READ = ("item_key", "item_id", "note_id", "kind", "content_hash", "vector")
 _COUNTED = struct_of(
     category=StringType(), entry_kind=StringType(), note_kind=StringType(), bin=IntegerType(), notes=LongType()

@@ -33,14 +33,17 @@ def check_after(stage: str, lake: Path, expected: Path, may_rename: bool) -> Non
         same_items(found, wanted, may_rename)
     if stage in ("index", "release", "report"):
         check_indexes(found)
+    if stage in ("codes", "neighbours", "release", "report"):
+        check_codes(found)
+        assert found.codes() == wanted.codes()
     if stage in ("neighbours", "release", "report"):
         check_lists(found)
         same_lists(found, wanted)
     if stage in ("release", "report"):
         check_release(found)
     if stage == "report":
-        page = (lake / "report.html").read_text(encoding="utf-8")
-        assert page.rstrip().endswith("</html>")
+        for name in ("report.html", "map.html"):
+            assert (lake / name).read_text(encoding="utf-8").rstrip().endswith("</html>")
 
 
 def check_items(lake: LakeReader) -> None:
@@ -135,6 +138,32 @@ def check_indexes(lake: LakeReader) -> None:
         kinds = manifest_of(folder)["kinds"]
         items = sorted(row["item_key"] for row in lake.items.values() if row["kind"] in kinds)
         assert lake.index_keys(int(folder.name[1:])) == items
+
+
+def check_codes(lake: LakeReader) -> None:
+    """Notes that have a vector have one id, whose codes are those of the centroids nearest to it; no id is there twice."""
+    rows = lake.codes()
+    assert len({printed for printed, _, _ in rows}) == len(rows)
+    ids = {note_id: printed for printed, note_id, present in rows if present}
+    assert len(ids) == sum(present for _, _, present in rows)
+    vectors = {
+        note: vector for (note, kind), vector in _vectors_by_id(lake, lake.widths()[-1]).items() if kind == "note"
+    }
+    assert set(ids) == set(vectors)
+    codebook = lake.codebook()
+    for note_id, vector in vectors.items():
+        assert ids[note_id].startswith(nearest_codes(codebook, vector))
+
+
+def nearest_codes(codebook: Mapping[str, np.ndarray], vector: np.ndarray) -> str:
+    """Return in print what a vector is coded as, the last code apart."""
+    left = vector.astype(float) - codebook["centre"]
+    printed = ""
+    for letter, centroids, prices in zip("abcdefgh", codebook["centroids"], codebook["prices"], strict=False):
+        code = int((np.square(left - centroids).sum(axis=1) + prices).argmin())
+        left -= centroids[code]
+        printed += f"<{letter}_{code}>"
+    return printed
 
 
 def check_lists(lake: LakeReader) -> None:

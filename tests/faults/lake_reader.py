@@ -1,4 +1,4 @@
-"""A lake as somebody without this project reads it: with deltalake, pyarrow, numpy and faiss."""
+"""A lake as somebody without this project reads it: with deltalake, pyarrow, numpy, safetensors and faiss."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+from safetensors.numpy import load
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,19 @@ class LakeReader:
         return {
             note_id: row["group_id"] for note_id, row in _by(rows_of(self.generation / "duplicates"), "note_id").items()
         }
+
+    def codebook(self) -> dict[str, np.ndarray]:
+        """Return the arrays of the one codebook."""
+        (row,) = rows_of(self.generation / "codebooks")
+        return load(row["content"])
+
+    def codes(self) -> list[tuple[str, str | None, bool]]:
+        """Return (id, note_id, whether it is present) of every row of codes, in order of id. Its id prints its codes."""
+        rows = rows_of(self.generation / "codes")
+        for row in rows:
+            letters = zip("abcdefgh", row["codes"], strict=False)
+            assert row["id"] == "".join(f"<{letter}_{code}>" for letter, code in letters)
+        return sorted((row["id"], row["note_id"], row["present"]) for row in rows)
 
     def index_keys(self, width: int) -> list[int]:
         """Return the keys that the index answers for, ascending; its files are whole, or AssertionError is raised."""

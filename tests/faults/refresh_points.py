@@ -11,7 +11,7 @@ from killing import NO_WRITES, VICTIMS, Moment
 DRIVER, SPARK = "driver", "spark"  # the way of small nights, and that of all others
 FIRST, SECOND, THIRD = "first", "second", "takedown"
 NIGHTS = (FIRST, SECOND, THIRD)
-OF_FIRST = ("ingest", "embed", "index", "neighbours", "release", "publish", "report")
+OF_FIRST = ("ingest", "embed", "index", "codes", "neighbours", "release", "publish", "report")
 STAGES = {FIRST: OF_FIRST, SECOND: (*OF_FIRST, "retention"), THIRD: (*OF_FIRST, "retention", "erasure")}
 BLOWS = (*VICTIMS, f"{NO_WRITES}driver", f"{NO_WRITES}group")
 

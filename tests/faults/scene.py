@@ -12,7 +12,7 @@ from watching import Watcher
 
 from uninote.model.hashing.folder import write_card
 
-STAGES = ("ingest", "embed", "index", "neighbours", "release", "report")
+STAGES = ("ingest", "embed", "index", "codes", "neighbours", "release", "report")
 NIGHTS = ("first", "second")
 STEPS = tuple((stage, night) for night in NIGHTS for stage in STAGES)
 WIDTHS = (32, 16)
@@ -22,6 +22,7 @@ ingest: {{source: {folder}/source}}
 model: {{kind: feature-hashing, checkpoint: {folder}/model}}
 embed: {{kinds: [note, image], chunk_items: 40, items_per_task: 20, undeclared_widths: true}}
 index: {{kinds: [note, image], nlist: 8, num_shards: 3, pq_m: 8, compact_share: 2.0}}
+codes: {{enabled: true, levels: 2, size: 8}}
 neighbours:
   k: 4
   slack: 2

@@ -70,6 +70,16 @@ def test_rows_are_updated_removed_and_inserted_in_one_version_whose_feed_names_t
     ]
 
 
+def test_columns_that_stay_the_same_keep_their_values_beside_one_that_changes(tmp_path):
+    uri = make(tmp_path / "t", {1: "a", 2: None, 3: "cc", 4: "d"})
+    longer = [{"k": k, "v": v, "numbers": [float(k)]} for k, v in ((4, "d"), (2, None))]
+    upserts = pa.Table.from_pylist(longer, SCHEMA).append_column("_deleted", pa.array([False, False]))
+    marked = pa.concat_tables([upserts, changes({}, [1])])
+    RowChanges(uri, marked, ["k"]).apply()
+    found = DeltaTable(uri).to_pyarrow_table().to_pylist()
+    assert [tuple(row.values()) for row in found] == [(2, None, [2.0]), (3, "cc", [2.0, 0.5]), (4, "d", [4.0])]
+
+
 def test_files_without_a_changed_row_stay(tmp_path):
     uri = make(tmp_path / "t", {1: "a", 5: "b"}, {2: "c", 4: "d"}, {10: "x"})
     before = set(DeltaTable(uri).file_uris())

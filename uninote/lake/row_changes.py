@@ -102,13 +102,13 @@ class RowChanges:
         is_found[change[is_changed]] = True
         is_removed = is_changed & self._deleted[change]
         is_updated = is_changed & ~is_removed
-        # One row after the other, from the old rows or from the changes behind them: rows stay in their order.
-        place = np.where(is_updated, len(old) + change, np.arange(len(old)))[~is_removed]
-        self._replace(file, pa.concat_tables([old, self._rows]).take(place), made)
+        before, after = old.filter(pa.array(is_updated)), self._rows.take(change[is_updated])
+        left = _updated(old, is_updated, before, after)
+        self._replace(file, left.filter(pa.array(~is_removed)) if is_removed.any() else left, made)
         made.feed += [
             _named(old.filter(pa.array(is_removed)), "delete"),
-            _named(old.filter(pa.array(is_updated)), "update_preimage"),
-            _named(self._rows.take(change[is_updated]), "update_postimage"),
+            _named(before, "update_preimage"),
+            _named(after, "update_postimage"),
         ]
 
     def _change_of(self, old: pa.Table) -> np.ndarray:
@@ -154,6 +154,21 @@ class RowChanges:
 
     def _relative(self, file: DataFile) -> str:
         return quote(relative(self._uri, file.path))
+
+
+def _updated(old: pa.Table, is_updated: np.ndarray, before: pa.Table, after: pa.Table) -> pa.Table:
+    """Return `old` with the rows `after` in the place of those that are updated, `before`, in their order.
+
+    A column that has the same values there is taken over as it is: of codes that are closed, all but two columns.
+    """
+    columns = []
+    place = np.arange(len(old))
+    place[is_updated] = len(old) + np.arange(len(after))
+    for name in old.schema.names:
+        is_same = before[name].equals(after[name])
+        both = pa.chunked_array([*old[name].chunks, *after[name].chunks])
+        columns.append(old[name] if is_same else both.take(pa.array(place)))
+    return pa.table(columns, schema=old.schema)
 
 
 def _overlaps(file: StoredFile, bounds: dict[str, Any]) -> bool:

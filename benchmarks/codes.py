@@ -6,7 +6,7 @@ The last line on stdout is one JSON object. codes_speedup: seconds of semantic-i
 start of its k-means, though its default is ten) to fit 3 x 256 codes to 60,000 x 384 sentence vectors and code them, over ours;
 beside it the share of notes that have no codes of their own, and the purity by groups that plain k-means makes of the vectors.
 codes_peak_gib: the most that a process holds which codes 5 M x 64 out of files. codes_night: a night of 1 % changed notes
-over a run that codes all, on Spark.
+over a run that codes all, on Spark. `purity`: by the demo's topics, of three kinds of vectors (codes_purity.py).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from codes_purity import purity_rows
 from peers_environment import DATA, python_with
 from pyspark.sql.types import FloatType, LongType
 from stored_lake import edited, make_lake, write
@@ -174,7 +175,13 @@ def main() -> None:
         code_files(options.code)
         return
     found: dict[str, Any] = {}
-    for measure in (beside_peer, lambda at: peak(at, options.encoded), lambda at: night(at, options.rows)):
+    measures = (
+        beside_peer,
+        lambda at: peak(at, options.encoded),
+        lambda at: night(at, options.rows),
+        lambda at: {"purity": purity_rows(at)},
+    )
+    for measure in measures:
         with tempfile.TemporaryDirectory() as folder:
             found |= measure(Path(folder))
             say(f"codes: {found}")

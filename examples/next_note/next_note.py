@@ -24,6 +24,7 @@ from sessions import draw_sessions, make_world, topics_of
 
 import uninote
 from uninote.codes.stored import read_codebook, read_codes
+from uninote.demo.workspace import EDITION
 
 ROOT = Path(__file__).resolve().parents[2]
 FOUND = 10
@@ -133,7 +134,7 @@ def _say(text: str, values: Mapping[str, Any]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake", default=str(ROOT / ".uninote" / "lake"))
-    parser.add_argument("--truth", default=str(ROOT / ".uninote" / "demo" / "corpus-3000-7" / "truth.jsonl"))
+    parser.add_argument("--truth", default=str(ROOT / ".uninote" / "demo" / f"corpus-3000-7-{EDITION}" / "truth.jsonl"))
     parser.add_argument("--sessions", type=int, default=4_000)
     parser.add_argument("--held-out", type=int, default=300)
     parser.add_argument("--epochs", type=int, default=8)

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from udfs.arrow import to_array
-from udfs.corpus_map.labels import WHOLE, make_labels
+from udfs.corpus_map.labels import make_labels
 from udfs.corpus_map.typical import make_nearest
-from udfs.corpus_map.words import NOTES, WORDS, count_words
+from udfs.corpus_map.words import NOTES, WHOLE, WORDS, count_words
 from uninote.codes.codebook import Codebook
 
 TEXTS = {
@@ -22,43 +22,46 @@ TEXTS = {
 }
 
 
-def counted() -> pa.Table:
-    rows = [(first, second, text) for (first, second), texts in TEXTS.items() for text in texts]
-    first, second, text = zip(*rows, strict=True)
-    batch = pa.RecordBatch.from_pydict({"first": first, "second": second, "text": text})
-    return pa.Table.from_batches(list(count_words(iter([batch.slice(0, 5), batch.slice(5)]))))
-
-
-def with_totals(counts: pa.Table) -> pa.Table:
-    totals = Counter()
-    for row in counts.to_pylist():
-        totals[row["word"]] += row["notes"]
-    return counts.append_column("total", pa.array([totals[word] for word in counts["word"].to_pylist()], pa.int64()))
+def counted(texts=TEXTS) -> list[dict[str, object]]:
+    """Return the rows of COUNTED of all branches, each counted by itself."""
+    found = []
+    for branch in sorted({first for first, _ in texts}):
+        rows = [(first, second, text) for (first, second), some in texts.items() for text in some if first == branch]
+        first, second, text = zip(*rows, strict=True)
+        found += count_words(pa.table({"first": first, "second": second, "text": text})).to_pylist()
+    return found
 
 
 def test_words_are_counted_by_notes_and_branch():
-    counts = Counter()
-    for row in counted().to_pylist():
-        counts[row["first"], row["second"], row["word"]] += row["notes"]
-    assert counts[0, 0, "latte"] == 3
-    assert counts[0, 1, "espresso"] == 3
-    assert counts[1, 0, "猫咪"] == 2
-    assert [counts[first, second, NOTES] for first, second in TEXTS] == [3, 3, 3, 3]
-    assert counts[0, 0, WORDS] == 5  # latte art, latte milk, latte
+    counts = {(row["first"], row["word"]): row["notes"] for row in counted() if row["word"] is not None}
+    assert counts[0, "latte"] == counts[0, "espresso"] == 3
+    assert counts[1, "猫咪"] == 2
+    assert [counts[first, NOTES] for first in (0, 1, 2)] == [6, 3, 3]
+    assert counts[0, WORDS] == 10  # latte art, latte milk, latte; espresso beans, espresso crema, espresso
+    labels = {(row["first"], row["second"]): row["label"] for row in counted() if row["word"] is None}
+    assert (labels[0, 0], labels[0, 1]) == (["latte"], ["espresso"])
+    assert set(labels) == set(TEXTS)
 
 
-def test_a_branch_is_told_from_the_corpus_and_its_children_from_each_other():
-    rows = with_totals(counted())
+def test_a_branch_is_told_from_the_corpus():
+    rows = [row for row in counted() if row["word"] is not None]
+    totals = Counter()
+    for row in rows:
+        totals[row["word"]] += row["notes"]
     labels = {}
     for first in (0, 1, 2):
-        mine = rows.filter(pa.array(rows["first"].to_numpy() == first))
-        for row in make_labels(3)(mine).to_pylist():
-            labels[row["first"], row["second"]] = row["label"]
-    assert set(labels) == {(0, WHOLE), (0, 0), (0, 1), (1, WHOLE), (1, 0), (2, WHOLE), (2, 5)}
-    assert set(labels[0, WHOLE]) == {"latte", "espresso"}
-    assert (labels[0, 0], labels[0, 1]) == (["latte"], ["espresso"])
-    assert set(labels[1, WHOLE]) == {"cat", "猫咪"}
-    assert labels[2, WHOLE] == ["kyoto"]
+        mine = [row | {"total": totals[row["word"]]} for row in rows if row["first"] == first]
+        (row,) = make_labels(3)(pa.Table.from_pylist(mine)).to_pylist()
+        assert (row["first"], row["second"]) == (first, WHOLE)
+        labels[first] = row["label"]
+    assert set(labels[0]) == {"latte", "espresso"}
+    assert set(labels[1]) == {"cat", "猫咪"}
+    assert labels[2] == ["kyoto"]
+
+
+def test_branches_without_a_second_level_have_no_labels_below():
+    below = [row for row in counted({(0, WHOLE): TEXTS[0, 0], (1, WHOLE): TEXTS[1, 0]}) if row["word"] is None]
+    assert below == []
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
@@ -99,4 +102,3 @@ def test_each_task_keeps_the_nearest_of_each_branch_whatever_its_batches(levels)
 def test_a_task_without_rows_says_nothing():
     codebook = Codebook(1, "g", np.zeros(2, np.float32), np.zeros((2, 3, 2), np.float32), np.zeros((2, 3), np.float32))
     assert list(make_nearest(codebook, 3, 2)(iter([]))) == []
-    assert list(count_words(iter([]))) == []

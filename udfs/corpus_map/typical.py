@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.arrow import ArrowMap, to_matrix
-from udfs.corpus_map.labels import WHOLE
+from udfs.corpus_map.words import WHOLE
 from uninote.codes.codebook import Codebook
 from uninote.corpus_map.typical import distances_to_centres, nearest_of_each
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from udfs.corpus_map.labels import WHOLE
+from udfs.corpus_map.words import WHOLE
 from uninote.codes.codebook import Codebook
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import Snapshot

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from udfs.corpus_map.labels import WHOLE
+from udfs.corpus_map.words import WHOLE
 from uninote.codes.stored import read_codebook
 from uninote.corpus_map.changes import Totals, change_of
 from uninote.corpus_map.data import Branch, CorpusMap, TypicalNote

@@ -20,8 +20,13 @@ def labels(coded: Coded, notes: int, branches: int) -> dict[Key, tuple[str, ...]
     text = F.substring(F.concat_ws(" ", "title", topics, "body"), 1, CHARACTERS).alias("text")
     texts = tables.read_table(coded.run.spark, coded.run.lake.uri("notes")).select("note_id", text)
     mine = coded.sample(notes).join(texts, "note_id").select(*BRANCH, "text")
-    counted = mine.mapInArrow(count_words, from_arrow_schema(COUNTED)).groupBy(*BRANCH, "word")
-    counts = counted.agg(F.sum("notes").alias("notes"))
-    totals = counts.withColumn("total", F.sum("notes").over(Window.partitionBy("word")))
-    found = totals.groupBy("first").applyInArrow(make_labels(branches), from_arrow_schema(LABELS)).toArrow()
+    # Texts go to the tasks of their branches, which count in memory: shuffling a row for each word of each note, of which few
+    # occur twice in a branch of the second level, took most of a map's time.
+    counted = mine.groupBy("first").applyInArrow(count_words, from_arrow_schema(COUNTED)).persist()
+    below = counted.where("word IS NULL").select(*LABELS.names)
+    totals = F.sum("notes").over(Window.partitionBy("word")).alias("total")
+    words = counted.where("word IS NOT NULL").select("first", "word", "notes", totals)
+    whole = words.groupBy("first").applyInArrow(make_labels(branches), from_arrow_schema(LABELS))
+    found = below.unionByName(whole).toArrow()
+    counted.unpersist()
     return {(first, second): tuple(label) for first, second, label in rows_of(found)}

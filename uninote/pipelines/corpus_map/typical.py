@@ -10,8 +10,8 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import FloatType, IntegerType, StructField, StructType
 
-from udfs.corpus_map.labels import WHOLE
 from udfs.corpus_map.typical import make_nearest
+from udfs.corpus_map.words import WHOLE
 from uninote.corpus_map.data import TypicalNote
 from uninote.lake.takedowns.watch import taken_down
 from uninote.pipelines.corpus_map.coded import BRANCH, Coded, Key

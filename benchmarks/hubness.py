@@ -3,16 +3,19 @@
     python benchmarks/hubness.py
 
 Queries are the titles of notes, which ask for the rest of their note (its body and tags); by the default encoder. Half of the
-queries are the bank, the other half is measured. Of each score is taken off what its note scores with the bank of queries, with
-one of 1,000 notes, or half of either (dual inverted softmax; DBNorm), as log-mean-exp at a temperature. The last line on stdout
-is one JSON object: the least gain in recall@10 over the sets, in points, at the temperature FIXED, by the bank of queries
-[`gain_queries`] and by both [`gain_both`]; the largest skewness left over skewness before, by the bank of queries
-[`skewness_left`]; and `sets`, with all temperatures.
+queries are the bank, the other half is measured, each against the best CANDIDATES of all notes, as searches do. Of each score
+is taken off what its note scores with the bank of queries, with one of 1,000 notes, or half of either (dual inverted softmax;
+DBNorm), as log-mean-exp at a temperature (uninote/search/hubness.py). The last line on stdout is one JSON object: the least
+gain in recall@10 over the sets, in points, at the temperature of searches, by the bank of queries [`gain_queries`] and by both
+[`gain_both`]; the largest skewness left over skewness before, by the bank of queries [`skewness_left`]; milliseconds of the
+correction of one query's candidates by a bank of 2,000 [`milliseconds`]; and `sets`, with all temperatures, and at that of
+searches several numbers of candidates and sizes of the bank.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +24,29 @@ from peers_environment import DATA
 from real_notes import SETS
 from real_notes import vectors_of as embedded
 
+from uninote.config.sections.index import SearchConfig
 from uninote.model.e5.folder import e5_folder
 from uninote.model.encoder import Encoder, kind_of, load_encoder
 from uninote.notes.note import Note
+from uninote.search.hubness import hubness, log_mean_exp, skewness
 
 K = 10
 BANK = 1_000
 TEMPERATURES = (0.01, 0.02, 0.05, 0.1)
-FIXED = 0.05
+FIXED = SearchConfig().hubness_temperature
+CANDIDATES = K * SearchConfig(hubness="queries").depth
+DEPTHS = (40, 80, 200, 1_000)
+SIZES = (50, 100, 200, 500, 1_000, 2_000)
+TIMED = 2_000  # queries of the bank that is timed
 
 
-def log_mean_exp(scores: np.ndarray, temperature: float) -> np.ndarray:
-    """Return float64 (n,) of scores (m, n): by how much each note is near to a bank, in units of scores."""
-    scaled = scores.astype(np.float64) / temperature
-    most = scaled.max(axis=0)
-    return np.asarray(temperature * (most + np.log(np.exp(scaled - most).mean(axis=0))))
-
-
-def skewness(counts: np.ndarray) -> float:
-    """Return the third standardised moment of how many lists each note is in."""
-    apart = counts - counts.mean()
-    return float((apart**3).mean() / max(1e-12, (apart**2).mean()) ** 1.5)
-
-
-def measured(scores: np.ndarray, wanted: np.ndarray, correction: np.ndarray) -> dict[str, float]:
+def measured(
+    scores: np.ndarray, wanted: np.ndarray, correction: np.ndarray, candidates: int = CANDIDATES
+) -> dict[str, float]:
     """Return recall@K of what is `wanted` (n,) and the skewness, of scores (n, notes) less a correction (notes,)."""
-    best = np.argsort(correction - scores, axis=1)[:, :K]
+    found = np.argsort(-scores, axis=1)[:, :candidates]
+    corrected = np.take_along_axis(scores, found, axis=1) - correction[found]
+    best = np.take_along_axis(found, np.argsort(-corrected, axis=1)[:, :K], axis=1)
     counts = np.bincount(best.ravel(), minlength=scores.shape[1])
     return {
         "recall": round(float((best == wanted[:, None]).any(axis=1).mean()), 4),
@@ -61,16 +61,32 @@ def of_set(queries: np.ndarray, notes: np.ndarray) -> dict[str, Any]:
     bank, asked = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
     gallery = np.sort(np.random.default_rng(1).permutation(len(notes))[:BANK])
     scores = queries[asked] @ notes.T
-    by_queries = queries[bank] @ notes.T
-    by_notes = notes[gallery] @ notes.T
+    by_notes = notes @ notes[gallery].T
     # A note is near to itself whatever it is near to.
-    by_notes[np.arange(len(gallery)), gallery] = by_notes.mean()
+    by_notes[gallery, np.arange(len(gallery))] = by_notes.mean()
     found: dict[str, Any] = {"before": measured(scores, asked, np.zeros(len(notes)))}
     for temperature in TEMPERATURES:
-        banks = [log_mean_exp(one, temperature) for one in (by_queries, by_notes)]
+        banks = [hubness(notes, queries[bank], temperature), log_mean_exp(by_notes, temperature)]
         ways = {"queries": banks[0], "notes": banks[1], "both": (banks[0] + banks[1]) / 2}
         found[str(temperature)] = {name: measured(scores, asked, one) for name, one in ways.items()}
+    near = hubness(notes, queries[bank], FIXED)
+    found["candidates"] = {depth: measured(scores, asked, near, depth) for depth in DEPTHS}
+    drawn = np.random.default_rng(2).permutation(bank)
+    sizes = [size for size in SIZES if size < len(bank)]
+    found["bank"] = {size: measured(scores, asked, hubness(notes, queries[drawn[:size]], FIXED)) for size in sizes}
     return found
+
+
+def milliseconds(width: int) -> float:
+    """Return what the correction of CANDIDATES notes by a bank of TIMED queries takes, the least of ten times."""
+    random = np.random.default_rng(0)
+    notes, bank = (random.normal(size=(rows, width)).astype(np.float32) for rows in (CANDIDATES, TIMED))
+    seconds = []
+    for _ in range(10):
+        started = time.perf_counter()
+        hubness(notes / width, bank, FIXED)
+        seconds.append(time.perf_counter() - started)
+    return round(1000 * min(seconds), 2)
 
 
 def titles_and_rest(encoder: Encoder, folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -91,6 +107,7 @@ def main() -> None:
         figures[f"gain_{way}"] = round(100 * min(gains), 2)
     left = [one[str(FIXED)]["queries"]["skewness"] / one["before"]["skewness"] for one in sets.values()]
     figures["skewness_left"] = round(max(left), 2)
+    figures["milliseconds"] = milliseconds(encoder.full_width)
     print(json.dumps(figures | {"sets": sets}))
 
 

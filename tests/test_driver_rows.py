@@ -90,6 +90,7 @@ BOUNDED = {
     ): "ids and keys of a feed of at most changed._MOST_BYTES",
     ("uninote/pipelines/codes/measuring.py:_counts", "collect"): "a row for each code of each level",
     ("uninote/pipelines/codes/whole.py:_update", "collect"): ONE,
+    ("uninote/pipelines/matching/known_files.py:remember_files", "collect"): ONE,
     ("uninote/pipelines/matching/comparison.py:best_scores", "collect"): "a row for each bin of each pair of kinds",
     ("uninote/pipelines/matching/comparison.py:gallery_groups", "collect"): KINDS,
     ("uninote/pipelines/matching/gallery.py:_changes", "collect"): "a row for each category of the gallery",

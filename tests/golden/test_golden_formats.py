@@ -52,6 +52,7 @@ TABLES_OF_A_LAKE = (
     schemas.code_moves_table,
     lambda _: schemas.CODEBOOKS,
     lambda _: schemas.QUERY_BANKS,
+    lambda _: schemas.GALLERY_FILES,
     lambda _: schemas.IMAGE_BYTES,
     lambda _: schemas.NEIGHBOUR_CELLS,
     lambda _: schemas.NEIGHBOUR_LEADERS,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import defaultdict
+import os
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -139,6 +140,12 @@ def check(run):
     return same_bytes
 
 
+def quarantined(run):
+    """Count what the stage put into quarantine, by kind and reason."""
+    rows = [row for row in rows_at(run.lake.uri("quarantine")) if row["stage"] == "match"]
+    return Counter((row["kind"], row["reason"]) for row in rows)
+
+
 def night(made, notes, entries, **options):
     run = made(**options)
     write_notes(run, notes, made.media)
@@ -156,15 +163,18 @@ def test_matches_after_nights_of_edits_are_those_of_all_pairs(made):
     entries = [entry(f"e{number}", body=text_of(number * 3, 5)) for number in range(6)]
     entries.append(entry("picture", "brand", images=[str(make_image(made.gallery / "p.png", "#00ff40"))]))
     entries.append(entry("broken", "brand", images=["gone.png"]))
+    entries.append(entry("nameless", "", body="no category"))
     run, first = night(made, notes, entries)
     assert first["entries_unreadable"] == 1
+    assert (first["entries_rejected"], first["entry_images_opened"]) == (1, 1)
     assert first["items_compared"] == first["items"]
     assert check(run), "the picture's bytes are those of 0.png"
-    assert {row["item_id"] for row in rows_at(run.lake.uri("quarantine")) if row["stage"] == "match"} == {
-        "broken#image/0"
-    }
+    assert quarantined(run) == {("image", "media_missing"): 1, ("row", "no_category"): 1}
 
-    assert match(made())["state"] == "unchanged"
+    # Nothing changed, so no image is opened again, and no row is told again.
+    again = match(made())
+    assert (again["state"], again["entries_rejected"], again["entry_images_opened"]) == ("unchanged", 1, 0)
+    assert quarantined(run) == {("image", "media_missing"): 1, ("row", "no_category"): 1}
 
     # Both sides change: a note edited, one gone, one new; an entry edited, one disabled, one gone, one new.
     notes[3] = make_note(3, title="bread oven", body=text_of(9))
@@ -172,10 +182,17 @@ def test_matches_after_nights_of_edits_are_those_of_all_pairs(made):
     entries[0] = entry("e0", body=text_of(77, 5))
     entries[1] = entry("e1", body=text_of(3, 5), enabled=False)
     entries = [one for one in entries if one["entry_id"] != "e2"] + [entry("e9", "new", body=text_of(12, 5))]
+    # A picture is touched, and one that had no category is another row without one.
+    os.utime(made.gallery / "p.png", (1_600_000_000, 1_600_000_000))
+    entries = [entry("unnamed", "", body="none") if one["entry_id"] == "nameless" else one for one in entries]
     before = open_matches(run)
     run, second = night(made, notes, entries)
     assert second["items_compared"] < second["items"]
-    assert second["parts_embedded"] == 2
+    assert (second["parts_embedded"], second["entry_images_opened"]) == (2, 1)
+    assert quarantined(run)["row", "no_category"] == 2
+    (kept,) = rows_at(run.lake.uri("gallery_files"))
+    assert (kept["entry_id"], kept["kind"], len(kept["files"])) == ("picture", "image", 1)
+    assert "p.png" not in str(kept)
     check(run)
     closed = [row for row in rows_at(run.lake.uri("matches")) if row["until_run"] is not None]
     assert {"entry_gone", "entry_disabled", "note_gone"} <= {row["closed_why"] for row in closed}

@@ -44,12 +44,14 @@ class HashTask:
     """What a task needs to see what changed. `opens_images`: the model sees images, so that their bytes count.
 
     `model` is the module of an encoder, which new items will need: the worker imports it while it looks at their images.
+    Files are told of items of the kinds that are `recorded`: of a note, its images have the same.
     """
 
     media: MediaPolicy
     threads: int
     opens_images: bool
     model: str | None = None
+    recorded: tuple[str, ...] = ("note",)
 
 
 def make_content_hashes(task: HashTask, schema: pa.Schema) -> ArrowMap:
@@ -67,7 +69,7 @@ def make_content_hashes(task: HashTask, schema: pa.Schema) -> ArrowMap:
             for batch in batches:
                 if task.model is not None and _has_new(batch):
                     import_ahead(task.model)
-                yield _hashed(batch, ImageLook(task.media, pool, task.opens_images), schema)
+                yield _hashed(batch, task, ImageLook(task.media, pool, task.opens_images), schema)
 
     return run
 
@@ -78,7 +80,7 @@ def _has_new(batch: pa.RecordBatch) -> bool:
     return bool(pc.any(is_new).as_py())
 
 
-def _hashed(batch: pa.RecordBatch, look: ImageLook, schema: pa.Schema) -> pa.RecordBatch:
+def _hashed(batch: pa.RecordBatch, task: HashTask, look: ImageLook, schema: pa.Schema) -> pa.RecordBatch:
     values = []
     rows = []
     for found in batch.to_pylist():
@@ -93,7 +95,8 @@ def _hashed(batch: pa.RecordBatch, look: ImageLook, schema: pa.Schema) -> pa.Rec
     notes = list(map(to_note, rows))
     looked = look.look(notes, [row["files"] or () for row in rows])
     for row, note, files in zip(rows, notes, looked, strict=True):
-        row |= _hashes(row, note, files, look.opens)
+        row |= _hashes(note, files, row["files"] or (), look.opens)
+        row["new_files"] = files.stored if files.is_new and look.opens and row["kind"] in task.recorded else None
     for row in values:
         row["unreachable"] = bool(row["unreachable"])
         row["images_changed"] = bool(row["images_changed"])
@@ -119,14 +122,13 @@ def _blind(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return unsettled
 
 
-def _hashes(row: Mapping[str, Any], note: Note, found: Looked, opens_images: bool) -> dict[str, Any]:
+def _hashes(note: Note, found: Looked, recorded: Iterable[Mapping[str, Any]], opens_images: bool) -> dict[str, Any]:
     digests = list(map(attrgetter("digest"), found.files)) if opens_images else [UNSEEN] * len(found.files)
     return {
         "content_hash": content_hash(note, digests),
         "former_hash": former_hash(note, list(map(attrgetter("first_version"), found.files))),
         "unreachable": found.is_unreachable,
-        "new_files": found.stored if found.is_new and opens_images and row["kind"] == "note" else None,
-        "images_changed": bool(digests) and _digests(found.stored) != _digests(row["files"] or ()),
+        "images_changed": bool(digests) and _digests(found.stored) != _digests(recorded),
     }
 
 

@@ -26,6 +26,7 @@ _OF_LAKES = {
     "map",
     "found",
     "matches",
+    "gallery_files",
     "judgments",
     "lake",
 }

@@ -58,6 +58,7 @@ ARTEFACTS = (
     Artefact("map", LAKE, UNPINNED, TRIMMED, FILES),
     Artefact("found", LAKE, UNPINNED, KEPT, FILES),
     Artefact("matches", LAKE, VERSION, VACUUM, ROWS),
+    Artefact("gallery_files", LAKE, UNPINNED, VACUUM, NOTHING),
     Artefact("judgments", LAKE, UNPINNED, VACUUM, ROWS),
     Artefact("lake", LAKE, UNPINNED, KEPT, NOTHING),
     Artefact("staging", GENERATION, UNPINNED, TRIMMED, FILES),

@@ -16,7 +16,7 @@ from uninote.lake.schemas.items import (
     set_aside_table,
 )
 from uninote.lake.schemas.judgments import CONFIDENCE_MAPS, judgments_table, type_named
-from uninote.lake.schemas.matching import GALLERY, MATCH_SCORES, MATCH_THRESHOLDS, matches_table
+from uninote.lake.schemas.matching import GALLERY, GALLERY_FILES, MATCH_SCORES, MATCH_THRESHOLDS, matches_table
 from uninote.lake.schemas.neighbours import (
     NEIGHBOUR_CELLS,
     NEIGHBOUR_LEADERS,
@@ -39,6 +39,7 @@ __all__ = [
     "CONTENT",
     "CUTS",
     "GALLERY",
+    "GALLERY_FILES",
     "IMAGE_BYTES",
     "IMAGE_DIGESTS",
     "IMAGE_HASHES",

@@ -50,6 +50,24 @@ for its category; a `generic` entry only leads to review. `run_id`: who wrote th
 """
 
 
+GALLERY_FILES = TableSpec(
+    "gallery_files",
+    struct_of(
+        entry_id=StringType(),
+        kind=StringType(),
+        position=IntegerType(),
+        files=ArrayType(
+            struct_of(uri=StringType(), version=StringType(), first_version=StringType(), digest=StringType())
+        ),
+    ),
+    ("entry_id", "kind", "position"),
+)
+"""What is known of the files behind the images of the gallery's parts, so that one that did not change is not opened again.
+
+As in image_files, but `uri` is the SHA-256 of a file's name: files of a gallery are often called by notes.
+"""
+
+
 def matches_table(note_id: DataType) -> TableSpec:
     """What was found, open (`until_run` null) or closed: at most one open row for each entry and note.
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import BooleanType, StringType
+from pyspark.sql.types import BooleanType, IntegerType, StringType
 
 from udfs.notes.fingerprints import MODEL_COLUMNS, HashTask, make_content_hashes
 from uninote.config.sections.sources import IngestConfig
 from uninote.errors import UninoteError
-from uninote.lake.schemas import CONTENT, image_files_table, struct_of
+from uninote.lake.schemas import CONTENT, struct_of
 from uninote.media.fetching import MediaPolicy
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.notes.ingest.sources import SourceError, find_source
 from uninote.pipelines.lake.run import Run
+from uninote.pipelines.matching.known_files import with_known_files
 from uninote.pipelines.notes.images.media_roots import policy_with
 from uninote.pipelines.notes.items import items_of
 from uninote.pipelines.notes.source.rows import ENTRIES, SourceRows, read_source
@@ -81,18 +82,21 @@ def parts_of(run: Run, entries: DataFrame) -> DataFrame:
 
 
 def with_hashes(run: Run, parts: DataFrame, policy: MediaPolicy) -> DataFrame:
-    """Add `content_hash`, for which images are opened."""
-    files = image_files_table(StringType()).schema["files"].dataType
-    known = parts.withColumns(
+    """Add `content_hash`, and what is new of files: `files`, null where nothing is, and `opened`, how many were read.
+
+    Files that are as the last run saw them, by name, size and time, or etag, are not opened.
+    """
+    known = with_known_files(run, parts).withColumns(
         {
             "is_there": F.lit(True),
             "old_content": F.lit(None).cast("string"),
-            "files": F.lit(None).cast(files),
             **{name: F.lit(None).cast("string") for name in NOTE_ATTRIBUTES if name not in parts.columns},
         }
     )
     text = dict.fromkeys(("entry_id", "item_id", "kind", "category", "added_by", "why", "content_hash"), StringType())
     content = {name: CONTENT[name].dataType for name in MODEL_COLUMNS}
-    schema = struct_of(**text, position=parts.schema["position"].dataType, enabled=BooleanType(), **content)
-    task = HashTask(policy, run.config.media.threads, run.model.sees_images)
+    files = {"files": known.schema["files"].dataType, "opened": IntegerType()}
+    position = parts.schema["position"].dataType
+    schema = struct_of(**text, position=position, enabled=BooleanType(), **content, **files)
+    task = HashTask(policy, run.config.media.threads, run.model.sees_images, recorded=("note", "image"))
     return known.mapInArrow(make_content_hashes(task, to_arrow_schema(schema)), schema)

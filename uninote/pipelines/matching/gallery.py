@@ -21,6 +21,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
 from uninote.pipelines.matching.entries import check_ids, parts_of, read_gallery, split_entries, with_hashes
 from uninote.pipelines.matching.history import quarantine_parts, quarantine_rows
+from uninote.pipelines.matching.known_files import remember_files
 from uninote.pipelines.notes.images.image_hashes import hashes_images
 
 STAGED = "entries"
@@ -55,20 +56,27 @@ def bring_up(run: Run, known: Known, width: int) -> dict[str, int]:
     if counts["parts_changed"]:
         asked = hashed.join(changes.where("embeds").select(*_ASKED), list(_ASKED))
         _embed(run, with_inline(_asked(run, asked), found.images), policy, Written(changes, width, counts))
-    rejects = rejected.count()
-    if rejects:
-        quarantine_rows(run, rejected)
+    # Last: files that a killed run did not compare are opened again.
+    opened = remember_files(run, hashed, changes.where("deleted"))
     total = entries.count()
+    rejects = _rejects(run, rejected, found.account.rows, total)
     for frame in (changes, hashed, entries, found.rows):
         frame.unpersist()
-    if found.account.rows != total + rejects:
-        raise UninoteError(
-            f"{found.account.rows:,} rows of the gallery in, {total:,} entries and {rejects:,} rejected out"
-        )
     states = _states(run)
     # Those that have no part of match.kinds.
     states["entries_without_part"] = total - sum(states[f"entries_{name}"] for name in _STATES)
-    return {"entries_in": found.account.rows, "entries_rejected": rejects, **states, **counts}
+    seen = {"entries_in": found.account.rows, "entries_rejected": rejects, "entry_images_opened": opened}
+    return {**seen, **states, **counts}
+
+
+def _rejects(run: Run, rejected: DataFrame, rows: int, entries: int) -> int:
+    """Put rows that are no entries into the history, and return how many there are, of all the `rows` of the gallery."""
+    rejects = rejected.count()
+    if rejects:
+        quarantine_rows(run, rejected)
+    if rows != entries + rejects:
+        raise UninoteError(f"{rows:,} rows of the gallery in, {entries:,} entries and {rejects:,} rejected out")
+    return rejects
 
 
 def _changes(run: Run, hashed: DataFrame, known: Known, width: int) -> DataFrame:
@@ -80,7 +88,7 @@ def _changes(run: Run, hashed: DataFrame, known: Known, width: int) -> DataFrame
             "limits": _looked_up(limits, F.col("category")),
             "generic": F.col("entry_id").isin(*known.generic) if known.generic else F.lit(False),
         }
-    ).drop(*MODEL_COLUMNS)
+    ).drop(*MODEL_COLUMNS, "files", "opened")
     stored = tables.read_table(run.spark, run.generation.uri(GALLERY.name))
     old = stored.select(*_PART, *(F.col(name).alias(f"old_{name}") for name in stored.columns if name not in _PART))
     both = told.withColumn("is_there", F.lit(True)).join(old, _PART, "full")

@@ -21,10 +21,16 @@ def quarantine_parts(run: Run, staged: DataFrame) -> None:
 
 
 def quarantine_rows(run: Run, rejected: DataFrame) -> None:
-    """Add rows that are no entries to the history; the same row has the same message, and so the same id."""
-    known = {"item_id": F.sha2("message", 256), "kind": F.lit("row")}
+    """Add rows that are no entries to the history, those that are not in it; the same row has the same message, and id."""
+    spec = quarantine_table(run.note_id)
+    history = tables.read_or_empty(run.spark, spec, run.lake.uri(spec.name))
+    told = history.where((F.col("stage") == ENTRIES) & (F.col("kind") == "row")).select("item_id", "reason")
+    named = rejected.select(F.sha2("message", 256).alias("item_id"), "reason", "message").dropDuplicates(
+        ["item_id", "reason"]
+    )
+    known = {"item_id": F.col("item_id"), "kind": F.lit("row")}
     known |= {"reason": F.col("reason"), "message": F.substring("message", 1, 2000)}
-    _append_history(run, rejected, known | _of_run(run))
+    _append_history(run, named.join(told, ["item_id", "reason"], "left_anti"), known | _of_run(run))
 
 
 def _of_run(run: Run) -> dict[str, Column]:

@@ -64,12 +64,10 @@ def _line(note: NoteId, score: float) -> Line:
 
 
 def _ranked(index: Index, generation: GenerationLake, vectors: np.ndarray, wanted: Wanted) -> list[Line]:
-    """Return the notes that are best by parts, weights or corrected scores, of several times as many that the index finds."""
+    """Return the notes that are best by weights, parts or corrected scores, of several times as many that the index finds."""
     depth = wanted.count * SearchConfig(hubness="none" if wanted.temperature is None else "queries").depth
     if wanted.weights:
-        notes = _found_notes(index, vectors, depth, wanted)
-        values = by_items(generation, notes, vectors[0], wanted.weights) if notes else np.empty(0, np.float32)
-        return [_line(notes[place], values[place]) for place in np.argsort(-values, kind="stable")[: wanted.count]]
+        return _weighed(index, generation, vectors, wanted, depth)
     if index.manifest.kinds != ("note",):
         raise UninoteError("--fusion parts and --hubness queries need an index of notes alone; index.kinds names more")
     keys = np.unique(index.search(vectors, depth, wanted.nprobe, wanted.constraint)[0])
@@ -77,19 +75,26 @@ def _ranked(index: Index, generation: GenerationLake, vectors: np.ndarray, wante
     found = Candidates(keys, index.scores(vectors, keys))
     if wanted.temperature is None:
         values = by_parts(found, vectors, background_sample(generation, index.manifest.width))
-    else:
-        values = corrected(index, found, read_bank(generation, wanted.bank_version), wanted.temperature)
-    best = np.argsort(-values, kind="stable")[: wanted.count]
-    notes = index.note_ids(keys[best]).tolist()
-    if wanted.temperature is None:
-        return [_line(note, value) for note, value in zip(notes, values[best], strict=True)]
-    rows = zip(notes, found.scores[0, best], values[best], strict=True)
+        best = _best(values, wanted.count)
+        return [_line(note, value) for note, value in zip(index.note_ids(keys[best]), values[best], strict=True)]
+    values = corrected(index, found, read_bank(generation, wanted.bank_version), wanted.temperature)
+    best = _best(values, wanted.count)
+    rows = zip(index.note_ids(keys[best]), found.scores[0, best], values[best], strict=True)
     return [_line(note, score) | {"corrected": float(value)} for note, score, value in rows]
 
 
-def _found_notes(index: Index, vectors: np.ndarray, depth: int, wanted: Wanted) -> list[NoteId]:
-    notes, _ = index.search_notes(vectors, depth, wanted.nprobe, wanted.constraint)
-    return [note for note in notes[0].tolist() if note is not None]
+def _weighed(index: Index, generation: GenerationLake, vectors: np.ndarray, wanted: Wanted, depth: int) -> list[Line]:
+    found, _ = index.search_notes(vectors, depth, wanted.nprobe, wanted.constraint)
+    notes = [note for note in found[0].tolist() if note is not None]
+    if not notes:
+        return []
+    values = by_items(generation, notes, vectors[0], wanted.weights)
+    return [_line(notes[place], values[place]) for place in _best(values, wanted.count)]
+
+
+def _best(values: np.ndarray, count: int) -> np.ndarray:
+    """Return the places of the highest values, best first."""
+    return np.argsort(-values, kind="stable")[:count]
 
 
 def _add_meaning(lines: list[Line], generation: GenerationLake, vectors: np.ndarray, wanted: Wanted) -> None:

@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "--endpoint holds credentials in its URL; give them in the environment, a profile or a role"
             )
         place = IndexFolder(options.index, S3Options(options.endpoint))
+        # Tables of a lake in a store are read by libraries that look there.
+        export(place.options)
         index = Index.open(place, takedowns=_takedowns(options))
         lines = [index.verify()] if options.verify else _found(index, place, options)
     except UninoteError as error:
@@ -56,10 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _takedowns(options: argparse.Namespace) -> Watch | None:
     """Return the list of the lake that is named; null: the index says by its place which lake it is of."""
-    if options.lake is None:
-        return None
-    export(S3Options(options.endpoint))
-    return Watch(InLake(options.lake))
+    return None if options.lake is None else Watch(InLake(options.lake))
 
 
 def _found(index: Index, place: IndexFolder, options: argparse.Namespace) -> list[dict[str, object]]:

@@ -134,9 +134,9 @@ BOUNDED = {
     ("uninote/pipelines/report/quality.py:_groups", "toArrow"): SHOWN,
     ("uninote/pipelines/report/quality.py:_notes", "toArrow"): SHOWN,
     ("uninote/pipelines/report/quality.py:_sample", "toArrow"): SHOWN,
-    ("uninote/pipelines/report/stage.py:_quarantine", "collect"): KINDS,
+    ("uninote/pipelines/report/quarantine.py:quarantine_reasons", "collect"): KINDS,
     ("uninote/pipelines/report/stage.py:_reconciliation", "collect"): ONE,
-    ("uninote/pipelines/report/stage.py:_scores", "collect"): KINDS,
+    ("uninote/pipelines/report/similarity.py:score_histograms", "collect"): KINDS,
     ("uninote/pipelines/training/assembly.py:Ranges.of", "collect"): "a row for each of 4,096 ranges of hashes",
     ("uninote/pipelines/training/groups.py:group_counts", "collect"): ONE,
     ("uninote/pipelines/training/scoring.py:_counted", "collect"): KINDS,
@@ -156,7 +156,7 @@ TWICE = {
     "uninote/pipelines/report/duplicates.py:_members",
     "uninote/pipelines/report/duplicates.py:duplicates",
     "uninote/pipelines/report/examples.py:find_examples",
-    "uninote/pipelines/report/stage.py:_scores",
+    "uninote/pipelines/report/similarity.py:score_histograms",
 }
 
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
 from uninote.corpus_map.render import render_map
 from uninote.evaluation.estimates import AT_K, Estimate, name_of
 from uninote.index.planning.choose import recall_wanted
-from uninote.lake.schemas import quarantine_table
-from uninote.lake.takedowns.watch import taken_down
 from uninote.pipelines.corpus_map.collect import collect_map
 from uninote.pipelines.embed.steps.accounting import CUT_COUNTS
 from uninote.pipelines.index.recall import RECALL_TARGET
 from uninote.pipelines.index.stage import unit_of
-from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.ledger import Entry
 from uninote.pipelines.lake.reading.snapshot import Snapshot, newest_snapshot
 from uninote.pipelines.lake.run import Outcome, Run, newest_entries, record
@@ -31,21 +26,18 @@ from uninote.pipelines.report.freshness import BYTES, MAP_BYTES, stands, state_s
 from uninote.pipelines.report.further_sets import further_tables
 from uninote.pipelines.report.judged import judged_tables
 from uninote.pipelines.report.quality import Quality, measure_quality
+from uninote.pipelines.report.quarantine import quarantine_reasons
+from uninote.pipelines.report.similarity import BEST, score_histograms
 from uninote.pipelines.report.stages import REPORT, Entries, behind, run_of, seconds_of, stage_rows, when
 from uninote.pipelines.report.trends import trends
 from uninote.pipelines.training.scores import evaluation_of
-from uninote.redaction import redact
-from uninote.report.data import Cuts, QuarantineReason, Reconciliation, Report
-from uninote.report.figures import Histogram, IndexRow, Recall, WidthRecall
+from uninote.report.data import Cuts, Reconciliation, Report
+from uninote.report.figures import IndexRow, Recall, WidthRecall
 from uninote.report.render import render
 from uninote.storage import lake_files
 
 FILE = "report.html"
 MAP = "map.html"
-BINS = 30
-SAMPLES = 3  # shown for each quarantine reason
-RANKS = (1, 2, 5, 10, 20, 50, 100)  # whose scores are shown, as far as lists go
-_BEST = 0  # instead of a rank: the best neighbour, on an axis of its own
 
 
 def report(run: Run) -> dict[str, Any]:
@@ -84,7 +76,7 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
     stages = stage_rows(run, entries)
     settings = run.config.report
     examples = find_examples(run, max(settings.example_notes, settings.browse_notes)) if joined else Examples({}, {})
-    scores = _scores(run) if joined else {}
+    scores = score_histograms(run) if joined else {}
     quality = measure_quality(run, snapshot, joined["counts"]["width"]) if joined else Quality()
     return Report(
         title="UniNote",
@@ -95,11 +87,11 @@ def _collect(run: Run, snapshot: Snapshot, entries: Entries) -> Report:
         stages=stages,
         reconciliation=_reconciliation(snapshot, entries["embed", "all"]),
         cuts=_cuts(entries["embed", "all"]),
-        quarantine=_quarantine(run),
+        quarantine=quarantine_reasons(run),
         recall=_recall(run, joined["counts"]["k"], recalls) if joined and recalls else None,
         width_recalls=_width_recalls(snapshot, recalls),
         indexes=_index_rows(run, snapshot, entries),
-        similarity=scores.pop(_BEST, None),
+        similarity=scores.pop(BEST, None),
         agreements=quality.agreements,
         strengths=quality.strengths,
         judged=judged_tables(run) if joined else (),
@@ -148,30 +140,6 @@ def _cuts(embedded: Entry) -> Cuts | None:
     return Cuts(**counts, **shares)
 
 
-def _quarantine(run: Run) -> tuple[QuarantineReason, ...]:
-    spec = quarantine_table(run.note_id)
-    uri = run.lake.uri(spec.name)
-    if not tables.has_table(uri):
-        return ()
-    history = tables.read_table(run.spark, uri)
-    mine = F.col("generation").isNull() | (F.col("generation") == run.model.generation)
-    # A part's id is its note's, and its position behind "#".
-    note = F.substring_index("item_id", "#", 1)
-    mine &= ~F.coalesce(note.isin(*taken_down(run.lake.root).names), F.lit(False))
-    once = history.where(mine).groupBy("reason", "item_id").agg(F.max_by("message", "quarantined_at").alias("message"))
-    sample = F.slice(F.array_sort(F.collect_list(F.struct("item_id", "message"))), 1, SAMPLES)
-    rows = once.groupBy("reason").agg(F.count("*").alias("rows"), sample.alias("samples"))
-    reasons = []
-    for row in rows.orderBy(F.desc("rows"), "reason").collect():
-        reasons.append(QuarantineReason(row["reason"], row["rows"], tuple(map(_sample, row["samples"]))))
-    return tuple(reasons)
-
-
-def _sample(row: Row) -> tuple[str, str]:
-    """Return (item_id, message): an unreadable row is quoted as it came, and may hold anything."""
-    return row["item_id"] or "", redact(row["message"] or "")
-
-
 def _recall(run: Run, k: int, recalls: Recalls) -> Recall:
     target = run.config.neighbours.recall_target
     return Recall(k, recalls.sample, recalls.lists, target, recalls.by_rule)
@@ -203,52 +171,6 @@ def _index_row(run: Run, width: int, built: Entry) -> IndexRow:
     target = metrics.get(RECALL_TARGET, recall_wanted(run.config.index.recall_target, rerank=False))
     recall = Estimate.of(metrics, AT_K) if name_of(AT_K) in metrics else None
     return IndexRow(width=width, recall=recall, target=target, k=run.config.neighbours.k, **counts)
-
-
-def _scores(run: Run) -> dict[int, Histogram]:
-    """Return how alike notes and their neighbours are, by rank, all on one axis; as _BEST, the first alone on its own axis.
-
-    Empty where no list has an entry. Two queries, whatever the number of ranks.
-    """
-    ranks = [rank for rank in RANKS if rank <= run.config.neighbours.k]
-    columns = [_score_at(1, _BEST)]
-    for rank in ranks:
-        columns.append(_score_at(rank, rank))
-    lists = tables.read_table(run.spark, run.generation.uri("neighbours"))
-    rows = lists.select(F.explode(F.array(*columns)).alias("one")).select("one.*").where("score IS NOT NULL")
-    first = F.when(F.col("key") == _BEST, F.col("score"))
-    ends = rows.agg(F.min(first), F.max(first), F.min("score"), F.max("score")).collect()[0]
-    if ends[0] is None:
-        return {}
-    own = _axis(ends[0], ends[1])
-    shared = _axis(ends[2], ends[3])
-    is_best = F.col("key") == _BEST
-    low = F.when(is_best, own[0]).otherwise(shared[0])
-    step = F.when(is_best, own[1]).otherwise(shared[1])
-    number = F.least(F.floor((F.col("score") - low) / step), F.lit(BINS - 1)).alias("bin")
-    counts: dict[int, list[int]] = defaultdict(lambda: [0] * BINS)
-    for row in rows.groupBy("key", number).count().collect():
-        counts[row["key"]][row["bin"]] = row["count"]
-    found = {_BEST: Histogram(_edges(*own), tuple(counts[_BEST]))}
-    for rank in ranks:
-        found[rank] = Histogram(_edges(*shared), tuple(counts[rank]))
-    return found
-
-
-def _score_at(rank: int, key: int) -> Column:
-    """Return (key, score) of the entry of that rank; a null score past the end of a list."""
-    score = F.get("neighbours", F.lit(rank - 1))["score"].cast("double")
-    return F.struct(F.lit(key).alias("key"), score.alias("score"))
-
-
-def _axis(low: float, high: float) -> tuple[float, float]:
-    """Return (the lowest edge, the width of a bin)."""
-    # Where all scores are equal, bins are narrow, and one of them holds all.
-    return low, (high - low) / BINS or 1e-6
-
-
-def _edges(low: float, step: float) -> tuple[float, ...]:
-    return tuple(low + step * number for number in range(BINS + 1))
 
 
 def _table_uris(run: Run, snapshot: Snapshot) -> dict[str, str]:

@@ -67,6 +67,7 @@ def make_compare(task: CompareTask, schema: pa.Schema) -> ArrowMap:
         entries = make_entries(parts, task.width)
         changed = make_entries(parts.filter(_are_among(parts, task.changed)), task.width)
         for batch in batches:
+            # Both comparisons in one pass: reading the vectors of a large lake takes longer than meeting a few entries.
             is_new = np.ones(len(batch), bool)
             if task.keys is not None:
                 is_new = among(batch.column("item_key").to_numpy(), task.keys())
@@ -97,6 +98,7 @@ def _of_kinds(
 
 def _bin_rows(items: pa.RecordBatch, best: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
     columns = {name: pa.nulls(len(items), schema.field(name).type) for name in schema.names}
+    # One value of bytes a row: a hundred groups as a list column would be a hundred numbers that Spark copies one by one.
     columns |= {"note_id": items.column("note_id"), "kind": items.column("kind"), "bins": to_bytes(bins_of(best))}
     return to_batch(columns, schema)
 
@@ -140,6 +142,7 @@ def make_histograms(groups: Sequence[Group], schema: pa.Schema) -> ArrowMap:
                 rows = batch if waiting is None else pa.concat_batches([waiting, batch])
                 firsts = _first_rows(rows)
                 _count(rows.slice(0, firsts[-1]), firsts[:-1], counts)
+                # The last note may go on in the next batch.
                 waiting = rows.slice(firsts[-1])
         if waiting is not None:
             _count(waiting, np.zeros(1, np.int64), counts)

@@ -78,6 +78,7 @@ def fit(pairs: JudgedPairs) -> ConfidenceMap:
 
 def measure(pairs: JudgedPairs) -> Quality:
     """Return how good maps of these pairs are."""
+    # Fits leave out whole notes, not pairs: pairs of one note are alike, and a map would be measured on what it saw.
     ours = held_out(pairs, _whole)
     said = {"base": held_out(pairs, _base), "cosine": held_out(pairs, _cosine)}
     loss = (ours - pairs.shares) ** 2

@@ -46,6 +46,7 @@ def prepare(join: Join, counts: Mapping[str, int] | None) -> None:
     codebook = _codebook(join, rules)
     files = _write_prefixes(join, codebook)
     for name, rule in rules.items():
+        # The codes past the prefix are the last digits of a packed number: dividing leaves the prefix.
         divisor = codebook.size ** (codebook.levels - rule.prefix)
         join.diversities[name] = Diversity(files, rule.at_most, divisor, join.run.config.neighbours.k)
     needed = {} if counts is not None else _measured(join)

@@ -16,7 +16,8 @@ stdout is one JSON object, `sets` with everything and, least or worst over the s
 - `others_empty`: of recipes among emoji, and of emoji among recipes, added one by one, the share whose lists are empty at the
   confidence that keeps 90 % of the related pairs. `strangers_empty`: of notes of a class that the corpus lacks, which
   may look like others; each class in turn is the one that lacks. `others_empty_cosine`, `strangers_empty_cosine`: at the cosine
-  that keeps as many.
+  that keeps as many; `others_empty_best`, `strangers_empty_best`: lists whose best confidence is too low are empty, others
+  whole, at the confidence that keeps as many.
 """
 
 from __future__ import annotations
@@ -152,8 +153,8 @@ def of_many(pairs: Pairs, seed: int) -> dict[str, float]:
 
 
 def strangers_of_classes(vectors: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return the share of strangers whose lists are empty, by confidence and by cosine, over all classes in turn."""
-    empty: dict[str, list[np.ndarray]] = {"confidence": [], "cosine": []}
+    """Return the share of strangers whose lists are empty, by each way to cut, over all classes in turn."""
+    empty: dict[str, list[np.ndarray]] = {"confidence": [], "cosine": [], "best": []}
     for seed, label in enumerate(np.unique(labels)):
         is_stranger = labels == label
         known = np.flatnonzero(~is_stranger)
@@ -164,7 +165,7 @@ def strangers_of_classes(vectors: np.ndarray, labels: np.ndarray) -> dict[str, f
 
 
 def empty_lists(known: np.ndarray, labels: np.ndarray, added: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Return bool (n,) by confidence and by cosine: whether the lists of `added` vectors are empty in the corpus `known`."""
+    """Return bool (n,) by each way to cut: whether the lists of `added` vectors are empty in the corpus `known`."""
     corpus, pairs = opened(known, labels)
     places, weights = pairs.draw(JUDGED, np.random.default_rng(seed))
     found = pairs.fit(places, weights, ALL)
@@ -173,6 +174,9 @@ def empty_lists(known: np.ndarray, labels: np.ndarray, added: np.ndarray, seed: 
     for name, of in (("confidence", found.of), ("cosine", lambda features: features[:, SCORE])):
         least = np.quantile(of(pairs.features)[pairs.agree > 0], 1 - KEPT)
         empty[name] = (of(theirs).reshape(len(added), K) < least).all(axis=1)
+    best = found.of(pairs.features).reshape(-1, K).max(axis=1)
+    least = np.quantile(np.repeat(best, K)[pairs.agree > 0], 1 - KEPT)
+    empty["best"] = found.of(theirs).reshape(len(added), K).max(axis=1) < least
     return empty
 
 
@@ -222,7 +226,9 @@ def main() -> None:
         "ece_300": max(one["ece_300"] for one in every if "ece_300" in one),
         "others_empty": min(one["others_empty_confidence"] for one in every if "others_empty_confidence" in one),
         "others_empty_cosine": min(one["others_empty_cosine"] for one in every if "others_empty_cosine" in one),
+        "others_empty_best": min(one["others_empty_best"] for one in every if "others_empty_best" in one),
         "strangers_empty": min(one["strangers_empty_confidence"] for one in every),
+        "strangers_empty_best": min(one["strangers_empty_best"] for one in every),
         "strangers_empty_cosine": min(one["strangers_empty_cosine"] for one in every),
     }
     print(json.dumps(figures | {"sets": sets, "shares": SHARES}))

@@ -79,6 +79,7 @@ def test_judgments_maps_and_takedowns_through_nights(run_of, tmp_path, capsys):
     assert refresh(run_of())["stages"]["neighbours"]["joined"] == 0
     first = shown(lake)
     assert None not in first
+    full = uninote.open_release(lake).entries([f"n{number}" for number in range(NOTES)])
     check_search(run_of, tmp_path)
     refresh(run_of("neighbours.min_confidence=0.5"))
     assert 0 < len(shown(lake)) < len(first)
@@ -89,6 +90,18 @@ def test_judgments_maps_and_takedowns_through_nights(run_of, tmp_path, capsys):
     assert left is not None
     assert command(["explain", cut.a, cut.b, "--lake", lake]) == 0
     assert "min_confidence: its confidence is 0." in capsys.readouterr().out
+
+    # Of lists whose best is not sure enough nothing is shown, of others all.
+    best = {a: max(one.confidence for one in entries) for a, entries in full.items()}
+    least = sorted(best.values())[len(best) // 2]
+    refresh(run_of(f"neighbours.min_best_confidence={least}"))
+    lists = uninote.open_release(lake).entries([*full])
+    assert {a: len(entries) for a, entries in lists.items()} == {
+        a: len(entries) if best[a] >= least else 0 for a, entries in full.items()
+    }
+    cut_note = min(best, key=best.get)
+    assert command(["explain", cut_note, full[cut_note][0].note_id, "--lake", lake]) == 0
+    assert "min_best_confidence: the best of the list has 0." in capsys.readouterr().out
 
     # Back to the release without a map: its lists have none, until somebody fits again.
     assert command(["releases", "rollback", "--to", "1", "--lake", lake]) == 0

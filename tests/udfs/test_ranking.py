@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from udfs.arrow import pack
 from udfs.neighbours.duplicates import GROUPS
-from udfs.neighbours.files import Shown
+from udfs.neighbours.files import PublicEntries, Shown, public_lists
 from udfs.neighbours.publish import CLOSENESS, Ranking, make_closeness
 from uninote.lake.parquet_files import write_file
 
@@ -30,3 +30,20 @@ def test_hubs_are_ranked_lower_and_groups_shown_once(tmp_path):
     for hubness, expected in ((1.0, [1, 2, 0]), (0.0, [0, 1, 2])):
         ranking = Ranking("", Shown(3), hubness, sample, closeness=(rows[0]["path"],), groups=(groups,))
         assert ranking.order(owners, others, found).tolist() == expected
+
+
+def test_a_list_whose_best_is_not_sure_enough_is_shown_empty():
+    lengths = np.array([3, 2, 0, 2, 1])
+    confidences = np.array([0.9, 0.3, 0.2, 0.5, 0.4, np.nan, 0.1, 0.7], np.float32)
+    ids = pa.array([f"n{number}" for number in range(8)])
+    entries = PublicEntries(ids, np.linspace(1, 0, 8, dtype=np.float32), np.zeros(8, np.float32), confidences)
+    owners = pa.array(["a", "b", "c", "d", "e"])
+    seen = lambda **least: [  # noqa: E731
+        [one["note_id"] for one in row]
+        for row in public_lists(owners, lengths, entries, Shown(2, **least))[1].to_pylist()
+    ]
+    everything = [["n0", "n1"], ["n3", "n4"], [], ["n5", "n6"], ["n7"]]
+    assert seen() == seen(min_best_confidence=0.0) == everything
+    # An entry of which nothing is known is not known to be weak.
+    assert seen(min_best_confidence=0.6) == [["n0", "n1"], [], [], ["n5", "n6"], ["n7"]]
+    assert seen(min_best_confidence=0.6, min_confidence=0.35) == [["n0"], [], [], ["n5"], ["n7"]]

@@ -106,21 +106,29 @@ class PublicEntries:
 
 @dataclass(frozen=True)
 class Shown:
-    """What readers see of a list: of the first `k` entries those with `min_strength` and `min_confidence`, null: any."""
+    """What readers see of a list: of the first `k` entries those with `min_strength` and `min_confidence`, null: any.
+
+    Of a list of which no entry has `min_best_confidence` they see nothing.
+    """
 
     k: int
     min_strength: float | None = None
     min_confidence: float | None = None
+    min_best_confidence: float | None = None
 
-    def lets_in(self, entries: PublicEntries) -> np.ndarray | None:
-        """Return bool, flat, of entries; null where none is left out."""
-        if self.min_strength is None and self.min_confidence is None:
+    def lets_in(self, entries: PublicEntries, lengths: np.ndarray) -> np.ndarray | None:
+        """Return bool, flat, of entries of lists of `lengths` (n,); null where none is left out."""
+        if (self.min_strength, self.min_confidence, self.min_best_confidence) == (None, None, None):
             return None
         kept = np.ones(len(entries.scores), bool)
         for values, least in ((entries.strengths, self.min_strength), (entries.confidences, self.min_confidence)):
             if least is not None:
                 # What has no strength, or no confidence, is not known to be weak.
                 kept &= ~(values < least)
+        if self.min_best_confidence is not None:
+            owner = np.repeat(np.arange(len(lengths)), lengths)
+            good = ~(entries.confidences < self.min_best_confidence)
+            kept &= np.bincount(owner[good], minlength=len(lengths))[owner] > 0
         return kept
 
 
@@ -131,7 +139,7 @@ def public_lists(owners: pa.Array, lengths: np.ndarray, entries: PublicEntries, 
     """
     first = entries.take(np.flatnonzero(ranks_of(lengths) < shown.k))
     lengths = np.minimum(lengths, shown.k)
-    kept = shown.lets_in(first)
+    kept = shown.lets_in(first, lengths)
     if kept is not None:
         owner = np.repeat(np.arange(len(lengths)), lengths)
         lengths = np.bincount(owner[kept], minlength=len(lengths))

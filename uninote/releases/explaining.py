@@ -40,6 +40,8 @@ def explain(opened: OpenRelease, note: NoteId, other: NoteId, table: str = "neig
     ids = [one.note_id for one in entries or ()]
     stored = stored_values(opened, note, other, table)
     rule = settings.rules.get(table, RuleConfig())
+    asks = table in settings.rules and settings.min_best_confidence_of(table) is not None
+    best = best_confidence(opened, note, table) if asks else None
     found = {
         "release": opened.id,
         "table": table,
@@ -54,7 +56,7 @@ def explain(opened: OpenRelease, note: NoteId, other: NoteId, table: str = "neig
         "excluded_by": why_excluded(
             rule, mine, theirs, scores.get(joined), settings, opened.release.joined.get("as_of")
         )
-        or why_cut(settings, table, stored),
+        or why_cut(settings, table, stored, best),
         "found": _found_by(mine, theirs) if other in ids else None,
         "generation": opened.release.generation,
         "run_id": opened.release.joined.get("run_id"),
@@ -72,15 +74,33 @@ def stored_values(opened: OpenRelease, note: NoteId, other: NoteId, table: str) 
         features, ranks = open_features(opened.tables, table, opened.k).of([(note, other)])
         if ranks[0] and not np.isnan(features[0, 0]):
             found["strength"] = float(features[0, 0])
-            version = opened.tables.get(CONFIDENCE_MAPS.name, (None, None))[1]
-            stored = {} if version is None else read_maps(opened.generation, version)
-            if table in stored and not np.isnan(features[0]).any():
-                found["confidence"] = float(stored[table].found.of(features)[0])
+            known = _confidences(opened, features, table)
+            found["confidence"] = None if known is None or np.isnan(known[0]) else float(known[0])
     return found
 
 
-def why_cut(settings: NeighboursConfig, table: str, stored: Mapping[str, float | None]) -> str | None:
-    """Return which threshold of a table an entry does not reach, null where it reaches all."""
+def best_confidence(opened: OpenRelease, note: NoteId, table: str) -> float | None:
+    """Return the highest confidence of the entries that readers may see of a note; null where one of them has none."""
+    ids = _candidates(opened, note, table)[: opened.k]
+    if not ids:
+        return None
+    with suppress(FitError):
+        features, _ = open_features(opened.tables, table, opened.k).of([(note, other) for other in ids])
+        known = _confidences(opened, features, table)
+        return None if known is None or np.isnan(known).any() else float(known.max())
+    return None
+
+
+def _confidences(opened: OpenRelease, features: np.ndarray, table: str) -> np.ndarray | None:
+    version = opened.tables.get(CONFIDENCE_MAPS.name, (None, None))[1]
+    stored = {} if version is None else read_maps(opened.generation, version)
+    return stored[table].found.of(features) if table in stored else None
+
+
+def why_cut(
+    settings: NeighboursConfig, table: str, stored: Mapping[str, float | None], best: float | None = None
+) -> str | None:
+    """Return which threshold of a table an entry, or the `best` confidence of its list, does not reach; null: none."""
     if table not in settings.rules:
         return None
     least = {"strength": settings.min_strength_of(table), "confidence": settings.min_confidence_of(table)}
@@ -88,6 +108,9 @@ def why_cut(settings: NeighboursConfig, table: str, stored: Mapping[str, float |
         value = stored[name]
         if threshold is not None and value is not None and np.float32(value) < threshold:
             return f"min_{name}: its {name} is {value:.3g}, at least {threshold} is asked for"
+    threshold = settings.min_best_confidence_of(table)
+    if threshold is not None and best is not None and np.float32(best) < threshold:
+        return f"min_best_confidence: the best of the list has {best:.3g}, at least {threshold} is asked for"
     return None
 
 
@@ -103,12 +126,17 @@ def _cosine(mine: NoteFacts, theirs: NoteFacts, width: int) -> float | None:
 
 def _rank_before(opened: OpenRelease, note: NoteId, other: NoteId, table: str) -> int | None:
     """Return the place of `other` among the K + slack candidates that are stored of `note`, null where it is none of them."""
+    ids = _candidates(opened, note, table)
+    return ids.index(other) + 1 if other in ids else None
+
+
+def _candidates(opened: OpenRelease, note: NoteId, table: str) -> list[NoteId]:
+    """Return the K + slack candidates that are stored of a note, best first; none where it has no list."""
     name = f"neighbour_state/{table}"
     if name not in opened.tables:
-        return None
+        return []
     rows = RowsById(*opened.tables[name], ("note_id", "neighbour_ids")).find([note]).to_pylist()
-    ids = list(rows[0]["neighbour_ids"] or ()) if rows else []
-    return ids.index(other) + 1 if other in ids else None
+    return list(rows[0]["neighbour_ids"] or ()) if rows else []
 
 
 def _found_by(mine: NoteFacts, theirs: NoteFacts) -> str:

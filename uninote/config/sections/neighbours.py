@@ -26,7 +26,8 @@ class RuleConfig(Section):
     `same` and `different` name attributes that must, or must not, be equal to the note's own; a note whose own value is
     null has no neighbours of the same, and any of a different one. `only` and `never` hold values that a neighbour must,
     or must not, have. Below `min_score` nobody is a neighbour; entries of less strength than `min_strength`, or of less
-    confidence than `min_confidence`, null: than that of all tables, are not shown. Of duplicates, notes at
+    confidence than `min_confidence`, are not shown, and none of lists whose best entry has less than `min_best_confidence`;
+    each null: than that of all tables. Of duplicates, notes at
     `neighbours.duplicate_score` or above: keep all; exclude those of the note itself; or collapse, one entry for each group of
     them. With `fresh_days` only notes updated in so many days before the run are neighbours. `hubness`, 0 to 1, ranks notes
     lower that are close to everyone, by that share of the mean score of their own lists; set `neighbours.slack` to some K with
@@ -41,6 +42,7 @@ class RuleConfig(Section):
     min_score: float | None = None
     min_strength: float | None = None
     min_confidence: float | None = Field(None, ge=0, le=1)
+    min_best_confidence: float | None = Field(None, ge=0, le=1)
     duplicates: Literal["keep", "exclude", "collapse"] = "keep"
     fresh_days: int | None = Field(None, ge=1)
     hubness: float = Field(0.0, ge=0, le=1)
@@ -57,7 +59,8 @@ class NeighboursConfig(Section):
     """How the all-pairs join looks, and which tables come of it. `width` null means the widest.
 
     Entries whose strength is below `min_strength`, or whose confidence is below `min_confidence`, are not shown to readers,
-    null: all are; lists become shorter, or empty.
+    null: all are; lists become shorter, or empty. A list of which no entry has `min_best_confidence` is shown empty: such a
+    note has no relatives.
     `slack` extra candidates are stored beside the `k`, for updates that take some away. The corpus is one cell as long as
     a task of `task_mib` holds it; past that `overlap` cells see each row, null: as many as a sample says are needed for
     `recall_target`. `cell_rows` fixes how many rows have a cell as their primary one. Of an
@@ -78,6 +81,7 @@ class NeighboursConfig(Section):
     duplicate_score: float = 0.995
     min_strength: float | None = None
     min_confidence: float | None = Field(None, ge=0, le=1)
+    min_best_confidence: float | None = Field(None, ge=0, le=1)
     tables: dict[TableName, RuleConfig] = Field(default_factory=dict)
     seed: int = 0
 
@@ -115,9 +119,18 @@ class NeighboursConfig(Section):
         own = self.rules[name].min_confidence
         return self.min_confidence if own is None else own
 
+    def min_best_confidence_of(self, name: str) -> float | None:
+        """Return the least confidence of the best entry of a list that readers see of a table, null for any."""
+        own = self.rules[name].min_best_confidence
+        return self.min_best_confidence if own is None else own
+
     def cuts(self, name: str) -> bool:
         """Say whether readers of a table do not see entries of too little strength or confidence."""
-        return self.min_strength_of(name) is not None or self.min_confidence_of(name) is not None
+        return self.min_strength_of(name) is not None or self.uses_confidence(name)
+
+    def uses_confidence(self, name: str) -> bool:
+        """Say whether confidences decide what readers of a table see."""
+        return self.min_confidence_of(name) is not None or self.min_best_confidence_of(name) is not None
 
     @property
     def rules(self) -> dict[str, RuleConfig]:

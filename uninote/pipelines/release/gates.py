@@ -131,7 +131,7 @@ def _short_lists(case: Case) -> Iterator[GateResult]:
         yield skipped("short_lists", "there are fewer than two notes")
         return
     if case.run.config.neighbours.cuts(_PLAIN):
-        yield skipped("short_lists", "neighbours.min_strength or neighbours.min_confidence cuts lists short")
+        yield skipped("short_lists", "neighbours.min_strength, min_confidence or min_best_confidence cuts lists short")
         return
 
     def measure(times: int) -> Estimate:
@@ -170,10 +170,10 @@ def _made_otherwise(live: Release, release: Release, name: str) -> bool:
     before, now = live.joined.get("settings"), release.joined["settings"]
     if before is None:
         return False
-    of_table = ("k", "width", "duplicate_score", "min_strength", "min_confidence")
-    is_same = all(before.get(key) == now[key] for key in of_table)
+    of_table = ("k", "width", "duplicate_score", "min_strength", "min_confidence", "min_best_confidence")
+    is_same = all(before.get(key) == now.get(key) for key in of_table)
     path = f"{release.generation}/{CONFIDENCE_MAPS.name}"
-    if NeighboursConfig.model_validate(now, strict=False).min_confidence_of(name) is not None:
+    if NeighboursConfig.model_validate(now, strict=False).uses_confidence(name):
         is_same = is_same and live.tables.get(path) == release.tables.get(path)
     return not is_same or before["tables"].get(name) != now["tables"].get(name)
 

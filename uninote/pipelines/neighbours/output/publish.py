@@ -83,7 +83,8 @@ def _rank_lists(join: Join, name: str, groups: Sequence[str], background: np.nda
     stored = join.maps.get(name)
     closeness = _closeness(join, name) if rule.hubness or stored is not None else ()
     collapsed = tuple(groups) if rule.duplicates == "collapse" else ()
-    shown = Shown(settings.k, settings.min_strength_of(name), settings.min_confidence_of(name))
+    least = (settings.min_strength_of(name), settings.min_confidence_of(name), settings.min_best_confidence_of(name))
+    shown = Shown(settings.k, *least)
     confidence = None if stored is None else stored.found
     ranking = Ranking(
         folder, shown, rule.hubness, background, closeness, collapsed, confidence, join.diversities.get(name)

@@ -11,6 +11,9 @@ READ = ("image_to_ocr", "ocr_to_image", "ocr_to_note")
 NINE = (*IMAGES, *NOTES, *READ)
 TEN = (*NINE, "note_to_note")
 THREE = ("note_to_note", "text_to_note", "image_to_text")
+# Those of conf/train_demo.yaml, and their turns.
+SIX = ("image_to_text", "image_to_note", "text_to_note", "image_to_ocr", "ocr_to_note", "note_to_note")
+TURNS = {"note_to_note": 3, "image_to_text": 2, "image_to_note": 2, "text_to_note": 2}
 WHOLE, APART = "whole", "apart"
 EMOJI, EMOJI_KEPT, EMOJI_REPLACED = "emoji", "emoji-kept", "emoji-replaced"
 EMOJI_SETS = (EMOJI, EMOJI_KEPT, EMOJI_REPLACED)
@@ -44,6 +47,16 @@ def _ten(data: str, contrastive: dict[str, Any] | None = None, **changes: Any) -
     return Arm(data, (Stage(1.0, changes, settings),))
 
 
+def _six(contrastive: dict[str, Any], seeds: int = 3, **changes: Any) -> Arm:
+    settings = {"strategies": SIX, "negatives": 0, "turns": TURNS} | contrastive
+    return Arm(WHOLE, (Stage(1.0, {"hide_texts": 0.25} | changes, settings),), seeds)
+
+
+def _pixels(side: int) -> Arm:
+    turns = TURNS | {"image_to_ocr": 3}
+    return _six({"turns": turns}, seeds=1, limits={"max_pixels": side * side})
+
+
 def _replay(*families: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[Stage, ...]:
     """Return stages, each of a family of which a type has three turns where those replayed have one."""
     stages = []
@@ -68,7 +81,7 @@ def _emoji_notes(data: str, negatives: int) -> Arm:
 
 def _ranked(rate: float) -> Arm:
     ranking = {"stage": "ranking", "learning_rate": rate, "batch": 8, "augment": False}
-    return Arm(WHOLE, (Stage(1.0, ranking),))
+    return Arm(WHOLE, (Stage(1.0, ranking),), seeds=3, steps=30)
 
 
 _STAGES = _replay((IMAGES, ()), (NOTES, IMAGES), (READ, (*IMAGES, *NOTES)), (("note_to_note",), NINE))
@@ -81,9 +94,11 @@ ARMS = {
     "stages with replay": Arm(APART, _STAGES),
     "ten, halves share images": _ten(WHOLE),
     "ten, halves share images, .3 hidden": _ten(WHOLE, hide_texts=0.3),
-    "as before, with the rule's negatives": _ten(WHOLE, contrastive={"negatives": 8}, hide_texts=0.3),
-    "as before, 128 pixels": _ten(WHOLE, hide_texts=0.3, limits={"max_pixels": 128 * 128}),
-    "as before, 160 pixels": _ten(WHOLE, hide_texts=0.3, limits={"max_pixels": 160 * 160}),
+    "six types": _six({}),
+    "six types, and the rule": _six({"negatives": 8}),
+    "six types, 96 pixels": _pixels(96),
+    "six types, 128 pixels": _pixels(128),
+    "six types, 160 pixels": _pixels(160),
     "ranking, 1e-5": _ranked(1e-5),
     "ranking, 5e-5": _ranked(5e-5),
     "a new model, InfoNCE": _new(_IN_BATCH),
@@ -104,6 +119,7 @@ COMPARED = {
     "InfoNCE of hard negatives alone": "InfoNCE",
 }
 COMPARED_TOO = {
+    "six types, and the rule": "six types",
     "a new model, soft labels": "a new model, InfoNCE",
     "notes with the query image, and the rule": "notes with the query image",
     "modal replacement": "notes with the query image",

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from composed import Pair, vectors_of
 from PIL import Image
 
 from uninote.codes.fitting import FitSettings, fit_codebook
 from uninote.codes.measures import numbers_of, purities
 from uninote.corpus_map.words import words_of
 from uninote.demo.workspace import demo_checkpoint, demo_corpus
-from uninote.model.compute.batching import token_batches
-from uninote.model.encoder import Encoder, kind_of, load_encoder
+from uninote.model.encoder import kind_of, load_encoder
 from uninote.notes.note import Note, NoteImage
 from uninote.pipelines.runtime.progress import say
 
@@ -36,9 +36,9 @@ Row = dict[str, Any]
 def purity_rows(folder: Path) -> dict[str, dict[str, float]]:
     """Return, by the kind of vectors, purities by the first code and the first two, of the demo's topics."""
     corpus = demo_corpus(str(folder), NOTES, SEED)
-    topics = {row["note_id"]: row for row in _rows(corpus / "truth.jsonl")}
-    rows = [row for row in _rows(corpus / "items.jsonl") if _is_sound(topics[row["note_id"]])]
-    labels = numbers_of([topics[row["note_id"]]["topic"] for row in rows])
+    truth = {row["note_id"]: row for row in _rows(corpus / "truth.jsonl")}
+    rows = [row for row in _rows(corpus / "items.jsonl") if _is_sound(truth[row["note_id"]])]
+    labels = numbers_of([truth[row["note_id"]]["topic"] for row in rows])
     encoder = load_encoder(demo_checkpoint(), kind_of(demo_checkpoint()), threads=os.cpu_count() or 1)
     made = {
         "trained encoder": vectors_of(encoder, (_opened(row, corpus) for row in rows)),
@@ -52,15 +52,6 @@ def purity_rows(folder: Path) -> dict[str, dict[str, float]]:
         found[name] = {column: round(value, 3) for column, value in measured.items()}
         say(f"codes: {name}, {len(vectors):,} notes: {found[name]}")
     return found
-
-
-def vectors_of(encoder: Encoder, notes: Iterator[tuple[Note, list[Image.Image]]]) -> np.ndarray:
-    """Return float32 (n, full width)."""
-    prepared = [encoder.prepare(note, images) for note, images in notes]
-    vectors = np.empty((len(prepared), encoder.full_width), np.float32)
-    for batch in token_batches([one.num_tokens for one in prepared], 8192):
-        vectors[batch] = encoder.embed([prepared[place] for place in batch])
-    return vectors
 
 
 def tfidf(texts: Sequence[str]) -> np.ndarray:
@@ -88,13 +79,13 @@ def _text(row: Row) -> str:
     return " ".join([row["title"], row["body"], *row["topics"]])
 
 
-def _opened(row: Row, corpus: Path) -> tuple[Note, list[Image.Image]]:
+def _opened(row: Row, corpus: Path) -> Pair:
     images = tuple(NoteImage(image["uri"], image["ocr"]) for image in row["images"])
     note = Note(row["title"], row["body"], tuple(row["topics"]), images)
     return note, [Image.open(corpus / image.uri).convert("RGB") for image in images]
 
 
-def _noise(count: int) -> Iterator[tuple[Note, list[Image.Image]]]:
+def _noise(count: int) -> Iterator[Pair]:
     random = np.random.default_rng(0)
     for _ in range(count):
         pixels = random.integers(256, size=(NOISE_SIDE, NOISE_SIDE, 3), dtype=np.uint8)

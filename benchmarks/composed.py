@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,7 +77,7 @@ def queries_of(gallery: list[Scene], dice: random.Random) -> list[Query]:
     return queries
 
 
-def vectors_of(encoder: Encoder, notes: list[Pair]) -> np.ndarray:
+def vectors_of(encoder: Encoder, notes: Iterable[Pair]) -> np.ndarray:
     """Return float32 (n, full width)."""
     prepared = [encoder.prepare(note, images) for note, images in notes]
     vectors = np.empty((len(prepared), encoder.full_width), np.float32)

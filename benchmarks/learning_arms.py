@@ -57,6 +57,11 @@ def _pixels(side: int) -> Arm:
     return _six({"turns": turns}, seeds=1, limits={"max_pixels": side * side})
 
 
+def _signs(side: int) -> Arm:
+    alone = {"strategies": ("image_to_ocr",), "negatives": 0}
+    return Arm(WHOLE, (Stage(1.0, {"limits": {"max_pixels": side * side}}, alone),), steps=200)
+
+
 def _replay(*families: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[Stage, ...]:
     """Return stages, each of a family of which a type has three turns where those replayed have one."""
     stages = []
@@ -99,6 +104,9 @@ ARMS = {
     "six types, 96 pixels": _pixels(96),
     "six types, 128 pixels": _pixels(128),
     "six types, 160 pixels": _pixels(160),
+    "image to ocr alone, 96 pixels": _signs(96),
+    "image to ocr alone, 128 pixels": _signs(128),
+    "image to ocr alone, 160 pixels": _signs(160),
     "ranking, 1e-5": _ranked(1e-5),
     "ranking, 5e-5": _ranked(5e-5),
     "a new model, InfoNCE": _new(_IN_BATCH),

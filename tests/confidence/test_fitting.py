@@ -74,6 +74,18 @@ def test_steps_are_those_of_another_library():
     np.testing.assert_allclose(np.unique(np.round(other, 9)), np.unique(np.round(steps, 9)))
 
 
+def test_equal_values_have_one_step_whatever_the_order_of_the_pairs():
+    rng = np.random.default_rng(3)
+    values = rng.integers(0, 5, 1200) / 5
+    weights = rng.uniform(0.2, 2, 1200)
+    shares = (rng.random(1200) < 0.2 + 0.5 * values).astype(float)
+    first = fit_isotonic(values, shares, weights)
+    for order in (np.argsort(shares), np.argsort(-shares), rng.permutation(1200)):
+        np.testing.assert_allclose(fit_isotonic(values[order], shares[order], weights[order]), first)
+    other = IsotonicRegression().fit(values, shares, sample_weight=weights)
+    np.testing.assert_allclose(np.interp(first[0], *first), other.predict(first[0]))
+
+
 def test_chances_come_out_as_they_are_and_steps_from_a_thousand_judgments():
     pairs, chances = drawn(4000)
     found = fit(pairs)
@@ -125,6 +137,8 @@ def test_too_few_pairs_and_one_kind_are_refused_in_a_sentence():
         check(pairs.take(np.arange(49)), "neighbours")
     with pytest.raises(FitError, match=r"all .* judged pairs of neighbours are relevant, and a map takes both"):
         check(pairs.take(np.flatnonzero(pairs.shares == 1)), "neighbours")
+    with pytest.raises(FitError, match="all 60 judged pairs of neighbours are of one note"):
+        check(drawn(60, per_note=60)[0], "neighbours")
 
 
 def test_what_is_measured_is_of_notes_that_were_left_out():

@@ -58,7 +58,7 @@ class Quality:
 
 
 def check(pairs: JudgedPairs, what: str) -> None:
-    """Raise FitError where pairs are too few, or of one kind; `what` says whose they are."""
+    """Raise FitError where pairs are too few, of one kind, or of one note; `what` says whose they are."""
     if len(pairs) < LEAST_JUDGMENTS:
         raise FitError(
             f"{what} has {len(pairs):,} judged pairs that are in its lists, and a map takes {LEAST_JUDGMENTS}; judge more with "
@@ -68,6 +68,11 @@ def check(pairs: JudgedPairs, what: str) -> None:
         said = "relevant" if pairs.shares[0] else "not relevant"
         raise FitError(
             f"all {len(pairs):,} judged pairs of {what} are {said}, and a map takes both kinds; judge pairs of other ranks"
+        )
+    if pairs.is_of_one_note:
+        raise FitError(
+            f"all {len(pairs):,} judged pairs of {what} are of one note, and a map is measured on notes that it was not fitted "
+            "to; judge pairs of other notes"
         )
 
 

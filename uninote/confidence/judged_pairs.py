@@ -38,6 +38,11 @@ class JudgedPairs:
         """Say whether there is any yes and any no among the answers."""
         return bool((self.shares > 0).any() and (self.shares < 1).any())
 
+    @property
+    def is_of_one_note(self) -> bool:
+        """Say whether all pairs begin with one note, so that no fit can leave out the notes that it is measured on."""
+        return len(np.unique(self.notes)) == 1
+
     def take(self, places: np.ndarray) -> JudgedPairs:
         """Return some of them."""
         return JudgedPairs(

@@ -22,7 +22,7 @@ def judged_tables(run: Run) -> tuple[Judged, ...]:
         except FitError:
             # Of a table that there is no more, or whose lists have no strengths.
             continue
-        is_enough = len(pairs) >= LEAST_JUDGED and pairs.has_both
+        is_enough = len(pairs) >= LEAST_JUDGED and pairs.has_both and not pairs.is_of_one_note
         found.append(Judged(table, source, len(pairs), measure(pairs) if is_enough else None))
     return tuple(found)
 

@@ -131,6 +131,12 @@ def test_what_cannot_be_coded_is_said_in_a_sentence(codebook, vectors):
         codebook.check_generation("another", 24)
     with pytest.raises(ClusteringError, match="must be float32"):
         codebook.encode(vectors[:, :12])
+    for wrong in (16, -1):
+        with pytest.raises(CodebookError, match=f"{wrong} is no code of codebook 1, which has 0 to 15"):
+            codebook.decode(np.array([[0, wrong]]))
+    for wrong in (np.array([1, 2]), np.array([[1.0, 2.0]])):
+        with pytest.raises(CodebookError, match=r"must be integers \(rows, levels\)"):
+            codebook.decode(wrong)
     codebook.check_generation("gen", 24)
 
 

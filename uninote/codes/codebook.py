@@ -102,8 +102,21 @@ class Codebook:
         return found
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Return float32 (n, width): what `codes`, integers (n, any), say of vectors; codes after `levels` are passed over."""
+        """Return float32 (n, width): what `codes`, integers (n, any), say of vectors; codes after `levels` are passed over.
+
+        Raises CodebookError for numbers that are no codes, and for another shape.
+        """
+        self._check_codes(codes)
         made = np.repeat(self.centre[None], len(codes), axis=0)
         for level in range(min(self.levels, codes.shape[1])):
             made += self.centroids[level][codes[:, level]]
         return made
+
+    def _check_codes(self, codes: np.ndarray) -> None:
+        if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):
+            raise CodebookError(f"codes are {codes.dtype} {codes.shape}; they must be integers (rows, levels)")
+        mine = codes[:, : self.levels]
+        wrong = mine[(mine < 0) | (mine >= self.size)]
+        # A negative one would be counted from the end, and so be another code.
+        if len(wrong):
+            raise CodebookError(f"{wrong[0]} is no code of codebook {self.version}, which has 0 to {self.size - 1}")

@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 
 from uninote.cli.command import main as command
 from uninote.judgments.stored import hide_taken_down, read_judgments
+from uninote.judgments.values import note_id_of
 from uninote.lake.lease.lease import take
 from uninote.lake.takedowns.orders import add, digest_of, key_of
 from uninote.takedown.traces import traces_in
@@ -85,12 +86,53 @@ def test_csv_and_parquet_are_read_alike(lake, notes, tmp_path, capsys):
         ('{"a": "x", "b": "y", "relevant": 1, "probability": 2}', "the probability 2.0 is not above 0"),
         ('{"a": "", "b": "y", "relevant": 1}', "a note has no id"),
         ("{", "line 1 of bad.jsonl is no JSON"),
+        ("[" * 50_000, "line 1 of bad.jsonl is no JSON"),
+        ('{"a": ["x"], "b": "y", "relevant": 1}', "row 1 of bad.jsonl: a note's id is ['x']; it is a text"),
+        ('{"a": 1.5, "b": "y", "relevant": 1}', "a note's id is 1.5; it is a text"),
+        (r'{"a": "\ud800", "b": "y", "relevant": 1}', "which holds half of a character"),
+        ('{"a": "x", "b": "y", "relevant": 1, "judge": ["Ann"]}', "judge is ['Ann']; it is a text"),
+        ('{"a": "x", "b": "y", "relevant": 1, "rank": 3.5}', "rank is 3.5; it is a whole number"),
+        ('{"a": "x", "b": "y", "relevant": 1, "release": 1e300}', "release is 1e+300; it is a whole number"),
+        ('{"a": "x", "b": "y", "relevant": 1, "probability": "half"}', "the probability 'half' is no number"),
+        (
+            '{"a": "x", "b": "y", "relevant": 1, "judged_at": "yesterday"}',
+            "judged_at is 'yesterday'; it is a time such as",
+        ),
     ],
 )
 def test_a_row_that_is_none_is_named_and_nothing_is_imported(lake, tmp_path, capsys, text, said):
     (tmp_path / "bad.jsonl").write_text(text)
     assert said in refused(capsys, lake, tmp_path / "bad.jsonl")
     assert not len(read_judgments(lake))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "made"),
+    [
+        (pa.string(), 7, "7"),
+        (pa.int64(), "007", 7),
+        (pa.int64(), 12.0, 12),
+        (pa.int64(), "12.0", 12),
+        (pa.int64(), 12.5, None),
+        (pa.int64(), True, None),
+        (pa.int64(), 2**63, None),
+        (pa.int64(), float("nan"), None),
+        (pa.int64(), "n12", None),
+    ],
+)
+def test_ids_are_read_as_the_lake_has_them(kind, value, made):
+    if made is None:
+        with pytest.raises(ValueError, match=r"notes of this lake have numbers of 64 bits, and .* is none"):
+            note_id_of(value, kind)
+    else:
+        assert note_id_of(value, kind) == made
+
+
+def test_a_line_may_hold_what_ends_lines_elsewhere(lake, notes, tmp_path, capsys):
+    path = tmp_path / "answers.jsonl"
+    row = {"a": notes[0], "b": notes[1], "relevant": True, "judge": "Ann\u2028Lee"}
+    path.write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
+    assert imported(capsys, lake, path)["added"] == 1
 
 
 def test_what_is_no_file_of_judgments_and_a_busy_lake_are_refused(lake, notes, tmp_path, capsys):

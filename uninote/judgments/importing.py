@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from uninote.judgments.stored import JudgmentError, schema_of
-
-_YES = {"true", "yes", "y", "1", "1.0"}
-_NO = {"false", "no", "n", "0", "0.0"}
-_SKIPPED = {"", "skip", "null", "none"}
+from uninote.judgments.values import answer_of, note_id_of, probability_of, text_of, time_of, whole_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ def read_file(path: Path, lake: str, defaults: Defaults) -> tuple[pa.Table, int]
     for number, row in enumerate(_records(path), 1):
         try:
             made = _judgment(row, schema, defaults)
-        except (ValueError, TypeError, OverflowError) as error:
+        except ValueError as error:
             raise JudgmentError(f"row {number} of {path.name}: {error}; nothing was imported") from error
         if made is None:
             skipped += 1
@@ -55,8 +51,8 @@ def read_answers(path: Path, sides: Sequence[str]) -> Iterator[dict[str, Any]]:
         try:
             relevant = _answered(row, sides)
             if relevant is not None:
-                yield {name: row[name] for name in sides} | {"relevant": relevant, "probability": _probability(row)}
-        except (ValueError, TypeError) as error:
+                yield {name: row[name] for name in sides} | {"relevant": relevant, "probability": probability_of(row)}
+        except ValueError as error:
             raise JudgmentError(f"row {number} of {path.name}: {error}; nothing was read") from error
 
 
@@ -76,12 +72,13 @@ def _records(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    # Not `splitlines`: a text in a line may hold what that takes for the end of one.
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise JudgmentError(f"line {number} of {path.name} is no JSON ({error}); nothing was imported") from error
         if not isinstance(row, dict):
             raise JudgmentError(f"line {number} of {path.name} is no object; each line is one judgment")
@@ -115,17 +112,17 @@ def _judgment(row: Mapping[str, Any], schema: pa.Schema, defaults: Defaults) -> 
         return None
     made = dict.fromkeys(schema.names) | {
         "relevant": relevant,
-        "source": row.get("source") or defaults.source,
-        "release": _number(row.get("release"), int),
-        "generation": row.get("generation") or None,
-        "table": row.get("table") or defaults.table,
-        "rank": _number(row.get("rank"), int),
-        "probability": _probability(row),
-        "judge": row.get("judge") or defaults.judge,
-        "judged_at": _time(row.get("judged_at")),
+        "source": text_of(row, "source") or defaults.source,
+        "release": whole_of(row, "release", schema),
+        "generation": text_of(row, "generation"),
+        "table": text_of(row, "table") or defaults.table,
+        "rank": whole_of(row, "rank", schema),
+        "probability": probability_of(row),
+        "judge": text_of(row, "judge") or defaults.judge,
+        "judged_at": time_of(row.get("judged_at")),
     }
     for side in ("a", "b"):
-        made[side] = _note_id(row[side], schema.field(side).type)
+        made[side] = note_id_of(row[side], schema.field(side).type)
     if made["a"] == made["b"]:
         raise ValueError(f"a and b are the same note, {made['a']!r}")
     return made
@@ -136,42 +133,4 @@ def _answered(row: Mapping[str, Any], sides: Sequence[str]) -> bool | None:
     for name in (*sides, "relevant"):
         if name not in row:
             raise ValueError(f"there is no {name!r} in it; a judgment has {', '.join(sides)} and relevant")
-    return _answer(row["relevant"])
-
-
-def _probability(row: Mapping[str, Any]) -> float | None:
-    probability: float | None = _number(row.get("probability"), float)
-    if probability is not None and not 0 < probability <= 1:
-        raise ValueError(f"the probability {probability} is not above 0 and at most 1")
-    return probability
-
-
-def _answer(value: Any) -> bool | None:
-    text = "" if value is None else str(value).strip().lower()
-    if text in _SKIPPED:
-        return None
-    if text not in _YES | _NO:
-        raise ValueError(f"relevant is {value!r}; it is true or false")
-    return text in _YES
-
-
-def _note_id(value: Any, kind: pa.DataType) -> str | int:
-    if value is None or value == "":
-        raise ValueError("a note has no id")
-    if not pa.types.is_integer(kind):
-        return str(value)
-    try:
-        return int(value)
-    except ValueError:
-        raise ValueError(f"notes of this lake have numbers, and {value!r} is none") from None
-
-
-def _number(value: Any, kind: Callable[[Any], Any]) -> Any:
-    return None if value in (None, "") else kind(value)
-
-
-def _time(value: Any) -> datetime | None:
-    if value in (None, ""):
-        return None
-    when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+    return answer_of(row["relevant"])

@@ -155,8 +155,28 @@ def test_a_note_is_held_against_a_thousand_entries_in_less_than_a_millisecond():
         gallery.match(query)
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < 0.001
-    with pytest.raises(UninoteError, match="64 numbers"):
-        gallery.match(unit(rng, 1, 64))
+
+
+def test_what_is_no_vector_of_the_gallery_is_refused_in_a_sentence():
+    rng = np.random.default_rng(4)
+    vectors = unit(rng, 3, 16)
+    gallery = gallery_of(vectors, (0.9, 0.5))
+    for wrong in (vectors[:, :8], vectors[None]):
+        with pytest.raises(UninoteError, match=r"they must be \(n, 16\)"):
+            gallery.match(wrong)
+    for wrong in (2 * vectors, np.full(16, np.nan)):
+        with pytest.raises(UninoteError, match="are not of unit length"):
+            gallery.match(wrong)
+    with pytest.raises(UninoteError, match="the kind is 'picture'; items are of note, "):
+        gallery.match(vectors, kind="picture")
+
+
+def test_a_gallery_without_vectors_finds_nothing_by_them(tmp_path):
+    write_card(tmp_path, (64,))
+    encoder = load_encoder(tmp_path, HASHING)
+    gallery = gallery_of(np.ones((1, 1), np.float32), (0.9, 0.5), enabled=[False])
+    assert gallery.match(unit(np.random.default_rng(4), 1, 16)) == []
+    assert gallery.match_note(encoder, Note(body="tent lake")) == []
 
 
 def test_a_note_with_its_parts_is_embedded_and_matched(tmp_path):

@@ -23,7 +23,7 @@ from uninote.media.near_copies import can_hash, image_hash
 from uninote.model.encoder import Encoder
 from uninote.notes.note import Note
 from uninote.storage.lake_files import join
-from uninote.vectors.unit_length import check_unit
+from uninote.vectors.unit_length import are_unit
 from uninote.vectors.widths import truncate
 
 _TABLES = ("gallery", "match_thresholds")
@@ -73,22 +73,34 @@ class Gallery:
 
     @property
     def width(self) -> int:
-        """The numbers of a vector."""
+        """The numbers of a vector; 0 where no part of an entry has one."""
         return int(self._entries.vectors.shape[1])
 
     def match(self, vectors: np.ndarray, kind: str = "note") -> list[Match]:
         """Return the entries that items come near to, those to act on first, then by what they are above their thresholds.
 
         `vectors` float32 (n, width) or (width,), of unit length, of the gallery's generation, and of items of one `kind`: the
-        note as a whole, or its images, text or OCR strings, whose position is their row.
+        note as a whole, or its images, text or OCR strings, whose position is their row. Raises UninoteError for others.
         """
+        if kind not in KINDS:
+            raise UninoteError(f"the kind is {kind!r}; items are of {', '.join(KINDS)}")
+        if not len(self):
+            return []
         items = np.atleast_2d(np.asarray(vectors, np.float32))
-        if items.shape[1] != self.width:
-            raise UninoteError(
-                f"the vectors have {items.shape[1]} numbers, those of the gallery {self.width}; cut them to that width"
-            )
-        check_unit(items, "the vectors given")
+        self._check(items)
         return best_of_entries(self._found(items, kind))
+
+    def _check(self, items: np.ndarray) -> None:
+        if items.ndim != 2 or items.shape[1] != self.width:
+            raise UninoteError(
+                f"the vectors are {items.shape}; they must be (n, {self.width}), of the gallery's width: cut them to it"
+            )
+        wrong = np.flatnonzero(~are_unit(items))
+        if len(wrong):
+            raise UninoteError(
+                f"{len(wrong):,} of the {len(items):,} vectors are not of unit length (the first one's is "
+                f"{np.linalg.norm(items[wrong[0]]):.6g}); divide each by its length"
+            )
 
     def match_note(
         self, encoder: Encoder, note: Note, images: Sequence[Image] = (), contents: Sequence[bytes] = ()
@@ -98,10 +110,13 @@ class Gallery:
         `images` are the note's, as `load_image` returns them, `contents` their bytes, where these are at hand. Raises
         UninoteError for an encoder of another generation's width.
         """
+        found = self.match_images(images, contents)
+        if not len(self):
+            # Entries of images alone have no vectors where the model sees none.
+            return found
         parts = list(_parts(note, list(images)))
         prepared = [encoder.prepare(part, shown) for _, part, shown in parts]
         vectors = truncate(np.asarray(encoder.embed(prepared)), self.width)
-        found = self.match_images(images, contents)
         for kind in KINDS:
             mine = [row for row, (of_kind, _, _) in enumerate(parts) if of_kind == kind]
             if mine:

@@ -9,7 +9,7 @@ import pytest
 from browser import Browser
 from sample_map import make_map, picture
 
-from uninote.corpus_map.changes import Totals, change_of
+from uninote.corpus_map.changes import Change, Totals, change_of
 from uninote.corpus_map.data import Branch, CorpusMap, TypicalNote
 from uninote.corpus_map.page_data import page_data
 from uninote.corpus_map.render import render_map
@@ -202,6 +202,37 @@ def test_what_is_too_much_for_a_page_is_counted():
     assert (second["notes"], second["folded"]) == ([], [0, 0])
     assert first["labels"][-1]
     assert not first["labels"][0]
+
+
+def test_branches_of_the_first_level_are_counted_where_they_are_too_many(open_map):
+    branches = tuple(
+        Branch(code, 2 + code, ("word",), children=(Branch(7, 2 + code),), place=(0, 1)) for code in range(5_000)
+    )
+    corpus = replace(small_map(), branches=branches, notes=sum(branch.notes for branch in branches))
+    assert len(render_map(corpus).encode()) < 2_000_000
+    data = page_data(corpus)
+    left, notes = data["folded"]
+    assert 0 < left == 5_000 - len(data["branches"])
+    assert data["codes"] == list(range(left, 5_000))
+    assert notes == sum(2 + code for code in range(left))
+    browser = open_map(corpus)
+    assert f"{left:,} smaller branches, of {notes:,} notes, are not shown" in browser.run("document.body.innerText")
+    assert browser.told == []
+
+
+def test_changes_without_number_leave_the_page_small():
+    change = Change("growing", 5, 1.25)
+    children = tuple(Branch(code, 10**7 + code, degraded=999, truncated=9_999, change=change) for code in range(256))
+    corpus = replace(small_map(), branches=tuple(Branch(code, 256 * 10**7, children=children) for code in range(256)))
+    page = render_map(corpus)
+    assert len(page.encode()) < 2_000_000
+    data = page_data(corpus)
+    marked = sum(len(rows["changes"]) for rows in data["children"])
+    assert marked > 1_000
+    assert data["unmarked"] == 256 * 256 - marked
+    assert f"{data['unmarked']:,} smaller changes of the second level are not marked in the tree" in page
+    left_out = sum(rows["folded"][0] for rows in data["children"])
+    assert 0 < left_out < 1 << 15
 
 
 def test_long_texts_are_cut_and_a_branch_without_words_shows_its_note(open_map):

@@ -19,6 +19,7 @@ LISTED = 100  # changes that the page lists, and branches where there is no scri
 def render_map(corpus: CorpusMap) -> str:
     """Return the map as one HTML page of less than two megabytes, writable as UTF-8 whatever the notes hold."""
     changes = list(corpus.changed())
+    data = page_data(corpus)
     page = (
         _environment()
         .get_template("map.html")
@@ -28,7 +29,8 @@ def render_map(corpus: CorpusMap) -> str:
             changes=changes[:LISTED],
             largest=sorted(corpus.branches, key=lambda branch: (-branch.notes, branch.code))[:LISTED],
             all_changes=len(changes),
-            data=json_for_page(page_data(corpus)),
+            unmarked=data["unmarked"],
+            data=json_for_page(data),
             script=script(),
             digest=digest_of_script(script()),
         )

@@ -117,7 +117,8 @@
       found.textContent = number(hits.length) + (hits.length === 1 ? " branch" : " branches") + " found" + rest;
       tree.replaceChildren(...ordered(hits).slice(0, most).map((node) => itemOf(node, 1, true)));
     } else {
-      found.textContent = "";
+      const [branches, notes] = data.folded;
+      found.textContent = branches ? number(branches) + " smaller branches, of " + number(notes) + " notes, are not shown" : "";
       tree.replaceChildren(...ordered(roots).map((node) => itemOf(node, 1, false)));
     }
     const first = itemFor(chosen) || tree.firstElementChild;

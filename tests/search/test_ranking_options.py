@@ -143,6 +143,9 @@ def test_what_cannot_be_ranked_so_is_refused(lake, capsys, tmp_path):
     assert "--fusion parts and --hubness queries rank notes in ways of their own" in refusal(
         capsys, lake, "--fusion", "parts", "--hubness", "queries"
     )
+    assert "a kind is named twice" in refusal(capsys, lake, "--weights", "text=1,text=2")
+    assert "--bank-version names the bank that --hubness queries" in refusal(capsys, lake, "--bank-version", "1")
+    assert "the query is empty" in refusal(capsys, lake, "--text", "  ")
     shutil.rmtree(lake.generation.uri("neighbour_background"))
     assert "holds scores against notes that jobs/neighbours.py draws" in refusal(capsys, lake, "--fusion", "parts")
     assert {one["strength"] for one in lines(capsys, lake)} == {None}

@@ -38,8 +38,14 @@ def test_a_model_that_was_moved_is_named(made, capsys):
 
 def test_an_index_that_lies_elsewhere_says_what_is_missing(made, capsys):
     elsewhere = shutil.copytree(made.index, made.folder / "elsewhere")
-    assert f"no lake around {elsewhere} says where the model" in refusal(capsys, str(elsewhere))
-    assert len(answers(capsys, str(elsewhere), "--model", made.model)) == 3
+    assert f"no lake at {made.folder.parents[1]} says where the model" in refusal(capsys, str(elsewhere))
+    found = answers(capsys, str(elsewhere), "--model", made.model)
+    assert len(found) == 3
+    assert answers(capsys, str(elsewhere), "--lake", str(made.folder / "lake")) == found
+    # Whose takedowns would hide nothing.
+    for another in (made.folder / "lak", made.folder):
+        said = refusal(capsys, str(elsewhere), "--model", made.model, "--lake", str(another))
+        assert f"--lake {another} is no lake that has vectors of {made.record.parent.name}" in said
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,9 @@ def nearest_notes(index: Index, place: IndexFolder, query: Query, wanted: Wanted
     checkpoint that is not the index's, and for what the lake does not have.
     """
     wanted.check()
-    encoder = encoder_of(place, index.manifest.generation, query.model, query.kind)
-    vectors = truncate(embedded(query, encoder, parts=wanted.fusion == "parts"), index.manifest.width)
     lake = wanted.lake or lake_around(place.uri)
+    encoder = encoder_of(place, index.manifest.generation, query.model, query.kind, lake)
+    vectors = truncate(embedded(query, encoder, parts=wanted.fusion == "parts"), index.manifest.width)
     generation = None if lake is None else GenerationLake(Lake(lake), index.manifest.generation)
     if wanted.fusion == "parts" or wanted.weights or wanted.temperature is not None:
         lines = _ranked(index, _known(generation), vectors, wanted)

@@ -21,12 +21,11 @@ from uninote.storage.types import S3Options, is_object_store, is_remote
 NAMED = {E5: e5_folder, DEMO: demo_checkpoint}  # checkpoints that have a name
 
 
-def recorded_model(place: str, generation: str) -> tuple[str, str]:
-    """Return where the model of a generation lies, as the lake around the index at `place` recorded it, and its kind.
+def recorded_model(lake: str | None, generation: str) -> tuple[str, str]:
+    """Return where the model of a generation lies, as the index's lake recorded it, and its kind.
 
-    Raises UninoteError where there is no such record, or vectors were made elsewhere.
+    Raises UninoteError where there is no lake or no such record, or vectors were made elsewhere.
     """
-    lake = lake_around(place)
     record = read_record(lake, generation) if lake is not None else None
     if record is not None and record.get("kind") == FOREIGN:
         raise UninoteError(
@@ -35,17 +34,17 @@ def recorded_model(place: str, generation: str) -> tuple[str, str]:
         )
     if record is None or "checkpoint" not in record:
         raise UninoteError(
-            f"--model is needed to embed the query: no lake around {place} says where the model of {generation} lies; name "
-            f"the folder of the checkpoint that made the index, or {' or '.join(NAMED)}"
+            f"--model is needed to embed the query: no lake {'around the index' if lake is None else f'at {lake}'} says where "
+            f"the model of {generation} lies; name the folder of the checkpoint that made the index, or {' or '.join(NAMED)}, "
+            "or with --lake the lake that the index was made from"
         )
     return record["checkpoint"], record.get("kind", AUTO)
 
 
-def limits_of(place: str, generation: str) -> SetLimits:
+def limits_of(lake: str | None, generation: str) -> SetLimits:
     """Return the limits that a generation was made with in the place of its model's own, as far as a lake recorded them."""
-    lake = lake_around(place)
     record = None if lake is None else read_record(lake, generation)
-    return NOTHING_SET if record is None else SetLimits.of(record.get(LIMITS, {}), f"the lake around {place}")
+    return NOTHING_SET if record is None else SetLimits.of(record.get(LIMITS, {}), str(lake))
 
 
 def model_folder(model: str, options: S3Options) -> Path:
@@ -62,11 +61,10 @@ def model_folder(model: str, options: S3Options) -> Path:
     return Path(model)
 
 
-def with_axes(place: str, folder: Path, kind: str) -> tuple[Path, str]:
+def with_axes(lake: str | None, folder: Path, kind: str) -> tuple[Path, str]:
     """Return the model with the axes that the index's lake keeps for it, as it is where there are none, and its kind."""
     if kind == AUTO:
         kind = kind_of(folder)
-    lake = lake_around(place)
     if kind != SENTENCES or lake is None:
         return folder, kind
     axes = read_or_none(join(lake, "axes", f"{describe(kind, folder).identity.weights}.safetensors"))

@@ -24,6 +24,7 @@ from uninote.errors import UninoteError
 from uninote.index.files.folder import IndexFolder
 from uninote.index.note_keys import Constraint, ConstraintError
 from uninote.index.search import Index
+from uninote.lake.generation_record import read_record
 from uninote.lake.takedowns.watch import InLake, Watch
 from uninote.model.encoder import AUTO, KINDS
 from uninote.redaction import has_credentials
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Tables of a lake in a store are read by libraries that look there.
         export(place.options)
         index = Index.open(place, takedowns=_takedowns(options))
+        _check_lake(options.lake, index.manifest.generation)
         lines = [index.verify()] if options.verify else _found(index, place, options)
     except UninoteError as error:
         write(sys.stderr, f"error: {error}\n")
@@ -59,6 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _takedowns(options: argparse.Namespace) -> Watch | None:
     """Return the list of the lake that is named; null: the index says by its place which lake it is of."""
     return None if options.lake is None else Watch(InLake(options.lake))
+
+
+def _check_lake(lake: str | None, generation: str) -> None:
+    """Raise UninoteError for a lake that does not know the index's model: its list of takedowns would hide nothing."""
+    if lake is not None and read_record(lake, generation) is None:
+        raise UninoteError(
+            f"--lake {lake} is no lake that has vectors of {generation}, the index's model; name the one that the index is "
+            "of"
+        )
 
 
 def _found(index: Index, place: IndexFolder, options: argparse.Namespace) -> list[dict[str, object]]:
@@ -82,6 +93,8 @@ def _weights(given: str | None) -> Mapping[Kind, float]:
     pairs = [one.partition("=") for one in given.split(",")] if given else []
     try:
         weights = {name: float(weight) for name, _, weight in pairs}
+        if len(weights) < len(pairs):
+            raise ValueError("a kind is named twice")
         return SearchConfig.model_validate({"weights": weights}).weights
     except ValueError as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
@@ -108,8 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--lake",
-        help="of an index outside of its lake: the lake, whose taken-down notes are not to be found, and whose vectors, "
-        "background and banks rank",
+        help="of an index outside of its lake: the lake, whose taken-down notes are not to be found, whose model embeds, and "
+        "whose vectors, background and banks rank",
     )
     parser.add_argument("--kind", choices=(AUTO, *KINDS), default=AUTO, help="kind of that checkpoint")
     parser.add_argument("--title", default="")
@@ -150,7 +163,10 @@ def _add_ranking(parser: argparse.ArgumentParser) -> None:
 
 
 def _temperature(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text} should be more than 0, and 1 at most")
     return value

@@ -17,7 +17,7 @@ from uninote.index.note_keys import Constraint
 from uninote.media.fetching import MediaPolicy, load_image
 from uninote.model.encoder import AUTO, Arithmetic, Encoder, describe, load_in_layout
 from uninote.notes.note import Note, NoteImage
-from uninote.search.checkpoint import limits_of, model_folder, recorded_model, with_axes
+from uninote.search.checkpoint import lake_around, limits_of, model_folder, recorded_model, with_axes
 
 
 @dataclass(frozen=True)
@@ -52,25 +52,30 @@ class Wanted:
     lake: str | None = None
 
     def check(self) -> None:
-        """Raise UninoteError where two ways to rank are asked for at once."""
+        """Raise UninoteError where two ways to rank are asked for at once, or a bank and no correction."""
         asked = {"--fusion parts": self.fusion == "parts", "--weights": bool(self.weights)}
         asked["--hubness queries"] = self.temperature is not None
         chosen = [name for name, is_asked in asked.items() if is_asked]
         if len(chosen) > 1:
             raise UninoteError(f"{' and '.join(chosen)} rank notes in ways of their own; give one of them")
+        if self.bank_version is not None and self.temperature is None:
+            raise UninoteError("--bank-version names the bank that --hubness queries corrects by; give both")
 
 
-def encoder_of(place: IndexFolder, generation: str, model: str | None = None, kind: str = AUTO) -> Encoder:
+def encoder_of(
+    place: IndexFolder, generation: str, model: str | None = None, kind: str = AUTO, lake: str | None = None
+) -> Encoder:
     """Load the encoder that made the index at `place`, of this generation: `model`, null for the one its lake recorded.
 
-    Raises UninoteError for a checkpoint that is not the index's, or is not there.
+    `lake` null: the one around the index. Raises UninoteError for a checkpoint that is not the index's, or is not there.
     """
     recorded_kind = AUTO
+    lake = lake or lake_around(place.uri)
     if model is None:
-        model, recorded_kind = recorded_model(place.uri, generation)
+        model, recorded_kind = recorded_model(lake, generation)
     kind = recorded_kind if kind == AUTO else kind
-    folder, kind = with_axes(place.uri, model_folder(model, place.options), kind)
-    limits = limits_of(place.uri, generation)
+    folder, kind = with_axes(lake, model_folder(model, place.options), kind)
+    limits = limits_of(lake, generation)
     found = describe(kind, folder, limits)
     for layers in (None, *found.layers):
         if made := describe(kind, folder, limits, layers).identity.find([generation]):
@@ -87,7 +92,7 @@ def embedded(query: Query, encoder: Encoder, *, parts: bool = False) -> np.ndarr
 
     Images may lie anywhere on this machine: the person at the terminal named them. Raises UninoteError for an empty query.
     """
-    if not (query.title or query.text or query.images):
+    if not (query.title.strip() or query.text.strip() or query.images):
         raise UninoteError("the query is empty; give --text, --title or --image")
     paths = [path.resolve() for path in query.images]
     limits = MediaConfig()

@@ -219,5 +219,8 @@ def test_what_cannot_be_planned_is_said_at_once(capsys, tmp_path):
     assert command.main(["plan", "--notes", "-1", "--change-rate", "2", "--widths", "0"]) == command.BAD_CONFIG
     message = capsys.readouterr().err
     assert all(part in message for part in ("--notes is -1", "--change-rate is 2", "--widths"))
+    for wrong in (["--bandwidth", "nan"], ["--core-price", "inf"], ["--min-rows", "0"], ["--gallery-entries", "-1"]):
+        assert command.main(["plan", *wrong]) == command.BAD_CONFIG
+        assert f"{wrong[0]} is {wrong[1]}; it must be" in capsys.readouterr().err
     assert command.main(["plan", "--lake", str(tmp_path)]) == command.FAILED
     assert "it has no lake.json" in capsys.readouterr().err

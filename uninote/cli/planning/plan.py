@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from uninote.config.settings import Config
@@ -21,7 +22,17 @@ _NOTES = 1_000_000  # planned for where no lake says how many there are
 _TOKENS = 200
 _WIDTHS = (512, 256, 128, 64)  # of the encoder that comes along
 _ID_BYTES = 16
-_POSITIVE = ("notes", "cores", "note_bytes", "tokens", "parameters", "model_speed", "ledger_cores", "bandwidth")
+_POSITIVE = (
+    "notes",
+    "cores",
+    "note_bytes",
+    "tokens",
+    "parameters",
+    "model_speed",
+    "ledger_cores",
+    "bandwidth",
+    "min_rows",
+)
 _AT_LEAST_0 = (
     "gpus",
     "images_per_note",
@@ -63,11 +74,13 @@ def _check(options: argparse.Namespace) -> None:
     problems = []
     for name in _POSITIVE:
         value = getattr(options, name)
-        if value is not None and value <= 0:
-            problems.append(f"--{name.replace('_', '-')} is {value}; it must be above 0")
+        if value is not None and not 0 < value < inf:
+            problems.append(f"--{name.replace('_', '-')} is {value}; it must be above 0, and finite")
     for name in _AT_LEAST_0:
-        if getattr(options, name) < 0:
-            problems.append(f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be at least 0")
+        if not 0 <= getattr(options, name) < inf:
+            problems.append(
+                f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be at least 0, and finite"
+            )
     if not 0 <= options.change_rate <= 1:
         problems.append(f"--change-rate is {options.change_rate}; it is a share of the notes, 0 to 1")
     if options.widths is not None and (not options.widths or min(options.widths) < 1):

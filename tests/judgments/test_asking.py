@@ -117,7 +117,7 @@ def test_answers_to_other_pairs_are_not_mixed_up(made, tmp_path, monkeypatch, ca
     (tmp_path / "other.jsonl").write_text('{"a": 1, "b": 2, "table": "other", "release": 9}\n')
     code, said = answer(monkeypatch, capsys, lake, tmp_path, "y\n", "--answers", "other.jsonl")
     assert code == 1
-    assert "has answers to pairs of another table, release or source" in said.err
+    assert "has lines that are no answers to pairs of this table, release and source" in said.err
 
 
 def judged(lake, labels, ids, tmp_path, capsys, count=300, source="editors", **more):

@@ -12,7 +12,8 @@ from builders import unpack
 from deltalake import DeltaTable
 
 from uninote.cli.command import main as command
-from uninote.judgments.stored import hide_taken_down, read_judgments
+from uninote.judgments.asking.answers import AnswerFile, Draw
+from uninote.judgments.stored import JudgmentError, hide_taken_down, read_judgments
 from uninote.judgments.values import note_id_of
 from uninote.lake.lease.lease import take
 from uninote.lake.takedowns.orders import add, digest_of, key_of
@@ -133,6 +134,16 @@ def test_a_line_may_hold_what_ends_lines_elsewhere(lake, notes, tmp_path, capsys
     row = {"a": notes[0], "b": notes[1], "relevant": True, "judge": "Ann\u2028Lee"}
     path.write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
     assert imported(capsys, lake, path)["added"] == 1
+
+
+@pytest.mark.parametrize("sides", [{}, {"a": ["x"], "b": "y"}])
+def test_a_file_of_answers_without_pairs_is_refused(tmp_path, sides):
+    draw = Draw("neighbours", 1, "g", "editors", "Ann")
+    line = {"table": "neighbours", "release": 1, "source": "editors"}
+    known = lines(tmp_path / "known.jsonl", [line | {"a": "x", "b": "y"}])
+    assert AnswerFile(known, draw).pairs() == {("x", "y")}
+    with pytest.raises(JudgmentError, match="lines that are no answers to pairs of this table"):
+        AnswerFile(lines(tmp_path / "answers.jsonl", [line | sides]), draw)
 
 
 def test_what_is_no_file_of_judgments_and_a_busy_lake_are_refused(lake, notes, tmp_path, capsys):

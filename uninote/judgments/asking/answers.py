@@ -59,20 +59,21 @@ class AnswerFile:
     def __post_init__(self) -> None:
         if self.path.exists():
             try:
-                self.lines = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines() if line]
+                lines = self.path.read_text(encoding="utf-8").split("\n")
+                self.lines = [json.loads(line) for line in lines if line.strip()]
             except ValueError as error:
                 raise JudgmentError(
                     f"{self.path} holds no answers ({error}); name another file with --answers"
                 ) from error
         if any(not self._is_ours(line) for line in self.lines):
             raise JudgmentError(
-                f"{self.path} has answers to pairs of another table, release or source; import them with `uninote judge "
-                "--import`, and name another file with --answers"
+                f"{self.path} has lines that are no answers to pairs of this table, release and source; import them with "
+                "`uninote judge --import`, and name another file with --answers"
             )
         self.kept = len(self.lines)
 
     def _is_ours(self, line: Any) -> bool:
-        if not isinstance(line, Mapping):
+        if not isinstance(line, Mapping) or not all(isinstance(line.get(side), (str, int)) for side in ("a", "b")):
             return False
         ours = {"table": self.draw.table, "release": self.draw.release, "source": self.draw.source}
         return all(line.get(name) == value for name, value in ours.items())

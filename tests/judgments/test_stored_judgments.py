@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 
 from uninote.cli.command import main as command
 from uninote.judgments.asking.answers import AnswerFile, Draw
+from uninote.judgments.importing import read_answers
 from uninote.judgments.stored import JudgmentError, hide_taken_down, read_judgments
 from uninote.judgments.values import note_id_of
 from uninote.lake.lease.lease import take
@@ -85,7 +86,7 @@ def test_csv_and_parquet_are_read_alike(lake, notes, tmp_path, capsys):
         ('{"a": "x", "b": "x", "relevant": true}', "a and b are the same note"),
         ('{"a": "x", "b": "y", "relevant": "maybe"}', "relevant is 'maybe'; it is true or false"),
         ('{"a": "x", "b": "y", "relevant": 1, "probability": 2}', "the probability 2.0 is not above 0"),
-        ('{"a": "", "b": "y", "relevant": 1}', "a note has no id"),
+        ('{"a": "", "b": "y", "relevant": 1}', "a note's id is empty"),
         ("{", "line 1 of bad.jsonl is no JSON"),
         ("[" * 50_000, "line 1 of bad.jsonl is no JSON"),
         ('{"a": ["x"], "b": "y", "relevant": 1}', "row 1 of bad.jsonl: a note's id is ['x']; it is a text"),
@@ -134,6 +135,16 @@ def test_a_line_may_hold_what_ends_lines_elsewhere(lake, notes, tmp_path, capsys
     row = {"a": notes[0], "b": notes[1], "relevant": True, "judge": "Ann\u2028Lee"}
     path.write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
     assert imported(capsys, lake, path)["added"] == 1
+
+
+def test_judged_pairs_of_notes_and_entries_have_ids_of_their_types(tmp_path):
+    sides = {"note_id": pa.int64(), "entry_id": pa.string()}
+    row = {"note_id": "7", "entry_id": 12, "relevant": "no", "probability": 0.5}
+    good = lines(tmp_path / "good.jsonl", [row, row | {"relevant": "skip", "note_id": None}])
+    assert list(read_answers(good, sides)) == [{"note_id": 7, "entry_id": "12", "relevant": False, "probability": 0.5}]
+    for wrong, said in (({"note_id": "n7"}, "and 'n7' is none"), ({"entry_id": None}, "entry_id is empty")):
+        with pytest.raises(JudgmentError, match=f"row 2 of bad.jsonl: .*{said}"):
+            list(read_answers(lines(tmp_path / "bad.jsonl", [row, row | wrong]), sides))
 
 
 @pytest.mark.parametrize("sides", [{}, {"a": ["x"], "b": "y"}])

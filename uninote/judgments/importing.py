@@ -45,13 +45,17 @@ def read_file(path: Path, lake: str, defaults: Defaults) -> tuple[pa.Table, int]
     return pa.Table.from_pylist(rows, schema), skipped
 
 
-def read_answers(path: Path, sides: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield (sides, relevant, probability) of the rows of a file in which somebody answered. Raises JudgmentError."""
+def read_answers(path: Path, sides: Mapping[str, pa.DataType]) -> Iterator[dict[str, Any]]:
+    """Yield (sides, relevant, probability) of the rows of a file in which somebody answered; `sides`: name -> type of its ids.
+
+    Raises JudgmentError, which names the row.
+    """
     for number, row in enumerate(_records(path), 1):
         try:
-            relevant = _answered(row, sides)
+            relevant = _answered(row, tuple(sides))
             if relevant is not None:
-                yield {name: row[name] for name in sides} | {"relevant": relevant, "probability": probability_of(row)}
+                ids = {name: note_id_of(row[name], kind, name) for name, kind in sides.items()}
+                yield ids | {"relevant": relevant, "probability": probability_of(row)}
         except ValueError as error:
             raise JudgmentError(f"row {number} of {path.name}: {error}; nothing was read") from error
 

@@ -38,12 +38,12 @@ def answer_of(value: Any) -> bool | None:
     return text in _YES
 
 
-def note_id_of(value: Any, kind: pa.DataType) -> str | int:
-    """Return a note's id as the lake has ids, of the type `kind`."""
+def note_id_of(value: Any, kind: pa.DataType, what: str = "a note's id") -> str | int:
+    """Return an id as the lake has ids, of the type `kind`; `what` names it in errors."""
     if value in _ABSENT:
-        raise ValueError("a note has no id")
+        raise ValueError(f"{what} is empty")
     if not pa.types.is_integer(kind):
-        return _written(value, "a note's id")
+        return _written(value, what)
     number = _integer(value)
     if number is None or number.bit_length() >= kind.bit_width:
         raise ValueError(f"notes of this lake have numbers of {kind.bit_width} bits, and {value!r} is none")

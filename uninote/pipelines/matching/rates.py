@@ -36,9 +36,8 @@ def read_judged(scope: Scope) -> dict[str, JudgedNotes]:
     categories = {
         row["entry_id"]: row["category"] for row in gallery.select("entry_id", "category").distinct().collect()
     }
-    as_id = str if isinstance(scope.run.note_id, StringType) else int
-    rows = read_answers(Path(place), ("note_id", "entry_id"))
-    return judged_notes(({**row, "note_id": as_id(row["note_id"])} for row in rows), categories)
+    note_id = pa.string() if isinstance(scope.run.note_id, StringType) else pa.int64()
+    return judged_notes(read_answers(Path(place), {"note_id": note_id, "entry_id": pa.string()}), categories)
 
 
 def best_bins(scope: Scope, notes: Sequence[Any], without: Sequence[str]) -> dict[tuple[Group, str], dict[Any, int]]:

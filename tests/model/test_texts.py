@@ -18,10 +18,10 @@ from uninote.model.qwen.processing.prompts import Kind, Part, parts_of
 from uninote.model.qwen.processing.texts import read_apart, read_joined
 from uninote.model.qwen.processing.tokens import NoteTokenizer
 
-# Tokens and pixels of 450 drawn notes for the demo's model, as the releases that brought these layouts made them.
+# Tokens and pixels of 450 drawn notes, as the releases that brought these layouts made them. The vocabulary is the demo's.
 FORMER = {
-    1: "51df844cc2ce85447d2c2511eee35e24404648061d4d21476ad271f3b7e2313c",
-    2: "7c3490c98c8dd8a32f654b8753d1cf894bbb9d33b128d67d1d0653f7c92c3763",
+    1: "17f09ebb36c57907a0d2e8641be82a416666a6b6b4bab164dcd096a1a1fa73ba",
+    2: "1c0bce40d74836e690a1a85cbfaaee1f6944dafad094abba29a21b38d8acd925",
 }
 
 

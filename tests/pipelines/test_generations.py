@@ -25,7 +25,7 @@ from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.encoders import open_model
 from uninote.pipelines.lake.generations import record_generation
 
-DEMO = "3cb8bc61ab937063"
+DEMO = "0a5f0c97dfb0f057"
 
 
 @pytest.fixture
@@ -67,10 +67,10 @@ def before(monkeypatch):
 
 
 def test_a_lake_goes_on_with_the_generation_that_it_has(lake, opened, before, later):
-    assert opened() == (DEMO, 1)  # the layout that the checkpoint was made with, in a lake without any
+    assert opened() == (DEMO, 3)  # the layout that the checkpoint was made with, in a lake without any
     for name in (before, "0" * 16, "notes"):
         make_generation(lake, name)
-    assert opened() == (before, 1) != (DEMO, 1)
+    assert opened() == (before, 1) != (DEMO, 3)
     asked = opened("model.layout=4")
     assert asked == (identify(demo_checkpoint()).generation(later), 4)
     assert opened("model.layout=1") == (before, 1)
@@ -93,16 +93,16 @@ def test_the_record_tells_a_generation_whatever_its_name(lake, opened, config_fi
     model = open_model(load_config(config_file, ()))
     record_generation(str(lake), model)
     written = json.loads((lake / DEMO / RECORD).read_text())
-    made = {"format": 1, "kind": "uninote", "weights": model.identity.weights, "layout": 1}
+    made = {"format": 1, "kind": "uninote", "weights": model.identity.weights, "layout": 3}
     assert written == made | {"checkpoint": "demo", "dtype": "float32"}
     assert [path.name for path in (lake / DEMO).iterdir()] == [RECORD]
     record_generation(str(lake), replace(model, layout=2))
     assert json.loads((lake / DEMO / RECORD).read_text()) == written  # written once
     (lake / DEMO / "items").mkdir()
     (lake / DEMO).rename(lake / ("f" * 16))
-    assert opened() == ("f" * 16, 1)
+    assert opened() == ("f" * 16, 3)
     (lake / ("f" * 16) / RECORD).write_text(json.dumps(written | {"weights": "0" * 16}))
-    assert opened() == (DEMO, 1)  # that one is of another model
+    assert opened() == (DEMO, 3)  # that one is of another model
 
 
 def test_other_limits_are_another_generation_which_a_lake_remembers(lake, config_file):
@@ -137,7 +137,7 @@ def test_other_limits_are_another_generation_which_a_lake_remembers(lake, config
 )
 def test_limits_that_the_model_cannot_hold_are_refused_before_anything_runs(lake, config_file, override, message):
     with pytest.raises(UninoteError, match=message):
-        open_model(load_config(config_file, [override]))
+        open_model(load_config(config_file, ["model.layout=1", override]))
 
 
 def test_limits_of_a_model_of_another_kind_are_refused(lake, config_file):
@@ -156,7 +156,7 @@ def test_a_lake_of_a_later_release_is_refused_not_embedded_again(lake, opened, c
     message = rf"model\.layout: the generation {'3' * 16} in .* {known} .* set model\.layout=3"
     with pytest.raises(ConfigError, match=message):
         opened()
-    assert opened("model.layout=1") == (DEMO, 1)
+    assert opened("model.layout=3") == (DEMO, 3)
 
 
 def test_a_new_lake_is_of_the_type_that_its_devices_suit_and_stays_so(lake, opened, config_file):
@@ -170,11 +170,11 @@ def test_a_new_lake_is_of_the_type_that_its_devices_suit_and_stays_so(lake, open
     # Wherever it computes later.
     assert open_model(config) == replace(half)
     # The other type is another generation, which is made only where it is asked for.
-    assert opened("model.dtype=float32") == (DEMO, 1)
+    assert opened("model.dtype=float32") == (DEMO, 3)
     make_generation(lake, DEMO)
     with pytest.raises(ConfigError, match=r"vectors of this model in bfloat16 and in float32, .*name one"):
         opened()
-    assert opened("model.dtype=bfloat16") == (half.generation, 1)
+    assert opened("model.dtype=bfloat16") == (half.generation, 3)
     hashing = load_config(config_file, ["model.dtype=bfloat16", f"model.checkpoint={written_card(lake)}"])
     assert open_model(hashing, on_gpus=lambda: True).dtype == "float32"
 
@@ -199,7 +199,7 @@ def test_a_lake_of_before_is_of_float32_and_says_so_from_the_next_run_on(lake, o
     assert opened("model.dtype=bfloat16")[0] != DEMO
     record.write_text(json.dumps(before | {"dtype": "float8"}))
     with pytest.raises(
-        ConfigError, match=r"with layout 1 in float8; this release knows 1, 2, 3 in float32 and bfloat16\."
+        ConfigError, match=r"with layout 3 in float8; this release knows 1, 2, 3 in float32 and bfloat16\."
     ):
         opened()
 
@@ -259,7 +259,7 @@ def test_a_damaged_record_is_named_with_its_remedy(lake, opened, content):
     with pytest.raises(UninoteError, match=rf"{DEMO}/generation\.json: not the record .* remove the file, and run"):
         opened()
     (lake / DEMO / RECORD).unlink()
-    assert opened() == (DEMO, 1)
+    assert opened() == (DEMO, 3)
 
 
 @pytest.mark.parametrize("value", ["7", "0", "-1"])
@@ -276,7 +276,7 @@ def test_a_lake_of_another_pillow_is_not_embedded_again(make_run, lake, tmp_path
     notes = [make_note(number, title=f"note {number}") for number in range(3)]
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, "PILLOW", "12.2.0")
-        run = make_run()
+        run = make_run("model.layout=1")
         write_notes(run, notes, tmp_path / "media")
         first = embed(run)
     (lake / first["generation"] / RECORD).unlink()  # that release wrote none

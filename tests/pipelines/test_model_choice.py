@@ -22,7 +22,7 @@ from uninote.pipelines.lake.generations import record_generation
 from uninote.pipelines.lake.model_choice import choose_checkpoint
 from uninote.pipelines.lake.source import ingest_settings, remember_source
 
-DEMO = "3cb8bc61ab937063"
+DEMO = "0a5f0c97dfb0f057"
 OLD_DEMO = "/cache/corpus-3000-7/items.jsonl"
 
 

@@ -17,7 +17,7 @@ from uninote.model.hashing.folder import write_card
 from uninote.pipelines.embed.stage import embed
 from uninote.pipelines.lake.run import ledger
 from uninote.pipelines.matching.calibrate import calibrate
-from uninote.pipelines.matching.entries import GalleryError
+from uninote.pipelines.matching.gallery.entries import GalleryError
 from uninote.pipelines.matching.scores import what_if
 from uninote.pipelines.matching.stage import match
 

@@ -21,7 +21,7 @@ from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.lake.reading.stored_vectors import StoredVectors
 from uninote.pipelines.lake.run import Run, ledger
 from uninote.pipelines.matching.comparison import best_scores, compared
-from uninote.pipelines.matching.gallery import bring_up
+from uninote.pipelines.matching.gallery.bring_up import bring_up
 from uninote.pipelines.matching.limits import given_rows, stored_limits, write_limits
 from uninote.pipelines.matching.rates import best_bins, bins_for, read_judged
 from uninote.pipelines.matching.scope import Scope, find_scope

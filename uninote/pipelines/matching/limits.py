@@ -14,7 +14,7 @@ from uninote.lake.schemas import MATCH_THRESHOLDS
 from uninote.lake.small_tables import read_all
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.matching.gallery import Known
+from uninote.pipelines.matching.gallery.bring_up import Known
 from uninote.pipelines.runtime.progress import say
 
 _CALIBRATE = "jobs/match.py --calibrate"

@@ -13,7 +13,7 @@ from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.reading.snapshot import newest_snapshot
 from uninote.pipelines.lake.run import Outcome, Run, last_entry, record
 from uninote.pipelines.matching.comparison import best_matches, best_scores, compared
-from uninote.pipelines.matching.gallery import bring_up
+from uninote.pipelines.matching.gallery.bring_up import bring_up
 from uninote.pipelines.matching.limits import known_limits
 from uninote.pipelines.matching.near_copies import near_copies
 from uninote.pipelines.matching.publish import publish

@@ -15,7 +15,7 @@ from uninote.media.fetching import MediaPolicy
 from uninote.notes.attributes import NOTE_ATTRIBUTES
 from uninote.notes.ingest.sources import SourceError, find_source
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.matching.known_files import with_known_files
+from uninote.pipelines.matching.gallery.known_files import with_known_files
 from uninote.pipelines.notes.images.media_roots import policy_with
 from uninote.pipelines.notes.items import items_of
 from uninote.pipelines.notes.source.rows import ENTRIES, SourceRows, read_source

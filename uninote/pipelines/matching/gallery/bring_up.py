@@ -19,9 +19,9 @@ from uninote.media.fetching import MediaPolicy
 from uninote.pipelines.embed.steps.model_run import model_tasks, staged_schema, with_inline
 from uninote.pipelines.lake import tables
 from uninote.pipelines.lake.run import Run
-from uninote.pipelines.matching.entries import check_ids, parts_of, read_gallery, split_entries, with_hashes
-from uninote.pipelines.matching.history import quarantine_parts, quarantine_rows
-from uninote.pipelines.matching.known_files import remember_files
+from uninote.pipelines.matching.gallery.entries import check_ids, parts_of, read_gallery, split_entries, with_hashes
+from uninote.pipelines.matching.gallery.history import quarantine_parts, quarantine_rows
+from uninote.pipelines.matching.gallery.known_files import remember_files
 from uninote.pipelines.notes.images.image_hashes import hashes_images
 
 STAGED = "entries"

@@ -56,6 +56,11 @@ def press(browser, keys):
         browser.press(key)
 
 
+def count_of_reopened(browser, path):
+    browser.open(path)
+    return browser.run("document.getElementById('count').textContent")
+
+
 def page(lake, path, capsys):
     asked = ("judge", "--lake", lake, "--page", str(path), "--count", str(COUNT), "--judge", "Ann", "--json")
     assert command(asked) == 0
@@ -83,9 +88,8 @@ def test_a_person_answers_with_keys_goes_on_later_and_saves_what_is_imported(lak
     press(browser, "nnu")
     assert browser.run("document.getElementById('count').textContent") == f"2 of {COUNT}"
     press(browser, "sx")
-    # Loaded again, it goes on where it was.
-    browser.open(tmp_path / "judge.html")
-    assert browser.run("document.getElementById('count').textContent") == f"3 of {COUNT}"
+    # Loaded again, it goes on where it was. A browser hands what a page stored to the next page's process a moment later.
+    wait_for(lambda: count_of_reopened(browser, tmp_path / "judge.html") == f"3 of {COUNT}")
     browser.run("document.getElementById('yes').click()")
     press(browser, "Y" + "n" * (COUNT - 5))
     assert browser.run("document.getElementById('done').hidden && document.getElementById('pair').hidden") is False

@@ -32,7 +32,7 @@ test-more: $(TESTABLE) ## Longer rows of updates, and stages and refreshes kille
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m more -n 2 --dist worksteal
 
-test-long: $(TESTABLE) ## The longest tests, and 100 more points: two hours; run again, it goes on where it stopped
+test-long: $(TESTABLE) ## The longest tests, and 120 more points: over two hours; run again, it goes on where it stopped
 	@echo "UNINOTE_FAULT_SEED=$(UNINOTE_FAULT_SEED)"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m long $(BY_FILE)
 

@@ -56,9 +56,9 @@ MORE = [
     Fault("codes", "second", "commit", "driver", ("vacuum",)),
     Fault("neighbours", "second", "commit", "driver", ("vacuum",)),
     Fault("neighbours", "second", "start", then=("flip */neighbour_state/*/*.parquet",)),
-    Fault("report", "first", "path"),
 ]
 LONG = [
+    Fault("report", "first", "path"),
     Fault("index", "second", "path"),
     Fault("release", "second", "path"),
     Fault("ingest", "second", "path"),

@@ -54,7 +54,7 @@ def test_without_a_folder_to_write_to_functions_compile_in_each_process(monkeypa
 
 
 @pytest.mark.slow
-@pytest.mark.more
+@pytest.mark.long
 def test_a_cpu_without_anything_special_gives_the_same(tmp_path):
     vectors = np.random.default_rng(0).standard_normal((300, 40)).astype(np.float16)
     np.save(tmp_path / "vectors.npy", vectors)

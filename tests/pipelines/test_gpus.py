@@ -85,7 +85,7 @@ def check_tasks(found, by_purpose):
     assert set().union(*by_purpose.values()) == {0}
 
 
-@pytest.mark.more
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("gpu", "given"), [('"auto"', INVENTED), ("false", [])])
 def test_processes_that_train_have_the_gpus_that_spark_gave_the_driver(discovery, gpu, given):

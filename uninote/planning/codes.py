@@ -8,10 +8,12 @@ from uninote.planning.stage_cost import StageCost
 from uninote.planning.storage import rewritten_share
 from uninote.planning.workload import Workload
 
-# Of `_fit_level` (uninote/codes/fitting.py): how often a whole sample meets a level's codes, balancing them included.
-_FIT_ROUNDS = 34
-# CPU-seconds of a row of 64 numbers beside its products: 3.2 s for 1,000,000 (docs/benchmarks.md, Codes).
-_ROW_READ = (3.2 - 1.6) / 1_000_000 / 64
+# All of docs/benchmarks.md, Codes. How often a fit meets its sample with all codes: 60,000 x 384 with 3 x 256 took 26 CPU-s.
+_FIT_ROUNDS = 26 / (60_000 * 384 * 3 * 256 * 2 / FLOPS)
+# CPU-seconds of a row that is coded: 1,000,000 x 64 took two cores 45.1 s, of which the fit was some 5.
+_CODED = 2 * (45.1 - 5) / 1_000_000
+# And of one in a file that is written again: a million take two cores a second.
+_REWRITTEN = 2 * 1.0 / 1_000_000
 _FILE_ROWS = 100_000  # of the table
 _ROW_BYTES = 24  # of codes as numbers and as a text, which compress, beside the note_id
 _ROWS_AT_ONCE = 65_536  # of a task
@@ -36,18 +38,16 @@ def codes_bytes(workload: Workload) -> int:
 
 
 def _cost(case: Case, rows: int, rewritten: float, fit_seconds: float, fit_bytes: int) -> StageCost:
-    settings, width = case.settings.codes, _width(case)
-    row = width * (_ROW_READ + settings.levels * settings.size * 2 / FLOPS)
-    written = round(rewritten * codes_bytes(case.workload))
+    unchanged = max(0.0, rewritten * case.workload.notes - rows)
     return StageCost(
         "codes",
-        core_seconds=rows * row,
+        core_seconds=rows * _CODED + unchanged * _REWRITTEN,
         constant_s=case.rates["codes.constant"] + fit_seconds,
         tasks=max(1, -(-rows // _FILE_ROWS)),
-        task_bytes=(150 << 20) + _ROWS_AT_ONCE * width * 4 * 2,
+        task_bytes=(150 << 20) + _ROWS_AT_ONCE * _width(case) * 4 * 2,
         driver_bytes=fit_bytes,
         shuffled_bytes=round(rewritten * case.workload.notes * case.workload.id_bytes),
-        written_bytes=written,
+        written_bytes=round(rewritten * codes_bytes(case.workload)),
     )
 
 
